@@ -1,1 +1,1 @@
-export {};
+export type { AppendContent, JournalTransport } from "./transport.ts";

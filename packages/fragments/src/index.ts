@@ -1,1 +1,8 @@
-export {};
+export type {
+  CommitOutcome,
+  JournalLife,
+  LocalFragment,
+  Spool,
+  SpoolAppend,
+  Spools,
+} from "./spools.ts";

@@ -1,1 +1,17 @@
-export {};
+export type {
+  Compare,
+  CompareOp,
+  CoordinationStore,
+  Key,
+  KeyValue,
+  RangeRequest,
+  RangeResponse,
+  StoreEvent,
+  StoreHeader,
+  StoreOp,
+  StoreOpResult,
+  TxnRequest,
+  TxnResponse,
+  WatchBatch,
+  WatchRequest,
+} from "./coordination.ts";

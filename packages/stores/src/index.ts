@@ -1,1 +1,1 @@
-export {};
+export type { ObjectEntry, ObjectStore, ObjectStores, PutOptions } from "./object-store.ts";

@@ -1,0 +1,35 @@
+export { assert, describeFacts, InvariantError, unreachable, type Facts } from "./assert.ts";
+export { CODES, WireError, type Code, type Retry } from "./errors.ts";
+export { offset, type Brand, type Offset, type Revision } from "./offset.ts";
+export {
+  silentLogger,
+  type Clock,
+  type LogFields,
+  type Logger,
+  type LogLevel,
+  type Random,
+} from "./ports.ts";
+export {
+  compareBytes,
+  concatBytes,
+  equalBytes,
+  hex,
+  hex16,
+  strictText,
+  text,
+  unhex,
+  utf8,
+} from "./bytes.ts";
+export { TaskGroup } from "./task-group.ts";
+export { Gate, waitUntil } from "./gate.ts";
+export { abortScope, never, type AbortScope } from "./abort.ts";
+export {
+  MetricsRegistry,
+  SECONDS_BUCKETS,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type Labels,
+  type Metrics,
+} from "./metrics.ts";
+export { jsonLogger, systemClock, systemRandom } from "./system-ports.ts";

@@ -1,0 +1,158 @@
+// Metrics in the Prometheus text format (version 0.0.4). Declared at the head of a package, registered once with a
+// MetricsRegistry that the composition root owns. Label values come from closed sets, never from users.
+
+export type Labels = Readonly<Record<string, string>>;
+
+export interface Counter {
+  add(amount?: number, labels?: Labels): void;
+  value(labels?: Labels): number;
+}
+export interface Gauge {
+  set(value: number, labels?: Labels): void;
+  add(amount: number, labels?: Labels): void;
+  value(labels?: Labels): number;
+}
+export interface Histogram {
+  observe(value: number, labels?: Labels): void;
+  /** The smallest bucket bound that holds at least the fraction `q` of what was observed; NaN when nothing was. */
+  quantile(q: number, labels?: Labels): number;
+  count(labels?: Labels): number;
+}
+
+export interface Metrics {
+  counter(name: string, help: string): Counter;
+  gauge(name: string, help: string): Gauge;
+  /** @param buckets ascending upper bounds; +Inf is added */
+  histogram(name: string, help: string, buckets: readonly number[]): Histogram;
+}
+
+/** Bounds for seconds, from 100 us to 10 s. */
+export const SECONDS_BUCKETS: readonly number[] = [
+  0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1,
+  0.25, 0.5, 1, 2.5, 5, 10,
+];
+
+interface Series {
+  readonly labels: Labels;
+  value: number;
+  /** Histograms only: cumulative counts are made when rendered. */
+  buckets: number[];
+  count: number;
+}
+
+class Family {
+  readonly type: "counter" | "gauge" | "histogram";
+  readonly name: string;
+  readonly help: string;
+  readonly bounds: readonly number[];
+  readonly series = new Map<string, Series>();
+  constructor(type: Family["type"], name: string, help: string, bounds: readonly number[]) {
+    this.type = type;
+    this.name = name;
+    this.help = help;
+    this.bounds = bounds;
+  }
+
+  of(labels: Labels | undefined): Series {
+    const key = labels === undefined ? "" : renderLabels(labels);
+    let series = this.series.get(key);
+    if (series === undefined) {
+      series = { labels: labels ?? {}, value: 0, buckets: this.bounds.map(() => 0), count: 0 };
+      this.series.set(key, series);
+    }
+    return series;
+  }
+
+  add(amount = 1, labels?: Labels): void {
+    this.of(labels).value += amount;
+  }
+
+  set(value: number, labels?: Labels): void {
+    this.of(labels).value = value;
+  }
+
+  value(labels?: Labels): number {
+    return this.of(labels).value;
+  }
+
+  observe(value: number, labels?: Labels): void {
+    const series = this.of(labels);
+    series.value += value;
+    series.count++;
+    const at = this.bounds.findIndex((bound) => value <= bound);
+    if (at >= 0) series.buckets[at]!++;
+  }
+
+  count(labels?: Labels): number {
+    return this.of(labels).count;
+  }
+
+  quantile(q: number, labels?: Labels): number {
+    const series = this.of(labels);
+    if (series.count === 0) return Number.NaN;
+    const wanted = q * series.count;
+    let seen = 0;
+    for (const [i, bound] of this.bounds.entries()) {
+      seen += series.buckets[i]!;
+      if (seen >= wanted) return bound;
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+export class MetricsRegistry implements Metrics {
+  readonly #families = new Map<string, Family>();
+
+  counter(name: string, help: string): Counter {
+    return this.#family("counter", name, help, []);
+  }
+
+  gauge(name: string, help: string): Gauge {
+    return this.#family("gauge", name, help, []);
+  }
+
+  histogram(name: string, help: string, buckets: readonly number[]): Histogram {
+    return this.#family("histogram", name, help, buckets);
+  }
+
+  /** Everything in the text format. */
+  render(): string {
+    let out = "";
+    for (const family of this.#families.values()) {
+      out += `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;
+      for (const series of family.series.values()) out += renderSeries(family, series);
+    }
+    return out;
+  }
+
+  #family(type: Family["type"], name: string, help: string, bounds: readonly number[]): Family {
+    let family = this.#families.get(name);
+    if (family === undefined) {
+      family = new Family(type, name, help, bounds);
+      this.#families.set(name, family);
+    }
+    return family;
+  }
+}
+
+function renderSeries(family: Family, series: Series): string {
+  if (family.type !== "histogram") return `${family.name}${renderLabels(series.labels)} ${series.value}\n`;
+  let out = "";
+  let total = 0;
+  for (const [i, bound] of family.bounds.entries()) {
+    total += series.buckets[i]!;
+    out += `${family.name}_bucket${renderLabels({ ...series.labels, le: String(bound) })} ${total}\n`;
+  }
+  out += `${family.name}_bucket${renderLabels({ ...series.labels, le: "+Inf" })} ${series.count}\n`;
+  out += `${family.name}_sum${renderLabels(series.labels)} ${series.value}\n`;
+  return `${out}${family.name}_count${renderLabels(series.labels)} ${series.count}\n`;
+}
+
+function renderLabels(labels: Labels): string {
+  const parts = Object.entries(labels).map(([name, value]) => `${name}="${escapeLabel(value)}"`);
+  return parts.length === 0 ? "" : `{${parts.join(",")}}`;
+}
+
+function escapeLabel(value: string): string {
+  return value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

@@ -1,0 +1,1 @@
+export { Agenda, seededRandom, settle, SimulatedClock } from "./simulated-ports.ts";

@@ -1,0 +1,103 @@
+// The broker's local bytes: one log shared by all journals and one spool per journal (durability.md D1-D6, D9, D17).
+// These are the types that the broker sees; durable-spools.ts is the implementation over a Disk.
+import type { WireError } from "@millrace/base";
+import type { LabelSet } from "@millrace/protocol";
+
+/** Which life of a journal: a journal deleted and created again has another create revision (D1). */
+export interface JournalLife {
+  readonly journal: string;
+  readonly createRevision: number;
+  /** Revision of the route under which bytes are committed; carried in the log for D10. */
+  readonly epoch: number;
+}
+
+/** A span of acknowledged bytes that is on this disk. `closed`: no longer grows, may be persisted. */
+export interface LocalFragment {
+  readonly begin: number;
+  readonly end: number;
+  /** SHA-1 of the bytes, 40 hex digits; computed when asked for a fragment that still grows. */
+  sum(): string;
+  readonly closed: boolean;
+  /** Wall time of its first append, Unix ms. */
+  readonly firstAppendMs: number;
+}
+
+export type CommitOutcome =
+  | { readonly kind: "acknowledged"; readonly begin: number; readonly end: number }
+  /** Nothing of it was or will be visible: DISK_FULL, SHUTTING_DOWN. */
+  | { readonly kind: "refused"; readonly error: WireError };
+
+/** One append being written. Between open and commit/rollback no other append of the spool is open. */
+export interface SpoolAppend {
+  /** Where its first byte stands if it commits. */
+  readonly begin: number;
+  /** Bytes written so far. */
+  readonly bytes: number;
+  /** SHA-1 (hex) of this append's own bytes; of nothing: da39a3ee5e6b4b0d3255bfef95601890afd80709. */
+  sum(): string;
+  /**
+   * Adds bytes. `chunk` is copied or written before it resolves. Resolves at once while the append is small; from 256 KiB on
+   * (D3) bytes go straight to the spool file and it waits for room. Rejects with DISK_FULL; then roll back.
+   */
+  write(chunk: Uint8Array, signal: AbortSignal): Promise<void> | void;
+  /**
+   * Ends the append: its bytes and `registers` (when given, the whole new set) become durable together. The next append may
+   * open at once; outcomes are reported in order, exactly once each, after the bytes became visible (D9).
+   */
+  commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): void;
+  /** Forgets the bytes. Bytes that reached the spool file beyond its end are overwritten or quarantined, never served. */
+  rollback(): void;
+}
+
+export interface Spool {
+  readonly life: JournalLife;
+  /** Begin of the fragment being written. */
+  readonly begin: number;
+  /** End of what is acknowledged: the write head as far as this disk knows. */
+  readonly end: number;
+  /** End if everything that was handed to commit succeeds: where the next append begins. */
+  readonly pendingEnd: number;
+  /** Registers if everything handed to commit succeeds. */
+  readonly pendingRegisters: LabelSet;
+  readonly registers: LabelSet;
+  /** Wall time of the first append of the current fragment, or undefined while it is empty. */
+  readonly firstAppendMs: number | undefined;
+  /** @throws InvariantError when an append is open already */
+  openAppend(): SpoolAppend;
+  /**
+   * Closes the current fragment (when not empty) and starts an empty one at `begin` >= pendingEnd. Durable before any later
+   * commit of this spool is acknowledged. `registers`: adopted as a whole when given.
+   */
+  roll(begin: number, registers?: LabelSet): void;
+  /** Fragments with bytes on this disk that were not released, ascending, none overlapping; the last may still grow. */
+  fragments(): readonly LocalFragment[];
+  /**
+   * Acknowledged bytes from `offset`: at least 1 and at most `maxBytes`, all of one fragment. Memory first, then the file.
+   * `offset` must lie in a local fragment. The result must not be changed.
+   */
+  read(offset: number, maxBytes: number): Promise<Uint8Array>;
+  /** Frees a closed fragment that the store has confirmed (D18). Its file goes once the log no longer needs it. */
+  release(fragment: { begin: number; end: number }): void;
+  /** Called after acknowledgements, rolls and releases; at most once a batch. Returns a function that unsubscribes. */
+  onChange(listener: () => void): () => void;
+  /** Forgets the journal (it was deleted): logged, its files go to quarantine or are removed as D1/D4 say. */
+  remove(): void;
+}
+
+export interface Spools {
+  /**
+   * The spool of a journal's life. What recovery found of the same life is continued; another life's bytes are quarantined (D1).
+   * `atLeast`: a head known from elsewhere (suspend offset); a spool whose end is below starts empty there.
+   */
+  claim(life: JournalLife, atLeast: number): Promise<Spool>;
+  /** Journals found by recovery and not claimed yet. */
+  unclaimed(): readonly JournalLife[];
+  /** Bytes waiting for the log; appends should wait while it is above the bound. */
+  readonly queuedBytes: number;
+  /** Resolves when an append may be opened; rejects with DISK_FULL while the reserve is low, or when `signal` aborts. */
+  room(signal: AbortSignal): Promise<void>;
+  /** What stands against serving: a full disk, a stuck or failed log; undefined when healthy. For /readyz. */
+  unhealthy(): string | undefined;
+  /** Waits for what was committed, syncs, writes a checkpoint and closes the log. */
+  close(): Promise<void>;
+}

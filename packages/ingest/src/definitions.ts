@@ -1,0 +1,113 @@
+// The configuration model as it stands in the coordination store: sources, sinks, their mapping and versions
+// (keboola-stream specification, section 1.8). The API's bodies are made from these.
+
+/** Who changed something. */
+export interface By {
+  readonly type: "system" | "user";
+  readonly tokenId?: string;
+  readonly userName?: string;
+}
+
+export interface Change {
+  /** UTC ISO 8601 with milliseconds. */
+  readonly at: string;
+  readonly by: By;
+}
+
+export interface Version extends Change {
+  /** 1, 2, … */
+  readonly number: number;
+  /** Structural hash of the entity, 16 hex digits. */
+  readonly hash: string;
+  readonly description: string;
+}
+
+export interface SourceKey {
+  readonly projectId: number;
+  readonly branchId: number;
+  readonly sourceId: string;
+}
+
+export interface SinkKey extends SourceKey {
+  readonly sinkId: string;
+}
+
+export interface SourceDefinition extends SourceKey {
+  readonly type: "http";
+  readonly name: string;
+  readonly description: string;
+  /** 48 characters of [0-9a-zA-Z]; never in a log. */
+  readonly secret: string;
+  readonly version: Version;
+  readonly created: Change;
+  readonly disabled?: Change & { readonly reason: string };
+  readonly deleted?: Change;
+}
+
+export type Column =
+  | { readonly type: "uuid" | "datetime" | "ip" | "body" | "headers"; readonly name: string }
+  | {
+      readonly type: "path";
+      readonly name: string;
+      /** Dot and index syntax, `a.b[0].c`; empty: the whole body. */
+      readonly path: string;
+      readonly defaultValue?: string;
+      /** A string is written without JSON quotes. */
+      readonly rawString?: boolean;
+    };
+
+export interface SinkDefinition extends SinkKey {
+  readonly type: "table";
+  readonly name: string;
+  readonly description: string;
+  readonly table: {
+    readonly type: "duckdb";
+    /** `<schema>.<table>`, e.g. `main.flights`. */
+    readonly tableId: string;
+    readonly mapping: { readonly columns: readonly Column[] };
+  };
+  /** false: reply 202 as soon as the record is handed to the append. Setting `storage.level.local.encoding.sync.wait`. */
+  readonly waitForAppend: boolean;
+  readonly conditions: SinkConditions;
+  /** Number of partitions that records are spread over; K of D24 is fixed at creation. */
+  readonly partitions: number;
+  readonly keyedPartitions: number;
+  readonly version: Version;
+  readonly created: Change;
+  readonly disabled?: Change & { readonly reason: string };
+  readonly deleted?: Change;
+}
+
+/** When a slice is uploaded and a file imported; evaluated in the order of specification section 6.1. */
+export interface SinkConditions {
+  readonly upload: LevelConditions;
+  readonly import: LevelConditions & { readonly slicesCount: number; readonly maxSlices: number };
+}
+
+export interface LevelConditions {
+  readonly count: number;
+  readonly bytes: number;
+  readonly intervalMs: number;
+  readonly minIntervalMs: number;
+}
+
+/** Millrace's own defaults: the specification's counts and sizes, but rows within a second. */
+export const DEFAULT_CONDITIONS: SinkConditions = {
+  upload: { count: 10_000, bytes: 5_000_000, intervalMs: 200, minIntervalMs: 0 },
+  import: { count: 50_000, bytes: 50_000_000, intervalMs: 300, minIntervalMs: 0, slicesCount: 100, maxSlices: 100 },
+};
+
+/** `<project>/<branch>/<source>`: part of store keys and journal names. */
+export function sourcePath(key: SourceKey): string {
+  return `${key.projectId}/${key.branchId}/${key.sourceId}`;
+}
+
+/** `<project>/<branch>/<source>/<sink>`. */
+export function sinkPath(key: SinkKey): string {
+  return `${sourcePath(key)}/${key.sinkId}`;
+}
+
+/** Journal of a sink's partition `n`. No partition's name is a directory of another's. */
+export function partitionJournal(key: SinkKey, n: number): string {
+  return `stream/${sinkPath(key)}/p${String(n).padStart(3, "0")}`;
+}

@@ -1,0 +1,51 @@
+// The target of a sink as a port: where staged rows become table rows, exactly once (D22, D23). The warehouse
+// implements it over DuckDB; the simulator has a model of it.
+import type { Column } from "./definitions.ts";
+
+/** A staged object: rows of one partition that were mapped by one sink version, in journal order. */
+export interface StagedObject {
+  /** Path in the staging store. */
+  readonly path: string;
+  /** The version's columns: the object's columns after the system column(s), in this order. */
+  readonly columns: readonly Column[];
+  readonly sinkVersion: number;
+  readonly rows: number;
+  readonly bytes: number;
+}
+
+/** Offsets [begin, end) of one partition and the staged objects that hold their rows. */
+export interface PartitionLoad {
+  readonly journal: string;
+  readonly begin: number;
+  readonly end: number;
+  readonly objects: readonly StagedObject[];
+  /** True when the rotation that chose this target recorded `begin` as its start here: a target without a loaded end then accepts it. */
+  readonly startsTarget: boolean;
+}
+
+export interface LoadRequest {
+  readonly tableId: string;
+  /** Columns of the newest version: the table is created from them, or columns are added. */
+  readonly columns: readonly Column[];
+  readonly partitions: readonly PartitionLoad[];
+}
+
+/** All partitions of a load commit together with their rows, or none does. */
+export type LoadOutcome =
+  | { readonly kind: "loaded"; readonly rows: number }
+  /** Every partition's end was reached before: nothing was done. */
+  | { readonly kind: "already" }
+  /** A loaded end is neither begin nor at or past end: nothing was done. */
+  | { readonly kind: "refused"; readonly journal: string; readonly begin: number; readonly loadedEnd: number | undefined };
+
+export interface Target {
+  /** Creates the table with its system columns when missing, and adds columns that are missing. */
+  prepare(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<void>;
+  /** @throws {WireError} UNAVAILABLE, OUTCOME_UNKNOWN (ask again: the loaded end tells), UNPROCESSABLE (will fail again) */
+  load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome>;
+  /** Loaded end of each partition that has one in `tableId`. */
+  loadedEnds(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
+}
+
+/** Columns that every target table has besides its mapping: the row's partition and the offset of its first byte. */
+export const SYSTEM_COLUMNS = { journal: "_journal", offset: "_offset" } as const;
