@@ -22,3 +22,6 @@ export {
   type StagedObject,
   type Target,
 } from "./target.ts";
+export { encodeFrameHead, FRAME_LIMITS, type Frame, type FrameHeader, type FrameLimits } from "./frame.ts";
+export { FrameDecoder } from "./frame-decoder.ts";
+export { FILTER_PRODUCERS_MAX, FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
