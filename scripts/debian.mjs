@@ -1,0 +1,46 @@
+// Debian packages that some tests drive. Root gets them installed; anybody else is told what to install, and
+// the tests that need them then skip with that reason.
+
+import { spawnSync } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
+
+/** Command that must be on the PATH, and the package that has it. */
+const NEEDED = [
+  { command: "chromium", package: "chromium", use: "browser tests" },
+  { command: "wrk", package: "wrk", use: "load for tests and benchmarks" },
+];
+
+const APT_TIMEOUT_MS = 10 * 60_000;
+
+/** @param {string} command */
+export function onPath(command) {
+  return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** @returns {string[]} one line for each package that is still missing afterwards */
+export function installDebianPackages() {
+  const missing = NEEDED.filter(({ command }) => !onPath(command));
+  if (missing.length === 0) return [];
+  const names = missing.map((one) => one.package);
+  const asRoot = process.getuid?.() === 0 && onPath("apt-get");
+  if (asRoot) {
+    process.stderr.write(`millrace: installing Debian packages ${names.join(", ")}\n`);
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    const install = ["install", "--yes", "--no-install-recommends", "-qq", ...names];
+    const apt = (/** @type {string[]} */ args) =>
+      spawnSync("apt-get", args, { env, stdio: ["ignore", 2, 2], timeout: APT_TIMEOUT_MS }).status === 0;
+    // A fresh image has no package lists.
+    if (!apt(install) && apt(["update", "-qq"])) apt(install);
+  }
+  return missing
+    .filter(({ command }) => !onPath(command))
+    .map((one) => `${one.command} is missing (${one.use}); as root: apt-get install ${one.package}`);
+}

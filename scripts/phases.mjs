@@ -1,0 +1,236 @@
+// The phases of `npm test`, in the order they run. A phase answers with counts: every test, and every check of
+// the static phase, is one.
+
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { runChild } from "./children.mjs";
+import { ROOT } from "./install.mjs";
+import { installNode24 } from "./node24.mjs";
+
+/**
+ * @typedef {import("./test-reporter.mjs").TestRecord} TestRecord
+ * @typedef {{ filter: string | undefined }} PhaseInput `filter`: only test files whose path contains it
+ * @typedef {object} Phase
+ * @property {string} name
+ * @property {string} what one line for `npm test -- --help`
+ * @property {(input: PhaseInput) => Promise<TestRecord[]>} run
+ */
+
+const MINUTE_MS = 60_000;
+
+/** Kinds of tests that are phases of their own; everything else that ends in `.test.js` is a unit test. */
+const KINDS = /** @type {const} */ (["sim", "e2e", "crash", "browser"]);
+
+/** @type {readonly Phase[]} */
+export const PHASES = [
+  { name: "static", what: "format, lint, types of the tools, tidy, knip", run: runStatic },
+  { name: "unit", what: "unit and property tests, and those of scripts/", run: runUnit },
+  { name: "unit-node24", what: "the unit tests again, on Node 24", run: runUnitOnNode24 },
+  { name: "sim", what: "simulation: its tests, many seeds, negative controls", run: runSim },
+  {
+    name: "e2e",
+    what: "whole processes",
+    run: (input) => runKind("e2e", { ...input, limitMs: 10 * MINUTE_MS }),
+  },
+  { name: "crash", what: "kill -9", run: (input) => runKind("crash", { ...input, limitMs: 15 * MINUTE_MS }) },
+  {
+    name: "browser",
+    what: "the console in headless Chromium",
+    run: (input) => runKind("browser", { ...input, limitMs: 6 * MINUTE_MS }),
+  },
+  { name: "newcomer", what: "README on an empty folder and an empty npm cache", run: runNewcomer },
+];
+
+/** What `npm test` runs without options: all but the newcomer, which itself runs `npm test`. */
+export const DEFAULT_PHASES = PHASES.map((phase) => phase.name).filter((name) => name !== "newcomer");
+
+const bin = (/** @type {string} */ name) => join(ROOT, "node_modules", ".bin", name);
+
+async function runStatic() {
+  return [
+    await check("format", bin("prettier"), ["--check", "--log-level", "warn", "."]),
+    await check("lint", bin("oxlint"), ["--type-aware", "--deny-warnings"]),
+    await check("types of scripts and bench", bin("tsc"), ["-p", "tsconfig.tools.json"]),
+    await check("tidy", process.execPath, ["--import", "tsx", "scripts/tidy.ts"]),
+    await check("knip", bin("knip"), ["--no-progress"]),
+  ];
+}
+
+/** @param {PhaseInput} input */
+async function runUnit({ filter }) {
+  const limitMs = 6 * MINUTE_MS;
+  const compiled = await runFiles(testFiles("unit", filter), { limitMs });
+  const own = readdirSync(join(ROOT, "scripts"))
+    .filter((name) => name.endsWith(".test.ts"))
+    .map((name) => join("scripts", name))
+    .filter((file) => filter === undefined || file.includes(filter));
+  if (own.length === 0) return compiled;
+  return [...compiled, ...(await runFiles(own, { limitMs, nodeArgs: ["--import", "tsx"] }))];
+}
+
+/** @param {PhaseInput} input */
+async function runUnitOnNode24({ filter }) {
+  const found = installNode24();
+  if ("unavailable" in found) {
+    return [
+      { verdict: /** @type {const} */ ("skipped"), name: "unit-node24", file: "", reason: found.unavailable },
+    ];
+  }
+  if ("failed" in found) return [failure("unit-node24", found.failed)];
+  return runFiles(testFiles("unit", filter), { limitMs: 6 * MINUTE_MS, node: found.node });
+}
+
+/** @param {PhaseInput} input */
+async function runSim({ filter }) {
+  const records = await runFiles(testFiles("sim", filter), { limitMs: 10 * MINUTE_MS });
+  if (filter !== undefined) return records;
+  const sim = "packages/sim/dist/main.js";
+  if (!existsSync(join(ROOT, sim))) return [...records, failure("seeds", `${sim} does not exist`)];
+  records.push(await check("200 seeds", process.execPath, [sim, "--seeds", "200"], 10 * MINUTE_MS));
+  const commit = await runChild("git", ["rev-parse", "HEAD"], { timeoutMs: MINUTE_MS, capture: true });
+  const seed = String(Number.parseInt(commit.stdout.slice(0, 8), 16) || 1);
+  records.push(await repeats(`seed ${seed} (the commit): twice the same trace`, [sim, "--seed", seed]));
+  records.push(await mustFail("negative control --without-sync is caught", [sim, "--without-sync"]));
+  return records;
+}
+
+async function runNewcomer() {
+  return [await check("newcomer", process.execPath, ["scripts/newcomer.mjs"], 15 * MINUTE_MS)];
+}
+
+/**
+ * @param {(typeof KINDS)[number]} kind
+ * @param {PhaseInput & { limitMs: number }} options
+ */
+function runKind(kind, { filter, limitMs }) {
+  // One file at a time: these measure whole processes, which share two cores with nothing else then.
+  return runFiles(testFiles(kind, filter), { limitMs, concurrency: 1 });
+}
+
+/**
+ * Compiled test files of a kind, as paths relative to the root.
+ * @param {"unit" | (typeof KINDS)[number]} kind
+ * @param {string | undefined} filter
+ */
+export function testFiles(kind, filter, root = ROOT) {
+  const files = [];
+  for (const name of readdirSync(join(root, "packages")).sort()) {
+    const dist = join("packages", name, "dist");
+    if (!existsSync(join(root, dist))) continue;
+    for (const entry of readdirSync(join(root, dist), { recursive: true, encoding: "utf8" }).sort()) {
+      if (kindOf(entry) === kind) files.push(join(dist, entry));
+    }
+  }
+  return files.filter((file) => filter === undefined || file.includes(filter));
+}
+
+/**
+ * @param {string} file
+ * @returns {"unit" | (typeof KINDS)[number] | undefined} undefined: not a test file
+ */
+export function kindOf(file) {
+  if (!file.endsWith(".test.js")) return undefined;
+  return KINDS.find((kind) => file.endsWith(`.${kind}.test.js`)) ?? "unit";
+}
+
+/**
+ * Runs test files with node:test and returns one record per test.
+ * @param {string[]} files
+ * @param {{ limitMs: number, node?: string, nodeArgs?: string[], concurrency?: number }} options
+ * @returns {Promise<TestRecord[]>}
+ */
+async function runFiles(files, { limitMs, node = process.execPath, nodeArgs = [], concurrency = 2 }) {
+  if (files.length === 0) return [];
+  const folder = mkdtempSync(join(tmpdir(), "millrace-test-"));
+  const recordsFile = join(folder, "records.ndjson");
+  writeFileSync(recordsFile, "");
+  try {
+    const args = [
+      ...nodeArgs,
+      "--enable-source-maps",
+      "--test",
+      `--test-concurrency=${concurrency}`,
+      `--test-timeout=${limitMs}`,
+      "--test-reporter=./scripts/test-reporter.mjs",
+      "--test-reporter-destination=stdout",
+      ...files,
+    ];
+    const env = { ...process.env, MILLRACE_TEST_RECORDS: recordsFile };
+    const { code, timedOut } = await runChild(node, args, { env, timeoutMs: limitMs });
+    const lines = readFileSync(recordsFile, "utf8").split("\n").slice(0, -1);
+    const records = lines.map((line) => /** @type {TestRecord} */ (JSON.parse(line)));
+    if (timedOut) records.push(failure("(the phase)", `was ended after ${limitMs / 1000} s`));
+    else if (code !== 0 && !records.some((record) => record.verdict === "failed")) {
+      records.push(failure("(the runner)", `exited with ${code}`));
+    }
+    return records;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/**
+ * A command that must exit with 0; its output is shown when it does not.
+ * @param {string} name
+ * @param {string} command
+ * @param {string[]} args
+ * @returns {Promise<TestRecord>}
+ */
+async function check(name, command, args, timeoutMs = 5 * MINUTE_MS) {
+  const { code, timedOut, output } = await runChild(command, args, { timeoutMs, capture: true });
+  if (code === 0) return passed(name);
+  process.stdout.write(`not ok  ${name}\n${output.replaceAll(/^/gm, "    ")}\n`);
+  return failure(name, timedOut ? `was ended after ${timeoutMs / 1000} s` : `exited with ${code}`);
+}
+
+/**
+ * @param {string} name
+ * @param {string[]} args
+ * @returns {Promise<TestRecord>}
+ */
+async function mustFail(name, args) {
+  const timeoutMs = 5 * MINUTE_MS;
+  const { code, timedOut } = await runChild(process.execPath, args, { timeoutMs, capture: true });
+  if (timedOut) return failure(name, `was ended after ${timeoutMs / 1000} s`);
+  return code === 0 ? failure(name, "exited with 0: the fault went unnoticed") : passed(name);
+}
+
+/**
+ * @param {string} name
+ * @param {string[]} args
+ * @returns {Promise<TestRecord>}
+ */
+async function repeats(name, args) {
+  const lastLines = [];
+  for (let round = 0; round < 2; round += 1) {
+    const ran = await runChild(process.execPath, args, { timeoutMs: 5 * MINUTE_MS, capture: true });
+    if (ran.code !== 0) {
+      process.stdout.write(`not ok  ${name}\n${ran.output.replaceAll(/^/gm, "    ")}\n`);
+      return failure(name, `exited with ${ran.code}`);
+    }
+    lastLines.push(ran.stdout.trimEnd().split("\n").at(-1) ?? "");
+  }
+  const [first = "", second = ""] = lastLines;
+  if (!first.includes('"trace"')) return failure(name, `the last line has no trace: ${first}`);
+  return first === second ? passed(name) : failure(name, `${first} and then ${second}`);
+}
+
+/**
+ * @param {string} name
+ * @returns {TestRecord}
+ */
+function passed(name) {
+  process.stdout.write(`ok      ${name}\n`);
+  return { verdict: "passed", name, file: "" };
+}
+
+/**
+ * @param {string} name
+ * @param {string} reason
+ * @returns {TestRecord}
+ */
+function failure(name, reason) {
+  return { verdict: "failed", name, file: "", reason };
+}
