@@ -1,0 +1,224 @@
+// The model of an object store: a map, plus the ways in which real ones fail, drawn from a seed or scripted by a test.
+// Everything happens on the given clock, so a simulation replays it.
+import { gunzipSync } from "node:zlib";
+import { concatBytes, WireError, type Clock, type Random } from "@millrace/base";
+import type { ObjectEntry, ObjectStore, PutOptions } from "./object-store.ts";
+import { checkedKey, checkedListPrefix } from "./store-url.ts";
+
+export type StoreOperation = "list" | "get" | "head" | "put" | "remove";
+
+/** What goes wrong with one operation. */
+export type StoreFault =
+  /** 503 before anything happened. */
+  | "unavailable"
+  /** 403 before anything happened. */
+  | "forbidden"
+  /** put, remove: it happened, and the caller hears of a time-out. Others: a time-out. */
+  | "timeout-after-success"
+  /** put: fails, and leaves a part of the body under the right name (an interrupted upload of a store that is not atomic). */
+  | "truncated"
+  /** put: resolves, but what is stored is shorter than the body. */
+  | "wrong-length"
+  /** put: resolves, with a bit of what is stored turned. */
+  | "rotten"
+  /** get: fails midway. */
+  | "cut-off"
+  /** Takes `slowMs` before anything else. */
+  | "slow";
+
+export interface MemoryStoreOptions {
+  readonly url?: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Time that each operation takes: from `latencyMs.min` to `latencyMs.max`. Default 0: no timer at all. */
+  readonly latencyMs?: { readonly min: number; readonly max: number };
+  readonly slowMs?: number;
+  /** How long an object stays out of listings after its put. */
+  readonly listLagMs?: number;
+  /** Chance of each fault, in thousandths, for each operation to which it applies. */
+  readonly faults?: Readonly<Partial<Record<StoreFault, number>>>;
+  /** As GCS does: objects put with content encoding gzip are read decompressed. */
+  readonly decompresses?: boolean;
+}
+
+interface StoredObject {
+  readonly bytes: Uint8Array;
+  readonly modTimeMs: number;
+  readonly listedFromMs: number;
+  readonly gzip: boolean;
+}
+
+const APPLIES: Record<StoreFault, readonly StoreOperation[]> = {
+  unavailable: ["list", "get", "head", "put", "remove"],
+  forbidden: ["list", "get", "head", "put", "remove"],
+  "timeout-after-success": ["list", "get", "head", "put", "remove"],
+  truncated: ["put"],
+  "wrong-length": ["put"],
+  rotten: ["put"],
+  "cut-off": ["get"],
+  slow: ["list", "get", "head", "put", "remove"],
+};
+const FAULTS = Object.keys(APPLIES) as readonly StoreFault[];
+const CHUNK_BYTES = 64 * 1024;
+
+export class MemoryStore implements ObjectStore {
+  readonly url: string;
+  /** Faults of the next operations, asked before chance: return a fault, "none", or undefined to leave it to chance. */
+  script: ((operation: StoreOperation, path: string) => StoreFault | "none" | undefined) | undefined;
+  /** Chances in force; replace it to heal the store. */
+  faults: Readonly<Partial<Record<StoreFault, number>>>;
+  listLagMs: number;
+  /** Every operation that began, in order. */
+  readonly operations: { readonly operation: StoreOperation; readonly path: string }[] = [];
+  readonly #objects = new Map<string, StoredObject>();
+  readonly #options: MemoryStoreOptions;
+  readonly #clock: Clock;
+  readonly #random: Random;
+
+  constructor(options: MemoryStoreOptions) {
+    this.url = options.url ?? "file:///memory/";
+    this.faults = options.faults ?? {};
+    this.listLagMs = options.listLagMs ?? 0;
+    this.#options = options;
+    this.#clock = options.clock;
+    this.#random = options.random.fork("memory-store");
+  }
+
+  async *list(prefix: string, signal: AbortSignal): AsyncGenerator<ObjectEntry> {
+    await this.#begin("list", checkedListPrefix(prefix), signal);
+    const nowMs = this.#clock.wallMs();
+    const found: ObjectEntry[] = [];
+    for (const [path, object] of this.#objects) {
+      if (path.startsWith(prefix) && object.listedFromMs <= nowMs) found.push(entryOf(path, object));
+    }
+    for (const entry of found) {
+      signal.throwIfAborted();
+      yield entry;
+    }
+  }
+
+  async *get(path: string, range: { begin?: number; end?: number }, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    const { begin = 0, end = Number.MAX_SAFE_INTEGER } = range;
+    if (begin < 0 || begin > end) {
+      throw new WireError("INVALID_ARGUMENT", `invalid range (${begin}, ${end}): expected 0 <= begin <= end`);
+    }
+    const fault = await this.#begin("get", checkedKey(path), signal);
+    const object = this.#objects.get(path);
+    if (object === undefined) throw new WireError("NOT_FOUND", `object not found: ${path}`);
+    const bytes = this.#options.decompresses === true && object.gzip ? gunzipSync(object.bytes) : object.bytes;
+    const stop = Math.min(end, bytes.length);
+    const cut = fault === "cut-off" ? begin + this.#random.below(Math.max(1, stop - begin)) : stop;
+    for (let at = begin; at < cut; at += CHUNK_BYTES) {
+      signal.throwIfAborted();
+      yield bytes.slice(at, Math.min(at + CHUNK_BYTES, cut));
+    }
+    if (cut < stop || fault === "cut-off") throw new WireError("UNAVAILABLE", `get of ${path} was cut off`);
+  }
+
+  async head(path: string, signal: AbortSignal): Promise<ObjectEntry | undefined> {
+    await this.#begin("head", checkedKey(path), signal);
+    const object = this.#objects.get(path);
+    return object === undefined ? undefined : entryOf(path, object);
+  }
+
+  async put(path: string, body: AsyncIterable<Uint8Array>, options: PutOptions, signal: AbortSignal): Promise<void> {
+    const fault = await this.#begin("put", checkedKey(path), signal);
+    const parts: Uint8Array[] = [];
+    for await (const part of body) {
+      signal.throwIfAborted();
+      parts.push(part.slice());
+    }
+    const bytes = concatBytes(parts);
+    if (options.bytes !== undefined && bytes.length !== options.bytes) {
+      throw new WireError("INVALID_ARGUMENT", `body of ${bytes.length} bytes; expected exactly ${options.bytes}`);
+    }
+    this.set(path, this.#spoil(bytes, fault), options.contentEncoding === "gzip");
+    if (fault === "truncated") throw new WireError("UNAVAILABLE", `put of ${path} was cut off`);
+    await this.#end("put", path, fault, signal);
+  }
+
+  async remove(path: string, signal: AbortSignal): Promise<void> {
+    const fault = await this.#begin("remove", checkedKey(path), signal);
+    this.#objects.delete(path);
+    await this.#end("remove", path, fault, signal);
+  }
+
+  signGet(path: string, ttlMs: number): Promise<string> {
+    const expires = this.#clock.wallMs() + ttlMs;
+    return Promise.resolve(`memory://${checkedKey(path)}?expires=${expires}`);
+  }
+
+  /** Puts an object there at once, as another process would. */
+  set(path: string, bytes: Uint8Array, gzip = false): void {
+    const nowMs = this.#clock.wallMs();
+    this.#objects.set(path, { bytes, modTimeMs: nowMs, listedFromMs: nowMs + this.listLagMs, gzip });
+  }
+
+  /** The stored bytes, as they are. */
+  peek(path: string): Uint8Array | undefined {
+    return this.#objects.get(path)?.bytes;
+  }
+
+  delete(path: string): void {
+    this.#objects.delete(path);
+  }
+
+  /** Keys of all objects, sorted. */
+  keys(): string[] {
+    return [...this.#objects.keys()].sort();
+  }
+
+  async #begin(operation: StoreOperation, path: string, signal: AbortSignal): Promise<StoreFault | undefined> {
+    signal.throwIfAborted();
+    this.operations.push({ operation, path });
+    const fault = this.#fault(operation, path);
+    const { min, max } = this.#options.latencyMs ?? { min: 0, max: 0 };
+    const latencyMs = max === 0 ? 0 : min + this.#random.below(max - min + 1);
+    const slowMs = fault === "slow" ? (this.#options.slowMs ?? 30_000) : 0;
+    if (latencyMs + slowMs > 0) await this.#clock.sleep(latencyMs + slowMs, signal);
+    if (fault === "unavailable") throw new WireError("UNAVAILABLE", `${operation} of ${path}: 503 Slow Down`);
+    if (fault === "forbidden") throw new WireError("FORBIDDEN", `${operation} of ${path}: 403 Access Denied`);
+    const changes = operation === "put" || operation === "remove";
+    if (fault === "timeout-after-success" && !changes) throw timeout(operation, path);
+    return fault;
+  }
+
+  async #end(operation: StoreOperation, path: string, fault: StoreFault | undefined, signal: AbortSignal) {
+    if (fault !== "timeout-after-success") return;
+    if (this.#options.slowMs !== undefined) await this.#clock.sleep(this.#options.slowMs, signal);
+    throw timeout(operation, path);
+  }
+
+  #fault(operation: StoreOperation, path: string): StoreFault | undefined {
+    const scripted = this.script?.(operation, path);
+    if (scripted !== undefined) return scripted === "none" ? undefined : scripted;
+    for (const fault of FAULTS) {
+      const chance = this.faults[fault];
+      if (chance === undefined || !APPLIES[fault].includes(operation)) continue;
+      if (this.#random.below(1000) < chance) return fault;
+    }
+    return undefined;
+  }
+
+  #spoil(bytes: Uint8Array, fault: StoreFault | undefined): Uint8Array {
+    if (bytes.length === 0) return bytes;
+    if (fault === "truncated" || fault === "wrong-length") return bytes.slice(0, this.#random.below(bytes.length));
+    if (fault !== "rotten") return bytes;
+    const rotten = bytes.slice();
+    const at = this.#random.below(rotten.length);
+    rotten[at] = rotten[at]! ^ (1 << this.#random.below(8));
+    return rotten;
+  }
+}
+
+export function memoryStore(options: MemoryStoreOptions): MemoryStore {
+  return new MemoryStore(options);
+}
+
+function entryOf(path: string, object: StoredObject): ObjectEntry {
+  return { path, modTimeMs: object.modTimeMs, bytes: object.bytes.length };
+}
+
+function timeout(operation: StoreOperation, path: string): WireError {
+  return new WireError("UNAVAILABLE", `${operation} of ${path}: timed out`);
+}
