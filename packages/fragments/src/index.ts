@@ -6,3 +6,21 @@ export type {
   SpoolAppend,
   Spools,
 } from "./spools.ts";
+export { addCover, coverDifference, longestOverlapping, type Span } from "./fragment-index-cover.ts";
+export {
+  FragmentIndex,
+  remoteEntry,
+  type FragmentEntry,
+  type IndexSummary,
+  type LocalEntry,
+  type RemoteEntry,
+} from "./fragment-index.ts";
+export {
+  modTimeOf,
+  pageOfIndex,
+  queryIndex,
+  type IndexAnswer,
+  type IndexPage,
+  type IndexPageRequest,
+  type IndexRequest,
+} from "./fragment-index-query.ts";
