@@ -33,3 +33,4 @@ export {
   type Metrics,
 } from "./metrics.ts";
 export { jsonLogger, systemClock, systemRandom } from "./system-ports.ts";
+export { hostPolicy, LOOPBACK_HOSTS, refuseHost, type HostPolicy } from "./host-guard.ts";

@@ -1,1 +1,6 @@
 export type { AppendContent, JournalTransport } from "./transport.ts";
+export { append, appendOnce, appendPreamble, type AppendOptions, type Commit } from "./append.ts";
+export { AppendService, type AsyncAppend } from "./append-service.ts";
+export { readHead, readJournal, readRequest, type ReaderOptions, type ReadEvent } from "./journal-reader.ts";
+export { applyJournals, getJournal, listFragments, listJournals, watchJournals } from "./listing.ts";
+export { checkAppend, mayMove, statusError } from "./statuses.ts";

@@ -1,1 +1,3 @@
-export {};
+export { Warehouse } from "./system-warehouse.ts";
+export type { WarehouseOptions } from "./process-messages.ts";
+export { parseTableId } from "./table-id.ts";

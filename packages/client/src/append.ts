@@ -1,0 +1,79 @@
+// One append with the retries that are certainly safe.
+import { WireError, type Clock } from "@millrace/base";
+import type { AppendPreamble, AppendResponse, LabelSelector, LabelSet } from "@millrace/protocol";
+import { appendBackoffMs, backOff } from "./backoff.ts";
+import { checkAppend, mayMove } from "./statuses.ts";
+import type { AppendContent, JournalTransport } from "./transport.ts";
+
+/** Where an append stands, [begin, end), and the registers after it. */
+export interface Commit {
+  readonly journal: string;
+  readonly begin: number;
+  readonly end: number;
+  readonly registers: LabelSet | undefined;
+}
+
+export interface AppendOptions {
+  /** Expected write head; absent = whatever it is. */
+  readonly offset?: number;
+  readonly checkRegisters?: LabelSelector;
+  readonly unionRegisters?: LabelSet;
+  readonly subtractRegisters?: LabelSet;
+  readonly minEtcdRevision?: number;
+}
+
+export function appendPreamble(journal: string, options: AppendOptions): AppendPreamble {
+  return {
+    journal,
+    doNotProxy: false,
+    offset: options.offset ?? 0,
+    suspend: "SUSPEND_RESUME",
+    minEtcdRevision: options.minEtcdRevision ?? 0,
+    ...(options.checkRegisters === undefined ? {} : { checkRegisters: options.checkRegisters }),
+    ...(options.unionRegisters === undefined ? {} : { unionRegisters: options.unionRegisters }),
+    ...(options.subtractRegisters === undefined ? {} : { subtractRegisters: options.subtractRegisters }),
+  };
+}
+
+/**
+ * Appends once. @throws {WireError} the status's code; OUTCOME_UNKNOWN when it may have happened
+ */
+export async function appendOnce(
+  transport: JournalTransport,
+  journal: string,
+  content: AppendContent,
+  options: AppendOptions,
+  signal: AbortSignal,
+): Promise<Commit> {
+  return commitOf(journal, await transport.append(appendPreamble(journal, options), content, signal));
+}
+
+/**
+ * Appends `bytes`, waiting while nobody serves the journal. Only attempts that certainly wrote nothing are repeated, so
+ * it never doubles; an unknown outcome is thrown.
+ * @param signal an abort while an attempt is under way leaves its outcome unknown
+ * @throws {WireError} as {@link appendOnce}
+ */
+export async function append(
+  { transport, clock }: { transport: JournalTransport; clock: Clock },
+  journal: string,
+  bytes: readonly Uint8Array[],
+  options: AppendOptions,
+  signal: AbortSignal,
+): Promise<Commit> {
+  for (let attempt = 0; ; attempt++) {
+    const response = await transport.append(appendPreamble(journal, options), { kind: "bytes", bytes }, signal);
+    if (mayMove(response.status)) {
+      await backOff(clock, appendBackoffMs(attempt), signal);
+      continue;
+    }
+    return commitOf(journal, response);
+  }
+}
+
+function commitOf(journal: string, response: AppendResponse): Commit {
+  checkAppend(journal, response);
+  const { commit, registers } = response;
+  if (commit === undefined) throw new WireError("OUTCOME_UNKNOWN", `append to ${journal}: the answer has no commit`);
+  return { journal, begin: commit.begin, end: commit.end, registers };
+}

@@ -1,0 +1,100 @@
+// Reading a journal for as long as it takes: restarts after whatever passes, and says what does not.
+import { WireError, type Clock, type Logger } from "@millrace/base";
+import type { Fragment, ReadRequest } from "@millrace/protocol";
+import { backOff, readBackoffMs } from "./backoff.ts";
+import { statusError } from "./statuses.ts";
+import type { JournalTransport } from "./transport.ts";
+
+export interface ReaderOptions {
+  readonly journal: string;
+  /** First wanted offset; -1 = the write head. */
+  readonly offset: number;
+  /** Wait at the write head for more, instead of ending there. */
+  readonly block: boolean;
+  /** End of the wanted range; absent = none. */
+  readonly endOffset?: number;
+  /** Unix seconds: skip persisted fragments older than this. */
+  readonly beginModTime?: number;
+}
+
+export type ReadEvent =
+  /** Content from `offset` on; offsets are contiguous unless a jump came between. */
+  | { readonly kind: "content"; readonly offset: number; readonly bytes: Uint8Array; readonly writeHead: number }
+  /** Offsets [from, to) are gone: pruned, or skipped by beginModTime or an operator's reset. */
+  | { readonly kind: "jump"; readonly from: number; readonly to: number };
+
+/** Attempts before a missing journal is believed to be missing. */
+const NOT_FOUND_ATTEMPTS = 3;
+
+export function readRequest(options: ReaderOptions): ReadRequest {
+  return {
+    journal: options.journal,
+    offset: options.offset,
+    block: options.block,
+    doNotProxy: false,
+    metadataOnly: false,
+    endOffset: options.endOffset ?? 0,
+    beginModTime: options.beginModTime ?? 0,
+    minEtcdRevision: 0,
+  };
+}
+
+/**
+ * Yields content from `offset` on. Ends at `endOffset`, or at the write head unless `block`.
+ * @param signal ends the iteration by rejecting with its reason
+ * @throws {WireError} JOURNAL_NOT_FOUND, SUSPENDED, INVALID_ARGUMENT, CORRUPT, …; anything a retry may mend is retried
+ */
+export async function* readJournal(
+  ports: { transport: JournalTransport; clock: Clock; logger: Logger },
+  options: ReaderOptions,
+  signal: AbortSignal,
+): AsyncGenerator<ReadEvent, void, void> {
+  const end = options.endOffset ?? Number.POSITIVE_INFINITY;
+  let at = options.offset;
+  for (let attempt = 0; at < end; attempt++) {
+    try {
+      let writeHead = 0;
+      for await (const response of ports.transport.read(readRequest({ ...options, offset: at }), signal)) {
+        if (response.status === "OFFSET_NOT_YET_AVAILABLE" && !options.block) return;
+        if (response.status !== "OK") throw statusError(response.status, `read of ${options.journal}`);
+        if (response.content === undefined) {
+          writeHead = response.writeHead;
+          if (at >= 0 && response.offset > at) yield { kind: "jump", from: at, to: response.offset };
+          at = response.offset;
+          continue;
+        }
+        attempt = 0;
+        yield { kind: "content", offset: response.offset, bytes: response.content, writeHead };
+        at = response.offset + response.content.length;
+      }
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = WireError.from(thrown);
+      if (!isPassing(error, attempt)) throw error;
+      ports.logger.debug("read-retried", { journal: options.journal, offset: at, attempt, message: error.message });
+    }
+    if (at < end) await backOff(ports.clock, readBackoffMs(attempt), signal);
+  }
+}
+
+function isPassing(error: WireError, attempt: number): boolean {
+  if (error.code === "JOURNAL_NOT_FOUND") return attempt < NOT_FOUND_ATTEMPTS;
+  return error.retry !== "never";
+}
+
+/** Where a journal ends, and the newest fragment that is known, without reading content. */
+export async function readHead(
+  transport: JournalTransport,
+  journal: string,
+  signal: AbortSignal,
+): Promise<{ writeHead: number; fragment: Fragment | undefined }> {
+  const request = { ...readRequest({ journal, offset: -1, block: false }), metadataOnly: true };
+  for await (const response of transport.read(request, signal)) {
+    if (response.status === "OK" || response.status === "OFFSET_NOT_YET_AVAILABLE") {
+      return { writeHead: response.writeHead, fragment: response.fragment };
+    }
+    throw statusError(response.status, `read of ${journal}`);
+  }
+  throw new WireError("UNAVAILABLE", `read of ${journal}: the broker ended the answer`);
+}
+

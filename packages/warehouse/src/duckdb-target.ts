@@ -1,0 +1,159 @@
+// The Target port over DuckDB: rows and the loaded end of their partition commit in one transaction (D23), each object
+// with the columns of the sink version that mapped it (D22).
+import { assert, WireError } from "@millrace/base";
+import type { Column, LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "@millrace/ingest";
+import { inTransaction, type Engine, type EngineConnection } from "./engine.ts";
+import { addColumn, createTable, insertObjects, LOADED_TABLE } from "./load-sql.ts";
+import { parseTableId, quoteText, type TableId } from "./table-id.ts";
+
+type Ends = ReadonlyMap<string, number>;
+
+/** Loads are serialised: DuckDB would otherwise refuse one of two that touch the same bookkeeping rows. */
+export class DuckDBTarget implements Target {
+  readonly #engine: Engine;
+  readonly #resolvePath: (path: string) => string;
+  #connection: EngineConnection | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
+  /** Columns known to be in a table, so that a load asks nothing when nothing changed. */
+  readonly #known = new Map<string, Set<string>>();
+
+  /** @param resolvePath absolute file of a staged object's path */
+  constructor(engine: Engine, resolvePath: (path: string) => string) {
+    this.#engine = engine;
+    this.#resolvePath = resolvePath;
+  }
+
+  prepare(tableId: string, columns: readonly Column[], _signal: AbortSignal): Promise<void> {
+    return this.#serially(async (connection) => {
+      await this.#ensureTable(connection, tableId, parseTableId(tableId), columns);
+    });
+  }
+
+  load(request: LoadRequest, _signal: AbortSignal): Promise<LoadOutcome> {
+    return this.#serially((connection) => this.#load(connection, request));
+  }
+
+  loadedEnds(tableId: string, _signal: AbortSignal): Promise<Ends> {
+    return this.#serially((connection) => readEnds(connection, tableId));
+  }
+
+  async #load(connection: EngineConnection, request: LoadRequest): Promise<LoadOutcome> {
+    const id = parseTableId(request.tableId);
+    await this.#ensureTable(connection, request.tableId, id, request.columns);
+    for (const object of request.partitions.flatMap((partition) => partition.objects)) {
+      await this.#ensureTable(connection, request.tableId, id, object.columns);
+    }
+    try {
+      return await inTransaction(connection, "", async () => {
+        const ends = await readEnds(connection, request.tableId);
+        const verdict = judge(request.partitions, ends);
+        if (verdict !== "load") return verdict;
+        let rows = 0;
+        for (const partition of request.partitions) {
+          rows += await this.#insertPartition(connection, id, partition);
+          await connection.run(
+            `INSERT OR REPLACE INTO ${LOADED_TABLE} VALUES (${quoteText(request.tableId)}, ` +
+              `${quoteText(partition.journal)}, ${partition.end})`,
+          );
+        }
+        return { kind: "loaded", rows };
+      });
+    } catch (error) {
+      throw loadFailure(error);
+    }
+  }
+
+  async #insertPartition(connection: EngineConnection, id: TableId, partition: PartitionLoad): Promise<number> {
+    let rows = 0;
+    for (const run of runsOfOneVersion(partition.objects)) {
+      const files = run.map((object) => this.#resolvePath(object.path));
+      const expected = run.reduce((sum, object) => sum + object.rows, 0);
+      const result = await connection.run(insertObjects(id, partition.journal, run[0]!, files));
+      if (result.rowsChanged !== expected) {
+        const facts = { journal: partition.journal, begin: partition.begin, expected, found: result.rowsChanged };
+        throw new WireError("CORRUPT", `staged objects hold ${result.rowsChanged} rows instead of ${expected}`, { facts });
+      }
+      rows += expected;
+    }
+    return rows;
+  }
+
+  async #ensureTable(
+    connection: EngineConnection,
+    tableId: string,
+    id: TableId,
+    columns: readonly Column[],
+  ): Promise<void> {
+    let known = this.#known.get(tableId);
+    if (known !== undefined && columns.every((column) => known?.has(column.name))) return;
+    if (known === undefined) {
+      for (const sql of createTable(id, columns)) await connection.run(sql);
+      known = new Set();
+      this.#known.set(tableId, known);
+    }
+    for (const column of columns) {
+      if (known.has(column.name)) continue;
+      await connection.run(addColumn(id, column));
+      known.add(column.name);
+    }
+  }
+
+  #serially<T>(work: (connection: EngineConnection) => Promise<T>): Promise<T> {
+    const result = this.#turn.then(async () => {
+      this.#connection ??= await this.#engine.connect();
+      return work(this.#connection);
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+}
+
+/** The loaded end decides, never what the importer believes (D23). */
+function judge(partitions: readonly PartitionLoad[], ends: Ends): "load" | LoadOutcome {
+  let done = 0;
+  for (const { journal, begin, end, startsTarget } of partitions) {
+    assert(begin <= end, "begin <= end", { journal, begin, end });
+    const loadedEnd = ends.get(journal);
+    if (loadedEnd !== undefined && loadedEnd >= end) done++;
+    else if (loadedEnd === undefined ? !startsTarget : loadedEnd !== begin) {
+      return { kind: "refused", journal, begin, loadedEnd };
+    }
+  }
+  if (done === partitions.length) return { kind: "already" };
+  const partly = partitions.find(({ journal, end }) => (ends.get(journal) ?? -1) >= end);
+  if (partly === undefined) return "load";
+  return { kind: "refused", journal: partly.journal, begin: partly.begin, loadedEnd: ends.get(partly.journal) };
+}
+
+async function readEnds(connection: EngineConnection, tableId: string): Promise<Ends> {
+  const result = await connection.runAndReadAll(
+    `SELECT "journal", "loaded_end" FROM ${LOADED_TABLE} WHERE "table" = ${quoteText(tableId)}`,
+  );
+  return new Map(result.getRows().map(([journal, end]) => [String(journal), Number(end)]));
+}
+
+/** Neighbours of one sink version go into one INSERT. */
+function* runsOfOneVersion(objects: readonly StagedObject[]): Iterable<readonly StagedObject[]> {
+  let run: StagedObject[] = [];
+  for (const object of objects) {
+    if (object.rows === 0) continue;
+    if (run.length > 0 && run[0]?.sinkVersion !== object.sinkVersion) {
+      yield run;
+      run = [];
+    }
+    run.push(object);
+  }
+  if (run.length > 0) yield run;
+}
+
+function loadFailure(error: unknown): WireError {
+  if (error instanceof WireError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (/no space left|could not write|out of memory/i.test(message)) {
+    return new WireError("UNAVAILABLE", `load failed: ${message}`, { cause: error });
+  }
+  if (/^(conversion|invalid input|constraint|catalog|binder|parser) error/i.test(message)) {
+    return new WireError("UNPROCESSABLE", `load failed: ${message}`, { cause: error });
+  }
+  return new WireError("UNAVAILABLE", `load failed: ${message}`, { cause: error });
+}

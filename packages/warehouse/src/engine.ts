@@ -1,0 +1,67 @@
+// DuckDB opened for this platform: one database file, its configuration locked, no network, no files but the staging
+// directory (which query-guard.ts keeps from users).
+import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import { quoteText } from "./table-id.ts";
+import { CREATE_BOOKKEEPING } from "./load-sql.ts";
+
+export interface EngineOptions {
+  /** Database file; its directory exists. */
+  readonly file: string;
+  /** The one directory that loads may read, absolute, ending in '/'. */
+  readonly stagingDir: string;
+  /** Directory for spilling. */
+  readonly tempDir: string;
+  /** Bytes that the engine may use before it spills, >= 64 MiB. */
+  readonly memoryBytes: number;
+  /** >= 1. */
+  readonly threads: number;
+}
+
+export type Engine = DuckDBInstance;
+export type { DuckDBConnection as EngineConnection } from "@duckdb/node-api";
+
+/** Opens the database, makes its bookkeeping tables and locks its configuration. */
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const engine = await DuckDBInstance.create(options.file, {
+    autoinstall_known_extensions: "false",
+    autoload_known_extensions: "false",
+    allow_community_extensions: "false",
+    threads: String(options.threads),
+    memory_limit: `${Math.floor(options.memoryBytes / 1024)}KiB`,
+    temp_directory: options.tempDir,
+  });
+  const connection = await engine.connect();
+  try {
+    for (const sql of [
+      "SET GLOBAL TimeZone = 'UTC'",
+      "SET GLOBAL preserve_insertion_order = true",
+      ...CREATE_BOOKKEEPING,
+      `SET GLOBAL allowed_directories = [${quoteText(options.stagingDir)}]`,
+      "SET GLOBAL enable_external_access = false",
+      "SET GLOBAL lock_configuration = true",
+    ]) {
+      await connection.run(sql);
+    }
+  } finally {
+    connection.closeSync();
+  }
+  return engine;
+}
+
+/** Runs `work` in a transaction: commits when it resolves, rolls back when it throws. */
+export async function inTransaction<T>(
+  connection: DuckDBConnection,
+  mode: "" | "READ ONLY",
+  work: () => Promise<T>,
+): Promise<T> {
+  await connection.run(`BEGIN TRANSACTION ${mode}`);
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    await connection.run("ROLLBACK").catch(() => undefined);
+    throw error;
+  }
+  await connection.run("COMMIT");
+  return result;
+}

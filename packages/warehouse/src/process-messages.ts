@@ -1,0 +1,38 @@
+// What the platform's process and the warehouse's process say to each other over the fork's channel.
+import type { Code, Facts } from "@millrace/base";
+import type { Column, LoadOutcome, LoadRequest } from "@millrace/ingest";
+
+export interface WarehouseOptions {
+  /** Database file. */
+  readonly file: string;
+  /** Directory that staged objects' paths are relative to, absolute, ending in '/'. */
+  readonly stagingDir: string;
+  readonly tempDir: string;
+  readonly memoryBytes: number;
+  readonly threads: number;
+  readonly listenHost: string;
+  /** 0: any free port. */
+  readonly listenPort: number;
+  /** Callers must authenticate before they reach this process: any Host is fine. */
+  readonly authenticated: boolean;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+export type WarehouseCall =
+  | { readonly kind: "prepare"; readonly tableId: string; readonly columns: readonly Column[] }
+  | { readonly kind: "load"; readonly request: LoadRequest }
+  | { readonly kind: "loaded-ends"; readonly tableId: string };
+
+export type WarehouseAnswer =
+  | { readonly kind: "prepared" }
+  | { readonly kind: "load-outcome"; readonly outcome: LoadOutcome }
+  | { readonly kind: "loaded-ends"; readonly ends: readonly (readonly [journal: string, end: number])[] }
+  | { readonly kind: "failed"; readonly code: Code; readonly message: string; readonly facts: Facts };
+
+export type ToWarehouse =
+  | { readonly kind: "call"; readonly id: number; readonly call: WarehouseCall }
+  | { readonly kind: "stop" };
+
+export type FromWarehouse =
+  | { readonly kind: "ready"; readonly host: string; readonly port: number }
+  | { readonly kind: "answer"; readonly id: number; readonly answer: WarehouseAnswer };

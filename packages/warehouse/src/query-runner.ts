@@ -1,0 +1,180 @@
+// Runs users' queries within their limits. Over a limit is an error that says so, never a shortened result.
+import { StatementType, type DuckDBResult, type DuckDBValue } from "@duckdb/node-api";
+import { concatBytes, WireError, type Clock } from "@millrace/base";
+import { inTransaction, type Engine, type EngineConnection } from "./engine.ts";
+import { checkTree, describeEngineError, splitExplain } from "./query-guard.ts";
+import type { ResultColumn, ResultEncoder } from "./result-encoders.ts";
+
+export interface QueryLimits {
+  /** Rows of a result, >= 1. */
+  readonly rows: number;
+  /** Bytes of an encoded result. */
+  readonly bytes: number;
+  /** Time that a query may take, milliseconds. */
+  readonly timeMs: number;
+}
+
+export const DEFAULT_LIMITS: QueryLimits = { rows: 1_000_000, bytes: 512 * 1024 * 1024, timeMs: 60_000 };
+
+/** Bytes of a statement's text. */
+export const MAX_QUERY_BYTES = 1024 * 1024;
+
+export type ParameterValue = string | number | boolean | null;
+
+export interface Query {
+  readonly sql: string;
+  /** For `$1, $2…` or `?`, or by name for `$name`. */
+  readonly parameters: readonly ParameterValue[] | Readonly<Record<string, ParameterValue>>;
+  readonly limits: QueryLimits;
+}
+
+export interface QueryResult {
+  readonly contentType: string;
+  readonly body: Uint8Array;
+  readonly rows: number;
+}
+
+/** At most `concurrency` queries run, at most `queue` wait. */
+export class QueryRunner {
+  readonly #engine: Engine;
+  readonly #clock: Clock;
+  readonly #concurrency: number;
+  readonly #queueMax: number;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(engine: Engine, clock: Clock, bounds: { concurrency: number; queue: number }) {
+    this.#engine = engine;
+    this.#clock = clock;
+    this.#concurrency = bounds.concurrency;
+    this.#queueMax = bounds.queue;
+  }
+
+  /**
+   * @param signal interrupts the query
+   * @throws {WireError} INVALID_ARGUMENT (with `position`, 1-based, where known), UNPROCESSABLE (over a limit),
+   *   REQUEST_TIMEOUT, OVERLOADED
+   */
+  async run(
+    query: Query,
+    makeEncoder: (columns: readonly ResultColumn[]) => ResultEncoder,
+    signal: AbortSignal,
+  ): Promise<QueryResult> {
+    await this.#enter(signal);
+    try {
+      const connection = await this.#engine.connect();
+      try {
+        return await this.#runOn(connection, query, makeEncoder, signal);
+      } finally {
+        connection.closeSync();
+      }
+    } finally {
+      this.#leave();
+    }
+  }
+
+  async #runOn(
+    connection: EngineConnection,
+    query: Query,
+    makeEncoder: (columns: readonly ResultColumn[]) => ResultEncoder,
+    signal: AbortSignal,
+  ): Promise<QueryResult> {
+    const startMs = this.#clock.monotonicMs();
+    let timedOut = false;
+    const cancelTimer = this.#clock.after(query.limits.timeMs, () => {
+      timedOut = true;
+      connection.interrupt();
+    });
+    const onAbort = (): void => connection.interrupt();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await inTransaction(connection, "READ ONLY", async () => {
+        const result = await execute(connection, query);
+        return await collect(result, query.limits, makeEncoder, () => this.#clock.monotonicMs() - startMs);
+      });
+    } catch (error) {
+      signal.throwIfAborted();
+      if (timedOut) {
+        throw new WireError("REQUEST_TIMEOUT", `the query took longer than ${query.limits.timeMs} ms`, { cause: error });
+      }
+      throw queryError(error, query.sql);
+    } finally {
+      cancelTimer();
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #enter(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if (this.#running < this.#concurrency) {
+      this.#running++;
+      return;
+    }
+    if (this.#waiting.length >= this.#queueMax) {
+      throw new WireError("OVERLOADED", `${this.#concurrency} queries run and ${this.#queueMax} wait`);
+    }
+    await new Promise<void>((enter) => this.#waiting.push(enter));
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#running--;
+    else next();
+  }
+}
+
+async function execute(connection: EngineConnection, query: Query): Promise<DuckDBResult> {
+  const { kind, select, skipped } = splitExplain(query.sql);
+  const tree = await connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [select]);
+  checkTree(String(tree.getRows()[0]?.[0]), skipped);
+  const statements = await connection.extractStatements(query.sql);
+  if (statements.count !== 1) throw new WireError("INVALID_ARGUMENT", `expected one statement, got ${statements.count}`);
+  const statement = await statements.prepare(0);
+  const expected = kind === "select" ? StatementType.SELECT : StatementType.EXPLAIN;
+  if (statement.statementType !== expected) {
+    throw new WireError("INVALID_ARGUMENT", "only one SELECT, or EXPLAIN of one, is allowed here");
+  }
+  statement.bind(bindings(query.parameters));
+  return statement.stream();
+}
+
+function bindings(parameters: Query["parameters"]): DuckDBValue[] | Record<string, DuckDBValue> {
+  if (Array.isArray(parameters)) return parameters.map((value: ParameterValue) => bindable(value));
+  return Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, bindable(value)]));
+}
+
+/** JSON integers are bound as integers. */
+function bindable(value: ParameterValue): DuckDBValue {
+  return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
+}
+
+async function collect(
+  result: DuckDBResult,
+  limits: QueryLimits,
+  makeEncoder: (columns: readonly ResultColumn[]) => ResultEncoder,
+  elapsedMs: () => number,
+): Promise<QueryResult> {
+  const types = result.columnTypes();
+  const encoder = makeEncoder(result.columnNames().map((name, i) => ({ name, type: String(types[i]) })));
+  const parts: Uint8Array[] = [];
+  let rows = 0;
+  let bytes = 0;
+  for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+    rows += chunk.rowCount;
+    if (rows > limits.rows) throw new WireError("UNPROCESSABLE", `the result has more than ${limits.rows} rows`);
+    const part = encoder.chunk(chunk);
+    bytes += part.length;
+    if (bytes > limits.bytes) throw new WireError("UNPROCESSABLE", `the result has more than ${limits.bytes} bytes`);
+    parts.push(part);
+  }
+  parts.push(encoder.end({ rows, elapsedMs: elapsedMs() }));
+  return { contentType: encoder.contentType, body: concatBytes(parts), rows };
+}
+
+function queryError(error: unknown, sql: string): WireError {
+  if (error instanceof WireError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  const { message, position } = describeEngineError(text, sql);
+  if (/^out of memory/i.test(message)) return new WireError("UNPROCESSABLE", message, { cause: error });
+  return new WireError("INVALID_ARGUMENT", message, { facts: position === undefined ? {} : { position }, cause: error });
+}

@@ -1,0 +1,106 @@
+// Entry of the warehouse's own process (D7): it ends when its parent's channel does, so it never outlives the platform.
+// Signals to the process group are the parent's business: it tells us to stop when loads are over.
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import {
+  hostPolicy,
+  jsonLogger,
+  MetricsRegistry,
+  never,
+  systemClock,
+  unreachable,
+  WireError,
+  type Logger,
+} from "@millrace/base";
+import { DuckDBTarget } from "./duckdb-target.ts";
+import { openEngine, type Engine } from "./engine.ts";
+import type { FromWarehouse, ToWarehouse, WarehouseAnswer, WarehouseCall, WarehouseOptions } from "./process-messages.ts";
+import { QueryRunner } from "./query-runner.ts";
+import { sqlRequestListener } from "./sql-http.ts";
+
+/** Attempts to open the database while a previous process, whose parent was killed, is still closing it. */
+const OPEN_ATTEMPTS = 100;
+const OPEN_PAUSE_MS = 50;
+
+async function openWhenFree(options: WarehouseOptions, logger: Logger): Promise<Engine> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await openEngine(options);
+    } catch (error) {
+      const isLocked = error instanceof Error && /lock/i.test(error.message);
+      if (!isLocked || attempt === OPEN_ATTEMPTS) throw error;
+      if (attempt === 1) logger.info("warehouse-waits-for-lock", { file: options.file });
+      await systemClock.sleep(OPEN_PAUSE_MS, never);
+    }
+  }
+}
+
+async function perform(target: DuckDBTarget, call: WarehouseCall): Promise<WarehouseAnswer> {
+  switch (call.kind) {
+    case "prepare":
+      await target.prepare(call.tableId, call.columns, never);
+      return { kind: "prepared" };
+    case "load":
+      return { kind: "load-outcome", outcome: await target.load(call.request, never) };
+    case "loaded-ends":
+      return { kind: "loaded-ends", ends: [...(await target.loadedEnds(call.tableId, never))] };
+    default:
+      return unreachable(call);
+  }
+}
+
+function send(message: FromWarehouse): void {
+  process.send?.(message);
+}
+
+async function main(): Promise<void> {
+  const options = JSON.parse(process.argv[2] ?? "null") as WarehouseOptions;
+  const logger = jsonLogger(options.logLevel, (line) => process.stderr.write(line), { component: "warehouse" });
+  process.on("disconnect", () => process.exit(0));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
+  const engine = await openWhenFree(options, logger);
+  const target = new DuckDBTarget(engine, (path) => join(options.stagingDir, path));
+  const server = createServer(
+    sqlRequestListener({
+      runner: new QueryRunner(engine, systemClock, { concurrency: 4, queue: 64 }),
+      hostPolicy: hostPolicy(options.listenHost, options.authenticated),
+      unhealthy: () => undefined,
+      clock: systemClock,
+      logger,
+      metrics: new MetricsRegistry(),
+    }),
+  );
+  const address = await listen(server, options);
+  process.on("message", (message: ToWarehouse) => {
+    if (message.kind === "stop") {
+      server.close();
+      server.closeAllConnections();
+      engine.closeSync();
+      process.exit(0);
+    }
+    perform(target, message.call)
+      .catch((thrown: unknown): WarehouseAnswer => {
+        const { code, message: text, facts } = WireError.from(thrown);
+        return { kind: "failed", code, message: text, facts };
+      })
+      .then((answer) => send({ kind: "answer", id: message.id, answer }))
+      .catch((error: unknown) => {
+        logger.error("warehouse-broke", { error });
+        process.exit(1);
+      });
+  });
+  send({ kind: "ready", host: address.address, port: address.port });
+}
+
+function listen(server: Server, options: WarehouseOptions): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.listenPort, options.listenHost, () => resolve(server.address() as AddressInfo));
+  });
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${JSON.stringify({ level: "error", event: "warehouse-failed", message: String(error) })}\n`);
+  process.exit(1);
+});
