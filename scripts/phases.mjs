@@ -20,6 +20,8 @@ import { installNode24 } from "./node24.mjs";
 
 const MINUTE_MS = 60_000;
 
+const REPORTER = new URL("./test-reporter.mjs", import.meta.url).href;
+
 /** Kinds of tests that are phases of their own; everything else that ends in `.test.js` is a unit test. */
 const KINDS = /** @type {const} */ (["sim", "e2e", "crash", "browser"]);
 
@@ -153,7 +155,7 @@ async function runFiles(files, { limitMs, node = process.execPath, nodeArgs = []
       "--test",
       `--test-concurrency=${concurrency}`,
       `--test-timeout=${limitMs}`,
-      "--test-reporter=./scripts/test-reporter.mjs",
+      `--test-reporter=${REPORTER}`,
       "--test-reporter-destination=stdout",
       ...files,
     ];

@@ -1,0 +1,41 @@
+// Which package may import which: the table of ARCHITECTURE.md as data. `types` marks an import of which
+// nothing may be left at run time. A package that is not here may not exist.
+
+export interface Row {
+  readonly may: readonly string[];
+  /** Packages that may be imported with `import type` only. */
+  readonly types?: readonly string[];
+}
+
+const LIBRARIES = [
+  "base",
+  "protocol",
+  "wal",
+  "metadata",
+  "stores",
+  "fragments",
+  "broker",
+  "client",
+  "ingest",
+  "warehouse",
+];
+
+export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
+  base: { may: [] },
+  protocol: { may: ["base"] },
+  wal: { may: ["base"] },
+  metadata: { may: ["base", "wal"] },
+  stores: { may: ["base", "protocol"] },
+  fragments: { may: ["base", "protocol", "wal", "stores"] },
+  broker: { may: ["base", "protocol", "metadata", "wal", "fragments", "stores", "client"] },
+  client: { may: ["base", "protocol"] },
+  ingest: { may: ["base", "protocol", "metadata", "stores", "client"] },
+  warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest"] },
+  console: { may: [], types: ["protocol"] },
+  server: { may: [...LIBRARIES, "console"] },
+  cli: { may: ["base", "protocol", "client", "server"] },
+  sim: { may: [...LIBRARIES, "server", "cli"] },
+};
+
+/** Packages whose modules run in a browser too: `node:*` only in `system-*.ts`. */
+export const BROWSER_SAFE: readonly string[] = ["base", "protocol"];
