@@ -16,7 +16,8 @@ export function addCover<T extends Span>(set: T[], span: T): boolean {
   if (span.end <= span.begin) return false;
   const last = set.at(-1);
   if (last === undefined || last.end < span.end) {
-    if (last !== undefined && last.begin >= span.begin) replaceHeld(set, firstEndingAfter(set, span.begin), span);
+    if (last !== undefined && last.begin >= span.begin)
+      replaceHeld(set, firstEndingAfter(set, span.begin), span);
     else set.push(span);
     return true;
   }
@@ -47,9 +48,11 @@ export function coverDifference<T extends Span>(a: readonly T[], b: readonly Spa
 }
 
 function isCovered(span: Span, set: readonly Span[]): boolean {
-  let { index, found } = longestOverlapping(set, span.begin);
-  if (!found) return false;
-  while (index + 1 < set.length && set[index]!.end < span.end && set[index + 1]!.begin <= set[index]!.end) index++;
+  const overlap = longestOverlapping(set, span.begin);
+  if (!overlap.found) return false;
+  let index = overlap.index;
+  while (index + 1 < set.length && set[index]!.end < span.end && set[index + 1]!.begin <= set[index]!.end)
+    index++;
   return set[index]!.end >= span.end;
 }
 

@@ -1,7 +1,7 @@
 // What Read and ListFragments ask of the index (gazette-broker.md 5.2 step 2 and 5.5).
 import type { FragmentEntry, FragmentIndex } from "./fragment-index.ts";
 
-/** A reader passes over a hole when what follows it was persisted longer ago than this: nobody is uploading it still. */
+/** A reader passes over a hole when what follows was persisted longer ago than this: nobody uploads it any more. */
 const OFFSET_JUMP_AGE_SECONDS = 6 * 60 * 60;
 const PAGE_LIMIT_DEFAULT = 1000;
 
@@ -14,9 +14,19 @@ export interface IndexRequest {
 
 export type IndexAnswer =
   /** `entry` holds `offset`, which may be beyond the requested one. */
-  | { readonly kind: "found"; readonly offset: number; readonly writeHead: number; readonly entry: FragmentEntry }
-  /** Ask again when the index has changed, or at `jumpAtMs` (Unix ms) if there is one: then a hole may be passed over. */
-  | { readonly kind: "not-yet"; readonly offset: number; readonly writeHead: number; readonly jumpAtMs?: number };
+  | {
+      readonly kind: "found";
+      readonly offset: number;
+      readonly writeHead: number;
+      readonly entry: FragmentEntry;
+    }
+  /** Ask again when the index has changed, or at `jumpAtMs` (Unix ms) if given: then a hole may be passed over. */
+  | {
+      readonly kind: "not-yet";
+      readonly offset: number;
+      readonly writeHead: number;
+      readonly jumpAtMs?: number;
+    };
 
 /** @param nowMs wall time, Unix ms */
 export function queryIndex(index: FragmentIndex, request: IndexRequest, nowMs: number): IndexAnswer {

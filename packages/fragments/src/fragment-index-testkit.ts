@@ -2,7 +2,9 @@
 import type { Fragment } from "@millrace/protocol";
 import type { LocalFragment } from "./spools.ts";
 
-export function localFragmentOf(fields: Partial<Omit<LocalFragment, "sum">> & { sum?: string }): LocalFragment {
+export function localFragmentOf(
+  fields: Partial<Omit<LocalFragment, "sum">> & { sum?: string },
+): LocalFragment {
   const { begin = 0, end = 0, closed = true, firstAppendMs = 0, sum = "0".repeat(40) } = fields;
   return { begin, end, closed, firstAppendMs, sum: () => sum };
 }

@@ -19,7 +19,7 @@ function coverOf<T extends Span>(all: Iterable<T>): T[] {
 }
 
 function offsetsOf(set: Iterable<Span>): boolean[] {
-  const covered = new Array<boolean>(SPACE).fill(false);
+  const covered = Array.from({ length: SPACE }, () => false);
   for (const { begin, end } of set) covered.fill(true, begin, end);
   return covered;
 }
@@ -93,7 +93,8 @@ test("index: any order of growth, rolls, releases, confirmations and refreshes -
       let confirmed: RemoteEntry[] = [];
       for (const one of steps) {
         const last = locals.at(-1)!;
-        if (one.kind === "grow") locals = [...locals.slice(0, -1), { begin: last.begin, end: last.end + one.bytes }];
+        if (one.kind === "grow")
+          locals = [...locals.slice(0, -1), { begin: last.begin, end: last.end + one.bytes }];
         if (one.kind === "roll") locals = [...locals, { begin: last.end, end: last.end }];
         if (one.kind === "release" && one.index < locals.length - 1) locals = locals.toSpliced(one.index, 1);
         if (one.kind === "confirm") {
@@ -108,7 +109,11 @@ test("index: any order of growth, rolls, releases, confirmations and refreshes -
           listed = coverOf([...entries, ...confirmed]);
           index.setRemote(entries, 0);
         } else index.setLocal(locals.map((fields) => localFragmentOf(fields)));
-        check(index, listed, locals.filter(({ begin, end }) => end > begin));
+        check(
+          index,
+          listed,
+          locals.filter(({ begin, end }) => end > begin),
+        );
       }
     }),
     { numRuns: 300 },

@@ -24,20 +24,135 @@ const HUNDREDS: Pair[] = [
 
 test("addCover: golden cases of the original", () => {
   const cases: [string, Pair[], Pair[]][] = [
-    ["insert at end", [...HUNDREDS.slice(0, 2), [201, 301]], [[100, 200], [200, 300], [201, 301]]],
-    ["replace range at end", [...HUNDREDS, [150, 500]], [[100, 200], [150, 500]]],
-    ["replace range, ending beyond", [...HUNDREDS, [150, 501]], [[100, 200], [150, 501]]],
-    ["replace one at end", [...HUNDREDS.slice(0, 2), [199, 300]], [[100, 200], [199, 300]]],
-    ["replace one at end, longer", [...HUNDREDS.slice(0, 2), [200, 301]], [[100, 200], [200, 301]]],
-    ["replace range in middle", [...HUNDREDS, [150, 450]], [[100, 200], [150, 450], [400, 500]]],
-    ["replace one in middle", [...HUNDREDS, [190, 310]], [[100, 200], [190, 310], [300, 400], [400, 500]]],
-    ["insert in middle", [[100, 200], [300, 400], [200, 300]], [[100, 200], [200, 300], [300, 400]]],
-    ["insert in middle, close", [[100, 200], [300, 400], [201, 299]], [[100, 200], [201, 299], [300, 400]]],
-    ["replace range at begin", [...HUNDREDS.slice(0, 3), [50, 300]], [[50, 300], [300, 400]]],
-    ["insert at begin", [[200, 300], [100, 200]], [[100, 200], [200, 300]]],
-    ["overlapping members", [[100, 150], [149, 201], [200, 250]], [[100, 150], [149, 201], [200, 250]]],
+    [
+      "insert at end",
+      [...HUNDREDS.slice(0, 2), [201, 301]],
+      [
+        [100, 200],
+        [200, 300],
+        [201, 301],
+      ],
+    ],
+    [
+      "replace range at end",
+      [...HUNDREDS, [150, 500]],
+      [
+        [100, 200],
+        [150, 500],
+      ],
+    ],
+    [
+      "replace range, ending beyond",
+      [...HUNDREDS, [150, 501]],
+      [
+        [100, 200],
+        [150, 501],
+      ],
+    ],
+    [
+      "replace one at end",
+      [...HUNDREDS.slice(0, 2), [199, 300]],
+      [
+        [100, 200],
+        [199, 300],
+      ],
+    ],
+    [
+      "replace one at end, longer",
+      [...HUNDREDS.slice(0, 2), [200, 301]],
+      [
+        [100, 200],
+        [200, 301],
+      ],
+    ],
+    [
+      "replace range in middle",
+      [...HUNDREDS, [150, 450]],
+      [
+        [100, 200],
+        [150, 450],
+        [400, 500],
+      ],
+    ],
+    [
+      "replace one in middle",
+      [...HUNDREDS, [190, 310]],
+      [
+        [100, 200],
+        [190, 310],
+        [300, 400],
+        [400, 500],
+      ],
+    ],
+    [
+      "insert in middle",
+      [
+        [100, 200],
+        [300, 400],
+        [200, 300],
+      ],
+      [
+        [100, 200],
+        [200, 300],
+        [300, 400],
+      ],
+    ],
+    [
+      "insert in middle, close",
+      [
+        [100, 200],
+        [300, 400],
+        [201, 299],
+      ],
+      [
+        [100, 200],
+        [201, 299],
+        [300, 400],
+      ],
+    ],
+    [
+      "replace range at begin",
+      [...HUNDREDS.slice(0, 3), [50, 300]],
+      [
+        [50, 300],
+        [300, 400],
+      ],
+    ],
+    [
+      "insert at begin",
+      [
+        [200, 300],
+        [100, 200],
+      ],
+      [
+        [100, 200],
+        [200, 300],
+      ],
+    ],
+    [
+      "overlapping members",
+      [
+        [100, 150],
+        [149, 201],
+        [200, 250],
+      ],
+      [
+        [100, 150],
+        [149, 201],
+        [200, 250],
+      ],
+    ],
     ["empty", [[100, 100]], []],
-    ["held at begin, inside, at end", [[100, 200], [100, 150], [120, 130], [150, 200]], [[100, 200]]],
+    [
+      "held at begin, inside, at end",
+      [
+        [100, 200],
+        [100, 150],
+        [120, 130],
+        [150, 200],
+      ],
+      [[100, 200]],
+    ],
   ];
   for (const [name, added, expected] of cases) assert.deepEqual(pairs(coverOf(...added)), expected, name);
 });
@@ -77,7 +192,11 @@ test("longestOverlapping: golden vector", () => {
 test("coverDifference: runs of contiguous or overlapping spans cover", () => {
   const a = spans([0, 10], [10, 20], [20, 30], [40, 50], [60, 70]);
   const b = spans([0, 5], [5, 12], [11, 19], [20, 25], [26, 31], [39, 51]);
-  assert.deepEqual(pairs(coverDifference(a, b)), [[10, 20], [20, 30], [60, 70]]);
+  assert.deepEqual(pairs(coverDifference(a, b)), [
+    [10, 20],
+    [20, 30],
+    [60, 70],
+  ]);
   assert.deepEqual(pairs(coverDifference(a, [])), pairs(a));
 });
 

@@ -189,7 +189,10 @@ export class FragmentIndex {
     this.#tail = this.#remote.slice(this.#headCount);
     for (const entry of remaining) {
       const added = addCover(this.#tail, entry);
-      assert(added, "a local fragment that is not covered joins the set", { begin: entry.begin, end: entry.end });
+      assert(added, "a local fragment that is not covered joins the set", {
+        begin: entry.begin,
+        end: entry.end,
+      });
     }
   }
 }

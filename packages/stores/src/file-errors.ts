@@ -16,7 +16,9 @@ const MEANING: Readonly<Record<string, Code>> = {
 
 /** Code of a thrown value of node:fs, or undefined when it is something else. */
 export function fileErrorCode(thrown: unknown): string | undefined {
-  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string" ? thrown.code : undefined;
+  return thrown instanceof Error && "code" in thrown && typeof thrown.code === "string"
+    ? thrown.code
+    : undefined;
 }
 
 /** The WireError for what `operation` on `path` threw. WireErrors and an abort's reason pass through. */

@@ -26,7 +26,11 @@ export interface WalkOptions {
 }
 
 /** Files below `dir`; none when it is missing. */
-export async function* walkFiles(dir: string, options: WalkOptions, signal: AbortSignal): AsyncGenerator<FoundFile> {
+export async function* walkFiles(
+  dir: string,
+  options: WalkOptions,
+  signal: AbortSignal,
+): AsyncGenerator<FoundFile> {
   yield* walk(dir, "", [], options, signal);
 }
 
@@ -79,7 +83,9 @@ async function kindOf(path: string, entry: Dirent, root: string): Promise<"file"
 }
 
 async function* withStats(dir: string, paths: readonly string[]): AsyncGenerator<FoundFile> {
-  const all = await Promise.all(paths.map((path) => statOf(join(dir, path.slice(path.lastIndexOf("/") + 1)))));
+  const all = await Promise.all(
+    paths.map((path) => statOf(join(dir, path.slice(path.lastIndexOf("/") + 1)))),
+  );
   for (const [i, stats] of all.entries()) {
     if (stats !== undefined) yield { path: paths[i]!, stats };
   }

@@ -43,8 +43,10 @@ export class FileStore implements ObjectStore {
   /** @throws {WireError} INVALID_ARGUMENT: not a `file` URL, unknown arguments, a prefix that leaves the root */
   constructor(url: string, ports: FileStorePorts) {
     const parsed = parseStoreUrl(url);
-    if (parsed.scheme !== "file") throw new WireError("INVALID_ARGUMENT", `invalid scheme (${parsed.scheme})`);
-    if (parsed.host !== "") throw new WireError("INVALID_ARGUMENT", `file scheme doesn't take a host (${parsed.host})`);
+    if (parsed.scheme !== "file")
+      throw new WireError("INVALID_ARGUMENT", `invalid scheme (${parsed.scheme})`);
+    if (parsed.host !== "")
+      throw new WireError("INVALID_ARGUMENT", `file scheme doesn't take a host (${parsed.host})`);
     const args = storeArguments(parsed, ["Find", "Replace"]);
     if (parsed.prefix !== "/") checkedKey(parsed.prefix.slice(1, -1));
     this.url = url;
@@ -81,7 +83,11 @@ export class FileStore implements ObjectStore {
     }
   }
 
-  async *get(path: string, range: { begin?: number; end?: number }, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *get(
+    path: string,
+    range: { begin?: number; end?: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     const { begin = 0, end = Number.MAX_SAFE_INTEGER } = range;
     if (begin < 0 || begin > end) {
       throw new WireError("INVALID_ARGUMENT", `invalid range (${begin}, ${end}): expected 0 <= begin <= end`);
@@ -106,13 +112,20 @@ export class FileStore implements ObjectStore {
     return stats.isFile() ? entryOf(path, stats) : undefined;
   }
 
-  async put(path: string, body: AsyncIterable<Uint8Array>, options: PutOptions, signal: AbortSignal): Promise<void> {
+  async put(
+    path: string,
+    body: AsyncIterable<Uint8Array>,
+    options: PutOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
     const file = this.#fileOf(path);
     await this.#guard("put", path, async () => {
       signal.throwIfAborted();
       const root = await this.#checkBase();
       await this.#directories.ensure(dirname(file)).catch((error: unknown) => {
-        throw fileErrorCode(error) === "EEXIST" || fileErrorCode(error) === "ENOTDIR" ? taken(path, error) : error;
+        throw fileErrorCode(error) === "EEXIST" || fileErrorCode(error) === "ENOTDIR"
+          ? taken(path, error)
+          : error;
       });
       await this.#checkInside(dirname(file), root, path);
       const partial = join(dirname(file), this.#partialName(basename(file)));
@@ -143,7 +156,7 @@ export class FileStore implements ObjectStore {
     await this.#guard("remove", path, async () => {
       const root = await this.#checkBase();
       const dir = await realPathOf(dirname(file));
-      if (dir === undefined) return;
+      if (dir === undefined || !(await isDirectory(dir))) return;
       if (!isInside(dir, root)) throw leaves(path);
       if (!(await isDirectory(file))) await rm(file, { force: true });
     });
@@ -172,7 +185,10 @@ export class FileStore implements ObjectStore {
   #keyOf(path: string): string {
     const key = checkedKey(rewriteKey(checkedKey(path), this.#rewrite));
     if (basename(key).startsWith(PARTIAL_PREFIX)) {
-      throw new WireError("INVALID_ARGUMENT", `invalid object path (${path}): its name begins with ${PARTIAL_PREFIX}`);
+      throw new WireError(
+        "INVALID_ARGUMENT",
+        `invalid object path (${path}): its name begins with ${PARTIAL_PREFIX}`,
+      );
     }
     return key;
   }
@@ -182,7 +198,8 @@ export class FileStore implements ObjectStore {
   }
 
   #partialName(name: string): string {
-    const salt = this.#random.u32().toString(16).padStart(8, "0") + this.#random.u32().toString(16).padStart(8, "0");
+    const salt =
+      this.#random.u32().toString(16).padStart(8, "0") + this.#random.u32().toString(16).padStart(8, "0");
     return `${PARTIAL_PREFIX}${name.slice(0, PARTIAL_NAME_CHARS)}.${salt}`;
   }
 
@@ -206,7 +223,9 @@ export class FileStore implements ObjectStore {
   async #checkBase(): Promise<string> {
     const root = await realPathOf(this.#root);
     if (root === undefined || !(await isDirectory(this.base))) {
-      throw new WireError("FORBIDDEN", `invalid file store directory ${this.base}`, { facts: { base: this.base } });
+      throw new WireError("FORBIDDEN", `invalid file store directory ${this.base}`, {
+        facts: { base: this.base },
+      });
     }
     return root;
   }
@@ -231,7 +250,8 @@ async function writeAll(
     signal.throwIfAborted();
     bytes += chunk.length;
     if (expected !== undefined && bytes > expected) throw wrongLength(bytes, expected);
-    for (let at = 0; at < chunk.length; ) at += (await handle.write(chunk, at, chunk.length - at)).bytesWritten;
+    for (let at = 0; at < chunk.length;)
+      at += (await handle.write(chunk, at, chunk.length - at)).bytesWritten;
   }
   if (expected !== undefined && bytes !== expected) throw wrongLength(bytes, expected);
 }
@@ -246,9 +266,14 @@ async function* readRange(
   const stats = await handle.stat();
   if (!stats.isFile()) throw notFound(path);
   const stop = Math.min(end, stats.size);
-  for (let at = begin; at < stop; ) {
+  for (let at = begin; at < stop;) {
     signal.throwIfAborted();
-    const { bytesRead, buffer } = await handle.read(new Uint8Array(Math.min(READ_BYTES, stop - at)), 0, null, at);
+    const { bytesRead, buffer } = await handle.read(
+      new Uint8Array(Math.min(READ_BYTES, stop - at)),
+      0,
+      null,
+      at,
+    );
     if (bytesRead === 0) throw new WireError("UNAVAILABLE", `${path} became shorter while it was read`);
     at += bytesRead;
     yield bytesRead === buffer.length ? buffer : buffer.subarray(0, bytesRead);

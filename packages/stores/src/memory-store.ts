@@ -15,7 +15,7 @@ export type StoreFault =
   | "forbidden"
   /** put, remove: it happened, and the caller hears of a time-out. Others: a time-out. */
   | "timeout-after-success"
-  /** put: fails, and leaves a part of the body under the right name (an interrupted upload of a store that is not atomic). */
+  /** put: fails, and leaves a part of the body under the right name: an upload cut off, not by an atomic store. */
   | "truncated"
   /** put: resolves, but what is stored is shorter than the body. */
   | "wrong-length"
@@ -97,7 +97,11 @@ export class MemoryStore implements ObjectStore {
     }
   }
 
-  async *get(path: string, range: { begin?: number; end?: number }, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *get(
+    path: string,
+    range: { begin?: number; end?: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     const { begin = 0, end = Number.MAX_SAFE_INTEGER } = range;
     if (begin < 0 || begin > end) {
       throw new WireError("INVALID_ARGUMENT", `invalid range (${begin}, ${end}): expected 0 <= begin <= end`);
@@ -105,7 +109,8 @@ export class MemoryStore implements ObjectStore {
     const fault = await this.#begin("get", checkedKey(path), signal);
     const object = this.#objects.get(path);
     if (object === undefined) throw new WireError("NOT_FOUND", `object not found: ${path}`);
-    const bytes = this.#options.decompresses === true && object.gzip ? gunzipSync(object.bytes) : object.bytes;
+    const bytes =
+      this.#options.decompresses === true && object.gzip ? gunzipSync(object.bytes) : object.bytes;
     const stop = Math.min(end, bytes.length);
     const cut = fault === "cut-off" ? begin + this.#random.below(Math.max(1, stop - begin)) : stop;
     for (let at = begin; at < cut; at += CHUNK_BYTES) {
@@ -121,7 +126,12 @@ export class MemoryStore implements ObjectStore {
     return object === undefined ? undefined : entryOf(path, object);
   }
 
-  async put(path: string, body: AsyncIterable<Uint8Array>, options: PutOptions, signal: AbortSignal): Promise<void> {
+  async put(
+    path: string,
+    body: AsyncIterable<Uint8Array>,
+    options: PutOptions,
+    signal: AbortSignal,
+  ): Promise<void> {
     const fault = await this.#begin("put", checkedKey(path), signal);
     const parts: Uint8Array[] = [];
     for await (const part of body) {
@@ -130,7 +140,10 @@ export class MemoryStore implements ObjectStore {
     }
     const bytes = concatBytes(parts);
     if (options.bytes !== undefined && bytes.length !== options.bytes) {
-      throw new WireError("INVALID_ARGUMENT", `body of ${bytes.length} bytes; expected exactly ${options.bytes}`);
+      throw new WireError(
+        "INVALID_ARGUMENT",
+        `body of ${bytes.length} bytes; expected exactly ${options.bytes}`,
+      );
     }
     this.set(path, this.#spoil(bytes, fault), options.contentEncoding === "gzip");
     if (fault === "truncated") throw new WireError("UNAVAILABLE", `put of ${path} was cut off`);
@@ -168,7 +181,11 @@ export class MemoryStore implements ObjectStore {
     return [...this.#objects.keys()].sort();
   }
 
-  async #begin(operation: StoreOperation, path: string, signal: AbortSignal): Promise<StoreFault | undefined> {
+  async #begin(
+    operation: StoreOperation,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<StoreFault | undefined> {
     signal.throwIfAborted();
     this.operations.push({ operation, path });
     const fault = this.#fault(operation, path);
@@ -202,7 +219,8 @@ export class MemoryStore implements ObjectStore {
 
   #spoil(bytes: Uint8Array, fault: StoreFault | undefined): Uint8Array {
     if (bytes.length === 0) return bytes;
-    if (fault === "truncated" || fault === "wrong-length") return bytes.slice(0, this.#random.below(bytes.length));
+    if (fault === "truncated" || fault === "wrong-length")
+      return bytes.slice(0, this.#random.below(bytes.length));
     if (fault !== "rotten") return bytes;
     const rotten = bytes.slice();
     const at = this.#random.below(rotten.length);

@@ -36,7 +36,10 @@ export interface ObjectStore {
   signGet(path: string, ttlMs: number): Promise<string>;
 }
 
-/** Opens stores by URL and keeps one instance for each. @throws {WireError} INVALID_ARGUMENT for an unknown scheme or arguments */
+/**
+ * Opens stores by URL and keeps one instance for each.
+ * @throws {WireError} INVALID_ARGUMENT for an unknown scheme or arguments
+ */
 export interface ObjectStores {
   open(url: string): ObjectStore;
 }

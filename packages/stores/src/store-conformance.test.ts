@@ -16,7 +16,11 @@ objectStoreConformance("memory", () =>
 
 objectStoreConformance("file", async () => {
   const root = await mkdtemp(join(tmpdir(), "millrace-stores-"));
-  const store = new FileStore("file:///fragments/", { root, clock: systemClock, random: seededRandom("file") });
+  const store = new FileStore("file:///fragments/", {
+    root,
+    clock: systemClock,
+    random: seededRandom("file"),
+  });
   await store.ensureBase();
   return { store, close: () => rm(root, { recursive: true }) };
 });

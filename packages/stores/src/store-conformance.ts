@@ -158,7 +158,11 @@ function declareListTests(test: Declare): void {
     const all = ["a/1", "a/2/x", "a/2/y", "ab/1", "b", "a-b/1", ".test/health-check"];
     for (const path of all) await put(store, path, path);
     for (const prefix of ["", "a", "a/", "a/2", "a/2/", "a/2/x", "ab", "c", "a/2/x/", ".test/"]) {
-      assert.deepEqual(await keys(store, prefix), all.filter((path) => path.startsWith(prefix)).sort(), prefix);
+      assert.deepEqual(
+        await keys(store, prefix),
+        all.filter((path) => path.startsWith(prefix)).sort(),
+        prefix,
+      );
     }
   });
 
@@ -188,7 +192,20 @@ function declareListTests(test: Declare): void {
 
 function declareRefusalTests(test: Declare): void {
   test("paths that leave the store or are not clean -> INVALID_ARGUMENT for every operation", async (store) => {
-    for (const path of ["", "/", "/a", "a/", "..", "../foo", "a/../../b", "a/..", "./a", "a//b", "a/./b", "a\0b"]) {
+    for (const path of [
+      "",
+      "/",
+      "/a",
+      "a/",
+      "..",
+      "../foo",
+      "a/../../b",
+      "a/..",
+      "./a",
+      "a//b",
+      "a/./b",
+      "a\0b",
+    ]) {
       await refuses("INVALID_ARGUMENT", () => put(store, path, "1"));
       await refuses("INVALID_ARGUMENT", () => read(store, path));
       await refuses("INVALID_ARGUMENT", () => store.head(path, never));
@@ -210,7 +227,11 @@ function put(store: ObjectStore, path: string, body: string): Promise<void> {
   return store.put(path, chunks(body.slice(0, half), body.slice(half)), {}, never);
 }
 
-async function read(store: ObjectStore, path: string, range: { begin?: number; end?: number } = {}): Promise<string> {
+async function read(
+  store: ObjectStore,
+  path: string,
+  range: { begin?: number; end?: number } = {},
+): Promise<string> {
   const parts: Uint8Array[] = [];
   for await (const part of store.get(path, range, never)) parts.push(part);
   return new TextDecoder().decode(concatBytes(parts));
