@@ -2,15 +2,21 @@
 // implements it over DuckDB; the simulator has a model of it.
 import type { Column } from "./definitions.ts";
 
-/** A staged object: rows of one partition that were mapped by one sink version, in journal order. */
+/**
+ * A staged object: rows of one partition that were mapped by one sink version, in journal order. A Parquet file
+ * (staging-parquet.ts, docs/adr/0002-staging-format.md) with the columns `_offset` BIGINT, then `c0`, `c1`, … VARCHAR:
+ * `c<i>` holds `columns[i]`. None is ever null. `_journal` is PartitionLoad.journal for all its rows.
+ */
 export interface StagedObject {
   /** Path in the staging store. */
   readonly path: string;
-  /** The version's columns: the object's columns after the system column(s), in this order. */
+  /** The version's columns: `c0` is the first. */
   readonly columns: readonly Column[];
   readonly sinkVersion: number;
   readonly rows: number;
   readonly bytes: number;
+  /** CRC-32C of the object. A target that loads something else than these bytes loses or doubles rows. */
+  readonly crc32c: number;
 }
 
 /** Offsets [begin, end) of one partition and the staged objects that hold their rows. */
@@ -18,6 +24,7 @@ export interface PartitionLoad {
   readonly journal: string;
   readonly begin: number;
   readonly end: number;
+  /** In journal order; may be empty (all frames were duplicates): the loaded end moves all the same. */
   readonly objects: readonly StagedObject[];
   /** True when the rotation that chose this target recorded `begin` as its start here: a target without a loaded end then accepts it. */
   readonly startsTarget: boolean;
@@ -41,7 +48,10 @@ export type LoadOutcome =
 export interface Target {
   /** Creates the table with its system columns when missing, and adds columns that are missing. */
   prepare(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<void>;
-  /** @throws {WireError} UNAVAILABLE, OUTCOME_UNKNOWN (ask again: the loaded end tells), UNPROCESSABLE (will fail again) */
+  /**
+   * @throws {WireError} UNAVAILABLE, OUTCOME_UNKNOWN (ask again: the loaded end tells), UNPROCESSABLE (will fail again),
+   * CORRUPT (a staged object is missing or has other bytes than its CRC says)
+   */
   load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome>;
   /** Loaded end of each partition that has one in `tableId`. */
   loadedEnds(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
