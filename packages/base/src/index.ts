@@ -34,3 +34,4 @@ export {
 } from "./metrics.ts";
 export { jsonLogger, systemClock, systemRandom } from "./system-ports.ts";
 export { hostPolicy, LOOPBACK_HOSTS, refuseHost, type HostPolicy } from "./host-guard.ts";
+export { bearsToken, equalSecret } from "./bearer-token.ts";

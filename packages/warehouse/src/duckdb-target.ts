@@ -1,5 +1,7 @@
 // The Target port over DuckDB: rows and the loaded end of their partition commit in one transaction (D23), each object
 // with the columns of the sink version that mapped it (D22).
+import { readFile } from "node:fs/promises";
+import { crc32c } from "@node-rs/crc32";
 import { assert, WireError } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "@millrace/ingest";
 import { inTransaction, type Engine, type EngineConnection } from "./engine.ts";
@@ -65,6 +67,7 @@ export class DuckDBTarget implements Target {
 
   async #insertPartition(connection: EngineConnection, id: TableId, partition: PartitionLoad): Promise<number> {
     let rows = 0;
+    for (const object of partition.objects) await this.#check(partition.journal, object);
     for (const run of runsOfOneVersion(partition.objects)) {
       const files = run.map((object) => this.#resolvePath(object.path));
       const expected = run.reduce((sum, object) => sum + object.rows, 0);
@@ -76,6 +79,14 @@ export class DuckDBTarget implements Target {
       rows += expected;
     }
     return rows;
+  }
+
+  /** What is loaded is what was staged: another content under the name would lose or double rows. */
+  async #check(journal: string, object: StagedObject): Promise<void> {
+    const bytes = await readFile(this.#resolvePath(object.path));
+    if (bytes.length === object.bytes && crc32c(bytes) === object.crc32c) return;
+    const facts = { journal, path: object.path, bytes: bytes.length, expectedBytes: object.bytes };
+    throw new WireError("CORRUPT", `staged object ${object.path} is not what was staged`, { facts });
   }
 
   async #ensureTable(

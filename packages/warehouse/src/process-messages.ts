@@ -13,8 +13,8 @@ export interface WarehouseOptions {
   readonly listenHost: string;
   /** 0: any free port. */
   readonly listenPort: number;
-  /** Callers must authenticate before they reach this process: any Host is fine. */
-  readonly authenticated: boolean;
+  /** Token that callers must send; "" lets everyone in who reaches the address. */
+  readonly token: string;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -30,6 +30,8 @@ export type WarehouseAnswer =
   | { readonly kind: "failed"; readonly code: Code; readonly message: string; readonly facts: Facts };
 
 export type ToWarehouse =
+  /** The first message: options may hold secrets, so they are not arguments of the process. */
+  | { readonly kind: "start"; readonly options: WarehouseOptions }
   | { readonly kind: "call"; readonly id: number; readonly call: WarehouseCall }
   | { readonly kind: "stop" };
 

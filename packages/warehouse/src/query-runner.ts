@@ -73,6 +73,18 @@ export class QueryRunner {
     }
   }
 
+  /** Resolves when the engine answers. @throws {WireError} UNAVAILABLE when it does not */
+  async probe(): Promise<void> {
+    const connection = await this.#engine.connect();
+    try {
+      await connection.run("SELECT 1");
+    } catch (error) {
+      throw new WireError("UNAVAILABLE", `the engine does not answer: ${(error as Error).message}`, { cause: error });
+    } finally {
+      connection.closeSync();
+    }
+  }
+
   async #runOn(
     connection: EngineConnection,
     query: Query,

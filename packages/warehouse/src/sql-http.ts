@@ -2,6 +2,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import {
   concatBytes,
+  bearsToken,
   refuseHost,
   strictText,
   WireError,
@@ -17,8 +18,8 @@ import { DEFAULT_LIMITS, MAX_QUERY_BYTES, type ParameterValue, type Query, type 
 export interface SqlDoor {
   readonly runner: QueryRunner;
   readonly hostPolicy: HostPolicy;
-  /** Why the warehouse is not ready, or undefined. */
-  readonly unhealthy: () => string | undefined;
+  /** Token that queries must carry; "" when none is needed. */
+  readonly token: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
@@ -50,6 +51,10 @@ async function answer(door: SqlDoor, request: IncomingMessage, response: ServerR
   const refused = refuseHost(request.headers.host, request.headers.origin, door.hostPolicy);
   if (refused !== undefined) throw new WireError("FORBIDDEN", refused);
   const path = (request.url ?? "/").split("?", 1)[0];
+  if (path !== "/livez" && path !== "/readyz" && !bearsToken(request.headers.authorization, door.token)) {
+    response.setHeader("www-authenticate", "Bearer");
+    throw new WireError("UNAUTHENTICATED", "a token is required: Authorization: Bearer <token>");
+  }
   switch (path) {
     case "/sql":
       await answerQuery(door, request, response);
@@ -57,11 +62,10 @@ async function answer(door: SqlDoor, request: IncomingMessage, response: ServerR
     case "/livez":
       send(response, 200, "text/plain; charset=utf-8", "ok\n");
       return false;
-    case "/readyz": {
-      const reason = door.unhealthy();
-      send(response, reason === undefined ? 200 : 503, "text/plain; charset=utf-8", `${reason ?? "ready"}\n`);
+    case "/readyz":
+      await door.runner.probe();
+      send(response, 200, "text/plain; charset=utf-8", "ready\n");
       return false;
-    }
     case "/metrics":
       send(response, 200, "text/plain; version=0.0.4; charset=utf-8", door.metrics.render());
       return false;

@@ -54,43 +54,64 @@ function send(message: FromWarehouse): void {
   process.send?.(message);
 }
 
-async function main(): Promise<void> {
-  const options = JSON.parse(process.argv[2] ?? "null") as WarehouseOptions;
+async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) => void> {
   const logger = jsonLogger(options.logLevel, (line) => process.stderr.write(line), { component: "warehouse" });
-  process.on("disconnect", () => process.exit(0));
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
   const engine = await openWhenFree(options, logger);
   const target = new DuckDBTarget(engine, (path) => join(options.stagingDir, path));
   const server = createServer(
     sqlRequestListener({
       runner: new QueryRunner(engine, systemClock, { concurrency: 4, queue: 64 }),
-      hostPolicy: hostPolicy(options.listenHost, options.authenticated),
-      unhealthy: () => undefined,
+      hostPolicy: hostPolicy(options.listenHost, options.token !== ""),
+      token: options.token,
       clock: systemClock,
       logger,
       metrics: new MetricsRegistry(),
     }),
   );
   const address = await listen(server, options);
-  process.on("message", (message: ToWarehouse) => {
-    if (message.kind === "stop") {
-      server.close();
-      server.closeAllConnections();
-      engine.closeSync();
-      process.exit(0);
-    }
-    perform(target, message.call)
-      .catch((thrown: unknown): WarehouseAnswer => {
-        const { code, message: text, facts } = WireError.from(thrown);
-        return { kind: "failed", code, message: text, facts };
-      })
-      .then((answer) => send({ kind: "answer", id: message.id, answer }))
-      .catch((error: unknown) => {
-        logger.error("warehouse-broke", { error });
-        process.exit(1);
-      });
-  });
   send({ kind: "ready", host: address.address, port: address.port });
+  return (message) => {
+    switch (message.kind) {
+      case "start":
+        return;
+      case "stop":
+        server.close();
+        server.closeAllConnections();
+        engine.closeSync();
+        process.exit(0);
+        return;
+      case "call":
+        perform(target, message.call)
+          .catch((thrown: unknown): WarehouseAnswer => {
+            const { code, message: text, facts } = WireError.from(thrown);
+            return { kind: "failed", code, message: text, facts };
+          })
+          .then((answer) => send({ kind: "answer", id: message.id, answer }))
+          .catch((error: unknown) => {
+            logger.error("warehouse-broke", { error });
+            process.exit(1);
+          });
+        return;
+      default:
+        unreachable(message);
+    }
+  };
+}
+
+function main(): void {
+  process.on("disconnect", () => process.exit(0));
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
+  process.once("message", (first: ToWarehouse) => {
+    if (first.kind !== "start") process.exit(1);
+    start(first.options).then(
+      (onMessage) => process.on("message", onMessage),
+      (error: unknown) => {
+        const line = { level: "error", event: "warehouse-failed", message: String(error) };
+        process.stderr.write(`${JSON.stringify(line)}\n`);
+        process.exit(1);
+      },
+    );
+  });
 }
 
 function listen(server: Server, options: WarehouseOptions): Promise<AddressInfo> {
@@ -100,7 +121,4 @@ function listen(server: Server, options: WarehouseOptions): Promise<AddressInfo>
   });
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${JSON.stringify({ level: "error", event: "warehouse-failed", message: String(error) })}\n`);
-  process.exit(1);
-});
+main();

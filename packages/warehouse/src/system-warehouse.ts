@@ -86,10 +86,12 @@ export class Warehouse implements Target {
   #launch(): Promise<void> {
     const options = this.#address === undefined ? this.#options : { ...this.#options, listenPort: this.#address.port };
     return new Promise((resolve, reject) => {
-      const child = fork(ENTRY, [JSON.stringify(options)], {
+      const child = fork(ENTRY, [], {
         serialization: "advanced",
         stdio: ["ignore", "ignore", "inherit", "ipc"],
       });
+      const start: ToWarehouse = { kind: "start", options };
+      child.send(start);
       child.on("message", (message: FromWarehouse) => {
         if (message.kind === "ready") {
           this.#child = child;

@@ -1,0 +1,60 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { environmentSource, flagSource, flattenYaml, printConfig, resolveConfig } from "./config.ts";
+import { checkListeners } from "./listen-policy.ts";
+
+const flags = (entries: Record<string, string>) => flagSource(new Map(Object.entries(entries)));
+
+test("config: later sources win, and each value knows its origin", () => {
+  const resolved = resolveConfig([
+    flattenYaml({ broker: { listen: "127.0.0.1:1", memory: "8MiB" } }, "m.yaml"),
+    environmentSource({ MILLRACE_BROKER_LISTEN: "127.0.0.1:2" }),
+    flags({ "broker.listen": "127.0.0.1:3" }),
+  ]);
+  assert.deepEqual(resolved.config["broker.listen"], { host: "127.0.0.1", port: 3 });
+  assert.equal(resolved.config["broker.memory"], 8 * 2 ** 20);
+  const printed = new Map(printConfig(resolved).map((line) => [line.name, line]));
+  assert.equal(printed.get("broker.listen")?.origin, "flag --broker.listen");
+  assert.equal(printed.get("broker.memory")?.origin, "m.yaml: broker.memory");
+  assert.equal(printed.get("data")?.origin, "default");
+});
+
+const REFUSED: readonly [string, Record<string, string>, RegExp][] = [
+  ["size out of range", { "broker.memory": "1KiB" }, /flag --broker\.memory: 1KiB is out of range \(1MiB <= value <= 8GiB\)/],
+  ["no size", { "broker.memory": "lots" }, /"lots" is not a size/],
+  ["port too large", { "api.listen": "127.0.0.1:70000" }, /HOST:PORT/],
+  ["address without port", { "api.listen": "127.0.0.1" }, /HOST:PORT/],
+  ["unknown setting", { "brokr.listen": "x" }, /unknown setting \(did you mean .*broker\.listen/],
+  ["duration without unit", { "shutdown.timeout": "5" }, /a duration such as/],
+];
+for (const [name, given, expected] of REFUSED) {
+  test(`config: ${name} -> refused with value and bound`, () => {
+    assert.throws(() => resolveConfig([flags(given)]), expected);
+  });
+}
+
+test("config: secrets are masked, in print-config and in errors", () => {
+  const resolved = resolveConfig([flags({ "auth.token": "a-very-secret-token" })]);
+  assert.equal(printConfig(resolved).find((line) => line.name === "auth.token")?.value, "****");
+});
+
+test("config: every default is in its own range", () => {
+  assert.ok(printConfig(resolveConfig([])).length > 20);
+});
+
+const LISTENERS: readonly [string, Record<string, string>, boolean][] = [
+  ["loopback", {}, true],
+  ["all of 127/8", { "api.listen": "127.3.2.1:0" }, true],
+  ["IPv6 loopback", { "api.listen": "[::1]:0" }, true],
+  ["everywhere", { "api.listen": "0.0.0.0:0" }, false],
+  ["everywhere with a token", { "api.listen": "0.0.0.0:0", "auth.token": "0123456789abcdef" }, true],
+  ["everywhere with a short token", { "api.listen": "0.0.0.0:0", "auth.token": "short" }, false],
+  ["everywhere, anonymous on purpose", { "api.listen": "0.0.0.0:0", "allow-anonymous": "true" }, true],
+];
+for (const [name, given, fine] of LISTENERS) {
+  test(`listen policy: ${name} -> ${fine ? "allowed" : "refused"}`, () => {
+    const { config } = resolveConfig([flags(given)]);
+    if (fine) checkListeners(config);
+    else assert.throws(() => checkListeners(config), /auth\.token/);
+  });
+}

@@ -1,0 +1,113 @@
+// The configuration: defaults, then a YAML file, then MILLRACE_* environment, then flags. Pure: who reads files and the
+// environment is system-config.ts.
+import { WireError } from "@millrace/base";
+import { environmentName, SETTING_NAMES, SETTINGS, type Config, type Setting, type SettingName } from "./settings.ts";
+
+/** Texts by setting name, and how to speak of where they come from. */
+export interface ConfigSource {
+  readonly texts: ReadonlyMap<string, string>;
+  /** e.g. `flag --broker.listen`. */
+  readonly describe: (name: string) => string;
+}
+
+export interface ResolvedConfig {
+  readonly config: Config;
+  /** Where each value came from; `default` when nobody set it. */
+  readonly origins: ReadonlyMap<SettingName, string>;
+}
+
+/**
+ * Later sources win. @throws {WireError} INVALID_ARGUMENT naming the source, the setting, the value and its bound
+ */
+export function resolveConfig(sources: readonly ConfigSource[]): ResolvedConfig {
+  const values: Record<string, unknown> = {};
+  const origins = new Map<SettingName, string>();
+  for (const source of sources) {
+    for (const name of source.texts.keys()) {
+      if (!(name in SETTINGS)) {
+        throw new WireError("INVALID_ARGUMENT", `${source.describe(name)}: unknown setting${closest(name)}`);
+      }
+    }
+  }
+  for (const name of SETTING_NAMES) {
+    const setting = settingOf(name);
+    values[name] = setting.kind.parse(setting.default);
+    origins.set(name, "default");
+    for (const source of sources) {
+      const text = source.texts.get(name);
+      if (text === undefined) continue;
+      values[name] = parseSetting(setting, text, source.describe(name));
+      origins.set(name, source.describe(name));
+    }
+  }
+  return { config: values as Config, origins };
+}
+
+function settingOf(name: SettingName): Setting<unknown> {
+  return SETTINGS[name] as unknown as Setting<unknown>;
+}
+
+function parseSetting(setting: Setting<unknown>, text: string, where: string): unknown {
+  try {
+    return setting.kind.parse(text);
+  } catch (error) {
+    const why = setting.secret ? "invalid value" : (error as Error).message;
+    throw new WireError("INVALID_ARGUMENT", `${where}: ${why}`);
+  }
+}
+
+/** Flattens a YAML document: `{broker: {listen: x}}` and `{"broker.listen": x}` are the same. */
+export function flattenYaml(document: unknown, file: string): ConfigSource {
+  const texts = new Map<string, string>();
+  const visit = (value: unknown, prefix: string): void => {
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+      for (const [key, inner] of Object.entries(value)) visit(inner, prefix === "" ? key : `${prefix}.${key}`);
+    } else if (["string", "number", "boolean"].includes(typeof value)) {
+      texts.set(prefix, String(value));
+    } else if (value !== null && value !== undefined) {
+      throw new WireError("INVALID_ARGUMENT", `${file}: "${prefix}": expected a single value`);
+    }
+  };
+  if (document !== null && document !== undefined) {
+    if (typeof document !== "object" || Array.isArray(document)) {
+      throw new WireError("INVALID_ARGUMENT", `${file}: expected settings by name`);
+    }
+    visit(document, "");
+  }
+  return { texts, describe: (name) => `${file}: ${name}` };
+}
+
+/** Settings out of an environment. Unknown MILLRACE_ variables are left alone: they may belong to another program. */
+export function environmentSource(environment: Readonly<Record<string, string | undefined>>): ConfigSource {
+  const texts = new Map<string, string>();
+  for (const name of SETTING_NAMES) {
+    const text = environment[environmentName(name)];
+    if (text !== undefined) texts.set(name, text);
+  }
+  return { texts, describe: (name) => `environment ${environmentName(name)}` };
+}
+
+export function flagSource(flags: ReadonlyMap<string, string>): ConfigSource {
+  return { texts: flags, describe: (name) => `flag --${name}` };
+}
+
+export interface PrintedSetting {
+  readonly name: string;
+  readonly value: string;
+  readonly origin: string;
+}
+
+/** Every setting with its value as it would be written, secrets masked, and where it came from. */
+export function printConfig({ config, origins }: ResolvedConfig): readonly PrintedSetting[] {
+  return SETTING_NAMES.map((name) => {
+    const setting = settingOf(name);
+    const value = setting.kind.format(config[name]);
+    return { name, value: setting.secret && value !== "" ? "****" : value, origin: origins.get(name) ?? "default" };
+  });
+}
+
+function closest(name: string): string {
+  const tail = name.split(".").at(-1);
+  const similar = SETTING_NAMES.filter((known) => known.split(".").at(-1) === tail);
+  return similar.length === 0 ? "" : ` (did you mean ${similar.join(" or ")}?)`;
+}

@@ -1,0 +1,133 @@
+// Kinds of settings: how a text becomes a value, which values are in range, and how a value is shown.
+import { WireError } from "@millrace/base";
+
+export interface ListenAddress {
+  /** As given: `127.0.0.1`, `localhost`, `[::1]`, `0.0.0.0`. */
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+export interface Kind<T> {
+  readonly name: string;
+  /** @throws {WireError} INVALID_ARGUMENT with value and bound */
+  parse(text: string): T;
+  format(value: T): string;
+}
+
+function invalid(text: string, expected: string): WireError {
+  return new WireError("INVALID_ARGUMENT", `"${text}" is not ${expected}`);
+}
+
+export const textKind: Kind<string> = { name: "text", parse: (text) => text, format: (value) => value };
+
+export const booleanKind: Kind<boolean> = {
+  name: "true|false",
+  parse: (text) => {
+    if (text === "true" || text === "") return true;
+    if (text === "false") return false;
+    throw invalid(text, "true or false");
+  },
+  format: String,
+};
+
+export function choiceKind<const C extends string>(choices: readonly C[]): Kind<C> {
+  return {
+    name: choices.join("|"),
+    parse: (text) => {
+      const found = choices.find((choice) => choice === text);
+      if (found === undefined) throw invalid(text, `one of ${choices.join(", ")}`);
+      return found;
+    },
+    format: (value) => value,
+  };
+}
+
+export function integerKind(min: number, max: number): Kind<number> {
+  return {
+    name: `${min}..${max}`,
+    parse: (text) => {
+      const value = /^-?\d+$/.test(text) ? Number(text) : Number.NaN;
+      if (!Number.isSafeInteger(value)) throw invalid(text, "an integer");
+      return inRange(value, text, min, max, String);
+    },
+    format: String,
+  };
+}
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  KB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KIB: 2 ** 10,
+  MIB: 2 ** 20,
+  GIB: 2 ** 30,
+};
+
+/** Sizes: `512`, `5MB` (10^6), `64MiB` (2^20). */
+export function bytesKind(min: number, max: number): Kind<number> {
+  return {
+    name: `${formatBytes(min)}..${formatBytes(max)}`,
+    parse: (text) => {
+      const match = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text);
+      const unit = BYTE_UNITS[(match?.[2] ?? "?").toUpperCase()];
+      if (match === null || unit === undefined) throw invalid(text, "a size such as 64MiB or 5MB");
+      return inRange(Math.round(Number(match[1]) * unit), text, min, max, formatBytes);
+    },
+    format: formatBytes,
+  };
+}
+
+export function formatBytes(bytes: number): string {
+  for (const [unit, size] of [
+    ["GiB", 2 ** 30],
+    ["MiB", 2 ** 20],
+    ["KiB", 2 ** 10],
+  ] as const) {
+    if (bytes >= size && bytes % size === 0) return `${bytes / size}${unit}`;
+  }
+  return `${bytes}B`;
+}
+
+const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Durations in milliseconds: `200ms`, `1.5s`, `24h`. */
+export function durationKind(minMs: number, maxMs: number): Kind<number> {
+  return {
+    name: `${formatDuration(minMs)}..${formatDuration(maxMs)}`,
+    parse: (text) => {
+      const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
+      if (match === null) throw invalid(text, "a duration such as 200ms, 30s or 24h");
+      return inRange(Number(match[1]) * TIME_UNITS[match[2]!]!, text, minMs, maxMs, formatDuration);
+    },
+    format: formatDuration,
+  };
+}
+
+export function formatDuration(ms: number): string {
+  for (const unit of ["d", "h", "m", "s"] as const) {
+    const size = TIME_UNITS[unit]!;
+    if (ms >= size && ms % size === 0) return `${ms / size}${unit}`;
+  }
+  return `${ms}ms`;
+}
+
+export const addressKind: Kind<ListenAddress> = {
+  name: "HOST:PORT",
+  parse: (text) => {
+    const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):(\d+)$/.exec(text);
+    const port = Number(match?.[2]);
+    if (match === null || port > 65_535) throw invalid(text, "HOST:PORT with a port in 0..65535, e.g. 127.0.0.1:8080");
+    return { host: match[1]!, port };
+  },
+  format: ({ host, port }) => `${host}:${port}`,
+};
+
+function inRange(value: number, text: string, min: number, max: number, show: (value: number) => string): number {
+  if (value < min || value > max) {
+    throw new WireError("INVALID_ARGUMENT", `${text} is out of range (${show(min)} <= value <= ${show(max)})`);
+  }
+  return value;
+}

@@ -1,0 +1,74 @@
+// Every setting of the platform, once: name, kind, default, help. Flags (`--broker.listen`), environment
+// (`MILLRACE_BROKER_LISTEN`), the YAML file (`broker: {listen: …}`) and `print-config` all come from this table.
+import {
+  addressKind,
+  booleanKind,
+  bytesKind,
+  choiceKind,
+  durationKind,
+  integerKind,
+  textKind,
+  type Kind,
+  type ListenAddress,
+} from "./setting-kinds.ts";
+
+export interface Setting<T> {
+  readonly kind: Kind<T>;
+  /** As it would be written. */
+  readonly default: string;
+  readonly help: string;
+  /** Masked wherever it is shown. */
+  readonly secret: boolean;
+}
+
+function setting<T>(kind: Kind<T>, fallback: string, help: string, secret = false): Setting<T> {
+  return { kind, default: fallback, help, secret };
+}
+
+function listen(port: number, what: string): Setting<ListenAddress> {
+  return setting(addressKind, `127.0.0.1:${port}`, `Address of ${what}; port 0 picks a free one`);
+}
+
+const MIB = 2 ** 20;
+const GIB = 2 ** 30;
+const HOUR_MS = 3_600_000;
+
+export const SETTINGS = {
+  data: setting(textKind, "./millrace-data", "Data directory; one process at a time owns it"),
+  ports: setting(choiceKind(["default", "free"]), "default", "free: every listener picks a free port"),
+  "log.level": setting(choiceKind(["debug", "info", "warn", "error"]), "warn", "Least level that is logged to stderr"),
+  "auth.token": setting(textKind, "", "Token that callers of every door but the ingest paths must send", true),
+  "allow-anonymous": setting(booleanKind, "false", "Listen beyond loopback without authentication"),
+  "broker.listen": listen(8080, "the broker: journals over HTTP"),
+  "api.listen": listen(8088, "the configuration API and the console"),
+  "http-source.listen": listen(7000, "the HTTP source: records come in here"),
+  "warehouse.listen": listen(8082, "SQL over HTTP"),
+  "http-source.public-url": setting(textKind, "", "Base of the source URLs that the API shows; default: the address"),
+  "http-source.max-body": setting(bytesKind(100, 64 * MIB), "1MiB", "Bytes of a single record's body"),
+  "http-source.max-batch": setting(bytesKind(1024, 256 * MIB), "16MiB", "Bytes of an NDJSON or JSON array body"),
+  "http-source.max-connections": setting(integerKind(1, 1_000_000), "10000", "Connections open at a time"),
+  "http-source.request-timeout": setting(durationKind(100, 60_000), "30s", "Time for a request to arrive whole"),
+  "http-source.idle-timeout": setting(durationKind(1000, 600_000), "60s", "Time that an idle connection is kept"),
+  "broker.segment-size": setting(bytesKind(MIB, GIB), "16MiB", "Bytes of one segment of the log"),
+  "broker.memory": setting(bytesKind(MIB, 8 * GIB), "64MiB", "Recent journal bytes that are kept in memory"),
+  "broker.reserve": setting(bytesKind(0, 64 * GIB), "256MiB", "Free disk space below which appends are refused"),
+  "broker.auto-suspend": setting(booleanKind, "false", "Suspend journals that are idle and persisted"),
+  "journal.codec": setting(choiceKind(["NONE", "GZIP", "ZSTANDARD", "SNAPPY"]), "SNAPPY", "Codec of new journals"),
+  "journal.length": setting(bytesKind(1024, 16 * GIB), "64MiB", "Bytes after which a fragment of a new journal rolls"),
+  "stream.retention": setting(durationKind(0, 365 * 24 * HOUR_MS), "24h", "Age at which imported bytes are removed"),
+  "stream.retention-size": setting(bytesKind(0, 1024 * GIB), "2GiB", "Bytes of imported records that are kept"),
+  "warehouse.memory": setting(bytesKind(64 * MIB, 1024 * GIB), "1GiB", "Memory of the SQL engine before it spills"),
+  "warehouse.threads": setting(integerKind(1, 1024), "2", "Threads of the SQL engine"),
+  "shutdown.timeout": setting(durationKind(1000, 600_000), "25s", "Time to finish what was accepted on SIGTERM"),
+} as const;
+
+export type SettingName = keyof typeof SETTINGS;
+type ValueOf<S> = S extends Setting<infer T> ? T : never;
+export type Config = { readonly [N in SettingName]: ValueOf<(typeof SETTINGS)[N]> };
+
+/** `broker.listen` → `MILLRACE_BROKER_LISTEN`. */
+export function environmentName(name: string): string {
+  return `MILLRACE_${name.toUpperCase().replaceAll(/[.-]/g, "_")}`;
+}
+
+export const SETTING_NAMES = Object.keys(SETTINGS) as readonly SettingName[];

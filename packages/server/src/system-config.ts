@@ -1,0 +1,33 @@
+// Reads what the configuration is made of: the YAML file and the environment.
+import { readFileSync } from "node:fs";
+import { WireError } from "@millrace/base";
+import { parse } from "yaml";
+import { environmentSource, flagSource, flattenYaml, resolveConfig, type ResolvedConfig } from "./config.ts";
+
+/**
+ * The configuration of this process.
+ * @param flags values by setting name; `config` is the YAML file, also given by MILLRACE_CONFIG
+ * @throws {WireError} INVALID_ARGUMENT
+ */
+export function loadConfig(flags: ReadonlyMap<string, string>): ResolvedConfig {
+  const settings = new Map(flags);
+  const file = settings.get("config") ?? process.env["MILLRACE_CONFIG"];
+  settings.delete("config");
+  const sources = [environmentSource(process.env), flagSource(settings)];
+  if (file !== undefined) sources.unshift(flattenYaml(readYaml(file), file));
+  return resolveConfig(sources);
+}
+
+function readYaml(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new WireError("INVALID_ARGUMENT", `cannot read configuration file ${file}: ${(error as Error).message}`);
+  }
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new WireError("INVALID_ARGUMENT", `${file}: ${(error as Error).message}`);
+  }
+}

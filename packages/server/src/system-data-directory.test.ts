@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { systemRandom } from "@millrace/base";
+import { ownDataDirectory } from "./system-data-directory.ts";
+
+function scratch(): string {
+  return mkdtempSync(join(tmpdir(), "millrace-own-"));
+}
+
+test("data directory: a second owner is refused and named, and may have it once released", async () => {
+  const path = scratch();
+  const first = await ownDataDirectory(path, systemRandom);
+  await assert.rejects(ownDataDirectory(path, systemRandom), new RegExp(`in use by process ${process.pid}`));
+  await first.release();
+  const second = await ownDataDirectory(path, systemRandom);
+  assert.notEqual(second.incarnation, first.incarnation);
+  await second.release();
+  rmSync(path, { recursive: true });
+});
+
+test("data directory: the socket of a killed owner does not stop the next one (D8)", async () => {
+  const path = scratch();
+  const script = `require("net").createServer().listen(${JSON.stringify(join(path, "owner.sock"))}, () => console.log("up"))`;
+  const child = spawn(process.execPath, ["-e", script]);
+  await new Promise((up) => child.stdout.once("data", up));
+  child.kill("SIGKILL");
+  await new Promise((gone) => child.once("exit", gone));
+  assert.ok(existsSync(join(path, "owner.sock")));
+  const owner = await ownDataDirectory(path, systemRandom);
+  await owner.release();
+  rmSync(path, { recursive: true });
+});
+
+test("data directory: of many newcomers after a crash exactly one wins (D8)", async () => {
+  const path = scratch();
+  const server = createServer();
+  await new Promise<void>((up) => server.listen(join(path, "owner.sock"), up));
+  const outcomes = await (async () => {
+    await new Promise<void>((down) => server.close(() => down()));
+    return Promise.allSettled(Array.from({ length: 8 }, () => ownDataDirectory(path, systemRandom)));
+  })();
+  const winners = outcomes.filter((outcome) => outcome.status === "fulfilled");
+  assert.ok(winners.length <= 1, `${winners.length} owners`);
+  for (const winner of winners) await winner.value.release();
+  const last = await ownDataDirectory(path, systemRandom);
+  await last.release();
+  rmSync(path, { recursive: true });
+});
+
+test("data directory: a newer format -> refused, saying which formats are read", async () => {
+  const path = scratch();
+  writeFileSync(join(path, "format.json"), '{"format":2}');
+  await assert.rejects(ownDataDirectory(path, systemRandom), /has format 2; .* up to 1/);
+  rmSync(path, { recursive: true });
+});
+
+test("data directory: a path longer than a socket name may be -> owned all the same", async () => {
+  const path = join(scratch(), "x".repeat(120), "y".repeat(120));
+  const owner = await ownDataDirectory(path, systemRandom);
+  await assert.rejects(ownDataDirectory(path, systemRandom), /in use/);
+  await owner.release();
+});

@@ -1,0 +1,117 @@
+import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { never } from "@millrace/base";
+import { crc32c } from "@node-rs/crc32";
+import type { Column, PartitionLoad } from "@millrace/ingest";
+import { DuckDBTarget } from "./duckdb-target.ts";
+import { openEngine, type Engine } from "./engine.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "millrace-target-"));
+const columns: readonly Column[] = [
+  { type: "uuid", name: "id" },
+  { type: "datetime", name: "received at" },
+  { type: "body", name: "body" },
+];
+let engine: Engine;
+let target: DuckDBTarget;
+
+before(async () => {
+  mkdirSync(join(scratch, "staging"));
+  engine = await openEngine({
+    file: join(scratch, "w.db"),
+    stagingDir: `${scratch}/staging/`,
+    tempDir: join(scratch, "tmp"),
+    memoryBytes: 256 * 2 ** 20,
+    threads: 2,
+  });
+  target = new DuckDBTarget(engine, (path) => join(scratch, "staging", path));
+});
+after(() => {
+  engine.closeSync();
+  rmSync(scratch, { recursive: true });
+});
+
+async function query(sql: string): Promise<unknown[][]> {
+  const connection = await engine.connect();
+  try {
+    return (await connection.runAndReadAll(sql)).getRowsJson();
+  } finally {
+    connection.closeSync();
+  }
+}
+
+let objects = 0;
+/** A load of `count` rows at offsets begin, begin+1, … */
+function load(journal: string, begin: number, count: number, startsTarget = begin === 0): PartitionLoad {
+  const path = `object-${objects++}.csv`;
+  let csv = "";
+  for (let i = 0; i < count; i++) {
+    csv += `${begin + i},"0193a0f0-0000-7000-8000-${String(begin + i).padStart(12, "0")}",`;
+    csv += `"2026-01-02T03:04:05.678Z","line 1\nline ""2"", ${begin + i}"\n`;
+  }
+  writeFileSync(join(scratch, "staging", path), csv);
+  const object = { path, columns, sinkVersion: 1, rows: count, bytes: csv.length, crc32c: crc32c(csv) };
+  return { journal, begin, end: begin + count, objects: [object], startsTarget };
+}
+
+test("target: rows, offsets and journal stand in the table as staged", async () => {
+  const outcome = await target.load({ tableId: "main.a", columns, partitions: [load("j/a", 0, 3)] }, never);
+  assert.deepEqual(outcome, { kind: "loaded", rows: 3 });
+  const rows = await query(`select "received at"::varchar, body, _journal, _offset from main.a order by _offset`);
+  assert.deepEqual(rows[1], ["2026-01-02 03:04:05.678", 'line 1\nline "2", 1', "j/a", "1"]);
+});
+
+test("target: the loaded end decides (D23)", async () => {
+  const run = (partition: PartitionLoad) => target.load({ tableId: "main.b", columns, partitions: [partition] }, never);
+  const first = load("j/b", 0, 3);
+  assert.equal((await run(first)).kind, "loaded");
+  assert.equal((await run(first)).kind, "already", "a repeated load does nothing");
+  assert.equal((await run(load("j/b", 1, 4, false))).kind, "refused", "an overlap is refused");
+  assert.equal((await run(load("j/b", 5, 1, false))).kind, "refused", "a gap is refused");
+  assert.equal((await run(load("j/other", 7, 1, false))).kind, "refused", "a middle of an unknown partition is refused");
+  assert.equal((await run(load("j/other", 7, 1, true))).kind, "loaded", "unless the target starts there");
+  assert.equal((await run(load("j/b", 3, 2))).kind, "loaded");
+  assert.deepEqual(await query("select count(*), count(distinct _journal || _offset) from main.b"), [["6", "6"]]);
+  assert.deepEqual(await target.loadedEnds("main.b", never), new Map([["j/b", 5], ["j/other", 8]]));
+});
+
+test("target: partitions of one load commit together or not at all", async () => {
+  const bad = load("j/c2", 0, 2);
+  const short = { ...bad, objects: [{ ...bad.objects[0]!, rows: 3 }] };
+  const request = { tableId: "main.c", columns, partitions: [load("j/c1", 0, 2), short] };
+  await assert.rejects(target.load(request, never), /hold 2 rows instead of 3/);
+  assert.deepEqual(await query("select count(*) from main.c"), [["0"]]);
+  assert.deepEqual(await target.loadedEnds("main.c", never), new Map());
+});
+
+test("target: rows of two sink versions stand under their own columns (D22)", async () => {
+  const one: readonly Column[] = [{ type: "path", name: "a", path: "a" }];
+  const two: readonly Column[] = [{ type: "path", name: "b", path: "b" }, ...one];
+  const staged = (path: string, csv: string) => {
+    writeFileSync(join(scratch, "staging", path), csv);
+    return { path, bytes: csv.length, crc32c: crc32c(csv) };
+  };
+  const partition: PartitionLoad = {
+    journal: "j/d",
+    begin: 0,
+    end: 30,
+    startsTarget: true,
+    objects: [
+      { ...staged("v1.csv", '0,"a0"\n10,""\n'), columns: one, sinkVersion: 1, rows: 2 },
+      { ...staged("v2.csv", '20,"b2","a2"\n'), columns: two, sinkVersion: 2, rows: 1 },
+    ],
+  };
+  await target.load({ tableId: "main.d", columns: two, partitions: [partition] }, never);
+  const rows = await query("select a, b from main.d order by _offset");
+  assert.deepEqual(rows, [["a0", null], ["", null], ["a2", "b2"]]);
+});
+
+test("target: a staged object of other bytes -> CORRUPT, nothing loaded", async () => {
+  const partition = load("j/e", 0, 2);
+  writeFileSync(join(scratch, "staging", partition.objects[0]!.path), "0,a,b,c\n");
+  await assert.rejects(target.load({ tableId: "main.e", columns, partitions: [partition] }, never), /not what was staged/);
+  assert.deepEqual(await query("select count(*) from main.e"), [["0"]]);
+});

@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { never, systemClock, text, WireError } from "@millrace/base";
+import { openEngine, type Engine } from "./engine.ts";
+import { QueryRunner, DEFAULT_LIMITS, type Query } from "./query-runner.ts";
+import { encoderFor } from "./result-encoders.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "millrace-sql-"));
+const staged = join(scratch, "staging", "a.csv");
+let engine: Engine;
+let runner: QueryRunner;
+
+before(async () => {
+  const stagingDir = `${join(scratch, "staging")}/`;
+  (await import("node:fs")).mkdirSync(stagingDir);
+  writeFileSync(staged, '1,"secret"\n');
+  engine = await openEngine({
+    file: join(scratch, "w.db"),
+    stagingDir,
+    tempDir: join(scratch, "tmp"),
+    memoryBytes: 256 * 2 ** 20,
+    threads: 2,
+  });
+  const connection = await engine.connect();
+  await connection.run("create table main.t as select i as n, i::varchar as s from range(10) r(i)");
+  connection.closeSync();
+  runner = new QueryRunner(engine, systemClock, { concurrency: 2, queue: 2 });
+});
+after(() => {
+  engine.closeSync();
+  rmSync(scratch, { recursive: true });
+});
+
+async function run(sql: string, query: Partial<Query> = {}, accept = "application/json"): Promise<string> {
+  const make = encoderFor(accept);
+  assert.ok(make !== undefined);
+  const result = await runner.run({ sql, parameters: [], limits: DEFAULT_LIMITS, ...query }, make, never);
+  return text(result.body);
+}
+
+const ALLOWED: readonly [string, RegExp][] = [
+  ["select count(*) as n from main.t", /"columns":\[\{"name":"n","type":"BIGINT"\}\],"rows":\[\{"n":10\}\]/],
+  ["with x as (select 1 a) select * from x", /\{"a":1\}/],
+  ["from t limit 1", /\{"n":0,"s":"0"\}/],
+  ["values (1), (2)", /"rowCount":2/],
+  ["show tables", /"name":"t"/],
+  ["describe t", /column_name/],
+  ["explain select * from t", /explain_value/],
+  ["select 9007199254740993 as big, 1.5 as d, null as x, 'a\"b' as q", /"big":"9007199254740993","d":1.5,"x":null,"q":"a\\"b"/],
+  ["select sum(n) as n from t", /\{"n":45\}/],
+  ["select [1,2] as l, {'a': 1} as s", /"l":\[1,2\],"s":\{"a":1\}/],
+  ["select timestamp '2026-01-02 03:04:05.678' as at", /2026-01-02 03:04:05.678/],
+];
+for (const [sql, expected] of ALLOWED) {
+  test(`sql: ${sql} -> answered`, async () => assert.match(await run(sql), expected));
+}
+
+const REFUSED: readonly [string, RegExp][] = [
+  ["insert into t values (1, 'x')", /only one SELECT/],
+  ["drop table t", /only one SELECT/],
+  ["select 1; select 2", /expected one statement, got 2/],
+  ["select 1; drop table t", /only one SELECT/],
+  ["", /expected one statement|only one SELECT|syntax/],
+  ["copy t to 'x.csv'", /only one SELECT/],
+  ["attach 'x.db'", /only one SELECT/],
+  ["install httpfs", /only one SELECT/],
+  ["set threads = 1", /only one SELECT/],
+  ["pragma database_list", /only one SELECT/],
+  ["explain copy t to 'x.csv'", /only one SELECT/],
+  ["explain analyze insert into t values (1, 'x')", /only one SELECT/],
+  ["begin", /only one SELECT/],
+  [`select * from read_csv('${staged}')`, /table function "read_csv" is not allowed/],
+  [`select * from '${staged}'`, /names a file/],
+  [`select (select max(content) from read_text('${staged}'))`, /table function "read_text"/],
+  [`with x as (from read_blob('${staged}')) select * from x`, /table function "read_blob"/],
+  [`describe select * from read_csv('${staged}')`, /table function "read_csv"/],
+  [`explain analyze select * from read_text('${staged}')`, /table function "read_text"/],
+  [`select * from glob('${scratch}/*')`, /table function "glob"/],
+  ["select * from query('select 1')", /table function "query"/],
+  ["select current_setting('allowed_directories')", /function "current_setting"/],
+  ["select * from duckdb_settings()", /table function "duckdb_settings"/],
+  ["select nope from t", /Referenced column "nope" not found/],
+  ["selec 1", /syntax error/],
+];
+for (const [sql, expected] of REFUSED) {
+  test(`sql: ${sql.replace(scratch, "…")} -> refused`, async () => {
+    await assert.rejects(run(sql), (error: unknown) => error instanceof WireError && expected.test(error.message));
+  });
+}
+
+test("sql: an error knows its position, counted from 1", async () => {
+  for (const [sql, position] of [
+    ["select nope from t", 8],
+    ["select n,\n  nope from t", 13],
+    ["selec 1", 1],
+    ["select * from glob('x')", 15],
+  ] as const) {
+    await assert.rejects(run(sql), (error: unknown) => {
+      assert.ok(error instanceof WireError);
+      assert.equal(error.facts["position"], position, `${sql}: ${error.message}`);
+      return true;
+    });
+  }
+});
+
+test("sql: a result over the row limit is an error, never shortened", async () => {
+  const limits = { ...DEFAULT_LIMITS, rows: 5 };
+  await assert.rejects(run("select * from t", { limits }), /more than 5 rows/);
+  assert.match(await run("select * from t limit 5", { limits }), /"rowCount":5/);
+});
+
+test("sql: a query over its time is interrupted", async () => {
+  const sql = "select count(*) from range(100000000000) a(x) where hash(x) = 1";
+  await assert.rejects(run(sql, { limits: { ...DEFAULT_LIMITS, timeMs: 50 } }), /longer than 50 ms/);
+  assert.match(await run("select 1 as one"), /"one":1/);
+});
+
+test("sql: parameters by position and by name", async () => {
+  assert.match(await run("select count(*) as n from t where n < ?", { parameters: [3] }), /"n":3/);
+  assert.match(await run("select $a || $b as s", { parameters: { a: "x", b: "y" } }), /"s":"xy"/);
+});
+
+test("sql: NDJSON, CSV and Arrow by Accept", async () => {
+  assert.equal(await run("select n, s from t limit 2", {}, "application/x-ndjson"), '{"n":0,"s":"0"}\n{"n":1,"s":"1"}\n');
+  assert.equal(await run("select n, '' as e, null as x from t limit 1", {}, "text/csv"), 'n,e,x\r\n0,"",\r\n');
+  const make = encoderFor("application/vnd.apache.arrow.stream");
+  assert.ok(make !== undefined);
+  const query = { sql: "select n, s, 1.5::double as d from t order by n", parameters: [], limits: DEFAULT_LIMITS };
+  const { body } = await runner.run(query, make, never);
+  const { tableFromIPC } = await import("apache-arrow");
+  const table = tableFromIPC(body);
+  assert.equal(table.numRows, 10);
+  assert.equal(table.get(3)?.["n"], 3n);
+  assert.equal(table.get(3)?.["s"], "3");
+  assert.equal(table.get(3)?.["d"], 1.5);
+});
