@@ -75,6 +75,14 @@ export function runChild(command, args, { timeoutMs, cwd = ROOT, env = process.e
 }
 
 /**
+ * Ends a group that was started elsewhere together with us.
+ * @param {number} group
+ */
+export function adoptGroup(group) {
+  groups.add(group);
+}
+
+/**
  * @param {number} group
  * @param {NodeJS.Signals} signal
  */

@@ -47,7 +47,7 @@ function checkManifest(repo: Repo, name: string): Finding[] {
     if (!dependency.startsWith(SCOPE) || allowed.includes(dependency.slice(SCOPE.length))) continue;
     add("import-table", dependency, `${name} may not depend on ${dependency}; ${mayText(name)}`);
   }
-  for (const door of Object.keys((manifest.exports ?? {}) as object)) {
+  for (const door of Object.keys(manifest.exports ?? {})) {
     if (door === "./package.json") continue;
     if (door !== "." && door !== "./testkit")
       add("two-doors", door, `door ${door}: only "." and "./testkit" exist`);
