@@ -15,3 +15,6 @@ export type {
   WatchBatch,
   WatchRequest,
 } from "./coordination.ts";
+export { EVERYTHING, inRange, keyOf, prefixEnd, prefixRange, textOf } from "./key.ts";
+export { EmbeddedStore, openEmbeddedStore, type EmbeddedStoreOptions, type LeaseStatus } from "./embedded-store.ts";
+export type { OpenedJournal, StoreJournal } from "./journal.ts";

@@ -1,0 +1,347 @@
+// The coordination store inside a process: MVCC in memory (mvcc.ts) over its own synced log (journal.ts).
+//
+// E1 A request is answered, and its changes are visible, only once everything it depends on is durable.
+// E2 Recovery replays checkpoint and log through the same code that a running store uses, then ends the leases that
+//    the previous life of this process had granted to itself (D16), all before the first request.
+// E3 Memory and log are bounded: history is compacted by revisions, age and bytes, and the log by checkpoints.
+import { WireError, type Clock, type Logger, type Random } from "@millrace/base";
+import { CommitPipeline } from "./commit-pipeline.ts";
+import type {
+  CoordinationStore,
+  RangeRequest,
+  RangeResponse,
+  StoreHeader,
+  TxnRequest,
+  TxnResponse,
+  WatchBatch,
+  WatchRequest,
+} from "./coordination.ts";
+import type { OpenedJournal, StoreJournal } from "./journal.ts";
+import { LeaseClock } from "./lease-clock.ts";
+import { LEASE_TTL_SECONDS_MAX } from "./limits.ts";
+import { Mvcc } from "./mvcc.ts";
+import { decideTxn, txnResults } from "./mvcc-txn.ts";
+import { decodeBatch } from "./record-codec.ts";
+import type { LeaseOwner, StoreRecord } from "./records.ts";
+import { HistoryRetention, type RetentionOptions } from "./retention.ts";
+import { decodeSnapshot, encodeSnapshot } from "./snapshot-codec.ts";
+import { checkRange, ETCD_TEXT, refused } from "./txn-rules.ts";
+import { watchHistory } from "./watch.ts";
+
+/** A failed compaction or checkpoint is tried again after this time. */
+const MAINTENANCE_RETRY_MS = 5000;
+
+export interface EmbeddedStoreOptions extends Partial<RetentionOptions> {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Milliseconds between looks at leases and retention. Default 500. */
+  readonly tickMs?: number;
+  /** A gap between ticks above this is a pause, in milliseconds. Default four ticks. */
+  readonly pauseMs?: number;
+  /** A checkpoint is due when the log behind the last one has this many bytes, and twice that one's. Default 8 MiB. */
+  readonly checkpointLogBytes?: number;
+}
+
+export interface LeaseStatus {
+  readonly lease: bigint;
+  readonly ttlSeconds: number;
+  readonly remainingSeconds: number;
+  readonly owner: LeaseOwner;
+  readonly keys: readonly string[];
+}
+
+/**
+ * Opens a store over what its journal holds; an empty journal becomes a new store with ids of its own.
+ * @throws {WireError} CORRUPT, DISK_FULL, OUTCOME_UNKNOWN
+ */
+export async function openEmbeddedStore(opened: OpenedJournal, options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
+  const state = new Mvcc();
+  if (opened.checkpoint !== undefined) await decodeSnapshot(opened.checkpoint, state);
+  for await (const batch of opened.batches) {
+    for (const record of decodeBatch(batch)) state.replay(record);
+  }
+  const store = new EmbeddedStore(state, opened.journal, options);
+  await store.begin();
+  return store;
+}
+
+export class EmbeddedStore implements CoordinationStore {
+  readonly #state: Mvcc;
+  readonly #journal: StoreJournal;
+  readonly #pipeline: CommitPipeline;
+  readonly #leases: LeaseClock;
+  readonly #retention: HistoryRetention;
+  readonly #random: Random;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #tickMs: number;
+  readonly #checkpointLogBytes: number;
+  #checkpointBytes = 0;
+  #maintenance: Promise<void> = Promise.resolve();
+  #maintaining = false;
+  #maintenanceHeldUntilMs = 0;
+  #cancelTick: () => void = () => {};
+
+  /** Use {@link openEmbeddedStore}. */
+  constructor(state: Mvcc, journal: StoreJournal, options: EmbeddedStoreOptions) {
+    this.#state = state;
+    this.#journal = journal;
+    this.#pipeline = new CommitPipeline(state, journal);
+    this.#tickMs = options.tickMs ?? 500;
+    this.#leases = new LeaseClock(options.clock, options.pauseMs ?? 4 * this.#tickMs);
+    this.#retention = new HistoryRetention(options);
+    this.#random = options.random.fork("coordination");
+    this.#logger = options.logger;
+    this.#clock = options.clock;
+    this.#checkpointLogBytes = options.checkpointLogBytes ?? 8 * 1024 * 1024;
+  }
+
+  /** Starts a life of the store: identity, term, leases. Called once, by openEmbeddedStore. */
+  async begin(): Promise<void> {
+    const state = this.#state;
+    const waits: Promise<void>[] = [];
+    const submit = (record: StoreRecord): void => {
+      waits.push(this.#pipeline.submit(record).durable);
+    };
+    if (state.clusterId === 0n) {
+      submit({ kind: "created", clusterId: this.#drawId(), memberId: this.#drawId() });
+    }
+    submit({ kind: "started", raftTerm: state.raftTerm + 1n });
+    for (const { id, owner, ttlSeconds } of [...state.leases.values()]) {
+      if (owner === "process") submit(this.#revocation(id)); // D16
+      else this.#leases.start(id, ttlSeconds);
+    }
+    await Promise.all(waits);
+    this.#logger.info("coordination-store-opened", { revision: state.revision, keys: state.keys.size });
+    this.#armTick();
+  }
+
+  /** Identity, term and the newest durable revision. */
+  get header(): StoreHeader {
+    return this.#state.header(this.#pipeline.durableRevision);
+  }
+
+  /** Why writes fail, or undefined when they do not. */
+  unhealthy(): string | undefined {
+    return this.#pipeline.unhealthy;
+  }
+
+  async range(request: RangeRequest, signal: AbortSignal): Promise<RangeResponse> {
+    signal.throwIfAborted();
+    checkRange(request);
+    const head = this.#pipeline.durableRevision; // E1
+    return { header: this.#state.header(head), ...this.#state.range(request, head) };
+  }
+
+  async txn(request: TxnRequest, signal: AbortSignal): Promise<TxnResponse> {
+    signal.throwIfAborted();
+    this.#pipeline.admit();
+    const decision = decideTxn(this.#state, request);
+    const durable =
+      decision.record === undefined ? this.#pipeline.barrier() : this.#pipeline.submit(decision.record).durable;
+    const response = {
+      header: this.#state.header(this.#state.revision),
+      succeeded: decision.succeeded,
+      results: txnResults(this.#state, decision),
+    };
+    await untilDurable(durable, signal);
+    this.#maintainIfDue();
+    return response;
+  }
+
+  watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {
+    checkRange(request.end === undefined ? { key: request.key } : { key: request.key, end: request.end });
+    const asked = request.fromRevision ?? 0;
+    const fromRevision = asked === 0 ? this.#pipeline.durableRevision + 1 : asked;
+    return watchHistory(this.#state, this.#pipeline, { ...request, fromRevision }, signal);
+  }
+
+  grantLease(ttlSeconds: number, signal: AbortSignal): Promise<bigint> {
+    return this.#grant(this.#drawId(), ttlSeconds, "process", signal);
+  }
+
+  /**
+   * Grants a lease to another process, which outlives this one's restarts. For the etcd door.
+   * @param lease the id wanted; 0n: any @throws {WireError} CONFLICT when it exists
+   */
+  async grantRemoteLease(lease: bigint, ttlSeconds: number, signal: AbortSignal): Promise<bigint> {
+    if (this.#state.leases.has(lease)) throw new WireError("CONFLICT", ETCD_TEXT.leaseExists);
+    return this.#grant(lease === 0n ? this.#drawId() : lease, ttlSeconds, "remote", signal);
+  }
+
+  async keepAlive(lease: bigint, signal: AbortSignal): Promise<number> {
+    signal.throwIfAborted();
+    const { ttlSeconds } = this.#lease(lease);
+    this.#leases.start(lease, ttlSeconds);
+    return ttlSeconds;
+  }
+
+  async revokeLease(lease: bigint, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    this.#pipeline.admit();
+    this.#lease(lease);
+    await untilDurable(this.#revoke(lease), signal);
+  }
+
+  /** @throws {WireError} NOT_FOUND */
+  leaseStatus(lease: bigint): LeaseStatus {
+    const { ttlSeconds, owner, keys } = this.#lease(lease);
+    const remainingSeconds = this.#leases.remainingSeconds(lease) ?? ttlSeconds;
+    return { lease, ttlSeconds, remainingSeconds, owner, keys: [...keys].sort() };
+  }
+
+  /** Ids of the leases that exist. */
+  leases(): readonly bigint[] {
+    return [...this.#state.leases.keys()];
+  }
+
+  async compact(revision: number, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    await this.#maintain(() => this.#compact(revision));
+  }
+
+  /** Writes a checkpoint now, whatever the size of the log. */
+  checkpoint(): Promise<void> {
+    return this.#maintain(() => this.#writeCheckpoint());
+  }
+
+  /** Settles what was accepted and closes the log. Leases stay: the next start decides about them. */
+  async close(): Promise<void> {
+    this.#cancelTick();
+    await this.#pipeline.close();
+    await this.#maintenance;
+    await this.#journal.close();
+  }
+
+  async #grant(lease: bigint, ttlSeconds: number, owner: LeaseOwner, signal: AbortSignal): Promise<bigint> {
+    signal.throwIfAborted();
+    this.#pipeline.admit();
+    if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1) {
+      throw refused(`lease TTL ${ttlSeconds} is not an integer >= 1 (seconds)`);
+    }
+    if (ttlSeconds > LEASE_TTL_SECONDS_MAX) {
+      throw refused(`${ETCD_TEXT.ttlTooLarge} (${ttlSeconds} > ${LEASE_TTL_SECONDS_MAX})`);
+    }
+    const { durable } = this.#pipeline.submit({ kind: "lease-granted", lease, ttlSeconds, owner });
+    // Also when the caller has gone: an unknown grant must run out.
+    const started = durable.then(() => this.#leases.start(lease, ttlSeconds));
+    await untilDurable(started, signal);
+    return lease;
+  }
+
+  #lease(lease: bigint): { readonly ttlSeconds: number; readonly owner: LeaseOwner; readonly keys: Set<string> } {
+    const found = this.#state.leases.get(lease);
+    if (found === undefined) throw new WireError("NOT_FOUND", ETCD_TEXT.leaseNotFound);
+    return found;
+  }
+
+  #revocation(lease: bigint): StoreRecord {
+    const keys = this.#lease(lease).keys.size;
+    return { kind: "lease-revoked", lease, revision: this.#state.revision + (keys > 0 ? 1 : 0) };
+  }
+
+  #revoke(lease: bigint): Promise<void> {
+    return this.#pipeline.submit(this.#revocation(lease)).durable.then(() => this.#leases.forget(lease));
+  }
+
+  /** A random id in [1, 2^63): etcd's lease ids are signed. */
+  #drawId(): bigint {
+    for (;;) {
+      const id = (BigInt(this.#random.u32() >>> 1) << 32n) | BigInt(this.#random.u32());
+      if (id !== 0n && !this.#state.leases.has(id)) return id;
+    }
+  }
+
+  #armTick(): void {
+    this.#cancelTick = this.#clock.after(this.#tickMs, () => this.#onTick());
+  }
+
+  #onTick(): void {
+    if (this.#pipeline.isClosed) return;
+    const { pausedMs, expired } = this.#leases.tick();
+    if (pausedMs > 0) this.#logger.warn("coordination-leases-renewed", { pausedMs, leases: this.#state.leases.size });
+    for (const lease of expired) this.#expire(lease);
+    this.#retention.tick(this.#clock.monotonicMs(), this.#pipeline.durableRevision);
+    this.#maintainIfDue();
+    this.#armTick();
+  }
+
+  #expire(lease: bigint): void {
+    if (!this.#state.leases.has(lease)) return; // its end is on the way to the log
+    const keys = this.#lease(lease).keys.size;
+    this.#revoke(lease).then(
+      () => this.#logger.info("coordination-lease-expired", { lease, keys }),
+      (error: unknown) => this.#logger.warn("coordination-lease-expiry-failed", { lease, error: WireError.from(error) }),
+    );
+  }
+
+  #maintainIfDue(): void {
+    if (this.#maintaining || this.#pipeline.isClosed || this.unhealthy() !== undefined) return;
+    const target = this.#retention.due(this.#state, this.#pipeline.durableRevision);
+    const full = this.#journal.tailBytes >= Math.max(this.#checkpointLogBytes, 2 * this.#checkpointBytes);
+    if (target === undefined && !full) return;
+    if (this.#clock.monotonicMs() < this.#maintenanceHeldUntilMs) return;
+    this.#maintaining = true;
+    const work = this.#maintain(async () => {
+      if (target !== undefined && target > this.#state.compactRevision) await this.#compact(target);
+      if (full) await this.#writeCheckpoint();
+    });
+    work
+      .catch((error: unknown) => {
+        this.#maintenanceHeldUntilMs = this.#clock.monotonicMs() + MAINTENANCE_RETRY_MS;
+        this.#logger.warn("coordination-maintenance-failed", { error: WireError.from(error) });
+      })
+      .finally(() => {
+        this.#maintaining = false;
+      });
+  }
+
+  /** One at a time: a checkpoint reads what a compaction would forget. */
+  #maintain(run: () => Promise<void>): Promise<void> {
+    const work = this.#maintenance.then(run);
+    this.#maintenance = work.catch(() => {});
+    return work;
+  }
+
+  async #compact(revision: number): Promise<void> {
+    this.#pipeline.admit();
+    const head = this.#pipeline.durableRevision;
+    if (revision > head) throw refused(`${ETCD_TEXT.futureRevision} (${revision} > ${head})`);
+    if (revision <= this.#state.compactRevision) {
+      throw new WireError("COMPACTED", `${ETCD_TEXT.compacted} (${revision} <= ${this.#state.compactRevision})`);
+    }
+    await this.#pipeline.submit({ kind: "compacted", revision }).durable;
+  }
+
+  async #writeCheckpoint(): Promise<void> {
+    let bytes = 0;
+    // The journal's promise is wrapped: between() would otherwise wait for it.
+    const writing = await this.#pipeline.between(() => {
+      this.#pipeline.admit();
+      const revision = this.#pipeline.durableRevision;
+      const chunks = encodeSnapshot(this.#state, this.#pipeline.durableLeases(), revision);
+      const counted = function* (): Generator<Uint8Array, void, undefined> {
+        for (const chunk of chunks) {
+          bytes += chunk.length;
+          yield chunk;
+        }
+      };
+      return { done: this.#journal.checkpoint(counted()), revision };
+    });
+    await writing.done;
+    this.#checkpointBytes = bytes;
+    this.#logger.debug("coordination-checkpoint-written", { revision: writing.revision, bytes });
+  }
+}
+
+/** Waits for `durable`; whoever goes away earlier does not learn the outcome. */
+function untilDurable(durable: Promise<void>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(new WireError("OUTCOME_UNKNOWN", "stopped waiting for the coordination log", { cause: signal.reason }));
+    };
+    signal.addEventListener("abort", onAbort, { once: true });
+    durable.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,2 @@
+export { MemoryJournal } from "./journal.ts";
+export { openMemoryStore } from "./memory-store.ts";
