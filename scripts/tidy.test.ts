@@ -252,3 +252,25 @@ test("tidy: tests that run alone or are skipped without a reason -> refused", ()
   assertFinds({ [path]: "it.skip('a', () => {});\n" }, /skip-reason/);
   assert.deepEqual(findings({ [path]: "test('a', { skip: missing }, (t) => t.skip('why'));\n" }), []);
 });
+
+test("tidy: an error code without a row, with another status, or without a test -> refused; a stale row too", () => {
+  const files = (row: string, mention: string): Record<string, string> => ({
+    "packages/base/src/index.ts": 'export * from "./errors.ts";\n',
+    "packages/base/src/errors.ts":
+      'export const CODES = {\n  TOO_LARGE: { status: 413, retry: "never" },\n};\n',
+    "packages/base/src/errors.test.ts": `"${mention}";\n`,
+    "docs/errors.md": `| Code |\n${row}\n`,
+  });
+  const row = "| `TOO_LARGE` | 413 | never | … |";
+  assert.deepEqual(findings(files(row, "TOO_LARGE")), []);
+  assertFinds(files("", "TOO_LARGE"), /errors\.ts:2 error-codes: TOO_LARGE has no row in docs\/errors\.md/);
+  assertFinds(
+    files(row.replace("413", "400"), "TOO_LARGE"),
+    /TOO_LARGE is 413, never here and 400, never in/,
+  );
+  assertFinds(files(row, "TOO_SMALL"), /TOO_LARGE: no test names it/);
+  assertFinds(
+    files(`${row}\n| \`GONE\` | 410 | never |`, "TOO_LARGE"),
+    /errors\.md:3 error-codes: GONE is not in/,
+  );
+});
