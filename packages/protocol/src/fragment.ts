@@ -1,7 +1,19 @@
 // An immutable span of a journal, named by its range and the SHA-1 of its uncompressed bytes.
-import type { CompressionCodec } from "./enums.ts";
+//
+//   Fragment  1 journal string · 2 begin int64 · 3 end int64 · 4 sum SHA1Sum · 5 compression_codec enum ·
+//             6 backing_store string · 7 mod_time int64 · 8 path_postfix string
+//   SHA1Sum   1 part1 fixed64 · 2 part2 fixed64 · 3 part3 fixed32: big-endian words of the digest
+import { assert } from "@millrace/base";
+import { COMPRESSION_CODEC, type CompressionCodec } from "./enums.ts";
+import { validateJournalName } from "./journal-name.ts";
+import { PATH_POSTFIX_BYTES } from "./limits.ts";
+import { enumeration, fixed32, fixed64, int64, nested, string } from "./message-fields.ts";
+import { mapped, message } from "./message-table.ts";
+import { validatePathComponent } from "./token.ts";
+import { invalid, within } from "./validation-error.ts";
+import { builder, codecs } from "./wire-codec.ts";
 
-/** SHA-1 digest: 40 lowercase hex digits. On the wire: three big-endian words (64, 64 and 32 bits). */
+/** SHA-1 digest: 40 lowercase hex digits. */
 export type Sha1 = string;
 
 /** The sum of an empty fragment. Not the SHA-1 of no bytes, which is what an empty append has. */
@@ -22,4 +34,62 @@ export interface Fragment {
   readonly modTime: number;
   /** Directories between journal and file name, "" for none. */
   readonly pathPostfix: string;
+}
+
+interface Sha1Words {
+  readonly part1: bigint;
+  readonly part2: bigint;
+  readonly part3: number;
+}
+
+const sha1Message = mapped<Sha1Words, Sha1>(
+  message<Sha1Words>({ part1: fixed64(1), part2: fixed64(2), part3: fixed32(3) }),
+  (sum) => {
+    assert(/^[0-9a-f]{40}$/.test(sum), "a SHA-1 is 40 lowercase hex digits", { sum });
+    return {
+      part1: BigInt(`0x${sum.slice(0, 16)}`),
+      part2: BigInt(`0x${sum.slice(16, 32)}`),
+      part3: Number.parseInt(sum.slice(32), 16),
+    };
+  },
+  ({ part1, part2, part3 }) =>
+    part1.toString(16).padStart(16, "0") +
+    part2.toString(16).padStart(16, "0") +
+    part3.toString(16).padStart(8, "0"),
+);
+
+export const fragmentMessage = message<Fragment>({
+  journal: string(1),
+  begin: int64(2),
+  end: int64(3),
+  sum: nested(4, sha1Message),
+  compressionCodec: codecField(5),
+  backingStore: string(6),
+  modTime: int64(7, "saturate"),
+  pathPostfix: string(8),
+});
+
+export const { encode: encodeFragment, decode: decodeFragment } = codecs(fragmentMessage);
+
+/** A fragment with these fields; the codec is INVALID unless given. */
+export const newFragment = builder(fragmentMessage);
+
+/** The row of a compression codec. */
+export function codecField(number: number): ReturnType<typeof enumeration<CompressionCodec>> {
+  return enumeration(number, COMPRESSION_CODEC, "value");
+}
+
+/** @throws {ValidationError} */
+export function validateFragment(fragment: Fragment): void {
+  within("Journal", () => validateJournalName(fragment.journal));
+  if (fragment.begin > fragment.end) {
+    invalid(`expected Begin <= End (have ${fragment.begin}, ${fragment.end})`);
+  }
+  within("CompressionCodec", () => validateCompressionCodec(fragment.compressionCodec));
+  within("PathPostfix", () => validatePathComponent(fragment.pathPostfix, PATH_POSTFIX_BYTES));
+}
+
+/** @throws {ValidationError} */
+export function validateCompressionCodec(codec: CompressionCodec): void {
+  if (codec === "INVALID" || !Object.hasOwn(COMPRESSION_CODEC, codec)) invalid(`invalid value (${codec})`);
 }

@@ -1,7 +1,22 @@
 // ListFragments: the fragments of one journal, page by page.
+//
+//   FragmentsRequest   1 header Header · 2 journal string · 3 begin_mod_time int64 · 4 end_mod_time int64 ·
+//                      5 next_page_token int64 · 6 page_limit int32 · 7 signatureTTL Duration · 8 do_not_proxy bool
+//   FragmentsResponse  1 status enum · 2 header Header (always) · 3 fragments repeated ListedFragment ·
+//                      4 next_page_token int64
+//   ListedFragment     1 spec Fragment (always) · 2 signed_url string
+import { durationMessage, printDuration } from "./duration.ts";
 import type { Status } from "./enums.ts";
-import type { Fragment } from "./fragment.ts";
-import type { Header } from "./route.ts";
+import { fragmentMessage, validateFragment, type Fragment } from "./fragment.ts";
+import { parseUrl } from "./go-url.ts";
+import { validateJournalName } from "./journal-name.ts";
+import { PAGE_LIMIT_MAX } from "./limits.ts";
+import { bool, int32, int64, nested, optional, repeated, string } from "./message-fields.ts";
+import { message, named } from "./message-table.ts";
+import { headerMessage, validateHeader, type Header } from "./route.ts";
+import { statusField, validateStatus } from "./status.ts";
+import { invalid, within, withinEach } from "./validation-error.ts";
+import { builder, codecs, jsonCodecs, textOf } from "./wire-codec.ts";
 
 export interface FragmentsRequest {
   readonly header?: Header;
@@ -31,4 +46,71 @@ export interface FragmentsResponse {
   readonly fragments: readonly ListedFragment[];
   /** 0 = this was the last page. */
   readonly nextPageToken: number;
+}
+
+const fragmentsRequestMessage = message<FragmentsRequest>({
+  header: optional(1, headerMessage),
+  journal: string(2),
+  beginModTime: int64(3, "saturate"),
+  endModTime: int64(4, "saturate"),
+  nextPageToken: int64(5),
+  pageLimit: int32(6),
+  signatureTtlMs: named("signatureTTL", optional(7, durationMessage)),
+  doNotProxy: bool(8),
+});
+
+const listedFragmentMessage = message<ListedFragment>({
+  spec: nested(1, fragmentMessage),
+  signedUrl: string(2),
+});
+
+const fragmentsResponseMessage = message<FragmentsResponse>({
+  status: statusField(1),
+  header: nested(2, headerMessage),
+  fragments: repeated(3, listedFragmentMessage),
+  nextPageToken: int64(4),
+});
+
+export const { encode: encodeFragmentsRequest, decode: decodeFragmentsRequest } =
+  codecs(fragmentsRequestMessage);
+export const { toJson: fragmentsRequestToJson, fromJson: fragmentsRequestFromJson } =
+  jsonCodecs(fragmentsRequestMessage);
+export const newFragmentsRequest = builder(fragmentsRequestMessage);
+
+export const { encode: encodeFragmentsResponse, decode: decodeFragmentsResponse } =
+  codecs(fragmentsResponseMessage);
+export const { toJson: fragmentsResponseToJson, fromJson: fragmentsResponseFromJson } =
+  jsonCodecs(fragmentsResponseMessage);
+export const newFragmentsResponse = builder(fragmentsResponseMessage);
+
+/** Prototext of a page over many lines, as tools print it. */
+export function fragmentsResponseToText(response: FragmentsResponse): string {
+  return textOf(fragmentsResponseMessage, response, "multiline");
+}
+
+/** @throws {ValidationError} */
+export function validateFragmentsRequest(request: FragmentsRequest): void {
+  const { header, beginModTime, endModTime, nextPageToken, pageLimit, signatureTtlMs } = request;
+  if (header !== undefined) within("Header", () => validateHeader(header));
+  within("Journal", () => validateJournalName(request.journal));
+  if (endModTime !== 0 && endModTime < beginModTime) {
+    invalid(`invalid EndModTime (${endModTime} must be after ${beginModTime})`);
+  }
+  if (nextPageToken < 0) invalid(`invalid NextPageToken (${nextPageToken}; must be >= 0)`);
+  if (pageLimit < 0 || pageLimit > PAGE_LIMIT_MAX) {
+    invalid(`invalid PageLimit (${pageLimit}; must be >= 0 and <= ${PAGE_LIMIT_MAX})`);
+  }
+  if (signatureTtlMs !== undefined && signatureTtlMs <= 0) {
+    invalid(`invalid SignatureTTL (${printDuration(signatureTtlMs)}; must be > 0s)`);
+  }
+}
+
+/** @throws {ValidationError} */
+export function validateFragmentsResponse(response: FragmentsResponse): void {
+  within("Status", () => validateStatus(response.status));
+  within("Header", () => validateHeader(response.header));
+  withinEach("Fragments", response.fragments, ({ spec, signedUrl }) => {
+    within("Spec", () => validateFragment(spec));
+    within("SignedUrl", () => parseUrl(signedUrl));
+  });
 }

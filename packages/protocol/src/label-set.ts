@@ -1,6 +1,15 @@
 // Labels and label sets. A LabelSet is sorted by (name, value) in UTF-8 byte order and has no duplicates; every
 // operation here keeps that order and returns a new set. A "group" is the run of labels with one name.
+//
+//   Label     1 name string · 2 value string · 3 prefix bool
+//   LabelSet  1 labels repeated Label
+import { LABEL_NAME_BYTES, LABEL_VALUE_BYTES } from "./limits.ts";
+import { bool, repeated, string } from "./message-fields.ts";
+import { message } from "./message-table.ts";
 import { compareText } from "./text-order.ts";
+import { validatePathToken, validateToken } from "./token.ts";
+import { invalid, within } from "./validation-error.ts";
+import { codecs } from "./wire-codec.ts";
 
 /** `prefix` is legal in a LabelSelector only: the value then matches values that start with it. */
 export interface Label {
@@ -12,6 +21,12 @@ export interface Label {
 export interface LabelSet {
   readonly labels: readonly Label[];
 }
+
+const labelMessage = message<Label>({ name: string(1), value: string(2), prefix: bool(3) });
+
+export const labelSetMessage = message<LabelSet>({ labels: repeated(1, labelMessage) });
+
+export const { encode: encodeLabelSet, decode: decodeLabelSet } = codecs(labelSetMessage);
 
 export const EMPTY_LABELS: LabelSet = { labels: [] };
 
@@ -82,6 +97,47 @@ export function subtractLabels(left: LabelSet, right: LabelSet): LabelSet {
 /** Labels a journal or shard is selected by: its own with `name=<name>`, which wins over a label of that name. */
 export function extendedLabels(name: string, labels: LabelSet): LabelSet {
   return withLabel(labels, "name", name);
+}
+
+/**
+ * Registers after an append: first without `subtract`, then with the groups of `union` in place of its own.
+ * Either may be absent.
+ */
+export function updatedRegisters(
+  registers: LabelSet,
+  change: { readonly union: LabelSet | undefined; readonly subtract: LabelSet | undefined },
+): LabelSet {
+  const rest = change.subtract === undefined ? registers : subtractLabels(registers, change.subtract);
+  return change.union === undefined ? rest : unionLabels(change.union, rest);
+}
+
+/** @param prefixes whether labels may have `prefix`: in selectors only @throws {ValidationError} */
+export function validateLabelSet(set: LabelSet, prefixes: "allowed" | "refused" = "refused"): void {
+  set.labels.forEach((item, i) => {
+    within(`Labels[${i}]`, () => validateLabel(item, prefixes));
+    const before = set.labels[i - 1];
+    if (before !== undefined) validateOrder(before, item, i);
+  });
+}
+
+/** @throws {ValidationError} */
+export function validateLabel(item: Label, prefixes: "allowed" | "refused" = "refused"): void {
+  within("Name", () => validateToken(item.name, LABEL_NAME_BYTES));
+  within("Value", () => validatePathToken(item.value, LABEL_VALUE_BYTES));
+  if (item.prefix && prefixes === "refused") invalid("Prefix may not be set outside of a LabelSelector");
+}
+
+function validateOrder(before: Label, item: Label, index: number): void {
+  const order = compareText(before.name, item.name);
+  if (order < 0) return;
+  if (order > 0) {
+    invalid(`Labels not in unique, sorted order (index ${index}; label name ${item.name} <= ${before.name})`);
+  }
+  const which = `index ${index}; label ${item.name} value ${item.value}`;
+  if (compareText(before.value, item.value) >= 0) {
+    invalid(`Labels not in unique, sorted order (${which} <= ${before.value})`);
+  }
+  if (before.value === "") invalid(`Label has empty & non-empty values (${which})`);
 }
 
 type Group = readonly Label[];

@@ -1,10 +1,20 @@
 // Replicate: a stream from the primary to a replica and back.
+//
+//   ReplicateRequest   1 header Header · 2 deprecated_journal string · 3 proposal Fragment · 4 content bytes ·
+//                      5 content_delta int64 · 6 acknowledge bool · 7 registers LabelSet
+//   ReplicateResponse  1 status enum · 2 header Header · 3 fragment Fragment · 4 registers LabelSet
 import type { Status } from "./enums.ts";
-import type { Fragment } from "./fragment.ts";
-import type { LabelSet } from "./label-set.ts";
-import type { Header } from "./route.ts";
+import { fragmentMessage, validateFragment, type Fragment } from "./fragment.ts";
+import { labelSetMessage, validateLabelSet, type LabelSet } from "./label-set.ts";
+import { bool, int64, optional, optionalBytes, string } from "./message-fields.ts";
+import { message } from "./message-table.ts";
+import { headerMessage, validateHeader, type Header } from "./route.ts";
+import { statusField, validateStatus } from "./status.ts";
+import { invalid, within } from "./validation-error.ts";
+import { builder, codecs, textOf } from "./wire-codec.ts";
 
 export interface ReplicateRequest {
+  /** With the first message of a stream. */
   readonly header?: Header;
   /** Once the journal's name; now `proposal` has it. */
   readonly deprecatedJournal: string;
@@ -14,6 +24,7 @@ export interface ReplicateRequest {
   /** Where `content` begins, relative to the end of the last acknowledged proposal. */
   readonly contentDelta: number;
   readonly acknowledge: boolean;
+  /** Absent with a proposal = empty. */
   readonly registers?: LabelSet;
 }
 
@@ -22,4 +33,88 @@ export interface ReplicateResponse {
   readonly header?: Header;
   readonly fragment?: Fragment;
   readonly registers?: LabelSet;
+}
+
+const replicateRequestMessage = message<ReplicateRequest>({
+  header: optional(1, headerMessage),
+  deprecatedJournal: string(2),
+  proposal: optional(3, fragmentMessage),
+  content: optionalBytes(4),
+  contentDelta: int64(5),
+  acknowledge: bool(6),
+  registers: optional(7, labelSetMessage),
+});
+
+const replicateResponseMessage = message<ReplicateResponse>({
+  status: statusField(1),
+  header: optional(2, headerMessage),
+  fragment: optional(3, fragmentMessage),
+  registers: optional(4, labelSetMessage),
+});
+
+export const { encode: encodeReplicateRequest, decode: decodeReplicateRequest } =
+  codecs(replicateRequestMessage);
+export const newReplicateRequest = builder(replicateRequestMessage);
+
+export const { encode: encodeReplicateResponse, decode: decodeReplicateResponse } =
+  codecs(replicateResponseMessage);
+export const newReplicateResponse = builder(replicateResponseMessage);
+
+/** @throws {ValidationError} */
+export function validateReplicateRequest(request: ReplicateRequest): void {
+  if (request.proposal !== undefined) validateProposal(request, request.proposal);
+  else validateReplicateContent(request);
+}
+
+/**
+ * The strict rules: a header with WRONG_ROUTE only, a fragment and registers with PROPOSAL_MISMATCH only. Do not apply
+ * them to a peer's responses: real brokers attach a header to their first one whatever its status.
+ * @throws {ValidationError}
+ */
+export function validateReplicateResponse(response: ReplicateResponse): void {
+  const { status, header, fragment, registers } = response;
+  within("Status", () => validateStatus(status));
+  if (status === "WRONG_ROUTE") {
+    if (header === undefined) invalid("expected Header");
+    within("Header", () => validateHeader(header));
+  } else if (header !== undefined) invalid(`unexpected Header (${textOf(headerMessage, header, "compact")})`);
+  if (status === "PROPOSAL_MISMATCH") {
+    if (fragment === undefined) invalid("expected Fragment");
+    within("Fragment", () => validateFragment(fragment));
+    if (registers === undefined) invalid("expected Registers");
+    within("Registers", () => validateLabelSet(registers));
+    return;
+  }
+  if (fragment !== undefined)
+    invalid(`unexpected Fragment (${textOf(fragmentMessage, fragment, "compact")})`);
+  if (registers !== undefined)
+    invalid(`unexpected Registers (${textOf(labelSetMessage, registers, "compact")})`);
+}
+
+function validateProposal(request: ReplicateRequest, proposal: Fragment): void {
+  const { header, registers, content, contentDelta, deprecatedJournal } = request;
+  if (header !== undefined) {
+    within("Header", () => validateHeader(header));
+    if (!request.acknowledge) invalid("expected Acknowledge with Header");
+  }
+  within("Proposal", () => validateFragment(proposal));
+  if (registers !== undefined) within("Registers", () => validateLabelSet(registers));
+  if (content !== undefined) invalid(`unexpected Content with Proposal (len ${content.length})`);
+  if (contentDelta !== 0) invalid(`unexpected ContentDelta with Proposal (${contentDelta})`);
+  if (deprecatedJournal !== "" && deprecatedJournal !== proposal.journal) {
+    invalid(`DeprecatedJournal and Proposal.Journal mismatch (${deprecatedJournal} vs ${proposal.journal})`);
+  }
+}
+
+function validateReplicateContent(request: ReplicateRequest): void {
+  const { content, contentDelta, header, registers } = request;
+  if (content === undefined) invalid("expected Content or Proposal");
+  if (contentDelta < 0) invalid(`invalid ContentDelta (${contentDelta}; expected >= 0)`);
+  if (header !== undefined)
+    invalid(`unexpected Header with Content (${textOf(headerMessage, header, "compact")})`);
+  if (registers !== undefined) {
+    invalid(`unexpected Registers with Content (${textOf(labelSetMessage, registers, "compact")})`);
+  }
+  if (request.acknowledge) invalid("unexpected Acknowledge with Content");
+  if (request.deprecatedJournal !== "") invalid("unexpected DeprecatedJournal with Content");
 }

@@ -1,0 +1,183 @@
+// Reads protobuf primitives. Every length is checked against what is left before anything is allocated, and whatever is
+// malformed is a ValidationError; the table-driven codec above puts the field's name in front.
+import { DECODED_ITEMS_MAX, SKIPPED_GROUPS_MAX } from "./limits.ts";
+import { invalid } from "./validation-error.ts";
+
+export const WIRE = { VARINT: 0, FIXED64: 1, BYTES: 2, GROUP_START: 3, GROUP_END: 4, FIXED32: 5 } as const;
+
+export interface Tag {
+  readonly field: number;
+  readonly wireType: number;
+}
+
+/** Counts items of repeated fields across one message and everything in it. */
+export interface ItemBudget {
+  left: number;
+}
+
+// ignoreBOM: a leading U+FEFF is part of the string.
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+export class WireReader {
+  readonly #bytes: Uint8Array;
+  readonly #budget: ItemBudget;
+  readonly #end: number;
+  #at: number;
+  // Halves of the last varint: the codec stays off bigint for anything that fits a number.
+  #low = 0;
+  #high = 0;
+
+  constructor(
+    bytes: Uint8Array,
+    begin = 0,
+    end = bytes.length,
+    budget: ItemBudget = { left: DECODED_ITEMS_MAX },
+  ) {
+    this.#bytes = bytes;
+    this.#at = begin;
+    this.#end = end;
+    this.#budget = budget;
+  }
+
+  get done(): boolean {
+    return this.#at === this.#end;
+  }
+
+  tag(): Tag {
+    this.#varint();
+    const field = (this.#high * 2 ** 29 + (this.#low >>> 3)) >>> 0;
+    if (this.#high !== 0 || field === 0) invalid(`illegal tag (field ${field})`);
+    return { field, wireType: this.#low & 7 };
+  }
+
+  bool(): boolean {
+    this.#varint();
+    return this.#low !== 0 || this.#high !== 0;
+  }
+
+  /** The low 32 bits, as every protobuf implementation reads a longer varint. */
+  int32(): number {
+    this.#varint();
+    return this.#low | 0;
+  }
+
+  uint32(): number {
+    this.#varint();
+    return this.#low >>> 0;
+  }
+
+  /** @param saturate clamp what is beyond +-(2^53 - 1) instead of refusing it */
+  int64(saturate: boolean): number {
+    this.#varint();
+    const value = (this.#high | 0) * 2 ** 32 + this.#low;
+    if (Number.isSafeInteger(value)) return value;
+    if (saturate) return Math.sign(value) * Number.MAX_SAFE_INTEGER;
+    const exact = BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(this.#low));
+    return invalid(`value out of range (${exact}; expected |value| < 2^53)`);
+  }
+
+  uint64(): bigint {
+    this.#varint();
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+  }
+
+  fixed32(): number {
+    const at = this.#take(4);
+    return this.#view(at, 4).getUint32(0, true);
+  }
+
+  fixed64(): bigint {
+    const at = this.#take(8);
+    return this.#view(at, 8).getBigUint64(0, true);
+  }
+
+  /** A view of the input, not a copy. */
+  bytes(): Uint8Array {
+    const length = this.#length();
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  text(): string {
+    const bytes = this.bytes();
+    try {
+      return decoder.decode(bytes);
+    } catch {
+      return invalid("not valid UTF-8");
+    }
+  }
+
+  /** A reader of the embedded message that comes next. */
+  nested(): WireReader {
+    const length = this.#length();
+    const at = this.#take(length);
+    return new WireReader(this.#bytes, at, at + length, this.#budget);
+  }
+
+  /** Accounts for one item of a repeated field. */
+  countItem(): void {
+    if (this.#budget.left === 0) invalid(`too many items in one message (expected <= ${DECODED_ITEMS_MAX})`);
+    this.#budget.left -= 1;
+  }
+
+  /** Skips the value of an unknown field. */
+  skip(tag: Tag): void {
+    const open: number[] = [];
+    for (let next: Tag = tag; ; next = this.tag()) {
+      if (next.wireType === WIRE.GROUP_START) open.push(next.field);
+      else if (next.wireType === WIRE.GROUP_END) {
+        if (open.pop() !== next.field) invalid(`unexpected end of group (field ${next.field})`);
+      } else this.#skipValue(next.wireType);
+      if (open.length === 0) return;
+      if (open.length > SKIPPED_GROUPS_MAX)
+        invalid(`groups nest too deeply (expected <= ${SKIPPED_GROUPS_MAX})`);
+    }
+  }
+
+  #skipValue(wireType: number): void {
+    if (wireType === WIRE.VARINT) this.#varint();
+    else if (wireType === WIRE.FIXED64) this.#take(8);
+    else if (wireType === WIRE.BYTES) this.#take(this.#length());
+    else if (wireType === WIRE.FIXED32) this.#take(4);
+    else invalid(`illegal wire type (${wireType})`);
+  }
+
+  #length(): number {
+    this.#varint();
+    return this.#high * 2 ** 32 + this.#low;
+  }
+
+  #take(count: number): number {
+    const left = this.#end - this.#at;
+    if (count > left) invalid(`truncated (need ${count} bytes, have ${left})`);
+    const at = this.#at;
+    this.#at += count;
+    return at;
+  }
+
+  #view(at: number, length: number): DataView {
+    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + at, length);
+  }
+
+  #varint(): void {
+    let low = 0;
+    let high = 0;
+    for (let shift = 0; shift < 70; shift += 7) {
+      if (this.#at === this.#end) invalid("truncated varint");
+      const byte = this.#bytes[this.#at++]!;
+      const bits = byte & 0x7f;
+      if (shift < 28) low |= bits << shift;
+      else if (shift === 28) {
+        low |= bits << 28;
+        high = bits >>> 4;
+      } else high |= bits << (shift - 32);
+      if (byte < 0x80) {
+        if (shift === 63 && byte > 1) break;
+        this.#low = low >>> 0;
+        this.#high = high >>> 0;
+        return;
+      }
+    }
+    invalid("varint overflows 64 bits");
+  }
+}
