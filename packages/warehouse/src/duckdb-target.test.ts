@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { never } from "@millrace/base";
+import { DuckDBInstance } from "@duckdb/node-api";
 import { crc32c } from "@node-rs/crc32";
 import type { Column, PartitionLoad } from "@millrace/ingest";
 import { DuckDBTarget } from "./duckdb-target.ts";
@@ -43,22 +44,32 @@ async function query(sql: string): Promise<unknown[][]> {
   }
 }
 
+/** Writes rows of SQL text as a staged object. */
+async function stage(path: string, columnCount: number, rows: readonly string[]) {
+  const file = join(scratch, "staging", path);
+  const names = ["_offset", ...Array.from({ length: columnCount }, (_, i) => `c${i}`)].join(", ");
+  const memory = await DuckDBInstance.create(":memory:");
+  const connection = await memory.connect();
+  await connection.run(`COPY (FROM (VALUES ${rows.join(", ")}) t(${names})) TO '${file}' (FORMAT parquet)`);
+  connection.closeSync();
+  memory.closeSync();
+  const bytes = readFileSync(file);
+  return { path, bytes: bytes.length, crc32c: crc32c(bytes), rows: rows.length };
+}
+
 let objects = 0;
 /** A load of `count` rows at offsets begin, begin+1, … */
-function load(journal: string, begin: number, count: number, startsTarget = begin === 0): PartitionLoad {
-  const path = `object-${objects++}.csv`;
-  let csv = "";
-  for (let i = 0; i < count; i++) {
-    csv += `${begin + i},"0193a0f0-0000-7000-8000-${String(begin + i).padStart(12, "0")}",`;
-    csv += `"2026-01-02T03:04:05.678Z","line 1\nline ""2"", ${begin + i}"\n`;
-  }
-  writeFileSync(join(scratch, "staging", path), csv);
-  const object = { path, columns, sinkVersion: 1, rows: count, bytes: csv.length, crc32c: crc32c(csv) };
+async function load(journal: string, begin: number, count: number, startsTarget = begin === 0): Promise<PartitionLoad> {
+  const rows = Array.from({ length: count }, (_, i) => {
+    const id = `0193a0f0-0000-7000-8000-${String(begin + i).padStart(12, "0")}`;
+    return `(${begin + i}::BIGINT, '${id}', '2026-01-02T03:04:05.678Z', 'line 1\nline "2", ${begin + i}')`;
+  });
+  const object = { ...(await stage(`object-${objects++}.parquet`, 3, rows)), columns, sinkVersion: 1 };
   return { journal, begin, end: begin + count, objects: [object], startsTarget };
 }
 
 test("target: rows, offsets and journal stand in the table as staged", async () => {
-  const outcome = await target.load({ tableId: "main.a", columns, partitions: [load("j/a", 0, 3)] }, never);
+  const outcome = await target.load({ tableId: "main.a", columns, partitions: [await load("j/a", 0, 3)] }, never);
   assert.deepEqual(outcome, { kind: "loaded", rows: 3 });
   const rows = await query(`select "received at"::varchar, body, _journal, _offset from main.a order by _offset`);
   assert.deepEqual(rows[1], ["2026-01-02 03:04:05.678", 'line 1\nline "2", 1', "j/a", "1"]);
@@ -66,22 +77,22 @@ test("target: rows, offsets and journal stand in the table as staged", async () 
 
 test("target: the loaded end decides (D23)", async () => {
   const run = (partition: PartitionLoad) => target.load({ tableId: "main.b", columns, partitions: [partition] }, never);
-  const first = load("j/b", 0, 3);
+  const first = await load("j/b", 0, 3);
   assert.equal((await run(first)).kind, "loaded");
   assert.equal((await run(first)).kind, "already", "a repeated load does nothing");
-  assert.equal((await run(load("j/b", 1, 4, false))).kind, "refused", "an overlap is refused");
-  assert.equal((await run(load("j/b", 5, 1, false))).kind, "refused", "a gap is refused");
-  assert.equal((await run(load("j/other", 7, 1, false))).kind, "refused", "a middle of an unknown partition is refused");
-  assert.equal((await run(load("j/other", 7, 1, true))).kind, "loaded", "unless the target starts there");
-  assert.equal((await run(load("j/b", 3, 2))).kind, "loaded");
+  assert.equal((await run(await load("j/b", 1, 4, false))).kind, "refused", "an overlap is refused");
+  assert.equal((await run(await load("j/b", 5, 1, false))).kind, "refused", "a gap is refused");
+  assert.equal((await run(await load("j/other", 7, 1, false))).kind, "refused", "a middle of an unknown partition is refused");
+  assert.equal((await run(await load("j/other", 7, 1, true))).kind, "loaded", "unless the target starts there");
+  assert.equal((await run(await load("j/b", 3, 2))).kind, "loaded");
   assert.deepEqual(await query("select count(*), count(distinct _journal || _offset) from main.b"), [["6", "6"]]);
   assert.deepEqual(await target.loadedEnds("main.b", never), new Map([["j/b", 5], ["j/other", 8]]));
 });
 
 test("target: partitions of one load commit together or not at all", async () => {
-  const bad = load("j/c2", 0, 2);
+  const bad = await load("j/c2", 0, 2);
   const short = { ...bad, objects: [{ ...bad.objects[0]!, rows: 3 }] };
-  const request = { tableId: "main.c", columns, partitions: [load("j/c1", 0, 2), short] };
+  const request = { tableId: "main.c", columns, partitions: [await load("j/c1", 0, 2), short] };
   await assert.rejects(target.load(request, never), /hold 2 rows instead of 3/);
   assert.deepEqual(await query("select count(*) from main.c"), [["0"]]);
   assert.deepEqual(await target.loadedEnds("main.c", never), new Map());
@@ -90,18 +101,14 @@ test("target: partitions of one load commit together or not at all", async () =>
 test("target: rows of two sink versions stand under their own columns (D22)", async () => {
   const one: readonly Column[] = [{ type: "path", name: "a", path: "a" }];
   const two: readonly Column[] = [{ type: "path", name: "b", path: "b" }, ...one];
-  const staged = (path: string, csv: string) => {
-    writeFileSync(join(scratch, "staging", path), csv);
-    return { path, bytes: csv.length, crc32c: crc32c(csv) };
-  };
   const partition: PartitionLoad = {
     journal: "j/d",
     begin: 0,
     end: 30,
     startsTarget: true,
     objects: [
-      { ...staged("v1.csv", '0,"a0"\n10,""\n'), columns: one, sinkVersion: 1, rows: 2 },
-      { ...staged("v2.csv", '20,"b2","a2"\n'), columns: two, sinkVersion: 2, rows: 1 },
+      { ...(await stage("v1.parquet", 1, ["(0::BIGINT, 'a0')", "(10, '')"])), columns: one, sinkVersion: 1 },
+      { ...(await stage("v2.parquet", 2, ["(20::BIGINT, 'b2', 'a2')"])), columns: two, sinkVersion: 2 },
     ],
   };
   await target.load({ tableId: "main.d", columns: two, partitions: [partition] }, never);
@@ -110,7 +117,7 @@ test("target: rows of two sink versions stand under their own columns (D22)", as
 });
 
 test("target: a staged object of other bytes -> CORRUPT, nothing loaded", async () => {
-  const partition = load("j/e", 0, 2);
+  const partition = await load("j/e", 0, 2);
   writeFileSync(join(scratch, "staging", partition.objects[0]!.path), "0,a,b,c\n");
   await assert.rejects(target.load({ tableId: "main.e", columns, partitions: [partition] }, never), /not what was staged/);
   assert.deepEqual(await query("select count(*) from main.e"), [["0"]]);

@@ -42,26 +42,21 @@ export function addColumn(id: TableId, column: Column): string {
   return `ALTER TABLE ${qualified(id)} ADD COLUMN IF NOT EXISTS ${quoteName(column.name)} ${columnType(column)}`;
 }
 
-/** Longest row that is loaded, in bytes: above the door's own row limit. */
-const MAX_ROW_BYTES = 8 * 1024 * 1024;
-
 /**
- * Inserts the rows of staged objects that share one sink version. Objects are CSV without a header, each row led by its
- * offset, every other value quoted; a quoted empty value is an empty string, not NULL.
+ * Inserts the rows of staged objects that share one sink version: Parquet with `_offset`, `c0`, `c1`, … (StagedObject).
  * @param files absolute paths, in journal order
  */
 export function insertObjects(id: TableId, journal: string, object: StagedObject, files: readonly string[]): string {
-  const names = object.columns.map((column) => quoteName(column.name));
+  const journalName = quoteName(SYSTEM_COLUMNS.journal);
   const offset = quoteName(SYSTEM_COLUMNS.offset);
-  const types = [
-    `${quoteText(SYSTEM_COLUMNS.offset)}: 'BIGINT'`,
-    ...object.columns.map((column) => `${quoteText(column.name)}: ${quoteText(columnType(column))}`),
-  ];
+  const names = object.columns.map((column) => quoteName(column.name));
+  const values = object.columns.map((column, i) => {
+    const type = columnType(column);
+    return type === "VARCHAR" ? `c${i}` : `CAST(c${i} AS ${type})`;
+  });
   const list = files.map((file) => quoteText(file)).join(", ");
   return (
-    `INSERT INTO ${qualified(id)} (${[...names, quoteName(SYSTEM_COLUMNS.journal), offset].join(", ")}) ` +
-    `SELECT ${[...names, quoteText(journal), offset].join(", ")} FROM read_csv([${list}], columns = {${types.join(", ")}}, ` +
-    `header = false, auto_detect = false, delim = ',', quote = '"', escape = '"', new_line = '\\n', ` +
-    `allow_quoted_nulls = false, max_line_size = ${MAX_ROW_BYTES}, buffer_size = ${4 * MAX_ROW_BYTES}, strict_mode = true)`
+    `INSERT INTO ${qualified(id)} (${[...names, journalName, offset].join(", ")}) ` +
+    `SELECT ${[...values, quoteText(journal), offset].join(", ")} FROM read_parquet([${list}])`
   );
 }
