@@ -24,8 +24,10 @@ export interface LocalFragment {
 
 export type CommitOutcome =
   | { readonly kind: "acknowledged"; readonly begin: number; readonly end: number }
-  /** Nothing of it was or will be visible: DISK_FULL, SHUTTING_DOWN. */
-  | { readonly kind: "refused"; readonly error: WireError };
+  /** Nothing of it was or will be visible: DISK_FULL, OVERLOADED, SHUTTING_DOWN. */
+  | { readonly kind: "refused"; readonly error: WireError }
+  /** OUTCOME_UNKNOWN: the log failed under it (D5). A restart may or may not show it; answer that nobody knows. */
+  | { readonly kind: "unknown"; readonly error: WireError };
 
 /** One append being written. Between open and commit/rollback no other append of the spool is open. */
 export interface SpoolAppend {

@@ -14,7 +14,7 @@ export type DiskOp =
   /** fsync of a directory: creations, renames and removals in it become durable. */
   | { readonly kind: "sync-dir"; readonly path: string }
   | { readonly kind: "rename"; readonly from: string; readonly to: string }
-  /** Removes a file; a missing one is fine. */
+  /** Removes a file or an empty directory; a missing one is fine. */
   | { readonly kind: "remove"; readonly path: string }
   | { readonly kind: "truncate"; readonly path: string; readonly bytes: number };
 
@@ -52,4 +52,12 @@ export class DiskError extends Error {
     this.kind = kind;
     this.path = path;
   }
+}
+
+/**
+ * Bytes that a disk's threads can read without a copy. An op's bytes must not change until its run has ended, whatever
+ * memory they are in.
+ */
+export function sharedBytes(length: number): Uint8Array {
+  return new Uint8Array(new SharedArrayBuffer(length));
 }

@@ -1,0 +1,218 @@
+// Reads a log from a position on (D2). It only reads: whoever finds corruption has changed nothing.
+//
+//   S1  Groups are taken in order of sequence, without gaps, while they are valid.
+//   S2  At the first place that is not valid the log goes on in the next segment that has a valid first group. It must
+//       have the sequence that is expected; a larger one means that groups are missing that had been synced.
+//   S3  A later segment's first sequence voids that and larger ones in earlier segments: after a write that failed
+//       halfway the log went on there.
+//   S4  Where no segment goes on, the log ends: its tail was torn. But if any later valid group says that the place had
+//       been synced, it is corruption, and the error names file and offset.
+import { WireError } from "@millrace/base";
+import type { Disk } from "./disk.ts";
+import { decodeGroup, GROUP_HEADER_BYTES, GROUP_MAGIC_BYTES, groupBytes, visitRecords } from "./group-codec.ts";
+import type { Group } from "./group-codec.ts";
+import { parseLogFile } from "./log-files.ts";
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment-codec.ts";
+
+/** Enough for header and first group of most segments in one read. */
+const PROBE_BYTES = 64 * 1024;
+const READ_BYTES = 4 * 1024 * 1024;
+
+export interface ScannedSegment {
+  readonly path: string;
+  readonly bytes: number;
+  readonly header: SegmentHeader;
+  /** Sequence of its first group; undefined when it has none. */
+  readonly first: number | undefined;
+  /** Sequence of its last group that counts, when the scan went through it. */
+  last: number | undefined;
+}
+
+export interface LogScan {
+  readonly dir: string;
+  /** Ascending by number. */
+  readonly segments: readonly ScannedSegment[];
+  /** Recycled segments: path and length. */
+  readonly spares: readonly { readonly path: string; readonly bytes: number }[];
+  /** What the next group gets. */
+  readonly nextSequence: number;
+}
+
+/** @param sequence of the record's group @param offset of the record in the file `path` */
+export type RecordVisitor = (
+  record: Uint8Array,
+  place: { readonly sequence: number; readonly path: string; readonly offset: number },
+) => void;
+
+/**
+ * Reads the groups from `from` on. Records of earlier groups are visited too, as far as they share a segment with a
+ * later one: every segment explains itself.
+ * @param from first sequence that is wanted: 1, or one more than what a checkpoint covers
+ * @param visit must not keep `record`
+ * @throws {WireError} CORRUPT, naming file and offset
+ */
+export async function scanLog(
+  disk: Disk,
+  dir: string,
+  from: number,
+  visit: RecordVisitor,
+  signal: AbortSignal,
+): Promise<LogScan> {
+  const { segments, spares } = await listSegments(disk, dir);
+  const begin = firstWanted(segments, from);
+  let expected: number | undefined;
+  /** Where the log stopped being valid, with the sequence that was expected there. */
+  let stop: { segment: ScannedSegment; bytes: Uint8Array; offset: number } | undefined;
+  for (let i = begin; i < segments.length; i++) {
+    signal.throwIfAborted();
+    const segment = segments[i]!;
+    const limit = voidFrom(segments, i);
+    if (segment.first === undefined || segment.first >= limit) continue; // S3
+    if (expected === undefined) {
+      if (segment.first > from) throw missing(segment.path, SEGMENT_HEADER_BYTES, from, segment);
+    } else if (segment.first !== expected && stop !== undefined) {
+      throw missing(stop.segment.path, stop.offset, expected, segment); // S2
+    }
+    const bytes = await readSegment(disk, segment);
+    const end = visitSegment(segment, bytes, limit, visit);
+    expected = (segment.last ?? segment.first - 1) + 1;
+    stop = { segment, bytes, offset: end };
+  }
+  if (stop !== undefined) await refuseLaterClaims(disk, segments, stop, expected!);
+  return { dir, segments, spares, nextSequence: Math.max(from, expected ?? 1) };
+}
+
+async function listSegments(disk: Disk, dir: string): Promise<Pick<LogScan, "spares"> & { segments: ScannedSegment[] }> {
+  const segments: ScannedSegment[] = [];
+  const spares: { path: string; bytes: number }[] = [];
+  for (const entry of await disk.list(dir)) {
+    const file = parseLogFile(entry.name);
+    const path = `${dir}/${entry.name}`;
+    if (entry.kind !== "file") continue;
+    if (file.kind === "spare") spares.push({ path, bytes: entry.bytes });
+    if (file.kind === "segment") segments.push(await probe(disk, path, entry.bytes, file.number));
+  }
+  segments.sort((a, b) => a.header.number - b.header.number);
+  return { segments, spares };
+}
+
+async function probe(disk: Disk, path: string, bytes: number, number: number): Promise<ScannedSegment> {
+  let head = await disk.read(path, 0, Math.min(bytes, PROBE_BYTES));
+  const outcome = decodeSegmentHeader(head);
+  if (outcome.kind === "newer") throw newer(path, 0, outcome.version);
+  if (outcome.kind === "invalid" || outcome.header.number !== number) {
+    throw new WireError("CORRUPT", `${path}, offset 0: the header of this log segment is not readable`, {
+      facts: { path, offset: 0 },
+    });
+  }
+  const { header } = outcome;
+  const length = groupBytes(head, SEGMENT_HEADER_BYTES, header);
+  if (length !== undefined && SEGMENT_HEADER_BYTES + length > head.length && SEGMENT_HEADER_BYTES + length <= bytes) {
+    head = await disk.read(path, 0, SEGMENT_HEADER_BYTES + length);
+  }
+  const group = groupAt(path, head, SEGMENT_HEADER_BYTES, header);
+  return { path, bytes, header, first: group?.sequence, last: undefined };
+}
+
+/** Index of the last segment that begins at or before `from`, or else of the first. */
+function firstWanted(segments: readonly ScannedSegment[], from: number): number {
+  let wanted = 0;
+  for (const [i, segment] of segments.entries()) {
+    if (segment.first !== undefined && segment.first <= from) wanted = i;
+  }
+  return wanted;
+}
+
+async function readSegment(disk: Disk, segment: ScannedSegment): Promise<Uint8Array> {
+  const bytes = new Uint8Array(segment.bytes);
+  let at = 0;
+  while (at < bytes.length) {
+    const chunk = await disk.read(segment.path, at, Math.min(READ_BYTES, bytes.length - at));
+    if (chunk.length === 0) break;
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes.subarray(0, at);
+}
+
+/** Smallest first sequence of the segments after `index` (S3). */
+function voidFrom(segments: readonly ScannedSegment[], index: number): number {
+  let limit = Number.POSITIVE_INFINITY;
+  for (const segment of segments.slice(index + 1)) limit = Math.min(limit, segment.first ?? limit);
+  return limit;
+}
+
+/** Visits the groups that count. @returns the offset at which the segment stops being valid */
+function visitSegment(segment: ScannedSegment, bytes: Uint8Array, limit: number, visit: RecordVisitor): number {
+  const { path, header } = segment;
+  let at = SEGMENT_HEADER_BYTES;
+  let expected = segment.first!;
+  for (;;) {
+    const group = groupAt(path, bytes, at, header);
+    if (group === undefined || group.sequence !== expected || expected >= limit) return at;
+    const { sequence } = group;
+    const exact = visitRecords(bytes, group, (record, offset) => visit(record, { sequence, path, offset }));
+    if (!exact) {
+      throw new WireError("CORRUPT", `${path}, offset ${at}: the records of group ${sequence} do not fill it`, {
+        facts: { path, offset: at },
+      });
+    }
+    segment.last = sequence;
+    expected++;
+    at = group.end;
+  }
+}
+
+function groupAt(path: string, bytes: Uint8Array, at: number, header: SegmentHeader): Group | undefined {
+  const outcome = decodeGroup(bytes, at, header);
+  if (outcome.kind === "newer") throw newer(path, at, outcome.version);
+  return outcome.kind === "group" ? outcome.group : undefined;
+}
+
+/** S4: looks for any group behind the end of the log that says that this end had been synced. */
+async function refuseLaterClaims(
+  disk: Disk,
+  segments: readonly ScannedSegment[],
+  stop: { segment: ScannedSegment; bytes: Uint8Array; offset: number },
+  expected: number,
+): Promise<void> {
+  const later = segments.filter((segment) => segment.header.number > stop.segment.header.number);
+  for (const segment of [stop.segment, ...later]) {
+    const bytes = segment === stop.segment ? stop.bytes : await readSegment(disk, segment);
+    const from = segment === stop.segment ? stop.offset : SEGMENT_HEADER_BYTES;
+    const claim = findClaim(segment, bytes, from, expected);
+    if (claim === undefined) continue;
+    throw new WireError(
+      "CORRUPT",
+      `${stop.segment.path}, offset ${stop.offset}: group ${expected} of the log is broken, though group ` +
+        `${claim.sequence} (${segment.path}, offset ${claim.begin - GROUP_HEADER_BYTES}) says that it had been synced`,
+      { facts: { path: stop.segment.path, offset: stop.offset } },
+    );
+  }
+}
+
+function findClaim(segment: ScannedSegment, bytes: Uint8Array, from: number, expected: number): Group | undefined {
+  const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let at = haystack.indexOf(GROUP_MAGIC_BYTES, from);
+  while (at >= 0) {
+    const outcome = decodeGroup(bytes, at, segment.header);
+    if (outcome.kind === "group" && outcome.group.synced >= expected) return outcome.group;
+    at = haystack.indexOf(GROUP_MAGIC_BYTES, at + 1);
+  }
+  return undefined;
+}
+
+function missing(path: string, offset: number, expected: number, found: ScannedSegment): WireError {
+  return new WireError(
+    "CORRUPT",
+    `${path}, offset ${offset}: group ${expected} of the log is missing or broken; ${found.path} begins with ` +
+      `group ${found.first}`,
+    { facts: { path, offset } },
+  );
+}
+
+function newer(path: string, offset: number, version: number): WireError {
+  return new WireError("CORRUPT", `${path}, offset ${offset}: log format ${version} is newer than this program`, {
+    facts: { path, offset, version },
+  });
+}

@@ -1,0 +1,447 @@
+// The synced write-ahead log: one gathered write and one sync commit everything that arrived meanwhile.
+//
+//            append                    idle, or the last sync ended              synced
+//   record ----------> open group ------------------------------------> written ---------> listeners, in order
+//
+//   W1  One group is in flight; the next is written after the sync before it. So a group's header can always say that
+//       everything before it is synced.
+//   W2  The segment of a group is decided when the group is opened: the owner asks with `reserve` and makes every
+//       segment self-contained.
+//   W3  A failed sync is fatal and never retried (D5): the outcome of all that is pending is unknown, `onFatal` is
+//       called once, and nothing is written any more.
+//   W4  While no segment can be made ready (full disk) records are refused, never half written. It recovers by itself.
+//   W5  Opening always begins a new segment: nothing is ever written behind a tail that may be torn (D2).
+import { assert, type Clock, type Logger, type Metrics, type Random, WireError } from "@millrace/base";
+import { DiskError, type Disk } from "./disk.ts";
+import { GROUP_HEADER_BYTES, RECORD_HEADER_BYTES, sealGroup } from "./group-codec.ts";
+import { GroupBuffers, OpenGroup, type LogListener } from "./log-group.ts";
+import { logMetrics, type LogMetrics } from "./log-metrics.ts";
+import type { LogOptions } from "./log-options.ts";
+import type { LogScan } from "./log-scan.ts";
+import { SEGMENT_HEADER_BYTES } from "./segment-codec.ts";
+import { SegmentPool, type ReadySegment } from "./segment-pool.ts";
+
+export interface LogPorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface LogHooks {
+  /** Called once, when the log cannot go on: the process must end (D5). */
+  onFatal(error: WireError): void;
+  /** Called after the listeners of each group. `sequence`: everything up to it is synced. */
+  onSynced?(sequence: number): void;
+  /** The log began or ceased to refuse records for want of space. */
+  onSpace?(full: boolean): void;
+}
+
+/** A segment that holds groups which may still be needed. */
+interface LiveSegment extends ReadySegment {
+  last: number;
+}
+
+type NextSegment =
+  | { readonly kind: "preparing" }
+  | { readonly kind: "ready"; readonly segment: ReadySegment }
+  | { readonly kind: "failed"; readonly error: DiskError };
+
+type State = "open" | "closing" | "closed" | "failed";
+
+/** A new group below this room in its segment goes to the next one instead. */
+const GROUP_ROOM_MIN = 4096;
+
+export class WriteAheadLog {
+  readonly #disk: Disk;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #options: LogOptions;
+  readonly #hooks: LogHooks;
+  readonly #metrics: LogMetrics;
+  readonly #pool: SegmentPool;
+  readonly #buffers: GroupBuffers;
+  readonly #onThrown = (error: unknown): void => this.#fail(WireError.from(error));
+
+  #state: State = "open";
+  /** Earlier segments, ascending, then the current one. */
+  readonly #live: LiveSegment[];
+  #current: LiveSegment;
+  /** Where the next group goes in the current segment. */
+  #position = SEGMENT_HEADER_BYTES;
+  #next: NextSegment = { kind: "preparing" };
+  #full = false;
+
+  /** Filled groups that wait, oldest first. */
+  readonly #queue: OpenGroup[] = [];
+  #open: OpenGroup | undefined;
+  /** Where the group after the open one would begin; ahead of #current and #position. */
+  #planned: { segment: number; room: number };
+  #inFlight: OpenGroup | undefined;
+  #scheduled = false;
+  #queuedBytes = 0;
+  #queuedRecords = 0;
+  #scope = 1;
+
+  #sequence: number;
+  #synced: number;
+  /** The newest group has records and no later one says that it is synced. */
+  #uncovered = false;
+  #lastSyncMs: number;
+  #cancelIdle: (() => void) | undefined;
+  #cancelRetry: (() => void) | undefined;
+  #drained: (() => void) | undefined;
+
+  /**
+   * Continues the log that `scan` read. @throws {DiskError} when the first segment cannot be made
+   */
+  static async open(ports: LogPorts, options: LogOptions, hooks: LogHooks, scan: LogScan): Promise<WriteAheadLog> {
+    assert(options.groupBytesMax + SEGMENT_HEADER_BYTES + GROUP_HEADER_BYTES <= options.segmentBytes, "groups fit", {
+      groupBytesMax: options.groupBytesMax,
+      segmentBytes: options.segmentBytes,
+    });
+    const pool = new SegmentPool(ports, options);
+    await ports.disk.run("bulk", [{ kind: "make-dir", path: options.dir }]);
+    await pool.adopt(scan.spares);
+    const live: LiveSegment[] = [];
+    for (const segment of scan.segments) {
+      // What holds no group was made ready and not used: its number is spent all the same (W5).
+      if (segment.first === undefined) await pool.recycle(segment);
+      else live.push({ ...segment, last: segment.last ?? segment.first });
+    }
+    const number = (scan.segments.at(-1)?.header.number ?? 0) + 1;
+    const first = await pool.prepare(number, options.firstSegmentBytes);
+    return new WriteAheadLog(ports, options, hooks, pool, live, first, scan.nextSequence);
+  }
+
+  private constructor(
+    ports: LogPorts,
+    options: LogOptions,
+    hooks: LogHooks,
+    pool: SegmentPool,
+    live: LiveSegment[],
+    first: ReadySegment,
+    nextSequence: number,
+  ) {
+    this.#disk = ports.disk;
+    this.#clock = ports.clock;
+    this.#logger = ports.logger;
+    this.#options = options;
+    this.#hooks = hooks;
+    this.#metrics = logMetrics(ports.metrics);
+    this.#pool = pool;
+    this.#buffers = new GroupBuffers(options.groupBytesMax + GROUP_HEADER_BYTES);
+    this.#sequence = nextSequence;
+    this.#synced = nextSequence - 1;
+    this.#lastSyncMs = ports.clock.monotonicMs();
+    this.#current = { ...first, last: nextSequence - 1 };
+    this.#live = [...live, this.#current];
+    this.#planned = { segment: first.header.number, room: first.bytes - SEGMENT_HEADER_BYTES };
+    this.#prepareNext();
+  }
+
+  /** Everything up to this sequence is synced. */
+  get synced(): number {
+    return this.#synced;
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Bytes of the segments that hold groups; `recycle` frees them. */
+  get retainedBytes(): number {
+    let bytes = this.#position;
+    for (const segment of this.#live) if (segment !== this.#current) bytes += segment.bytes;
+    return bytes;
+  }
+
+  /** What stands against appending; undefined when healthy. */
+  unhealthy(): string | undefined {
+    if (this.#state === "failed") return "the log has failed";
+    if (this.#state !== "open") return "the log is closed";
+    return this.#full ? "no space for the log" : undefined;
+  }
+
+  /**
+   * Makes sure that the next records of together `bytes`, with RECORD_HEADER_BYTES for each, get into one group: all
+   * of them become durable, or none.
+   * @returns the scope: as long as it stays the same, what was appended under it stands before the next record in the
+   * same segment. A record that others rely on (a definition) is written again in each scope.
+   */
+  reserve(bytes: number): number {
+    assert(bytes <= this.#options.groupBytesMax, "records fit a group", { bytes });
+    if (this.#open !== undefined && !this.#open.hasRoom(bytes)) {
+      this.#queue.push(this.#open);
+      this.#planned.room -= this.#open.used;
+      this.#open = undefined;
+    }
+    if (this.#open === undefined) {
+      const needed = GROUP_HEADER_BYTES + Math.max(bytes, GROUP_ROOM_MIN);
+      if (this.#planned.room < needed) {
+        this.#planned = {
+          segment: this.#planned.segment + 1,
+          room: this.#options.segmentBytes - SEGMENT_HEADER_BYTES,
+        };
+        this.#scope++;
+      }
+      const capacity = Math.min(this.#planned.room, GROUP_HEADER_BYTES + this.#options.groupBytesMax);
+      this.#open = new OpenGroup(this.#buffers.take(), capacity, this.#planned.segment);
+    }
+    return this.#scope;
+  }
+
+  /**
+   * Adds one record made of `parts`, which are copied before it returns.
+   * @returns false when the queue is full or the log is not open: then nothing happened
+   */
+  append(parts: readonly Uint8Array[], listener?: LogListener): boolean {
+    if (this.#state !== "open") return false;
+    let bytes = RECORD_HEADER_BYTES;
+    for (const part of parts) bytes += part.length;
+    if (this.#queuedBytes + bytes > this.#options.queueBytesMax) return false;
+    if (this.#queuedRecords >= this.#options.queueRecordsMax) return false;
+    this.reserve(bytes);
+    this.#open!.add(parts, listener);
+    this.#queuedBytes += bytes;
+    this.#queuedRecords++;
+    this.#schedule();
+    return true;
+  }
+
+  /** Frees the segments that hold only groups below `position`: their owner has synced what they cover (D6). */
+  recycle(position: number): void {
+    while (this.#live.length > 1 && this.#live[0]!.last < position) {
+      const segment = this.#live.shift()!;
+      this.#pool.recycle(segment).catch((error: unknown) => this.#onPoolFailure(error));
+    }
+    // Its space may be what the next segment waits for.
+    if (this.#next.kind === "failed") this.#prepareNext();
+  }
+
+  /** Writes what was appended, says that it is synced, and stops. */
+  async close(): Promise<void> {
+    if (this.#state === "open") {
+      this.#state = "closing";
+      await this.#drain();
+      if (this.#uncovered && !this.#isFailed()) this.#wantEmptyGroup();
+      await this.#drain();
+      if (!this.#isFailed()) this.#state = "closed";
+    }
+    this.#cancelIdle?.();
+    this.#cancelRetry?.();
+    await this.#pool.close();
+  }
+
+  async #drain(): Promise<void> {
+    this.#start();
+    while (this.#isBusy()) await new Promise<void>((resolve) => (this.#drained = resolve));
+  }
+
+  #isFailed(): boolean {
+    return this.#state === "failed";
+  }
+
+  #isBusy(): boolean {
+    if (this.#isFailed()) return false;
+    return this.#inFlight !== undefined || this.#queue.length > 0 || this.#open !== undefined;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#inFlight !== undefined) return;
+    this.#scheduled = true;
+    // Not at once: what else arrives in this turn shares the sync.
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#start();
+    });
+  }
+
+  /** Writes the oldest group, unless one is in flight or its segment is not ready. */
+  #start(): void {
+    if (this.#inFlight !== undefined || this.#state === "failed" || this.#state === "closed") return;
+    const group = this.#queue[0] ?? this.#open;
+    if (group === undefined) return;
+    if (group.segment !== this.#current.header.number) {
+      if (this.#next.kind === "preparing") return;
+      if (this.#next.kind === "failed") return this.#refuse(this.#next.error);
+      this.#enter(this.#next.segment);
+    }
+    assert(group.segment === this.#current.header.number, "segments are used in order", { segment: group.segment });
+    if (this.#queue.length > 0) this.#queue.shift();
+    else {
+      this.#open = undefined;
+      this.#planned.room -= group.used;
+    }
+    this.#write(group);
+  }
+
+  #write(group: OpenGroup): void {
+    const bytes = group.buffer.subarray(0, group.used);
+    const { path, header } = this.#current;
+    sealGroup(bytes, header, { sequence: this.#sequence, synced: this.#synced });
+    this.#inFlight = group;
+    const startedMs = this.#clock.monotonicMs();
+    this.#disk
+      .run("log", [
+        { kind: "write", path, position: this.#position, bytes },
+        { kind: "sync", path },
+      ])
+      .then(
+        () => this.#onSynced(group, startedMs),
+        (error: unknown) => this.#onFailed(group, error),
+      )
+      .catch(this.#onThrown);
+  }
+
+  #onSynced(group: OpenGroup, startedMs: number): void {
+    this.#synced = this.#sequence++;
+    this.#current.last = this.#synced;
+    this.#position += group.used;
+    this.#inFlight = undefined;
+    this.#uncovered = group.records > 0;
+    this.#lastSyncMs = this.#clock.monotonicMs();
+    this.#dequeue(group);
+    this.#buffers.give(group.buffer);
+    this.#metrics.syncs.add();
+    this.#metrics.syncSeconds.observe((this.#lastSyncMs - startedMs) / 1000);
+    this.#metrics.bytes.add(group.used);
+    this.#metrics.records.add(group.records);
+    const sequence = this.#synced;
+    // The disk's thread goes on with the next group while the listeners of this one run.
+    this.#start();
+    for (const listener of group.listeners) listener.onLogged(undefined);
+    this.#hooks.onSynced?.(sequence);
+    this.#armIdle();
+    this.#drained?.();
+  }
+
+  #onFailed(group: OpenGroup, error: unknown): void {
+    if (!(error instanceof DiskError) || error.kind !== "full") return this.#fail(WireError.from(error)); // W3
+    // A preallocated file should have room; file systems that copy on write may refuse all the same. Part of the
+    // group may stand in the file, so the log goes on in another segment, which voids it (S3 of log-scan.ts).
+    this.#logger.warn("log_write_refused", { path: error.path, error: error.message });
+    this.#inFlight = undefined;
+    this.#dequeue(group);
+    this.#buffers.give(group.buffer);
+    const unknown = new WireError("OUTCOME_UNKNOWN", error.message, { cause: error });
+    for (const listener of group.listeners) listener.onLogged(unknown);
+    this.#refuse(error);
+  }
+
+  /** Refuses all that is not written yet (W4); the log goes on in the next segment, when there is one. */
+  #refuse(error: DiskError): void {
+    const refusal = new WireError("DISK_FULL", `no space for the log: ${error.message}`, { cause: error });
+    this.#planned = {
+      segment: this.#current.header.number + 1,
+      room: this.#options.segmentBytes - SEGMENT_HEADER_BYTES,
+    };
+    this.#scope++;
+    const refused = this.#takeQueued();
+    for (const group of refused) this.#metrics.refused.add(group.records);
+    this.#tell(refused, refusal);
+    this.#drained?.();
+  }
+
+  #fail(error: WireError): void {
+    if (this.#state === "failed") return;
+    this.#state = "failed";
+    this.#cancelIdle?.();
+    this.#cancelRetry?.();
+    const unknown = new WireError("OUTCOME_UNKNOWN", `the log has failed: ${error.message}`, { cause: error });
+    const pending = this.#takeQueued();
+    if (this.#inFlight !== undefined) pending.unshift(this.#inFlight);
+    this.#inFlight = undefined;
+    this.#logger.error("log_failed", { error: error.message });
+    this.#tell(pending, unknown);
+    this.#drained?.();
+    this.#hooks.onFatal(error);
+  }
+
+  #takeQueued(): OpenGroup[] {
+    const groups = this.#queue.splice(0);
+    if (this.#open !== undefined) groups.push(this.#open);
+    this.#open = undefined;
+    return groups;
+  }
+
+  #tell(groups: readonly OpenGroup[], failure: WireError): void {
+    for (const group of groups) {
+      this.#dequeue(group);
+      this.#buffers.give(group.buffer);
+      for (const listener of group.listeners) listener.onLogged(failure);
+    }
+  }
+
+  #dequeue(group: OpenGroup): void {
+    this.#queuedBytes -= group.used - GROUP_HEADER_BYTES;
+    this.#queuedRecords -= group.records;
+    this.#metrics.queued.set(this.#queuedBytes);
+  }
+
+  #enter(segment: ReadySegment): void {
+    this.#current = { ...segment, last: this.#synced };
+    this.#live.push(this.#current);
+    this.#position = SEGMENT_HEADER_BYTES;
+    this.#prepareNext();
+  }
+
+  #prepareNext(): void {
+    this.#next = { kind: "preparing" };
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+    this.#pool
+      .prepare(this.#current.header.number + 1, this.#options.segmentBytes)
+      .then(
+        (segment) => this.#onReady(segment),
+        (error: unknown) => this.#onPoolFailure(error),
+      )
+      .catch(this.#onThrown);
+  }
+
+  #onReady(segment: ReadySegment): void {
+    this.#next = { kind: "ready", segment };
+    this.#setFull(false);
+    this.#start();
+  }
+
+  #onPoolFailure(error: unknown): void {
+    const fatal = !(error instanceof DiskError) || error.kind === "sync-failed";
+    if (fatal) return this.#fail(WireError.from(error));
+    this.#logger.warn("log_segment_failed", { path: error.path, error: error.message });
+    if (this.#next.kind !== "preparing") return;
+    this.#next = { kind: "failed", error };
+    this.#setFull(true);
+    if (this.#state === "open") {
+      this.#cancelRetry = this.#clock.after(this.#options.retryMs, () => {
+        this.#cancelRetry = undefined;
+        this.#prepareNext();
+      });
+    }
+    this.#start();
+  }
+
+  #setFull(full: boolean): void {
+    if (this.#full === full) return;
+    this.#full = full;
+    this.#hooks.onSpace?.(full);
+  }
+
+  /** Arms the timer after which an empty group covers the newest one (D2). */
+  #armIdle(): void {
+    if (!this.#uncovered || this.#cancelIdle !== undefined || this.#state !== "open") return;
+    const idleMs = this.#clock.monotonicMs() - this.#lastSyncMs;
+    this.#cancelIdle = this.#clock.after(Math.max(0, this.#options.idleMs - idleMs), () => {
+      this.#cancelIdle = undefined;
+      const early = this.#clock.monotonicMs() - this.#lastSyncMs < this.#options.idleMs;
+      if (early || this.#isBusy()) this.#armIdle();
+      else if (this.#uncovered) this.#wantEmptyGroup();
+    });
+  }
+
+  #wantEmptyGroup(): void {
+    this.reserve(0);
+    this.#start();
+  }
+}
