@@ -11,6 +11,7 @@ import { installNode24 } from "./node24.mjs";
 
 /**
  * @typedef {import("./test-reporter.mjs").TestRecord} TestRecord
+ * @typedef {"unit" | "sim" | "e2e" | "crash" | "browser"} TestKind
  * @typedef {{ filter: string | undefined }} PhaseInput `filter`: only test files whose path contains it
  * @typedef {object} Phase
  * @property {string} name
@@ -22,7 +23,7 @@ const MINUTE_MS = 60_000;
 
 const REPORTER = new URL("./test-reporter.mjs", import.meta.url).href;
 
-/** Kinds of tests that are phases of their own; everything else that ends in `.test.js` is a unit test. */
+/** Kinds of tests that are phases of their own; every other test file is a unit test. */
 const KINDS = /** @type {const} */ (["sim", "e2e", "crash", "browser"]);
 
 /** @type {readonly Phase[]} */
@@ -61,15 +62,8 @@ async function runStatic() {
 }
 
 /** @param {PhaseInput} input */
-async function runUnit({ filter }) {
-  const limitMs = 6 * MINUTE_MS;
-  const compiled = await runFiles(testFiles("unit", filter), { limitMs });
-  const own = readdirSync(join(ROOT, "scripts"))
-    .filter((name) => name.endsWith(".test.ts"))
-    .map((name) => join("scripts", name))
-    .filter((file) => filter === undefined || file.includes(filter));
-  if (own.length === 0) return compiled;
-  return [...compiled, ...(await runFiles(own, { limitMs, nodeArgs: ["--import", "tsx"] }))];
+function runUnit({ filter }) {
+  return runKind("unit", { filter, limitMs: 6 * MINUTE_MS, concurrency: 2 });
 }
 
 /** @param {PhaseInput} input */
@@ -107,17 +101,24 @@ async function runNewcomer() {
 }
 
 /**
- * @param {(typeof KINDS)[number]} kind
- * @param {PhaseInput & { limitMs: number }} options
+ * Compiled tests of the packages, then the tests of scripts/, which are not compiled. One file at a time unless
+ * said otherwise: the kinds that start whole processes share two cores with nothing else then.
+ * @param {TestKind} kind
+ * @param {PhaseInput & { limitMs: number, concurrency?: number }} options
  */
-function runKind(kind, { filter, limitMs }) {
-  // One file at a time: these measure whole processes, which share two cores with nothing else then.
-  return runFiles(testFiles(kind, filter), { limitMs, concurrency: 1 });
+async function runKind(kind, { filter, limitMs, concurrency = 1 }) {
+  const own = readdirSync(join(ROOT, "scripts"))
+    .map((name) => join("scripts", name))
+    .filter((file) => kindOf(file) === kind && (filter === undefined || file.includes(filter)));
+  return [
+    ...(await runFiles(testFiles(kind, filter), { limitMs, concurrency })),
+    ...(await runFiles(own, { limitMs, concurrency, nodeArgs: ["--import", "tsx"] })),
+  ];
 }
 
 /**
  * Compiled test files of a kind, as paths relative to the root.
- * @param {"unit" | (typeof KINDS)[number]} kind
+ * @param {TestKind} kind
  * @param {string | undefined} filter
  */
 export function testFiles(kind, filter, root = ROOT) {
@@ -134,11 +135,11 @@ export function testFiles(kind, filter, root = ROOT) {
 
 /**
  * @param {string} file
- * @returns {"unit" | (typeof KINDS)[number] | undefined} undefined: not a test file
+ * @returns {TestKind | undefined} undefined: not a test file
  */
 export function kindOf(file) {
-  if (!file.endsWith(".test.js")) return undefined;
-  return KINDS.find((kind) => file.endsWith(`.${kind}.test.js`)) ?? "unit";
+  if (!/\.test\.[jt]s$/.test(file)) return undefined;
+  return KINDS.find((kind) => file.slice(0, -3).endsWith(`.${kind}.test`)) ?? "unit";
 }
 
 /**
