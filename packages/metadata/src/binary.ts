@@ -126,7 +126,8 @@ export class ByteReader {
   }
 
   #take(length: number): Uint8Array {
-    if (length > this.#bytes.length - this.#at) throw this.corrupt(`names ${length} bytes that are not there`);
+    if (length > this.#bytes.length - this.#at)
+      throw this.corrupt(`names ${length} bytes that are not there`);
     this.#at += length;
     return this.#bytes.subarray(this.#at - length, this.#at);
   }

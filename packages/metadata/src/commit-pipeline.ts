@@ -54,7 +54,9 @@ export class CommitPipeline {
   /** Why writes fail, or undefined. */
   get unhealthy(): string | undefined {
     if (this.#failure !== undefined) return `the coordination log failed: ${messageOf(this.#failure)}`;
-    return this.#full === undefined ? undefined : `the coordination log refuses writes: ${this.#full.message}`;
+    return this.#full === undefined
+      ? undefined
+      : `the coordination log refuses writes: ${this.#full.message}`;
   }
 
   /** Throws unless a record may be decided now. @throws {WireError} UNAVAILABLE, OVERLOADED */

@@ -42,12 +42,18 @@ export interface RangeResponse {
 }
 
 export type CompareOp = "=" | "!=" | "<" | ">";
-export type Compare =
-  | { readonly target: "version"; readonly key: Key; readonly op: CompareOp; readonly version: number }
-  | { readonly target: "create"; readonly key: Key; readonly op: CompareOp; readonly revision: number }
-  | { readonly target: "mod"; readonly key: Key; readonly op: CompareOp; readonly revision: number }
-  | { readonly target: "lease"; readonly key: Key; readonly op: CompareOp; readonly lease: bigint }
-  | { readonly target: "value"; readonly key: Key; readonly op: CompareOp; readonly value: Uint8Array };
+/**
+ * With `end`: every key of the range must satisfy it, as etcd's range_end; `mod < r` on a prefix says "nothing new since
+ * r". A missing key, or a range without keys, has version, revisions and lease 0, and its value equals and orders
+ * against nothing.
+ */
+export type Compare = { readonly key: Key; readonly end?: Key; readonly op: CompareOp } & (
+  | { readonly target: "version"; readonly version: number }
+  | { readonly target: "create"; readonly revision: number }
+  | { readonly target: "mod"; readonly revision: number }
+  | { readonly target: "lease"; readonly lease: bigint }
+  | { readonly target: "value"; readonly value: Uint8Array }
+);
 
 export type StoreOp =
   | {
@@ -84,7 +90,10 @@ export interface StoreEvent {
   readonly kv: KeyValue;
 }
 
-/** All events of one or more revisions, whole revisions only, in order; no events = progress. */
+/**
+ * All events of one or more revisions, whole revisions only, in order; no events = progress. The watcher has seen all
+ * of its range up to `header.revision`.
+ */
 export interface WatchBatch {
   readonly header: StoreHeader;
   readonly events: readonly StoreEvent[];
@@ -95,6 +104,8 @@ export interface WatchRequest {
   readonly end?: Key;
   /** First revision wanted; default the one after now. */
   readonly fromRevision?: number;
+  /** Also yield batches without events, to tell how far the store has come. */
+  readonly progress?: boolean;
 }
 
 /**

@@ -55,7 +55,10 @@ export interface LeaseStatus {
  * Opens a store over what its journal holds; an empty journal becomes a new store with ids of its own.
  * @throws {WireError} CORRUPT, DISK_FULL, OUTCOME_UNKNOWN
  */
-export async function openEmbeddedStore(opened: OpenedJournal, options: EmbeddedStoreOptions): Promise<EmbeddedStore> {
+export async function openEmbeddedStore(
+  opened: OpenedJournal,
+  options: EmbeddedStoreOptions,
+): Promise<EmbeddedStore> {
   const state = new Mvcc();
   if (opened.checkpoint !== undefined) await decodeSnapshot(opened.checkpoint, state);
   for await (const batch of opened.batches) {
@@ -109,7 +112,8 @@ export class EmbeddedStore implements CoordinationStore {
     }
     submit({ kind: "started", raftTerm: state.raftTerm + 1n });
     for (const { id, owner, ttlSeconds } of [...state.leases.values()]) {
-      if (owner === "process") submit(this.#revocation(id)); // D16
+      if (owner === "process")
+        submit(this.#revocation(id)); // D16
       else this.#leases.start(id, ttlSeconds);
     }
     await Promise.all(waits);
@@ -139,7 +143,9 @@ export class EmbeddedStore implements CoordinationStore {
     this.#pipeline.admit();
     const decision = decideTxn(this.#state, request);
     const durable =
-      decision.record === undefined ? this.#pipeline.barrier() : this.#pipeline.submit(decision.record).durable;
+      decision.record === undefined
+        ? this.#pipeline.barrier()
+        : this.#pipeline.submit(decision.record).durable;
     const response = {
       header: this.#state.header(this.#state.revision),
       succeeded: decision.succeeded,
@@ -230,7 +236,11 @@ export class EmbeddedStore implements CoordinationStore {
     return lease;
   }
 
-  #lease(lease: bigint): { readonly ttlSeconds: number; readonly owner: LeaseOwner; readonly keys: Set<string> } {
+  #lease(lease: bigint): {
+    readonly ttlSeconds: number;
+    readonly owner: LeaseOwner;
+    readonly keys: Set<string>;
+  } {
     const found = this.#state.leases.get(lease);
     if (found === undefined) throw new WireError("NOT_FOUND", ETCD_TEXT.leaseNotFound);
     return found;
@@ -260,7 +270,8 @@ export class EmbeddedStore implements CoordinationStore {
   #onTick(): void {
     if (this.#pipeline.isClosed) return;
     const { pausedMs, expired } = this.#leases.tick();
-    if (pausedMs > 0) this.#logger.warn("coordination-leases-renewed", { pausedMs, leases: this.#state.leases.size });
+    if (pausedMs > 0)
+      this.#logger.warn("coordination-leases-renewed", { pausedMs, leases: this.#state.leases.size });
     for (const lease of expired) this.#expire(lease);
     this.#retention.tick(this.#clock.monotonicMs(), this.#pipeline.durableRevision);
     this.#maintainIfDue();
@@ -272,7 +283,8 @@ export class EmbeddedStore implements CoordinationStore {
     const keys = this.#lease(lease).keys.size;
     this.#revoke(lease).then(
       () => this.#logger.info("coordination-lease-expired", { lease, keys }),
-      (error: unknown) => this.#logger.warn("coordination-lease-expiry-failed", { lease, error: WireError.from(error) }),
+      (error: unknown) =>
+        this.#logger.warn("coordination-lease-expiry-failed", { lease, error: WireError.from(error) }),
     );
   }
 
@@ -309,7 +321,10 @@ export class EmbeddedStore implements CoordinationStore {
     const head = this.#pipeline.durableRevision;
     if (revision > head) throw refused(`${ETCD_TEXT.futureRevision} (${revision} > ${head})`);
     if (revision <= this.#state.compactRevision) {
-      throw new WireError("COMPACTED", `${ETCD_TEXT.compacted} (${revision} <= ${this.#state.compactRevision})`);
+      throw new WireError(
+        "COMPACTED",
+        `${ETCD_TEXT.compacted} (${revision} <= ${this.#state.compactRevision})`,
+      );
     }
     await this.#pipeline.submit({ kind: "compacted", revision }).durable;
   }
@@ -339,7 +354,11 @@ export class EmbeddedStore implements CoordinationStore {
 function untilDurable(durable: Promise<void>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {
-      reject(new WireError("OUTCOME_UNKNOWN", "stopped waiting for the coordination log", { cause: signal.reason }));
+      reject(
+        new WireError("OUTCOME_UNKNOWN", "stopped waiting for the coordination log", {
+          cause: signal.reason,
+        }),
+      );
     };
     signal.addEventListener("abort", onAbort, { once: true });
     durable.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));

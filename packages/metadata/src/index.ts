@@ -16,5 +16,25 @@ export type {
   WatchRequest,
 } from "./coordination.ts";
 export { EVERYTHING, inRange, keyOf, prefixEnd, prefixRange, textOf } from "./key.ts";
-export { EmbeddedStore, openEmbeddedStore, type EmbeddedStoreOptions, type LeaseStatus } from "./embedded-store.ts";
+export {
+  EmbeddedStore,
+  openEmbeddedStore,
+  type EmbeddedStoreOptions,
+  type LeaseStatus,
+} from "./embedded-store.ts";
 export type { OpenedJournal, StoreJournal } from "./journal.ts";
+export {
+  Keyspace,
+  type KeyspaceChange,
+  type KeyspaceEntry,
+  type KeyspaceObserver,
+  type KeyspaceOptions,
+} from "./keyspace.ts";
+export { openSession, Session, type SessionOptions } from "./session.ts";
+export {
+  atomically,
+  type AtomicOptions,
+  type AtomicOutcome,
+  type AtomicPlan,
+  type AtomicReads,
+} from "./atomic.ts";

@@ -1,6 +1,14 @@
 // Transactions over the MVCC state: decide what a request does, and read its results once that has happened.
 import { compareBytes, unreachable, WireError } from "@millrace/base";
-import type { Compare, CompareOp, Key, KeyValue, StoreOp, StoreOpResult, TxnRequest } from "./coordination.ts";
+import type {
+  Compare,
+  CompareOp,
+  Key,
+  KeyValue,
+  StoreOp,
+  StoreOpResult,
+  TxnRequest,
+} from "./coordination.ts";
 import { inRange } from "./key.ts";
 import type { Mvcc } from "./mvcc.ts";
 import type { StoreRecord, Write } from "./records.ts";
@@ -22,7 +30,7 @@ export interface TxnDecision {
  */
 export function decideTxn(state: Mvcc, request: TxnRequest): TxnDecision {
   checkTxn(request);
-  const succeeded = request.compare.every((compare) => holds(compare, state.newest(compare.key)));
+  const succeeded = request.compare.every((compare) => holds(state, compare));
   const ops = succeeded ? request.success : (request.failure ?? []);
   const writes: Write[] = [];
   const deleted: number[] = [];
@@ -31,7 +39,12 @@ export function decideTxn(state: Mvcc, request: TxnRequest): TxnDecision {
     let count = 0;
     switch (op.kind) {
       case "put":
-        writes.push({ kind: "put", key: op.key, value: new Uint8Array(op.value), lease: leaseOfPut(state, op) });
+        writes.push({
+          kind: "put",
+          key: op.key,
+          value: new Uint8Array(op.value),
+          lease: leaseOfPut(state, op),
+        });
         break;
       case "delete":
         for (const key of state.liveKeys(op)) {
@@ -49,7 +62,8 @@ export function decideTxn(state: Mvcc, request: TxnRequest): TxnDecision {
     }
     deleted.push(count);
   }
-  const record = writes.length === 0 ? undefined : ({ kind: "txn", revision: state.revision + 1, writes } as const);
+  const record =
+    writes.length === 0 ? undefined : ({ kind: "txn", revision: state.revision + 1, writes } as const);
   return { succeeded, ops, deleted, record };
 }
 
@@ -78,7 +92,11 @@ export function txnResults(state: Mvcc, decision: TxnDecision): readonly StoreOp
       }
       case "range": {
         const head = record === undefined || changed ? state.revision : state.revision - 1;
-        return { kind: "range", header: state.header(head), ...state.range(op, head, changed ? hidden : undefined) };
+        return {
+          kind: "range",
+          header: state.header(head),
+          ...state.range(op, head, changed ? hidden : undefined),
+        };
       }
       default:
         return unreachable(op);
@@ -98,11 +116,20 @@ function leaseOfPut(state: Mvcc, op: StoreOp & { kind: "put" }): bigint {
 }
 
 function deleteOf(op: StoreOp & { kind: "delete" }): Write {
-  return op.end === undefined ? { kind: "delete", key: op.key } : { kind: "delete", key: op.key, end: op.end };
+  return op.end === undefined
+    ? { kind: "delete", key: op.key }
+    : { kind: "delete", key: op.key, end: op.end };
+}
+
+/** Whether every key of the compare's range satisfies it; without keys, whether a missing one does. */
+function holds(state: Mvcc, compare: Compare): boolean {
+  if (compare.end === undefined) return holdsFor(compare, state.newest(compare.key));
+  const { kvs } = state.range({ key: compare.key, end: compare.end }, state.revision);
+  return kvs.length === 0 ? holdsFor(compare, undefined) : kvs.every((kv) => holdsFor(compare, kv));
 }
 
 /** A missing key has version, revisions and lease 0; comparing its value fails, whatever the operator. */
-function holds(compare: Compare, kv: KeyValue | undefined): boolean {
+function holdsFor(compare: Compare, kv: KeyValue | undefined): boolean {
   switch (compare.target) {
     case "version":
       return ordered((kv?.version ?? 0) - compare.version, compare.op);

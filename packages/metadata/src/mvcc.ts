@@ -111,7 +111,9 @@ export class Mvcc {
     if (record.kind === "lease-granted") this.leases.delete(record.lease);
     if (revoked !== undefined) this.restoreLease(revoked);
     if (events.length === 0) return;
-    assert(events === this.#history.at(-1), "the newest revision is undone first", { revision: this.#revision });
+    assert(events === this.#history.at(-1), "the newest revision is undone first", {
+      revision: this.#revision,
+    });
     this.#history.pop();
     this.#historyBytes -= bytesOf(events);
     this.#revision--;
@@ -172,7 +174,10 @@ export class Mvcc {
 
   /** First step of loading a checkpoint into an empty state: what was compacted when it was written. */
   restoreCompaction(compactRevision: number): void {
-    assert(this.keys.size === 0 && this.#revision === FIRST_REVISION, "a checkpoint is loaded into an empty state");
+    assert(
+      this.keys.size === 0 && this.#revision === FIRST_REVISION,
+      "a checkpoint is loaded into an empty state",
+    );
     this.#compactRevision = compactRevision;
     this.#historyBegin = Math.max(compactRevision, FIRST_REVISION + 1);
     this.#revision = Math.max(compactRevision, FIRST_REVISION);
@@ -190,7 +195,9 @@ export class Mvcc {
 
   /** The next revision's events; the first may be those of the compaction revision, whose keys are there already. */
   restoreEvents(revision: number, events: readonly StoreEvent[]): void {
-    assert(revision === this.#historyBegin + this.#history.length, "revisions are restored in order", { revision });
+    assert(revision === this.#historyBegin + this.#history.length, "revisions are restored in order", {
+      revision,
+    });
     if (revision > this.#revision) {
       for (const event of events) this.#addVersion(event.kv);
       this.#revision = revision;
@@ -302,7 +309,9 @@ export class Mvcc {
 
   /** Only keys that changed since the last compaction can have anything to forget. */
   #compact(revision: number): void {
-    assert(revision > this.#compactRevision && revision <= this.#revision, "a compaction goes forward", { revision });
+    assert(revision > this.#compactRevision && revision <= this.#revision, "a compaction goes forward", {
+      revision,
+    });
     const passed = Math.max(0, revision - this.#historyBegin);
     for (const events of this.#history.slice(0, passed + 1)) {
       for (const { kv } of events) this.#forget(kv.key, revision);

@@ -16,7 +16,14 @@ import { ByteReader, ByteWriter } from "./binary.ts";
 import type { LeaseOwner, StoreRecord, Write } from "./records.ts";
 
 const VERSION = 1;
-const KIND = { created: 1, started: 2, txn: 3, "lease-granted": 4, "lease-revoked": 5, compacted: 6 } as const;
+const KIND = {
+  created: 1,
+  started: 2,
+  txn: 3,
+  "lease-granted": 4,
+  "lease-revoked": 5,
+  compacted: 6,
+} as const;
 const OWNERS: readonly LeaseOwner[] = ["process", "remote"];
 
 /** Bytes that a record takes at most, but for what uint saves. */

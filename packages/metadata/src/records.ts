@@ -16,7 +16,12 @@ export type StoreRecord =
   | { readonly kind: "started"; readonly raftTerm: bigint }
   /** Changes at least one key; `revision` is the one it makes. */
   | { readonly kind: "txn"; readonly revision: number; readonly writes: readonly Write[] }
-  | { readonly kind: "lease-granted"; readonly lease: bigint; readonly ttlSeconds: number; readonly owner: LeaseOwner }
+  | {
+      readonly kind: "lease-granted";
+      readonly lease: bigint;
+      readonly ttlSeconds: number;
+      readonly owner: LeaseOwner;
+    }
   /** `revision` is the one that its keys are deleted at; the store's present one if it has none. */
   | { readonly kind: "lease-revoked"; readonly lease: bigint; readonly revision: number }
   | { readonly kind: "compacted"; readonly revision: number };

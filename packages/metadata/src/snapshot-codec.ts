@@ -29,15 +29,15 @@ export function* encodeSnapshot(
 ): Generator<Uint8Array, void, undefined> {
   yield encodeHead(state, leases, revision);
   let keys = 0;
-  for (let after: string | undefined = ""; after !== undefined; ) {
+  for (let after: string | undefined = ""; after !== undefined;) {
     const page: KeyValue[] = [];
     after = collectKeys(state, after, page);
     keys += page.length;
     if (page.length > 0) yield encodeKeys(page);
   }
-  for (let next = state.historyBegin; next <= revision; ) {
+  for (let next = state.historyBegin; next <= revision;) {
     const page: (readonly StoreEvent[])[] = [];
-    for (let bytes = 0; next + page.length <= revision && bytes < CHUNK_BYTES; ) {
+    for (let bytes = 0; next + page.length <= revision && bytes < CHUNK_BYTES;) {
       const events = state.eventsAt(next + page.length);
       page.push(events);
       for (const { kv } of events) bytes += 32 + kv.key.length + kv.value.length;
@@ -111,7 +111,8 @@ function decodeHead(from: ByteReader, state: Mvcc): number {
   state.replay({ kind: "started", raftTerm: from.u64() });
   const revision = from.uint();
   const compactRevision = from.uint();
-  if (revision < Math.max(compactRevision, 1)) throw from.corrupt(`is at revision ${revision} < ${compactRevision}`);
+  if (revision < Math.max(compactRevision, 1))
+    throw from.corrupt(`is at revision ${revision} < ${compactRevision}`);
   state.restoreCompaction(compactRevision);
   const count = from.uint();
   for (let i = 0; i < count; i++) {

@@ -23,13 +23,17 @@ export function checkTxn(request: TxnRequest): void {
   const failure = request.failure ?? [];
   const ops = Math.max(request.compare.length, request.success.length, failure.length);
   if (ops > TXN_OPS_MAX) throw refused(`${ETCD_TEXT.tooManyOps} (${ops} > ${TXN_OPS_MAX})`);
-  for (const compare of request.compare) checkKey(compare.key);
+  for (const compare of request.compare) {
+    checkKey(compare.key);
+    if (compare.end !== undefined) checkChars(compare.end);
+  }
   for (const branch of [request.success, failure]) {
     for (const op of branch) checkOp(op);
     checkDuplicates(branch);
   }
   const bytes = requestBytes(request);
-  if (bytes > REQUEST_BYTES_MAX) throw refused(`${ETCD_TEXT.tooLarge} (${bytes} > ${REQUEST_BYTES_MAX} bytes)`);
+  if (bytes > REQUEST_BYTES_MAX)
+    throw refused(`${ETCD_TEXT.tooLarge} (${bytes} > ${REQUEST_BYTES_MAX} bytes)`);
 }
 
 /** @throws {WireError} INVALID_ARGUMENT */
@@ -59,7 +63,8 @@ export function refused(message: string): WireError {
 }
 
 function compareBytesOf(compare: Compare): number {
-  return OP_OVERHEAD_BYTES + compare.key.length + (compare.target === "value" ? compare.value.length : 0);
+  const bytes = OP_OVERHEAD_BYTES + compare.key.length + (compare.end?.length ?? 0);
+  return bytes + (compare.target === "value" ? compare.value.length : 0);
 }
 
 function opBytes(op: StoreOp): number {

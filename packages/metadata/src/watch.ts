@@ -24,8 +24,9 @@ export async function* watchHistory(
       throw new WireError("COMPACTED", `${ETCD_TEXT.compacted} (${next} < ${state.compactRevision})`);
     }
     const events: StoreEvent[] = [];
-    next = collect(state, pipeline.durableRevision, request, next, events);
-    if (events.length > 0) {
+    const begin = next;
+    next = collect(state, pipeline.durableRevision, request, begin, events);
+    if (events.length > 0 || (request.progress === true && next > begin)) {
       yield { header: state.header(next - 1), events };
       continue;
     }

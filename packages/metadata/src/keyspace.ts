@@ -1,0 +1,357 @@
+// A mirror of everything under one prefix of the coordination store, decoded, ordered, and kept current by a watch.
+//
+// K1 `revision` is that of the load, then the greatest modRevision seen under the prefix: writes elsewhere do not move
+//    it, so two mirrors with equal revisions hold the same. `seenRevision` also moves with the store's progress.
+// K2 An update is whole revisions. Observers are called after it in the order of their registration, then waiters wake.
+// K3 What cannot be decoded is logged; a new key is treated as absent, a known one keeps its old value. A later value
+//    that can be decoded is taken.
+// K4 A watch that fails starts again behind the last update; when that has been compacted, the prefix is loaded again
+//    and the difference is one update.
+import { assert, Gate, WireError, waitUntil, type Clock, type Logger } from "@millrace/base";
+import type {
+  CoordinationStore,
+  Key,
+  KeyValue,
+  StoreEvent,
+  StoreHeader,
+  WatchBatch,
+} from "./coordination.ts";
+import { inRange, prefixRange, textOf } from "./key.ts";
+import { OrderedMap } from "./ordered-map.ts";
+
+export interface KeyspaceEntry<T> {
+  readonly key: Key;
+  readonly value: T;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly version: number;
+  readonly lease: bigint;
+}
+
+export interface KeyspaceChange<T> {
+  readonly key: Key;
+  readonly before: KeyspaceEntry<T> | undefined;
+  readonly after: KeyspaceEntry<T> | undefined;
+}
+
+export interface KeyspaceOptions<T> {
+  readonly store: CoordinationStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly prefix: Key;
+  /** The decoded value, or why it cannot be decoded. What it throws counts as that, too. */
+  readonly decode: (key: Key, value: Uint8Array) => T | Error;
+  /** Milliseconds that the first event of an update waits for more. Default 0. */
+  readonly applyDelayMs?: number;
+  /** Keys of one read while loading. Default 1000. */
+  readonly pageKeys?: number;
+}
+
+export type KeyspaceObserver<T> = (changes: readonly KeyspaceChange<T>[], keyspace: Keyspace<T>) => void;
+
+/** Waits before the n-th restart in a row, milliseconds; the last one repeats. */
+const RESTART_MS = [0, 0, 5, 2000, 3000, 4000, 5000] as const;
+/** Events that wait for the apply delay before they are applied early. */
+const QUEUED_EVENTS_MAX = 10_000;
+/** Loads that may find their revision compacted half-way before the loading fails. */
+const LOAD_ATTEMPTS_MAX = 5;
+
+export class Keyspace<T> {
+  readonly #options: KeyspaceOptions<T>;
+  readonly #range: { readonly key: Key; readonly end: Key };
+  readonly #entries = new OrderedMap<KeyspaceEntry<T>>();
+  readonly #undecodable = new Set<Key>();
+  readonly #observers: KeyspaceObserver<T>[] = [];
+  readonly #changed = new Gate();
+  #header: StoreHeader | undefined;
+  #revision = 0;
+  #seenRevision = 0;
+  #queue: WatchBatch[] = [];
+  #queuedEvents = 0;
+  #cancelApply: (() => void) | undefined;
+
+  constructor(options: KeyspaceOptions<T>) {
+    this.#options = options;
+    this.#range = prefixRange(options.prefix);
+  }
+
+  /** Prefix-scoped revision (K1); 0 before load(). */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** The mirror holds everything under the prefix up to this revision of the store. */
+  get seenRevision(): number {
+    return this.#seenRevision;
+  }
+
+  /** The store's identity with this mirror's revision. */
+  get header(): StoreHeader {
+    assert(this.#header !== undefined, "a keyspace is loaded before it is asked");
+    return { ...this.#header, revision: this.#revision };
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** Keys under the prefix whose newest value could not be decoded. */
+  get undecodable(): number {
+    return this.#undecodable.size;
+  }
+
+  get(key: Key): KeyspaceEntry<T> | undefined {
+    return this.#entries.get(key);
+  }
+
+  /** Entries whose keys start with `prefix`, in key order. Default all. */
+  scan(prefix: Key = this.#options.prefix): readonly KeyspaceEntry<T>[] {
+    const entries: KeyspaceEntry<T>[] = [];
+    const range = prefixRange(prefix);
+    this.#entries.scan(range.key, undefined, (entry) => {
+      if (!inRange(entry.key, range)) return false;
+      entries.push(entry);
+      return true;
+    });
+    return entries;
+  }
+
+  /** Calls `observer` after each update from now on (K2). @returns a function that ends that */
+  observe(observer: KeyspaceObserver<T>): () => void {
+    this.#observers.push(observer);
+    return () => {
+      const at = this.#observers.indexOf(observer);
+      if (at >= 0) this.#observers.splice(at, 1);
+    };
+  }
+
+  /**
+   * Loads the prefix as it is at `revision`, or now when it is 0.
+   * @throws {WireError} what the store says
+   */
+  async load(revision: number, signal: AbortSignal): Promise<void> {
+    let at = revision;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#replace(...(await this.#read(at, signal)));
+        return;
+      } catch (thrown) {
+        const error = WireError.from(thrown);
+        if (signal.aborted || error.code !== "COMPACTED" || attempt >= LOAD_ATTEMPTS_MAX) throw thrown;
+        at = 0;
+      }
+    }
+  }
+
+  /**
+   * Follows the store until `signal` aborts, then resolves. Failures are retried (K4).
+   * @throws {WireError} CORRUPT when the store has become another one
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    assert(this.#header !== undefined, "a keyspace is loaded before it runs");
+    let failures = 0;
+    while (!signal.aborted) {
+      const before = this.#seenRevision;
+      try {
+        await this.#follow(signal);
+      } catch (thrown) {
+        this.#dropQueue();
+        if (signal.aborted) return;
+        const error = WireError.from(thrown);
+        if (error.code === "CORRUPT") throw error;
+        failures = this.#seenRevision > before ? 1 : failures + 1;
+        const waitMs = RESTART_MS[Math.min(failures - 1, RESTART_MS.length - 1)]!;
+        this.#options.logger.warn("keyspace-watch-failed", { error, revision: this.#seenRevision, waitMs });
+        await this.#recover(error, waitMs, signal);
+      }
+    }
+    this.#dropQueue();
+  }
+
+  /** Resolves once the mirror holds all that the store held at `revision`. @throws `signal.reason`, even if it does */
+  async waitForRevision(revision: number, signal: AbortSignal): Promise<void> {
+    await waitUntil(this.#changed, () => this.#seenRevision >= revision, signal);
+    signal.throwIfAborted();
+  }
+
+  async #follow(signal: AbortSignal): Promise<void> {
+    const request = { ...this.#range, fromRevision: this.#seenRevision + 1, progress: true };
+    for await (const batch of this.#options.store.watch(request, signal)) this.#onBatch(batch);
+    if (!signal.aborted) throw new WireError("UNAVAILABLE", "the watch has ended");
+  }
+
+  async #recover(error: WireError, waitMs: number, signal: AbortSignal): Promise<void> {
+    try {
+      if (waitMs > 0) await this.#options.clock.sleep(waitMs, signal);
+      if (error.code === "COMPACTED") await this.load(0, signal);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const again = WireError.from(thrown);
+      if (again.code === "CORRUPT") throw again;
+      this.#options.logger.warn("keyspace-load-failed", { error: again });
+    }
+  }
+
+  #onBatch(batch: WatchBatch): void {
+    this.#checkHeader(batch.header);
+    const delayMs = this.#options.applyDelayMs ?? 0;
+    this.#queue.push(batch);
+    this.#queuedEvents += batch.events.length;
+    if (delayMs === 0 || this.#queuedEvents >= QUEUED_EVENTS_MAX) this.#applyQueue();
+    else if (batch.events.length === 0 && this.#queuedEvents === 0)
+      this.#applyQueue(); // only progress: nothing to join
+    else this.#cancelApply ??= this.#options.clock.after(delayMs, () => this.#applyQueue());
+  }
+
+  #dropQueue(): void {
+    this.#cancelApply?.();
+    this.#cancelApply = undefined;
+    this.#queue = [];
+    this.#queuedEvents = 0;
+  }
+
+  #applyQueue(): void {
+    const queue = this.#queue;
+    this.#dropQueue();
+    const changes = new Map<Key, KeyspaceChange<T>>();
+    for (const { header, events } of queue) {
+      for (const event of events) this.#patch(event, changes);
+      this.#revision = Math.max(this.#revision, events.at(-1)?.kv.modRevision ?? 0);
+      this.#seenRevision = Math.max(this.#seenRevision, header.revision);
+    }
+    this.#publish(changes);
+  }
+
+  #publish(changes: ReadonlyMap<Key, KeyspaceChange<T>>): void {
+    const list = [...changes.values()].filter(
+      ({ before, after }) => before !== undefined || after !== undefined,
+    );
+    if (list.length > 0) for (const observer of [...this.#observers]) observer(list, this);
+    this.#changed.open();
+  }
+
+  #patch({ kind, kv }: StoreEvent, changes: Map<Key, KeyspaceChange<T>>): void {
+    const { key } = kv;
+    const before = this.#entries.get(key);
+    if (kv.modRevision <= Math.max(before?.modRevision ?? 0, this.#seenRevision)) {
+      this.#warn("keyspace-event-replayed", kv, before);
+      return;
+    }
+    if (kind === "delete") {
+      if (before === undefined && !this.#undecodable.has(key))
+        this.#warn("keyspace-delete-of-unknown-key", kv, before);
+      this.#undecodable.delete(key);
+      this.#entries.delete(key);
+      note(changes, key, before, undefined);
+      return;
+    }
+    if (!this.#undecodable.has(key) && !follows(kv, before)) this.#warn("keyspace-version-gap", kv, before);
+    const after = this.#decode(kv);
+    if (after === undefined) return; // K3
+    this.#entries.set(key, after);
+    note(changes, key, before, after);
+  }
+
+  #decode(kv: KeyValue): KeyspaceEntry<T> | undefined {
+    const { key, createRevision, modRevision, version, lease } = kv;
+    const value = attempt(() => this.#options.decode(key, kv.value));
+    if (value instanceof Error) {
+      this.#undecodable.add(key);
+      this.#options.logger.warn("keyspace-value-undecodable", {
+        key: textOf(key),
+        modRevision,
+        error: value,
+      });
+      return undefined;
+    }
+    this.#undecodable.delete(key);
+    return { key, value, createRevision, modRevision, version, lease };
+  }
+
+  #warn(event: string, kv: KeyValue, before: KeyspaceEntry<T> | undefined): void {
+    const { modRevision, version } = kv;
+    const known = { modRevision: before?.modRevision, version: before?.version };
+    this.#options.logger.warn(event, { key: textOf(kv.key), modRevision, version, known });
+  }
+
+  /** All keys of the prefix as at one revision, read page by page, and the header that this revision has. */
+  async #read(revision: number, signal: AbortSignal): Promise<[StoreHeader, readonly KeyValue[]]> {
+    const kvs: KeyValue[] = [];
+    const limit = this.#options.pageKeys ?? 1000;
+    let { key } = this.#range;
+    for (let at = revision; ;) {
+      const page = await this.#options.store.range({ ...this.#range, key, revision: at, limit }, signal);
+      this.#checkHeader(page.header);
+      if (at === 0) at = page.header.revision;
+      for (const kv of page.kvs) kvs.push(kv);
+      if (!page.more) return [{ ...page.header, revision: at }, kvs];
+      key = `${page.kvs.at(-1)!.key}\0`;
+    }
+  }
+
+  /** Takes a loaded state in the place of the present one. */
+  #replace(header: StoreHeader, kvs: readonly KeyValue[]): void {
+    const changes = new Map<Key, KeyspaceChange<T>>();
+    const loaded = new Set<Key>();
+    for (const kv of kvs) {
+      loaded.add(kv.key);
+      const before = this.#entries.get(kv.key);
+      if (before?.modRevision === kv.modRevision) continue;
+      const after = this.#decode(kv);
+      if (after === undefined) continue; // K3
+      this.#entries.set(kv.key, after);
+      note(changes, kv.key, before, after);
+    }
+    for (const { key } of this.scan())
+      if (!loaded.has(key)) note(changes, key, this.#entries.get(key), undefined);
+    for (const { key, after } of changes.values()) if (after === undefined) this.#entries.delete(key);
+    for (const key of this.#undecodable) if (!loaded.has(key)) this.#undecodable.delete(key);
+    this.#header = header;
+    this.#revision = Math.max(this.#revision, header.revision);
+    this.#seenRevision = Math.max(this.#seenRevision, header.revision);
+    this.#publish(changes);
+  }
+
+  /** @throws {WireError} CORRUPT for another cluster, UNAVAILABLE for a store that lags behind what was seen */
+  #checkHeader({ clusterId, revision }: StoreHeader): void {
+    const known = this.#header;
+    if (known === undefined) return;
+    if (clusterId !== known.clusterId) {
+      throw new WireError(
+        "CORRUPT",
+        `the store's cluster id has become ${clusterId}, it was ${known.clusterId}`,
+      );
+    }
+    if (revision < this.#seenRevision) {
+      throw new WireError(
+        "UNAVAILABLE",
+        `the store is at revision ${revision}, seen was ${this.#seenRevision}`,
+      );
+    }
+  }
+}
+
+function attempt<T>(decode: () => T | Error): T | Error {
+  try {
+    return decode();
+  } catch (thrown) {
+    return WireError.from(thrown);
+  }
+}
+
+/** Whether `kv` is the next version of `before`. */
+function follows(kv: KeyValue, before: Pick<KeyValue, "createRevision" | "version"> | undefined): boolean {
+  if (before === undefined) return kv.version === 1 && kv.createRevision === kv.modRevision;
+  return kv.createRevision === before.createRevision && kv.version === before.version + 1;
+}
+
+/** Adds a change; several of one key in one update are one. */
+function note<T>(
+  changes: Map<Key, KeyspaceChange<T>>,
+  key: Key,
+  before: KeyspaceEntry<T> | undefined,
+  after: KeyspaceEntry<T> | undefined,
+): void {
+  const earlier = changes.get(key);
+  changes.set(key, { key, before: earlier === undefined ? before : earlier.before, after });
+}

@@ -1,0 +1,153 @@
+// A process's presence in the coordination store: one lease, kept alive, and the keys that end with it.
+import { abortScope, assert, WireError, type Clock, type Logger } from "@millrace/base";
+import type { CoordinationStore, Key } from "./coordination.ts";
+
+export interface SessionOptions {
+  readonly store: CoordinationStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Seconds without renewal after which the lease ends. Renewed after each third of it. */
+  readonly ttlSeconds: number;
+  /** Called once when the lease is lost: what stood under it is gone or about to go. Not called on close(). */
+  readonly onLost: (reason: WireError) => void;
+}
+
+/** How long an announcement waits before it looks again whether another owner's key is gone. */
+const ANNOUNCE_RETRY_MS = 10_000;
+const RENEW_RETRY_MS = 200;
+
+/** Grants a lease and starts to renew it; `signal` ends only the granting. @throws {WireError} what the store says */
+export async function openSession(options: SessionOptions, signal: AbortSignal): Promise<Session> {
+  const { store, clock, ttlSeconds } = options;
+  const grantedMs = clock.monotonicMs();
+  const lease = await store.grantLease(ttlSeconds, signal);
+  return new Session(options, lease, grantedMs);
+}
+
+export class Session {
+  readonly lease: bigint;
+  readonly #options: SessionOptions;
+  readonly #controller = new AbortController();
+  readonly #renewing: Promise<void>;
+  #deadlineMs: number;
+  #isLost = false;
+
+  /** Use {@link openSession}. */
+  constructor(options: SessionOptions, lease: bigint, grantedMs: number) {
+    this.lease = lease;
+    this.#options = options;
+    this.#deadlineMs = grantedMs + options.ttlSeconds * 1000;
+    this.#renewing = this.#renew(this.#controller.signal);
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
+  /** Aborts when the session closes or its lease is lost. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /**
+   * Creates `key` under this session's lease. While another owner's key stands there it tries again every 10 s, for
+   * ever: so a restarted process with a fixed name waits out its predecessor's lease.
+   * @returns the revision of the announcement; a key that is already ours counts @throws `signal.reason`
+   */
+  async announce(key: Key, value: Uint8Array, signal: AbortSignal): Promise<number> {
+    for (let attempt = 0; ; attempt++) {
+      const revision = await this.#tryAnnounce(key, value, signal);
+      if (revision !== undefined) return revision;
+      this.#options.logger.warn("session-key-taken", { key, attempt, retryMs: ANNOUNCE_RETRY_MS });
+      await this.#options.clock.sleep(ANNOUNCE_RETRY_MS, signal);
+    }
+  }
+
+  /**
+   * Puts a new value at an announced key, whose newest modification must be `revision`. @returns the new revision
+   * @throws {WireError} ETCD_TRANSACTION_FAILED when somebody else has changed or deleted it
+   */
+  async update(key: Key, value: Uint8Array, revision: number, signal: AbortSignal): Promise<number> {
+    const { header, succeeded } = await this.#options.store.txn(
+      {
+        compare: [{ target: "mod", key, op: "=", revision }],
+        success: [{ kind: "put", key, value, ignoreLease: true }],
+      },
+      signal,
+    );
+    if (succeeded) return header.revision;
+    const message = `key modified or deleted externally (expected revision ${revision})`;
+    throw new WireError("ETCD_TRANSACTION_FAILED", message, { facts: { key, revision } });
+  }
+
+  /** Stops renewing and revokes the lease, which deletes its keys. A lease that is gone already is fine. */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#controller.abort(new WireError("SHUTTING_DOWN", "the session is closing"));
+    await this.#renewing;
+    if (this.#isLost) return;
+    try {
+      await this.#options.store.revokeLease(this.lease, signal);
+    } catch (thrown) {
+      const error = WireError.from(thrown);
+      if (error.code !== "NOT_FOUND") throw error;
+    }
+  }
+
+  async #tryAnnounce(key: Key, value: Uint8Array, signal: AbortSignal): Promise<number | undefined> {
+    const { header, succeeded, results } = await this.#options.store.txn(
+      {
+        compare: [{ target: "version", key, op: "=", version: 0 }],
+        success: [{ kind: "put", key, value, lease: this.lease }],
+        failure: [{ kind: "range", key }],
+      },
+      signal,
+    );
+    if (succeeded) return header.revision;
+    const found = results[0];
+    assert(found?.kind === "range", "a range answers with a range");
+    const kv = found.kvs[0];
+    return kv?.lease === this.lease ? kv.modRevision : undefined;
+  }
+
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { store, clock, logger, ttlSeconds } = this.#options;
+    let waitMs = (ttlSeconds * 1000) / 3;
+    while (await slept(clock, waitMs, signal)) {
+      const sentMs = clock.monotonicMs();
+      const attempt = abortScope(signal);
+      try {
+        const remaining = await store.keepAlive(this.lease, attempt.signal);
+        this.#deadlineMs = sentMs + remaining * 1000;
+        waitMs = (ttlSeconds * 1000) / 3;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        const error = WireError.from(thrown);
+        // After a pause of this process the deadline is past, and yet the lease may live: only the store knows.
+        if (error.code === "NOT_FOUND" || clock.monotonicMs() >= this.#deadlineMs) {
+          this.#lose(error);
+          return;
+        }
+        waitMs = RENEW_RETRY_MS;
+        logger.warn("session-renewal-failed", { lease: this.lease, error });
+      } finally {
+        attempt.dispose();
+      }
+    }
+  }
+
+  #lose(error: WireError): void {
+    this.#isLost = true;
+    const reason = new WireError("UNAVAILABLE", "unable to keep member lease alive", { cause: error });
+    this.#controller.abort(reason);
+    this.#options.onLost(reason);
+  }
+}
+
+async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
+  try {
+    await clock.sleep(ms, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
