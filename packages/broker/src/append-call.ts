@@ -1,0 +1,369 @@
+// The shell of one append: feeds the machine (append-fsm.ts) and performs its effects. Everything that can be done at
+// once is done at once: an append of whole bytes to an idle journal goes from its call to the commit in one turn, and
+// costs one promise.
+//
+//  C1  An effect that takes time is stale when the machine went on without it; its result is then dropped.
+//  C2  While a write is in progress nothing else happens to the append: what comes is kept until the write has ended.
+import { WireError, type Clock } from "@millrace/base";
+import type { AppendContent } from "@millrace/client";
+import type { SpoolAppend, Spools } from "@millrace/fragments";
+import type { AppendPreamble, AppendResponse, Fragment, Route, Suspend } from "@millrace/protocol";
+import { startAppend, stepAppend } from "./append-fsm.ts";
+import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
+import { ContentSource } from "./content-source.ts";
+import type { JournalReplica, PipelineUser } from "./journal-replica.ts";
+import { LOG_QUEUE_BYTES_MAX } from "./limits.ts";
+import type { Resolution } from "./resolver.ts";
+
+export interface AppendPorts {
+  readonly spools: Spools;
+  readonly clock: Clock;
+  /** At once when nothing needs waiting for. */
+  resolve(
+    request: AppendPreamble,
+    minRevision: number,
+    signal: AbortSignal,
+  ): Resolution | Promise<Resolution>;
+  /** @returns revision at which the outcome can be read */
+  updateAssignments(resolution: Resolution, signal: AbortSignal): Promise<number>;
+  updateSuspend(resolution: Resolution, suspend: Suspend, signal: AbortSignal): Promise<number>;
+}
+
+/** What performing gives: an input now, later, or nothing. */
+type Performed = AppendInput | Promise<AppendInput | undefined> | "pending" | undefined;
+
+export class AppendCall implements PipelineUser {
+  readonly waitingBytes: number;
+  readonly #ports: AppendPorts;
+  readonly #request: AppendPreamble;
+  readonly #content: ContentSource;
+  readonly #signal: AbortSignal;
+  readonly #settle: {
+    readonly resolve: (response: AppendResponse) => void;
+    readonly reject: (error: Error) => void;
+  };
+  #state: AppendState;
+  /** Rises when the machine goes on, so that late results are known (C1). */
+  #generation = 0;
+  #resolution: Resolution | undefined;
+  #held: { readonly replica: JournalReplica; readonly route: Route | undefined } | undefined;
+  #queuedAt: JournalReplica | undefined;
+  #append: SpoolAppend | undefined;
+  #commit: Fragment | undefined;
+  #outcome: AppendInput | undefined;
+  #writing = false;
+  #kept: AppendInput[] = [];
+
+  private constructor(
+    ports: AppendPorts,
+    request: AppendPreamble,
+    content: AppendContent,
+    signal: AbortSignal,
+    settle: { resolve: (response: AppendResponse) => void; reject: (error: Error) => void },
+  ) {
+    this.#ports = ports;
+    this.#request = request;
+    this.#content = new ContentSource(content, ports.clock);
+    this.waitingBytes = this.#content.knownBytes;
+    this.#signal = signal;
+    this.#settle = settle;
+    this.#state = { kind: "failed", error: new Error("not started") };
+  }
+
+  /** @throws nothing: refusals and failures reject */
+  static run(
+    ports: AppendPorts,
+    request: AppendPreamble,
+    content: AppendContent,
+    signal: AbortSignal,
+  ): Promise<AppendResponse> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const call = new AppendCall(ports, request, content, signal, { resolve, reject });
+      signal.addEventListener("abort", call.#onAbort, { once: true });
+      const [state, effects] = startAppend(request);
+      call.#state = state;
+      call.#perform(effects, 0);
+    });
+  }
+
+  granted(route: Route | undefined): void {
+    const replica = this.#queuedAt!;
+    this.#queuedAt = undefined;
+    this.#held = { replica, route };
+    this.#input({ kind: "pipeline-acquired", route });
+  }
+
+  invalidated(): void {
+    this.#queuedAt = undefined;
+    this.#input({ kind: "invalidated" });
+  }
+
+  #onAbort = (): void => {
+    this.#input({ kind: "cancelled", error: this.#signal.reason as Error });
+  };
+
+  #input(first: AppendInput): void {
+    if (this.#writing) {
+      this.#kept.push(first); // C2
+      return;
+    }
+    const [state, effects] = stepAppend(this.#state, first);
+    if (state !== this.#state) {
+      this.#generation++;
+      this.#leaveQueue();
+    }
+    this.#state = state;
+    this.#perform(effects, 0);
+  }
+
+  /** Performs `effects` from `at` on, and goes on with what they give until something takes time or all is done. */
+  #perform(effects: readonly AppendEffect[], at: number): void {
+    for (;;) {
+      let input: AppendInput | undefined;
+      for (; at < effects.length && input === undefined; at++) {
+        const done = this.#begin(effects[at]!);
+        if (done === "pending") return;
+        if (done instanceof Promise) {
+          this.#await(done, effects, at + 1);
+          return;
+        }
+        input = done;
+      }
+      if (input === undefined) break;
+      const [state, next] = stepAppend(this.#state, input);
+      if (state !== this.#state) this.#generation++;
+      this.#state = state;
+      effects = next;
+      at = 0;
+    }
+    this.#finish();
+  }
+
+  #await(done: Promise<AppendInput | undefined>, effects: readonly AppendEffect[], at: number): void {
+    const generation = this.#generation;
+    done.then(
+      (input) => {
+        if (generation !== this.#generation) return; // C1
+        if (input !== undefined) this.#input(input);
+        else this.#perform(effects, at);
+        this.#drainKept();
+      },
+      (error: unknown) => {
+        if (generation !== this.#generation) return;
+        this.#input({ kind: "effect-failed", error: errorOf(error) });
+        this.#drainKept();
+      },
+    );
+  }
+
+  #drainKept(): void {
+    while (!this.#writing && this.#kept.length > 0) this.#input(this.#kept.shift()!);
+  }
+
+  /** An effect that throws has failed. */
+  #begin(effect: AppendEffect): Performed {
+    try {
+      return this.#effect(effect);
+    } catch (error) {
+      return { kind: "effect-failed", error: errorOf(error) };
+    }
+  }
+
+  #effect(effect: AppendEffect): Performed {
+    switch (effect.kind) {
+      case "resolve":
+        return this.#resolve(effect.minRevision);
+      case "acquire-pipeline":
+        return this.#acquire();
+      case "release-pipeline":
+        return this.#release(effect.intact);
+      case "open-pipeline":
+        return this.#openPipeline(effect.route);
+      case "sync": {
+        const { replica } = this.#held!;
+        replica.roll(effect.rollTo, effect.registers);
+        return { kind: "sync-gathered", ownEnd: replica.spool.pendingEnd, answers: [] };
+      }
+      case "update-assignments":
+        return this.#transaction(this.#ports.updateAssignments(this.#resolution!, this.#signal));
+      case "update-suspend":
+        return this.#transaction(this.#ports.updateSuspend(this.#resolution!, effect.suspend, this.#signal));
+      case "gather-facts":
+        return this.#gatherFacts(effect.wanted);
+      case "open-append":
+        return this.#openAppend(effect.rollTo);
+      case "receive":
+        return this.#content.next(this.#held!.replica);
+      case "write-chunk":
+        return this.#write();
+      case "commit":
+        return this.#commitAppend(effect.registers);
+      case "rollback":
+        this.#append?.rollback();
+        this.#content.abandon();
+        return undefined;
+      case "await-acknowledgement":
+        return this.#awaitAcknowledgement();
+      case "lift-rate-limit":
+        this.#content.liftRateLimit();
+        return undefined;
+      case "proxy":
+        throw new WireError("NOT_PRIMARY", `journal ${this.#request.journal} is served by another broker`);
+    }
+  }
+
+  #resolve(minRevision: number): Performed {
+    const found = this.#ports.resolve(this.#request, minRevision, this.#signal);
+    if (!(found instanceof Promise)) return this.#resolved(found);
+    return found.then((resolution) => this.#resolved(resolution));
+  }
+
+  #resolved(resolution: Resolution): AppendInput {
+    this.#resolution = resolution;
+    return { kind: "resolved", resolution };
+  }
+
+  #acquire(): Performed {
+    const replica = this.#resolution!.localReplica!;
+    const got = replica.acquire(this);
+    if (got === "queued") {
+      this.#queuedAt = replica;
+      return "pending";
+    }
+    this.#held = { replica, route: got.route };
+    return { kind: "pipeline-acquired", route: got.route };
+  }
+
+  #release(intact: boolean): undefined {
+    const { replica, route } = this.#held!;
+    this.#held = undefined;
+    replica.release(this, intact ? route : undefined);
+    return undefined;
+  }
+
+  #leaveQueue(): void {
+    this.#queuedAt?.leave(this);
+    this.#queuedAt = undefined;
+  }
+
+  #openPipeline(route: Route): Performed {
+    const { replica } = this.#held!;
+    this.#held = { replica, route };
+    if (replica.isOpen) return { kind: "pipeline-opened" };
+    return replica.waitOpen(this.#signal).then((): AppendInput => ({ kind: "pipeline-opened" }));
+  }
+
+  #transaction(done: Promise<number>): Performed {
+    return done.then((revision): AppendInput => ({ kind: "transaction-done", revision }));
+  }
+
+  #gatherFacts(wanted: FactsWanted): Performed {
+    const { replica } = this.#held!;
+    const facts = (): AppendInput => ({ kind: "facts-gathered", facts: replica.facts() });
+    if (wanted === "now") return facts();
+    return replica.index.changed.next(this.#signal).then(facts);
+  }
+
+  #openAppend(rollTo: number): Performed {
+    const { spools } = this.#ports;
+    if (spools.queuedBytes <= LOG_QUEUE_BYTES_MAX && spools.unhealthy() === undefined)
+      return this.#open(rollTo);
+    const generation = this.#generation;
+    return spools
+      .room(this.#signal)
+      .then(() => (generation === this.#generation ? this.#open(rollTo) : undefined));
+  }
+
+  #open(rollTo: number): AppendInput {
+    const { replica } = this.#held!;
+    replica.roll(rollTo);
+    this.#append = replica.spool.openAppend();
+    return { kind: "append-opened" };
+  }
+
+  #write(): Performed {
+    const written = this.#append!.write(this.#content.chunk, this.#signal);
+    if (written === undefined) return undefined;
+    this.#writing = true;
+    const ended = (): void => {
+      this.#writing = false;
+    };
+    return written.then(
+      () => {
+        ended();
+        return undefined;
+      },
+      (error: unknown) => {
+        ended();
+        throw error;
+      },
+    );
+  }
+
+  #commitAppend(registers: Parameters<SpoolAppend["commit"]>[0]): undefined {
+    const append = this.#append!;
+    const { replica } = this.#held!;
+    const { begin, bytes } = append;
+    this.#commit = commitOf(replica, append, begin, begin + bytes);
+    const counted = replica.commitStarted();
+    append.commit(registers, (outcome) => {
+      const { kind } = outcome;
+      const input: AppendInput =
+        kind === "acknowledged"
+          ? { kind: "acknowledged", commit: this.#commit! }
+          : { kind: "effect-failed", error: outcome.error };
+      this.#outcome = input;
+      counted();
+      if (this.#state.kind === "reading-acknowledgements" && this.#held === undefined) this.#input(input);
+    });
+    return undefined;
+  }
+
+  #awaitAcknowledgement(): Performed {
+    if (this.#commit !== undefined) return this.#outcome ?? "pending";
+    const { localReplica } = this.#resolution!;
+    const at = this.#append!.begin;
+    const commit = commitOf(localReplica!, this.#append!, at, at);
+    let reached = false;
+    let pending = false;
+    localReplica!.afterCommits(() => {
+      reached = true;
+      if (pending) this.#input({ kind: "acknowledged", commit });
+    });
+    if (reached) return { kind: "acknowledged", commit };
+    pending = true;
+    return "pending";
+  }
+
+  #finish(): void {
+    const state = this.#state;
+    if (state.kind !== "finished" && state.kind !== "failed") return;
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#content.abandon();
+    if (state.kind === "finished") this.#settle.resolve(state.response);
+    else this.#settle.reject(state.error);
+  }
+}
+
+/** The client's own span; its sum is computed when it is looked at. */
+function commitOf(replica: JournalReplica, append: SpoolAppend, begin: number, end: number): Fragment {
+  const sum = append.sum();
+  return {
+    journal: replica.journal,
+    begin,
+    end,
+    sum,
+    compressionCodec: replica.spec.fragment.compressionCodec,
+    backingStore: "",
+    modTime: 0,
+    pathPostfix: "",
+  };
+}
+
+function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : WireError.from(thrown);
+}

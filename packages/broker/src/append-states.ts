@@ -1,0 +1,186 @@
+// Vocabulary of the append machine (append-fsm.ts): its states, inputs and effects, and what it is told about the world.
+import type {
+  AppendPreamble,
+  AppendResponse,
+  Fragment,
+  Header,
+  JournalSpec,
+  LabelSet,
+  ProcessId,
+  Route,
+  Status,
+  Suspend,
+} from "@millrace/protocol";
+
+/** What the resolver says of the journal at one revision. */
+export interface AppendResolution {
+  readonly status: Status;
+  readonly header: Header;
+  /** Absent when the journal is not there, or not to be seen by the caller. */
+  readonly spec: JournalSpec | undefined;
+  /** The authority of the header is this broker. */
+  readonly primaryIsSelf: boolean;
+  /** Identity of the local replica that serves the journal; 0 when there is none. */
+  readonly replica: number;
+  /** Replicas that the spec asks for, after suspension and the cluster's maximum. */
+  readonly desiredReplicas: number;
+  /** Every assignment's stored route equals the resolved one. */
+  readonly assignmentsConsistent: boolean;
+}
+
+/**
+ * The right to write next. `none`: not held. `held`: this append has it; `route` is the one for which the peers were
+ * synchronized, or undefined when nobody has synchronized yet.
+ */
+export type Pipeline =
+  | { readonly kind: "none" }
+  | { readonly kind: "held"; readonly replica: number; readonly route: Route | undefined };
+
+/** Answer of one peer to a synchronizing proposal. */
+export type PeerAnswer =
+  | { readonly kind: "broken"; readonly peer: ProcessId; readonly reason: string }
+  | {
+      readonly kind: "answered";
+      readonly peer: ProcessId;
+      readonly status: Status;
+      readonly header?: Header;
+      readonly fragment?: Fragment;
+      readonly registers?: LabelSet;
+    };
+
+/** What the preconditions are decided on, as of one moment. Offsets include what was handed to commit already. */
+export interface PreconditionFacts {
+  readonly firstRefreshDone: boolean;
+  /** What is wrong with the store that fragments go to; undefined when nothing is, or when there is no store. */
+  readonly storeFailure: { readonly url: string; readonly reason: string } | undefined;
+  /** 0, 0, 0 when there is no fragment. Unix seconds; 0 = the last fragment is not persisted. */
+  readonly indexBegin: number;
+  readonly indexEnd: number;
+  readonly lastModTime: number;
+  readonly spoolBegin: number;
+  readonly spoolEnd: number;
+  readonly registers: LabelSet;
+  /** Unix seconds. */
+  readonly now: number;
+}
+
+/** A message of the content stream, after the preamble. A chunk of 0 bytes is the intent to commit. */
+export type StreamMessage =
+  | { readonly shape: "chunk"; readonly bytes: number; readonly delayed: boolean }
+  | { readonly shape: "preamble" }
+  | { readonly shape: "invalid"; readonly text: string };
+
+/** How an append ends once everything before it is acknowledged. */
+export type AppendEnding =
+  | { readonly kind: "commit"; readonly registers: LabelSet }
+  | { readonly kind: "barrier"; readonly status: "OK" | "SUSPENDED"; readonly registers: LabelSet }
+  | { readonly kind: "status"; readonly status: Status }
+  | { readonly kind: "error"; readonly error: Error };
+
+/** What every state after the first resolution carries. */
+export interface Attempt {
+  readonly request: AppendPreamble;
+  readonly resolution: AppendResolution;
+  readonly pipeline: Pipeline;
+  /** Roll to this offset at the next chance; 0 = no wish. */
+  readonly rollTo: number;
+}
+
+export interface Counts {
+  readonly bytes: number;
+  readonly totalChunks: number;
+  readonly delayedChunks: number;
+}
+
+export type AppendState =
+  | {
+      readonly kind: "resolving";
+      readonly request: AppendPreamble;
+      readonly pipeline: Pipeline;
+      readonly rollTo: number;
+      readonly minRevision: number;
+    }
+  | ({ readonly kind: "acquiring-pipeline" } & Attempt)
+  | ({ readonly kind: "starting-pipeline" } & Attempt)
+  | ({ readonly kind: "syncing" } & Attempt)
+  | ({ readonly kind: "updating-assignments" } & Attempt)
+  | ({ readonly kind: "validating"; readonly wakeups: number } & Attempt)
+  | ({ readonly kind: "updating-suspend" } & Attempt)
+  | ({
+      readonly kind: "opening";
+      readonly registers: LabelSet;
+      readonly barrierStatus: "OK" | "SUSPENDED";
+    } & Attempt)
+  | ({
+      readonly kind: "streaming";
+      readonly phase: "content" | "intent";
+      readonly registers: LabelSet;
+      readonly barrierStatus: "OK" | "SUSPENDED";
+      readonly counts: Counts;
+    } & Attempt)
+  | ({
+      readonly kind: "reading-acknowledgements";
+      readonly ending: AppendEnding;
+      readonly counts: Counts;
+    } & Attempt)
+  | { readonly kind: "proxying" }
+  /** Answered, with whatever status. */
+  | { readonly kind: "finished"; readonly response: AppendResponse }
+  /** Not answered: the call fails with this error. */
+  | { readonly kind: "failed"; readonly error: Error };
+
+export type AppendInput =
+  | { readonly kind: "resolved"; readonly resolution: AppendResolution }
+  | { readonly kind: "pipeline-acquired"; readonly route: Route | undefined }
+  | { readonly kind: "pipeline-opened" }
+  /** `ownEnd`: end of the proposal that was sent. */
+  | { readonly kind: "sync-gathered"; readonly ownEnd: number; readonly answers: readonly PeerAnswer[] }
+  | { readonly kind: "transaction-done"; readonly revision: number }
+  | { readonly kind: "facts-gathered"; readonly facts: PreconditionFacts }
+  | { readonly kind: "append-opened" }
+  | { readonly kind: "message"; readonly message: StreamMessage }
+  | { readonly kind: "end-of-stream" }
+  /** Every replica has it. `commit`: this append's own span; absent when it had none to commit. */
+  | { readonly kind: "acknowledged"; readonly commit: Fragment }
+  | { readonly kind: "proxied"; readonly response: AppendResponse }
+  /** The resolution is out of date. */
+  | { readonly kind: "invalidated" }
+  /** The caller went away, or the broker stops. */
+  | { readonly kind: "cancelled"; readonly error: Error }
+  /** The effect in progress failed. */
+  | { readonly kind: "effect-failed"; readonly error: Error };
+
+export type FactsWanted = "now" | "after-first-refresh" | "after-store-check";
+
+/** To be performed in order; the first that fails is reported and the rest is dropped. */
+export type AppendEffect =
+  | { readonly kind: "resolve"; readonly minRevision: number }
+  | { readonly kind: "acquire-pipeline" }
+  /** Lets the next append write. `intact` false: the peers' streams are to be closed, the next one synchronizes anew. */
+  | { readonly kind: "release-pipeline"; readonly intact: boolean }
+  /** Closes the streams of an older route, waits for the spool and opens one stream for each peer of `route`. */
+  | { readonly kind: "open-pipeline"; readonly route: Route }
+  | {
+      readonly kind: "sync";
+      readonly rollTo: number;
+      /** Adopted with the roll. */
+      readonly registers: LabelSet | undefined;
+      /** The first proposal on these streams carries the header. */
+      readonly first: boolean;
+    }
+  | { readonly kind: "update-assignments" }
+  | { readonly kind: "update-suspend"; readonly suspend: Suspend }
+  | { readonly kind: "gather-facts"; readonly wanted: FactsWanted }
+  /** Rolls as roll-rule.ts says, then opens the spool's next append. */
+  | { readonly kind: "open-append"; readonly rollTo: number }
+  | { readonly kind: "receive" }
+  /** The chunk of the message just received. */
+  | { readonly kind: "write-chunk" }
+  | { readonly kind: "commit"; readonly registers: LabelSet | undefined }
+  | { readonly kind: "rollback" }
+  /** Of this append, or of all before it when it was rolled back. */
+  | { readonly kind: "await-acknowledgement" }
+  | { readonly kind: "lift-rate-limit" }
+  | { readonly kind: "proxy"; readonly header: Header };
+
+export type AppendStep = readonly [AppendState, readonly AppendEffect[]];

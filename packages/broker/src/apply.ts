@@ -1,0 +1,60 @@
+// Changes of journal specs in one transaction (section 5.4).
+import { WireError } from "@millrace/base";
+import type { Compare, CoordinationStore, StoreOp } from "@millrace/metadata";
+import {
+  extendedLabels,
+  labelSet,
+  stripMeta,
+  type ApplyRequest,
+  type ApplyResponse,
+  type LabelSelector,
+} from "@millrace/protocol";
+import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { itemKey } from "./journal-table.ts";
+import { selectorMatches } from "./pending.ts";
+import { encodeJournalSpec } from "./pending-codecs.ts";
+import type { Resolver } from "./resolver.ts";
+
+export interface ApplyPorts {
+  readonly coordination: CoordinationStore;
+  readonly keyspace: BrokerKeyspace;
+  readonly resolver: Resolver;
+  readonly root: string;
+}
+
+/**
+ * Resolves once this broker's keyspace holds the change.
+ * @param permitted new specs and deleted names outside are refused
+ * @throws {WireError} FORBIDDEN; what the store throws
+ */
+export async function applyJournals(
+  ports: ApplyPorts,
+  request: ApplyRequest,
+  permitted: LabelSelector | undefined,
+  signal: AbortSignal,
+): Promise<ApplyResponse> {
+  const compare: Compare[] = [];
+  const success: StoreOp[] = [];
+  for (const { upsert, delete: removed, expectModRevision } of request.changes) {
+    const name = upsert?.name ?? stripMeta(removed);
+    const labels = upsert === undefined ? labelSet(["name", name]) : extendedLabels(name, upsert.labels);
+    if (permitted !== undefined && !selectorMatches(permitted, labels)) {
+      throw new WireError("FORBIDDEN", `not authorized to ${name}`);
+    }
+    const key = itemKey(ports.root, name);
+    if (expectModRevision !== -1) compare.push({ target: "mod", key, op: "=", revision: expectModRevision });
+    success.push(
+      upsert === undefined ? { kind: "delete", key } : { kind: "put", key, value: encodeJournalSpec(upsert) },
+    );
+  }
+  const before = ports.resolver.header();
+  const { header, succeeded, results } = await ports.coordination.txn({ compare, success }, signal);
+  const answered = { ...before, etcd: { ...before.etcd, revision: header.revision } };
+  if (!succeeded) return { status: "ETCD_TRANSACTION_FAILED", header: answered };
+  // A transaction that changed nothing (it deleted what is not there) makes no revision to wait for.
+  const changed = results.some(
+    (result) => result.kind === "put" || (result.kind === "delete" && result.deleted > 0),
+  );
+  if (changed) await ports.keyspace.waitForRevision(header.revision, signal);
+  return { status: "OK", header: answered };
+}

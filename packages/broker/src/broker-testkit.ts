@@ -1,0 +1,108 @@
+// A broker for tests: embedded store in memory, spools in memory unless given, time that the test moves.
+import { concatBytes, MetricsRegistry, silentLogger, type Clock, type Random } from "@millrace/base";
+import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
+import type { JournalTransport } from "@millrace/client";
+import type { Spools } from "@millrace/fragments";
+import type { CoordinationStore } from "@millrace/metadata";
+import { openMemoryStore } from "@millrace/metadata/testkit";
+import { EMPTY_LABELS, type AppendPreamble, type JournalSpec, type ReadRequest } from "@millrace/protocol";
+import type { ObjectStores } from "@millrace/stores";
+import { memoryStore } from "@millrace/stores/testkit";
+import { openBroker, type Broker, type BrokerOptions } from "./broker.ts";
+import { FakeSpools } from "./fake-spools.ts";
+
+export interface TestBroker {
+  readonly broker: Broker;
+  readonly transport: JournalTransport;
+  readonly coordination: CoordinationStore;
+  readonly metrics: MetricsRegistry;
+  readonly clock: Clock;
+  /** Ends the broker and the store. */
+  close(): Promise<void>;
+}
+
+export interface TestBrokerOptions extends Partial<BrokerOptions> {
+  readonly spools?: Spools;
+  readonly stores?: ObjectStores;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  readonly coordination?: CoordinationStore;
+}
+
+export async function openTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
+  const random = options.random ?? seededRandom("broker");
+  const clock = options.clock ?? new SimulatedClock(new Agenda());
+  const metrics = new MetricsRegistry();
+  const owned =
+    options.coordination === undefined ? await openMemoryStore(clock, random.fork("store")) : undefined;
+  const coordination = options.coordination ?? owned!;
+  const spools = options.spools ?? new FakeSpools();
+  const stores = options.stores ?? { open: (url) => memoryStore({ url, clock, random: random.fork(url) }) };
+  const ports = { spools, stores, coordination, clock, random, logger: silentLogger, metrics };
+  const broker = await openBroker(
+    ports,
+    { id: { zone: "local", suffix: "broker" }, endpoint: "http://localhost:8080", ...options },
+    new AbortController().signal,
+  );
+  return {
+    broker,
+    transport: broker.transport,
+    coordination,
+    metrics,
+    clock,
+    close: async () => {
+      await broker.close();
+      await owned?.close();
+    },
+  };
+}
+
+export function journalSpec(name: string, fields: Partial<JournalSpec> = {}): JournalSpec {
+  return {
+    name,
+    replication: 1,
+    labels: EMPTY_LABELS,
+    fragment: {
+      length: 1 << 20,
+      compressionCodec: "NONE",
+      stores: [],
+      refreshIntervalMs: 300_000,
+      retentionMs: 0,
+      flushIntervalMs: 0,
+      pathPostfixTemplate: "",
+    },
+    flags: 0,
+    maxAppendRate: 0,
+    ...fields,
+  };
+}
+
+export function preamble(journal: string, fields: Partial<AppendPreamble> = {}): AppendPreamble {
+  return { journal, doNotProxy: false, offset: 0, suspend: "SUSPEND_RESUME", minEtcdRevision: 0, ...fields };
+}
+
+export function readRequest(journal: string, fields: Partial<ReadRequest> = {}): ReadRequest {
+  return {
+    journal,
+    offset: 0,
+    block: false,
+    doNotProxy: false,
+    metadataOnly: false,
+    endOffset: 0,
+    beginModTime: 0,
+    minEtcdRevision: 0,
+    ...fields,
+  };
+}
+
+/** Content of a read until it ends. */
+export async function readAll(
+  transport: JournalTransport,
+  request: ReadRequest,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const { content } of transport.read(request, signal))
+    if (content !== undefined) parts.push(content);
+  return concatBytes(parts);
+}

@@ -1,0 +1,235 @@
+// Spools in memory with the contract of the real ones: acknowledgements in order, after the turn in which they were
+// asked for, or when the test says so. For tests of the broker and of what stands on it.
+import { createHash } from "node:crypto";
+import { assert, concatBytes, WireError } from "@millrace/base";
+import type {
+  CommitOutcome,
+  JournalLife,
+  LocalFragment,
+  Spool,
+  SpoolAppend,
+  Spools,
+} from "@millrace/fragments";
+import { EMPTY_LABELS, type LabelSet } from "@millrace/protocol";
+
+interface Pending {
+  readonly begin: number;
+  readonly end: number;
+  readonly acknowledge: () => void;
+}
+
+export class FakeSpools implements Spools {
+  queuedBytes = 0;
+  /** Set to refuse appends as a full disk does. */
+  isFull = false;
+  /** While set, commits wait until `flush`. */
+  isHeld = false;
+  readonly spools = new Map<string, FakeSpool>();
+  readonly removed: JournalLife[] = [];
+  readonly #pending: Pending[] = [];
+  #scheduled = false;
+
+  claim(life: JournalLife, atLeast: number): Promise<Spool> {
+    const known = this.spools.get(life.journal);
+    if (known !== undefined && known.life.createRevision === life.createRevision)
+      return Promise.resolve(known);
+    const spool = new FakeSpool(this, life, atLeast);
+    this.spools.set(life.journal, spool);
+    return Promise.resolve(spool);
+  }
+
+  unclaimed(): readonly JournalLife[] {
+    return [];
+  }
+
+  room(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.reject(signal.reason as Error);
+    return this.isFull ? Promise.reject(diskFull()) : Promise.resolve();
+  }
+
+  unhealthy(): string | undefined {
+    return this.isFull ? "the disk is full" : undefined;
+  }
+
+  close(): Promise<void> {
+    this.flush();
+    return Promise.resolve();
+  }
+
+  enqueue(pending: Pending): void {
+    this.#pending.push(pending);
+    if (this.isHeld || this.#scheduled) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      if (!this.isHeld) this.flush();
+    });
+  }
+
+  /** Acknowledges what was committed. */
+  flush(): void {
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift())
+      next.acknowledge();
+  }
+}
+
+export class FakeSpool implements Spool {
+  readonly life: JournalLife;
+  begin: number;
+  end: number;
+  pendingEnd: number;
+  registers: LabelSet = EMPTY_LABELS;
+  pendingRegisters: LabelSet = EMPTY_LABELS;
+  firstAppendMs: number | undefined;
+  readonly #owner: FakeSpools;
+  readonly #listeners = new Set<() => void>();
+  #fragments: FakeFragment[];
+  #isOpen = false;
+
+  constructor(owner: FakeSpools, life: JournalLife, begin: number) {
+    this.#owner = owner;
+    this.life = life;
+    this.begin = this.end = this.pendingEnd = begin;
+    this.#fragments = [new FakeFragment(begin)];
+  }
+
+  openAppend(): SpoolAppend {
+    assert(!this.#isOpen, "one append is open at a time");
+    this.#isOpen = true;
+    const begin = this.pendingEnd;
+    const parts: Uint8Array[] = [];
+    const append = {
+      begin,
+      bytes: 0,
+      sum: () => sha1(concatBytes(parts)),
+      write: (chunk: Uint8Array) => {
+        if (this.#owner.isFull) return Promise.reject(diskFull());
+        parts.push(chunk.slice());
+        append.bytes += chunk.length;
+        return undefined;
+      },
+      commit: (registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void) => {
+        this.#isOpen = false;
+        this.#commit(begin, parts, registers, onOutcome);
+      },
+      rollback: () => {
+        this.#isOpen = false;
+      },
+    };
+    return append;
+  }
+
+  roll(begin: number, registers?: LabelSet): void {
+    assert(begin >= this.pendingEnd, "a roll does not go back", { begin, pendingEnd: this.pendingEnd });
+    this.begin = this.pendingEnd = begin;
+    if (registers !== undefined) this.pendingRegisters = registers;
+    this.firstAppendMs = undefined;
+    const fragment = new FakeFragment(begin);
+    const closing = this.#fragments.at(-1)!;
+    this.#fragments.push(fragment);
+    this.#owner.enqueue({
+      begin,
+      end: begin,
+      acknowledge: () => {
+        closing.closed = true;
+        this.end = begin;
+        if (registers !== undefined) this.registers = registers;
+        this.#changed();
+      },
+    });
+  }
+
+  fragments(): readonly LocalFragment[] {
+    return this.#fragments.filter(({ begin, end }) => end > begin);
+  }
+
+  read(offset: number, maxBytes: number): Promise<Uint8Array> {
+    const fragment = this.#fragments.find(({ begin, end }) => begin <= offset && offset < end);
+    assert(fragment !== undefined, "the offset is local", { offset });
+    const at = offset - fragment.begin;
+    return Promise.resolve(fragment.bytes().subarray(at, at + maxBytes));
+  }
+
+  release(span: { begin: number; end: number }): void {
+    this.#fragments = this.#fragments.filter(({ begin, end }) => begin !== span.begin || end !== span.end);
+    this.#changed();
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  remove(): void {
+    this.#owner.removed.push(this.life);
+    this.#owner.spools.delete(this.life.journal);
+  }
+
+  #commit(
+    begin: number,
+    parts: readonly Uint8Array[],
+    registers: LabelSet | undefined,
+    onOutcome: (outcome: CommitOutcome) => void,
+  ): void {
+    const end = parts.reduce((at, part) => at + part.length, begin);
+    const fragment = this.#fragments.at(-1)!;
+    this.firstAppendMs ??= 0;
+    this.pendingEnd = end;
+    if (registers !== undefined) this.pendingRegisters = registers;
+    this.#owner.enqueue({
+      begin,
+      end,
+      acknowledge: () => {
+        fragment.add(parts);
+        this.end = end;
+        if (registers !== undefined) this.registers = registers;
+        this.#changed();
+        onOutcome({ kind: "acknowledged", begin, end });
+      },
+    });
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+class FakeFragment implements LocalFragment {
+  readonly begin: number;
+  readonly firstAppendMs = 0;
+  closed = false;
+  #parts: Uint8Array[] = [];
+  #bytes = 0;
+
+  constructor(begin: number) {
+    this.begin = begin;
+  }
+
+  get end(): number {
+    return this.begin + this.#bytes;
+  }
+
+  bytes(): Uint8Array {
+    if (this.#parts.length > 1) this.#parts = [concatBytes(this.#parts)];
+    return this.#parts[0] ?? new Uint8Array(0);
+  }
+
+  sum(): string {
+    return sha1(this.bytes());
+  }
+
+  add(parts: readonly Uint8Array[]): void {
+    for (const part of parts) {
+      this.#parts.push(part);
+      this.#bytes += part.length;
+    }
+  }
+}
+
+function sha1(bytes: Uint8Array): string {
+  return createHash("sha1").update(bytes).digest("hex");
+}
+
+function diskFull(): WireError {
+  return new WireError("DISK_FULL", "the disk is full");
+}

@@ -1,0 +1,24 @@
+// Bounds of the broker, each with its reason.
+
+/** Appends that wait for one journal's pipeline. More are refused: they would only grow the wait. */
+export const APPEND_QUEUE_ITEMS_MAX = 4096;
+/** Bytes of whole appends that wait for one journal's pipeline: half a second of a fast disk. */
+export const APPEND_QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes waiting for the shared log above which an append waits for room before it opens. */
+export const LOG_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
+/** Content of one read response: large enough that a chunk's fixed costs vanish; gRPC doors cut it smaller. */
+export const READ_CHUNK_BYTES = 128 * 1024;
+/** How long an append waits for a primary that the allocator is about to assign. */
+export const ASSIGNMENT_WAIT_MS = 5_000;
+/** Operations of one transaction of the coordination store (etcd's default). */
+export const TXN_OPS_MAX = 128;
+/** Default life of the broker's session. */
+export const LEASE_SECONDS = 20;
+/** Between zero-byte appends that close fragments at their flush interval. */
+export const PULSE_INTERVAL_MS = 60_000;
+/** Pulses without a change of route after which an idle journal may be suspended. */
+export const QUIET_PULSES_BEFORE_SUSPEND = 15;
+/** Time that one pulse may take. */
+export const PULSE_TIMEOUT_MS = 60_000;
+/** Bytes a second that a client must sustain while others wait for the journal. */
+export const MIN_APPEND_RATE = 65_536;

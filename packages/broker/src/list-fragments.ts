@@ -1,0 +1,33 @@
+// The fragments of one journal, page by page (section 5.5).
+import { waitUntil, WireError } from "@millrace/base";
+import { pageOfIndex } from "@millrace/fragments";
+import type { FragmentsRequest, FragmentsResponse, ListedFragment } from "@millrace/protocol";
+import { localFragment } from "./local-fragment.ts";
+import { mayRead } from "./pending.ts";
+import type { RemoteReader } from "./read.ts";
+import type { Resolution } from "./resolver.ts";
+
+export async function listFragments(
+  remote: RemoteReader,
+  resolution: Resolution,
+  request: FragmentsRequest,
+  signal: AbortSignal,
+): Promise<FragmentsResponse> {
+  const { header, status, localReplica: replica } = resolution;
+  if (status !== "OK") return { status, header, fragments: [], nextPageToken: 0 };
+  if (!mayRead(resolution.spec!)) return { status: "NOT_ALLOWED", header, fragments: [], nextPageToken: 0 };
+  if (replica === undefined)
+    throw new WireError("NOT_PRIMARY", `journal ${request.journal} is served by another broker`);
+  await replica.waitOpen(signal);
+  const { index } = replica;
+  await waitUntil(index.changed, () => index.isRefreshed, signal);
+  const { entries, nextPageToken } = pageOfIndex(index, request);
+  const ttlMs = request.signatureTtlMs;
+  const fragments: ListedFragment[] = [];
+  for (const entry of entries) {
+    const spec = entry.kind === "remote" ? entry.fragment : localFragment(replica, entry);
+    const sign = ttlMs !== undefined && entry.kind === "remote";
+    fragments.push({ spec, signedUrl: sign ? await remote.signGet(spec, ttlMs) : "" });
+  }
+  return { status: "OK", header, fragments, nextPageToken };
+}

@@ -1,0 +1,77 @@
+// Listing of journals by selector, once or watched (section 5.3).
+import {
+  compareText,
+  type LabelSelector,
+  type LabelSet,
+  type ListedJournal,
+  type ListRequest,
+  type ListResponse,
+} from "@millrace/protocol";
+import { extendedLabels, sortedSet } from "@millrace/protocol";
+import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { selectorMatches } from "./pending.ts";
+import type { Resolver } from "./resolver.ts";
+
+export class Lister {
+  readonly #keyspace: BrokerKeyspace;
+  readonly #resolver: Resolver;
+
+  constructor(keyspace: BrokerKeyspace, resolver: Resolver) {
+    this.#keyspace = keyspace;
+    this.#resolver = resolver;
+  }
+
+  /** @param visible journals outside are left out */
+  snapshot(request: ListRequest, visible: LabelSelector | undefined): ListResponse {
+    const selector = prefixAsName(request.selector);
+    const limit = visible === undefined ? undefined : prefixAsName(visible);
+    const { table } = this.#keyspace;
+    const journals: ListedJournal[] = [];
+    for (const name of table.names(scanPrefix(selector))) {
+      const { spec, modRevision, createRevision } = table.item(name)!;
+      const labels = extendedLabels(spec.name, spec.labels);
+      if (!selectorMatches(selector, labels)) continue;
+      if (limit !== undefined && !selectorMatches(limit, labels)) continue;
+      journals.push({ spec, modRevision, createRevision, route: this.#resolver.routeOf(name) });
+    }
+    return { status: "OK", header: this.#resolver.header(), journals };
+  }
+
+  /** A snapshot, then another each time the count of matches or the newest of their revisions has changed. */
+  async *watch(
+    request: ListRequest,
+    visible: LabelSelector | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<ListResponse> {
+    const resume = request.watchResume;
+    if (resume !== undefined) await this.#keyspace.waitForRevision(resume.etcd.revision + 1, signal);
+    let last: string | undefined;
+    for (;;) {
+      const next = this.snapshot(request, visible);
+      const seen = `${next.journals.length}/${next.journals.reduce((most, j) => Math.max(most, j.modRevision), 0)}`;
+      if (seen !== last) yield next;
+      last = seen;
+      // A change during the yield is not lost: the revision tells.
+      if (this.#keyspace.header.revision === next.header.etcd.revision)
+        await this.#keyspace.changed.next(signal);
+    }
+  }
+}
+
+/** The label `prefix` selects by prefix of `name`. */
+function prefixAsName(selector: LabelSelector): LabelSelector {
+  return { include: rewrite(selector.include), exclude: rewrite(selector.exclude) };
+}
+
+function rewrite(set: LabelSet): LabelSet {
+  if (!set.labels.some(({ name }) => name === "prefix")) return set;
+  return sortedSet(
+    set.labels.map((l) => (l.name === "prefix" ? { name: "name", value: l.value, prefix: true } : l)),
+  );
+}
+
+/** With exactly one included name, only journals whose name starts with it can match. */
+function scanPrefix(selector: LabelSelector): string {
+  const names = selector.include.labels.filter(({ name }) => compareText(name, "name") === 0);
+  return names.length === 1 ? names[0]!.value : "";
+}

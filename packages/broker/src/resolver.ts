@@ -1,0 +1,253 @@
+// Who serves a journal, at the keyspace's revision (sections 1.11 and 4.1), and the local replicas that follow it.
+//
+//  R1  A replica is kept while its journal's life (create revision) is assigned here; promotion keeps it, demotion and
+//      another life replace it.
+//  R2  A change of a journal's assignments or stores invalidates what was resolved of it.
+//  R3  A successor opens its spool only after its predecessor has closed its own (D1).
+import { WireError } from "@millrace/base";
+import {
+  extendedLabels,
+  type Header,
+  type LabelSelector,
+  type ProcessId,
+  type Route,
+  type Status,
+} from "@millrace/protocol";
+import type { AppendResolution } from "./append-states.ts";
+import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import type { JournalReplica } from "./journal-replica.ts";
+import { sameId, type Assignment, type Item } from "./journal-table.ts";
+import { equivalentRoutes, selectorMatches } from "./pending.ts";
+
+/** What a status needs: `primary` for appends, `member` for reads. */
+export type Authority = "primary" | "member";
+
+export interface ResolveOptions {
+  readonly authority: Authority;
+  readonly mayProxy: boolean;
+  /** Journals outside are not found. */
+  readonly visible: LabelSelector | undefined;
+}
+
+export interface Resolution extends AppendResolution {
+  readonly item: Item | undefined;
+  readonly assignments: readonly Assignment[];
+  readonly localReplica: JournalReplica | undefined;
+}
+
+export interface ReplicaFactory {
+  /** @param after the end of the journal's earlier replica here */
+  open(item: Item, epoch: number, after: Promise<void>): JournalReplica;
+}
+
+/** Stands for this broker once its member key is gone (late in its shutdown). */
+const MISSING_ID: ProcessId = { zone: "local-BrokerSpec", suffix: "missing-from-Etcd" };
+const NO_ID: ProcessId = { zone: "", suffix: "" };
+
+export class Resolver {
+  readonly #keyspace: BrokerKeyspace;
+  readonly #self: ProcessId;
+  readonly #replicationMax: number;
+  readonly #factory: ReplicaFactory;
+  readonly #replicas = new Map<
+    string,
+    { replica: JournalReplica; wasPrimary: boolean; fingerprint: string }
+  >();
+  readonly #closing = new Map<string, Promise<void>>();
+  #phase: "serving" | "stopped" = "serving";
+
+  constructor(
+    keyspace: BrokerKeyspace,
+    self: ProcessId,
+    factory: ReplicaFactory,
+    options: { readonly replicationMax: number },
+  ) {
+    this.#keyspace = keyspace;
+    this.#self = self;
+    this.#factory = factory;
+    this.#replicationMax = options.replicationMax;
+    keyspace.onUpdate((changed) => {
+      for (const journal of changed) this.#reconcile(journal);
+    });
+    for (const journal of keyspace.table.assigned()) this.#reconcile(journal);
+  }
+
+  replicas(): JournalReplica[] {
+    return [...this.#replicas.values()].map(({ replica }) => replica);
+  }
+
+  /** The header of answers that concern no journal. */
+  header(): Header {
+    const { clusterId, memberId, revision, raftTerm } = this.#keyspace.header;
+    const route: Route = { members: [], primary: -1, endpoints: [] };
+    return { processId: this.#selfId(), route, etcd: { clusterId, memberId, revision, raftTerm } };
+  }
+
+  /**
+   * Checks that `header` was meant for this broker. Waiting for its revision is the caller's.
+   * @throws {WireError} INVALID_ARGUMENT
+   */
+  checkHeader(header: Header): void {
+    const own = this.#keyspace.header.clusterId;
+    if (header.etcd.clusterId !== own) {
+      const text = `request Etcd ClusterId doesn't match our own (${header.etcd.clusterId} vs ${own})`;
+      throw new WireError("INVALID_ARGUMENT", text);
+    }
+    const { zone, suffix } = header.processId;
+    const isEmpty = zone === "" && suffix === "";
+    if (isEmpty || sameId(header.processId, this.#self)) return;
+    const text = `request ProcessId doesn't match our own (${idText(header.processId)} vs ${idText(this.#self)})`;
+    throw new WireError("INVALID_ARGUMENT", text);
+  }
+
+  /** @param journal without metadata segment @throws {WireError} SHUTTING_DOWN */
+  resolve(journal: string, options: ResolveOptions): Resolution {
+    const { table } = this.#keyspace;
+    const item = table.item(journal);
+    const seen =
+      item !== undefined &&
+      (options.visible === undefined ||
+        selectorMatches(options.visible, extendedLabels(item.spec.name, item.spec.labels)));
+    if (!seen) return this.#unresolved("JOURNAL_NOT_FOUND");
+
+    const assignments = table.assignments(journal);
+    const route = this.#routeOf(assignments);
+    const isMember = assignments.some(({ member }) => sameId(member, this.#self));
+    const primary = route.primary < 0 ? undefined : route.members[route.primary];
+    const authority = options.authority === "primary" ? primary : isMember ? this.#self : undefined;
+    const isSelf = authority !== undefined && sameId(authority, this.#self);
+    const status = statusOf(item, route, options, isSelf);
+
+    const local = isSelf && status === "OK" ? this.#replicas.get(journal)?.replica : undefined;
+    if (isSelf && status === "OK" && local === undefined) {
+      throw new WireError("SHUTTING_DOWN", "resolver has stopped serving local replicas");
+    }
+    const { etcd } = this.header();
+    const processId = status === "OK" ? (authority ?? NO_ID) : this.#selfId();
+    return {
+      status,
+      header: { processId, route, etcd },
+      spec: item.spec,
+      item,
+      assignments,
+      primaryIsSelf: isSelf,
+      replica: local?.id ?? 0,
+      localReplica: local,
+      desiredReplicas: this.desiredReplicas(item),
+      assignmentsConsistent: assignments.every((assignment) => equivalentRoutes(assignment.route, route)),
+    };
+  }
+
+  /** Replicas that the journal should have now. */
+  desiredReplicas(item: Item): number {
+    const level = item.spec.suspend?.level ?? "NONE";
+    const wanted = level === "FULL" ? 0 : level === "PARTIAL" ? 1 : item.spec.replication;
+    return Math.min(wanted, this.#replicationMax);
+  }
+
+  /** Ends all local replicas, and with them their appends and reads; journals that resolve here fail from now on. */
+  async close(): Promise<void> {
+    this.#phase = "stopped";
+    for (const journal of [...this.#replicas.keys()]) this.#drop(journal, "released");
+    await Promise.all(this.#closing.values());
+  }
+
+  #reconcile(journal: string): void {
+    if (this.#phase === "stopped") return;
+    const { table } = this.#keyspace;
+    const item = table.item(journal);
+    const assignments = table.assignments(journal);
+    const mine = assignments.find(({ member }) => sameId(member, this.#self));
+    const entry = this.#replicas.get(journal);
+    if (item === undefined || mine === undefined) {
+      if (entry !== undefined) this.#drop(journal, item === undefined ? "deleted" : "released");
+      return;
+    }
+    const isPrimary = mine.slot === 0;
+    const fingerprint = fingerprintOf(item, assignments);
+    if (entry !== undefined && entry.replica.createRevision === item.createRevision) {
+      const demoted = entry.wasPrimary && !isPrimary;
+      if (!demoted) {
+        entry.wasPrimary = isPrimary;
+        entry.replica.updateSpec(item.spec);
+        if (entry.fingerprint !== fingerprint) entry.replica.invalidate(); // R2
+        entry.fingerprint = fingerprint;
+        return;
+      }
+    }
+    if (entry !== undefined) {
+      this.#drop(journal, entry.replica.createRevision === item.createRevision ? "released" : "deleted");
+    }
+    const epoch = assignments.reduce((most, { modRevision }) => Math.max(most, modRevision), 0);
+    const replica = this.#factory.open(item, epoch, this.#closing.get(journal) ?? Promise.resolve());
+    this.#replicas.set(journal, { replica, wasPrimary: isPrimary, fingerprint });
+  }
+
+  #drop(journal: string, fate: "released" | "deleted"): void {
+    const entry = this.#replicas.get(journal);
+    if (entry === undefined) return;
+    this.#replicas.delete(journal);
+    const before = this.#closing.get(journal) ?? Promise.resolve();
+    const closing = before
+      .then(() => entry.replica.close(fate))
+      .finally(() => {
+        if (this.#closing.get(journal) === closing) this.#closing.delete(journal);
+      });
+    this.#closing.set(journal, closing);
+    entry.replica.invalidate();
+  }
+
+  routeOf(journal: string): Route {
+    return this.#routeOf(this.#keyspace.table.assignments(journal));
+  }
+
+  #routeOf(assignments: readonly Assignment[]): Route {
+    const { table } = this.#keyspace;
+    return {
+      members: assignments.map(({ member }) => member),
+      primary: assignments.findIndex(({ slot }) => slot === 0),
+      endpoints: assignments.map(({ member }) => table.member(member)?.spec.endpoint ?? ""),
+    };
+  }
+
+  #unresolved(status: Status): Resolution {
+    return {
+      status,
+      header: this.header(),
+      spec: undefined,
+      item: undefined,
+      assignments: [],
+      primaryIsSelf: false,
+      replica: 0,
+      localReplica: undefined,
+      desiredReplicas: 0,
+      assignmentsConsistent: true,
+    };
+  }
+
+  #selfId(): ProcessId {
+    return this.#keyspace.table.member(this.#self) === undefined ? MISSING_ID : this.#self;
+  }
+}
+
+function statusOf(
+  item: Item,
+  route: Route,
+  { authority, mayProxy }: ResolveOptions,
+  isSelf: boolean,
+): Status {
+  if (item.spec.suspend?.level === "FULL") return "SUSPENDED";
+  if (authority === "primary" && route.primary < 0) return "NO_JOURNAL_PRIMARY_BROKER";
+  if (route.members.length === 0) return "INSUFFICIENT_JOURNAL_BROKERS";
+  if (isSelf || mayProxy) return "OK";
+  return authority === "primary" ? "NOT_JOURNAL_PRIMARY_BROKER" : "NOT_JOURNAL_BROKER";
+}
+
+function fingerprintOf(item: Item, assignments: readonly Assignment[]): string {
+  const keys = assignments.map(({ key, modRevision }) => `${key}@${modRevision}`);
+  return [...keys, ...item.spec.fragment.stores].join("\n");
+}
+
+function idText(id: ProcessId): string {
+  return `zone:"${id.zone}" suffix:"${id.suffix}" `;
+}

@@ -1,0 +1,9 @@
+export { FakeSpools } from "./fake-spools.ts";
+export {
+  journalSpec,
+  openTestBroker,
+  preamble,
+  readAll,
+  readRequest,
+  type TestBroker,
+} from "./broker-testkit.ts";
