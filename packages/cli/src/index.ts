@@ -1,1 +1,1 @@
-export {};
+export { makeProgram, runMillrace } from "./system-main.ts";

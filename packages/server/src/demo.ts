@@ -21,6 +21,8 @@ export interface DemoProgress {
   accepted: number;
   /** Rows of the demo in the table. */
   rows: number;
+  /** Accepted records of the demo that are not in the table yet. */
+  lag: number;
   /** Milliseconds since the replay began. */
   elapsedMs: number;
 }
@@ -100,9 +102,10 @@ export class Demo {
     const end = Math.min(options.rows, this.#data.count);
     const startMs = this.#clock.monotonicMs();
     const first = await this.#nextRecord(signal);
-    const progress: DemoProgress = { accepted: 0, rows: first, elapsedMs: 0 };
+    const progress: DemoProgress = { accepted: 0, rows: first, lag: 0, elapsedMs: 0 };
     const report = (): void => {
       progress.elapsedMs = this.#clock.monotonicMs() - startMs;
+      progress.lag = Math.max(0, first + progress.accepted - progress.rows);
       options.onProgress(progress);
     };
     const watching = new AbortController();

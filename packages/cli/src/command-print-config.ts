@@ -1,0 +1,23 @@
+// `millrace print-config`: what the settings are, and where each comes from.
+import type { Command } from "commander";
+import { loadConfig, printConfig } from "@millrace/server";
+import type { CliIo } from "./cli-io.ts";
+import { addSettingOptions, givenSettings } from "./setting-options.ts";
+
+export function addPrintConfigCommand(program: Command, io: CliIo): void {
+  const command = program
+    .command("print-config")
+    .description("Show every setting, its value and where the value comes from; secrets are masked")
+    .option("--json", "Print JSON");
+  addSettingOptions(command).action((options: { json?: true }) => {
+    const printed = printConfig(loadConfig(givenSettings(command)));
+    if (options.json === true) {
+      io.out(`${JSON.stringify(printed, undefined, 2)}\n`);
+      return;
+    }
+    const width = Math.max(...printed.map(({ name, value }) => name.length + value.length)) + 2;
+    for (const { name, value, origin } of printed) {
+      io.out(`${`${name}: ${value === "" ? '""' : value}`.padEnd(width)}  # ${origin}\n`);
+    }
+  });
+}

@@ -1,0 +1,32 @@
+// Options of every setting of the platform, for the commands that start it.
+import type { Command } from "commander";
+import { environmentName, SETTING_NAMES, SETTINGS } from "@millrace/server";
+
+/** Adds `--config` and an option for each setting. */
+export function addSettingOptions(command: Command): Command {
+  command.option("--config <FILE>", "YAML file with settings (MILLRACE_CONFIG)");
+  for (const name of SETTING_NAMES) {
+    const setting = SETTINGS[name];
+    const isSwitch = setting.kind.name === "true|false";
+    const argument = isSwitch ? `[${setting.kind.name}]` : `<${setting.kind.name}>`;
+    const shown = setting.default === "" ? "none" : setting.default;
+    command.option(`--${name} ${argument}`, `${setting.help} (default ${shown}; ${environmentName(name)})`);
+  }
+  return command;
+}
+
+/** Settings that were given as options, by setting name. */
+export function givenSettings(command: Command): Map<string, string> {
+  const given = new Map<string, string>();
+  const options = command.opts<Record<string, string | true | undefined>>();
+  for (const name of ["config", ...SETTING_NAMES]) {
+    const value = options[attributeName(name)];
+    if (value !== undefined) given.set(name, value === true ? "" : value);
+  }
+  return given;
+}
+
+/** Commander's attribute of a long option: camel case at each dash. */
+function attributeName(name: string): string {
+  return name.replaceAll(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}

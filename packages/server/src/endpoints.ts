@@ -1,0 +1,16 @@
+// Where everything listens: `<data>/endpoints.json`.
+
+export interface Endpoints {
+  readonly pid: number;
+  readonly broker: string;
+  readonly api: string;
+  readonly "http-source": string;
+  readonly warehouse: string;
+  readonly console: string;
+}
+
+/** URL of an address as bound: IPv6 hosts get their brackets. */
+export function endpointUrl(host: string, port: number): string {
+  const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+  return `http://${name}:${port}`;
+}
