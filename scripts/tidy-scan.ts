@@ -29,78 +29,91 @@ const BEFORE_REGEX =
   /(?:^|[([{,;:=!&|?+\-*%<>~^}]|\b(?:return|typeof|case|in|of|do|else|void|await|yield))\s*$/;
 
 export function scan(source: string): Scan {
-  const out: string[] = [];
-  const literals: Literal[] = [];
+  const scanner = new Scanner(source);
+  while (scanner.step());
+  return { code: scanner.out.join(""), literals: scanner.literals };
+}
+
+class Scanner {
+  readonly out: string[] = [];
+  readonly literals: Literal[] = [];
+  readonly #source: string;
+  #index = 0;
   /** For each open template, how many braces are open inside its current `${`. */
-  const templates: number[] = [];
-  let index = 0;
+  readonly #templates: number[] = [];
 
-  const blank = (end: number): void => {
-    out.push(source.slice(index, end).replaceAll(/[^\n]/g, " "));
-    index = end;
-  };
-  const keep = (count: number): void => {
-    out.push(source.slice(index, index + count));
-    index += count;
-  };
-  const endOfString = (quote: string): number => {
-    let at = index + 1;
-    while (at < source.length && source[at] !== quote && source[at] !== "\n")
-      at += source[at] === "\\" ? 2 : 1;
-    return Math.min(at, source.length);
-  };
-  const templateText = (): void => {
-    let at = index;
-    while (at < source.length) {
-      if (source[at] === "\\") at += 2;
-      else if (source[at] === "`") {
-        blank(at);
-        keep(1);
-        return;
-      } else if (source.startsWith("${", at)) {
-        blank(at);
-        keep(2);
-        templates.push(0);
-        return;
-      } else at += 1;
-    }
-    blank(source.length);
-  };
-
-  while (index < source.length) {
-    const char = source[index] ?? "";
-    const next = source[index + 1];
-    if (char === "/" && next === "/") {
-      const end = source.indexOf("\n", index);
-      blank(end === -1 ? source.length : end);
-    } else if (char === "/" && next === "*") {
-      const end = source.indexOf("*/", index + 2);
-      blank(end === -1 ? source.length : end + 2);
-    } else if (char === '"' || char === "'") {
-      const begin = index;
-      const end = endOfString(char);
-      literals.push({ value: source.slice(begin + 1, end), begin });
-      keep(1);
-      blank(end);
-      keep(1);
-    } else if (char === "`") {
-      keep(1);
-      templateText();
-    } else if (char === "/" && BEFORE_REGEX.test(out.join("").slice(-40))) {
-      blank(endOfRegex(source, index));
-    } else if (char === "{" || char === "}") {
-      const open = templates.at(-1);
-      if (open !== undefined && char === "}" && open === 0) {
-        templates.pop();
-        keep(1);
-        templateText();
-      } else {
-        if (open !== undefined) templates[templates.length - 1] = open + (char === "{" ? 1 : -1);
-        keep(1);
-      }
-    } else keep(1);
+  constructor(source: string) {
+    this.#source = source;
   }
-  return { code: out.join(""), literals };
+
+  /** Takes the next token, as far as it matters here; false at the end. */
+  step(): boolean {
+    const source = this.#source;
+    const char = source[this.#index];
+    if (char === undefined) return false;
+    if (source.startsWith("//", this.#index)) this.#blankTo(source.indexOf("\n", this.#index));
+    else if (source.startsWith("/*", this.#index)) {
+      const end = source.indexOf("*/", this.#index + 2);
+      this.#blankTo(end === -1 ? -1 : end + 2);
+    } else if (char === '"' || char === "'") this.#string(char);
+    else if (char === "`") {
+      this.#keep(1);
+      this.#templateText();
+    } else if (char === "/" && BEFORE_REGEX.test(this.out.slice(-40).join(""))) {
+      this.#blankTo(endOfRegex(source, this.#index));
+    } else if (char === "{" || char === "}") this.#brace(char);
+    else this.#keep(1);
+    return true;
+  }
+
+  #keep(count: number): void {
+    this.out.push(this.#source.slice(this.#index, this.#index + count));
+    this.#index += count;
+  }
+
+  /** @param end -1 for the end of the source */
+  #blankTo(end: number): void {
+    const stop = end === -1 ? this.#source.length : end;
+    this.out.push(this.#source.slice(this.#index, stop).replaceAll(/[^\n]/g, " "));
+    this.#index = stop;
+  }
+
+  #string(quote: string): void {
+    const source = this.#source;
+    const begin = this.#index;
+    let end = begin + 1;
+    while (end < source.length && source[end] !== quote && source[end] !== "\n")
+      end += source[end] === "\\" ? 2 : 1;
+    end = Math.min(end, source.length);
+    this.literals.push({ value: source.slice(begin + 1, end), begin });
+    this.#keep(1);
+    this.#blankTo(end);
+    this.#keep(1);
+  }
+
+  /** From inside a template up to its end, or to the code of a substitution. */
+  #templateText(): void {
+    const source = this.#source;
+    for (let at = this.#index; at < source.length; at += source[at] === "\\" ? 2 : 1) {
+      const ends = source[at] === "`";
+      if (!ends && !source.startsWith("${", at)) continue;
+      this.#blankTo(at);
+      this.#keep(ends ? 1 : 2);
+      if (!ends) this.#templates.push(0);
+      return;
+    }
+    this.#blankTo(-1);
+  }
+
+  #brace(char: "{" | "}"): void {
+    const open = this.#templates.at(-1);
+    this.#keep(1);
+    if (open === undefined) return;
+    if (char === "}" && open === 0) {
+      this.#templates.pop();
+      this.#templateText();
+    } else this.#templates[this.#templates.length - 1] = open + (char === "{" ? 1 : -1);
+  }
 }
 
 function endOfRegex(source: string, begin: number): number {
