@@ -29,6 +29,7 @@ export {
   type Counter,
   type Gauge,
   type Histogram,
+  type HistogramSnapshot,
   type Labels,
   type Metrics,
 } from "./metrics.ts";

@@ -17,6 +17,14 @@ export interface Histogram {
   /** The smallest bucket bound that holds at least the fraction `q` of what was observed; NaN when nothing was. */
   quantile(q: number, labels?: Labels): number;
   count(labels?: Labels): number;
+  /** What was observed so far: observations in each bucket (not cumulative), by ascending upper bound, and all of them. */
+  snapshot(labels?: Labels): HistogramSnapshot;
+}
+
+export interface HistogramSnapshot {
+  readonly bounds: readonly number[];
+  readonly buckets: readonly number[];
+  readonly count: number;
 }
 
 export interface Metrics {
@@ -85,6 +93,11 @@ class Family {
 
   count(labels?: Labels): number {
     return this.of(labels).count;
+  }
+
+  snapshot(labels?: Labels): HistogramSnapshot {
+    const series = this.of(labels);
+    return { bounds: this.bounds, buckets: [...series.buckets], count: series.count };
   }
 
   quantile(q: number, labels?: Labels): number {

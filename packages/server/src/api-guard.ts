@@ -1,0 +1,58 @@
+// Who may use the API's address: the Host and Origin check, the token, and CORS for /v1 once tokens are required.
+import { bearsToken, equalSecret, hostPolicy, refuseHost, WireError, type HostPolicy } from "@millrace/base";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+
+/** Paths that anybody may have: they say nothing, or are the page that asks for the token. */
+const OPEN_PATHS = /^\/(livez|readyz|health-check|console(\/(?!api\/).*)?|v1\/documentation\/.*|)$/;
+
+const CORS_HEADERS = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
+  "access-control-allow-headers": "Content-Type, Authorization, X-StorageApi-Token",
+} as const;
+
+export interface ApiGuardOptions {
+  readonly listenHost: string;
+  /** Token that callers must send, "" when none is needed. */
+  readonly token: string;
+}
+
+/** Adds the checks to every route of `app`, present and future. */
+export function guardApi(app: FastifyInstance, options: ApiGuardOptions): void {
+  const policy = hostPolicy(options.listenHost, options.token !== "");
+  app.addHook("onRequest", (request, reply, done) => {
+    const path = request.url.split("?", 1)[0] ?? "/";
+    const isCrossOriginApi = options.token !== "" && path.startsWith("/v1");
+    try {
+      checkHost(request, policy, isCrossOriginApi);
+      if (isCrossOriginApi && isPreflight(request)) {
+        void reply.headers(CORS_HEADERS).code(204).send();
+        return;
+      }
+      if (isCrossOriginApi) void reply.headers(CORS_HEADERS);
+      if (!OPEN_PATHS.test(path)) checkToken(request, reply, options.token);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
+    done();
+  });
+}
+
+function isPreflight(request: FastifyRequest): boolean {
+  return request.method === "OPTIONS" && request.headers["access-control-request-method"] !== undefined;
+}
+
+function checkHost(request: FastifyRequest, policy: HostPolicy, anyOrigin: boolean): void {
+  const origin = anyOrigin ? undefined : request.headers.origin;
+  const refused = refuseHost(request.headers.host, origin, policy);
+  if (refused !== undefined) throw new WireError("FORBIDDEN", refused);
+}
+
+function checkToken(request: FastifyRequest, reply: FastifyReply, token: string): void {
+  if (token === "" || bearsToken(request.headers.authorization, token)) return;
+  const header = request.headers["x-storageapi-token"];
+  if (typeof header === "string" && equalSecret(header, token)) return;
+  void reply.header("www-authenticate", "Bearer");
+  throw new WireError("UNAUTHENTICATED", "a token is required: Authorization: Bearer <token>");
+}
