@@ -107,7 +107,8 @@ function reach(sources: ReadonlyMap<string, SourceFile>, entries: readonly strin
     const relative = source.imports.map(({ specifier }) => specifier).filter((one) => one.startsWith("."));
     for (const specifier of [...relative, ...pathsNamed(source.scan)]) {
       const target = posix.join(posix.dirname(path), specifier);
-      agenda.push(target, target.replace(/\.js$/, ".ts"));
+      // A committed bin file names what the compiler will write.
+      agenda.push(target, target.replace("/dist/", "/src/").replace(/\.js$/, ".ts"));
     }
   }
   return reached;

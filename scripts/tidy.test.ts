@@ -229,6 +229,8 @@ test("tidy: a file nobody imports -> refused, unless a test, an entry or a worke
     "packages/wal/src/index.ts": 'export * from "./a.ts";\n',
     "packages/wal/src/a.ts": 'export * from "./b.ts";\n',
     "packages/wal/src/b.ts": "export {};\n",
+    "packages/wal/bin/wal.js": 'import "../dist/command.js";\n',
+    "packages/wal/src/command.ts": "export {};\n",
     "packages/wal/src/c.bench.ts": 'import "./d.ts";\n',
     "packages/wal/src/d.ts": "export {};\n",
   };
