@@ -19,7 +19,13 @@
 //
 // Replication is in the machine: with no peers `sync-gathered` comes with no answers, at once.
 import { assert, unreachable, WireError } from "@millrace/base";
-import { type AppendPreamble, type AppendResponse, type Status } from "@millrace/protocol";
+import {
+  equivalentRoutes,
+  suspension,
+  type AppendPreamble,
+  type AppendResponse,
+  type Status,
+} from "@millrace/protocol";
 import { acknowledgeSync } from "./append-sync.ts";
 import { onStream } from "./append-stream.ts";
 import { decidePreconditions } from "./append-preconditions.ts";
@@ -32,7 +38,6 @@ import type {
   Attempt,
   PreconditionFacts,
 } from "./append-states.ts";
-import { equivalentRoutes } from "./pending.ts";
 
 /** The first state and effects of an append. */
 export function startAppend(request: AppendPreamble): AppendStep {
@@ -106,7 +111,8 @@ function onResolved(
     rollTo: state.rollTo,
   };
   if (resolution.status === "SUSPENDED" && state.request.suspend === "SUSPEND_RESUME") {
-    const offset = resolution.spec?.suspend?.offset ?? 0;
+    assert(resolution.spec !== undefined, "a suspended journal has a spec");
+    const { offset } = suspension(resolution.spec);
     return [
       { ...attempt, kind: "updating-suspend" },
       [{ kind: "update-suspend", suspend: { level: "NONE", offset } }],

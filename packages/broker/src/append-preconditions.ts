@@ -1,9 +1,17 @@
 // What must hold before an append may write: step 8 of the append machine. Pure; the order of the checks is part of
 // the protocol, because the first one that fails decides the status that the client sees.
 import { unreachable } from "@millrace/base";
-import type { AppendPreamble, JournalSpec, LabelSet, Status, Suspend } from "@millrace/protocol";
+import {
+  matchesSelector,
+  mayWrite,
+  suspension,
+  type AppendPreamble,
+  type JournalSpec,
+  type LabelSet,
+  type Status,
+  type Suspend,
+} from "@millrace/protocol";
 import type { FactsWanted, PreconditionFacts } from "./append-states.ts";
-import { mayWrite, selectorMatches } from "./pending.ts";
 
 /** Checks of an unhealthy store that an append waits for before it is refused. */
 const STORE_CHECKS_MAX = 5;
@@ -50,10 +58,10 @@ function decideOffsets(
   const { spoolEnd, registers } = facts;
   const maxOffset = Math.max(spoolEnd, facts.indexEnd);
   const check = request.checkRegisters;
-  if (check !== undefined && registers.labels.length > 0 && !selectorMatches(check, registers)) {
+  if (check !== undefined && registers.labels.length > 0 && !matchesSelector(check, registers)) {
     return { kind: "refuse", status: "REGISTER_MISMATCH", registers };
   }
-  const resumeAt = spec.suspend?.offset ?? 0;
+  const resumeAt = suspension(spec).offset;
   if (spoolEnd < resumeAt) return { kind: "sync", rollTo: resumeAt };
   if (spoolEnd !== maxOffset && request.offset === 0 && mayWrite(spec)) {
     return { kind: "refuse", status: "INDEX_HAS_GREATER_OFFSET" };
@@ -70,7 +78,7 @@ function decideSuspension(
   facts: PreconditionFacts,
   rollTo: number,
 ): PreconditionOutcome {
-  const level = spec.suspend?.level ?? "NONE";
+  const { level } = suspension(spec);
   const at = facts.spoolEnd;
   switch (request.suspend) {
     case "SUSPEND_RESUME":

@@ -1,8 +1,7 @@
 // The content stream of an append (section 4.3) and its end: the states from `opening` on. Pure; part of the machine in
 // append-fsm.ts, whose invariants it keeps.
 import { assert, unreachable, WireError } from "@millrace/base";
-import type { AppendResponse } from "@millrace/protocol";
-import { modifiesRegisters, nextRegisters } from "./append-registers.ts";
+import { mayWrite, updatedRegisters, type AppendResponse } from "@millrace/protocol";
 import type {
   AppendEffect,
   AppendEnding,
@@ -13,7 +12,6 @@ import type {
   Counts,
   StreamMessage,
 } from "./append-states.ts";
-import { mayWrite } from "./pending.ts";
 
 type Opening = Extract<AppendState, { kind: "opening" }>;
 type Streaming = Extract<AppendState, { kind: "streaming" }>;
@@ -91,13 +89,14 @@ function onContentMessage(state: Streaming, message: StreamMessage): AppendStep 
 /** The intent to commit was followed by the end of the stream. */
 function onWhole(state: Streaming): AppendStep {
   const { request, registers, counts } = state;
-  const modifies = modifiesRegisters(request);
+  const { unionRegisters: union, subtractRegisters: subtract } = request;
+  const modifies = union !== undefined || subtract !== undefined;
   if (counts.bytes === 0) {
     // A5
     if (modifies) return rollBack(state, streamError("register modification requires non-empty Append"));
     return rollBack(state, { kind: "barrier", status: state.barrierStatus, registers });
   }
-  const next = modifies ? nextRegisters(registers, request) : registers;
+  const next = modifies ? updatedRegisters(registers, { union, subtract }) : registers;
   const effects: AppendEffect[] = [
     { kind: "commit", registers: modifies ? next : undefined },
     { kind: "release-pipeline", intact: true },

@@ -1,7 +1,6 @@
 // What the peers' answers to a synchronizing proposal mean (section 4.2, step 5). Pure; part of the append machine.
-import type { LabelSet, ProcessId } from "@millrace/protocol";
+import { equivalentRoutes, type LabelSet, type ProcessId } from "@millrace/protocol";
 import type { AppendInput, AppendResolution, PeerAnswer } from "./append-states.ts";
-import { equivalentRoutes } from "./pending.ts";
 
 export type SyncOutcome =
   | { readonly kind: "in-sync" }

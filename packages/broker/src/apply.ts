@@ -2,24 +2,23 @@
 import { WireError } from "@millrace/base";
 import type { Compare, CoordinationStore, StoreOp } from "@millrace/metadata";
 import {
+  encodeJournalSpec,
   extendedLabels,
+  itemKey,
   labelSet,
+  matchesSelector,
   stripMeta,
   type ApplyRequest,
   type ApplyResponse,
   type LabelSelector,
 } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import { itemKey } from "./journal-table.ts";
-import { selectorMatches } from "./pending.ts";
-import { encodeJournalSpec } from "./pending-codecs.ts";
 import type { Resolver } from "./resolver.ts";
 
 export interface ApplyPorts {
   readonly coordination: CoordinationStore;
   readonly keyspace: BrokerKeyspace;
   readonly resolver: Resolver;
-  readonly root: string;
 }
 
 /**
@@ -38,10 +37,10 @@ export async function applyJournals(
   for (const { upsert, delete: removed, expectModRevision } of request.changes) {
     const name = upsert?.name ?? stripMeta(removed);
     const labels = upsert === undefined ? labelSet(["name", name]) : extendedLabels(name, upsert.labels);
-    if (permitted !== undefined && !selectorMatches(permitted, labels)) {
+    if (permitted !== undefined && !matchesSelector(permitted, labels)) {
       throw new WireError("FORBIDDEN", `not authorized to ${name}`);
     }
-    const key = itemKey(ports.root, name);
+    const key = itemKey(ports.keyspace.root, name);
     if (expectModRevision !== -1) compare.push({ target: "mod", key, op: "=", revision: expectModRevision });
     success.push(
       upsert === undefined ? { kind: "delete", key } : { kind: "put", key, value: encodeJournalSpec(upsert) },

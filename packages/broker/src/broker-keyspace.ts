@@ -1,66 +1,66 @@
-// The broker's mirror of its keys: loaded at one revision, then kept up by a watch. Waiters read through a revision.
+// The broker's mirror of its keys, and the table made of it.
 //
-//  M1  `header.revision` is the greatest revision of a change below the root, so two brokers with equal revisions hold
-//      equal keyspaces; progress without events never moves it.
-//  M2  Listeners run after a whole batch was applied, in the order they were added, before waiters are woken.
-import { Gate, waitUntil, WireError, type Logger } from "@millrace/base";
-import type { CoordinationStore, StoreHeader } from "@millrace/metadata";
-import { keyOf, prefixEnd } from "./pending-codecs.ts";
-import { JournalTable } from "./journal-table.ts";
+//  M1  Listeners run after each update was applied to the table, in the order they were added; then `changed` opens.
+import { Gate, type Clock, type Logger } from "@millrace/base";
+import { keyOf, Keyspace, type CoordinationStore, type StoreHeader } from "@millrace/metadata";
+import { decodeEntity, JournalTable, type Entity } from "./journal-table.ts";
+
+export interface KeyspacePorts {
+  readonly coordination: CoordinationStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
 
 export class BrokerKeyspace {
-  readonly table: JournalTable;
+  readonly root: string;
+  readonly table = new JournalTable();
   readonly changed = new Gate();
-  readonly #store: CoordinationStore;
-  readonly #range: { readonly key: string; readonly end: string };
+  readonly #mirror: Keyspace<Entity>;
   readonly #listeners: ((changed: ReadonlySet<string>) => void)[] = [];
-  #header: StoreHeader;
 
-  private constructor(store: CoordinationStore, root: string, logger: Logger, header: StoreHeader) {
-    this.#store = store;
-    this.#range = { key: keyOf(`${root}/`), end: prefixEnd(keyOf(`${root}/`)) };
-    this.#header = header;
-    this.table = new JournalTable(root, logger);
+  /** @param applyDelayMs how long the first event of an update waits for more */
+  constructor({ coordination, clock, logger }: KeyspacePorts, root: string, applyDelayMs: number) {
+    this.root = root;
+    this.#mirror = new Keyspace<Entity>({
+      store: coordination,
+      clock,
+      logger,
+      // With the slash: another root that begins with this one stays out.
+      prefix: keyOf(`${root}/`),
+      decode: (key, value) => decodeEntity(root, key, value),
+      applyDelayMs,
+    });
+    this.#mirror.observe((changes) => {
+      const changed = this.table.apply(changes);
+      for (const listener of this.#listeners) listener(changed);
+      this.changed.open();
+    });
   }
 
-  static async load(
-    store: CoordinationStore,
-    root: string,
-    logger: Logger,
-    signal: AbortSignal,
-  ): Promise<BrokerKeyspace> {
-    const range = { key: keyOf(`${root}/`), end: prefixEnd(keyOf(`${root}/`)) };
-    const { header, kvs } = await store.range(range, signal);
-    const keyspace = new BrokerKeyspace(store, root, logger, header);
-    keyspace.table.load(kvs);
-    return keyspace;
-  }
-
+  /** The store's identity, with the greatest revision of a change below the root. */
   get header(): StoreHeader {
-    return this.#header;
+    return this.#mirror.header;
   }
 
   onUpdate(listener: (changed: ReadonlySet<string>) => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Applies changes until `signal` aborts. */
-  async run(signal: AbortSignal): Promise<void> {
-    const fromRevision = this.#header.revision + 1;
-    for await (const batch of this.#store.watch({ ...this.#range, fromRevision }, signal)) {
-      if (batch.events.length === 0) continue;
-      const revision = batch.events.reduce((most, { kv }) => Math.max(most, kv.modRevision), 0);
-      const changed = this.table.apply(batch.events);
-      this.#header = { ...batch.header, revision };
-      for (const listener of this.#listeners) listener(changed);
-      this.changed.open();
-    }
-    signal.throwIfAborted();
-    throw new WireError("UNAVAILABLE", "the keyspace watch ended");
+  load(revision: number, signal: AbortSignal): Promise<void> {
+    return this.#mirror.load(revision, signal);
   }
 
-  /** Resolves when this mirror holds everything up to `revision`. */
-  async waitForRevision(revision: number, signal: AbortSignal): Promise<void> {
-    await waitUntil(this.changed, () => this.#header.revision >= revision, signal);
+  /** Applies changes until `signal` aborts. @throws {WireError} CORRUPT when the store became another one */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#mirror.run(signal);
+  }
+
+  holds(revision: number): boolean {
+    return this.#mirror.seenRevision >= revision;
+  }
+
+  /** Resolves when the mirror holds everything up to `revision` of the store. */
+  waitForRevision(revision: number, signal: AbortSignal): Promise<void> {
+    return this.#mirror.waitForRevision(revision, signal);
   }
 }

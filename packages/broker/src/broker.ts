@@ -1,10 +1,17 @@
 // Composition of a broker: mirror of the keyspace, session, allocation, replicas and the in-process transport.
-import { TaskGroup, WireError, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+import { never, TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import type { JournalLife, Spool, Spools } from "@millrace/fragments";
-import type { CoordinationStore } from "@millrace/metadata";
-import type { BrokerSpec, ProcessId } from "@millrace/protocol";
-import type { LabelSelector } from "@millrace/protocol";
+import { openSession, type CoordinationStore } from "@millrace/metadata";
+import {
+  encodeBrokerSpec,
+  memberKey,
+  validateBrokerSpec,
+  validateKeyspaceRoot,
+  type BrokerSpec,
+  type LabelSelector,
+  type ProcessId,
+} from "@millrace/protocol";
 import type { ObjectStores } from "@millrace/stores";
 import type { AutoCreateRule } from "./auto-create.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
@@ -12,7 +19,7 @@ import { LocalTransport } from "./local-transport.ts";
 import { JournalReplica } from "./journal-replica.ts";
 import { LEASE_SECONDS } from "./limits.ts";
 import { Resolver } from "./resolver.ts";
-import { allocateAll, announce, keepSession } from "./single-member-allocator.ts";
+import { SingleMemberAllocator } from "./single-member-allocator.ts";
 
 export interface BrokerPorts {
   readonly spools: Spools;
@@ -32,6 +39,8 @@ export interface BrokerOptions {
   readonly root?: string;
   readonly journalLimit?: number;
   readonly leaseSeconds?: number;
+  /** How long the first change of the keyspace waits for more. Default 0. */
+  readonly watchDelayMs?: number;
   /** Upper bound of any journal's replication. Default 9. */
   readonly replicationMax?: number;
   readonly autoCreate?: readonly AutoCreateRule[];
@@ -63,8 +72,22 @@ export async function openBroker(
     journalLimit: options.journalLimit ?? 1024,
     exiting: false,
   };
-  const session = await announce(ports, root, self, leaseSeconds, signal);
-  const keyspace = await BrokerKeyspace.load(coordination, root, logger, signal);
+  validateBrokerSpec(self);
+  validateKeyspaceRoot(root);
+  const failures: string[] = [];
+  const session = await openSession(
+    {
+      store: coordination,
+      clock,
+      logger,
+      ttlSeconds: leaseSeconds,
+      onLost: (reason) => failures.push(reason.message),
+    },
+    signal,
+  );
+  const revision = await session.announce(memberKey(root, self.id), encodeBrokerSpec(self), signal);
+  const keyspace = new BrokerKeyspace(ports, root, options.watchDelayMs ?? 0);
+  await keyspace.load(revision, signal);
 
   const spools = new Map<string, { readonly createRevision: number; readonly spool: Spool }>();
   const claim = async (life: JournalLife, atLeast: number): Promise<Spool> => {
@@ -77,7 +100,6 @@ export async function openBroker(
     spools.set(life.journal, { createRevision: life.createRevision, spool });
     return spool;
   };
-  const failures: string[] = [];
   const tasks = new TaskGroup("broker", (task, error) => {
     failures.push(`${task}: ${String(error)}`);
     logger.error("broker-task-failed", { task, error: String(error) });
@@ -98,15 +120,17 @@ export async function openBroker(
     ...ports,
     keyspace,
     resolver,
-    root,
     autoCreate: options.autoCreate ?? [],
     stopping: tasks.signal,
   };
-  tasks.spawn("watch", (stop) => keyspace.run(stop));
-  tasks.spawn("session", (stop) => keepSession(ports, session, leaseSeconds, stop));
-  tasks.spawn("allocate", (stop) =>
-    allocateAll(ports, root, self, session, (item) => resolver.desiredReplicas(item) > 0, keyspace, stop),
+  const allocator = new SingleMemberAllocator(
+    ports,
+    keyspace,
+    { id: self.id, lease: session.lease },
+    (item) => resolver.desiredReplicas(item) > 0,
   );
+  tasks.spawn("watch", (stop) => keyspace.run(stop));
+  tasks.spawn("allocate", (stop) => allocator.run(stop));
   const transport = new LocalTransport(transports, undefined);
   return {
     transport,
@@ -118,9 +142,7 @@ export async function openBroker(
     close: async () => {
       await resolver.close();
       await tasks.close();
-      await coordination.revokeLease(session.lease, AbortSignal.timeout(5000)).catch((error: unknown) => {
-        logger.warn("lease-not-revoked", { error: WireError.from(error).message });
-      });
+      await session.close(never);
     },
   };
 }

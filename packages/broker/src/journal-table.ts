@@ -1,20 +1,20 @@
-// The broker's keyspace decoded: items (journals), members (brokers) and assignments, by their keys
-//   <root>/items/<journal>    <root>/members/<zone>#<suffix>    <root>/assign/<journal>#<zone>#<suffix>#<slot>
+// The broker's keyspace as it is used: items (journals), members (brokers) and assignments, each by what it is asked for.
 //
-//  K1  A key or value that does not decode is logged and treated as absent; over a known key the old value stays.
-//  K2  The assignments of a journal are in key order.
-//  K3  `apply` names every journal of which the item or an assignment changed; a change of a member names all of its.
-import type { Logger } from "@millrace/base";
-import type { Key, KeyValue, StoreEvent } from "@millrace/metadata";
+//  K1  The assignments of a journal are in key order.
+//  K2  `apply` names every journal of which the item or an assignment changed; a change of a member names all of its.
+import type { Key, KeyspaceChange, KeyspaceEntry } from "@millrace/metadata";
 import {
   compareText,
-  EMPTY_ROUTE,
+  decodeAssignmentValue,
+  decodeItemValue,
+  decodeMemberValue,
+  equalProcessIds,
+  parseEntityKey,
   type BrokerSpec,
   type JournalSpec,
   type ProcessId,
   type Route,
 } from "@millrace/protocol";
-import { decodeBrokerSpec, decodeJournalSpec, decodeRoute, keyOf, textOf } from "./pending-codecs.ts";
 
 export interface Item {
   readonly key: Key;
@@ -30,29 +30,47 @@ export interface Member {
 
 export interface Assignment {
   readonly key: Key;
-  readonly journal: string;
   readonly member: ProcessId;
   readonly slot: number;
-  /** As the primary stored it; no members when it has not yet. */
+  /** As the primary stored it; the empty one while it has not. */
   readonly route: Route;
-  readonly createRevision: number;
   readonly modRevision: number;
   readonly lease: bigint;
 }
 
+/** A decoded key and value. */
+export type Entity =
+  | { readonly kind: "item"; readonly spec: JournalSpec }
+  | { readonly kind: "member"; readonly spec: BrokerSpec }
+  | {
+      readonly kind: "assignment";
+      readonly journal: string;
+      readonly member: ProcessId;
+      readonly slot: number;
+      readonly route: Route;
+    };
+
+/** @throws {WireError} INVALID_ARGUMENT */
+export function decodeEntity(root: string, key: Key, value: Uint8Array): Entity {
+  const place = parseEntityKey(root, key);
+  switch (place.kind) {
+    case "item":
+      return { kind: "item", spec: decodeItemValue(place.item, value) };
+    case "member":
+      return { kind: "member", spec: decodeMemberValue(place.member, value) };
+    case "assignment": {
+      const { item: journal, member, slot } = place;
+      return { kind: "assignment", journal, member, slot, route: decodeAssignmentValue(value) };
+    }
+  }
+}
+
 export class JournalTable {
-  readonly #root: string;
-  readonly #logger: Logger;
   readonly #items = new Map<string, Item>();
   readonly #members = new Map<string, Member>();
   readonly #assignments = new Map<string, readonly Assignment[]>();
-  /** Names of items in order; rebuilt when wanted after an item came or went. */
+  /** Names of items in order; made anew when wanted after an item came or went. */
   #sorted: readonly string[] | undefined = [];
-
-  constructor(root: string, logger: Logger) {
-    this.#root = root;
-    this.#logger = logger;
-  }
 
   get itemCount(): number {
     return this.#items.size;
@@ -62,12 +80,8 @@ export class JournalTable {
     return this.#items.get(journal);
   }
 
-  items(): Iterable<Item> {
-    return this.#items.values();
-  }
-
   member(id: ProcessId): Member | undefined {
-    return this.#members.get(memberPart(id));
+    return this.#members.get(memberName(id));
   }
 
   members(): Iterable<Member> {
@@ -88,147 +102,78 @@ export class JournalTable {
     this.#sorted ??= [...this.#items.keys()].sort(compareText);
     const names = this.#sorted;
     if (prefix === "") return names;
-    let at = firstNotBelow(names, prefix);
-    const begin = at;
-    while (at < names.length && names[at]!.startsWith(prefix)) at++;
-    return names.slice(begin, at);
+    const begin = firstNotBelow(names, prefix);
+    let end = begin;
+    while (end < names.length && names[end]!.startsWith(prefix)) end++;
+    return names.slice(begin, end);
   }
 
-  load(kvs: Iterable<KeyValue>): void {
-    for (const kv of kvs) this.#put(kv, new Set());
-  }
-
-  /** @returns names of the journals concerned (K3) */
-  apply(events: readonly StoreEvent[]): ReadonlySet<string> {
+  /** @returns names of the journals concerned (K2) */
+  apply(changes: readonly KeyspaceChange<Entity>[]): ReadonlySet<string> {
     const changed = new Set<string>();
-    for (const { kind, kv } of events) {
-      if (kind === "put") this.#put(kv, changed);
-      else this.#delete(kv.key, changed);
+    for (const { before, after } of changes) {
+      if (after !== undefined) this.#put(after, changed);
+      else if (before !== undefined) this.#delete(before, changed);
     }
     return changed;
   }
 
-  #put(kv: KeyValue, changed: Set<string>): void {
-    const place = this.#placeOf(kv.key);
-    if (place === undefined) return;
-    try {
-      if (place.kind === "item") this.#putItem(place.journal, kv, changed);
-      else if (place.kind === "member") this.#putMember(place.id, kv, changed);
-      else this.#putAssignment(place, kv, changed);
-    } catch (error) {
-      this.#logger.error("keyspace-decode-failed", { key: textOf(kv.key), error: String(error) });
+  #put(
+    { key, value, createRevision, modRevision, lease }: KeyspaceEntry<Entity>,
+    changed: Set<string>,
+  ): void {
+    switch (value.kind) {
+      case "item": {
+        const { spec } = value;
+        if (!this.#items.has(spec.name)) this.#sorted = undefined;
+        this.#items.set(spec.name, { key, spec, createRevision, modRevision });
+        changed.add(spec.name);
+        return;
+      }
+      case "member":
+        this.#members.set(memberName(value.spec.id), { spec: value.spec, modRevision });
+        this.#concern(value.spec.id, changed);
+        return;
+      case "assignment": {
+        const { journal, member, slot, route } = value;
+        const others = this.assignments(journal).filter((other) => other.key !== key);
+        const all = [...others, { key, member, slot, route, modRevision, lease }];
+        all.sort((a, b) => (a.key < b.key ? -1 : 1)); // K1
+        this.#assignments.set(journal, all);
+        changed.add(journal);
+      }
     }
   }
 
-  #putItem(journal: string, kv: KeyValue, changed: Set<string>): void {
-    const spec = decodeJournalSpec(kv.value);
-    if (spec.name !== journal) throw new Error(`item name ${spec.name} is not that of its key`);
-    if (!this.#items.has(journal)) this.#sorted = undefined;
-    this.#items.set(journal, {
-      key: kv.key,
-      spec,
-      createRevision: kv.createRevision,
-      modRevision: kv.modRevision,
-    });
-    changed.add(journal);
-  }
-
-  #putMember(id: ProcessId, kv: KeyValue, changed: Set<string>): void {
-    const spec = decodeBrokerSpec(kv.value);
-    if (memberPart(spec.id) !== memberPart(id)) throw new Error("member id is not that of its key");
-    this.#members.set(memberPart(id), { spec, modRevision: kv.modRevision });
-    this.#changeOf(id, changed);
-  }
-
-  #putAssignment(place: Extract<Place, { kind: "assignment" }>, kv: KeyValue, changed: Set<string>): void {
-    const { journal, id: member, slot } = place;
-    const route = kv.value.length === 0 ? EMPTY_ROUTE : decodeRoute(kv.value);
-    const { key, createRevision, modRevision, lease } = kv;
-    const others = this.assignments(journal).filter((other) => other.key !== key);
-    const all = [...others, { key, journal, member, slot, route, createRevision, modRevision, lease }];
-    all.sort((a, b) => (a.key < b.key ? -1 : 1)); // K2
-    this.#assignments.set(journal, all);
-    changed.add(journal);
-  }
-
-  #delete(key: Key, changed: Set<string>): void {
-    const place = this.#placeOf(key);
-    if (place === undefined) return;
-    if (place.kind === "item") {
-      if (this.#items.delete(place.journal)) this.#sorted = undefined;
-      changed.add(place.journal);
-    } else if (place.kind === "member") {
-      this.#members.delete(memberPart(place.id));
-      this.#changeOf(place.id, changed);
-    } else {
-      const rest = this.assignments(place.journal).filter((other) => other.key !== key);
-      if (rest.length === 0) this.#assignments.delete(place.journal);
-      else this.#assignments.set(place.journal, rest);
-      changed.add(place.journal);
+  #delete({ key, value }: KeyspaceEntry<Entity>, changed: Set<string>): void {
+    switch (value.kind) {
+      case "item":
+        this.#items.delete(value.spec.name);
+        this.#sorted = undefined;
+        changed.add(value.spec.name);
+        return;
+      case "member":
+        this.#members.delete(memberName(value.spec.id));
+        this.#concern(value.spec.id, changed);
+        return;
+      case "assignment": {
+        const { journal } = value;
+        const rest = this.assignments(journal).filter((other) => other.key !== key);
+        if (rest.length === 0) this.#assignments.delete(journal);
+        else this.#assignments.set(journal, rest);
+        changed.add(journal);
+      }
     }
   }
 
-  #changeOf(id: ProcessId, changed: Set<string>): void {
+  #concern(id: ProcessId, changed: Set<string>): void {
     for (const [journal, assignments] of this.#assignments) {
-      if (assignments.some(({ member }) => sameId(member, id))) changed.add(journal);
+      if (assignments.some(({ member }) => equalProcessIds(member, id))) changed.add(journal);
     }
   }
-
-  #placeOf(key: Key): Place | undefined {
-    const place = parsePlace(this.#root, key);
-    if (place === undefined) this.#logger.warn("keyspace-unexpected-key", { key: textOf(key) });
-    return place;
-  }
 }
 
-export function itemKey(root: string, journal: string): Key {
-  return keyOf(`${root}/items/${journal}`);
-}
-
-export function memberKey(root: string, id: ProcessId): Key {
-  return keyOf(`${root}/members/${memberPart(id)}`);
-}
-
-export function assignmentKey(root: string, journal: string, id: ProcessId, slot: number): Key {
-  return keyOf(`${root}/assign/${journal}#${memberPart(id)}#${slot}`);
-}
-
-export function sameId(a: ProcessId, b: ProcessId): boolean {
-  return a.zone === b.zone && a.suffix === b.suffix;
-}
-
-type Place =
-  | { readonly kind: "item"; readonly journal: string }
-  | { readonly kind: "member"; readonly id: ProcessId }
-  | { readonly kind: "assignment"; readonly journal: string; readonly id: ProcessId; readonly slot: number };
-
-function parsePlace(root: string, key: Key): Place | undefined {
-  const plain = textOf(key);
-  if (!plain.startsWith(`${root}/`)) return undefined;
-  const rest = plain.slice(root.length + 1);
-  const slash = rest.indexOf("/");
-  const parts = rest.slice(slash + 1).split("#");
-  const [first, second, third, fourth] = parts;
-  switch (rest.slice(0, slash)) {
-    case "items":
-      return parts.length === 1 ? { kind: "item", journal: first! } : undefined;
-    case "members":
-      return parts.length === 2 ? { kind: "member", id: { zone: first!, suffix: second! } } : undefined;
-    case "assign": {
-      if (parts.length !== 4 || !/^-?[0-9]+$/.test(fourth!)) return undefined;
-      return {
-        kind: "assignment",
-        journal: first!,
-        id: { zone: second!, suffix: third! },
-        slot: Number(fourth),
-      };
-    }
-    default:
-      return undefined;
-  }
-}
-
-function memberPart(id: ProcessId): string {
+function memberName(id: ProcessId): string {
   return `${id.zone}#${id.suffix}`;
 }
 

@@ -1,9 +1,13 @@
 // The fragments of one journal, page by page (section 5.5).
 import { waitUntil, WireError } from "@millrace/base";
 import { pageOfIndex } from "@millrace/fragments";
-import type { FragmentsRequest, FragmentsResponse, ListedFragment } from "@millrace/protocol";
+import {
+  mayRead,
+  type FragmentsRequest,
+  type FragmentsResponse,
+  type ListedFragment,
+} from "@millrace/protocol";
 import { localFragment } from "./local-fragment.ts";
-import { mayRead } from "./pending.ts";
 import type { RemoteReader } from "./read.ts";
 import type { Resolution } from "./resolver.ts";
 

@@ -1,15 +1,14 @@
 // Listing of journals by selector, once or watched (section 5.3).
 import {
-  compareText,
+  extendedLabels,
+  matchesSelector,
+  withNamePrefixes,
   type LabelSelector,
-  type LabelSet,
   type ListedJournal,
   type ListRequest,
   type ListResponse,
 } from "@millrace/protocol";
-import { extendedLabels, sortedSet } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import { selectorMatches } from "./pending.ts";
 import type { Resolver } from "./resolver.ts";
 
 export class Lister {
@@ -23,15 +22,15 @@ export class Lister {
 
   /** @param visible journals outside are left out */
   snapshot(request: ListRequest, visible: LabelSelector | undefined): ListResponse {
-    const selector = prefixAsName(request.selector);
-    const limit = visible === undefined ? undefined : prefixAsName(visible);
+    const selector = withNamePrefixes(request.selector);
+    const limit = visible === undefined ? undefined : withNamePrefixes(visible);
     const { table } = this.#keyspace;
     const journals: ListedJournal[] = [];
     for (const name of table.names(scanPrefix(selector))) {
       const { spec, modRevision, createRevision } = table.item(name)!;
       const labels = extendedLabels(spec.name, spec.labels);
-      if (!selectorMatches(selector, labels)) continue;
-      if (limit !== undefined && !selectorMatches(limit, labels)) continue;
+      if (!matchesSelector(selector, labels)) continue;
+      if (limit !== undefined && !matchesSelector(limit, labels)) continue;
       journals.push({ spec, modRevision, createRevision, route: this.#resolver.routeOf(name) });
     }
     return { status: "OK", header: this.#resolver.header(), journals };
@@ -58,20 +57,8 @@ export class Lister {
   }
 }
 
-/** The label `prefix` selects by prefix of `name`. */
-function prefixAsName(selector: LabelSelector): LabelSelector {
-  return { include: rewrite(selector.include), exclude: rewrite(selector.exclude) };
-}
-
-function rewrite(set: LabelSet): LabelSet {
-  if (!set.labels.some(({ name }) => name === "prefix")) return set;
-  return sortedSet(
-    set.labels.map((l) => (l.name === "prefix" ? { name: "name", value: l.value, prefix: true } : l)),
-  );
-}
-
 /** With exactly one included name, only journals whose name starts with it can match. */
 function scanPrefix(selector: LabelSelector): string {
-  const names = selector.include.labels.filter(({ name }) => compareText(name, "name") === 0);
+  const names = selector.include.labels.filter(({ name }) => name === "name");
   return names.length === 1 ? names[0]!.value : "";
 }

@@ -3,20 +3,24 @@ import { WireError, type Clock } from "@millrace/base";
 import type { AppendContent, JournalTransport } from "@millrace/client";
 import type { Spools } from "@millrace/fragments";
 import type { Compare, CoordinationStore, StoreOp } from "@millrace/metadata";
-import type {
-  AppendPreamble,
-  AppendResponse,
-  ApplyRequest,
-  ApplyResponse,
-  FragmentsRequest,
-  FragmentsResponse,
-  Header,
-  LabelSelector,
-  ListRequest,
-  ListResponse,
-  ReadRequest,
-  ReadResponse,
-  Suspend,
+import {
+  encodeJournalSpec,
+  encodeRoute,
+  equivalentRoutes,
+  stripMeta,
+  type AppendPreamble,
+  type AppendResponse,
+  type ApplyRequest,
+  type ApplyResponse,
+  type FragmentsRequest,
+  type FragmentsResponse,
+  type Header,
+  type LabelSelector,
+  type ListRequest,
+  type ListResponse,
+  type ReadRequest,
+  type ReadResponse,
+  type Suspend,
 } from "@millrace/protocol";
 import { AppendCall, type AppendPorts } from "./append-call.ts";
 import { applyJournals } from "./apply.ts";
@@ -26,8 +30,6 @@ import { changeWithin } from "./gate-timeout.ts";
 import { ASSIGNMENT_WAIT_MS } from "./limits.ts";
 import { Lister } from "./list.ts";
 import { listFragments } from "./list-fragments.ts";
-import { equivalentRoutes } from "./pending.ts";
-import { encodeJournalSpec, encodeRoute } from "./pending-codecs.ts";
 import { readJournal, type ReadPorts } from "./read.ts";
 import type { Resolution, ResolveOptions, Resolver } from "./resolver.ts";
 
@@ -37,7 +39,6 @@ export interface LocalTransportPorts {
   readonly clock: Clock;
   readonly keyspace: BrokerKeyspace;
   readonly resolver: Resolver;
-  readonly root: string;
   readonly autoCreate: readonly AutoCreateRule[];
   /** Aborts when the broker stops. */
   readonly stopping: AbortSignal;
@@ -117,7 +118,7 @@ export class LocalTransport implements JournalTransport {
     signal: AbortSignal,
   ): Resolution | Promise<Resolution> {
     const { keyspace } = this.#ports;
-    if (request.header !== undefined || keyspace.header.revision < minRevision) {
+    if (request.header !== undefined || !keyspace.holds(minRevision)) {
       return this.#readThrough(request.header, minRevision, signal).then(() =>
         this.#resolveAppendNow(request, signal),
       );
@@ -127,7 +128,7 @@ export class LocalTransport implements JournalTransport {
 
   #resolveAppendNow(request: AppendPreamble, signal: AbortSignal): Resolution | Promise<Resolution> {
     const options = { ...(request.doNotProxy ? APPEND_HERE : APPEND_PROXIED), visible: this.#visible };
-    const journal = nameOf(request.journal);
+    const journal = stripMeta(request.journal);
     const resolution = this.#ports.resolver.resolve(journal, options);
     switch (resolution.status) {
       case "JOURNAL_NOT_FOUND":
@@ -165,12 +166,12 @@ export class LocalTransport implements JournalTransport {
   ): Resolution | Promise<Resolution> {
     const { keyspace, resolver } = this.#ports;
     const now = (): Resolution =>
-      resolver.resolve(nameOf(request.journal), {
+      resolver.resolve(stripMeta(request.journal), {
         authority: "member",
         mayProxy: !request.doNotProxy,
         visible: this.#visible,
       });
-    if (request.header === undefined && keyspace.header.revision >= minRevision) return now();
+    if (request.header === undefined && keyspace.holds(minRevision)) return now();
     return this.#readThrough(request.header, minRevision, signal).then(now);
   }
 
@@ -214,10 +215,4 @@ export class LocalTransport implements JournalTransport {
     );
     return answer.succeeded ? answer.header.revision : 0;
   }
-}
-
-/** The journal's name without metadata segment. */
-function nameOf(journal: string): string {
-  const at = journal.indexOf(";");
-  return at < 0 ? journal : journal.slice(0, at);
 }

@@ -6,6 +6,7 @@
 import { abortScope, WireError, type AbortScope, type Clock } from "@millrace/base";
 import { queryIndex, type FragmentEntry, type IndexAnswer } from "@millrace/fragments";
 import {
+  mayRead,
   type Fragment,
   type Header,
   type ReadRequest,
@@ -16,7 +17,6 @@ import { changeWithin } from "./gate-timeout.ts";
 import type { JournalReplica } from "./journal-replica.ts";
 import { READ_CHUNK_BYTES } from "./limits.ts";
 import { localFragment } from "./local-fragment.ts";
-import { mayRead } from "./pending.ts";
 import type { Resolution } from "./resolver.ts";
 
 export interface RemoteReader {

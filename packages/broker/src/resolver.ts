@@ -6,7 +6,14 @@
 //  R3  A successor opens its spool only after its predecessor has closed its own (D1).
 import { WireError } from "@millrace/base";
 import {
+  desiredReplication,
+  EMPTY_PROCESS_ID,
+  EMPTY_ROUTE,
+  equalProcessIds,
+  equivalentRoutes,
   extendedLabels,
+  matchesSelector,
+  suspension,
   type Header,
   type LabelSelector,
   type ProcessId,
@@ -16,8 +23,7 @@ import {
 import type { AppendResolution } from "./append-states.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import type { JournalReplica } from "./journal-replica.ts";
-import { sameId, type Assignment, type Item } from "./journal-table.ts";
-import { equivalentRoutes, selectorMatches } from "./pending.ts";
+import { type Assignment, type Item } from "./journal-table.ts";
 
 /** What a status needs: `primary` for appends, `member` for reads. */
 export type Authority = "primary" | "member";
@@ -42,7 +48,6 @@ export interface ReplicaFactory {
 
 /** Stands for this broker once its member key is gone (late in its shutdown). */
 const MISSING_ID: ProcessId = { zone: "local-BrokerSpec", suffix: "missing-from-Etcd" };
-const NO_ID: ProcessId = { zone: "", suffix: "" };
 
 export class Resolver {
   readonly #keyspace: BrokerKeyspace;
@@ -79,8 +84,11 @@ export class Resolver {
   /** The header of answers that concern no journal. */
   header(): Header {
     const { clusterId, memberId, revision, raftTerm } = this.#keyspace.header;
-    const route: Route = { members: [], primary: -1, endpoints: [] };
-    return { processId: this.#selfId(), route, etcd: { clusterId, memberId, revision, raftTerm } };
+    return {
+      processId: this.#selfId(),
+      route: EMPTY_ROUTE,
+      etcd: { clusterId, memberId, revision, raftTerm },
+    };
   }
 
   /**
@@ -95,7 +103,7 @@ export class Resolver {
     }
     const { zone, suffix } = header.processId;
     const isEmpty = zone === "" && suffix === "";
-    if (isEmpty || sameId(header.processId, this.#self)) return;
+    if (isEmpty || equalProcessIds(header.processId, this.#self)) return;
     const text = `request ProcessId doesn't match our own (${idText(header.processId)} vs ${idText(this.#self)})`;
     throw new WireError("INVALID_ARGUMENT", text);
   }
@@ -107,15 +115,15 @@ export class Resolver {
     const seen =
       item !== undefined &&
       (options.visible === undefined ||
-        selectorMatches(options.visible, extendedLabels(item.spec.name, item.spec.labels)));
+        matchesSelector(options.visible, extendedLabels(item.spec.name, item.spec.labels)));
     if (!seen) return this.#unresolved("JOURNAL_NOT_FOUND");
 
     const assignments = table.assignments(journal);
     const route = this.#routeOf(assignments);
-    const isMember = assignments.some(({ member }) => sameId(member, this.#self));
+    const isMember = assignments.some(({ member }) => equalProcessIds(member, this.#self));
     const primary = route.primary < 0 ? undefined : route.members[route.primary];
     const authority = options.authority === "primary" ? primary : isMember ? this.#self : undefined;
-    const isSelf = authority !== undefined && sameId(authority, this.#self);
+    const isSelf = authority !== undefined && equalProcessIds(authority, this.#self);
     const status = statusOf(item, route, options, isSelf);
 
     const local = isSelf && status === "OK" ? this.#replicas.get(journal)?.replica : undefined;
@@ -123,7 +131,7 @@ export class Resolver {
       throw new WireError("SHUTTING_DOWN", "resolver has stopped serving local replicas");
     }
     const { etcd } = this.header();
-    const processId = status === "OK" ? (authority ?? NO_ID) : this.#selfId();
+    const processId = status === "OK" ? (authority ?? EMPTY_PROCESS_ID) : this.#selfId();
     return {
       status,
       header: { processId, route, etcd },
@@ -140,9 +148,7 @@ export class Resolver {
 
   /** Replicas that the journal should have now. */
   desiredReplicas(item: Item): number {
-    const level = item.spec.suspend?.level ?? "NONE";
-    const wanted = level === "FULL" ? 0 : level === "PARTIAL" ? 1 : item.spec.replication;
-    return Math.min(wanted, this.#replicationMax);
+    return desiredReplication(item.spec, this.#replicationMax);
   }
 
   /** Ends all local replicas, and with them their appends and reads; journals that resolve here fail from now on. */
@@ -157,7 +163,7 @@ export class Resolver {
     const { table } = this.#keyspace;
     const item = table.item(journal);
     const assignments = table.assignments(journal);
-    const mine = assignments.find(({ member }) => sameId(member, this.#self));
+    const mine = assignments.find(({ member }) => equalProcessIds(member, this.#self));
     const entry = this.#replicas.get(journal);
     if (item === undefined || mine === undefined) {
       if (entry !== undefined) this.#drop(journal, item === undefined ? "deleted" : "released");
@@ -236,7 +242,7 @@ function statusOf(
   { authority, mayProxy }: ResolveOptions,
   isSelf: boolean,
 ): Status {
-  if (item.spec.suspend?.level === "FULL") return "SUSPENDED";
+  if (suspension(item.spec).level === "FULL") return "SUSPENDED";
   if (authority === "primary" && route.primary < 0) return "NO_JOURNAL_PRIMARY_BROKER";
   if (route.members.length === 0) return "INSUFFICIENT_JOURNAL_BROKERS";
   if (isSelf || mayProxy) return "OK";

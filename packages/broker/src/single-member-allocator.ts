@@ -1,19 +1,16 @@
-// Announces this broker and gives it every journal: all that allocation is while there is one broker. Its keys are those
-// of the cluster's allocator, which takes its place when there are several.
+// Gives this broker every journal: all that allocation is while there is one broker. Its keys are those of the cluster's
+// allocator, which takes its place when there are several.
 //
 //  L1  A journal that wants a replica has the assignment <journal>#<zone>#<suffix>#0 under this session's lease; one that
 //      wants none (suspended fully), or is gone, has no assignment of this broker.
 //  L2  An assignment is written only if its journal is still the life that was seen.
-import { WireError, type Clock, type Logger } from "@millrace/base";
-import type { CoordinationStore, StoreOp, Compare } from "@millrace/metadata";
-import type { BrokerSpec, Route } from "@millrace/protocol";
+//  L3  It is written with its route, which with one member is the only one that a primary would store.
+import type { Clock, Logger } from "@millrace/base";
+import type { Compare, CoordinationStore, StoreOp } from "@millrace/metadata";
+import { assignmentKey, encodeRoute, equalProcessIds, itemKey, type ProcessId } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import { assignmentKey, itemKey, memberKey, sameId, type Item } from "./journal-table.ts";
+import type { Item } from "./journal-table.ts";
 import { TXN_OPS_MAX } from "./limits.ts";
-import { encodeBrokerSpec, encodeRoute } from "./pending-codecs.ts";
-
-/** After a race with a change of specs: until its event is here. */
-const RACE_PAUSE_MS = 10;
 
 export interface AllocatorPorts {
   readonly coordination: CoordinationStore;
@@ -21,104 +18,81 @@ export interface AllocatorPorts {
   readonly logger: Logger;
 }
 
-export interface Session {
-  readonly lease: bigint;
-  /** Revision at which the member key is there. */
-  readonly revision: number;
-}
+/** After a race with a change of specs, or a failure of the store. */
+const RETRY_MS = 20;
+/** Journals of one transaction: a journal costs a compare and an operation. */
+const JOURNALS_PER_TXN = TXN_OPS_MAX / 2;
 
-/** Grants a lease and writes the member's key under it. */
-export async function announce(
-  { coordination }: AllocatorPorts,
-  root: string,
-  spec: BrokerSpec,
-  leaseSeconds: number,
-  signal: AbortSignal,
-): Promise<Session> {
-  const lease = await coordination.grantLease(leaseSeconds, signal);
-  const key = memberKey(root, spec.id);
-  const { header } = await coordination.txn(
-    { compare: [], success: [{ kind: "put", key, value: encodeBrokerSpec(spec), lease }] },
-    signal,
-  );
-  return { lease, revision: header.revision };
-}
+export class SingleMemberAllocator {
+  readonly #ports: AllocatorPorts;
+  readonly #keyspace: BrokerKeyspace;
+  readonly #self: ProcessId;
+  readonly #lease: bigint;
+  readonly #wanted: (item: Item) => boolean;
+  #pending = new Set<string>();
 
-/** Renews the lease until `signal` aborts. @throws {WireError} UNAVAILABLE when it is lost */
-export async function keepSession(
-  { coordination, clock }: AllocatorPorts,
-  session: Session,
-  leaseSeconds: number,
-  signal: AbortSignal,
-): Promise<void> {
-  for (;;) {
-    await clock.sleep((leaseSeconds * 1000) / 3, signal);
+  /** @param wanted whether a journal is to have a replica */
+  constructor(
+    ports: AllocatorPorts,
+    keyspace: BrokerKeyspace,
+    self: { readonly id: ProcessId; readonly lease: bigint },
+    wanted: (item: Item) => boolean,
+  ) {
+    this.#ports = ports;
+    this.#keyspace = keyspace;
+    this.#self = self.id;
+    this.#lease = self.lease;
+    this.#wanted = wanted;
+    keyspace.onUpdate((changed) => {
+      for (const journal of changed) this.#pending.add(journal);
+    });
+    for (const journal of keyspace.table.names("")) this.#pending.add(journal);
+    for (const journal of keyspace.table.assigned()) this.#pending.add(journal);
+  }
+
+  /** Keeps L1 until `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      while (this.#pending.size > 0) await this.#converge(signal);
+      await this.#keyspace.changed.next(signal);
+    }
+  }
+
+  async #converge(signal: AbortSignal): Promise<void> {
+    const journals: string[] = [];
+    for (const journal of this.#pending) {
+      if (journals.length === JOURNALS_PER_TXN) break;
+      journals.push(journal);
+      this.#pending.delete(journal);
+    }
+    const compare: Compare[] = [];
+    const success: StoreOp[] = [];
+    for (const journal of journals) this.#plan(journal, compare, success);
+    if (success.length === 0) return;
     try {
-      await coordination.keepAlive(session.lease, signal);
+      const { succeeded } = await this.#ports.coordination.txn({ compare, success }, signal);
+      if (succeeded) return;
     } catch (error) {
       signal.throwIfAborted();
-      throw new WireError("UNAVAILABLE", "unable to keep member lease alive", { cause: error });
+      this.#ports.logger.warn("allocation-failed", { journals: journals.length, error });
     }
+    // Its own events come back through the keyspace; what was decided on an old state is decided again.
+    for (const journal of journals) this.#pending.add(journal);
+    await this.#ports.clock.sleep(RETRY_MS, signal);
   }
-}
 
-/** Keeps L1 until `signal` aborts. */
-export async function allocateAll(
-  ports: AllocatorPorts,
-  root: string,
-  self: BrokerSpec,
-  session: Session,
-  wanted: (item: Item) => boolean,
-  keyspace: BrokerKeyspace,
-  signal: AbortSignal,
-): Promise<void> {
-  let pending = new Set<string>();
-  keyspace.onUpdate((changed) => {
-    for (const journal of changed) pending.add(journal);
-  });
-  for (const { spec } of keyspace.table.items()) pending.add(spec.name);
-  for (const journal of keyspace.table.assigned()) pending.add(journal);
-  for (;;) {
-    const journals = [...pending];
-    pending = new Set();
-    for (let at = 0; at < journals.length; at += TXN_OPS_MAX / 2) {
-      const some = journals.slice(at, at + TXN_OPS_MAX / 2);
-      const settled = await converge(ports, root, self, session, wanted, keyspace, some, signal);
-      if (!settled) for (const journal of some) pending.add(journal);
+  #plan(journal: string, compare: Compare[], success: StoreOp[]): void {
+    const { table, root } = this.#keyspace;
+    const item = table.item(journal);
+    const mine = table.assignments(journal).filter(({ member }) => equalProcessIds(member, this.#self));
+    if (item === undefined || !this.#wanted(item)) {
+      for (const { key } of mine) success.push({ kind: "delete", key });
+      return;
     }
-    if (pending.size === 0) await keyspace.changed.next(signal);
+    const key = assignmentKey(root, { item: journal, member: this.#self, slot: 0 });
+    if (mine.some((assignment) => assignment.key === key && assignment.lease === this.#lease)) return;
+    compare.push({ target: "create", key: itemKey(root, journal), op: "=", revision: item.createRevision }); // L2
+    const value = encodeRoute({ members: [this.#self], primary: 0, endpoints: [] }); // L3
+    success.push({ kind: "put", key, value, lease: this.#lease });
   }
-}
-
-/** @returns false when a journal came or went meanwhile; try again. */
-async function converge(
-  ports: AllocatorPorts,
-  root: string,
-  self: BrokerSpec,
-  session: Session,
-  wanted: (item: Item) => boolean,
-  keyspace: BrokerKeyspace,
-  journals: readonly string[],
-  signal: AbortSignal,
-): Promise<boolean> {
-  const compare: Compare[] = [];
-  const success: StoreOp[] = [];
-  const route: Route = { members: [self.id], primary: 0, endpoints: [] };
-  for (const journal of journals) {
-    const item = keyspace.table.item(journal);
-    const mine = keyspace.table.assignments(journal).filter(({ member }) => sameId(member, self.id));
-    const key = assignmentKey(root, journal, self.id, 0);
-    if (item !== undefined && wanted(item)) {
-      if (mine.some((assignment) => assignment.key === key && assignment.lease === session.lease)) continue;
-      compare.push({ target: "create", key: itemKey(root, journal), op: "=", revision: item.createRevision });
-      success.push({ kind: "put", key, value: encodeRoute(route), lease: session.lease });
-    } else {
-      for (const assignment of mine) success.push({ kind: "delete", key: assignment.key });
-    }
-  }
-  if (success.length === 0) return true;
-  const { succeeded, header } = await ports.coordination.txn({ compare, success }, signal);
-  await keyspace.waitForRevision(succeeded ? header.revision : 0, signal);
-  if (!succeeded) await ports.clock.sleep(RACE_PAUSE_MS, signal);
-  return succeeded;
 }
