@@ -4,13 +4,16 @@
 //
 // P1 Nothing above `durableRevision` is shown to anybody but the transaction that made it, and to that one only later.
 // P2 When the log refuses a batch, everything decided and not yet durable is undone, newest first, and rejected.
-// P3 When the log fails otherwise, the batch's outcome is unknown, and nothing is accepted any more (D5).
-import { assert, Gate, WireError } from "@millrace/base";
+// P3 When the log cannot tell what became of a batch, its outcome is unknown. If the log goes on, the next batch voids
+//    that one, so that it is undone like a refused one; if not, nothing is accepted any more (D5).
+import { assert, Gate, WireError, type Code } from "@millrace/base";
 import type { StoreJournal } from "./journal.ts";
 import { PENDING_BYTES_MAX, PENDING_TXNS_MAX } from "./limits.ts";
 import type { Applied, Lease, Mvcc } from "./mvcc.ts";
 import { encodeBatch, recordBytesBound } from "./record-codec.ts";
 import type { StoreRecord } from "./records.ts";
+
+const NEVER_WRITTEN: ReadonlySet<Code> = new Set<Code>(["DISK_FULL", "SHUTTING_DOWN"]);
 
 interface Entry {
   /** Undefined for a barrier, which only waits for what was decided before it. */
@@ -33,8 +36,8 @@ export class CommitPipeline {
   #pendingBytes = 0;
   #running: Promise<void> | undefined;
   #between: (() => void)[] = [];
-  #full: WireError | undefined;
-  #failure: unknown;
+  #refusal: WireError | undefined;
+  #failure: WireError | undefined;
   #closed = false;
 
   constructor(state: Mvcc, journal: StoreJournal) {
@@ -53,10 +56,10 @@ export class CommitPipeline {
 
   /** Why writes fail, or undefined. */
   get unhealthy(): string | undefined {
-    if (this.#failure !== undefined) return `the coordination log failed: ${messageOf(this.#failure)}`;
-    return this.#full === undefined
+    if (this.#failure !== undefined) return `the coordination log failed: ${this.#failure.message}`;
+    return this.#refusal === undefined
       ? undefined
-      : `the coordination log refuses writes: ${this.#full.message}`;
+      : `the coordination log refuses writes: ${this.#refusal.message}`;
   }
 
   /** Throws unless a record may be decided now. @throws {WireError} UNAVAILABLE, OVERLOADED */
@@ -92,7 +95,7 @@ export class CommitPipeline {
         try {
           resolve(run());
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       };
       if (this.#running === undefined) guarded();
@@ -136,7 +139,7 @@ export class CommitPipeline {
         this.#onRefused(batch, error);
         continue;
       }
-      if (records.length > 0) this.#full = undefined;
+      if (records.length > 0) this.#refusal = undefined;
       this.#onDurable(batch);
       for (const run of this.#between.splice(0)) run();
     }
@@ -167,25 +170,26 @@ export class CommitPipeline {
     this.progress.open();
   }
 
-  #onRefused(batch: readonly Entry[], error: unknown): void {
+  #onRefused(batch: readonly Entry[], thrown: unknown): void {
+    const error = WireError.from(thrown);
     const behind = this.#pending.splice(0);
     this.#pendingBytes = 0;
-    if (error instanceof WireError && error.code === "DISK_FULL") {
-      this.#full = error;
-      const all = [...batch, ...behind];
-      for (const { applied } of all.toReversed()) if (applied !== undefined) this.#state.undo(applied); // P2
-      for (const { reject } of all) reject(error);
-      return;
+    let about = error;
+    if (!NEVER_WRITTEN.has(error.code))
+      about = new WireError("OUTCOME_UNKNOWN", error.message, { cause: error });
+    let aboutBehind = error;
+    if (this.#journal.hasFailed) {
+      this.#failure = error; // P3
+      aboutBehind = new WireError("UNAVAILABLE", this.unhealthy!, { cause: error });
+    } else {
+      this.#refusal = error;
+      for (const { applied } of [...batch, ...behind].toReversed()) {
+        if (applied !== undefined) this.#state.undo(applied); // P2
+      }
+      if (about !== error) aboutBehind = new WireError("DISK_FULL", error.message, { cause: error });
     }
-    this.#failure = error; // P3
-    const unknown = new WireError("OUTCOME_UNKNOWN", this.unhealthy!, { cause: error });
-    for (const { reject } of batch) reject(unknown);
-    const unavailable = new WireError("UNAVAILABLE", this.unhealthy!, { cause: error });
-    for (const { reject } of behind) reject(unavailable);
+    for (const { reject } of batch) reject(about);
+    for (const { reject } of behind) reject(aboutBehind);
     this.progress.open();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -16,7 +16,7 @@ import type {
   WatchBatch,
   WatchRequest,
 } from "./coordination.ts";
-import type { OpenedJournal, StoreJournal } from "./journal.ts";
+import type { RecoverJournal, StoreJournal } from "./journal.ts";
 import { LeaseClock } from "./lease-clock.ts";
 import { LEASE_TTL_SECONDS_MAX } from "./limits.ts";
 import { Mvcc } from "./mvcc.ts";
@@ -24,7 +24,7 @@ import { decideTxn, txnResults } from "./mvcc-txn.ts";
 import { decodeBatch } from "./record-codec.ts";
 import type { LeaseOwner, StoreRecord } from "./records.ts";
 import { HistoryRetention, type RetentionOptions } from "./retention.ts";
-import { decodeSnapshot, encodeSnapshot } from "./snapshot-codec.ts";
+import { encodeSnapshot, SnapshotDecoder } from "./snapshot-codec.ts";
 import { checkRange, ETCD_TEXT, refused } from "./txn-rules.ts";
 import { watchHistory } from "./watch.ts";
 
@@ -56,16 +56,31 @@ export interface LeaseStatus {
  * @throws {WireError} CORRUPT, DISK_FULL, OUTCOME_UNKNOWN
  */
 export async function openEmbeddedStore(
-  opened: OpenedJournal,
+  recover: RecoverJournal,
   options: EmbeddedStoreOptions,
 ): Promise<EmbeddedStore> {
   const state = new Mvcc();
-  if (opened.checkpoint !== undefined) await decodeSnapshot(opened.checkpoint, state);
-  for await (const batch of opened.batches) {
-    for (const record of decodeBatch(batch)) state.replay(record);
+  const snapshot = new SnapshotDecoder(state);
+  let isLoaded = false;
+  const endSnapshot = (): void => {
+    if (!isLoaded) snapshot.end();
+    isLoaded = true;
+  };
+  const journal = await recover({
+    onChunk: (chunk) => snapshot.push(chunk),
+    onBatch: (batch) => {
+      endSnapshot();
+      for (const record of decodeBatch(batch)) state.replay(record);
+    },
+  });
+  endSnapshot();
+  const store = new EmbeddedStore(state, journal, options);
+  try {
+    await store.begin();
+  } catch (error) {
+    await journal.close();
+    throw error;
   }
-  const store = new EmbeddedStore(state, opened.journal, options);
-  await store.begin();
   return store;
 }
 

@@ -22,7 +22,7 @@ export {
   type EmbeddedStoreOptions,
   type LeaseStatus,
 } from "./embedded-store.ts";
-export type { OpenedJournal, StoreJournal } from "./journal.ts";
+export type { JournalVisitor, RecoverJournal, StoreJournal } from "./journal.ts";
 export {
   Keyspace,
   type KeyspaceChange,
@@ -38,3 +38,4 @@ export {
   type AtomicPlan,
   type AtomicReads,
 } from "./atomic.ts";
+export { openDurableStore, type DurableStoreOptions } from "./durable-store.ts";

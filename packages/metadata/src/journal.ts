@@ -1,4 +1,4 @@
-// The log under the embedded store, as the store needs it. Over packages/wal in durable-store.ts; in memory below.
+// The log under the embedded store, as the store needs it. Over packages/wal in durable-journal.ts; in memory below.
 import { WireError } from "@millrace/base";
 
 /** One append at a time. */
@@ -7,53 +7,64 @@ export interface StoreJournal {
   readonly batchBytesMax: number;
   /** Bytes that a recovery would replay behind the newest checkpoint. */
   readonly tailBytes: number;
+  /** Whether it can take nothing more, so that only a restart can tell what it holds. */
+  readonly hasFailed: boolean;
   /**
    * Resolves when `batch` is durable.
-   * @throws {WireError} DISK_FULL when nothing of it was or will be written; any other error: it may be there or not,
-   * and the journal takes no more
+   * @throws {WireError} DISK_FULL, SHUTTING_DOWN: nothing of it will be there after a restart. Any other error: it may be
+   * there; if the journal has not failed, the next batch that it takes voids this one
    */
   append(batch: Uint8Array): Promise<void>;
   /**
    * Puts `chunks` in the place of all batches appended before this call. Appends go on meanwhile. Until it resolves the
-   * older checkpoint counts. @throws {WireError} as append; a failure leaves the older checkpoint in force
+   * older checkpoint counts. @throws {WireError} the older checkpoint stays in force
    */
   checkpoint(chunks: Iterable<Uint8Array>): Promise<void>;
   close(): Promise<void>;
 }
 
-/** A journal with what it held: the newest checkpoint, and the batches behind it in order. Both are read once. */
-export interface OpenedJournal {
-  readonly journal: StoreJournal;
-  readonly checkpoint: AsyncIterable<Uint8Array> | Iterable<Uint8Array> | undefined;
-  readonly batches: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+/** Is shown what a journal holds: the chunks of the newest checkpoint, if there is one, then the batches behind it. */
+export interface JournalVisitor {
+  onChunk(chunk: Uint8Array): void;
+  onBatch(batch: Uint8Array): void;
 }
+
+/** Reads what is there, then gives the journal that goes on behind it. @throws {WireError} CORRUPT */
+export type RecoverJournal = (visitor: JournalVisitor) => Promise<StoreJournal>;
 
 /** A journal that lives as long as the process: for tests and for tools that need a store for a moment. */
 export class MemoryJournal implements StoreJournal {
   readonly batchBytesMax = 4 * 1024 * 1024;
-  /** When set, append() asks it first: it may wait, and it may throw what a disk would. */
+  /** When set, append() waits for it, and fails as it does. */
   onAppend: (() => Promise<void>) | undefined;
-  #checkpoint: readonly Uint8Array[] | undefined;
+  #checkpoint: readonly Uint8Array[] = [];
   #batches: Uint8Array[] = [];
   #tailBytes = 0;
-  #failed: unknown;
+  #failed: Error | undefined;
 
   get tailBytes(): number {
     return this.#tailBytes;
   }
 
-  /** What a restart would find. */
-  open(): OpenedJournal {
-    this.#failed = undefined;
-    return { journal: this, checkpoint: this.#checkpoint, batches: [...this.#batches] };
+  get hasFailed(): boolean {
+    return this.#failed !== undefined;
   }
+
+  /** What a restart does. */
+  readonly recover: RecoverJournal = async (visitor) => {
+    this.#failed = undefined;
+    for (const chunk of this.#checkpoint) visitor.onChunk(chunk);
+    for (const batch of this.#batches) visitor.onBatch(batch);
+    return this;
+  };
 
   async append(batch: Uint8Array): Promise<void> {
     if (this.#failed !== undefined) throw this.#failed;
     try {
       await this.onAppend?.();
-    } catch (error) {
-      if (!(error instanceof WireError && error.code === "DISK_FULL")) this.#failed = error;
+    } catch (thrown) {
+      const error = WireError.from(thrown);
+      if (error.code !== "DISK_FULL") this.#failed = error;
       throw error;
     }
     this.#batches.push(batch);

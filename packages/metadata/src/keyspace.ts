@@ -226,7 +226,7 @@ export class Keyspace<T> {
     const list = [...changes.values()].filter(
       ({ before, after }) => before !== undefined || after !== undefined,
     );
-    if (list.length > 0) for (const observer of [...this.#observers]) observer(list, this);
+    if (list.length > 0) for (const observer of this.#observers.slice()) observer(list, this);
     this.#changed.open();
   }
 

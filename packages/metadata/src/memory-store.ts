@@ -5,5 +5,5 @@ import { MemoryJournal } from "./journal.ts";
 
 /** A fresh store that forgets everything when it is dropped. Close it when `clock` is a real one: it keeps a timer. */
 export function openMemoryStore(clock: Clock, random: Random): Promise<EmbeddedStore> {
-  return openEmbeddedStore(new MemoryJournal().open(), { clock, random, logger: silentLogger });
+  return openEmbeddedStore(new MemoryJournal().recover, { clock, random, logger: silentLogger });
 }

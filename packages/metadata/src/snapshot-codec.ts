@@ -8,11 +8,13 @@
 //   event      = 0 put key, value, createRevision uint, version uint, lease u64 | 1 delete key
 // Head first, then keys, then revisions, then end, all in order. Encoding is lazy, so that a large store can be written
 // while it goes on: revisions above the head's are left out, and nothing is compacted meanwhile.
+import { WireError } from "@millrace/base";
 import type { KeyValue, StoreEvent } from "./coordination.ts";
 import { ByteReader, ByteWriter } from "./binary.ts";
 import { deletion, versionAt, type Lease, type Mvcc } from "./mvcc.ts";
 import { decodeOwner, encodeOwner } from "./record-codec.ts";
 
+const FORMAT = "the coordination checkpoint";
 const VERSION = 1;
 const HEAD = 1;
 const KEYS = 2;
@@ -50,36 +52,48 @@ export function* encodeSnapshot(
   yield end.finish();
 }
 
-/** Fills the empty `state`. @throws {WireError} CORRUPT */
-export async function decodeSnapshot(
-  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-  state: Mvcc,
-): Promise<void> {
-  let revision = -1;
-  let keys = 0;
-  let last = 0;
-  let from = new ByteReader("the coordination checkpoint", new Uint8Array(0));
-  for await (const bytes of chunks) {
-    from = new ByteReader("the coordination checkpoint", bytes);
+/** Fills an empty state from the chunks of a checkpoint. Everything it throws is CORRUPT. */
+export class SnapshotDecoder {
+  readonly #state: Mvcc;
+  #last = 0;
+  #revision = 0;
+  #keys = 0;
+
+  constructor(state: Mvcc) {
+    this.#state = state;
+  }
+
+  push(bytes: Uint8Array): void {
+    const from = new ByteReader(FORMAT, bytes);
     const version = from.u8();
     if (version !== VERSION) throw from.corrupt(`has format version ${version}, known is ${VERSION}`);
     const kind = from.u8();
-    if ((kind === HEAD) !== (last === 0) || kind < last || last === END) {
-      throw from.corrupt(`has a chunk of kind ${kind} behind one of kind ${last}`);
+    if ((kind === HEAD) !== (this.#last === 0) || kind < this.#last || this.#last === END) {
+      throw from.corrupt(`has a chunk of kind ${kind} behind one of kind ${this.#last}`);
     }
-    last = kind;
-    if (kind === HEAD) revision = decodeHead(from, state);
-    else if (kind === KEYS) keys += decodeKeys(from, state);
-    else if (kind === REVISIONS) decodeRevisions(from, state);
-    else if (kind === END) {
-      const expected = from.uint();
-      if (expected !== keys) throw from.corrupt(`holds ${keys} keys, not ${expected}`);
-    } else throw from.corrupt(`has a chunk of unknown kind ${kind}`);
+    this.#last = kind;
+    if (kind === HEAD) this.#revision = decodeHead(from, this.#state);
+    else if (kind === KEYS) this.#keys += decodeKeys(from, this.#state);
+    else if (kind === REVISIONS) decodeRevisions(from, this.#state);
+    else if (kind === END) this.#checkEnd(from);
+    else throw from.corrupt(`has a chunk of unknown kind ${kind}`);
     if (!from.isAtEnd) throw from.corrupt("has bytes behind a chunk");
   }
-  if (last !== END) throw from.corrupt("has no end");
-  if (state.revision !== revision) throw from.corrupt(`ends at revision ${state.revision}, not ${revision}`);
-  state.restoreEnd();
+
+  /** Call when there are no more chunks. A journal without a checkpoint has none at all. */
+  end(): void {
+    if (this.#last === 0) return;
+    if (this.#last !== END) throw new WireError("CORRUPT", `${FORMAT} has no end`);
+    this.#state.restoreEnd();
+  }
+
+  #checkEnd(from: ByteReader): void {
+    const keys = from.uint();
+    if (keys !== this.#keys) throw from.corrupt(`holds ${this.#keys} keys, not ${keys}`);
+    const { revision } = this.#state;
+    if (revision !== this.#revision)
+      throw from.corrupt(`ends at revision ${revision}, not ${this.#revision}`);
+  }
 }
 
 function chunk(kind: number): ByteWriter {
