@@ -90,7 +90,8 @@ function checkReferences(repo: Repo, name: string): Finding[] {
 
 function checkImports(repo: Repo, file: SourceFile): Finding[] {
   const findings: Finding[] = [];
-  const testCode = isTest(file.path) || !repo.shipped.has(file.path);
+  // Tests, testkits, and what only they use.
+  const testCode = isTest(file.path) || !repo.production.has(file.path);
   const manifest =
     file.package === undefined ? {} : manifestOf(repo, `packages/${file.package}/package.json`);
   const root = manifestOf(repo, "package.json");
@@ -110,11 +111,11 @@ function checkImports(repo: Repo, file: SourceFile): Finding[] {
           `${specifier} leaves the package; import ${SCOPE}${targetPackage ?? "…"} by its name`,
         );
       }
-      if (!testCode && file.package !== "sim" && isTestkit(target) && !isTestkit(file.path)) {
+      if (!testCode && file.package !== "sim" && target.endsWith("/src/testkit.ts")) {
         add("testkit-import", `${specifier}: only tests may use the testkit`);
       }
     } else if (specifier.startsWith(SCOPE)) {
-      for (const [rule, message] of checkOwnImport(repo, file, { specifier, typeOnly, testCode }))
+      for (const [rule, message] of checkOwnImport(file, { specifier, typeOnly, testCode }))
         add(rule, message);
     } else if (!specifier.startsWith("node:")) {
       const name = specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/");
@@ -128,7 +129,6 @@ function checkImports(repo: Repo, file: SourceFile): Finding[] {
 }
 
 function checkOwnImport(
-  repo: Repo,
   file: SourceFile,
   { specifier, typeOnly, testCode }: { specifier: string; typeOnly: boolean; testCode: boolean },
 ): [rule: string, message: string][] {
@@ -137,7 +137,7 @@ function checkOwnImport(
   if (door.length > 1 || (door.length === 1 && door[0] !== "testkit")) {
     problems.push(["deep-import", `${specifier}: import ${SCOPE}${target} or ${SCOPE}${target}/testkit`]);
   }
-  if (door[0] === "testkit" && !testCode && file.package !== "sim" && reachedWithoutTestkit(repo, file)) {
+  if (door[0] === "testkit" && !testCode && file.package !== "sim") {
     problems.push(["testkit-import", `${specifier}: only tests, testkits and sim may use a testkit`]);
   }
   const row = file.package === undefined ? undefined : IMPORT_TABLE[file.package];
@@ -154,13 +154,6 @@ function checkOwnImport(
     ]);
   }
   return problems;
-}
-
-const isTestkit = (path: string): boolean => path.endsWith("/src/testkit.ts");
-
-/** Whether a door other than the testkit leads to the file. */
-function reachedWithoutTestkit(repo: Repo, file: SourceFile): boolean {
-  return repo.production.has(file.path);
 }
 
 function checkPins(repo: Repo): Finding[] {

@@ -205,6 +205,15 @@ test("tidy: unlisted dependency -> refused; the root's for tests only", () => {
     /unlisted: @scope\/name is not/,
   );
   assert.deepEqual(findings({ "packages/wal/src/a.test.ts": 'import "fast-check";\n' }), []);
+  const testkit = {
+    "packages/wal/package.json": manifest("wal", {
+      dependencies: MANIFEST.wal,
+      exports: { ".": {}, "./testkit": {} },
+    }),
+    "packages/wal/src/testkit.ts": 'export * from "./arbitraries.ts";\n',
+    "packages/wal/src/arbitraries.ts": 'import "fast-check";\n',
+  };
+  assert.deepEqual(findings(testkit), []);
 });
 
 test("tidy: dependency without exact pin, with two versions or without a reason -> refused", () => {
