@@ -24,3 +24,4 @@ export {
   type IndexPageRequest,
   type IndexRequest,
 } from "./fragment-index-query.ts";
+export { inlineCodecs, pooledCodecs, prepareCodecs, type ByteStream, type Codecs } from "./codec.ts";
