@@ -4,3 +4,4 @@ export { AppendService, type AsyncAppend } from "./append-service.ts";
 export { readHead, readJournal, readRequest, type ReaderOptions, type ReadEvent } from "./journal-reader.ts";
 export { applyJournals, getJournal, listFragments, listJournals, watchJournals } from "./listing.ts";
 export { checkAppend, mayMove, statusError } from "./statuses.ts";
+export { HttpTransport, type HttpTransportOptions } from "./http-transport.ts";
