@@ -40,6 +40,8 @@ async function main() {
   for (const port of PORTS) {
     if (!(await isFree(port))) throw new Error(`port ${port} is taken; stop what listens there`);
   }
+  const status = await runChild("git", ["status", "--porcelain"], { timeoutMs: MINUTE_MS, capture: true });
+  if (status.stdout !== "") say("what is not committed takes no part");
   await command("git", ["clone", "--quiet", ROOT, clone], folder);
   const blocks = commandBlocks(readFileSync(join(clone, "README.md"), "utf8"));
   const start = blocks.find(({ code }) => code === "npm start");
