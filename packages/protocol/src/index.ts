@@ -233,6 +233,7 @@ export {
   decodeAssignmentValue,
   decodeItemValue,
   decodeMemberValue,
+  encodeAssignmentValue,
   itemKey,
   itemsPrefix,
   memberKey,
@@ -242,3 +243,17 @@ export {
   type AssignmentId,
   type EntityKey,
 } from "./keyspace-key.ts";
+export { intersectSpecs, subtractSpecs, unionSpecs } from "./spec-algebra.ts";
+export {
+  changesOf,
+  hoist,
+  isDirectory,
+  journalsOf,
+  newJournalNode,
+  pushDown,
+  treeOf,
+  treeOfListing,
+  validateJournalTree,
+  type JournalNode,
+} from "./journal-tree.ts";
+export { journalTreeOfPlain, plainOfJournalTree } from "./journal-tree-plain.ts";

@@ -11,7 +11,7 @@ import { goQuote } from "./go-quote.ts";
 import { cleanPath } from "./go-path.ts";
 import { decodeJournalSpec, validateJournalSpec, type JournalSpec } from "./journal-spec.ts";
 import { decodeBrokerSpec, validateBrokerSpec, type BrokerSpec, type ProcessId } from "./process.ts";
-import { decodeRoute, EMPTY_ROUTE, validateRoute, type Route } from "./route.ts";
+import { decodeRoute, EMPTY_ROUTE, encodeRoute, validateRoute, type Route } from "./route.ts";
 import { invalid } from "./validation-error.ts";
 
 const SEPARATOR = "#";
@@ -107,6 +107,11 @@ export function decodeAssignmentValue(value: Uint8Array): Route {
   const route = decodeRoute(value);
   validateRoute(route);
   return route;
+}
+
+/** The value of an assignment that advertises `route`; endpoints are left out, since members state their own. */
+export function encodeAssignmentValue(route: Route): Uint8Array {
+  return encodeRoute({ ...route, endpoints: [] });
 }
 
 function parseAssignment(parts: readonly string[]): EntityKey {

@@ -53,7 +53,8 @@ export class WireWriter {
 
   /** Bytes with their length in front. */
   bytes(value: Uint8Array): void {
-    this.#bytes.set(value, this.#reserve(value.length));
+    const at = this.#reserve(value.length); // First: it may replace #bytes.
+    this.#bytes.set(value, at);
     this.uint32(value.length);
   }
 
