@@ -73,8 +73,7 @@ function checkReferences(repo: Repo, name: string): Finding[] {
   const references = new Set((config.references ?? []).map((one) => one.path.replace("../", "")));
   const dependencies = Object.keys(allDependencies(manifestOf(repo, `packages/${name}/package.json`)))
     .filter((one) => one.startsWith(SCOPE))
-    .map((one) => one.slice(SCOPE.length))
-    .filter((one) => one !== "console"); // the server serves its files and imports none of its code
+    .map((one) => one.slice(SCOPE.length));
   const findings: Finding[] = [];
   for (const one of dependencies) {
     if (references.has(one)) continue;
