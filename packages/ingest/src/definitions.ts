@@ -94,7 +94,14 @@ export interface LevelConditions {
 /** Millrace's own defaults: the specification's counts and sizes, but rows within a second. */
 export const DEFAULT_CONDITIONS: SinkConditions = {
   upload: { count: 10_000, bytes: 5_000_000, intervalMs: 200, minIntervalMs: 0 },
-  import: { count: 50_000, bytes: 50_000_000, intervalMs: 300, minIntervalMs: 0, slicesCount: 100, maxSlices: 100 },
+  import: {
+    count: 50_000,
+    bytes: 50_000_000,
+    intervalMs: 300,
+    minIntervalMs: 0,
+    slicesCount: 100,
+    maxSlices: 100,
+  },
 };
 
 /** `<project>/<branch>/<source>`: part of store keys and journal names. */

@@ -196,13 +196,18 @@ export class FrameDecoder {
       const last = i === from + newline;
       // F1; a digit gets here only as a leading zero or when the value is beyond the body.
       if (value === 0 || value > head.bodyBytes || byte !== (last ? NEWLINE : 44) || row === head.count) {
-        this.#corrupt("rowLengths", i - at, `row ${row} of ${head.count}: expected an integer in [1, ${head.bodyBytes}]`);
+        this.#corrupt(
+          "rowLengths",
+          i - at,
+          `row ${row} of ${head.count}: expected an integer in [1, ${head.bodyBytes}]`,
+        );
       }
       lengths[row++] = value;
       sum += value;
       value = 0;
     }
-    if (row !== head.count) this.#corrupt("rowLengths", head.lineBytes, `${row} lengths for ${head.count} rows`);
+    if (row !== head.count)
+      this.#corrupt("rowLengths", head.lineBytes, `${row} lengths for ${head.count} rows`);
     if (sum !== head.bodyBytes) {
       this.#corrupt("rowLengths", head.lineBytes, `lengths add up to ${sum}, bodyBytes is ${head.bodyBytes}`);
     }

@@ -44,7 +44,10 @@ test("decode: any frames, any split -> the same frames at the same offsets", () 
         assert.equal(got.end, offset);
         assert.equal(got.bodyBegin, offset - got.body.length);
         assert.equal(got.count, expected.rows.length);
-        assert.deepEqual([...got.rowLengths], expected.rows.map((row) => row.length));
+        assert.deepEqual(
+          [...got.rowLengths],
+          expected.rows.map((row) => row.length),
+        );
         assert.deepEqual(Buffer.from(got.body), Buffer.from(concatBytes(expected.rows)));
         for (const field of ["producer", "sequence", "sinkVersion", "acceptedAtMs"] as const) {
           assert.equal(got[field], expected[field]);

@@ -8,7 +8,12 @@ import { FrameDecoder } from "./frame-decoder.ts";
 import { FILTER_PRODUCERS_MAX, FrameFilter } from "./frame-filter.ts";
 import { encodeFrameHead, type FrameHeader } from "./frame.ts";
 
-const HEADER: FrameHeader = { producer: "00deadbeef00cafe", sequence: 7, sinkVersion: 2, acceptedAtMs: 1767225600123 };
+const HEADER: FrameHeader = {
+  producer: "00deadbeef00cafe",
+  sequence: 7,
+  sinkVersion: 2,
+  acceptedAtMs: 1767225600123,
+};
 
 function frameOf(rows: readonly string[], header: Partial<FrameHeader> = {}): Uint8Array {
   const encoded = rows.map(utf8);
@@ -34,7 +39,10 @@ describe("frame", () => {
     const frames = [
       frameOf(['"a"\n'], { sequence: 1, sinkVersion: 1 }),
       frameOf(['"x","1"\n', '"say ""hi""",""\n', '"line\nbreak","ž"\n']),
-      frameOf(Array.from({ length: 12 }, (_, i) => `"${"v".repeat(i * i)}"\n`), { sequence: 2 ** 53 - 1 }),
+      frameOf(
+        Array.from({ length: 12 }, (_, i) => `"${"v".repeat(i * i)}"\n`),
+        { sequence: 2 ** 53 - 1 },
+      ),
     ];
     assert.equal(text(concatBytes(frames)), text(golden));
     const decoded = new FrameDecoder(1000).push(golden);
@@ -89,7 +97,11 @@ describe("frame", () => {
       const changed = whole.replace(from, to);
       assert.notEqual(changed, whole);
       const error = corruptionOf(utf8(changed), 500);
-      assert.deepEqual([error.facts["field"], error.facts["offset"]], [field, 500 + place], `${to}: ${error.message}`);
+      assert.deepEqual(
+        [error.facts["field"], error.facts["offset"]],
+        [field, 500 + place],
+        `${to}: ${error.message}`,
+      );
     }
   });
 

@@ -63,7 +63,10 @@ export function encodeFrameHead(
   body: Uint8Array,
 ): Uint8Array {
   assert(/^[0-9a-f]{16}$/.test(header.producer), "producer is 16 hex digits", { producer: header.producer });
-  assert(count >= 1 && count <= FRAME_LIMITS.rowsMax, "1 <= rows <= limit", { count, limit: FRAME_LIMITS.rowsMax });
+  assert(count >= 1 && count <= FRAME_LIMITS.rowsMax, "1 <= rows <= limit", {
+    count,
+    limit: FRAME_LIMITS.rowsMax,
+  });
   assert(body.length <= FRAME_LIMITS.bodyBytesMax, "body within limit", { bytes: body.length });
   for (const field of ["sequence", "sinkVersion", "acceptedAtMs"] as const) {
     assert(Number.isSafeInteger(header[field]) && header[field] >= 1, "header field >= 1", { field });
