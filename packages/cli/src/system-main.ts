@@ -4,6 +4,7 @@ import { InvariantError, WireError } from "@millrace/base";
 import { Command, CommanderError } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import { addPrintConfigCommand } from "./command-print-config.ts";
+import { addSqlCommand } from "./command-sql.ts";
 import { addServeCommand, addUpCommand } from "./command-up.ts";
 
 const FAILED = 1;
@@ -30,6 +31,7 @@ export function makeProgram(io: CliIo): Command {
   addUpCommand(program, io);
   addServeCommand(program, io);
   addPrintConfigCommand(program, io);
+  addSqlCommand(program, io);
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;
 }

@@ -1,0 +1,34 @@
+// The benchmark table of README.md, between its two markers.
+import { readFileSync, writeFileSync } from "node:fs";
+import type { ScenarioRecord } from "./main.ts";
+
+const README = new URL("../README.md", import.meta.url);
+const BEGIN = "<!-- bench:begin -->";
+const END = "<!-- bench:end -->";
+
+export function updateReadme(
+  records: readonly ScenarioRecord[],
+  run: { date: string; rounds: number; machine: string },
+): void {
+  const readme = readFileSync(README, "utf8");
+  const begin = readme.indexOf(BEGIN);
+  const end = readme.indexOf(END);
+  if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} … ${END}`);
+  const table = renderTable(records, run);
+  writeFileSync(README, `${readme.slice(0, begin + BEGIN.length)}\n\n${table}\n${readme.slice(end)}`);
+}
+
+export function renderTable(
+  records: readonly ScenarioRecord[],
+  run: { date: string; rounds: number; machine: string },
+): string {
+  const rows = records.map(({ title, figure, atLeast, aim }) => `| ${title} | ${figure} | ${atLeast} | ${aim} |`);
+  return [
+    "| Work | Measured | At least | Aim |",
+    "| --- | --- | --- | --- |",
+    ...rows,
+    "",
+    `Measured ${run.date} with \`npm run bench\`: medians of ${run.rounds} rounds, ours and the baseline in turn; ${run.machine}.`,
+    "",
+  ].join("\n");
+}

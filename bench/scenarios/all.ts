@@ -1,0 +1,9 @@
+// Every scenario, in the order of the table.
+import type { Scenario } from "../scenario.ts";
+import { httpToLog, httpToRow } from "./http-single.ts";
+import { againstNats } from "./nats.ts";
+import { ndjson } from "./ndjson.ts";
+import { rowLatency } from "./row-latency.ts";
+import { startUp } from "./start-up.ts";
+
+export const SCENARIOS: readonly Scenario[] = [httpToRow, httpToLog, againstNats, ndjson, rowLatency, startUp];

@@ -1,0 +1,107 @@
+// The life of a platform process: start, ready, signals, graceful stop, exit status.
+import {
+  abortScope,
+  InvariantError,
+  jsonLogger,
+  never,
+  systemClock,
+  systemRandom,
+  WireError,
+  type Logger,
+} from "@millrace/base";
+import type { ComponentName } from "./components.ts";
+import type { ResolvedConfig } from "./config.ts";
+import { checkListeners } from "./listen-policy.ts";
+import { startPlatform, type Platform } from "./system-platform.ts";
+
+export interface PlatformRun {
+  readonly resolved: ResolvedConfig;
+  readonly components: readonly ComponentName[];
+  readonly io: { err(text: string): void; readonly isTerminal: boolean; exitCode(code: number): void };
+  /** Runs when everything is ready; "stop" ends the platform, else it runs until a signal comes. */
+  readonly onReady: (platform: Platform, signal: AbortSignal) => Promise<"stop" | undefined>;
+}
+
+/** Time after which a stop that hangs is given up: everything accepted is on disk anyway. */
+const STOP_GRACE_MS = 4000;
+
+/** Runs the platform until it is told to stop. @throws whatever kept it from starting */
+export async function runPlatform(run: PlatformRun): Promise<void> {
+  const { config } = run.resolved;
+  checkListeners(config);
+  const logger = jsonLogger(config["log.level"], (line) => run.io.err(line));
+  const stopping = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    logger.info("stopping", { signal: name });
+    stopping.abort(new WireError("SHUTTING_DOWN", `stopped by ${name}`));
+  };
+  // A second signal changes nothing: aborting twice is aborting once.
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, onSignal);
+  dieOfBugs(logger);
+
+  const platform = await startPlatform(
+    { config, components: run.components },
+    { clock: systemClock, random: systemRandom, logger, onFatal: (error) => die(logger, error) },
+    stopping.signal,
+  );
+  run.io.err(banner(platform));
+  try {
+    await serve(platform, run, stopping);
+  } finally {
+    await stopInTime(platform, config["shutdown.timeout"], logger);
+  }
+  run.io.exitCode(0);
+  // Nothing is left to do; what a library still holds open must not keep the process.
+  setImmediate(() => process.exit());
+}
+
+async function serve(platform: Platform, run: PlatformRun, stopping: AbortController): Promise<void> {
+  const scope = abortScope(stopping.signal);
+  try {
+    if ((await run.onReady(platform, scope.signal)) === "stop") return;
+    await stopped(stopping.signal);
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+  } finally {
+    scope.dispose();
+  }
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+async function stopInTime(platform: Platform, timeoutMs: number, logger: Logger): Promise<void> {
+  const scope = abortScope(never);
+  const tooLate = new WireError("SHUTTING_DOWN", `stopping took longer than ${timeoutMs} ms`);
+  const cancelSoft = systemClock.after(timeoutMs, () => scope.abort(tooLate));
+  const cancelHard = systemClock.after(timeoutMs + STOP_GRACE_MS, () => {
+    logger.error("stop-gave-up", { timeoutMs });
+    process.exit(0);
+  });
+  await platform.stop(scope.signal);
+  cancelSoft();
+  cancelHard();
+}
+
+function banner(platform: Platform): string {
+  const lines = Object.entries(platform.endpoints)
+    .filter(([name]) => name !== "pid")
+    .map(([name, url]) => `  ${name.padEnd(12)} ${url}`);
+  return ["Millrace is ready.", ...lines, `  ${"data".padEnd(12)} ${platform.dataDirectory}`, ""].join("\n");
+}
+
+/** A broken invariant, or a failure that nobody handles, ends the process: a restart replays the log. */
+function dieOfBugs(logger: Logger): void {
+  process.on("uncaughtException", (error) => die(logger, error));
+  process.on("unhandledRejection", (reason) => die(logger, reason));
+}
+
+function die(logger: Logger, error: unknown): never {
+  const facts = error instanceof InvariantError || error instanceof WireError ? error.facts : {};
+  logger.error("process-dies", { error, facts });
+  process.exit(1);
+}
