@@ -7,3 +7,4 @@ export {
   readRequest,
   type TestBroker,
 } from "./broker-testkit.ts";
+export { openTestGateway, type TestGateway } from "./http-testkit.ts";

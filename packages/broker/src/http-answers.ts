@@ -1,0 +1,103 @@
+// What answers of the HTTP doors share: statuses, headers of a route, errors as text.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { CODES, WireError } from "@millrace/base";
+import { cleanPath, routeToken, type Header, type Status } from "@millrace/protocol";
+
+/** Where the protocol's own gateway says 500 to most of these, they say what is the matter. */
+const HTTP_STATUS: Record<Status, number> = {
+  OK: 200,
+  JOURNAL_NOT_FOUND: 404,
+  NO_JOURNAL_PRIMARY_BROKER: 503,
+  NOT_JOURNAL_PRIMARY_BROKER: 421,
+  INSUFFICIENT_JOURNAL_BROKERS: 503,
+  NOT_JOURNAL_BROKER: 421,
+  OFFSET_NOT_YET_AVAILABLE: 416,
+  WRONG_ROUTE: 503,
+  PROPOSAL_MISMATCH: 503,
+  ETCD_TRANSACTION_FAILED: 409,
+  NOT_ALLOWED: 403,
+  WRONG_APPEND_OFFSET: 409,
+  INDEX_HAS_GREATER_OFFSET: 409,
+  REGISTER_MISMATCH: 409,
+  SUSPENDED: 409,
+  FRAGMENT_STORE_UNHEALTHY: 503,
+};
+
+export function httpStatusOf(status: Status): number {
+  return HTTP_STATUS[status];
+}
+
+/** Answers with one line of text, as long as nothing was sent yet; else cuts the connection. */
+export function answerText(response: ServerResponse, status: number, line: string): void {
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const body = `${line}\n`;
+  response.setHeader("Content-Type", "text/plain; charset=utf-8");
+  response.setHeader("X-Content-Type-Options", "nosniff");
+  response.setHeader("Content-Length", Buffer.byteLength(body));
+  if (status === 429 || status === 503) response.setHeader("Retry-After", "1");
+  response.writeHead(status).end(body);
+}
+
+/** @param thrown an InvariantError is thrown on: it ends the process */
+export function answerError(response: ServerResponse, thrown: unknown): void {
+  const error = WireError.from(thrown);
+  if (!response.headersSent) {
+    response.setHeader("X-Error-Code", error.code);
+    if (error.code === "UNAUTHENTICATED") response.setHeader("WWW-Authenticate", "Bearer");
+  }
+  answerText(response, error.status, oneLine(error.message));
+}
+
+/** Headers that say who serves the journal. */
+export function setRouteHeaders(request: IncomingMessage, response: ServerResponse, header: Header): void {
+  const { route } = header;
+  if (route.members.length === 0) return;
+  response.setHeader("X-Route-Token", headerValue(routeToken(route)));
+  const endpoint = route.endpoints[route.primary];
+  if (endpoint === undefined || endpoint === "") return;
+  response.setHeader("Location", locationOf(endpoint, request.url ?? "/"));
+}
+
+/** Fit for a header: no line breaks, nothing beyond Latin-1. */
+export function headerValue(value: string): string {
+  return value.replaceAll(/[^\t\x20-\x7e]/g, "?");
+}
+
+function oneLine(message: string): string {
+  return message.replaceAll(/[\r\n]+/g, " ");
+}
+
+let lastLocation = { endpoint: "", url: "", location: "" };
+
+/** The request's path at another broker. Remembered, because most requests in a row want the same. */
+function locationOf(endpoint: string, url: string): string {
+  if (lastLocation.endpoint === endpoint && lastLocation.url === url) return lastLocation.location;
+  const path = url.split("?", 1)[0]!;
+  const base = new URL(endpoint);
+  base.pathname = cleanPath(`${base.pathname}/${path}`);
+  lastLocation = { endpoint, url, location: base.href };
+  return base.href;
+}
+
+/** gRPC's number and name for a code, as REST errors carry them. */
+export function grpcCodeOf({ code, status }: WireError): { readonly code: number; readonly name: string } {
+  switch (code) {
+    case "INVALID_ARGUMENT":
+      return { code: 3, name: "Invalid Argument" };
+    case "UNAUTHENTICATED":
+      return { code: 16, name: "Unauthenticated" };
+    case "FORBIDDEN":
+      return { code: 7, name: "Permission Denied" };
+    case "INTERNAL":
+      return { code: 13, name: "Internal" };
+    default:
+      break;
+  }
+  if (status === 404) return { code: 5, name: "Not Found" };
+  if (status === 409) return { code: 9, name: "Failed Precondition" };
+  if (status === 429 || status === 507) return { code: 8, name: "Resource Exhausted" };
+  return CODES[code].retry === "never" ? { code: 2, name: "Unknown" } : { code: 14, name: "Unavailable" };
+}

@@ -1,0 +1,132 @@
+// PUT of a journal (section 7.2): the body is one append. Small bodies are collected before the append begins, so that a
+// slow client never holds the journal; larger ones stream.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { never, WireError } from "@millrace/base";
+import type { AppendContent, JournalTransport } from "@millrace/client";
+import {
+  newAppendRequest,
+  validateAppendRequest,
+  type AppendPreamble,
+  type AppendResponse,
+} from "@millrace/protocol";
+import { answerError, answerText, headerValue, httpStatusOf, setRouteHeaders } from "./http-answers.ts";
+import { parseQuery } from "./http-query.ts";
+
+/** Bodies up to this many bytes are collected. */
+const COLLECT_BYTES_MAX = 256 * 1024;
+
+/** @throws {WireError} INVALID_ARGUMENT */
+export function parseAppendRequest(journal: string, query: string): AppendPreamble {
+  parseQuery(query, {});
+  const request = newAppendRequest({ journal });
+  if (journal === "")
+    throw new WireError("INVALID_ARGUMENT", "Journal: invalid length (0; expected 4 <= length <= 512)");
+  validateAppendRequest(request);
+  return request;
+}
+
+/** @param bytesMax larger bodies are refused (413) */
+export function serveAppend(
+  transport: JournalTransport,
+  append: AppendPreamble,
+  request: IncomingMessage,
+  response: ServerResponse,
+  bytesMax: number,
+): void {
+  const declared = Number(request.headers["content-length"] ?? 0);
+  if (declared > bytesMax) {
+    response.setHeader("Connection", "close");
+    answerError(response, tooLarge(bytesMax));
+    return;
+  }
+  collect(request, (parts, rest) => {
+    const gone = rest === undefined ? never : abortOnClose(response);
+    const content: AppendContent =
+      rest === undefined
+        ? { kind: "bytes", bytes: parts }
+        : { kind: "chunks", chunks: body(parts, rest, bytesMax) };
+    transport.append(append, content, gone).then(
+      (answer) => answerAppend(request, response, answer),
+      (error: unknown) => {
+        if (rest !== undefined && !response.headersSent) response.setHeader("Connection", "close");
+        answerError(response, error);
+      },
+    );
+  });
+}
+
+function answerAppend(request: IncomingMessage, response: ServerResponse, answer: AppendResponse): void {
+  const { status, header, commit, storeHealthError } = answer;
+  setRouteHeaders(request, response, header);
+  if (commit !== undefined) {
+    response.setHeader("X-Commit-Begin", String(commit.begin));
+    response.setHeader("X-Commit-End", String(commit.end));
+    response.setHeader("X-Write-Head", String(commit.end));
+    response.setHeader("X-Commit-SHA1-Sum", commit.sum);
+  }
+  if (storeHealthError !== "") response.setHeader("X-Store-Health-Error", headerValue(storeHealthError));
+  if (status === "OK") {
+    response.writeHead(204).end();
+    return;
+  }
+  if (!request.complete) response.setHeader("Connection", "close");
+  answerText(response, httpStatusOf(status), status);
+}
+
+/** Calls `then` once with the whole body, or with its beginning and the request for the rest. Not if the client leaves. */
+function collect(
+  request: IncomingMessage,
+  then: (parts: readonly Uint8Array[], rest: IncomingMessage | undefined) => void,
+): void {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  const stop = (): void => {
+    request.removeListener("data", onData);
+    request.removeListener("end", onEnd);
+  };
+  const onData = (part: Buffer): void => {
+    parts.push(part);
+    bytes += part.length;
+    if (bytes <= COLLECT_BYTES_MAX) return;
+    stop();
+    request.pause();
+    then(parts, request);
+  };
+  const onEnd = (): void => {
+    stop();
+    then(parts, undefined);
+  };
+  request.on("error", () => undefined);
+  request.on("data", onData);
+  request.on("end", onEnd);
+}
+
+async function* body(
+  parts: readonly Uint8Array[],
+  rest: IncomingMessage,
+  bytesMax: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let bytes = 0;
+  for (const part of parts) {
+    bytes += part.length;
+    yield part;
+  }
+  for await (const part of rest as AsyncIterable<Uint8Array>) {
+    bytes += part.length;
+    if (bytes > bytesMax) throw tooLarge(bytesMax);
+    yield part;
+  }
+  if (!rest.complete) throw new WireError("REQUEST_TIMEOUT", "the body ended before its end");
+}
+
+function abortOnClose(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once("close", () => {
+    if (!response.writableFinished) controller.abort(new WireError("UNAVAILABLE", "the client went away"));
+  });
+  return controller.signal;
+}
+
+function tooLarge(bytesMax: number): WireError {
+  return new WireError("TOO_LARGE", `the body of an append is larger than ${bytesMax} bytes`);
+}

@@ -1,0 +1,207 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { utf8, WireError } from "@millrace/base";
+import { journalSpec, openTestBroker, preamble } from "./broker-testkit.ts";
+import { FakeSpools } from "./fake-spools.ts";
+import { ask, begin, openTestGateway, type TestGateway } from "./http-testkit.ts";
+import type { GatewayOptions } from "./http-gateway.ts";
+import type { TestBroker } from "./broker-testkit.ts";
+
+interface Fixture {
+  readonly gateway: TestGateway;
+  readonly broker: TestBroker;
+  readonly spools: FakeSpools;
+  readonly port: number;
+}
+
+const { name: _, ...template } = journalSpec("examples/foobar");
+
+async function withGateway(
+  run: (fixture: Fixture) => Promise<void>,
+  options: Partial<GatewayOptions<string>> = {},
+): Promise<void> {
+  const spools = new FakeSpools();
+  const broker = await openTestBroker({ spools, autoCreate: [{ prefix: "examples/", template }] });
+  const gateway = await openTestGateway(broker, options);
+  try {
+    await run({ gateway, broker, spools, port: gateway.port });
+  } finally {
+    await gateway.close();
+    await broker.close();
+  }
+}
+
+test("gateway: PUT to a journal that a rule creates -> 204, and GET reads it back with all headers", async () => {
+  await withGateway(async ({ port }) => {
+    const put = await ask(port, "/examples/foobar", { method: "PUT", body: "hello" });
+    assert.equal(put.status, 204);
+    assert.equal(put.headers["x-commit-begin"], "0");
+    assert.equal(put.headers["x-commit-end"], "5");
+    assert.equal(put.headers["x-write-head"], "5");
+    assert.equal(put.headers["x-commit-sha1-sum"], "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d");
+    assert.equal(put.headers["location"], "http://localhost:8080/examples/foobar");
+    const token = 'members:<zone:"local" suffix:"broker" > endpoints:"http://localhost:8080" ';
+    assert.equal(put.headers["x-route-token"], token.trim());
+
+    const got = await ask(port, "/examples/foobar");
+    assert.equal(got.status, 206);
+    assert.equal(got.body, "hello");
+    const whole = "9223372036854775807";
+    assert.equal(got.headers["content-range"], `bytes 0-${whole}/${whole}`);
+    assert.equal(got.headers["x-write-head"], "5");
+    const name = "0000000000000000-0000000000000005-aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d.raw";
+    assert.equal(got.headers["x-fragment-name"], name);
+    assert.equal(got.headers["trailer"], "X-Close-Error");
+    assert.equal(got.trailers["x-close-error"], "OFFSET_NOT_YET_AVAILABLE");
+  });
+});
+
+test("gateway: offset in the query -> reads from there; at the head -> 416; HEAD -> headers only", async () => {
+  await withGateway(async ({ port }) => {
+    await ask(port, "/examples/foobar", { method: "PUT", body: "hello world" });
+    assert.equal((await ask(port, "/examples/foobar?OFFSET=7")).body, "orld");
+    const beyond = await ask(port, "/examples/foobar?offset=-1");
+    assert.deepEqual([beyond.status, beyond.body], [416, "OFFSET_NOT_YET_AVAILABLE\n"]);
+    assert.equal(beyond.headers["x-write-head"], "11");
+    const head = await ask(port, "/examples/foobar?offset=3", { method: "HEAD" });
+    assert.deepEqual([head.status, head.body, head.headers["trailer"]], [206, "", undefined]);
+    assert.match(String(head.headers["content-range"]), /^bytes 3-/);
+  });
+});
+
+test("gateway: a blocking GET -> a piece for each append while they are made", async () => {
+  await withGateway(async ({ port, broker }) => {
+    await ask(port, "/examples/foobar", { method: "PUT", body: "first" });
+    const message = await begin(port, "/examples/foobar?offset=2&block=true", { method: "GET" });
+    const pieces = message[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+    assert.equal(String((await pieces.next()).value), "rst");
+    for (const text of ["second", "third"]) {
+      await broker.transport.append(
+        preamble("examples/foobar"),
+        { kind: "bytes", bytes: [utf8(text)] },
+        new AbortController().signal,
+      );
+      assert.equal(String((await pieces.next()).value), text);
+    }
+    message.destroy();
+  });
+});
+
+const REFUSED: readonly (readonly [
+  what: string,
+  path: string,
+  method: string,
+  status: number,
+  body: string,
+])[] = [
+  ["missing journal", "/not/here", "GET", 404, "JOURNAL_NOT_FOUND\n"],
+  ["PUT of a missing journal", "/not/here", "PUT", 404, "JOURNAL_NOT_FOUND\n"],
+  ["unknown argument", "/examples/foobar?extra=1", "GET", 400, 'schema: invalid path "extra"\n'],
+  ["bad offset", "/examples/foobar?offset=x", "GET", 400, 'schema: error converting value for "offset"\n'],
+  ["argument on PUT", "/examples/foobar?offset=1", "PUT", 400, 'schema: invalid path "offset"\n'],
+  [
+    "bad offset value",
+    "/examples/foobar?offset=-2",
+    "GET",
+    400,
+    "invalid Offset (-2; expected -1 <= Offset <= MaxInt64)\n",
+  ],
+  ["bad name", "/zz", "GET", 400, "Journal: invalid length (2; expected 4 <= length <= 512)\n"],
+  ["other method", "/examples/foobar", "DELETE", 400, "unknown method: DELETE\n"],
+  ["unclean path", "/examples//foobar?offset=1", "GET", 301, "Moved Permanently\n"],
+  ["unknown REST path", "/v1/other", "POST", 501, '{"code":12,"message":"Not Implemented","details":[]}'],
+  ["REST without JSON", "/v1/journals/list", "POST", 400, ""],
+];
+
+for (const [what, path, method, status, body] of REFUSED) {
+  test(`gateway: ${what} -> ${status}`, async () => {
+    await withGateway(async ({ port }) => {
+      const answer = await ask(port, path, { method, ...(method === "GET" ? {} : { body: "{" }) });
+      assert.equal(answer.status, status);
+      if (body !== "") assert.equal(answer.body, body);
+    });
+  });
+}
+
+test("gateway: a full disk -> PUT 507 and not ready, reads go on, and it recovers", async () => {
+  await withGateway(async ({ port, spools }) => {
+    await ask(port, "/examples/foobar", { method: "PUT", body: "kept" });
+    spools.isFull = true;
+    const refused = await ask(port, "/examples/foobar", { method: "PUT", body: "refused" });
+    assert.deepEqual([refused.status, refused.headers["x-error-code"]], [507, "DISK_FULL"]);
+    assert.equal((await ask(port, "/readyz")).status, 503);
+    assert.equal((await ask(port, "/livez")).status, 200);
+    assert.equal((await ask(port, "/examples/foobar")).body, "kept");
+    spools.isFull = false;
+    assert.equal((await ask(port, "/examples/foobar", { method: "PUT", body: "!" })).status, 204);
+    assert.equal((await ask(port, "/examples/foobar")).body, "kept!");
+    assert.equal((await ask(port, "/readyz")).status, 200);
+  });
+});
+
+test("gateway: the authoriser refuses -> 401 on journals, REST and metrics, but not on probes", async () => {
+  const authorise = (): string => {
+    throw new WireError("UNAUTHENTICATED", "missing or empty Authorization token");
+  };
+  await withGateway(
+    async ({ port }) => {
+      for (const path of ["/examples/foobar", "/metrics"]) assert.equal((await ask(port, path)).status, 401);
+      const put = await ask(port, "/examples/foobar", { method: "PUT", body: "x" });
+      assert.deepEqual([put.status, put.body], [401, "missing or empty Authorization token\n"]);
+      const list = await ask(port, "/v1/journals/list", { method: "POST" });
+      const body = '{"code":16,"message":"missing or empty Authorization token","details":[]}';
+      assert.deepEqual([list.status, list.body], [401, body]);
+      assert.equal((await ask(port, "/livez")).status, 200);
+    },
+    { authorise },
+  );
+});
+
+test("gateway: a large body in pieces -> one append; one over the bound -> 413", async () => {
+  await withGateway(
+    async ({ port }) => {
+      const large = "x".repeat(900_000);
+      const put = await ask(port, "/examples/foobar", { method: "PUT", body: large });
+      assert.deepEqual([put.status, put.headers["x-commit-end"]], [204, "900000"]);
+      assert.equal((await ask(port, "/examples/foobar")).body, large);
+      assert.equal(
+        (await ask(port, "/examples/foobar", { method: "PUT", body: `${large}${large}` })).status,
+        413,
+      );
+    },
+    { putBytesMax: 1_000_000 },
+  );
+});
+
+test("REST: list, apply, read and fragments speak the protocol's JSON", async () => {
+  await withGateway(async ({ port }) => {
+    await ask(port, "/examples/foobar", { method: "PUT", body: "hello" });
+    const list = await ask(port, "/v1/journals/list", { method: "POST" });
+    const { result } = JSON.parse(list.body) as {
+      result: { status: string; journals: { modRevision: string }[] };
+    };
+    assert.equal(result.status, "OK");
+    assert.match(result.journals[0]!.modRevision, /^[0-9]+$/);
+
+    const read = await ask(port, "/v1/journals/read", {
+      method: "POST",
+      body: '{"journal":"examples/foobar","offset":"1"}',
+    });
+    const messages = read.body
+      .trim()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { result: { content: string | null } }).result);
+    assert.equal(Buffer.from(messages[1]!.content!, "base64").toString(), "ello");
+
+    const removal = { changes: [{ delete: "examples/foobar", expectModRevision: "99" }] };
+    const apply = await ask(port, "/v1/journals/apply", { method: "POST", body: JSON.stringify(removal) });
+    assert.equal((JSON.parse(apply.body) as { status: string }).status, "ETCD_TRANSACTION_FAILED");
+
+    const fragments = await ask(port, "/v1/journals/fragments", {
+      method: "POST",
+      body: '{"journal":"examples/foobar"}',
+    });
+    const listed = JSON.parse(fragments.body) as { fragments: { spec: { end: string } }[] };
+    assert.equal(listed.fragments[0]!.spec.end, "5");
+  });
+});

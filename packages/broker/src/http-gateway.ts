@@ -1,0 +1,192 @@
+// The broker's HTTP door over any transport: journals at their paths (GET, HEAD, PUT), REST under /v1, metrics and probes.
+// A function for node:http; listening, TLS and time limits of connections belong to whoever listens.
+//
+//  Journals named `metrics`, `livez`, `readyz` or below `v1/` are not reachable at their paths; REST reads them.
+//  Nothing is served before `authorise` allowed it, but for the probes.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Logger } from "@millrace/base";
+import { WireError } from "@millrace/base";
+import type { JournalTransport } from "@millrace/client";
+import { cleanPath } from "@millrace/protocol";
+import { answerError, answerText } from "./http-answers.ts";
+import { parseAppendRequest, serveAppend } from "./http-append.ts";
+import { parseReadRequest, serveRead } from "./http-read.ts";
+import {
+  answerNotImplemented,
+  answerRestError,
+  restMethodOf,
+  serveRest,
+  type RestMethod,
+} from "./http-rest.ts";
+
+/** What a request needs. */
+export type Capability = "LIST" | "APPLY" | "READ" | "APPEND" | "METRICS";
+
+export interface GatewayOptions<Principal> {
+  /** Who asks, if he may. @throws {WireError} UNAUTHENTICATED, FORBIDDEN */
+  readonly authorise: (request: IncomingMessage, need: Capability) => Principal | Promise<Principal>;
+  /** The journals as `principal` may see them. */
+  readonly transport: (principal: Principal) => JournalTransport;
+  /** Metrics in the Prometheus text format. */
+  readonly metrics: () => string;
+  /** What stands against serving; empty when ready. */
+  readonly unready: () => readonly string[];
+  readonly logger: Logger;
+  /** Largest body of a PUT. Default 1 GiB: an append lies whole in one fragment. */
+  readonly putBytesMax?: number;
+  /** Web origins that may use REST. */
+  readonly allowOrigins?: readonly string[];
+}
+
+const PUT_BYTES_MAX = 1024 ** 3;
+const CORS_HEADERS =
+  "Cache-Control, Content-Language, Content-Length, Content-Type, Expires, Last-Modified, Pragma, Authorization";
+const REST_NEEDS: Record<RestMethod, Capability> = {
+  list: "LIST",
+  read: "READ",
+  apply: "APPLY",
+  fragments: "READ",
+};
+
+export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
+
+export function httpGateway<Principal>(options: GatewayOptions<Principal>): RequestHandler {
+  const gateway = new Gateway(options);
+  return (request, response) => gateway.handle(request, response);
+}
+
+class Gateway<Principal> {
+  readonly #options: GatewayOptions<Principal>;
+
+  constructor(options: GatewayOptions<Principal>) {
+    this.#options = options;
+  }
+
+  handle(request: IncomingMessage, response: ServerResponse): void {
+    response.on("error", () => undefined); // The client is gone; `close` follows and ends what runs for it.
+    const url = request.url ?? "/";
+    const mark = url.indexOf("?");
+    const path = mark < 0 ? url : url.slice(0, mark);
+    const query = mark < 0 ? "" : url.slice(mark + 1);
+    switch (path) {
+      case "/livez":
+        answerText(response, 200, "ok");
+        return;
+      case "/readyz":
+        this.#answerReady(response);
+        return;
+      case "/metrics":
+        this.#withPrincipal(request, response, "METRICS", () => this.#answerMetrics(response));
+        return;
+      default:
+        if (path.startsWith("/v1/")) this.#serveRest(path, request, response);
+        else this.#serveJournal(path, query, request, response);
+    }
+  }
+
+  #serveJournal(path: string, query: string, request: IncomingMessage, response: ServerResponse): void {
+    const { method } = request;
+    try {
+      const journal = journalOf(path);
+      if (journal === undefined) {
+        const clean = encodeURI(cleanPath(decodeURIComponent(path)));
+        response.setHeader("Location", query === "" ? clean : `${clean}?${query}`);
+        answerText(response, 301, "Moved Permanently");
+      } else if (method === "GET" || method === "HEAD") {
+        const read = parseReadRequest(journal, query, method);
+        this.#withPrincipal(request, response, "READ", (transport) =>
+          serveRead(transport, read, request, response),
+        );
+      } else if (method === "PUT") {
+        const append = parseAppendRequest(journal, query);
+        const bytesMax = this.#options.putBytesMax ?? PUT_BYTES_MAX;
+        this.#withPrincipal(request, response, "APPEND", (transport) =>
+          serveAppend(transport, append, request, response, bytesMax),
+        );
+      } else {
+        answerText(response, 400, `unknown method: ${method}`);
+      }
+    } catch (error) {
+      answerError(response, error);
+    }
+  }
+
+  #serveRest(path: string, request: IncomingMessage, response: ServerResponse): void {
+    const { origin } = request.headers;
+    if (origin !== undefined && this.#options.allowOrigins?.includes(origin) === true) {
+      response.setHeader("Access-Control-Allow-Origin", origin);
+      response.setHeader("Access-Control-Allow-Methods", "GET, POST, OPTIONS");
+      response.setHeader("Access-Control-Allow-Headers", CORS_HEADERS);
+      response.setHeader("Vary", "Origin");
+    }
+    if (request.method === "OPTIONS") {
+      response.writeHead(200).end();
+      return;
+    }
+    const method = restMethodOf(path, request.method ?? "");
+    if (method === undefined) {
+      answerNotImplemented(response);
+      return;
+    }
+    this.#withPrincipal(
+      request,
+      response,
+      REST_NEEDS[method],
+      (transport) => serveRest(transport, method, request, response),
+      answerRestError,
+    );
+  }
+
+  /** Runs `serve` for whoever asks, at once when authorising needs no waiting. */
+  #withPrincipal(
+    request: IncomingMessage,
+    response: ServerResponse,
+    need: Capability,
+    serve: (transport: JournalTransport) => void | Promise<void>,
+    refuse: (response: ServerResponse, error: unknown) => void = answerError,
+  ): void {
+    const { authorise, transport, logger } = this.#options;
+    const failed = (error: unknown): void => {
+      const { code, message } = WireError.from(error);
+      if (code === "INTERNAL")
+        logger.error("http-request-failed", { method: request.method, error: message });
+      refuse(response, error);
+    };
+    try {
+      const principal = authorise(request, need);
+      if (principal instanceof Promise) {
+        principal.then((known: Principal) => serve(transport(known))).catch(failed);
+        return;
+      }
+      const served = serve(transport(principal));
+      if (served !== undefined) served.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  #answerMetrics(response: ServerResponse): void {
+    response.writeHead(200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
+    response.end(this.#options.metrics());
+  }
+
+  #answerReady(response: ServerResponse): void {
+    const reasons = this.#options.unready();
+    if (reasons.length === 0) answerText(response, 200, "ok");
+    else answerText(response, 503, reasons.join("\n"));
+  }
+}
+
+/** The journal at a path, or undefined when the path is not clean. @throws {WireError} INVALID_ARGUMENT */
+function journalOf(path: string): string | undefined {
+  let plain: string;
+  try {
+    plain = path.includes("%") ? decodeURIComponent(path) : path;
+  } catch {
+    throw new WireError("INVALID_ARGUMENT", `invalid URL escape in ${path}`);
+  }
+  // A trailing slash is kept: it makes an invalid name, which says so.
+  const clean = cleanPath(plain);
+  const isClean = plain === clean || plain === `${clean}/`;
+  return isClean ? plain.slice(1) : undefined;
+}

@@ -1,0 +1,188 @@
+// REST under /v1/journals (section 7.3): list and read as streams of JSON lines, apply and fragments as one answer each. The
+// last two are Millrace's, in the same JSON mapping.
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { WireError } from "@millrace/base";
+import type { JournalTransport } from "@millrace/client";
+import {
+  applyRequestFromJson,
+  applyResponseToJson,
+  EMPTY_PROCESS_ID,
+  EMPTY_ROUTE,
+  fragmentsRequestFromJson,
+  fragmentsResponseToJson,
+  listRequestFromJson,
+  listResponseToJson,
+  readRequestFromJson,
+  readResponseToJson,
+  validateApplyRequest,
+  validateFragmentsRequest,
+  validateListRequest,
+  validateReadRequest,
+  type Header,
+  type ListResponse,
+} from "@millrace/protocol";
+import { grpcCodeOf } from "./http-answers.ts";
+
+/** A listing of 10,000 journals as an Apply of all of them fits. */
+const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** Journals of one message of a listing. */
+const LIST_MESSAGE_JOURNALS = 25;
+/** Continuation messages of a listing carry no header. */
+const ZERO_HEADER: Header = {
+  processId: EMPTY_PROCESS_ID,
+  route: EMPTY_ROUTE,
+  etcd: { clusterId: 0n, memberId: 0n, revision: 0, raftTerm: 0n },
+};
+
+export type RestMethod = "list" | "read" | "apply" | "fragments";
+
+/** The method of a path below /v1, or undefined when there is none. */
+export function restMethodOf(path: string, method: string): RestMethod | undefined {
+  if (method !== "POST") return undefined;
+  const name = /^\/v1\/journals\/(list|read|apply|fragments)$/.exec(path)?.[1];
+  return name as RestMethod | undefined;
+}
+
+export async function serveRest(
+  transport: JournalTransport,
+  method: RestMethod,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once("close", () => gone.abort(new WireError("UNAVAILABLE", "the client went away")));
+  try {
+    const json = parseJson(await bodyOf(request));
+    if (method === "apply" || method === "fragments") {
+      const answer = await callUnary(transport, method, json, gone.signal);
+      sendJson(response, 200, answer);
+      return;
+    }
+    await pipe(streamOf(transport, method, json, gone.signal), response, gone.signal);
+  } catch (error) {
+    if (!gone.signal.aborted) answerRestError(response, error);
+  }
+}
+
+/** The error of a call that has sent nothing. */
+export function answerRestError(response: ServerResponse, thrown: unknown): void {
+  const error = WireError.from(thrown);
+  const { code } = grpcCodeOf(error);
+  if (error.status === 503 || error.status === 429) response.setHeader("Retry-After", "1");
+  sendJson(response, error.status, { code, message: error.message, details: [] });
+}
+
+export function answerNotImplemented(response: ServerResponse): void {
+  sendJson(response, 501, { code: 12, message: "Not Implemented", details: [] });
+}
+
+async function callUnary(
+  transport: JournalTransport,
+  method: "apply" | "fragments",
+  json: unknown,
+  signal: AbortSignal,
+): Promise<unknown> {
+  if (method === "apply") {
+    const request = applyRequestFromJson(json);
+    validateApplyRequest(request);
+    return applyResponseToJson(await transport.apply(request, signal));
+  }
+  const request = fragmentsRequestFromJson(json);
+  validateFragmentsRequest(request);
+  return fragmentsResponseToJson(await transport.listFragments(request, signal));
+}
+
+async function* streamOf(
+  transport: JournalTransport,
+  method: "list" | "read",
+  json: unknown,
+  signal: AbortSignal,
+): AsyncGenerator<unknown, void, undefined> {
+  if (method === "read") {
+    const request = readRequestFromJson(json);
+    validateReadRequest(request);
+    for await (const message of transport.read(request, signal)) yield readResponseToJson(message);
+    return;
+  }
+  const request = listRequestFromJson(json);
+  validateListRequest(request);
+  if (!request.watch) {
+    for (const message of messagesOf(await transport.list(request, signal)))
+      yield listResponseToJson(message);
+    return;
+  }
+  for await (const snapshot of transport.watchList(request, signal)) {
+    for (const message of messagesOf(snapshot)) yield listResponseToJson(message);
+    // Marks the end of the snapshot.
+    yield listResponseToJson({ status: "OK", header: ZERO_HEADER, journals: [] });
+  }
+}
+
+/** A snapshot in messages of bounded length; the first has its status and header. */
+function* messagesOf(snapshot: ListResponse): Generator<ListResponse> {
+  const { journals } = snapshot;
+  yield { ...snapshot, journals: journals.slice(0, LIST_MESSAGE_JOURNALS) };
+  for (let at = LIST_MESSAGE_JOURNALS; at < journals.length; at += LIST_MESSAGE_JOURNALS) {
+    yield { status: "OK", header: ZERO_HEADER, journals: journals.slice(at, at + LIST_MESSAGE_JOURNALS) };
+  }
+}
+
+/** Writes each message as a line; a failure before the first is the answer's status, one after it is the last line. */
+async function pipe(
+  messages: AsyncIterable<unknown>,
+  response: ServerResponse,
+  gone: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const message of messages) {
+      if (!response.headersSent) response.writeHead(200, { "Content-Type": "application/json" });
+      const room = response.write(`{"result":${JSON.stringify(message)}}\n`);
+      if (!room) await new Promise<void>((resolve) => response.once("drain", resolve).once("close", resolve));
+      gone.throwIfAborted();
+    }
+    if (!response.headersSent) response.writeHead(200, { "Content-Type": "application/json" });
+    response.end();
+  } catch (thrown) {
+    if (gone.aborted) return;
+    const error = WireError.from(thrown);
+    if (!response.headersSent) {
+      answerRestError(response, error);
+      return;
+    }
+    const { code: grpcCode, name: httpStatus } = grpcCodeOf(error);
+    const last = { grpcCode, httpCode: error.status, message: error.message, httpStatus, details: [] };
+    response.end(`${JSON.stringify({ error: last })}\n`);
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > BODY_BYTES_MAX) {
+      throw new WireError("TOO_LARGE", `the body of a request is larger than ${BODY_BYTES_MAX} bytes`);
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
+}
+
+/** @throws {WireError} INVALID_ARGUMENT; no body is an empty message */
+function parseJson(body: Buffer): unknown {
+  if (body.length === 0) return {};
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch (error) {
+    throw new WireError("INVALID_ARGUMENT", `the body is not JSON: ${(error as Error).message}`);
+  }
+}
+
+function sendJson(response: ServerResponse, status: number, value: unknown): void {
+  const body = JSON.stringify(value);
+  response.writeHead(status, {
+    "Content-Type": "application/json",
+    "Content-Length": Buffer.byteLength(body),
+  });
+  response.end(body);
+}
