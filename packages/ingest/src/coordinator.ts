@@ -1,0 +1,309 @@
+// Rotates slices and files and hands files over to their import: the shell around coordinator-plan.ts.
+//
+// Nothing is polled. A sink is looked at when something of it changed in the store, when its readers made progress, and
+// when time alone makes a condition true. Progress under load comes with every chunk, so looks are spaced.
+import { TaskGroup, WireError, type Clock, type Logger } from "@millrace/base";
+import { sinkPath, DEFAULT_CONDITIONS } from "./definitions.ts";
+import { planLane, type FileReason, type LaneState, type OpenSlice } from "./coordinator-plan.ts";
+import type { ProgressFeed } from "./reader-progress.ts";
+import type { SinkCatalog } from "./storage-catalog.ts";
+import type { StorageChange } from "./storage-change.ts";
+import type { Slice, SliceWriting, StorageFile } from "./storage-entities.ts";
+import type { StorageMetrics } from "./storage-metrics.ts";
+import { isPassing, type StorageStore } from "./storage-store.ts";
+import { beginImport, closeFile, moveSlice, nextFileId, openFile, openSlice, sealSlice } from "./storage-transitions.ts";
+import type { SinkView, Stored } from "./storage-view.ts";
+
+export interface CoordinatorPorts {
+  readonly storage: StorageStore;
+  readonly catalog: SinkCatalog;
+  readonly feed: ProgressFeed;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: StorageMetrics;
+}
+
+/** Milliseconds from one look at a sink to the next. */
+const LOOK_SPACING_MS = 5;
+/** First and longest wait after a failed look, doubled in between. */
+const RETRY_MIN_MS = 50;
+const RETRY_MAX_MS = 5000;
+
+interface Watched {
+  readonly path: string;
+  dirty: boolean;
+  running: boolean;
+  failures: number;
+  /** Monotonic: no look before it. */
+  notBeforeMs: number;
+  timer: { readonly dueMs: number; readonly cancel: () => void } | undefined;
+}
+
+type FileIn<S extends StorageFile["state"]> = Extract<StorageFile, { state: S }>;
+
+export class Coordinator {
+  readonly #ports: CoordinatorPorts;
+  readonly #watched = new Map<string, Watched>();
+  #tasks: TaskGroup | undefined;
+  #draining = false;
+
+  constructor(ports: CoordinatorPorts) {
+    this.#ports = ports;
+  }
+
+  /** Works until `signal` aborts. Call once. @throws the first failure that is a bug */
+  async run(signal: AbortSignal): Promise<void> {
+    const { storage, catalog } = this.#ports;
+    let failed: unknown;
+    const tasks = new TaskGroup("coordinator", (_task, error) => {
+      failed ??= error;
+    });
+    this.#tasks = tasks;
+    const unobserve = [
+      storage.observe((paths) => {
+        for (const path of paths) this.#look(path);
+      }),
+      catalog.observe((path) => this.#look(path)),
+    ];
+    for (const path of storage.view.sinks.keys()) this.#look(path);
+    try {
+      await untilAborted([signal, tasks.signal]);
+    } finally {
+      for (const stop of unobserve) stop();
+      for (const watched of this.#watched.values()) watched.timer?.cancel();
+      this.#tasks = undefined;
+      await tasks.close();
+    }
+    if (failed !== undefined) throw failed;
+  }
+
+  /** From now on everything is due as soon as it was read. */
+  drain(): void {
+    this.#draining = true;
+    for (const path of this.#ports.storage.view.sinks.keys()) this.#look(path);
+  }
+
+  /** A reader has read more of a sink. Called for every chunk: cheap. */
+  onProgress(path: string): void {
+    const watched = this.#watchedOf(path);
+    if (!watched.dirty) this.#look(path);
+  }
+
+  #watchedOf(path: string): Watched {
+    let watched = this.#watched.get(path);
+    if (watched === undefined) {
+      const notBeforeMs = Number.NEGATIVE_INFINITY;
+      watched = { path, dirty: false, running: false, failures: 0, notBeforeMs, timer: undefined };
+      this.#watched.set(path, watched);
+    }
+    return watched;
+  }
+
+  /** Looks at a sink now, or as soon as it may be looked at again. */
+  #look(path: string): void {
+    const watched = this.#watchedOf(path);
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (nowMs < watched.notBeforeMs) return this.#lookAt(watched, watched.notBeforeMs);
+    watched.dirty = true;
+    if (watched.running || this.#tasks === undefined) return;
+    watched.running = true;
+    this.#tasks.spawn(path, (signal) => this.#work(watched, signal));
+  }
+
+  /** The timer of a sink is the earliest that was asked for since the last look, which asks anew. */
+  #lookAt(watched: Watched, dueMs: number): void {
+    if (watched.timer !== undefined && watched.timer.dueMs <= dueMs) return;
+    watched.timer?.cancel();
+    const cancel = this.#ports.clock.after(Math.max(0, dueMs - this.#ports.clock.monotonicMs()), () => {
+      watched.timer = undefined;
+      this.#look(watched.path);
+    });
+    watched.timer = { dueMs, cancel };
+  }
+
+  async #work(watched: Watched, signal: AbortSignal): Promise<void> {
+    try {
+      while (watched.dirty && !signal.aborted) {
+        watched.dirty = false;
+        watched.timer?.cancel();
+        watched.timer = undefined;
+        watched.notBeforeMs = this.#ports.clock.monotonicMs() + LOOK_SPACING_MS;
+        await this.#lookOnce(watched, signal);
+      }
+    } finally {
+      watched.running = false;
+      const known = this.#ports.storage.view.sinks.has(watched.path);
+      if (!known && watched.timer === undefined) this.#watched.delete(watched.path);
+    }
+  }
+
+  async #lookOnce(watched: Watched, signal: AbortSignal): Promise<void> {
+    const { clock, metrics, logger } = this.#ports;
+    try {
+      const againMs = await this.#round(watched.path, signal);
+      watched.failures = 0;
+      if (againMs !== undefined && !watched.dirty) this.#lookAt(watched, clock.monotonicMs() + againMs);
+    } catch (thrown) {
+      if (signal.aborted) return;
+      const error = WireError.from(thrown);
+      const waitMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** Math.min(watched.failures++, 10));
+      metrics.failures.add(1, { operation: "rotation", code: error.code });
+      logger[isPassing(error) ? "warn" : "error"]("rotation-failed", { sink: watched.path, error, waitMs });
+      watched.dirty = false;
+      watched.timer?.cancel();
+      watched.timer = undefined;
+      watched.notBeforeMs = clock.monotonicMs() + waitMs;
+      this.#lookAt(watched, watched.notBeforeMs);
+    }
+  }
+
+  /** Does what is due for a sink, one transaction at a time. @returns ms until time makes something due */
+  async #round(path: string, signal: AbortSignal): Promise<number | undefined> {
+    for (;;) {
+      const sink = this.#ports.storage.view.sinks.get(path);
+      if (sink === undefined) return undefined;
+      const next = this.#next(sink);
+      if (typeof next === "number" || next === undefined) return next;
+      // Whether it was made or something had changed: the view is newer, decide again.
+      const made = await this.#ports.storage.commit(next.changes, signal);
+      if (made) next.onMade();
+    }
+  }
+
+  /** The next transaction of a sink, or ms until there may be one. */
+  #next(sink: SinkView): { changes: readonly StorageChange[]; onMade: () => void } | number | undefined {
+    const nowMs = this.#ports.clock.wallMs();
+    const waits: number[] = [];
+    const files = [...sink.files.values()];
+    for (const { entity, slices } of files) {
+      if (entity?.value.state !== "closing") continue;
+      if ([...slices.values()].some(({ value }) => value.state !== "uploaded")) continue;
+      return this.#beginImport(entity as Stored<FileIn<"closing">>, [...slices.values()], nowMs);
+    }
+    for (const { entity, slices } of files) {
+      if (entity?.value.state !== "writing") continue;
+      const file = entity as Stored<FileIn<"writing">>;
+      const lane = this.#lane(sink, file.value, [...slices.values()]);
+      const plan = planLane(lane, nowMs);
+      if (plan.file !== undefined) return this.#rotateFile(sink, file, [...slices.values()], lane, plan.file);
+      if (plan.slices.length > 0) return this.#rotateSlices(file, slices.values(), plan.slices);
+      if (plan.againMs !== undefined) waits.push(plan.againMs);
+    }
+    return waits.length === 0 ? undefined : Math.min(...waits);
+  }
+
+  #lane(sink: SinkView, file: FileIn<"writing">, slices: readonly Stored<Slice>[]): LaneState {
+    const definition = this.#ports.catalog.sink(sink.key);
+    const closed: Slice[] = [];
+    const open: OpenSlice[] = [];
+    for (const { value } of slices) {
+      if (value.state !== "writing") {
+        closed.push(value);
+        continue;
+      }
+      const progress = this.#ports.feed.progress(value);
+      const known = progress?.begin === value.begin ? progress : undefined;
+      open.push({ slice: value, progress: known, waiting: waitingSlices(sink, value.n) });
+    }
+    let waitingFiles = 0;
+    for (const { entity } of sink.files.values()) {
+      const other = entity?.value;
+      if (other?.lane === file.lane && (other.state === "closing" || other.state === "importing")) waitingFiles++;
+    }
+    const conditions = definition?.conditions ?? DEFAULT_CONDITIONS;
+    const tableId = definition?.table.tableId;
+    return { conditions, tableId, file, closed, open, waitingFiles, draining: this.#draining };
+  }
+
+  #beginImport(file: Stored<FileIn<"closing">>, slices: readonly Stored<Slice>[], nowMs: number) {
+    const after = beginImport(file.value, nowMs);
+    const guards = slices.map((slice): StorageChange => ({ kind: "slice", before: slice, after: slice.value }));
+    const changes: StorageChange[] = [{ kind: "file", before: file, after }, ...guards];
+    return { changes, onMade: () => {} };
+  }
+
+  #rotateSlices(
+    file: Stored<FileIn<"writing">>,
+    slices: Iterable<Stored<Slice>>,
+    due: readonly { readonly slice: SliceWriting; readonly reason: string }[],
+  ) {
+    const nowMs = this.#ports.clock.wallMs();
+    const stored = new Map([...slices].map((one) => [one.value, one]));
+    const changes: StorageChange[] = [{ kind: "file", before: file, after: file.value }];
+    for (const { slice } of due) changes.push(...this.#rotate(stored.get(slice)!, slice, file.value, nowMs));
+    const onMade = (): void => {
+      for (const { reason } of due) this.#ports.metrics.slicesRotated.add(1, { reason });
+      this.#ports.logger.debug("slices-rotated", { sink: sinkPath(file.value), slices: due.length });
+    };
+    return { changes, onMade };
+  }
+
+  #rotateFile(
+    sink: SinkView,
+    file: Stored<FileIn<"writing">>,
+    slices: readonly Stored<Slice>[],
+    lane: LaneState,
+    reason: FileReason,
+  ) {
+    const nowMs = this.#ports.clock.wallMs();
+    const fileId = nextFileId(sink.files.keys(), nowMs);
+    const tableId = lane.tableId ?? file.value.target.tableId;
+    const next = openFile(sink.key, { fileId, lane: file.value.lane, tableId }, nowMs);
+    const changes: StorageChange[] = [
+      { kind: "file", before: file, after: closeFile(file.value, nowMs) },
+      { kind: "file", before: undefined, after: next },
+    ];
+    for (const stored of slices) {
+      if (stored.value.state === "writing") changes.push(...this.#rotate(stored, stored.value, next, nowMs));
+    }
+    const onMade = (): void => {
+      this.#ports.metrics.filesRotated.add(1, { reason });
+      this.#ports.logger.debug("file-rotated", { sink: sinkPath(sink.key), file: file.value.fileId, reason });
+    };
+    return { changes, onMade };
+  }
+
+  /** Ends an open slice where its reader stands and opens the next in `file`; one without bytes moves there. */
+  #rotate(stored: Stored<Slice>, slice: SliceWriting, file: FileIn<"writing">, nowMs: number): StorageChange[] {
+    const progress = this.#ports.feed.seal(slice);
+    if (progress === undefined || progress.begin !== slice.begin || progress.offset === slice.begin) {
+      if (slice.fileId === file.fileId) return [];
+      return [
+        { kind: "slice", before: stored, after: undefined },
+        { kind: "slice", before: undefined, after: moveSlice(slice, file) },
+      ];
+    }
+    const tableId = file.target.tableId;
+    const startsTarget = slice.target.tableId !== tableId;
+    const fields = { fileId: file.fileId, begin: progress.offset, tableId, startsTarget };
+    return [
+      { kind: "slice", before: stored, after: sealSlice(slice, progress, nowMs) },
+      { kind: "slice", before: undefined, after: openSlice(slice, fields, nowMs) },
+    ];
+  }
+}
+
+function waitingSlices(sink: SinkView, n: number): number {
+  const slices = sink.partitions.get(n)?.slices ?? [];
+  let waiting = 0;
+  for (let at = slices.length - 1; at >= 0; at--) {
+    const { state } = slices[at]!.value;
+    if (state === "closing" || state === "uploading") waiting++;
+    else if (state !== "writing") break;
+  }
+  return waiting;
+}
+
+/** Resolves when one of `signals` aborts. */
+function untilAborted(signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      for (const signal of signals) signal.removeEventListener("abort", done);
+      resolve();
+    };
+    for (const signal of signals) {
+      if (signal.aborted) return done();
+      signal.addEventListener("abort", done, { once: true });
+    }
+  });
+}

@@ -1,0 +1,301 @@
+// Imports files into their targets, exactly once (D23).
+//
+// I1 The target decides: an import names [begin, end) of each partition, and is done, was done, or is refused. Whatever
+//    the outcome of an attempt was, asking again is right.
+// I2 Files of a lane are imported in order; a sink has one import at a time.
+// I3 A refusal is never forced: it is an error for a person, unless the loaded ends say that all of it was done.
+// I4 Staged objects that are not what was staged are staged again from the journal before the next attempt.
+import { abortScope, TaskGroup, WireError, type Clock, type Logger, type Random } from "@millrace/base";
+import type { Column } from "./definitions.ts";
+import { afterFailure } from "./retry-block.ts";
+import { stageAgain, type RepairPorts } from "./staging-repair.ts";
+import type { SinkCatalog } from "./storage-catalog.ts";
+import type { StorageChange } from "./storage-change.ts";
+import { addStatistics, NO_STATISTICS, type Slice, type SliceUploaded, type StorageFile } from "./storage-entities.ts";
+import { msOf } from "./storage-json.ts";
+import type { StorageMetrics } from "./storage-metrics.ts";
+import { isPassing, type StorageStore } from "./storage-store.ts";
+import { endImport, importSlice, withRetry } from "./storage-transitions.ts";
+import type { SinkView, Stored } from "./storage-view.ts";
+import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "./target.ts";
+
+export interface ImporterPorts extends RepairPorts {
+  readonly storage: StorageStore;
+  readonly catalog: SinkCatalog;
+  readonly target: Target;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: StorageMetrics;
+}
+
+export interface ImporterOptions {
+  /** After this time an attempt is given up and asked again later. Default 15 min. */
+  readonly importTimeoutMs?: number;
+  /** Sinks that are imported at the same time. Default 4. */
+  readonly concurrency?: number;
+}
+
+type Importing = Stored<Extract<StorageFile, { state: "importing" }>>;
+
+/** Why a file could not be imported, for its retry block. */
+class ImportFailure extends Error {
+  readonly code: WireError["code"];
+  constructor(code: WireError["code"], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+export class Importer {
+  readonly #ports: ImporterPorts;
+  readonly #timeoutMs: number;
+  readonly #concurrency: number;
+  readonly #random: Random;
+  /** Sinks with an import under way, and those that wait for room. */
+  readonly #busy = new Set<string>();
+  readonly #waiting = new Set<string>();
+  readonly #timers = new Map<string, () => void>();
+  #tasks: TaskGroup | undefined;
+  /** Told of each file that was imported, with its slices as they were. */
+  onImported: (file: StorageFile, slices: readonly SliceUploaded[]) => void = () => {};
+
+  constructor(ports: ImporterPorts, options: ImporterOptions) {
+    this.#ports = ports;
+    this.#timeoutMs = options.importTimeoutMs ?? 15 * 60_000;
+    this.#concurrency = options.concurrency ?? 4;
+    this.#random = ports.random.fork("importer");
+  }
+
+  /** Works until `signal` aborts. Call once. @throws the first failure that is a bug */
+  async run(signal: AbortSignal): Promise<void> {
+    let fail: (error: unknown) => void = () => {};
+    const failure = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    const tasks = new TaskGroup("importer", (_task, error) => fail(error));
+    this.#tasks = tasks;
+    const unobserve = this.#ports.storage.observe((paths) => {
+      for (const path of paths) this.#look(path);
+    });
+    for (const path of this.#ports.storage.view.sinks.keys()) this.#look(path);
+    const stopped = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    try {
+      await Promise.race([failure, stopped]);
+    } finally {
+      unobserve();
+      this.#tasks = undefined;
+      for (const cancel of this.#timers.values()) cancel();
+      await tasks.close();
+    }
+  }
+
+  #look(path: string): void {
+    if (this.#tasks === undefined || this.#busy.has(path)) return;
+    const { clock, storage } = this.#ports;
+    const next = nextImport(storage.view.sinks.get(path), clock.wallMs());
+    if (next === undefined) return;
+    if (typeof next === "number") return this.#lookAfter(path, next);
+    if (this.#busy.size >= this.#concurrency) {
+      this.#waiting.add(path);
+      return;
+    }
+    this.#busy.add(path);
+    this.#tasks.spawn(path, async (signal) => {
+      try {
+        await this.#attempt(next, signal);
+      } finally {
+        this.#busy.delete(path);
+      }
+      this.#look(path);
+      for (const other of this.#waiting) {
+        if (this.#busy.size >= this.#concurrency) break;
+        this.#waiting.delete(other);
+        this.#look(other);
+      }
+    });
+  }
+
+  #lookAfter(path: string, ms: number): void {
+    this.#timers.get(path)?.();
+    const cancel = this.#ports.clock.after(ms, () => {
+      this.#timers.delete(path);
+      this.#look(path);
+    });
+    this.#timers.set(path, cancel);
+  }
+
+  /** One attempt at one file. Leaves a retry block behind when it fails. */
+  async #attempt(file: Importing, signal: AbortSignal): Promise<void> {
+    const { storage, clock, logger, metrics } = this.#ports;
+    const view = storage.view.sink(file.value);
+    const slices = [...(view?.files.get(file.value.fileId)?.slices.values() ?? [])] as Stored<SliceUploaded>[];
+    const startMs = clock.monotonicMs();
+    try {
+      const request = await this.#request(file.value, slices, signal);
+      const outcome = request.partitions.length === 0 ? "already" : await this.#load(request, signal);
+      const nowMs = clock.wallMs();
+      const changes: StorageChange[] = [
+        { kind: "file", before: file, after: endImport(file.value, nowMs) },
+        ...slices.map((slice): StorageChange => {
+          return { kind: "slice", before: slice, after: importSlice(slice.value, nowMs) };
+        }),
+      ];
+      if (!(await storage.commit(changes, signal))) return;
+      metrics.imports.add(1, { outcome });
+      metrics.importSeconds.observe((clock.monotonicMs() - startMs) / 1000);
+      this.#count(slices, nowMs);
+      const rows = request.partitions.flatMap(({ objects }) => objects).reduce((sum, one) => sum + one.rows, 0);
+      logger.debug("file-imported", { file: file.key, outcome, rows });
+      this.onImported(
+        file.value,
+        slices.map(({ value }) => value),
+      );
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      const failure = thrown instanceof ImportFailure ? thrown : WireError.from(thrown);
+      await this.#failed(file, slices, failure, signal);
+    }
+  }
+
+  #count(slices: readonly Stored<SliceUploaded>[], nowMs: number): void {
+    const total = slices.reduce((sum, { value }) => addStatistics(sum, value.statistics), NO_STATISTICS);
+    this.#ports.metrics.importedRecords.add(total.recordsCount);
+    if (total.firstRecordAt === undefined) return;
+    this.#ports.metrics.visibleSeconds.observe(Math.max(0, nowMs - msOf(total.firstRecordAt)) / 1000);
+  }
+
+  async #request(
+    file: StorageFile,
+    slices: readonly Stored<SliceUploaded>[],
+    signal: AbortSignal,
+  ): Promise<LoadRequest> {
+    const { catalog, storage } = this.#ports;
+    const { tableId } = file.target;
+    const columnsOf = new Map<number, readonly Column[]>();
+    for (const { value } of slices) {
+      for (const { sinkVersion } of value.objects) {
+        if (columnsOf.has(sinkVersion)) continue;
+        columnsOf.set(sinkVersion, await catalog.columns(file, sinkVersion, signal));
+      }
+    }
+    const definition = catalog.sink(file);
+    const newest = Math.max(...columnsOf.keys());
+    const isTarget = definition?.table.tableId === tableId;
+    const columns = isTarget ? definition.table.mapping.columns : (columnsOf.get(newest) ?? []);
+    const partitions = partitionLoads(slices, columnsOf, (slice) => {
+      return storage.view.partition(slice)!.entity!.value.journal;
+    });
+    return { tableId, columns, partitions };
+  }
+
+  async #load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome["kind"]> {
+    const { target, clock } = this.#ports;
+    const scope = abortScope(signal);
+    const timeoutMs = this.#timeoutMs;
+    const cancel = clock.after(timeoutMs, () => {
+      scope.abort(new WireError("OUTCOME_UNKNOWN", `the target has not answered in ${timeoutMs} ms`));
+    });
+    try {
+      const outcome = await target.load(request, scope.signal);
+      if (outcome.kind !== "refused") return outcome.kind;
+      const ends = await target.loadedEnds(request.tableId, scope.signal);
+      if (request.partitions.every(({ journal, end }) => (ends.get(journal) ?? -1) >= end)) return "already"; // I3
+      const { journal, begin, loadedEnd } = outcome;
+      const has = loadedEnd === undefined ? "nothing" : `rows up to offset ${loadedEnd}`;
+      throw new ImportFailure(
+        "CONFLICT",
+        `table ${request.tableId} has ${has} of ${journal}, this file begins at ${begin}: ` +
+          "the table was changed from outside, or another installation loads it",
+      );
+    } finally {
+      cancel();
+      scope.dispose();
+    }
+  }
+
+  async #failed(
+    file: Importing,
+    slices: readonly Stored<SliceUploaded>[],
+    failure: ImportFailure | WireError,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { storage, clock, logger, metrics } = this.#ports;
+    const { code, message } = failure;
+    const reason = `import into ${file.value.target.tableId} failed: ${message}`;
+    const spread = this.#random.below(1000) / 1000;
+    const retry = afterFailure(file.value.retry, { code, reason }, clock.wallMs(), spread);
+    metrics.failures.add(1, { operation: "import", code });
+    const passing = failure instanceof WireError && isPassing(failure);
+    logger[passing ? "warn" : "error"]("import-failed", { file: file.key, code, message, attempt: retry.attempt });
+    const changes: StorageChange[] = [{ kind: "file", before: file, after: withRetry(file.value, retry) }];
+    try {
+      if (code === "CORRUPT" || code === "NOT_FOUND") changes.push(...(await this.#repaired(slices, signal)));
+      await storage.commit(changes, signal);
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      const error = WireError.from(thrown);
+      logger.warn("import-retry-not-recorded", { file: file.key, error });
+      await clock.sleep(1000, signal);
+    }
+  }
+
+  /** I4: all objects of the file, since which one it was is not known for sure. */
+  async #repaired(slices: readonly Stored<SliceUploaded>[], signal: AbortSignal): Promise<readonly StorageChange[]> {
+    const changes: StorageChange[] = [];
+    for (const slice of slices) {
+      const journal = this.#ports.storage.view.partition(slice.value)!.entity!.value.journal;
+      const after = await stageAgain(this.#ports, journal, slice.value, signal);
+      changes.push({ kind: "slice", before: slice, after });
+    }
+    return changes;
+  }
+}
+
+/** The file to import now, ms until there may be one, or undefined when only a change brings one (I2). */
+function nextImport(sink: SinkView | undefined, nowMs: number): Importing | number | undefined {
+  const oldest = new Map<number, Stored<StorageFile>>();
+  for (const { entity } of sink?.files.values() ?? []) {
+    if (entity === undefined || entity.value.state === "imported") continue;
+    const known = oldest.get(entity.value.lane);
+    if (known === undefined || Number(entity.value.fileId) < Number(known.value.fileId)) {
+      oldest.set(entity.value.lane, entity);
+    }
+  }
+  let waitMs: number | undefined;
+  for (const file of [...oldest.values()].sort((a, b) => Number(a.value.fileId) - Number(b.value.fileId))) {
+    if (file.value.state !== "importing") continue;
+    const { retry } = file.value;
+    const untilMs = retry === undefined ? 0 : msOf(retry.retryAfter) - nowMs;
+    if (untilMs <= 0) return file as Importing;
+    waitMs = Math.min(waitMs ?? Number.POSITIVE_INFINITY, untilMs);
+  }
+  return waitMs;
+}
+
+/** One load for each partition: its slices in the file follow each other. */
+function partitionLoads(
+  slices: readonly Stored<SliceUploaded>[],
+  columnsOf: ReadonlyMap<number, readonly Column[]>,
+  journalOf: (slice: Slice) => string,
+): readonly PartitionLoad[] {
+  const ordered = slices.map(({ value }) => value).sort((a, b) => a.n - b.n || a.begin - b.begin);
+  const loads: (PartitionLoad & { objects: StagedObject[]; end: number; n: number })[] = [];
+  for (const slice of ordered) {
+    const objects = slice.objects.map((entry) => ({ ...entry, columns: columnsOf.get(entry.sinkVersion)! }));
+    const last = loads.at(-1);
+    if (last?.n === slice.n) {
+      last.objects.push(...objects);
+      last.end = slice.end;
+      continue;
+    }
+    const { n, begin, end, startsTarget } = slice;
+    loads.push({ n, journal: journalOf(slice), begin, end, objects, startsTarget });
+  }
+  return loads.map(({ journal, begin, end, objects, startsTarget }) => {
+    return { journal, begin, end, objects, startsTarget };
+  });
+}

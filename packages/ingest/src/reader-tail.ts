@@ -1,0 +1,370 @@
+// Follows one partition: reads frames, turns rows into columns, and uploads its closed slices, in order.
+//
+// R1 Everything starts from the partition's `staged`: an offset and the filter's state there. What was held in memory
+//    when a process ended is read again.
+// R2 A slice is uploaded once all of it was read: its objects are confirmed before the transaction that says so, and
+//    that transaction moves `staged` to its end.
+// R3 What is held is bounded, by slice and by reader. At a bound the tail stops reading and asks for rotation (`full`).
+// R4 A slice that ends where the tail has no boundary (another process decided) starts the tail again from `staged`.
+import { Gate, WireError, type Clock, type Logger } from "@millrace/base";
+import { readJournal, type JournalTransport } from "@millrace/client";
+import type { ObjectStore } from "@millrace/stores";
+import { sinkPath } from "./definitions.ts";
+import { FrameDecoder } from "./frame-decoder.ts";
+import { FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
+import type { Frame } from "./frame.ts";
+import type { HeldBytes } from "./reader-held.ts";
+import { statisticsOfTotals, type Progress } from "./reader-progress.ts";
+import { Segment, totalsOf } from "./reader-segment.ts";
+import { afterFailure } from "./retry-block.ts";
+import { putStaged } from "./staging-put.ts";
+import type { PartitionKey, SliceClosing, SliceUploading, Slice } from "./storage-entities.ts";
+import { msOf } from "./storage-json.ts";
+import { SLICE_VERSIONS_MAX } from "./storage-limits.ts";
+import type { StorageMetrics } from "./storage-metrics.ts";
+import type { StorageStore } from "./storage-store.ts";
+import { endUpload, withRetry } from "./storage-transitions.ts";
+import type { PartitionView, Stored } from "./storage-view.ts";
+
+export interface TailPorts {
+  readonly storage: StorageStore;
+  readonly transport: JournalTransport;
+  readonly stagingStore: ObjectStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: StorageMetrics;
+  readonly held: HeldBytes;
+  /** In [0, 1), anew at each call. */
+  readonly spread: () => number;
+  readonly sliceBytesMax: number;
+  readonly onProgress: (sinkPath: string) => void;
+}
+
+/** Waits between attempts to make a transition that the coordination store did not take. */
+const COMMIT_RETRY_MS = 100;
+
+/** Thrown inside a tail to start it again (R4). */
+class Misaligned extends Error {}
+
+export class PartitionTail {
+  readonly key: PartitionKey;
+  readonly journal: string;
+  /** Frames read since the tail was made. */
+  framesTaken = 0;
+  readonly #path: string;
+  readonly #ports: TailPorts;
+  /** Opens when the partition's slices changed or memory was freed. */
+  readonly #wake = new Gate();
+  #segments: Segment[] = [];
+  #open = new Segment(0);
+  #filter = new FrameFilter();
+  /** Filter's state at the begin of the first segment. */
+  #filterAtBegin: FrameFilterCheckpoint = [];
+  #writeHead = 0;
+  /** Begin of the open slice in the view, and what is held from there on. */
+  #sliceBegin = 0;
+  #sliceBytes = 0;
+  #full = false;
+  #running = false;
+  /** A slice ends at an offset that is not a boundary here. */
+  #misaligned = false;
+
+  constructor(key: PartitionKey, journal: string, ports: TailPorts) {
+    this.key = key;
+    this.journal = journal;
+    this.#path = sinkPath(key);
+    this.#ports = ports;
+  }
+
+  /** Everything below was read; an acknowledged end of a frame. */
+  get offset(): number {
+    return this.#open.end;
+  }
+
+  get writeHead(): number {
+    return Math.max(this.#writeHead, this.offset);
+  }
+
+  /** Something of the partition changed in the store, or memory was freed. */
+  wake(): void {
+    this.#measure();
+    this.#wake.open();
+  }
+
+  progress(): Progress | undefined {
+    const held = this.#running ? this.#from(this.#sliceBegin) : undefined;
+    if (held === undefined) return undefined;
+    const { offset, writeHead } = this;
+    return { ...totalsOf(held), begin: this.#sliceBegin, offset, writeHead, full: this.#full };
+  }
+
+  seal(): Progress | undefined {
+    this.#seal();
+    return this.progress();
+  }
+
+  /**
+   * Works until `signal` aborts or the tail has to start again.
+   * @throws {WireError} what stands against reading: CORRUPT, JOURNAL_NOT_FOUND, …
+   */
+  async run(signal: AbortSignal): Promise<void> {
+    const staged = this.#view()?.entity?.value.staged;
+    if (staged === undefined) return;
+    this.#reset(staged);
+    this.#running = true;
+    const controller = new AbortController();
+    const stop = (): void => controller.abort(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener("abort", stop, { once: true });
+    const failed = (thrown: unknown): void => {
+      if (!controller.signal.aborted) controller.abort(thrown);
+    };
+    try {
+      await Promise.all([
+        this.#read(controller.signal).catch(failed),
+        this.#upload(controller.signal).catch(failed),
+      ]);
+    } finally {
+      signal.removeEventListener("abort", stop);
+      this.#running = false;
+      this.#reset(staged);
+    }
+    const reason: unknown = controller.signal.reason;
+    if (!signal.aborted && !(reason instanceof Misaligned)) throw reason;
+  }
+
+  #reset(staged: { readonly offset: number; readonly filter: FrameFilterCheckpoint }): void {
+    for (const segment of [...this.#segments, this.#open]) this.#ports.held.add(-segment.bytes);
+    this.#segments = [];
+    this.#open = new Segment(staged.offset);
+    this.#filter = new FrameFilter(staged.filter);
+    this.#filterAtBegin = staged.filter;
+    this.#full = false;
+    this.#misaligned = false;
+    this.#measure();
+  }
+
+  #measure(): void {
+    this.#sliceBegin = this.#view()?.slices.at(-1)?.value.begin ?? 0;
+    this.#sliceBytes = 0;
+    for (const segment of this.#from(this.#sliceBegin) ?? [this.#open]) this.#sliceBytes += segment.bytes;
+  }
+
+  #view(): PartitionView | undefined {
+    return this.#ports.storage.view.partitionAt(this.#path, this.key.n);
+  }
+
+  // Reading
+
+  async #read(signal: AbortSignal): Promise<void> {
+    const { transport, clock, logger } = this.#ports;
+    const decoder = new FrameDecoder(this.offset);
+    const options = { journal: this.journal, offset: this.offset, block: true };
+    this.#sealAtEnds();
+    for await (const event of readJournal({ transport, clock, logger }, options, signal)) {
+      if (event.kind === "jump") {
+        const facts = { journal: this.journal, from: event.from, to: event.to };
+        throw new WireError("CORRUPT", `offsets [${event.from}, ${event.to}) are gone and were not imported`, { facts });
+      }
+      this.#writeHead = Math.max(this.#writeHead, event.writeHead);
+      for (const frame of decoder.push(event.bytes)) {
+        if (!this.#fits(frame)) await this.#room(frame, signal);
+        this.#take(frame);
+      }
+      this.#ports.onProgress(this.#path);
+    }
+  }
+
+  #take(frame: Frame): void {
+    this.framesTaken++;
+    if (this.#filter.accept(frame)) {
+      this.#open.add(frame);
+      this.#sliceBytes += frame.body.length;
+      this.#ports.held.add(frame.body.length);
+      this.#ports.metrics.readRecords.add(frame.count);
+      this.#ports.metrics.readBytes.add(frame.body.length);
+    } else {
+      this.#open.skip(frame);
+      this.#ports.metrics.duplicateFrames.add(1);
+    }
+    if (frame.end < this.#nextEnd) return;
+    this.#sealAtEnds();
+    this.#measure();
+    this.#wake.open();
+  }
+
+  /** End of the first closed slice that was not read to its end; nothing to stop at when there is none. */
+  #nextEnd = Number.POSITIVE_INFINITY;
+
+  /** Makes boundaries where slices end, as far as they were read. */
+  #sealAtEnds(): void {
+    const slices = this.#view()?.slices ?? [];
+    this.#nextEnd = Number.POSITIVE_INFINITY;
+    for (let at = slices.length - 1; at >= 0; at--) {
+      const slice = slices[at]!.value;
+      if (slice.state === "writing") continue;
+      if (slice.end < this.offset) {
+        if (slice.end <= this.#stagedOffset() || this.#isBoundary(slice.end)) break;
+        this.#misaligned = true; // R4
+      } else if (slice.end === this.offset) this.#seal();
+      else this.#nextEnd = slice.end;
+    }
+  }
+
+  #isBoundary(offset: number): boolean {
+    return offset === this.#open.begin || this.#segments.some(({ end }) => end === offset);
+  }
+
+  #stagedOffset(): number {
+    return this.#segments[0]?.begin ?? this.#open.begin;
+  }
+
+  #seal(): void {
+    if (this.#open.end === this.#open.begin) return;
+    this.#open.filter = this.#filter.checkpoint();
+    this.#segments.push(this.#open);
+    this.#open = new Segment(this.#open.end);
+  }
+
+  /** What is held from `begin` on; undefined when that is not a boundary here. */
+  #from(begin: number): Segment[] | undefined {
+    if (begin === this.offset) return [];
+    const all = [...this.#segments, this.#open];
+    const at = all.findIndex((segment) => segment.begin === begin);
+    return at < 0 ? undefined : all.slice(at);
+  }
+
+  /** Whether the open slice, and the reader as a whole, may hold `frame` too (R3). A slice may hold any one frame. */
+  #fits(frame: Frame): boolean {
+    if (this.#sliceBytes === 0) return true;
+    const bytes = frame.body.length;
+    if (this.#sliceBytes + bytes > this.#ports.sliceBytesMax || !this.#ports.held.fits(bytes)) return false;
+    return this.#open.stages.has(frame.sinkVersion) || this.#versions() < SLICE_VERSIONS_MAX;
+  }
+
+  #versions(): number {
+    const held = this.#from(this.#sliceBegin) ?? [this.#open];
+    return new Set(held.flatMap((segment) => [...segment.stages.keys()])).size;
+  }
+
+  async #room(frame: Frame, signal: AbortSignal): Promise<void> {
+    this.#full = true;
+    try {
+      do {
+        this.#ports.onProgress(this.#path);
+        await this.#wake.next(signal);
+      } while (!this.#fits(frame));
+    } finally {
+      this.#full = false;
+    }
+  }
+
+  // Uploading
+
+  async #upload(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      this.#sealAtEnds();
+      this.#forgetStaged();
+      if (this.#misaligned) throw new Misaligned("a slice ends where this tail has no boundary");
+      const stored = this.#due();
+      if (stored === undefined) {
+        await this.#wake.next(signal);
+        continue;
+      }
+      const slice = stored.value as SliceClosing | SliceUploading;
+      const waitMs = slice.retry === undefined ? 0 : msOf(slice.retry.retryAfter) - this.#ports.clock.wallMs();
+      if (waitMs > 0) await this.#ports.clock.sleep(waitMs, signal);
+      else await this.#uploadSlice(stored, slice, signal);
+    }
+  }
+
+  /** The first closed slice, when all of it was read. */
+  #due(): Stored<Slice> | undefined {
+    const slices = this.#view()?.slices ?? [];
+    let first: Stored<Slice> | undefined;
+    for (let at = slices.length - 1; at >= 0; at--) {
+      const { state } = slices[at]!.value;
+      if (state === "uploaded" || state === "imported") break;
+      if (state !== "writing") first = slices[at];
+    }
+    if (first === undefined || first.value.state === "writing") return undefined;
+    const { end } = first.value as SliceClosing;
+    return end <= this.offset && this.#open.begin >= end ? first : undefined;
+  }
+
+  /** Drops segments below `staged`: uploaded, here or by another reader. */
+  #forgetStaged(): void {
+    const staged = this.#view()?.entity?.value.staged;
+    if (staged === undefined) return;
+    while (this.#segments.length > 0 && this.#segments[0]!.end <= staged.offset) {
+      const segment = this.#segments.shift()!;
+      this.#filterAtBegin = segment.filter!;
+      this.#ports.held.add(-segment.bytes);
+    }
+    if (this.#stagedOffset() < staged.offset) this.#misaligned = true;
+  }
+
+  async #uploadSlice(
+    stored: Stored<Slice>,
+    slice: SliceClosing | SliceUploading,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { stagingStore, metrics, clock, logger } = this.#ports;
+    const last = this.#segments.findIndex((segment) => segment.end === slice.end);
+    const segments = this.#segments.slice(0, last + 1);
+    if (segments[0] === undefined || segments[0].begin !== slice.begin) {
+      throw new Misaligned("the first slice does not begin where this tail begins");
+    }
+    const partition = this.#view()!.entity!;
+    let objects;
+    try {
+      objects = await putStaged(stagingStore, { ...slice, end: slice.end }, segments, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      return this.#uploadFailed(stored, slice, WireError.from(thrown), signal);
+    }
+    const statistics = statisticsOfTotals(totalsOf(segments));
+    const staged = { statistics, objects, filter: this.#filterAtBegin };
+    const nowMs = clock.wallMs();
+    const after = { offset: slice.end, filter: segments.at(-1)!.filter! };
+    const made = await this.#commit(
+      [
+        { kind: "slice", before: stored, after: endUpload(slice, staged, nowMs) },
+        { kind: "partition", before: partition, after: { ...partition.value, staged: after } },
+      ],
+      signal,
+    );
+    if (!made) return;
+    metrics.stagedObjects.add(objects.length);
+    metrics.stagedBytes.add(objects.reduce((sum, object) => sum + object.bytes, 0));
+    metrics.uploadSeconds.observe(Math.max(0, nowMs - msOf(slice.closingAt)) / 1000);
+    logger.debug("slice-uploaded", { journal: this.journal, begin: slice.begin, end: slice.end });
+  }
+
+  async #uploadFailed(
+    stored: Stored<Slice>,
+    slice: SliceClosing | SliceUploading,
+    error: WireError,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { clock, logger, metrics, spread } = this.#ports;
+    const failure = { code: error.code, reason: `upload to staging failed: ${error.message}` };
+    const retry = afterFailure(slice.retry, failure, clock.wallMs(), spread());
+    metrics.failures.add(1, { operation: "upload", code: error.code });
+    logger.warn("slice-upload-failed", { journal: this.journal, begin: slice.begin, error, attempt: retry.attempt });
+    await this.#commit([{ kind: "slice", before: stored, after: withRetry(slice, retry) }], signal);
+  }
+
+  async #commit(changes: Parameters<StorageStore["commit"]>[0], signal: AbortSignal): Promise<boolean> {
+    try {
+      return await this.#ports.storage.commit(changes, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = WireError.from(thrown);
+      this.#ports.metrics.failures.add(1, { operation: "transition", code: error.code });
+      this.#ports.logger.warn("slice-transition-failed", { journal: this.journal, error });
+      await this.#ports.clock.sleep(COMMIT_RETRY_MS, signal);
+      return false;
+    }
+  }
+}

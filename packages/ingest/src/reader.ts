@@ -1,0 +1,203 @@
+// The storage-reader: a tail for each active partition (reader-tail.ts), within one bound of memory.
+import { TaskGroup, WireError, type Clock, type Logger, type Random } from "@millrace/base";
+import type { JournalTransport } from "@millrace/client";
+import type { ObjectStore } from "@millrace/stores";
+import { sinkPath } from "./definitions.ts";
+import { HeldBytes } from "./reader-held.ts";
+import type { Progress, ProgressFeed } from "./reader-progress.ts";
+import { PartitionTail, type TailPorts } from "./reader-tail.ts";
+import type { PartitionKey } from "./storage-entities.ts";
+import { HELD_BYTES_MAX, SLICE_BYTES_MAX } from "./storage-limits.ts";
+import type { StorageMetrics } from "./storage-metrics.ts";
+import { isPassing, type StorageStore } from "./storage-store.ts";
+
+export interface ReaderPorts {
+  readonly storage: StorageStore;
+  readonly transport: JournalTransport;
+  readonly stagingStore: ObjectStore;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: StorageMetrics;
+}
+
+export interface ReaderOptions {
+  /** Default 16 MiB. */
+  readonly sliceBytesMax?: number;
+  /** Default 128 MiB. */
+  readonly heldBytesMax?: number;
+}
+
+/** What a reader knows of a partition, for people. */
+export interface TailStatus {
+  readonly journal: string;
+  readonly offset: number;
+  readonly writeHead: number;
+  /** Why it is not being read, until it is again. */
+  readonly problem: string | undefined;
+}
+
+/** First and longest wait before a tail that failed starts again, doubled in between. */
+const RESTART_MIN_MS = 100;
+const RESTART_MAX_MS = 30_000;
+
+interface Running {
+  readonly tail: PartitionTail;
+  readonly stop: AbortController;
+  problem: string | undefined;
+}
+
+export class StorageReader implements ProgressFeed {
+  readonly #ports: ReaderPorts;
+  readonly #held: HeldBytes;
+  readonly #tailPorts: TailPorts;
+  /** By sinkPath and partition. */
+  readonly #running = new Map<string, Map<number, Running>>();
+  readonly #progressListeners = new Set<(sinkPath: string) => void>();
+
+  constructor(ports: ReaderPorts, options: ReaderOptions) {
+    this.#ports = ports;
+    this.#held = new HeldBytes(options.heldBytesMax ?? HELD_BYTES_MAX, () => {
+      for (const { tail } of this.#all()) tail.wake();
+    });
+    const { random, ...rest } = ports;
+    const chance = random.fork("storage-reader");
+    this.#tailPorts = {
+      ...rest,
+      held: this.#held,
+      spread: () => chance.below(1000) / 1000,
+      sliceBytesMax: options.sliceBytesMax ?? SLICE_BYTES_MAX,
+      onProgress: (path) => {
+        for (const listener of this.#progressListeners) listener(path);
+      },
+    };
+  }
+
+  /** Calls `listener` with the path of a sink of which more was read. @returns a function that ends it */
+  onProgress(listener: (sinkPath: string) => void): () => void {
+    this.#progressListeners.add(listener);
+    return () => this.#progressListeners.delete(listener);
+  }
+
+  progress(key: PartitionKey): Progress | undefined {
+    return this.#at(key)?.tail.progress();
+  }
+
+  seal(key: PartitionKey): Progress | undefined {
+    return this.#at(key)?.tail.seal();
+  }
+
+  status(key: PartitionKey): TailStatus | undefined {
+    const running = this.#at(key);
+    if (running === undefined) return undefined;
+    const { journal, offset, writeHead } = running.tail;
+    return { journal, offset, writeHead, problem: running.problem };
+  }
+
+  /** What stands against reading, by journal. */
+  problems(): readonly { readonly journal: string; readonly problem: string }[] {
+    return [...this.#all()].flatMap(({ tail, problem }) =>
+      problem === undefined ? [] : [{ journal: tail.journal, problem }],
+    );
+  }
+
+  /** Works until `signal` aborts. Call once. @throws the first failure that is a bug */
+  async run(signal: AbortSignal): Promise<void> {
+    let fail: (error: unknown) => void = () => {};
+    const failure = new Promise<never>((_, reject) => {
+      fail = reject;
+    });
+    const tasks = new TaskGroup("storage-reader", (_task, error) => fail(error));
+    const unobserve = this.#ports.storage.observe((paths) => {
+      for (const path of paths) this.#onSink(path, tasks);
+    });
+    for (const path of this.#ports.storage.view.sinks.keys()) this.#onSink(path, tasks);
+    try {
+      await Promise.race([failure, aborted(signal)]);
+    } finally {
+      unobserve();
+      await tasks.close();
+      this.#running.clear();
+    }
+  }
+
+  /** Starts and stops tails as partitions come and go, and wakes those whose slices may have changed. */
+  #onSink(path: string, tasks: TaskGroup): void {
+    const sink = this.#ports.storage.view.sinks.get(path);
+    const tails = this.#running.get(path);
+    for (const [n, running] of tails ?? []) {
+      const state = sink?.partitions.get(n)?.entity?.value.state;
+      if (state === "active") running.tail.wake();
+      else running.stop.abort(new Error("the partition is retired or gone"));
+    }
+    for (const { n, entity } of sink?.partitions.values() ?? []) {
+      if (entity?.value.state !== "active" || tails?.has(n) === true) continue;
+      this.#start({ ...sink!.key, n }, entity.value.journal, tasks);
+    }
+  }
+
+  #start(key: PartitionKey, journal: string, tasks: TaskGroup): void {
+    const tail = new PartitionTail(key, journal, this.#tailPorts);
+    const running: Running = { tail, stop: new AbortController(), problem: undefined };
+    const path = sinkPath(key);
+    const tails = this.#running.get(path) ?? new Map<number, Running>();
+    this.#running.set(path, tails.set(key.n, running));
+    tasks.spawn(journal, async (signal) => {
+      try {
+        await this.#keepRunning(running, signal);
+      } finally {
+        tails.delete(key.n);
+        if (tails.size === 0) this.#running.delete(path);
+      }
+      if (!signal.aborted) this.#onSink(path, tasks); // it may be active again
+    });
+  }
+
+  #at(key: PartitionKey): Running | undefined {
+    return this.#running.get(sinkPath(key))?.get(key.n);
+  }
+
+  *#all(): Iterable<Running> {
+    for (const tails of this.#running.values()) yield* tails.values();
+  }
+
+  async #keepRunning(running: Running, signal: AbortSignal): Promise<void> {
+    const { tail, stop } = running;
+    const onAbort = (): void => stop.abort(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      for (let failures = 0; !stop.signal.aborted; ) {
+        const before = tail.framesTaken;
+        running.problem = undefined;
+        try {
+          await tail.run(stop.signal);
+        } catch (thrown) {
+          if (stop.signal.aborted) break;
+          if (tail.framesTaken > before) failures = 0;
+          await this.#onFailure(running, WireError.from(thrown), failures++, stop.signal);
+        }
+      }
+    } catch (thrown) {
+      if (!stop.signal.aborted) throw thrown;
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #onFailure(running: Running, error: WireError, failures: number, signal: AbortSignal): Promise<void> {
+    const waitMs = Math.min(RESTART_MAX_MS, RESTART_MIN_MS * 2 ** Math.min(failures, 12));
+    running.problem = error.message;
+    this.#ports.metrics.failures.add(1, { operation: "read", code: error.code });
+    const log = isPassing(error) ? "warn" : "error";
+    this.#ports.logger[log]("partition-read-failed", { journal: running.tail.journal, error, waitMs });
+    await this.#ports.clock.sleep(waitMs, signal);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}

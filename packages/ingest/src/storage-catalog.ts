@@ -1,0 +1,11 @@
+// What the back of the pipeline asks of the definitions, as a port.
+import type { Column, SinkDefinition, SinkKey } from "./definitions.ts";
+
+export interface SinkCatalog {
+  /** The newest version of a sink, also of one that is disabled or deleted; undefined when it was never there. */
+  sink(key: SinkKey): SinkDefinition | undefined;
+  /** Columns of any version that ever was. @throws {WireError} NOT_FOUND */
+  columns(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]>;
+  /** Calls `listener` with the path of each sink that changes. @returns a function that ends it */
+  observe(listener: (sinkPath: string) => void): () => void;
+}

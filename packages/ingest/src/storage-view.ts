@@ -1,0 +1,230 @@
+// Everything under `stream/storage/` by sink, partition and file, kept current by the keyspace that mirrors it. What a
+// view shows is always the state of one revision, so decisions made from it are consistent, if perhaps late.
+import type { Keyspace, KeyspaceChange, KeyspaceEntry } from "@millrace/metadata";
+import { sinkPath, type SinkKey } from "./definitions.ts";
+import { decodeProgress, type Progress } from "./reader-progress.ts";
+import { decodeFile, decodePartition, decodeSlice, decodeSum } from "./storage-codec.ts";
+import type { Partition, PartitionKey, SinkSum, Slice, StorageFile } from "./storage-entities.ts";
+import { kindOfKey } from "./storage-keys.ts";
+
+/** A value of the store with the key and the revision under which it stands. */
+export interface Stored<T> {
+  readonly key: string;
+  readonly modRevision: number;
+  readonly value: T;
+}
+
+/** What a partition's reader in another process has published. */
+export type PublishedProgress = PartitionKey & Progress;
+
+export type StorageValue =
+  | { readonly kind: "partition"; readonly partition: Partition }
+  | { readonly kind: "file"; readonly file: StorageFile }
+  | { readonly kind: "slice"; readonly slice: Slice }
+  | { readonly kind: "sum"; readonly sum: SinkSum }
+  | { readonly kind: "progress"; readonly progress: PublishedProgress }
+  | { readonly kind: "other" };
+
+export interface PartitionView {
+  readonly n: number;
+  readonly entity: Stored<Partition> | undefined;
+  /** Ascending by begin. */
+  readonly slices: readonly Stored<Slice>[];
+  readonly progress: PublishedProgress | undefined;
+}
+
+export interface FileView {
+  readonly entity: Stored<StorageFile> | undefined;
+  readonly slices: ReadonlyMap<string, Stored<Slice>>;
+}
+
+export interface SinkView {
+  readonly key: SinkKey;
+  readonly partitions: ReadonlyMap<number, PartitionView>;
+  readonly files: ReadonlyMap<string, FileView>;
+  readonly sum: Stored<SinkSum> | undefined;
+}
+
+interface MutablePartition {
+  readonly n: number;
+  entity: Stored<Partition> | undefined;
+  readonly slices: Stored<Slice>[];
+  progress: PublishedProgress | undefined;
+}
+interface MutableFile {
+  entity: Stored<StorageFile> | undefined;
+  readonly slices: Map<string, Stored<Slice>>;
+}
+interface MutableSink {
+  readonly key: SinkKey;
+  readonly partitions: Map<number, MutablePartition>;
+  readonly files: Map<string, MutableFile>;
+  sum: Stored<SinkSum> | undefined;
+}
+
+export function decodeStorageValue(key: string, bytes: Uint8Array): StorageValue {
+  switch (kindOfKey(key)) {
+    case "partition":
+      return { kind: "partition", partition: decodePartition(bytes, key) };
+    case "file":
+      return { kind: "file", file: decodeFile(bytes, key) };
+    case "slice":
+      return { kind: "slice", slice: decodeSlice(bytes, key) };
+    case "sum":
+      return { kind: "sum", sum: decodeSum(bytes, key) };
+    case "progress":
+      return { kind: "progress", progress: decodeProgress(bytes, key) };
+    case "other":
+      return { kind: "other" };
+  }
+}
+
+export class StorageView {
+  readonly #sinks = new Map<string, MutableSink>();
+
+  /** By sinkPath. */
+  get sinks(): ReadonlyMap<string, SinkView> {
+    return this.#sinks;
+  }
+
+  sink(key: SinkKey): SinkView | undefined {
+    return this.#sinks.get(sinkPath(key));
+  }
+
+  partition(key: PartitionKey): PartitionView | undefined {
+    return this.partitionAt(sinkPath(key), key.n);
+  }
+
+  partitionAt(path: string, n: number): PartitionView | undefined {
+    return this.#sinks.get(path)?.partitions.get(n);
+  }
+
+  /** Takes over everything that `keyspace` holds. */
+  load(keyspace: Keyspace<StorageValue>): void {
+    this.apply(keyspace.scan().map((after) => ({ key: after.key, before: undefined, after })));
+  }
+
+  /** @returns paths of the sinks that changed */
+  apply(changes: readonly KeyspaceChange<StorageValue>[]): ReadonlySet<string> {
+    const touched = new Set<string>();
+    // A slice that moves to another file has both keys in one update: the old one goes first.
+    for (const { before } of changes) if (before !== undefined) this.#remove(before, touched);
+    for (const { after } of changes) if (after !== undefined) this.#add(after, touched);
+    return touched;
+  }
+
+  #add(entry: KeyspaceEntry<StorageValue>, touched: Set<string>): void {
+    const { key, modRevision, value } = entry;
+    switch (value.kind) {
+      case "partition":
+        this.#partition(value.partition, touched).entity = { key, modRevision, value: value.partition };
+        return;
+      case "file":
+        this.#file(value.file, touched).entity = { key, modRevision, value: value.file };
+        return;
+      case "slice": {
+        const stored = { key, modRevision, value: value.slice };
+        this.#file(value.slice, touched).slices.set(key, stored);
+        insert(this.#partition(value.slice, touched).slices, stored);
+        return;
+      }
+      case "sum":
+        this.#sink(value.sum, touched).sum = { key, modRevision, value: value.sum };
+        return;
+      case "progress":
+        this.#partition(value.progress, touched).progress = value.progress;
+        return;
+      case "other":
+    }
+  }
+
+  #remove(entry: KeyspaceEntry<StorageValue>, touched: Set<string>): void {
+    const { key, value } = entry;
+    switch (value.kind) {
+      case "partition":
+        this.#partition(value.partition, touched).entity = undefined;
+        return this.#prune(value.partition);
+      case "file":
+        this.#file(value.file, touched).entity = undefined;
+        return this.#prune(value.file);
+      case "slice": {
+        this.#file(value.slice, touched).slices.delete(key);
+        const { slices } = this.#partition(value.slice, touched);
+        slices.splice(
+          slices.findLastIndex((stored) => stored.key === key),
+          1,
+        );
+        return this.#prune(value.slice);
+      }
+      case "sum":
+        this.#sink(value.sum, touched).sum = undefined;
+        return this.#prune(value.sum);
+      case "progress":
+        this.#partition(value.progress, touched).progress = undefined;
+        return this.#prune(value.progress);
+      case "other":
+    }
+  }
+
+  #sink(key: SinkKey, touched: Set<string>): MutableSink {
+    const path = sinkPath(key);
+    touched.add(path);
+    let sink = this.#sinks.get(path);
+    if (sink === undefined) {
+      const { projectId, branchId, sourceId, sinkId } = key;
+      sink = {
+        key: { projectId, branchId, sourceId, sinkId },
+        partitions: new Map(),
+        files: new Map(),
+        sum: undefined,
+      };
+      this.#sinks.set(path, sink);
+    }
+    return sink;
+  }
+
+  #partition(key: PartitionKey, touched: Set<string>): MutablePartition {
+    const { partitions } = this.#sink(key, touched);
+    let partition = partitions.get(key.n);
+    if (partition === undefined) {
+      partition = { n: key.n, entity: undefined, slices: [], progress: undefined };
+      partitions.set(key.n, partition);
+    }
+    return partition;
+  }
+
+  #file(key: SinkKey & { readonly fileId: string }, touched: Set<string>): MutableFile {
+    const { files } = this.#sink(key, touched);
+    let file = files.get(key.fileId);
+    if (file === undefined) {
+      file = { entity: undefined, slices: new Map() };
+      files.set(key.fileId, file);
+    }
+    return file;
+  }
+
+  /** Forgets what has become empty of the file, partition or sink that `key` names. */
+  #prune(key: SinkKey & { readonly fileId?: string; readonly n?: number }): void {
+    const path = sinkPath(key);
+    const sink = this.#sinks.get(path)!;
+    const file = key.fileId === undefined ? undefined : sink.files.get(key.fileId);
+    if (file !== undefined && file.entity === undefined && file.slices.size === 0) sink.files.delete(key.fileId!);
+    const partition = key.n === undefined ? undefined : sink.partitions.get(key.n);
+    if (
+      partition !== undefined &&
+      partition.entity === undefined &&
+      partition.progress === undefined &&
+      partition.slices.length === 0
+    ) {
+      sink.partitions.delete(key.n!);
+    }
+    if (sink.files.size === 0 && sink.partitions.size === 0 && sink.sum === undefined) this.#sinks.delete(path);
+  }
+}
+
+/** Keeps the order by begin; a new slice is nearly always the last one. */
+function insert(slices: Stored<Slice>[], stored: Stored<Slice>): void {
+  let at = slices.length;
+  while (at > 0 && slices[at - 1]!.value.begin > stored.value.begin) at--;
+  slices.splice(at, 0, stored);
+}
