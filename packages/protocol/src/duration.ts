@@ -12,16 +12,16 @@ import { goQuote } from "./go-quote.ts";
 const DURATION_MS_MAX = Number(2n ** 63n / 1_000_000n);
 /** Below this many milliseconds a double can tell nanoseconds apart. */
 const NANO_EXACT_MS_MAX = 2 ** 53 / 1e6;
-const UNIT_NANOS: Readonly<Record<string, bigint>> = {
-  ns: 1n,
-  us: 1_000n,
-  "\u00b5s": 1_000n,
-  "\u03bcs": 1_000n,
-  ms: 1_000_000n,
-  s: 1_000_000_000n,
-  m: 60_000_000_000n,
-  h: 3_600_000_000_000n,
-};
+const UNIT_NANOS: ReadonlyMap<string, bigint> = new Map([
+  ["ns", 1n],
+  ["us", 1_000n],
+  ["\u00b5s", 1_000n],
+  ["\u03bcs", 1_000n],
+  ["ms", 1_000_000n],
+  ["s", 1_000_000_000n],
+  ["m", 60_000_000_000n],
+  ["h", 3_600_000_000_000n],
+]);
 
 interface WireDuration {
   readonly seconds: number;
@@ -130,7 +130,7 @@ function parseNanos(text: string): bigint {
     if (terms.lastIndex === at || (!whole && !fraction))
       return invalid(`time: invalid duration ${goQuote(text)}`);
     if (unit === "") return invalid(`time: missing unit in duration ${goQuote(text)}`);
-    const scale = UNIT_NANOS[unit!];
+    const scale = UNIT_NANOS.get(unit!);
     if (scale === undefined) {
       return invalid(`time: unknown unit ${goQuote(unit!)} in duration ${goQuote(text)}`);
     }
