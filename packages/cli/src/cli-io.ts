@@ -3,6 +3,7 @@
 export interface CliIo {
   /** Results. */
   out(text: string): void;
+  outBytes(bytes: Uint8Array): void;
   /** Progress, logs, errors. */
   err(text: string): void;
   readonly stdin: AsyncIterable<Uint8Array>;

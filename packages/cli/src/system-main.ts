@@ -4,6 +4,8 @@ import { InvariantError, WireError } from "@millrace/base";
 import { Command, CommanderError } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import { addPrintConfigCommand } from "./command-print-config.ts";
+import { addJournalsCommand } from "./command-journals.ts";
+import { addSinksCommand, addSourcesCommand } from "./command-streams.ts";
 import { addSqlCommand } from "./command-sql.ts";
 import { addServeCommand, addUpCommand } from "./command-up.ts";
 
@@ -31,6 +33,9 @@ export function makeProgram(io: CliIo): Command {
   addUpCommand(program, io);
   addServeCommand(program, io);
   addPrintConfigCommand(program, io);
+  addJournalsCommand(program, io);
+  addSourcesCommand(program, io);
+  addSinksCommand(program, io);
   addSqlCommand(program, io);
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;
@@ -66,6 +71,7 @@ function processIo(): CliIo {
   });
   return {
     out: (text) => void process.stdout.write(text),
+    outBytes: (bytes) => void process.stdout.write(bytes),
     err: (text) => void process.stderr.write(text),
     stdin: process.stdin as AsyncIterable<Uint8Array>,
     isTerminal: process.stderr.isTTY,

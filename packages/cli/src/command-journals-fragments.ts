@@ -1,0 +1,93 @@
+// `millrace journals fragments`.
+import { Option, type Command } from "commander";
+import { systemClock } from "@millrace/base";
+import { listFragments, listJournals } from "@millrace/client";
+import { parseDuration, suspension, type ListedFragment } from "@millrace/protocol";
+import { renderBoxTable } from "./box-table.ts";
+import { UsageError, type CliIo } from "./cli-io.ts";
+import { selectorOf, withTransport } from "./command-journals.ts";
+import { addDoorOptions, type DoorOptions } from "./system-doors.ts";
+
+interface FragmentsOptions extends DoorOptions {
+  readonly selector: string;
+  readonly format: "table" | "json";
+  readonly json?: true;
+  readonly from?: string;
+  readonly to?: string;
+  readonly urlTtl?: string;
+}
+
+export function addJournalsFragments(group: Command, io: CliIo): void {
+  const command = group
+    .command("fragments")
+    .description("List the fragments of the journals that a selector matches")
+    .requiredOption("-l, --selector <SELECTOR>", "label selector, e.g. name=examples/foobar")
+    .addOption(new Option("-o, --format <FORMAT>", "how to print").choices(["table", "json"]).default("table"))
+    .option("--json", "the same as --format json: a line for each fragment")
+    .option("--from <UNIX>", "only fragments persisted at or after this time, Unix seconds")
+    .option("--to <UNIX>", "only fragments persisted at or before this time, Unix seconds")
+    .option("--url-ttl <DURATION>", "sign URLs that are good this long, e.g. 10m");
+  addDoorOptions(command, "broker").action((options: FragmentsOptions) =>
+    withTransport(options, async (transport) => {
+      const { journals } = await listJournals(transport, selectorOf(options.selector), io.signal);
+      const found: ListedFragment[] = [];
+      for (const { spec } of journals) {
+        if (suspension(spec).level === "FULL") continue;
+        const request = {
+          journal: spec.name,
+          beginModTime: unixSeconds("--from", options.from),
+          endModTime: unixSeconds("--to", options.to),
+          ...(options.urlTtl === undefined ? {} : { signatureTtlMs: parseDuration(options.urlTtl) }),
+        };
+        for await (const fragment of listFragments(transport, request, io.signal)) found.push(fragment);
+      }
+      if (options.json === true || options.format === "json") {
+        for (const { spec, signedUrl } of found) io.out(`${JSON.stringify({ spec, signedUrl })}\n`);
+      } else {
+        io.out(renderFragments(found, options.urlTtl !== undefined));
+      }
+    }),
+  );
+}
+
+function unixSeconds(option: string, text: string | undefined): number {
+  const seconds = Number(text ?? "0");
+  if (!Number.isSafeInteger(seconds) || seconds < 0) throw new UsageError(`${option} ${text}: expected Unix seconds`);
+  return seconds;
+}
+
+function renderFragments(fragments: readonly ListedFragment[], withUrls: boolean): string {
+  const header = ["JOURNAL", "OFFSET", "LENGTH", "PERSISTED", "SHA 1", "COMPRESSION", ...(withUrls ? ["URL"] : [])];
+  const nowSeconds = systemClock.wallMs() / 1000;
+  const rows = fragments.map(({ spec, signedUrl }) => [
+    spec.journal,
+    String(spec.begin),
+    iecBytes(spec.end - spec.begin),
+    spec.modTime === 0 ? "" : ago(nowSeconds - spec.modTime),
+    `${spec.sum.slice(0, 12)}...`,
+    spec.compressionCodec,
+    ...(withUrls ? [signedUrl] : []),
+  ]);
+  return renderBoxTable(header, rows);
+}
+
+export function iecBytes(bytes: number): string {
+  let value = bytes;
+  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+    if (value < 1024) return unit === "B" ? `${value} B` : `${value.toFixed(1)} ${unit}`;
+    value /= 1024;
+  }
+  return `${value.toFixed(1)} TiB`;
+}
+
+function ago(seconds: number): string {
+  for (const [unit, size] of [
+    ["day", 86_400],
+    ["hour", 3600],
+    ["minute", 60],
+  ] as const) {
+    const count = Math.floor(seconds / size);
+    if (count >= 1) return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
+  }
+  return `${Math.max(0, Math.floor(seconds))} seconds ago`;
+}
