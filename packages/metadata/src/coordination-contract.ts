@@ -26,7 +26,7 @@ export interface ContractHarness {
 
 export interface ContractCase {
   readonly name: string;
-  run(): Promise<void>;
+  readonly run: () => Promise<void>;
 }
 
 export type ContractStep = (world: ContractWorld) => Promise<void>;

@@ -22,7 +22,9 @@ export interface StoreHeader {
   readonly raftTerm: bigint;
 }
 
-/** `end` absent: the key alone. `end` = prefixEnd(key): all that start with key. `end` = "\0": everything from key on. */
+/**
+ * `end` absent: the key alone. `end` = prefixEnd(key): all that start with key. `end` = "\0": everything from key on.
+ */
 export interface RangeRequest {
   readonly key: Key;
   readonly end?: Key;
@@ -43,9 +45,9 @@ export interface RangeResponse {
 
 export type CompareOp = "=" | "!=" | "<" | ">";
 /**
- * With `end`: every key of the range must satisfy it, as etcd's range_end; `mod < r` on a prefix says "nothing new since
- * r". A missing key, or a range without keys, has version, revisions and lease 0, and its value equals and orders
- * against nothing.
+ * With `end`: every key of the range must satisfy it, as etcd's range_end; `create < r` on a prefix says "no new keys
+ * since r". A missing key, or a range without keys, has version, revisions and lease 0, and fails any compare of its
+ * value.
  */
 export type Compare = { readonly key: Key; readonly end?: Key; readonly op: CompareOp } & (
   | { readonly target: "version"; readonly version: number }

@@ -11,8 +11,8 @@ export interface StoreJournal {
   readonly hasFailed: boolean;
   /**
    * Resolves when `batch` is durable.
-   * @throws {WireError} DISK_FULL, SHUTTING_DOWN: nothing of it will be there after a restart. Any other error: it may be
-   * there; if the journal has not failed, the next batch that it takes voids this one
+   * @throws {WireError} DISK_FULL, SHUTTING_DOWN: nothing of it will be there after a restart. Any other error: it may
+   * be there; if the journal has not failed, the next batch that it takes voids this one
    */
   append(batch: Uint8Array): Promise<void>;
   /**

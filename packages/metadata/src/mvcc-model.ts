@@ -1,4 +1,5 @@
-// The store's semantics once more, as plainly as can be: a full copy of the state for each revision. For property tests.
+// The store's semantics once more, as plainly as can be: a full copy of the state for each revision. For the property
+// test of mvcc.ts.
 import { compareBytes } from "@millrace/base";
 import type { Compare, Key, KeyValue, StoreOp, TxnRequest } from "./coordination.ts";
 

@@ -155,7 +155,7 @@ function performTxn(state: Mvcc, model: MvccModel, request: TxnRequest, undone: 
 function replay(state: Mvcc, record: StoreRecord, undone: boolean): ReturnType<Mvcc["replay"]> {
   const [decoded] = decodeBatch(encodeBatch([record]));
   deepEqual(decoded, record);
-  const applied = state.replay(decoded!);
+  const applied = state.replay(decoded);
   if (undone) state.undo(applied);
   return applied;
 }

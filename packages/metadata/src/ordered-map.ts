@@ -1,6 +1,6 @@
 // An ordered map over binary string keys: a sorted list of sorted chunks. With chunks of some hundred keys an insertion
-// moves at most one chunk's tail, a lookup is two binary searches, and a scan walks arrays. A B-tree of the same fan-out
-// would be two levels deep for the 100k keys in view here, with more code; this stays fast to about ten million.
+// moves at most one chunk's tail, a lookup is two binary searches, and a scan walks arrays. A B-tree of the same
+// fan-out would be two levels deep for the 100k keys in view here, with more code; this is fast to about ten million.
 import type { Key } from "./coordination.ts";
 
 const CHUNK_KEYS_MAX = 512;

@@ -1,0 +1,127 @@
+import { deepEqual, equal, rejects } from "node:assert/strict";
+import { test } from "node:test";
+import { never, silentLogger, utf8, WireError } from "@millrace/base";
+import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
+import type { CoordinationStore } from "./coordination.ts";
+import type { EmbeddedStore } from "./embedded-store.ts";
+import { openSession, type Session } from "./session.ts";
+import { openMemoryStore } from "./testkit.ts";
+
+interface World {
+  readonly agenda: Agenda;
+  readonly store: EmbeddedStore;
+  readonly lost: string[];
+  open(store?: CoordinationStore): Promise<Session>;
+  value(key: string): Promise<string | undefined>;
+}
+
+async function world(): Promise<World> {
+  const agenda = new Agenda();
+  const clock = new SimulatedClock(agenda);
+  const store = await openMemoryStore(clock, seededRandom("session"));
+  const lost: string[] = [];
+  return {
+    agenda,
+    store,
+    lost,
+    open: (used = store) => {
+      const onLost = (reason: WireError): void => void lost.push(`${reason.message} at ${agenda.nowMs}`);
+      return openSession({ store: used, clock, logger: silentLogger, ttlSeconds: 9, onLost }, never);
+    },
+    value: async (key) => {
+      const { kvs } = await store.range({ key }, never);
+      return kvs[0] === undefined ? undefined : Buffer.from(kvs[0].value).toString();
+    },
+  };
+}
+
+/** The store, but renewals fail with `error` while `isFailing()`. */
+function unreachable(store: EmbeddedStore, isFailing: () => boolean): CoordinationStore {
+  return {
+    range: store.range.bind(store),
+    txn: store.txn.bind(store),
+    watch: store.watch.bind(store),
+    grantLease: store.grantLease.bind(store),
+    keepAlive: (lease, signal) =>
+      isFailing()
+        ? Promise.reject(new WireError("UNAVAILABLE", "no leader"))
+        : store.keepAlive(lease, signal),
+    revokeLease: store.revokeLease.bind(store),
+    compact: store.compact.bind(store),
+  };
+}
+
+test("session: renewed -> its keys live on; closed -> they go, and nobody is told of a loss", async () => {
+  const w = await world();
+  const session = await w.open();
+  const revision = await session.announce("member", utf8("1"), never);
+  equal(revision, w.store.header.revision);
+  await w.agenda.advance(60_000);
+  equal(await w.value("member"), "1");
+  await session.close(never);
+  equal(await w.value("member"), undefined);
+  deepEqual([w.lost, session.isLost, session.signal.aborted], [[], false, true]);
+  await session.close(never);
+});
+
+test("announce: again -> the revision of the first time; under another owner -> waits until that is gone", async () => {
+  const w = await world();
+  const one = await w.open();
+  const revision = await one.announce("member", utf8("one"), never);
+  equal(await one.announce("member", utf8("one"), never), revision);
+  const two = await w.open();
+  let announced = 0;
+  const announcing = two.announce("member", utf8("two"), never).then((revision) => (announced = revision));
+  await w.agenda.advance(25_000);
+  equal(announced, 0);
+  await one.close(never);
+  await w.agenda.advance(10_000);
+  equal(await announcing, announced);
+  equal(await w.value("member"), "two");
+  const gone = new AbortController();
+  const hopeless = (await w.open()).announce("member", utf8("three"), gone.signal);
+  await settle();
+  gone.abort(new Error("gone"));
+  await rejects(hopeless, /gone/);
+});
+
+test("update: keeps the lease, and fails when somebody else has written", async () => {
+  const w = await world();
+  const session = await w.open();
+  const revision = await session.announce("member", utf8("1"), never);
+  const updated = await session.update("member", utf8("2"), revision, never);
+  deepEqual(w.store.leaseStatus(session.lease).keys, ["member"]);
+  await rejects(session.update("member", utf8("3"), revision, never), {
+    code: "ETCD_TRANSACTION_FAILED",
+    message: `key modified or deleted externally (expected revision ${revision})`,
+  });
+  equal(await w.value("member"), "2");
+  await w.store.txn({ compare: [], success: [{ kind: "delete", key: "member" }] }, never);
+  await rejects(session.update("member", utf8("3"), updated, never), { code: "ETCD_TRANSACTION_FAILED" });
+});
+
+test("lost: revoked by others -> told once, at the next renewal", async () => {
+  const w = await world();
+  const session = await w.open();
+  await w.store.revokeLease(session.lease, never);
+  await w.agenda.advance(20_000);
+  deepEqual(w.lost, ["unable to keep member lease alive at 3000"]);
+  deepEqual([session.isLost, session.signal.aborted], [true, true]);
+  await session.close(never);
+});
+
+test("lost: the store is away -> tried until the lease must have ended, not longer", async () => {
+  const w = await world();
+  let isAway = false;
+  const session = await w.open(unreachable(w.store, () => isAway));
+  await w.agenda.advance(3500);
+  isAway = true;
+  await w.agenda.advance(7000);
+  deepEqual(w.lost, []);
+  isAway = false;
+  await w.agenda.advance(10_000);
+  deepEqual([w.lost, session.isLost], [[], false]);
+  isAway = true;
+  await w.agenda.advance(30_000);
+  equal(w.lost.length, 1);
+});
