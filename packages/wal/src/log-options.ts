@@ -18,6 +18,8 @@ export interface LogOptions {
   readonly sparesMax: number;
   /** Pause between attempts to make a segment ready on a full disk. */
   readonly retryMs: number;
+  /** A sync that takes longer makes the log unhealthy, though not failed. */
+  readonly stuckMs: number;
 }
 
 export const LOG_DEFAULTS: LogOptions = {
@@ -30,4 +32,5 @@ export const LOG_DEFAULTS: LogOptions = {
   idleMs: 100,
   sparesMax: 2,
   retryMs: 250,
+  stuckMs: 5000,
 };

@@ -48,7 +48,8 @@ export type RecordVisitor = (
  * Reads the groups from `from` on. Records of earlier groups are visited too, as far as they share a segment with a
  * later one: every segment explains itself.
  * @param from first sequence that is wanted: 1, or one more than what a checkpoint covers
- * @param visit must not keep `record`
+ * @param visit must not change `record`
+ * @param afterSegment awaited after the records of each segment: the place for slow work on what was visited
  * @throws {WireError} CORRUPT, naming file and offset
  */
 export async function scanLog(
@@ -57,6 +58,7 @@ export async function scanLog(
   from: number,
   visit: RecordVisitor,
   signal: AbortSignal,
+  afterSegment?: () => Promise<void>,
 ): Promise<LogScan> {
   const { segments, spares } = await listSegments(disk, dir);
   const begin = firstWanted(segments, from);
@@ -77,6 +79,7 @@ export async function scanLog(
     const end = visitSegment(segment, bytes, limit, visit);
     expected = (segment.last ?? segment.first - 1) + 1;
     stop = { segment, bytes, offset: end };
+    await afterSegment?.();
   }
   if (stop !== undefined) await refuseLaterClaims(disk, segments, stop, expected!);
   return { dir, segments, spares, nextSequence: Math.max(from, expected ?? 1) };

@@ -89,6 +89,8 @@ export class WriteAheadLog {
   /** The newest group has records and no later one says that it is synced. */
   #uncovered = false;
   #lastSyncMs: number;
+  /** When the group in flight was handed to the disk. */
+  #startedMs = 0;
   #cancelIdle: (() => void) | undefined;
   #cancelRetry: (() => void) | undefined;
   #drained: (() => void) | undefined;
@@ -161,7 +163,16 @@ export class WriteAheadLog {
   unhealthy(): string | undefined {
     if (this.#state === "failed") return "the log has failed";
     if (this.#state !== "open") return "the log is closed";
-    return this.#full ? "no space for the log" : undefined;
+    if (this.#full) return "no space for the log";
+    const writingMs = this.#inFlight === undefined ? 0 : this.#clock.monotonicMs() - this.#startedMs;
+    return writingMs > this.#options.stuckMs ? `the log's sync takes ${Math.round(writingMs)} ms by now` : undefined;
+  }
+
+  /** Whether `append` would take `records` records of together `bytes`, RECORD_HEADER_BYTES for each included. */
+  accepts(bytes: number, records: number): boolean {
+    const { queueBytesMax, queueRecordsMax } = this.#options;
+    if (this.#state !== "open") return false;
+    return this.#queuedBytes + bytes <= queueBytesMax && this.#queuedRecords + records <= queueRecordsMax;
   }
 
   /**
@@ -197,11 +208,9 @@ export class WriteAheadLog {
    * @returns false when the queue is full or the log is not open: then nothing happened
    */
   append(parts: readonly Uint8Array[], listener?: LogListener): boolean {
-    if (this.#state !== "open") return false;
     let bytes = RECORD_HEADER_BYTES;
     for (const part of parts) bytes += part.length;
-    if (this.#queuedBytes + bytes > this.#options.queueBytesMax) return false;
-    if (this.#queuedRecords >= this.#options.queueRecordsMax) return false;
+    if (!this.accepts(bytes, 1)) return false;
     this.reserve(bytes);
     this.#open!.add(parts, listener);
     this.#queuedBytes += bytes;
@@ -282,20 +291,20 @@ export class WriteAheadLog {
     const { path, header } = this.#current;
     sealGroup(bytes, header, { sequence: this.#sequence, synced: this.#synced });
     this.#inFlight = group;
-    const startedMs = this.#clock.monotonicMs();
+    this.#startedMs = this.#clock.monotonicMs();
     this.#disk
       .run("log", [
         { kind: "write", path, position: this.#position, bytes },
         { kind: "sync", path },
       ])
       .then(
-        () => this.#onSynced(group, startedMs),
+        () => this.#onSynced(group),
         (error: unknown) => this.#onFailed(group, error),
       )
       .catch(this.#onThrown);
   }
 
-  #onSynced(group: OpenGroup, startedMs: number): void {
+  #onSynced(group: OpenGroup): void {
     this.#synced = this.#sequence++;
     this.#current.last = this.#synced;
     this.#position += group.used;
@@ -305,7 +314,7 @@ export class WriteAheadLog {
     this.#dequeue(group);
     this.#buffers.give(group.buffer);
     this.#metrics.syncs.add();
-    this.#metrics.syncSeconds.observe((this.#lastSyncMs - startedMs) / 1000);
+    this.#metrics.syncSeconds.observe((this.#lastSyncMs - this.#startedMs) / 1000);
     this.#metrics.bytes.add(group.used);
     this.#metrics.records.add(group.records);
     const sequence = this.#synced;

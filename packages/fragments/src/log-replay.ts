@@ -1,0 +1,213 @@
+// Replays log records over the images of a checkpoint: a pure state machine without bytes. It says where every journal
+// ends, which spans the log has and which ones must already stand in the spools.
+//
+//   R1  A record is applied when its sequence is at or above the checkpoint's position; definitions always are.
+//   R2  Bytes of a journal follow each other without gap or overlap, except across a roll.
+//   R3  The same records over the same images give the same state: recovery may be interrupted and begun again.
+import { hex, WireError } from "@millrace/base";
+import { EMPTY_LABELS, type LabelSet } from "@millrace/protocol";
+import { decodeLogRecord, type LogRecord } from "./log-record-codec.ts";
+import type { FragmentImage, JournalImage } from "./spool-image.ts";
+import { spoolDir } from "./spool-paths.ts";
+
+export interface RecordPlace {
+  readonly sequence: number;
+  readonly path: string;
+  readonly offset: number;
+}
+
+/** Bytes that stand synced in a spool and whose sum the log has (D3). */
+export interface DirectSpan {
+  readonly fragment: number;
+  readonly begin: number;
+  readonly end: number;
+  readonly crc: number;
+  readonly place: RecordPlace;
+}
+
+/** Bytes that the log has, all of one fragment. */
+export interface LoggedSpan {
+  readonly fragment: number;
+  readonly begin: number;
+  end: number;
+}
+
+/** One life of a journal while the log is replayed. */
+export interface ReplayedJournal {
+  readonly dir: string;
+  readonly journal: string;
+  readonly createRevision: number;
+  epoch: number;
+  begin: number;
+  end: number;
+  firstAppendMs: number;
+  registers: LabelSet;
+  readonly fragments: FragmentImage[];
+  /** The SHA-1 of [begin, end) that the checkpoint has of the fragment that was open then; "" for none. */
+  readonly checked: { readonly begin: number; readonly end: number; readonly sum: string };
+  readonly logged: LoggedSpan[];
+  readonly direct: DirectSpan[];
+  /** Begins of fragments released since the checkpoint: their files may still be there. */
+  readonly released: Set<number>;
+}
+
+interface Life {
+  readonly dir: string;
+  readonly journal: string;
+  readonly createRevision: number;
+  readonly epoch: number;
+}
+
+export class LogReplay {
+  /** By directory: one for each life. */
+  readonly journals = new Map<string, ReplayedJournal>();
+  /** Directories of lives that were removed since the checkpoint, and whether their files are kept in quarantine. */
+  readonly removed = new Map<string, { quarantine: boolean }>();
+  readonly #from: number;
+  readonly #lives = new Map<number, Life>();
+
+  constructor(images: readonly JournalImage[], from: number) {
+    this.#from = from;
+    for (const image of images) {
+      const journal = fromImage(image);
+      this.journals.set(journal.dir, journal);
+    }
+  }
+
+  /** @throws {WireError} CORRUPT, naming file and offset, when the record cannot follow what came before */
+  apply(bytes: Uint8Array, place: RecordPlace): void {
+    const record = this.#decode(bytes, place);
+    if (record.kind === "define") {
+      const { id, journal, createRevision, epoch } = record;
+      this.#lives.set(id, { dir: spoolDir(journal, createRevision), journal, createRevision, epoch });
+      return;
+    }
+    if (place.sequence < this.#from) return; // R1
+    const life = this.#lives.get(record.id);
+    if (life === undefined) throw corrupt(place, `journal ${record.id} is not defined in this segment`);
+    if (record.kind === "removed") {
+      this.journals.delete(life.dir);
+      this.removed.set(life.dir, { quarantine: record.quarantine });
+      return;
+    }
+    this.#apply(this.#journal(life), record, place);
+  }
+
+  /** The journal's fragment into which a data record's bytes belong, if its life is still there (second reading). */
+  fragmentOf(bytes: Uint8Array, place: RecordPlace): { journal: ReplayedJournal; fragment: number; data: DataRecord } | undefined {
+    const record = this.#decode(bytes, place);
+    if (record.kind === "define") {
+      this.apply(bytes, place);
+      return undefined;
+    }
+    if (record.kind !== "data" || place.sequence < this.#from) return undefined;
+    const journal = this.journals.get(this.#lives.get(record.id)?.dir ?? "");
+    const span = journal?.logged.find(({ begin, end }) => begin <= record.begin && record.begin < end);
+    if (journal === undefined || span === undefined) return undefined;
+    return { journal, fragment: span.fragment, data: record };
+  }
+
+  #decode(bytes: Uint8Array, place: RecordPlace): LogRecord {
+    try {
+      return decodeLogRecord(bytes);
+    } catch (error) {
+      throw corrupt(place, WireError.from(error).message);
+    }
+  }
+
+  #journal(life: Life): ReplayedJournal {
+    let journal = this.journals.get(life.dir);
+    if (journal === undefined) {
+      const nothing = { begin: 0, end: 0, sum: "", sumEnd: 0, firstAppendMs: 0, registers: EMPTY_LABELS, fragments: [] };
+      journal = fromImage({ ...life, ...nothing });
+      this.journals.set(life.dir, journal);
+    }
+    journal.epoch = Math.max(journal.epoch, life.epoch);
+    return journal;
+  }
+
+  #apply(journal: ReplayedJournal, record: Exclude<LogRecord, { kind: "define" | "removed" }>, place: RecordPlace): void {
+    switch (record.kind) {
+      case "data":
+        this.#extend(journal, record, record.bytes.length, place);
+        return addLogged(journal, record.begin);
+      case "direct": {
+        const { begin, length, crc } = record;
+        this.#extend(journal, record, length, place);
+        journal.direct.push({ fragment: journal.begin, begin, end: begin + length, crc, place });
+        return;
+      }
+      case "roll":
+        if (record.begin < journal.end) throw corrupt(place, `roll to ${record.begin} below the end ${journal.end}`);
+        closeFragment(journal);
+        journal.begin = journal.end = record.begin;
+        return;
+      case "registers":
+        journal.registers = record.registers;
+        return;
+      case "released": {
+        const at = journal.fragments.findIndex(({ begin, end }) => begin === record.begin && end === record.end);
+        if (at < 0) return;
+        journal.fragments.splice(at, 1);
+        journal.released.add(record.begin);
+        dropSpans(journal, record.begin);
+        return;
+      }
+      case "sum": {
+        const at = journal.fragments.findIndex(({ begin, end }) => begin === record.begin && end === record.end);
+        if (at >= 0) journal.fragments[at] = { ...journal.fragments[at]!, sum: hex(record.sha1) };
+      }
+    }
+  }
+
+  #extend(journal: ReplayedJournal, record: { begin: number; timeMs: number }, length: number, place: RecordPlace): void {
+    if (record.begin !== journal.end) {
+      throw corrupt(place, `bytes at ${record.begin} of ${journal.journal} do not follow its end ${journal.end}`); // R2
+    }
+    if (journal.end === journal.begin) journal.firstAppendMs = record.timeMs;
+    journal.end += length;
+  }
+}
+
+type DataRecord = Extract<LogRecord, { kind: "data" }>;
+
+function fromImage(image: JournalImage): ReplayedJournal {
+  const { journal, createRevision, epoch, begin, end, sum, sumEnd, firstAppendMs, registers } = image;
+  return {
+    dir: spoolDir(journal, createRevision),
+    journal,
+    createRevision,
+    epoch,
+    begin,
+    end,
+    firstAppendMs,
+    registers,
+    fragments: [...image.fragments],
+    checked: { begin, end: sumEnd, sum },
+    logged: [],
+    direct: [],
+    released: new Set(),
+  };
+}
+
+function addLogged(journal: ReplayedJournal, begin: number): void {
+  const last = journal.logged.at(-1);
+  if (last !== undefined && last.end === begin && last.fragment === journal.begin) last.end = journal.end;
+  else if (journal.end > begin) journal.logged.push({ fragment: journal.begin, begin, end: journal.end });
+}
+
+function closeFragment(journal: ReplayedJournal): void {
+  const { begin, end, firstAppendMs } = journal;
+  if (end > begin) journal.fragments.push({ begin, end, sum: "", firstAppendMs });
+  journal.firstAppendMs = 0;
+}
+
+function dropSpans(journal: ReplayedJournal, fragment: number): void {
+  for (const spans of [journal.logged, journal.direct]) {
+    for (let i = spans.length - 1; i >= 0; i--) if (spans[i]!.fragment === fragment) spans.splice(i, 1);
+  }
+}
+
+function corrupt({ path, offset }: RecordPlace, what: string): WireError {
+  return new WireError("CORRUPT", `${path}, offset ${offset}: ${what}`, { facts: { path, offset } });
+}

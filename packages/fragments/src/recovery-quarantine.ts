@@ -1,0 +1,44 @@
+// Quarantine (D4): what lies beyond checkpoint and log, or belongs to nobody, is kept aside, never served and never
+// deleted. Everything is durable there before it disappears from its old place.
+import { hex16 } from "@millrace/base";
+import type { Disk, DiskOp } from "@millrace/wal";
+import type { RecoveryAction } from "./recovery-plan.ts";
+import { QUARANTINE_DIR, SPOOLS_DIR } from "./spool-paths.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+
+export async function quarantine(disk: Disk, action: Extract<RecoveryAction, { kind: "cut" | "move" }>): Promise<void> {
+  const dir =
+    action.dir === SPOOLS_DIR ? QUARANTINE_DIR : `${QUARANTINE_DIR}/${action.dir.slice(SPOOLS_DIR.length + 1)}`;
+  await disk.run("bulk", [{ kind: "make-dir", path: dir }]);
+  const from = `${action.dir}/${action.name}`;
+  if (action.kind === "move") {
+    const to = `${dir}/${await freeName(disk, dir, action.name)}`;
+    await disk.run("bulk", [
+      { kind: "rename", from, to },
+      { kind: "sync-dir", path: dir },
+      { kind: "sync-dir", path: action.dir },
+    ]);
+    return;
+  }
+  const to = `${dir}/${await freeName(disk, dir, `${action.name}+${hex16(action.from)}`)}`;
+  for (let done = 0; done < action.bytes; ) {
+    const bytes = await disk.read(from, action.from + done, Math.min(CHUNK_BYTES, action.bytes - done));
+    if (bytes.length === 0) break;
+    await disk.run("bulk", [{ kind: "write", path: to, position: done, bytes }]);
+    done += bytes.length;
+  }
+  const finish: DiskOp[] = [
+    { kind: "sync", path: to },
+    { kind: "sync-dir", path: dir },
+    { kind: "truncate", path: from, bytes: action.from },
+  ];
+  await disk.run("bulk", finish);
+}
+
+/** Nothing in quarantine is overwritten: a name that is taken gets a number. */
+async function freeName(disk: Disk, dir: string, name: string): Promise<string> {
+  const taken = new Set((await disk.list(dir)).map((entry) => entry.name));
+  if (!taken.has(name)) return name;
+  for (let n = 1; ; n++) if (!taken.has(`${name}.${n}`)) return `${name}.${n}`;
+}

@@ -1,0 +1,192 @@
+// Recovery: checkpoint, then log over the spools (D1-D4). First everything is read and checked; only then are bytes
+// written, cut or moved. What it does leads to the same state when it is interrupted and begun again.
+import { assert, concatBytes, WireError, type Logger } from "@millrace/base";
+import { crc32c, readCheckpoint, scanLog, type Disk, type DiskOp, type LogScan } from "@millrace/wal";
+import { CHECKPOINT_VERSION, decodeJournalImages } from "./checkpoint-codec.ts";
+import type { DurableSpool } from "./durable-spool.ts";
+import { LogReplay, type ReplayedJournal } from "./log-replay.ts";
+import { planRecovery, type RecoveryAction, type SpoolFiles } from "./recovery-plan.ts";
+import { quarantine } from "./recovery-quarantine.ts";
+import { CHECKPOINT_NAME } from "./spool-checkpoint.ts";
+import type { JournalImage } from "./spool-image.ts";
+import type { SpoolOptions } from "./spool-limits.ts";
+import { fragmentFile, SPOOLS_DIR } from "./spool-paths.ts";
+import { RunningSha1 } from "./system-sha1.ts";
+
+const CHUNK_BYTES = 1024 * 1024;
+/** Directories listed at once. */
+const LISTS_MAX = 32;
+
+export interface RecoveredJournal {
+  readonly image: JournalImage;
+  /** Begins of fragments whose files recovery wrote to. */
+  readonly written: ReadonlySet<number>;
+  /** The log says more of it than the checkpoint: its directory may have entries that no sync covered. */
+  readonly touched: boolean;
+}
+
+export interface Recovered {
+  readonly journals: readonly RecoveredJournal[];
+  readonly scan: LogScan;
+  /** Of the checkpoint; 0 when there is none. */
+  readonly generation: number;
+}
+
+/** @throws {WireError} CORRUPT naming file and offset; then nothing was changed */
+export async function recoverSpools(
+  ports: { disk: Disk; logger: Logger },
+  options: SpoolOptions,
+  signal: AbortSignal,
+): Promise<Recovered> {
+  const { disk, logger } = ports;
+  const { dir } = options.log;
+  const checkpoint = await readCheckpoint(disk, dir, CHECKPOINT_NAME);
+  if (checkpoint !== undefined && checkpoint.payloadVersion !== CHECKPOINT_VERSION) {
+    throw new WireError("CORRUPT", `${dir}/${CHECKPOINT_NAME}: version ${checkpoint.payloadVersion} is not known`);
+  }
+  const from = checkpoint?.position ?? 1;
+  const replay = new LogReplay(checkpoint === undefined ? [] : decodeJournalImages(checkpoint.payload), from);
+  const scan = await scanLog(disk, dir, from, (record, place) => replay.apply(record, place), signal);
+  const actions = planRecovery(replay, await listFiles(disk));
+  for (const journal of replay.journals.values()) await verifyDirect(disk, journal, signal);
+
+  await disk.run("bulk", [{ kind: "make-dir", path: SPOOLS_DIR }]);
+  await writeLogged(disk, dir, from, replay, signal);
+  for (const action of actions) await perform(disk, action, logger);
+  const journals = [...replay.journals.values()].map(recovered);
+  const logged = journals.filter(({ touched }) => touched).length;
+  logger.info("spools_recovered", { journals: journals.length, logged, from, next: scan.nextSequence, actions: actions.length });
+  return { journals, scan, generation: checkpoint?.generation ?? 0 };
+}
+
+/** Reads the fragments of a recovered spool whose SHA-1 is not known. @throws {WireError} CORRUPT */
+export async function sumRecovered(disk: Disk, spool: DurableSpool): Promise<void> {
+  for (const { fragment, checked } of spool.unsummed()) {
+    const path = `${spool.dir}/${fragmentFile(fragment.begin)}`;
+    const sha1 = new RunningSha1();
+    const end = fragment.end;
+    let at = fragment.begin;
+    while (at < end) {
+      const next = checked !== undefined && at < checked.end ? Math.min(checked.end, end) : end;
+      for (; at < next; ) {
+        const bytes = await disk.read(path, at - fragment.begin, Math.min(CHUNK_BYTES, next - at));
+        if (bytes.length === 0) throw corrupt(path, at - fragment.begin, "the file ends here");
+        sha1.update(bytes);
+        at += bytes.length;
+      }
+      if (checked !== undefined && at === checked.end && sha1.hex() !== checked.sum) {
+        throw corrupt(path, 0, `the first ${at - fragment.begin} bytes are not those that the checkpoint has the sum of`);
+      }
+    }
+    fragment.adopt(sha1, end);
+  }
+}
+
+async function listFiles(disk: Disk): Promise<SpoolFiles> {
+  const top = await disk.list(SPOOLS_DIR);
+  const names = top.filter(({ kind }) => kind === "dir").map(({ name }) => `${SPOOLS_DIR}/${name}`);
+  const dirs: SpoolFiles["dirs"] = new Map();
+  for (let at = 0; at < names.length; at += LISTS_MAX) {
+    const batch = names.slice(at, at + LISTS_MAX);
+    const lists = await Promise.all(batch.map((name) => disk.list(name)));
+    for (const [i, name] of batch.entries()) (dirs as Map<string, (typeof lists)[number]>).set(name, lists[i]!);
+  }
+  return { top, dirs };
+}
+
+/** D3: the bytes that the log only has the sum of. */
+async function verifyDirect(disk: Disk, journal: ReplayedJournal, signal: AbortSignal): Promise<void> {
+  for (const span of journal.direct) {
+    const path = `${journal.dir}/${fragmentFile(span.fragment)}`;
+    let crc = 0;
+    for (let at = span.begin; at < span.end; ) {
+      signal.throwIfAborted();
+      const bytes = await disk.read(path, at - span.fragment, Math.min(CHUNK_BYTES, span.end - at));
+      if (bytes.length === 0) throw corrupt(path, at - span.fragment, "the file ends inside a direct append");
+      crc = crc32c(bytes, crc);
+      at += bytes.length;
+    }
+    if (crc !== span.crc) {
+      const record = `${span.place.path}, offset ${span.place.offset}`;
+      throw corrupt(path, span.begin - span.fragment, `${span.end - span.begin} bytes lack the sum that ${record} has`);
+    }
+  }
+}
+
+/** Writes the bytes that the log has into the spool files; the next checkpoint syncs them. */
+async function writeLogged(
+  disk: Disk,
+  dir: string,
+  from: number,
+  replay: LogReplay,
+  signal: AbortSignal,
+): Promise<void> {
+  const touched = [...replay.journals.values()].filter(({ logged }) => logged.length > 0);
+  if (touched.length === 0) return;
+  await disk.run("bulk", touched.map((journal): DiskOp => ({ kind: "make-dir", path: journal.dir })));
+  const waiting = new Map<string, { position: number; parts: Uint8Array[]; end: number }[]>();
+  const collect = (record: Uint8Array, place: { sequence: number; path: string; offset: number }): void => {
+    const found = replay.fragmentOf(record, place);
+    if (found === undefined) return;
+    const { journal, fragment, data } = found;
+    const path = `${journal.dir}/${fragmentFile(fragment)}`;
+    const runs = waiting.get(path) ?? [];
+    if (runs.length === 0) waiting.set(path, runs);
+    const position = data.begin - fragment;
+    const last = runs.at(-1);
+    if (last === undefined || last.end !== position) runs.push({ position, parts: [data.bytes], end: position + data.bytes.length });
+    else {
+      last.parts.push(data.bytes);
+      last.end += data.bytes.length;
+    }
+  };
+  await scanLog(disk, dir, from, collect, signal, async () => {
+    for (const [path, runs] of waiting) {
+      for (const { position, parts } of runs) {
+        await disk.run("bulk", [{ kind: "write", path, position, bytes: concatBytes(parts) }]);
+      }
+    }
+    waiting.clear();
+  });
+}
+
+async function perform(disk: Disk, action: RecoveryAction, logger: Logger): Promise<void> {
+  switch (action.kind) {
+    case "cut":
+    case "move":
+      logger.warn("spool_quarantined", { ...action });
+      return quarantine(disk, action);
+    case "remove":
+      return disk.run("bulk", [{ kind: "remove", path: `${action.dir}/${action.name}` }]);
+    case "remove-dir": {
+      const files = action.names.map((name): DiskOp => ({ kind: "remove", path: `${action.dir}/${name}` }));
+      return disk.run("bulk", [...files, { kind: "remove", path: action.dir }]);
+    }
+  }
+}
+
+function recovered(journal: ReplayedJournal): RecoveredJournal {
+  const { createRevision, epoch, begin, end, firstAppendMs, registers, fragments, checked } = journal;
+  assert(end >= begin, "a fragment ends at or after its begin", { begin, end });
+  const still = checked.begin === begin;
+  return {
+    image: {
+      journal: journal.journal,
+      createRevision,
+      epoch,
+      begin,
+      end,
+      sum: still ? checked.sum : "",
+      sumEnd: still ? checked.end : begin,
+      firstAppendMs,
+      registers,
+      fragments,
+    },
+    written: new Set(journal.logged.map(({ fragment }) => fragment)),
+    touched: journal.logged.length + journal.direct.length + journal.released.size > 0,
+  };
+}
+
+function corrupt(path: string, offset: number, what: string): WireError {
+  return new WireError("CORRUPT", `${path}, offset ${offset}: ${what}`, { facts: { path, offset } });
+}

@@ -1,0 +1,62 @@
+// What was handed to a spool and waits for the log, in order: commits and rolls.
+import type { WireError } from "@millrace/base";
+import type { LabelSet } from "@millrace/protocol";
+import type { LogListener } from "@millrace/wal";
+import type { CommitOutcome } from "./spools.ts";
+import type { RunningSha1 } from "./system-sha1.ts";
+
+/** What the log needs of a direct append, and the fragment's SHA-1 behind it. */
+export interface DirectBytes {
+  readonly crc: number;
+  readonly sha1: RunningSha1;
+}
+
+/** Who is told that an entry's records were logged, or not. */
+export interface EntryOwner {
+  onEntryLogged(entry: SpoolEntry, failure: WireError | undefined): void;
+}
+
+export class SpoolEntry implements LogListener {
+  readonly #owner: EntryOwner;
+  readonly kind: "commit" | "roll";
+  /** A commit covers [begin, end); a roll has begin = end. */
+  readonly begin: number;
+  readonly end: number;
+  readonly registers: LabelSet | undefined;
+  readonly direct: DirectBytes | undefined;
+  readonly timeMs: number;
+  readonly onOutcome: ((outcome: CommitOutcome) => void) | undefined;
+  /** waiting: not handed to the log; logging: handed; logged: durable; failed: see `failure`. */
+  state: "waiting" | "logging" | "logged" | "failed" = "waiting";
+  failure: WireError | undefined;
+  next: SpoolEntry | undefined;
+
+  constructor(
+    owner: EntryOwner,
+    fields: Pick<SpoolEntry, "kind" | "begin" | "end" | "registers" | "direct" | "timeMs" | "onOutcome">,
+  ) {
+    this.#owner = owner;
+    this.kind = fields.kind;
+    this.begin = fields.begin;
+    this.end = fields.end;
+    this.registers = fields.registers;
+    this.direct = fields.direct;
+    this.timeMs = fields.timeMs;
+    this.onOutcome = fields.onOutcome;
+  }
+
+  onLogged(failure: WireError | undefined): void {
+    this.#owner.onEntryLogged(this, failure);
+  }
+
+  fail(failure: WireError): void {
+    this.state = "failed";
+    this.failure = failure;
+  }
+
+  outcome(): CommitOutcome {
+    if (this.failure === undefined) return { kind: "acknowledged", begin: this.begin, end: this.end };
+    const kind = this.failure.code === "OUTCOME_UNKNOWN" ? "unknown" : "refused";
+    return { kind, error: this.failure };
+  }
+}

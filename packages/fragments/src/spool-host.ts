@@ -1,0 +1,32 @@
+// What a spool needs of the store of all spools: the log, the disk, memory, and whether there is room.
+import type { WireError } from "@millrace/base";
+import type { Disk } from "@millrace/wal";
+import type { DurableSpool } from "./durable-spool.ts";
+import type { SpoolEntry } from "./spool-entry.ts";
+import type { SpoolFragment } from "./spool-fragment.ts";
+import type { TailMemory } from "./spool-tail.ts";
+
+export interface SpoolHost {
+  readonly disk: Disk;
+  readonly memory: TailMemory;
+  readonly directBytesMin: number;
+  nowMs(): number;
+  /** Why nothing may be appended now; undefined when it may. */
+  refusal(): WireError | undefined;
+  /** Counts bytes that will be written to the disk. */
+  spend(bytes: number): void;
+  /** Hands an entry's records to the log, which tells the entry. @returns why not, when nothing was handed over */
+  log(spool: DurableSpool, entry: SpoolEntry): WireError | undefined;
+  /** Remembers the sum of a closed fragment, so that a restart need not read it. May be lost. */
+  logSum(spool: DurableSpool, fragment: SpoolFragment): void;
+  /** Logs the release, then removes the file. */
+  release(spool: DurableSpool, fragment: SpoolFragment): void;
+  /** Logs that the journal is gone, then removes its files or moves them to quarantine. */
+  remove(spool: DurableSpool, how: { quarantine: boolean }): void;
+  /** Syncs the bytes of a direct append, and the file's directory entry when it is new (D3). */
+  syncDirect(spool: DurableSpool, fragment: SpoolFragment, done: (failure: WireError | undefined) => void): void;
+  /** The coded error for what the disk answered; a failed sync ends the log (D5). */
+  diskFailure(error: unknown): WireError;
+  /** The spool's acknowledged state changed: write its bytes and tell its listeners, once a batch. */
+  touched(spool: DurableSpool): void;
+}

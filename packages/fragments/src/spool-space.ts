@@ -1,0 +1,99 @@
+// The low-space reserve (D5): appends are refused while the disk has less room than log and checkpoint need to finish.
+// Between looks at the disk the bytes handed out are counted, so that a burst cannot eat the reserve unseen.
+import { WireError, type Clock, type Logger } from "@millrace/base";
+import type { Disk } from "@millrace/wal";
+
+export class SpoolSpace {
+  readonly #disk: Disk;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #reserveBytes: number;
+  readonly #retryMs: number;
+  readonly #onChange: () => void;
+  /** What may be handed out until the disk is asked again. */
+  #left: number;
+  #free: number;
+  #low: boolean;
+  #looking = false;
+  #closed = false;
+  #cancel: (() => void) | undefined;
+
+  /** @param free bytes, asked just now */
+  constructor(
+    ports: { disk: Disk; clock: Clock; logger: Logger },
+    options: { reserveBytes: number; retryMs: number },
+    free: number,
+    onChange: () => void,
+  ) {
+    this.#disk = ports.disk;
+    this.#clock = ports.clock;
+    this.#logger = ports.logger;
+    this.#reserveBytes = options.reserveBytes;
+    this.#retryMs = options.retryMs;
+    this.#onChange = onChange;
+    this.#free = free;
+    this.#left = this.#allowance(free);
+    this.#low = free < options.reserveBytes;
+    if (this.#low) this.#lookLater();
+  }
+
+  /** Why nothing may be written now; undefined when there is room. */
+  refusal(): WireError | undefined {
+    if (!this.#low) return undefined;
+    return new WireError("DISK_FULL", `free space ${this.#free} below the reserve (${this.#reserveBytes} <= free)`, {
+      facts: { freeBytes: this.#free, reserveBytes: this.#reserveBytes },
+    });
+  }
+
+  /** Counts bytes that will be written. */
+  spend(bytes: number): void {
+    this.#left -= bytes;
+    if (this.#left < 0) this.look();
+  }
+
+  /** Asks the disk now: it refused a write, or something was freed. */
+  look(): void {
+    if (this.#looking || this.#closed) return;
+    this.#looking = true;
+    this.#disk
+      .freeBytes()
+      .then((free) => this.#onFree(free))
+      .catch((error: unknown) => {
+        this.#logger.warn("spool_space_unknown", { error: String(error) });
+        this.#lookLater();
+      })
+      .finally(() => {
+        this.#looking = false;
+      });
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancel?.();
+  }
+
+  #onFree(free: number): void {
+    this.#free = free;
+    this.#left = this.#allowance(free);
+    const low = free < this.#reserveBytes;
+    if (low) this.#lookLater();
+    if (low === this.#low) return;
+    this.#low = low;
+    if (low) this.#logger.warn("spool_space_low", { freeBytes: free, reserveBytes: this.#reserveBytes });
+    else this.#logger.info("spool_space_back", { freeBytes: free });
+    this.#onChange();
+  }
+
+  /** A part of what is above the reserve: others write to the disk too. */
+  #allowance(free: number): number {
+    return Math.max(0, free - this.#reserveBytes) / 4;
+  }
+
+  #lookLater(): void {
+    if (this.#closed || this.#cancel !== undefined) return;
+    this.#cancel = this.#clock.after(this.#retryMs, () => {
+      this.#cancel = undefined;
+      this.look();
+    });
+  }
+}

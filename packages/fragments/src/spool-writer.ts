@@ -1,0 +1,109 @@
+// Moves acknowledged bytes from memory into the spool files: unsynced, on the log's lane, behind the group that made
+// them durable. When the disk is full the bytes stay in memory, and the log keeps them, until it takes them again.
+import type { Clock, Logger } from "@millrace/base";
+import { DiskError, type Disk, type DiskOp } from "@millrace/wal";
+import type { DurableSpool, IssuedWrite } from "./durable-spool.ts";
+
+export interface SpoolWriterHooks {
+  /** Bytes that were issued are in the files, or will be tried again. */
+  onWritten(spools: ReadonlySet<DurableSpool>): void;
+  /** The disk refused; `failing` tells when it no longer does. */
+  onFull(): void;
+  /** Not a matter of space. */
+  onBroken(error: unknown): void;
+}
+
+export class SpoolWriter {
+  readonly #disk: Disk;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #retryMs: number;
+  readonly #hooks: SpoolWriterHooks;
+  /** Spools whose writes failed and were not yet tried again. */
+  readonly #failed = new Set<DurableSpool>();
+  #running = 0;
+  #cancel: (() => void) | undefined;
+  #idle: (() => void)[] = [];
+
+  constructor(
+    ports: { disk: Disk; clock: Clock; logger: Logger },
+    options: { retryMs: number },
+    hooks: SpoolWriterHooks,
+  ) {
+    this.#disk = ports.disk;
+    this.#clock = ports.clock;
+    this.#logger = ports.logger;
+    this.#retryMs = options.retryMs;
+    this.#hooks = hooks;
+  }
+
+  /** Whether some acknowledged bytes could not be written. */
+  get failing(): boolean {
+    return this.#failed.size > 0;
+  }
+
+  /** Starts writing what is acknowledged and not issued. */
+  write(spools: Iterable<DurableSpool>): void {
+    const ops: DiskOp[] = [];
+    const writes: IssuedWrite[] = [];
+    const touched = new Set<DurableSpool>();
+    for (const spool of spools) {
+      const before = ops.length;
+      spool.collectWrites(ops, writes);
+      if (ops.length > before) touched.add(spool);
+    }
+    if (ops.length === 0) return;
+    this.#running++;
+    this.#disk
+      .run("log", ops)
+      .then(
+        () => this.#onWritten(writes),
+        (error: unknown) => this.#onFailed(writes, touched, error),
+      )
+      .then(() => this.#hooks.onWritten(touched))
+      .catch((error: unknown) => this.#hooks.onBroken(error))
+      .finally(() => this.#onEnded());
+  }
+
+  /** Resolves when no write is under way. @returns whether all that is acknowledged is in the files */
+  async settled(): Promise<boolean> {
+    while (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    return !this.failing;
+  }
+
+  close(): void {
+    this.#cancel?.();
+  }
+
+  forget(spool: DurableSpool): void {
+    this.#failed.delete(spool);
+  }
+
+  #onWritten(writes: readonly IssuedWrite[]): void {
+    for (const { block, begin, end } of writes) {
+      // A gap: an earlier write of this block failed, and all of it from there on is written again.
+      if (block.written === begin) block.written = end;
+      else block.issued = block.written;
+    }
+  }
+
+  #onFailed(writes: readonly IssuedWrite[], spools: ReadonlySet<DurableSpool>, error: unknown): void {
+    for (const { block } of writes) block.issued = block.written;
+    if (!(error instanceof DiskError) || error.kind !== "full") throw error;
+    this.#logger.warn("spool_write_refused", { path: error.path, error: error.message });
+    for (const spool of spools) this.#failed.add(spool);
+    this.#hooks.onFull();
+    this.#cancel ??= this.#clock.after(this.#retryMs, () => {
+      this.#cancel = undefined;
+      const again = [...this.#failed];
+      this.#failed.clear();
+      this.write(again);
+    });
+  }
+
+  #onEnded(): void {
+    this.#running--;
+    if (this.#running > 0) return;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+}
