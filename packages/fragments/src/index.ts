@@ -6,6 +6,8 @@ export type {
   SpoolAppend,
   Spools,
 } from "./spools.ts";
+export { openSpools, type SpoolPorts } from "./durable-spools.ts";
+export { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 export { addCover, coverDifference, longestOverlapping, type Span } from "./fragment-index-cover.ts";
 export {
   FragmentIndex,
