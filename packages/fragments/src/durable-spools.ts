@@ -1,0 +1,307 @@
+// Local storage of all journals of a broker: one log, one spool each, one checkpoint (durability.md D1-D6, D9, D17).
+//
+//   disk     log/        the write-ahead log and the checkpoint
+//            spools/     one directory for each life of a journal, one raw file for each fragment
+//            quarantine/ what nobody may serve and nobody deletes
+import { assert, Gate, never, WireError, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+import { EMPTY_LABELS } from "@millrace/protocol";
+import { DiskError, WriteAheadLog, type Disk, type DiskOp } from "@millrace/wal";
+import { DurableSpool } from "./durable-spool.ts";
+import { recoverSpools, sumRecovered, type Recovered } from "./recovery.ts";
+import { SpoolCheckpoint } from "./spool-checkpoint.ts";
+import { SpoolChores } from "./spool-chores.ts";
+import type { SpoolEntry } from "./spool-entry.ts";
+import type { SpoolFragment } from "./spool-fragment.ts";
+import type { SpoolHost } from "./spool-host.ts";
+import type { JournalImage } from "./spool-image.ts";
+import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
+import { SpoolLog } from "./spool-log.ts";
+import { fragmentFile, spoolDir } from "./spool-paths.ts";
+import { SpoolSpace } from "./spool-space.ts";
+import { TailMemory } from "./spool-tail.ts";
+import { SpoolWriter } from "./spool-writer.ts";
+import type { JournalLife, Spool, Spools } from "./spools.ts";
+
+export interface SpoolPorts {
+  readonly disk: Disk;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** The log failed (D5): nothing is acknowledged any more. Report it and end the process. */
+  onFatal(error: WireError): void;
+}
+
+/**
+ * Opens local storage and recovers what is there.
+ * @param options over SPOOL_DEFAULTS
+ * @throws {WireError} CORRUPT naming file and offset, with nothing changed; DISK_FULL when there is no room to begin
+ */
+export async function openSpools(
+  ports: SpoolPorts,
+  options: Partial<SpoolOptions>,
+  signal: AbortSignal,
+): Promise<Spools> {
+  const all = { ...SPOOL_DEFAULTS, ...options };
+  try {
+    const recovered = await recoverSpools(ports, all, signal);
+    const spools = new DurableSpools(ports, all, recovered, await ports.disk.freeBytes());
+    await spools.start(recovered);
+    return spools;
+  } catch (error) {
+    if (!(error instanceof DiskError) || error.kind !== "full") throw error;
+    throw new WireError("DISK_FULL", `no space to begin: ${error.message}`, { cause: error });
+  }
+}
+
+class DurableSpools implements Spools, SpoolHost {
+  readonly disk: Disk;
+  readonly memory: TailMemory;
+  readonly #ports: SpoolPorts;
+  readonly #options: SpoolOptions;
+  readonly #logger: Logger;
+  /** By directory: one for each life. */
+  readonly #spools = new Map<string, DurableSpool>();
+  readonly #space: SpoolSpace;
+  readonly #writer: SpoolWriter;
+  readonly #gate = new Gate();
+  #log!: WriteAheadLog;
+  #records!: SpoolLog;
+  #chores!: SpoolChores;
+  #checkpoint!: SpoolCheckpoint;
+  #checkpointing: Promise<void> | undefined;
+  /** After a checkpoint that could not be made the next one waits until then. */
+  #checkpointAfterMs = 0;
+  readonly #touched = new Set<DurableSpool>();
+  #nextId = 1;
+  #state: "open" | "closing" | "closed" = "open";
+  #failure: WireError | undefined;
+
+  constructor(ports: SpoolPorts, options: SpoolOptions, recovered: Recovered, free: number) {
+    this.#ports = ports;
+    this.#options = options;
+    this.#logger = ports.logger;
+    this.disk = ports.disk;
+    this.memory = new TailMemory(options);
+    this.#space = new SpoolSpace(ports, options, free, () => this.#wakeAll());
+    this.#writer = new SpoolWriter(ports, options, {
+      onWritten: (spools) => this.#onWritten(spools),
+      onFull: () => this.#space.look(),
+      onBroken: (error) => this.#fail(WireError.from(error)),
+    });
+    for (const journal of recovered.journals) this.#adopt(journal.image).markRecovered(journal);
+  }
+
+  async start(recovered: Recovered): Promise<void> {
+    const hooks = {
+      onFatal: (error: WireError) => this.#fail(error),
+      onSpace: (full: boolean) => this.#onLogSpace(full),
+    };
+    this.#log = await WriteAheadLog.open(this.#ports, this.#options.log, hooks, recovered.scan);
+    this.#records = new SpoolLog(this.#log, this.#ports.clock);
+    this.#checkpoint = new SpoolCheckpoint(this.#ports, this.#options, {
+      writer: this.#writer,
+      log: this.#log,
+      spools: () => this.#spools.values(),
+      generation: recovered.generation,
+    });
+    this.#chores = new SpoolChores(this.#ports, this.#options, this.#records, {
+      onFreed: () => this.#space.look(),
+      onDirChanged: (dir) => this.#checkpoint.dirtyDirs.add(dir),
+    });
+  }
+
+  get directBytesMin(): number {
+    return this.#options.directBytesMin;
+  }
+
+  get queuedBytes(): number {
+    return this.#log.queuedBytes;
+  }
+
+  async claim(life: JournalLife, atLeast: number): Promise<Spool> {
+    if (this.#state !== "open") throw this.refusal()!;
+    const dir = spoolDir(life.journal, life.createRevision);
+    for (const other of this.#spools.values()) {
+      if (other.dir === dir || other.life.journal !== life.journal) continue;
+      assert(!other.hasPending, "another life of the journal is at rest", { journal: life.journal });
+      other.forget();
+      this.remove(other, { quarantine: true });
+    }
+    const spool = this.#spools.get(dir) ?? this.#adopt(newJournal(life));
+    spool.claimed = true;
+    spool.adoptLife(life);
+    await this.disk.run("bulk", [{ kind: "make-dir", path: dir }]).catch((error: unknown) => {
+      throw this.diskFailure(error);
+    });
+    await sumRecovered(this.disk, spool);
+    if (spool.pendingEnd < atLeast) await spool.rollTo(atLeast);
+    return spool;
+  }
+
+  unclaimed(): readonly JournalLife[] {
+    return [...this.#spools.values()].filter(({ claimed }) => !claimed).map(({ life }) => life);
+  }
+
+  async room(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const refusal = this.refusal();
+      if (refusal !== undefined) throw refusal;
+      if (this.queuedBytes <= this.#options.queueBytesMax) return;
+      await this.#gate.next(signal);
+    }
+  }
+
+  unhealthy(): string | undefined {
+    return this.#log.unhealthy() ?? this.refusal()?.message;
+  }
+
+  async close(): Promise<void> {
+    if (this.#state !== "open") return;
+    this.#state = "closing";
+    while (this.#failure === undefined && [...this.#spools.values()].some(({ hasPending }) => hasPending)) {
+      await this.#gate.next(never);
+    }
+    await this.#checkpointing;
+    await this.#chores.close();
+    if (this.#failure === undefined) {
+      this.#startCheckpoint();
+      await this.#checkpointing;
+    }
+    await this.#log.close();
+    this.#writer.close();
+    this.#space.close();
+    this.#state = "closed";
+  }
+
+  // SpoolHost
+
+  nowMs(): number {
+    return this.#ports.clock.wallMs();
+  }
+
+  refusal(): WireError | undefined {
+    if (this.#failure !== undefined) return new WireError("UNAVAILABLE", this.#failure.message);
+    if (this.#state !== "open") return new WireError("SHUTTING_DOWN", "local storage is closing");
+    if (this.#writer.failing) return new WireError("DISK_FULL", "no space for acknowledged bytes in the spools");
+    return this.#space.refusal();
+  }
+
+  spend(bytes: number): void {
+    this.#space.spend(bytes);
+  }
+
+  log(spool: DurableSpool, entry: SpoolEntry): WireError | undefined {
+    if (entry.direct === undefined) this.spend(entry.end - entry.begin);
+    return this.#records.entry(spool, entry);
+  }
+
+  logSum(spool: DurableSpool, fragment: SpoolFragment): void {
+    this.#records.sum(spool, fragment);
+  }
+
+  release(spool: DurableSpool, fragment: SpoolFragment): void {
+    this.#chores.release(spool, fragment);
+    this.touched(spool);
+  }
+
+  remove(spool: DurableSpool, how: { quarantine: boolean }): void {
+    this.#spools.delete(spool.dir);
+    this.#writer.forget(spool);
+    this.#chores.remove(spool, how);
+  }
+
+  syncDirect(spool: DurableSpool, fragment: SpoolFragment, done: (failure: WireError | undefined) => void): void {
+    const ops: DiskOp[] = [{ kind: "sync", path: `${spool.dir}/${fragmentFile(fragment.begin)}` }];
+    if (fragment.fresh) ops.push({ kind: "sync-dir", path: spool.dir });
+    this.disk
+      .run("bulk", ops)
+      .then(
+        () => {
+          fragment.fresh = false;
+          done(undefined);
+        },
+        (error: unknown) => done(this.diskFailure(error)),
+      )
+      .catch((error: unknown) => this.#fail(WireError.from(error)));
+  }
+
+  diskFailure(error: unknown): WireError {
+    if (!(error instanceof DiskError)) return WireError.from(error);
+    if (error.kind === "full") {
+      this.#space.look();
+      return new WireError("DISK_FULL", error.message, { cause: error });
+    }
+    const failure = WireError.from(error);
+    if (error.kind === "sync-failed") this.#fail(failure); // D5
+    return failure;
+  }
+
+  touched(spool: DurableSpool): void {
+    // The log tells the listeners of a group in one go: this runs once for all of them.
+    if (this.#touched.size === 0) queueMicrotask(() => this.#flush());
+    this.#touched.add(spool);
+  }
+
+  #flush(): void {
+    const touched = [...this.#touched];
+    this.#touched.clear();
+    this.#writer.write(touched);
+    for (const spool of touched) spool.notify();
+    this.#gate.open();
+    this.memory.evict();
+    if (this.#log.retainedBytes > this.#options.checkpointLogBytes) this.#startCheckpoint();
+  }
+
+  #adopt(image: JournalImage): DurableSpool {
+    const spool = new DurableSpool(this, this.#nextId++, image);
+    this.#spools.set(spool.dir, spool);
+    return spool;
+  }
+
+  #onWritten(spools: ReadonlySet<DurableSpool>): void {
+    for (const spool of spools) spool.wake();
+    this.memory.evict();
+    this.#gate.open();
+  }
+
+  #onLogSpace(full: boolean): void {
+    this.#wakeAll();
+    if (full) this.#startCheckpoint(); // frees segments, and with them the log
+  }
+
+  #startCheckpoint(): void {
+    const { clock } = this.#ports;
+    if (this.#checkpointing !== undefined || this.#failure !== undefined) return;
+    if (this.#state === "open" && clock.monotonicMs() < this.#checkpointAfterMs) return;
+    this.#checkpointing = this.#checkpoint
+      .run()
+      .catch((error: unknown) => {
+        const failure = this.diskFailure(error);
+        this.#logger.warn("spool_checkpoint_failed", { error: failure.message });
+        return false;
+      })
+      .then((made) => {
+        this.#checkpointing = undefined;
+        if (!made) this.#checkpointAfterMs = clock.monotonicMs() + this.#options.retryMs;
+      });
+  }
+
+  #wakeAll(): void {
+    for (const spool of this.#spools.values()) spool.wake();
+    this.#gate.open();
+  }
+
+  #fail(error: WireError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#logger.error("spools_failed", { error: error.message });
+    this.#wakeAll();
+    this.#ports.onFatal(error);
+  }
+}
+
+function newJournal(life: JournalLife): JournalImage {
+  return { ...life, begin: 0, end: 0, sum: "", sumEnd: 0, firstAppendMs: 0, registers: EMPTY_LABELS, fragments: [] };
+}
