@@ -36,7 +36,6 @@ export class CommitPipeline {
   #pendingBytes = 0;
   #running: Promise<void> | undefined;
   #between: (() => void)[] = [];
-  #refusal: WireError | undefined;
   #failure: WireError | undefined;
   #closed = false;
 
@@ -57,9 +56,8 @@ export class CommitPipeline {
   /** Why writes fail, or undefined. */
   get unhealthy(): string | undefined {
     if (this.#failure !== undefined) return `the coordination log failed: ${this.#failure.message}`;
-    return this.#refusal === undefined
-      ? undefined
-      : `the coordination log refuses writes: ${this.#refusal.message}`;
+    const reason = this.#journal.unhealthy();
+    return reason === undefined ? undefined : `the coordination log refuses writes: ${reason}`;
   }
 
   /** Throws unless a record may be decided now. @throws {WireError} UNAVAILABLE, OVERLOADED */
@@ -139,7 +137,6 @@ export class CommitPipeline {
         this.#onRefused(batch, error);
         continue;
       }
-      if (records.length > 0) this.#refusal = undefined;
       this.#onDurable(batch);
       for (const run of this.#between.splice(0)) run();
     }
@@ -182,7 +179,6 @@ export class CommitPipeline {
       this.#failure = error; // P3
       aboutBehind = new WireError("UNAVAILABLE", this.unhealthy!, { cause: error });
     } else {
-      this.#refusal = error;
       for (const { applied } of [...batch, ...behind].toReversed()) {
         if (applied !== undefined) this.#state.undo(applied); // P2
       }

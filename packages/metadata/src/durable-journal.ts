@@ -110,6 +110,10 @@ class DurableJournal implements StoreJournal {
     return this.#hasFailed;
   }
 
+  unhealthy(): string | undefined {
+    return this.#wal.unhealthy();
+  }
+
   onFatal(error: WireError): void {
     this.#hasFailed = true;
     this.#options.onFatal(error);

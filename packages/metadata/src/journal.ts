@@ -9,6 +9,8 @@ export interface StoreJournal {
   readonly tailBytes: number;
   /** Whether it can take nothing more, so that only a restart can tell what it holds. */
   readonly hasFailed: boolean;
+  /** What stands against appending; undefined when healthy. Recovers by itself unless the journal has failed. */
+  unhealthy(): string | undefined;
   /**
    * Resolves when `batch` is durable.
    * @throws {WireError} DISK_FULL, SHUTTING_DOWN: nothing of it will be there after a restart. Any other error: it may
@@ -41,6 +43,7 @@ export class MemoryJournal implements StoreJournal {
   #batches: Uint8Array[] = [];
   #tailBytes = 0;
   #failed: Error | undefined;
+  #refusal: string | undefined;
 
   get tailBytes(): number {
     return this.#tailBytes;
@@ -48,6 +51,10 @@ export class MemoryJournal implements StoreJournal {
 
   get hasFailed(): boolean {
     return this.#failed !== undefined;
+  }
+
+  unhealthy(): string | undefined {
+    return this.#failed?.message ?? this.#refusal;
   }
 
   /** What a restart does. */
@@ -64,9 +71,11 @@ export class MemoryJournal implements StoreJournal {
       await this.onAppend?.();
     } catch (thrown) {
       const error = WireError.from(thrown);
-      if (error.code !== "DISK_FULL") this.#failed = error;
+      if (error.code === "DISK_FULL") this.#refusal = error.message;
+      else this.#failed = error;
       throw error;
     }
+    this.#refusal = undefined;
     this.#batches.push(batch);
     this.#tailBytes += batch.length;
   }
