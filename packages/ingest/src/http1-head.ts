@@ -1,0 +1,107 @@
+// The head of a request as the parser leaves it: places in the received bytes. Headers become strings only when
+// somebody asks for them; a record's mapping seldom does.
+
+export type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH" | "TRACE" | "CONNECT";
+
+/** One per connection, filled anew for each request; valid until its onRequest has returned. */
+export class RequestHead {
+  /** What the places refer to. */
+  bytes: Uint8Array = new Uint8Array(0);
+  method: Method = "GET";
+  /** Path of the request target, without query; begins with a slash, or is `*`. */
+  pathBegin = 0;
+  pathEnd = 0;
+  /** Query without its question mark; empty when there is none. */
+  queryBegin = 0;
+  queryEnd = 0;
+  /** HTTP/1.<minor>. */
+  minor = 1;
+  keepAlive = true;
+  expectsContinue = false;
+  /** -1 when there is none. */
+  contentLength = -1;
+  isChunked = false;
+  /** Values of two headers, without whitespace around; empty ranges when absent. */
+  typeBegin = 0;
+  typeEnd = 0;
+  encodingBegin = 0;
+  encodingEnd = 0;
+  /** First header line, and the empty line behind the last one. */
+  linesBegin = 0;
+  linesEnd = 0;
+
+  get path(): string {
+    return latin1(this.bytes, this.pathBegin, this.pathEnd);
+  }
+
+  get query(): string {
+    return latin1(this.bytes, this.queryBegin, this.queryEnd);
+  }
+
+  /** Content-Type as received; empty when absent. */
+  get contentType(): string {
+    return latin1(this.bytes, this.typeBegin, this.typeEnd);
+  }
+
+  get contentEncoding(): string {
+    return latin1(this.bytes, this.encodingBegin, this.encodingEnd);
+  }
+
+  /** A copy that stays valid. */
+  copy(): RequestHead {
+    return Object.assign(new RequestHead(), this);
+  }
+}
+
+/** Header lines in their order, names as received, values without whitespace around. */
+export function headerLines(head: RequestHead): [name: string, value: string][] {
+  const lines: [string, string][] = [];
+  const bytes = head.bytes;
+  let at = head.linesBegin;
+  while (at < head.linesEnd) {
+    let colon = at;
+    while (bytes[colon] !== 0x3a) colon++;
+    let end = colon;
+    while (bytes[end] !== 0x0d) end++;
+    let begin = colon + 1;
+    let last = end;
+    while (begin < last && isBlank(bytes[begin]!)) begin++;
+    while (last > begin && isBlank(bytes[last - 1]!)) last--;
+    lines.push([latin1(bytes, at, colon), latin1(bytes, begin, last)]);
+    at = end + 2;
+  }
+  return lines;
+}
+
+/** The first value of the header `name`. @param name in lower case */
+export function headerValue(head: RequestHead, name: string): string | undefined {
+  return headerLines(head).find(([line]) => line.toLowerCase() === name)?.[1];
+}
+
+/**
+ * JSON object of all headers: canonical names (`Content-Type`), sorted, the first value of each name
+ * (keboola-stream specification 3.1).
+ */
+export function headersJson(head: RequestHead): string {
+  const first = new Map<string, string>();
+  for (const [name, value] of headerLines(head)) {
+    const canonical = canonicalName(name);
+    if (!first.has(canonical)) first.set(canonical, value);
+  }
+  const members = [...first].sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(",")}}`;
+}
+
+function canonicalName(name: string): string {
+  return name.toLowerCase().replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
+}
+
+function isBlank(byte: number): boolean {
+  return byte === 0x20 || byte === 0x09;
+}
+
+export function latin1(bytes: Uint8Array, begin: number, end: number): string {
+  let out = "";
+  for (let i = begin; i < end; i++) out += String.fromCharCode(bytes[i]!);
+  return out;
+}
