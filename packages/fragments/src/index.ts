@@ -27,3 +27,24 @@ export {
   type IndexRequest,
 } from "./fragment-index-query.ts";
 export { inlineCodecs, pooledCodecs, prepareCodecs, type ByteStream, type Codecs } from "./codec.ts";
+export {
+  isIntact,
+  listRemoteFragments,
+  modTimeSeconds,
+  readRemoteFragment,
+  type RemoteJournal,
+  type RemotePorts,
+} from "./remote-fragments.ts";
+export { firstRefresh, RemoteRefresh, type RefreshedJournal, type RefreshPorts } from "./remote-refresh.ts";
+export {
+  Persister,
+  PERSISTER_LIMITS,
+  type Backlog,
+  type PersistedJournal,
+  type PersisterLimits,
+  type PersisterPorts,
+  type PersistHandle,
+  type PersistSettings,
+} from "./persister.ts";
+export type { RetentionPolicy } from "./persister-retention.ts";
+export { StoreHealth, type StoreHealthPorts } from "./store-health.ts";

@@ -110,7 +110,7 @@ export class MemoryStore implements ObjectStore {
     const object = this.#objects.get(path);
     if (object === undefined) throw new WireError("NOT_FOUND", `object not found: ${path}`);
     const bytes =
-      this.#options.decompresses === true && object.gzip ? gunzipSync(object.bytes) : object.bytes;
+      this.#options.decompresses === true && object.gzip ? decompressed(path, object) : object.bytes;
     const stop = Math.min(end, bytes.length);
     const cut = fault === "cut-off" ? begin + this.#random.below(Math.max(1, stop - begin)) : stop;
     for (let at = begin; at < cut; at += CHUNK_BYTES) {
@@ -239,4 +239,12 @@ function entryOf(path: string, object: StoredObject): ObjectEntry {
 
 function timeout(operation: StoreOperation, path: string): WireError {
   return new WireError("UNAVAILABLE", `${operation} of ${path}: timed out`);
+}
+
+function decompressed(path: string, { bytes }: StoredObject): Uint8Array {
+  try {
+    return gunzipSync(bytes);
+  } catch (cause) {
+    throw new WireError("UNAVAILABLE", `get of ${path}: 500 the object cannot be decompressed`, { cause });
+  }
 }

@@ -1,0 +1,34 @@
+// Metrics of the persister. What grows while nothing else does is the backlog's age: alert on it.
+import type { Counter, Gauge, Metrics } from "@millrace/base";
+
+export interface PersisterMetrics {
+  readonly attempts: Counter;
+  readonly contentBytes: Counter;
+  readonly storedBytes: Counter;
+  readonly backlogCount: Gauge;
+  readonly backlogBytes: Gauge;
+  readonly backlogAge: Gauge;
+}
+
+export function persisterMetrics(metrics: Metrics): PersisterMetrics {
+  return {
+    attempts: metrics.counter(
+      "millrace_persister_attempts_total",
+      "Attempts to persist a fragment, by outcome.",
+    ),
+    contentBytes: metrics.counter(
+      "millrace_persister_content_bytes_total",
+      "Bytes released, before compression.",
+    ),
+    storedBytes: metrics.counter("millrace_persister_stored_bytes_total", "Bytes written to stores."),
+    backlogCount: metrics.gauge(
+      "millrace_persister_backlog_fragments",
+      "Closed fragments that wait for a store.",
+    ),
+    backlogBytes: metrics.gauge("millrace_persister_backlog_bytes", "Bytes of the fragments that wait."),
+    backlogAge: metrics.gauge(
+      "millrace_persister_backlog_age_seconds",
+      "Age of the fragment that waits longest.",
+    ),
+  };
+}

@@ -1,0 +1,117 @@
+// Keeps a journal's index in step with its stores: a listing at the start, then one each refresh interval. A listing
+// that fails leaves the index as it is; until the first one has succeeded it is tried again sooner.
+import {
+  abortScope,
+  Gate,
+  WireError,
+  waitUntil,
+  type Clock,
+  type Metrics,
+  type Random,
+} from "@millrace/base";
+import type { FragmentIndex } from "./fragment-index.ts";
+import { listRemoteFragments, type RemoteJournal, type RemotePorts } from "./remote-fragments.ts";
+
+export interface RefreshPorts extends RemotePorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly metrics: Metrics;
+}
+
+export interface RefreshedJournal extends RemoteJournal {
+  readonly refreshIntervalMs: number;
+}
+
+/** Waits after failures before the first success. */
+const FIRST_RETRY_MS = { min: 100, max: 10_000 } as const;
+/** A listing that takes longer than this has failed. */
+const LISTING_MS_MAX = 10 * 60 * 1000;
+
+export class RemoteRefresh {
+  readonly #ports: RefreshPorts;
+  readonly #index: FragmentIndex;
+  readonly #journal: () => RefreshedJournal | undefined;
+  readonly #wake = new Gate();
+  #isDue = true;
+  #failures = 0;
+
+  /** @param journal its settings now: asked before each listing; undefined once it is removed, which ends run() */
+  constructor(ports: RefreshPorts, index: FragmentIndex, journal: () => RefreshedJournal | undefined) {
+    this.#ports = ports;
+    this.#index = index;
+    this.#journal = journal;
+  }
+
+  /** Lists the stores again without waiting for the interval: they have changed. */
+  refreshNow(): void {
+    this.#isDue = true;
+    this.#wake.open();
+  }
+
+  /** Runs until the journal is removed, or rejects with `signal.reason`. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      signal.throwIfAborted();
+      const journal = this.#journal();
+      if (journal === undefined) return;
+      this.#isDue = false;
+      await this.#refresh(journal, signal);
+      await this.#pause(this.#pauseMs(journal.refreshIntervalMs), signal);
+    }
+  }
+
+  async #refresh(journal: RefreshedJournal, signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics } = this.#ports;
+    const startedMs = clock.wallMs();
+    const scope = abortScope(signal);
+    const slow = new WireError("UNAVAILABLE", `listing took more than ${LISTING_MS_MAX} ms`);
+    const cancel = clock.after(LISTING_MS_MAX, () => scope.abort(slow));
+    const outcomes = metrics.counter("millrace_fragments_refreshes_total", "Listings of a journal's stores.");
+    try {
+      const listed = await listRemoteFragments(this.#ports, journal, scope.signal);
+      const missing = this.#index.setRemote(listed, startedMs);
+      for (const { fragment } of missing) {
+        logger.error("confirmed_fragment_not_listed", { journal: journal.name, fragment });
+      }
+      this.#failures = 0;
+      outcomes.add(1, { outcome: "ok" });
+    } catch (thrown) {
+      if (signal.aborted) throw signal.reason;
+      const error = WireError.from(thrown);
+      this.#failures++;
+      outcomes.add(1, { outcome: error.code });
+      const fields = {
+        journal: journal.name,
+        code: error.code,
+        reason: error.message,
+        failures: this.#failures,
+      };
+      logger.warn("fragment_refresh_failed", fields);
+    } finally {
+      cancel();
+      scope.dispose();
+    }
+  }
+
+  #pauseMs(intervalMs: number): number {
+    if (this.#failures === 0 || this.#index.isRefreshed) return intervalMs;
+    const { min, max } = FIRST_RETRY_MS;
+    const growing = Math.min(max, min * 2 ** Math.min(this.#failures - 1, 20));
+    return Math.min(intervalMs, growing / 2 + this.#ports.random.below(Math.ceil(growing / 2)));
+  }
+
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#isDue) return;
+    const cancel = this.#ports.clock.after(ms, () => this.refreshNow());
+    try {
+      await waitUntil(this.#wake, () => this.#isDue, signal);
+    } finally {
+      cancel();
+    }
+  }
+}
+
+/** Resolves once the stores were listed: before it nobody knows where the journal ends. */
+export function firstRefresh(index: FragmentIndex, signal: AbortSignal): Promise<void> {
+  return waitUntil(index.changed, () => index.isRefreshed, signal);
+}

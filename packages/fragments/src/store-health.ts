@@ -1,0 +1,226 @@
+// Whether stores work (gazette-broker.md 6.6): a small object is put, read, listed and, over a signed URL, fetched.
+// A store is checked from its first use on, until nobody has asked for it for an hour or two.
+import { Gate, InvariantError, text, utf8, waitUntil, WireError, abortScope } from "@millrace/base";
+import type { Clock, Logger, Metrics, Random, TaskGroup } from "@millrace/base";
+import { goQuote } from "@millrace/protocol";
+import type { ObjectStore, ObjectStores } from "@millrace/stores";
+
+export interface StoreHealthPorts {
+  readonly stores: ObjectStores;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Fetches a signed http(s) URL. */
+  readonly fetch: (url: string, signal: AbortSignal) => Promise<{ status: number; body: Uint8Array }>;
+}
+
+const FIRST = "first health check hasn't completed yet";
+const LAST = "health checks have stopped";
+const TEST_PATH = ".test/health-check";
+const TEST_CONTENT = "health-check\n";
+const PROBE_CONTENT = "gazette-delete-probe\n";
+const CHECK_MS_MAX = 60_000;
+const SIGNED_MS = 5 * 60_000;
+const HEALTHY_INTERVAL_MS = 30 * 60_000;
+/** By number of failures so far; later ones wait for UNHEALTHY_INTERVAL_MS. */
+const RETRY_MS = [0, 100, 1000, 1000, 10_000, 10_000];
+const UNHEALTHY_INTERVAL_MS = 100_000;
+const SWEEP_INTERVAL_MS = 60 * 60_000;
+
+interface Checked {
+  readonly url: string;
+  /** What is wrong, or undefined. */
+  error: string | undefined;
+  /** Asked for since the last sweep. */
+  marked: boolean;
+  /** Checks that ended. */
+  checks: number;
+}
+
+export class StoreHealth {
+  readonly #ports: StoreHealthPorts;
+  readonly #tasks: TaskGroup;
+  readonly #stores = new Map<string, Checked>();
+  /** Opens after each check. */
+  readonly checked = new Gate();
+  #isSweeping = false;
+
+  /** @param tasks owns the checks: they end when it closes */
+  constructor(ports: StoreHealthPorts, tasks: TaskGroup) {
+    this.#ports = ports;
+    this.#tasks = tasks;
+  }
+
+  /** What is wrong with the store now, or undefined when its last check succeeded. Starts checks at the first call. */
+  problem(url: string): string | undefined {
+    return this.#of(url).error;
+  }
+
+  /**
+   * Like {@link problem}, after the first check and, while that has failed, after up to `retries` more.
+   * @param signal ends the wait
+   */
+  async settledProblem(url: string, retries: number, signal: AbortSignal): Promise<string | undefined> {
+    const store = this.#of(url);
+    const last = Math.max(1, store.checks + retries);
+    await waitUntil(
+      this.checked,
+      () => store.error === undefined || store.checks >= last || this.#stores.get(url) !== store,
+      signal,
+    );
+    return store.error;
+  }
+
+  /**
+   * Puts and removes an object below `prefix`.
+   * @returns what went wrong, or undefined
+   */
+  async deleteProblem(url: string, prefix: string, signal: AbortSignal): Promise<string | undefined> {
+    const path = `${prefix}.gazette-delete-probe`;
+    let what = "PUT";
+    try {
+      return await this.#bounded(signal, async (bounded) => {
+        const store = this.#ports.stores.open(url);
+        await store.put(path, once(PROBE_CONTENT), { bytes: PROBE_CONTENT.length }, bounded);
+        what = "DELETE";
+        await store.remove(path, bounded);
+        return undefined;
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      return `delete-probe ${what} failed: ${messageOf(error)}`;
+    }
+  }
+
+  /** Ends the checks of stores that nobody asked for since the previous sweep. Runs by itself every hour. */
+  sweep(): void {
+    for (const [url, store] of this.#stores) {
+      if (!store.marked) {
+        store.error = LAST;
+        this.#stores.delete(url);
+      }
+      store.marked = false;
+    }
+    this.checked.open();
+  }
+
+  #of(url: string): Checked {
+    let store = this.#stores.get(url);
+    if (store === undefined) {
+      const created: Checked = { url, error: FIRST, marked: true, checks: 0 };
+      this.#stores.set(url, created);
+      this.#tasks.spawn(`health of ${url}`, (signal) => this.#checkLoop(created, signal));
+      store = created;
+    }
+    store.marked = true;
+    this.#startSweeping();
+    return store;
+  }
+
+  #startSweeping(): void {
+    if (this.#isSweeping) return;
+    this.#isSweeping = true;
+    this.#tasks.spawn("sweep of unused stores", async (signal) => {
+      for (;;) {
+        await this.#ports.clock.sleep(SWEEP_INTERVAL_MS, signal);
+        this.sweep();
+      }
+    });
+  }
+
+  async #checkLoop(store: Checked, signal: AbortSignal): Promise<void> {
+    const { clock, logger, metrics, random } = this.#ports;
+    const count = metrics.counter("millrace_stores_health_checks_total", "Health checks of stores.");
+    for (let failures = 0; this.#stores.get(store.url) === store;) {
+      const error = await this.#check(store.url, signal);
+      if (this.#stores.get(store.url) !== store) return;
+      const fields = { store: store.url, failures };
+      if (error === undefined && store.error !== undefined) logger.info("store_healthy", fields);
+      if (error !== undefined) logger.warn("store_unhealthy", { ...fields, reason: error });
+      count.add(1, { outcome: error === undefined ? "ok" : "error" });
+      store.error = error;
+      store.checks++;
+      this.checked.open();
+      const ms = error === undefined ? HEALTHY_INTERVAL_MS : (RETRY_MS[failures] ?? UNHEALTHY_INTERVAL_MS);
+      failures = error === undefined ? 0 : failures + 1;
+      await clock.sleep(jittered(ms, random), signal);
+    }
+  }
+
+  async #check(url: string, signal: AbortSignal): Promise<string | undefined> {
+    try {
+      const store = this.#ports.stores.open(url);
+      return await this.#bounded(signal, (bounded) => this.#checkStore(store, bounded));
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      return messageOf(error);
+    }
+  }
+
+  /** @returns what is wrong. @throws when the store cannot even be opened */
+  async #checkStore(store: ObjectStore, signal: AbortSignal): Promise<string | undefined> {
+    let doing = "PUT failed";
+    try {
+      await store.put(TEST_PATH, once(TEST_CONTENT), { bytes: TEST_CONTENT.length }, signal);
+      doing = "GET failed";
+      const got = await contentOf(store, signal);
+      if (got !== TEST_CONTENT) return `health check content mismatch: ${gotAndWant(got)}`;
+      doing = "LIST failed";
+      let found = false;
+      for await (const { path } of store.list(".test/", signal)) found ||= path === TEST_PATH;
+      if (!found) return "health check LIST did not find test file";
+      doing = "SignGet failed";
+      const url = await store.signGet(TEST_PATH, SIGNED_MS);
+      if (!url.startsWith("http")) return undefined;
+      doing = "fetch failed";
+      const { status, body } = await this.#ports.fetch(url, signal);
+      if (status !== 200) return `health check fetch returned status ${status}`;
+      const fetched = text(body);
+      return fetched === TEST_CONTENT
+        ? undefined
+        : `health check fetch content mismatch: ${gotAndWant(fetched)}`;
+    } catch (error) {
+      return `health check ${doing}: ${messageOf(error)}`;
+    }
+  }
+
+  async #bounded<T>(signal: AbortSignal, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const scope = abortScope(signal);
+    const slow = new WireError("UNAVAILABLE", `took more than ${CHECK_MS_MAX} ms`);
+    const cancel = this.#ports.clock.after(CHECK_MS_MAX, () => scope.abort(slow));
+    try {
+      return await run(scope.signal);
+    } finally {
+      cancel();
+      scope.dispose();
+    }
+  }
+}
+
+/** `ms` more or less 20 percent. */
+function jittered(ms: number, random: Random): number {
+  return ms * (0.8 + (0.4 * random.below(1000)) / 1000);
+}
+
+async function contentOf(store: ObjectStore, signal: AbortSignal): Promise<string> {
+  let got = "";
+  for await (const chunk of store.get(TEST_PATH, {}, signal)) {
+    got += text(chunk);
+    if (got.length > 10 * TEST_CONTENT.length) break;
+  }
+  return got;
+}
+
+async function* once(content: string): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(utf8(content));
+}
+
+function gotAndWant(got: string): string {
+  return `got ${goQuote(got)}, want ${goQuote(TEST_CONTENT)}`;
+}
+
+function messageOf(error: unknown): string {
+  if (error instanceof InvariantError) throw error;
+  return error instanceof Error ? error.message : String(error);
+}
