@@ -4,7 +4,14 @@
 // E2 Recovery replays checkpoint and log through the same code that a running store uses, then ends the leases that
 //    the previous life of this process had granted to itself (D16), all before the first request.
 // E3 Memory and log are bounded: history is compacted by revisions, age and bytes, and the log by checkpoints.
-import { WireError, type Clock, type Logger, type Random } from "@millrace/base";
+import {
+  MetricsRegistry,
+  WireError,
+  type Clock,
+  type Logger,
+  type Metrics,
+  type Random,
+} from "@millrace/base";
 import { CommitPipeline } from "./commit-pipeline.ts";
 import type {
   CoordinationStore,
@@ -25,6 +32,7 @@ import { decodeBatch } from "./record-codec.ts";
 import type { LeaseOwner, StoreRecord } from "./records.ts";
 import { HistoryRetention, type RetentionOptions } from "./retention.ts";
 import { encodeSnapshot, SnapshotDecoder } from "./snapshot-codec.ts";
+import { storeMetrics, type StoreMetrics } from "./store-metrics.ts";
 import { checkRange, ETCD_TEXT, refused } from "./txn-rules.ts";
 import { watchHistory } from "./watch.ts";
 
@@ -35,6 +43,7 @@ export interface EmbeddedStoreOptions extends Partial<RetentionOptions> {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  readonly metrics?: Metrics;
   /** Milliseconds between looks at leases and retention. Default 500. */
   readonly tickMs?: number;
   /** A gap between ticks above this is a pause, in milliseconds. Default four ticks. */
@@ -93,6 +102,7 @@ export class EmbeddedStore implements CoordinationStore {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #metrics: StoreMetrics;
   readonly #tickMs: number;
   readonly #checkpointLogBytes: number;
   #checkpointBytes = 0;
@@ -112,6 +122,7 @@ export class EmbeddedStore implements CoordinationStore {
     this.#random = options.random.fork("coordination");
     this.#logger = options.logger;
     this.#clock = options.clock;
+    this.#metrics = storeMetrics(options.metrics ?? new MetricsRegistry());
     this.#checkpointLogBytes = options.checkpointLogBytes ?? 8 * 1024 * 1024;
   }
 
@@ -132,6 +143,7 @@ export class EmbeddedStore implements CoordinationStore {
       else this.#leases.start(id, ttlSeconds);
     }
     await Promise.all(waits);
+    this.#observe();
     this.#logger.info("coordination-store-opened", { revision: state.revision, keys: state.keys.size });
     this.#armTick();
   }
@@ -155,20 +167,15 @@ export class EmbeddedStore implements CoordinationStore {
 
   async txn(request: TxnRequest, signal: AbortSignal): Promise<TxnResponse> {
     signal.throwIfAborted();
-    this.#pipeline.admit();
-    const decision = decideTxn(this.#state, request);
-    const durable =
-      decision.record === undefined
-        ? this.#pipeline.barrier()
-        : this.#pipeline.submit(decision.record).durable;
-    const response = {
-      header: this.#state.header(this.#state.revision),
-      succeeded: decision.succeeded,
-      results: txnResults(this.#state, decision),
-    };
-    await untilDurable(durable, signal);
-    this.#maintainIfDue();
-    return response;
+    const startedMs = this.#clock.monotonicMs();
+    try {
+      const response = await this.#txn(request, signal);
+      this.#metrics.txnSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
+      return response;
+    } catch (error) {
+      this.#metrics.txns.add(1, { outcome: "failed" });
+      throw error;
+    }
   }
 
   watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {
@@ -235,6 +242,24 @@ export class EmbeddedStore implements CoordinationStore {
     await this.#journal.close();
   }
 
+  async #txn(request: TxnRequest, signal: AbortSignal): Promise<TxnResponse> {
+    this.#pipeline.admit();
+    const decision = decideTxn(this.#state, request);
+    const durable =
+      decision.record === undefined
+        ? this.#pipeline.barrier()
+        : this.#pipeline.submit(decision.record).durable;
+    const response = {
+      header: this.#state.header(this.#state.revision),
+      succeeded: decision.succeeded,
+      results: txnResults(this.#state, decision),
+    };
+    await untilDurable(durable, signal);
+    this.#metrics.txns.add(1, { outcome: decision.record === undefined ? "read" : "written" });
+    this.#maintainIfDue();
+    return response;
+  }
+
   async #grant(lease: bigint, ttlSeconds: number, owner: LeaseOwner, signal: AbortSignal): Promise<bigint> {
     signal.throwIfAborted();
     this.#pipeline.admit();
@@ -290,7 +315,15 @@ export class EmbeddedStore implements CoordinationStore {
     for (const lease of expired) this.#expire(lease);
     this.#retention.tick(this.#clock.monotonicMs(), this.#pipeline.durableRevision);
     this.#maintainIfDue();
+    this.#observe();
     this.#armTick();
+  }
+
+  #observe(): void {
+    this.#metrics.revision.set(this.#pipeline.durableRevision);
+    this.#metrics.keys.set(this.#state.keys.size);
+    this.#metrics.leases.set(this.#state.leases.size);
+    this.#metrics.historyBytes.set(this.#state.historyBytes);
   }
 
   #expire(lease: bigint): void {
