@@ -5,6 +5,7 @@ import { Command, CommanderError } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import { addPrintConfigCommand } from "./command-print-config.ts";
 import { addJournalsCommand } from "./command-journals.ts";
+import { addProduceCommand } from "./command-produce.ts";
 import { addSinksCommand, addSourcesCommand } from "./command-streams.ts";
 import { addSqlCommand } from "./command-sql.ts";
 import { addServeCommand, addUpCommand } from "./command-up.ts";
@@ -36,6 +37,7 @@ export function makeProgram(io: CliIo): Command {
   addJournalsCommand(program, io);
   addSourcesCommand(program, io);
   addSinksCommand(program, io);
+  addProduceCommand(program, io);
   addSqlCommand(program, io);
   for (const command of program.commands) command.copyInheritedSettings(program);
   return program;

@@ -15,6 +15,9 @@ const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 /** Bytes waiting in all journals before {@link AppendService.append} refuses. */
 const MAX_PENDING_BYTES = 64 * 1024 * 1024;
 
+/** One object, since appends share a batch only when their options are the same object. */
+const NO_OPTIONS: AppendOptions = {};
+
 /** An append under way. `done` is also safe to ignore: a failure is kept for the journal's later appends. */
 export interface AsyncAppend {
   readonly journal: string;
@@ -70,6 +73,7 @@ export class AppendService {
 
   /**
    * Queues `content` for `journal` and returns at once.
+   * @param options appends with the same object of options may share a batch
    * @param content must not change until `done` settles
    * @param dependencies appends that must commit first
    * @throws {WireError} OVERLOADED when 64 MiB wait (see {@link room}), or the failure that ended the journal's appends
@@ -77,7 +81,7 @@ export class AppendService {
   append(
     journal: string,
     content: readonly Uint8Array[],
-    options: AppendOptions = {},
+    options: AppendOptions = NO_OPTIONS,
     dependencies: readonly AsyncAppend[] = [],
   ): AsyncAppend {
     const queue = this.#queueOf(journal);

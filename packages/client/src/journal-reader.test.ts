@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { never, silentLogger, text, utf8, WireError } from "@millrace/base";
+import { Agenda, SimulatedClock } from "@millrace/base/testkit";
+import { append } from "./append.ts";
+import { FakeTransport } from "./fake-transport.ts";
+import { readHead, readJournal, type ReaderOptions } from "./journal-reader.ts";
+
+function fixture() {
+  const clock = new SimulatedClock(new Agenda());
+  return { transport: new FakeTransport(), clock, logger: silentLogger };
+}
+
+async function collect(ports: ReturnType<typeof fixture>, options: Partial<ReaderOptions>): Promise<string> {
+  let out = "";
+  const reading = (async () => {
+    for await (const event of readJournal(ports, { journal: "j/one", offset: 0, block: false, ...options }, never)) {
+      if (event.kind === "content") out += text(event.bytes);
+    }
+  })();
+  const [outcome] = await Promise.all([reading.then(() => out).catch((error: Error) => error), ports.clock.agenda.advance(60_000)]);
+  if (outcome instanceof Error) throw outcome;
+  return outcome;
+}
+
+test("reader: a read that breaks -> goes on at the next offset, nothing twice", async () => {
+  const ports = fixture();
+  ports.transport.journals.set("j/one", utf8("hello"));
+  ports.transport.readFaults.push(new WireError("UNAVAILABLE", "cut"), new WireError("UNAVAILABLE", "cut"));
+  assert.equal(await collect(ports, {}), "hello");
+});
+
+test("reader: end offset -> ends there", async () => {
+  const ports = fixture();
+  ports.transport.journals.set("j/one", utf8("hello"));
+  assert.equal((await collect(ports, { endOffset: 5 })).length, 5);
+});
+
+test("reader: a missing journal -> tried three times, then told", async () => {
+  const ports = fixture();
+  await assert.rejects(collect(ports, {}), /JOURNAL_NOT_FOUND/);
+});
+
+test("reader: what a retry cannot mend -> told at once", async () => {
+  const ports = fixture();
+  ports.transport.journals.set("j/one", utf8("hello"));
+  ports.transport.readFaults.push(new WireError("CORRUPT", "rotten"));
+  await assert.rejects(collect(ports, {}), /rotten/);
+});
+
+test("read head: write head without content", async () => {
+  const ports = fixture();
+  ports.transport.journals.set("j/one", utf8("hello"));
+  assert.equal((await readHead(ports.transport, "j/one", never)).writeHead, 5);
+});
+
+test("append: nobody serves yet -> waits; an unknown outcome -> thrown, never repeated", async () => {
+  const ports = fixture();
+  ports.transport.appendFaults.push({ status: "NO_JOURNAL_PRIMARY_BROKER" });
+  const first = append(ports, "j/one", [utf8("x")], {}, never);
+  await ports.clock.agenda.advance(1000);
+  assert.deepEqual([(await first).begin, (await first).end], [0, 1]);
+  ports.transport.appendFaults.push({ error: new WireError("OUTCOME_UNKNOWN", "lost"), afterwards: true });
+  await assert.rejects(append(ports, "j/one", [utf8("y")], {}, never), /lost/);
+  assert.equal(text(ports.transport.journals.get("j/one")!), "xy");
+});

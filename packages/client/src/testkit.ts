@@ -1,0 +1,1 @@
+export { FakeTransport, type AppendFault } from "./fake-transport.ts";

@@ -1,0 +1,79 @@
+// The broker as a part of the process: local storage, replicas, and the HTTP door on one port.
+import { openBroker, httpGateway, type Broker } from "@millrace/broker";
+import { openSpools, SPOOL_DEFAULTS } from "@millrace/fragments";
+import { brokerAuthoriser } from "./broker-authoriser.ts";
+import { endpointUrl } from "./endpoints.ts";
+import { examplesTemplate } from "./journal-templates.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { listenHttp, type HttpListener } from "./system-listen.ts";
+import { reasonList, type PartContext } from "./system-platform.ts";
+
+export interface BrokerPart {
+  readonly broker: Broker;
+  readonly listener: HttpListener;
+}
+
+/** Zone and suffix of the only broker of a data directory. */
+const LOCAL_BROKER = { zone: "local", suffix: "broker-1" };
+
+export async function startBroker(lifecycle: Lifecycle, context: PartContext, signal: AbortSignal): Promise<BrokerPart> {
+  const { config, metrics, logger } = context;
+  const segmentBytes = config["broker.segment-size"];
+  const spools = await lifecycle.start(
+    "local storage",
+    () =>
+      openSpools(
+        context,
+        {
+          log: { ...SPOOL_DEFAULTS.log, segmentBytes },
+          tailBytesMax: config["broker.memory"],
+          checkpointLogBytes: 3 * segmentBytes,
+          reserveBytes: config["broker.reserve"],
+        },
+        signal,
+      ),
+    (opened) => opened.close(),
+  );
+  context.health.add(() => reasonList(spools.unhealthy()));
+
+  const address = context.listenAddress("broker.listen");
+  let opened: Broker | undefined;
+  const authorise = brokerAuthoriser(address.host, config["auth.token"]);
+  const handler = httpGateway({
+    authorise,
+    transport: () => opened!.transport,
+    metrics: () => metrics.render(),
+    unready: () => (opened === undefined ? ["the broker is starting"] : context.health.reasons()),
+    logger,
+  });
+  // Brokers listen before they announce; a request that comes earlier finds the door not ready.
+  const listener = await lifecycle.start(
+    "broker.listen",
+    () =>
+      listenHttp("broker.listen", address, (request, response) => {
+        if (opened === undefined && request.url !== "/livez" && request.url !== "/readyz") {
+          response.writeHead(503, { "retry-after": "1" }).end("the broker is starting\n");
+        } else {
+          handler(request, response);
+        }
+      }),
+    (started, stopSignal) => started.stop(stopSignal),
+  );
+  const broker = await lifecycle.start(
+    "broker",
+    () =>
+      openBroker(
+        { ...context, spools },
+        {
+          id: LOCAL_BROKER,
+          endpoint: endpointUrl(listener.host, listener.port),
+          autoCreate: [{ prefix: "examples/", template: examplesTemplate(config) }],
+        },
+        signal,
+      ),
+    (started) => started.close(),
+  );
+  opened = broker;
+  context.health.add(() => broker.health());
+  return { broker, listener };
+}

@@ -1,0 +1,47 @@
+// HTTP listeners of the platform over node:http: bind, time limits, graceful end.
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { WireError } from "@millrace/base";
+import type { ListenAddress } from "./setting-kinds.ts";
+
+export interface HttpListener {
+  readonly host: string;
+  readonly port: number;
+  /** Stops accepting, lets answers under way end until `signal` aborts, then cuts them. */
+  stop(signal: AbortSignal): Promise<void>;
+}
+
+/** Bind failures as a person understands them. @param what e.g. `broker.listen` */
+export function bindFailure(what: string, { host, port }: ListenAddress, error: NodeJS.ErrnoException): WireError {
+  const why = error.code === "EADDRINUSE" ? "the address is in use" : error.message;
+  return new WireError("CONFLICT", `cannot listen on ${host}:${port}: ${why}; choose another with --${what} HOST:PORT`);
+}
+
+/** Node wants IPv6 hosts without brackets. */
+export function bindHost(host: string): string {
+  return host.replaceAll(/[[\]]/g, "");
+}
+
+export function listenHttp(what: string, address: ListenAddress, onRequest: RequestListener): Promise<HttpListener> {
+  const server = createServer({ headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 60_000 }, onRequest);
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(bindFailure(what, address, error)));
+    server.listen(address.port, bindHost(address.host), () => {
+      const { port } = server.address() as AddressInfo;
+      resolve({ host: address.host, port, stop: (signal) => stopServer(server, signal) });
+    });
+  });
+}
+
+function stopServer(server: Server, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const cut = (): void => server.closeAllConnections();
+    server.close(() => {
+      signal.removeEventListener("abort", cut);
+      resolve();
+    });
+    server.closeIdleConnections();
+    if (signal.aborted) cut();
+    else signal.addEventListener("abort", cut, { once: true });
+  });
+}

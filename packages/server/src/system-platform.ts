@@ -1,0 +1,153 @@
+// Composition of a process: one data directory, one disk, coordination, and the chosen components over them.
+import { mkdirSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { MetricsRegistry, WireError, type Clock, type Logger, type Random } from "@millrace/base";
+import { openDurableStore, type CoordinationStore } from "@millrace/metadata";
+import { openStores, type ObjectStores } from "@millrace/stores";
+import { openSystemDisk, type Disk } from "@millrace/wal";
+import type { ComponentName } from "./components.ts";
+import { endpointUrl, type Endpoints } from "./endpoints.ts";
+import { FRAGMENT_STORE, STAGING_STORE } from "./journal-templates.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import type { ListenAddress } from "./setting-kinds.ts";
+import type { Config } from "./settings.ts";
+import { ownDataDirectory } from "./system-data-directory.ts";
+import { removeEndpoints, writeEndpoints } from "./system-endpoints-file.ts";
+import { startBroker, type BrokerPart } from "./system-broker-part.ts";
+import { startWarehouse } from "./system-warehouse-part.ts";
+
+export interface PlatformPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** A failure after which nothing may be acknowledged: ends the process. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface Platform {
+  readonly dataDirectory: string;
+  readonly endpoints: Endpoints;
+  readonly token: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** @param signal aborts when the time for finishing work is over */
+  stop(signal: AbortSignal): Promise<void>;
+}
+
+/** What the parts of a process share. */
+export interface PartContext extends PlatformPorts {
+  readonly config: Config;
+  readonly dataDirectory: string;
+  readonly disk: Disk;
+  readonly coordination: CoordinationStore;
+  readonly stores: ObjectStores;
+  readonly metrics: MetricsRegistry;
+  /** Names what stands against being ready; asked by /readyz of every listener. */
+  readonly health: Health;
+  /** Address of a setting with `ports free` applied. */
+  listenAddress(name: "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen"): ListenAddress;
+}
+
+/** Reasons against being ready, from whoever has one. */
+export class Health {
+  readonly #checks: (() => readonly string[])[] = [];
+
+  add(check: () => readonly string[]): void {
+    this.#checks.push(check);
+  }
+
+  reasons(): readonly string[] {
+    return this.#checks.flatMap((check) => check());
+  }
+}
+
+/** Starts the components in their order. When one fails, those before it are stopped and the failure is thrown. */
+export async function startPlatform(
+  settings: { readonly config: Config; readonly components: readonly ComponentName[] },
+  ports: PlatformPorts,
+  signal: AbortSignal,
+): Promise<Platform> {
+  const { config } = settings;
+  const components = new Set(settings.components);
+  const lifecycle = new Lifecycle(ports.logger);
+  const dataDirectory = resolve(config.data);
+  await lifecycle.start(
+    "data directory",
+    () => ownDataDirectory(dataDirectory, ports.random),
+    (owned) => owned.release(),
+  );
+  removeEndpoints(dataDirectory);
+  const context = await openContext(lifecycle, config, dataDirectory, ports);
+  const endpoints: Record<string, string> = {};
+  const listening = (name: string, at: { host: string; port: number }): void => {
+    endpoints[name] = endpointUrl(at.host, at.port);
+  };
+
+  const warehouse = components.has("warehouse") ? await startWarehouse(lifecycle, context) : undefined;
+  if (warehouse !== undefined) listening("warehouse", warehouse.address);
+  let broker: BrokerPart | undefined;
+  if (components.has("broker")) {
+    broker = await startBroker(lifecycle, context, signal);
+    listening("broker", broker.listener);
+  }
+
+  const ready = { pid: process.pid, ...endpoints } as Endpoints;
+  writeEndpoints(dataDirectory, ready);
+  return {
+    dataDirectory,
+    endpoints: ready,
+    token: config["auth.token"],
+    clock: ports.clock,
+    logger: ports.logger,
+    stop: async (stopSignal) => {
+      removeEndpoints(dataDirectory);
+      await lifecycle.stop(stopSignal);
+    },
+  };
+}
+
+async function openContext(
+  lifecycle: Lifecycle,
+  config: Config,
+  dataDirectory: string,
+  ports: PlatformPorts,
+): Promise<PartContext> {
+  for (const url of [FRAGMENT_STORE, STAGING_STORE]) {
+    mkdirSync(join(dataDirectory, new URL(url).pathname), { recursive: true, mode: 0o750 });
+  }
+  const metrics = new MetricsRegistry();
+  const health = new Health();
+  const disk = await lifecycle.start(
+    "disk",
+    () => openSystemDisk(dataDirectory),
+    (opened) => opened.close(),
+  );
+  const coordination = await lifecycle.start(
+    "coordination",
+    () => openDurableStore({ ...ports, disk, dir: "coordination", metrics }),
+    (store) => store.close(),
+  );
+  health.add(() => reasonList(coordination.unhealthy()));
+  return {
+    ...ports,
+    config,
+    dataDirectory,
+    disk,
+    coordination,
+    stores: openStores({ root: dataDirectory, clock: ports.clock, random: ports.random }),
+    metrics,
+    health,
+    listenAddress: (name) => (config.ports === "free" ? { ...config[name], port: 0 } : config[name]),
+  };
+}
+
+export function reasonList(reason: string | undefined): readonly string[] {
+  return reason === undefined ? [] : [reason];
+}
+
+/** A part needs another that was not asked for. */
+export function needs(component: ComponentName, other: ComponentName): WireError {
+  const message = `component ${component} needs ${other} in the same process: millrace serve ${other} ${component} …`;
+  return new WireError("INVALID_ARGUMENT", message);
+}
+
