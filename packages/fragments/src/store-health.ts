@@ -63,7 +63,7 @@ export class StoreHealth {
    */
   async settledProblem(url: string, retries: number, signal: AbortSignal): Promise<string | undefined> {
     const store = this.#of(url);
-    const last = Math.max(1, store.checks + retries);
+    const last = Math.max(1, store.checks) + retries;
     await waitUntil(
       this.checked,
       () => store.error === undefined || store.checks >= last || this.#stores.get(url) !== store,
