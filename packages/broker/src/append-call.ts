@@ -10,6 +10,7 @@ import type { SpoolAppend, Spools } from "@millrace/fragments";
 import type { AppendPreamble, AppendResponse, Fragment, Route, Suspend } from "@millrace/protocol";
 import { startAppend, stepAppend } from "./append-fsm.ts";
 import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
+import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
 import { ContentSource } from "./content-source.ts";
 import type { JournalReplica, PipelineUser } from "./journal-replica.ts";
 import { LOG_QUEUE_BYTES_MAX } from "./limits.ts";
@@ -18,6 +19,8 @@ import type { Resolution } from "./resolver.ts";
 export interface AppendPorts {
   readonly spools: Spools;
   readonly clock: Clock;
+  readonly metrics: BrokerMetrics;
+  readonly meter: CallMeter;
   /** At once when nothing needs waiting for. */
   resolve(
     request: AppendPreamble,
@@ -42,15 +45,17 @@ export class AppendCall implements PipelineUser {
     readonly resolve: (response: AppendResponse) => void;
     readonly reject: (error: Error) => void;
   };
+  readonly #startedMs: number;
+  readonly #first: readonly AppendEffect[];
   #state: AppendState;
   /** Rises when the machine goes on, so that late results are known (C1). */
   #generation = 0;
   #resolution: Resolution | undefined;
-  #held: { readonly replica: JournalReplica; readonly route: Route | undefined } | undefined;
+  #held: JournalReplica | undefined;
   #queuedAt: JournalReplica | undefined;
   #append: SpoolAppend | undefined;
-  #commit: Fragment | undefined;
   #outcome: AppendInput | undefined;
+  #awaitsOutcome = false;
   #writing = false;
   #kept: AppendInput[] = [];
 
@@ -67,7 +72,8 @@ export class AppendCall implements PipelineUser {
     this.waitingBytes = this.#content.knownBytes;
     this.#signal = signal;
     this.#settle = settle;
-    this.#state = { kind: "failed", error: new Error("not started") };
+    this.#startedMs = ports.meter.start();
+    [this.#state, this.#first] = startAppend(request);
   }
 
   /** @throws nothing: refusals and failures reject */
@@ -84,16 +90,14 @@ export class AppendCall implements PipelineUser {
       }
       const call = new AppendCall(ports, request, content, signal, { resolve, reject });
       signal.addEventListener("abort", call.#onAbort, { once: true });
-      const [state, effects] = startAppend(request);
-      call.#state = state;
-      call.#perform(effects, 0);
+      call.#perform(call.#first, 0);
     });
   }
 
   granted(route: Route | undefined): void {
     const replica = this.#queuedAt!;
     this.#queuedAt = undefined;
-    this.#held = { replica, route };
+    this.#held = replica;
     this.#input({ kind: "pipeline-acquired", route });
   }
 
@@ -180,11 +184,11 @@ export class AppendCall implements PipelineUser {
       case "acquire-pipeline":
         return this.#acquire();
       case "release-pipeline":
-        return this.#release(effect.intact);
+        return this.#release(effect.route);
       case "open-pipeline":
-        return this.#openPipeline(effect.route);
+        return this.#openPipeline();
       case "sync": {
-        const { replica } = this.#held!;
+        const replica = this.#held!;
         replica.roll(effect.rollTo, effect.registers);
         return { kind: "sync-gathered", ownEnd: replica.spool.pendingEnd, answers: [] };
       }
@@ -197,15 +201,15 @@ export class AppendCall implements PipelineUser {
       case "open-append":
         return this.#openAppend(effect.rollTo);
       case "receive":
-        return this.#content.next(this.#held!.replica);
+        return this.#content.next(this.#held!);
       case "write-chunk":
         return this.#write();
       case "commit":
         return this.#commitAppend(effect.registers);
+      case "barrier":
+        return this.#commitAppend(undefined);
       case "rollback":
-        this.#append?.rollback();
-        this.#content.abandon();
-        return undefined;
+        return this.#rollback();
       case "await-acknowledgement":
         return this.#awaitAcknowledgement();
       case "lift-rate-limit":
@@ -234,14 +238,14 @@ export class AppendCall implements PipelineUser {
       this.#queuedAt = replica;
       return "pending";
     }
-    this.#held = { replica, route: got.route };
+    this.#held = replica;
     return { kind: "pipeline-acquired", route: got.route };
   }
 
-  #release(intact: boolean): undefined {
-    const { replica, route } = this.#held!;
+  #release(route: Route | undefined): undefined {
+    const replica = this.#held!;
     this.#held = undefined;
-    replica.release(this, intact ? route : undefined);
+    replica.release(this, route);
     return undefined;
   }
 
@@ -250,9 +254,8 @@ export class AppendCall implements PipelineUser {
     this.#queuedAt = undefined;
   }
 
-  #openPipeline(route: Route): Performed {
-    const { replica } = this.#held!;
-    this.#held = { replica, route };
+  #openPipeline(): Performed {
+    const replica = this.#held!;
     if (replica.isOpen) return { kind: "pipeline-opened" };
     return replica.waitOpen(this.#signal).then((): AppendInput => ({ kind: "pipeline-opened" }));
   }
@@ -262,9 +265,10 @@ export class AppendCall implements PipelineUser {
   }
 
   #gatherFacts(wanted: FactsWanted): Performed {
-    const { replica } = this.#held!;
+    const replica = this.#held!;
     const facts = (): AppendInput => ({ kind: "facts-gathered", facts: replica.facts() });
     if (wanted === "now") return facts();
+    if (wanted === "after-store-check") return replica.nextStoreCheck(this.#signal).then(facts);
     return replica.index.changed.next(this.#signal).then(facts);
   }
 
@@ -279,7 +283,7 @@ export class AppendCall implements PipelineUser {
   }
 
   #open(rollTo: number): AppendInput {
-    const { replica } = this.#held!;
+    const replica = this.#held!;
     replica.roll(rollTo);
     this.#append = replica.spool.openAppend();
     return { kind: "append-opened" };
@@ -306,36 +310,50 @@ export class AppendCall implements PipelineUser {
 
   #commitAppend(registers: Parameters<SpoolAppend["commit"]>[0]): undefined {
     const append = this.#append!;
-    const { replica } = this.#held!;
-    const { begin, bytes } = append;
-    this.#commit = commitOf(replica, append, begin, begin + bytes);
-    const counted = replica.commitStarted();
+    const { bytes } = append;
+    const commit = this.#commitOf(append);
     append.commit(registers, (outcome) => {
-      const { kind } = outcome;
-      const input: AppendInput =
-        kind === "acknowledged"
-          ? { kind: "acknowledged", commit: this.#commit! }
-          : { kind: "effect-failed", error: outcome.error };
-      this.#outcome = input;
-      counted();
-      if (this.#state.kind === "reading-acknowledgements" && this.#held === undefined) this.#input(input);
+      if (outcome.kind === "acknowledged") {
+        if (bytes > 0) {
+          this.#ports.metrics.commits.add();
+          this.#ports.metrics.commitBytes.add(bytes);
+        }
+        this.#outcome = { kind: "acknowledged", commit };
+      } else {
+        this.#outcome = { kind: "effect-failed", error: outcome.error };
+      }
+      if (this.#awaitsOutcome) this.#input(this.#outcome);
     });
     return undefined;
   }
 
+  /** The client's own span. Of no bytes the sum is that of nothing, not zero. */
+  #commitOf(append: SpoolAppend): Fragment {
+    const { journal, spec } = this.#held!;
+    return {
+      journal,
+      begin: append.begin,
+      end: append.begin + append.bytes,
+      sum: append.sum(),
+      compressionCodec: spec.fragment.compressionCodec,
+      backingStore: "",
+      modTime: 0,
+      pathPostfix: "",
+    };
+  }
+
+  #rollback(): undefined {
+    const append = this.#append!;
+    this.#ports.metrics.rollbacks.add();
+    this.#ports.metrics.rollbackBytes.add(append.bytes);
+    append.rollback();
+    this.#content.abandon();
+    return undefined;
+  }
+
   #awaitAcknowledgement(): Performed {
-    if (this.#commit !== undefined) return this.#outcome ?? "pending";
-    const { localReplica } = this.#resolution!;
-    const at = this.#append!.begin;
-    const commit = commitOf(localReplica!, this.#append!, at, at);
-    let reached = false;
-    let pending = false;
-    localReplica!.afterCommits(() => {
-      reached = true;
-      if (pending) this.#input({ kind: "acknowledged", commit });
-    });
-    if (reached) return { kind: "acknowledged", commit };
-    pending = true;
+    if (this.#outcome !== undefined) return this.#outcome;
+    this.#awaitsOutcome = true;
     return "pending";
   }
 
@@ -344,24 +362,16 @@ export class AppendCall implements PipelineUser {
     if (state.kind !== "finished" && state.kind !== "failed") return;
     this.#signal.removeEventListener("abort", this.#onAbort);
     this.#content.abandon();
-    if (state.kind === "finished") this.#settle.resolve(state.response);
-    else this.#settle.reject(state.error);
+    const { clock, meter, metrics } = this.#ports;
+    metrics.appendSeconds.observe((clock.monotonicMs() - this.#startedMs) / 1000);
+    if (state.kind === "finished") {
+      meter.end(state.response.status);
+      this.#settle.resolve(state.response);
+    } else {
+      meter.end(state.error instanceof WireError ? state.error.code : "cancelled");
+      this.#settle.reject(state.error);
+    }
   }
-}
-
-/** The client's own span; its sum is computed when it is looked at. */
-function commitOf(replica: JournalReplica, append: SpoolAppend, begin: number, end: number): Fragment {
-  const sum = append.sum();
-  return {
-    journal: replica.journal,
-    begin,
-    end,
-    sum,
-    compressionCodec: replica.spec.fragment.compressionCodec,
-    backingStore: "",
-    modTime: 0,
-    pathPostfix: "",
-  };
 }
 
 function errorOf(thrown: unknown): Error {

@@ -12,7 +12,7 @@
 //  A1  Nothing is written before every precondition held, for the resolution in force, with the pipeline held.
 //  A2  The pipeline is released exactly once on every path that acquired it: before acknowledgements are read (so that
 //      the next append streams meanwhile), or together with the refusal, the failure or the change of primary.
-//  A3  An append ends in exactly one of commit and rollback once it was opened.
+//  A3  An append ends in exactly one of commit, barrier and rollback once it was opened.
 //  A4  `finished` with status OK only after every replica acknowledged, and after all appends before it did.
 //  A5  Registers change only together with bytes.
 //  A6  A resolution is used only by the replica it names: a held pipeline of another replica is given back.
@@ -24,6 +24,7 @@ import {
   suspension,
   type AppendPreamble,
   type AppendResponse,
+  type Route,
   type Status,
 } from "@millrace/protocol";
 import { acknowledgeSync } from "./append-sync.ts";
@@ -36,6 +37,7 @@ import type {
   AppendState,
   AppendStep,
   Attempt,
+  Pipeline,
   PreconditionFacts,
 } from "./append-states.ts";
 
@@ -142,7 +144,7 @@ function startPipeline(attempt: Attempt): AppendStep {
   const next: AppendState = {
     ...attempt,
     kind: "starting-pipeline",
-    pipeline: { ...pipeline, route },
+    pipeline: { ...pipeline, route: undefined },
   };
   return [next, [{ kind: "open-pipeline", route }]];
 }
@@ -153,30 +155,41 @@ function sync(
   first: boolean,
   registers?: Extract<AppendEffect, { kind: "sync" }>["registers"],
 ): AppendStep {
-  return [{ ...attempt, kind: "syncing", rollTo }, [{ kind: "sync", rollTo, registers, first }]];
+  return [
+    { ...attempt, kind: "syncing", rollTo, pipeline: inSyncFor(attempt.pipeline, undefined) },
+    [{ kind: "sync", rollTo, registers, first }],
+  ];
 }
 
 function onSyncGathered(attempt: Attempt, outcome: ReturnType<typeof acknowledgeSync>): AppendStep {
   switch (outcome.kind) {
     case "in-sync":
-      return updateAssignments(attempt);
+      return updateAssignments({
+        ...attempt,
+        pipeline: inSyncFor(attempt.pipeline, attempt.resolution.header.route),
+      });
     case "roll":
       return sync(attempt, outcome.rollTo, false, outcome.registers);
     case "read-through": {
       const torn: Attempt = { ...attempt, pipeline: { kind: "none" } };
       return withEffectsBefore(
-        [{ kind: "release-pipeline", intact: false }],
+        [{ kind: "release-pipeline", route: undefined }],
         resolveAgain(torn, outcome.revision),
       );
     }
     case "failed":
       return [
         { kind: "failed", error: new WireError("UNAVAILABLE", outcome.reason) },
-        [{ kind: "release-pipeline", intact: false }],
+        [{ kind: "release-pipeline", route: undefined }],
       ];
     default:
       return unreachable(outcome);
   }
+}
+
+function inSyncFor(pipeline: Pipeline, route: Route | undefined): Pipeline {
+  assert(pipeline.kind === "held", "the pipeline is held");
+  return { ...pipeline, route };
 }
 
 function updateAssignments(attempt: Attempt): AppendStep {
@@ -256,10 +269,8 @@ function refuse(
 
 /** A2: gives back what is held, for the next append to use as it is. */
 function releaseOf(state: AppendState | Attempt): AppendEffect[] {
-  const held = "pipeline" in state && state.pipeline.kind === "held";
-  // Between its opening and the end of its synchronization a pipeline is not fit for the next append.
-  const midway = "kind" in state && (state.kind === "starting-pipeline" || state.kind === "syncing");
-  return held ? [{ kind: "release-pipeline", intact: !midway }] : [];
+  if (!("pipeline" in state) || state.pipeline.kind !== "held") return [];
+  return [{ kind: "release-pipeline", route: state.pipeline.route }];
 }
 
 function withEffectsBefore(before: readonly AppendEffect[], [state, effects]: AppendStep): AppendStep {

@@ -29,8 +29,8 @@ export interface AppendResolution {
 }
 
 /**
- * The right to write next. `none`: not held. `held`: this append has it; `route` is the one for which the peers were
- * synchronized, or undefined when nobody has synchronized yet.
+ * The right to write next. `none`: not held. `held`: this append has it; `route` is the one for which the peers are in
+ * sync, or undefined when they are not.
  */
 export type Pipeline =
   | { readonly kind: "none" }
@@ -74,8 +74,7 @@ export type StreamMessage =
 export type AppendEnding =
   | { readonly kind: "commit"; readonly registers: LabelSet }
   | { readonly kind: "barrier"; readonly status: "OK" | "SUSPENDED"; readonly registers: LabelSet }
-  | { readonly kind: "status"; readonly status: Status }
-  | { readonly kind: "error"; readonly error: Error };
+  | { readonly kind: "status"; readonly status: Status };
 
 /** What every state after the first resolution carries. */
 export interface Attempt {
@@ -140,7 +139,7 @@ export type AppendInput =
   | { readonly kind: "append-opened" }
   | { readonly kind: "message"; readonly message: StreamMessage }
   | { readonly kind: "end-of-stream" }
-  /** Every replica has it. `commit`: this append's own span; absent when it had none to commit. */
+  /** Every replica has it. `commit`: this append's own span, empty for a barrier. */
   | { readonly kind: "acknowledged"; readonly commit: Fragment }
   | { readonly kind: "proxied"; readonly response: AppendResponse }
   /** The resolution is out of date. */
@@ -156,8 +155,8 @@ export type FactsWanted = "now" | "after-first-refresh" | "after-store-check";
 export type AppendEffect =
   | { readonly kind: "resolve"; readonly minRevision: number }
   | { readonly kind: "acquire-pipeline" }
-  /** Lets the next append write. `intact` false: the peers' streams are to be closed, the next one synchronizes anew. */
-  | { readonly kind: "release-pipeline"; readonly intact: boolean }
+  /** Lets the next append write. `route`: what the peers are in sync for; undefined: their streams are to be closed. */
+  | { readonly kind: "release-pipeline"; readonly route: Route | undefined }
   /** Closes the streams of an older route, waits for the spool and opens one stream for each peer of `route`. */
   | { readonly kind: "open-pipeline"; readonly route: Route }
   | {
@@ -177,8 +176,10 @@ export type AppendEffect =
   /** The chunk of the message just received. */
   | { readonly kind: "write-chunk" }
   | { readonly kind: "commit"; readonly registers: LabelSet | undefined }
+  /** Ends the append without bytes; it is acknowledged once everything before it is. */
+  | { readonly kind: "barrier" }
   | { readonly kind: "rollback" }
-  /** Of this append, or of all before it when it was rolled back. */
+  /** Of the commit or barrier. */
   | { readonly kind: "await-acknowledgement" }
   | { readonly kind: "lift-rate-limit" }
   | { readonly kind: "proxy"; readonly header: Header };

@@ -40,7 +40,7 @@ function onOpening(state: Opening, input: AppendInput): AppendStep {
       return [state, []];
     case "cancelled":
     case "effect-failed":
-      return [{ kind: "failed", error: input.error }, [{ kind: "release-pipeline", intact: true }]];
+      return [{ kind: "failed", error: input.error }, [releasePipeline(state)]];
     default:
       return unexpected(state, input);
   }
@@ -58,7 +58,7 @@ function onStreaming(state: Streaming, input: AppendInput): AppendStep {
       return [state, [{ kind: "lift-rate-limit" }]];
     case "cancelled":
     case "effect-failed":
-      return rollBack(state, { kind: "error", error: input.error });
+      return rollBack(state, input.error);
     default:
       return unexpected(state, input);
   }
@@ -77,13 +77,17 @@ function onContentMessage(state: Streaming, message: StreamMessage): AppendStep 
         delayedChunks: state.counts.delayedChunks + (message.delayed ? 1 : 0),
       };
       if (message.bytes === 0) return [{ ...state, phase: "intent", counts }, [{ kind: "receive" }]];
-      if (!mayHaveContent(state))
-        return rollBack({ ...state, counts }, { kind: "status", status: "NOT_ALLOWED" });
+      if (!mayHaveContent(state)) return onNotAllowed({ ...state, counts });
       return [{ ...state, counts }, [{ kind: "write-chunk" }, { kind: "receive" }]];
     }
     default:
       return unreachable(message);
   }
+}
+
+/** The first bytes of an append that may have none: nothing was written yet. */
+function onNotAllowed(state: Streaming): AppendStep {
+  return barrier(state, { kind: "status", status: "NOT_ALLOWED" });
 }
 
 /** The intent to commit was followed by the end of the stream. */
@@ -94,31 +98,30 @@ function onWhole(state: Streaming): AppendStep {
   if (counts.bytes === 0) {
     // A5
     if (modifies) return rollBack(state, streamError("register modification requires non-empty Append"));
-    return rollBack(state, { kind: "barrier", status: state.barrierStatus, registers });
+    return barrier(state, { kind: "barrier", status: state.barrierStatus, registers });
   }
   const next = modifies ? updatedRegisters(registers, { union, subtract }) : registers;
   const effects: AppendEffect[] = [
     { kind: "commit", registers: modifies ? next : undefined },
-    { kind: "release-pipeline", intact: true },
+    releasePipeline(state),
     { kind: "await-acknowledgement" },
   ];
   return [acknowledging(state, { kind: "commit", registers: next }), effects];
 }
 
-/** A3. The append then waits, as a commit does, until everything before it is acknowledged. */
-function rollBack(state: Streaming, ending: AppendEnding): AppendStep {
-  if (ending.kind === "error") {
-    return [
-      { kind: "failed", error: ending.error },
-      [{ kind: "rollback" }, { kind: "release-pipeline", intact: true }],
-    ];
-  }
+/** A3. Without bytes the append waits, as a commit does, until everything before it is acknowledged. */
+function barrier(state: Streaming, ending: AppendEnding): AppendStep {
   const effects: AppendEffect[] = [
-    { kind: "rollback" },
-    { kind: "release-pipeline", intact: true },
+    { kind: "barrier" },
+    releasePipeline(state),
     { kind: "await-acknowledgement" },
   ];
   return [acknowledging(state, ending), effects];
+}
+
+/** A3 */
+function rollBack(state: Streaming, error: Error): AppendStep {
+  return [{ kind: "failed", error }, [{ kind: "rollback" }, releasePipeline(state)]];
 }
 
 function acknowledging(state: Streaming, ending: AppendEnding): AppendState {
@@ -153,7 +156,6 @@ function ended(
   commit: Extract<AppendInput, { kind: "acknowledged" }>["commit"],
 ): AppendState {
   const { ending, resolution, counts } = state;
-  if (ending.kind === "error") return { kind: "failed", error: ending.error };
   const status = ending.kind === "commit" ? "OK" : ending.status;
   const base: AppendResponse = {
     status,
@@ -166,6 +168,11 @@ function ended(
   return { kind: "finished", response: whole ? { ...base, commit, registers: ending.registers } : base };
 }
 
+function releasePipeline({ pipeline }: Attempt): AppendEffect {
+  assert(pipeline.kind === "held", "an append that writes holds the pipeline");
+  return { kind: "release-pipeline", route: pipeline.route };
+}
+
 /** Journals that are not writable and appends that suspend take no bytes; without bytes they are barriers. */
 function mayHaveContent(attempt: Attempt): boolean {
   const { spec } = attempt.resolution;
@@ -176,8 +183,8 @@ function mayHaveContent(attempt: Attempt): boolean {
   return spec !== undefined && mayWrite(spec) && !suspends;
 }
 
-function streamError(text: string): AppendEnding {
-  return { kind: "error", error: new WireError("INVALID_ARGUMENT", `append stream: ${text}`) };
+function streamError(text: string): WireError {
+  return new WireError("INVALID_ARGUMENT", `append stream: ${text}`);
 }
 
 function unexpected(state: AppendState, input: AppendInput): never {

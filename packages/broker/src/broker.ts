@@ -1,27 +1,51 @@
-// Composition of a broker: mirror of the keyspace, session, allocation, replicas and the in-process transport.
-import { never, TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+// Composition of a broker: mirror of the keyspace, session, allocation, replicas, persister and the in-process transport.
+import {
+  never,
+  TaskGroup,
+  WireError,
+  type Clock,
+  type Histogram,
+  type Logger,
+  type Metrics,
+  type Random,
+} from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
-import type { JournalLife, Spool, Spools } from "@millrace/fragments";
-import { openSession, type CoordinationStore } from "@millrace/metadata";
+import {
+  Persister,
+  PERSISTER_LIMITS,
+  pooledCodecs,
+  StoreHealth,
+  type Backlog,
+  type Codecs,
+  type Spools,
+} from "@millrace/fragments";
+import { openSession, type CoordinationStore, type Session } from "@millrace/metadata";
 import {
   encodeBrokerSpec,
   memberKey,
   validateBrokerSpec,
   validateKeyspaceRoot,
   type BrokerSpec,
+  type FragmentStoreHealthRequest,
+  type FragmentStoreHealthResponse,
   type LabelSelector,
   type ProcessId,
 } from "@millrace/protocol";
 import type { ObjectStores } from "@millrace/stores";
 import type { AutoCreateRule } from "./auto-create.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
-import { LocalTransport } from "./local-transport.ts";
-import { JournalReplica } from "./journal-replica.ts";
-import { LEASE_SECONDS } from "./limits.ts";
+import { brokerMetrics, type BrokerMetrics } from "./broker-metrics.ts";
+import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
+import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
+import { LocalJournals } from "./local-journal.ts";
+import { LocalTransport, type LocalTransportPorts } from "./local-transport.ts";
+import { runPulse } from "./pulse.ts";
 import { Resolver } from "./resolver.ts";
 import { SingleMemberAllocator } from "./single-member-allocator.ts";
+import { fetchNothing, StoreGate, type FetchUrl } from "./store-gate.ts";
 
 export interface BrokerPorts {
+  /** Open; stays open when the broker closes. */
   readonly spools: Spools;
   readonly stores: ObjectStores;
   readonly coordination: CoordinationStore;
@@ -29,6 +53,10 @@ export interface BrokerPorts {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** Default: zlib on the process's thread pool. */
+  readonly codecs?: Codecs;
+  /** For health checks of stores that sign http URLs. Default: none can be fetched. */
+  readonly fetch?: FetchUrl;
 }
 
 export interface BrokerOptions {
@@ -43,7 +71,16 @@ export interface BrokerOptions {
   readonly watchDelayMs?: number;
   /** Upper bound of any journal's replication. Default 9. */
   readonly replicationMax?: number;
+  /** Journals that their first append creates. */
   readonly autoCreate?: readonly AutoCreateRule[];
+  /** Bytes a second that an append must sustain while others wait for its journal; 0 = none. Default 65536. */
+  readonly minAppendRate?: number;
+  /** Bytes a second that no journal exceeds; 0 = no bound (the default). */
+  readonly maxAppendRate?: number;
+  /** Suspend journals that are idle and persisted. Default false. */
+  readonly autoSuspend?: boolean;
+  /** Told once when the broker cannot go on: its lease is lost, or the store became another one. End the process. */
+  readonly onFatal?: (error: WireError) => void;
 }
 
 export interface Broker {
@@ -51,98 +88,171 @@ export interface Broker {
   readonly transport: JournalTransport;
   /** In-process access to the journals that `visible` selects; the others are not found. */
   transportFor(visible: LabelSelector): JournalTransport;
-  /** What stands against serving; empty when healthy. */
+  /** Whether a store works (section 5.6). */
+  storeHealth(request: FragmentStoreHealthRequest, signal: AbortSignal): Promise<FragmentStoreHealthResponse>;
+  /** What stands against serving; empty when ready. */
   health(): readonly string[];
-  /** Ends appends and reads, closes fragments, gives the session back. The ports stay open. */
+  /** Closed fragments that wait for their stores. */
+  backlog(): Backlog;
+  /** Seconds from an append's call to its answer. */
+  readonly appendLatency: Histogram;
+  /**
+   * Ends reads, lets appends that write finish, gives the session back. Fragments stay open: the log has them.
+   * The ports stay open.
+   */
   close(): Promise<void>;
 }
 
-/** @param signal aborts the opening; a broker that is open is ended by `close` */
+/** @param signal ends the opening; a broker that is open is ended by `close` */
 export async function openBroker(
   ports: BrokerPorts,
   options: BrokerOptions,
   signal: AbortSignal,
 ): Promise<Broker> {
   const root = options.root ?? "/gazette/cluster";
-  const leaseSeconds = options.leaseSeconds ?? LEASE_SECONDS;
-  const { coordination, logger, clock } = ports;
-  const self: BrokerSpec = {
-    id: options.id,
-    endpoint: options.endpoint,
-    journalLimit: options.journalLimit ?? 1024,
-    exiting: false,
-  };
+  const { id, endpoint, journalLimit = 1024 } = options;
+  const self: BrokerSpec = { id, endpoint, journalLimit, exiting: false };
   validateBrokerSpec(self);
   validateKeyspaceRoot(root);
   const failures: string[] = [];
-  const session = await openSession(
-    {
-      store: coordination,
-      clock,
-      logger,
-      ttlSeconds: leaseSeconds,
-      onLost: (reason) => failures.push(reason.message),
-    },
-    signal,
-  );
-  const revision = await session.announce(memberKey(root, self.id), encodeBrokerSpec(self), signal);
-  const keyspace = new BrokerKeyspace(ports, root, options.watchDelayMs ?? 0);
-  await keyspace.load(revision, signal);
-
-  const spools = new Map<string, { readonly createRevision: number; readonly spool: Spool }>();
-  const claim = async (life: JournalLife, atLeast: number): Promise<Spool> => {
-    const kept = spools.get(life.journal);
-    if (kept?.createRevision === life.createRevision) {
-      if (kept.spool.pendingEnd < atLeast) kept.spool.roll(atLeast);
-      return kept.spool;
-    }
-    const spool = await ports.spools.claim(life, atLeast);
-    spools.set(life.journal, { createRevision: life.createRevision, spool });
-    return spool;
+  const fail = (error: WireError): void => {
+    failures.push(error.message);
+    ports.logger.error("broker-failed", { error: error.message });
+    options.onFatal?.(error);
   };
-  const tasks = new TaskGroup("broker", (task, error) => {
-    failures.push(`${task}: ${String(error)}`);
-    logger.error("broker-task-failed", { task, error: String(error) });
-  });
+  const { clock, logger, coordination: store } = ports;
+  const ttlSeconds = options.leaseSeconds ?? LEASE_SECONDS;
+  const session = await openSession({ store, clock, logger, ttlSeconds, onLost: fail }, signal);
+  try {
+    const revision = await session.announce(memberKey(root, id), encodeBrokerSpec(self), signal);
+    const keyspace = new BrokerKeyspace(ports, root, options.watchDelayMs ?? 0);
+    await keyspace.load(revision, signal);
+    const tasks = new TaskGroup("broker", (task, error) => {
+      fail(
+        new WireError("UNAVAILABLE", `${task} failed: ${WireError.from(error).message}`, { cause: error }),
+      );
+    });
+    return await compose({ ports, options, keyspace, session, tasks, failures });
+  } catch (error) {
+    await session.close(never);
+    throw error;
+  }
+}
+
+interface Parts {
+  readonly ports: BrokerPorts;
+  readonly options: BrokerOptions;
+  readonly keyspace: BrokerKeyspace;
+  readonly session: Session;
+  readonly tasks: TaskGroup;
+  readonly failures: readonly string[];
+}
+
+async function compose({ ports, options, keyspace, session, tasks, failures }: Parts): Promise<Broker> {
+  const { spools, clock, logger } = ports;
+  const metrics = brokerMetrics(ports.metrics);
+  const remote = { ...ports, codecs: ports.codecs ?? pooledCodecs };
+  // The persister and the store checks go on while replicas close; then they end with their own group.
+  const background = new TaskGroup("broker's stores", (task, error) =>
+    logger.error("store-task-failed", { task, error: WireError.from(error).message }),
+  );
+  const persister = new Persister(remote, PERSISTER_LIMITS, background);
+  const health = new StoreHealth({ ...ports, fetch: ports.fetch ?? fetchNothing }, background);
+  const storeGate = new StoreGate(health);
+  const journals = new LocalJournals({ spools, persister, clock });
+  await sweepLives(journals, keyspace, logger);
+
+  const replicaPorts: ReplicaPorts = {
+    journals,
+    storeGate,
+    refresh: remote,
+    clock,
+    logger,
+    metrics,
+    minAppendRate: options.minAppendRate ?? MIN_APPEND_RATE,
+    maxAppendRate: options.maxAppendRate ?? 0,
+    isJournal: (name) => keyspace.table.item(name) !== undefined,
+  };
   const resolver = new Resolver(
     keyspace,
     options.id,
     {
       open: (item, epoch, after) => {
-        const replica = new JournalReplica({ claim, clock, logger }, item.spec, item.createRevision);
-        void replica.open(epoch, after);
+        const replica = new JournalReplica(replicaPorts, item.spec, item.createRevision);
+        replica.open(epoch, after);
         return replica;
       },
     },
     { replicationMax: options.replicationMax ?? 9 },
   );
-  const transports = {
-    ...ports,
-    keyspace,
-    resolver,
-    autoCreate: options.autoCreate ?? [],
-    stopping: tasks.signal,
-  };
   const allocator = new SingleMemberAllocator(
     ports,
     keyspace,
-    { id: self.id, lease: session.lease },
+    { id: options.id, lease: session.lease },
     (item) => resolver.desiredReplicas(item) > 0,
   );
+  countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
   tasks.spawn("allocate", (stop) => allocator.run(stop));
-  const transport = new LocalTransport(transports, undefined);
+
+  const served: LocalTransportPorts = {
+    coordination: ports.coordination,
+    spools,
+    remote,
+    clock,
+    keyspace,
+    resolver,
+    metrics,
+    autoCreate: options.autoCreate ?? [],
+    stopping: tasks.signal,
+  };
+  const transport = new LocalTransport(served, undefined);
+  const pulse = {
+    clock,
+    logger,
+    transport,
+    replicas: () => resolver.replicas(),
+    autoSuspend: options.autoSuspend === true,
+  };
+  tasks.spawn("pulse", (stop) => runPulse(pulse, stop));
   return {
     transport,
-    transportFor: (visible) => new LocalTransport(transports, visible),
+    transportFor: (visible) => new LocalTransport(served, visible),
+    storeHealth: (request, signal) => storeGate.check(request, resolver.header(), signal),
     health: () => {
-      const unhealthy = ports.spools.unhealthy();
+      const unhealthy = spools.unhealthy();
       return unhealthy === undefined ? failures : [...failures, unhealthy];
     },
+    backlog: () => persister.backlog(),
+    appendLatency: metrics.appendSeconds,
     close: async () => {
       await resolver.close();
       await tasks.close();
+      await background.close();
       await session.close(never);
     },
   };
+}
+
+/** Forgets local bytes of journals that were deleted while this broker was down. */
+async function sweepLives(journals: LocalJournals, keyspace: BrokerKeyspace, logger: Logger): Promise<void> {
+  const { revision } = keyspace.header;
+  const over = await journals.sweep(({ journal, createRevision }) => {
+    if (keyspace.table.item(journal)?.createRevision === createRevision) return false;
+    // A keyspace that is older than the journal was reset or restored: it cannot tell that the journal was deleted.
+    if (createRevision <= revision) return true;
+    logger.error("journal-of-another-keyspace", { journal, createRevision, revision });
+    return false;
+  });
+  for (const { journal, createRevision } of over)
+    logger.info("journal-forgotten", { journal, createRevision });
+}
+
+function countJournals(keyspace: BrokerKeyspace, resolver: Resolver, metrics: BrokerMetrics): void {
+  const count = (): void => {
+    metrics.journals.set(keyspace.table.itemCount);
+    metrics.replicas.set(resolver.replicas().length);
+  };
+  count();
+  keyspace.onUpdate(count);
 }

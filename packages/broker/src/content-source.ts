@@ -1,84 +1,166 @@
 // The messages of an append's content stream, from whole bytes or from a stream of chunks, with the commit intent and the
-// end that the protocol wants behind them.
-import type { Clock } from "@millrace/base";
+// end that the protocol wants behind them; and their flow control.
+import { WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { AppendInput } from "./append-states.ts";
-import type { JournalReplica } from "./journal-replica.ts";
+import {
+  admitChunk,
+  drainSustain,
+  fullBucket,
+  refillSustain,
+  SUSTAIN_MS_MAX,
+  type RateBucket,
+} from "./flow-control.ts";
 
-type Phase = "content" | "intent" | "end";
+/** Whose journal it is: the bucket outlives the append. */
+export interface FlowOwner {
+  /** Bytes a second, 0 = no bound. */
+  readonly maxRate: number;
+  readonly minRate: number;
+  bucket: RateBucket | undefined;
+  /** Other appends wait for this one: only then is a slow client a nuisance. */
+  readonly hasWaiters: boolean;
+}
+
+type Phase = "content" | "end";
 
 const EMPTY = new Uint8Array(0);
 
 export class ContentSource {
+  /** Of whole bytes their length, of a stream 0. */
   readonly knownBytes: number;
   /** Content of the message that `next` gave last. */
   chunk: Uint8Array = EMPTY;
+  readonly #clock: Clock;
   readonly #bytes: readonly Uint8Array[];
   #at = 0;
   #iterator: AsyncIterator<Uint8Array> | undefined;
-  readonly #clock: Clock;
   #phase: Phase = "content";
+  #sustainMs = SUSTAIN_MS_MAX;
+  #isUnlimited = false;
+  #cancelTimer: (() => void) | undefined;
+  #passNow: (() => void) | undefined;
 
   constructor(content: AppendContent, clock: Clock) {
     this.#clock = clock;
-    if (content.kind === "bytes") {
-      this.#bytes = content.bytes;
-      let total = 0;
-      for (const part of content.bytes) total += part.length;
-      this.knownBytes = total;
-    } else {
+    if (content.kind === "chunks") {
       this.#bytes = [];
       this.#iterator = content.chunks[Symbol.asyncIterator]();
       this.knownBytes = 0;
+      return;
     }
+    this.#bytes = content.bytes;
+    let total = 0;
+    for (const part of content.bytes) total += part.length;
+    this.knownBytes = total;
   }
 
-  next(_replica: JournalReplica): AppendInput | Promise<AppendInput> {
+  /** The next message, at once when nothing needs waiting for. Rejects with what the stream threw. */
+  next(owner: FlowOwner): AppendInput | Promise<AppendInput> {
     if (this.#phase === "end") return { kind: "end-of-stream" };
-    if (this.#phase === "intent") {
-      this.#phase = "end";
-      return chunkOf(0);
-    }
-    if (this.#iterator !== undefined) return this.#pull(this.#iterator);
+    if (this.#iterator !== undefined) return this.#pull(this.#iterator, owner);
     while (this.#at < this.#bytes.length) {
       const part = this.#bytes[this.#at++]!;
-      if (part.length === 0) continue;
-      this.chunk = part;
-      return chunkOf(part.length);
+      if (part.length > 0) return this.#deliver(part, owner);
     }
     return this.#intend();
   }
 
+  /** No more waiting for the upper bound: whoever takes over should not wait for this append. */
   liftRateLimit(): void {
-    void this.#clock;
+    this.#isUnlimited = true;
+    this.#passNow?.();
   }
 
-  /** Lets the stream's source go, unless it has ended. */
+  /** Lets the stream's source go, unless it has ended, and stops the timers. */
   abandon(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
     const iterator = this.#iterator;
     this.#iterator = undefined;
+    // A source that throws while it is let go has nobody left to tell.
     if (iterator?.return !== undefined) void Promise.resolve(iterator.return()).catch(() => undefined);
   }
 
-  async #pull(iterator: AsyncIterator<Uint8Array>): Promise<AppendInput> {
+  #deliver(chunk: Uint8Array, owner: FlowOwner): AppendInput | Promise<AppendInput> {
+    this.chunk = chunk;
+    const { maxRate } = owner;
+    if (maxRate === 0 || this.#isUnlimited) return chunkOf(chunk.length, false);
+    const nowMs = this.#clock.monotonicMs();
+    const { bucket, waitMs } = admitChunk(
+      owner.bucket ?? fullBucket(maxRate, nowMs),
+      chunk.length,
+      maxRate,
+      nowMs,
+    );
+    owner.bucket = bucket;
+    if (waitMs === 0) return chunkOf(chunk.length, false);
+    return new Promise((resolve) => {
+      const pass = (): void => {
+        this.#cancelTimer?.();
+        this.#cancelTimer = this.#passNow = undefined;
+        resolve(chunkOf(chunk.length, true));
+      };
+      this.#passNow = pass;
+      this.#cancelTimer = this.#clock.after(waitMs, pass);
+    });
+  }
+
+  async #pull(iterator: AsyncIterator<Uint8Array>, owner: FlowOwner): Promise<AppendInput> {
     for (;;) {
-      const { done, value } = await iterator.next();
+      const { done, value } = await this.#sustained(iterator.next(), owner);
       if (done === true) {
         this.#iterator = undefined;
         return this.#intend();
       }
-      if (value.length === 0) continue;
-      this.chunk = value;
-      return chunkOf(value.length);
+      if (value.length > 0) return this.#deliver(value, owner);
     }
+  }
+
+  /** What the client sends next; rejects when it is silent for too long while others wait. */
+  #sustained(
+    received: Promise<IteratorResult<Uint8Array>>,
+    owner: FlowOwner,
+  ): Promise<IteratorResult<Uint8Array>> {
+    const { minRate } = owner;
+    if (minRate === 0) return received;
+    const startMs = this.#clock.monotonicMs();
+    return new Promise((resolve, reject) => {
+      const expire = (): void => {
+        if (owner.hasWaiters) {
+          this.#cancelTimer = undefined;
+          reject(new WireError("REQUEST_TIMEOUT", UNDERFLOW));
+        } else this.#cancelTimer = this.#clock.after(SUSTAIN_MS_MAX, expire);
+      };
+      this.#cancelTimer = this.#clock.after(this.#sustainMs, expire);
+      const settled = (): void => {
+        this.#cancelTimer?.();
+        this.#cancelTimer = undefined;
+      };
+      received.then(
+        (result) => {
+          settled();
+          const left = drainSustain(this.#sustainMs, this.#clock.monotonicMs() - startMs);
+          const bytes = result.done === true ? 0 : result.value.length;
+          this.#sustainMs = refillSustain(Math.max(0, left), bytes, minRate);
+          resolve(result);
+        },
+        (error: unknown) => {
+          settled();
+          reject(error as Error);
+        },
+      );
+    });
   }
 
   #intend(): AppendInput {
     this.#phase = "end";
-    return chunkOf(0);
+    return chunkOf(0, false);
   }
 }
 
-function chunkOf(bytes: number): AppendInput {
-  return { kind: "message", message: { shape: "chunk", bytes, delayed: false } };
+const UNDERFLOW = "append stream: client stream didn't sustain the minimum append data rate";
+
+function chunkOf(bytes: number, delayed: boolean): AppendInput {
+  return { kind: "message", message: { shape: "chunk", bytes, delayed } };
 }

@@ -1,15 +1,20 @@
-// One journal that is assigned to this broker: its spool, its index of fragments and the queue of its appends. A shell;
-// what an append may do is decided by append-fsm.ts.
+// One journal that is assigned to this broker: the queue of its appends over what is here of it. A shell; what an append
+// may do is decided by append-fsm.ts.
 //
 //  J1  At most one append holds the pipeline; the others wait in the order they came, bounded in items and bytes.
 //  J2  The pipeline is handed on when an append's bytes went to commit: the next writes while they become durable.
 //  J3  `close` takes the pipeline as an append would, after those that hold or wait for it now, and never gives it back.
-import { assert, Gate, never, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
-import { FragmentIndex, type JournalLife, type Spool } from "@millrace/fragments";
+import { assert, Gate, TaskGroup, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
+import { RemoteRefresh, type FragmentIndex, type RefreshPorts, type Spool } from "@millrace/fragments";
 import type { JournalSpec, LabelSet, Route } from "@millrace/protocol";
 import type { PreconditionFacts } from "./append-states.ts";
+import type { BrokerMetrics } from "./broker-metrics.ts";
+import type { FlowOwner } from "./content-source.ts";
+import { boundRate, type RateBucket } from "./flow-control.ts";
 import { APPEND_QUEUE_BYTES_MAX, APPEND_QUEUE_ITEMS_MAX } from "./limits.ts";
+import type { LocalJournal, LocalJournals } from "./local-journal.ts";
 import { rollBegin } from "./roll-rule.ts";
+import type { StoreGate } from "./store-gate.ts";
 
 /** Who holds or waits for a pipeline. */
 export interface PipelineUser {
@@ -20,21 +25,34 @@ export interface PipelineUser {
 }
 
 export interface ReplicaPorts {
-  /** The spool of a journal's life; asked again for the same life it gives the same one. */
-  claim(life: JournalLife, atLeast: number): Promise<Spool>;
+  readonly journals: LocalJournals;
+  readonly storeGate: StoreGate;
+  readonly refresh: RefreshPorts;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: BrokerMetrics;
+  /** Bytes a second; 0 = no bound. */
+  readonly minAppendRate: number;
+  readonly maxAppendRate: number;
+  readonly isJournal: (name: string) => boolean;
 }
+
+/** `released`: the journal goes on elsewhere or later; `deleted`: its bytes are forgotten; `stopped`: this broker ends. */
+export type ReplicaFate = "released" | "deleted" | "stopped";
 
 let lastId = 0;
 
-export class JournalReplica {
+export class JournalReplica implements FlowOwner {
   /** Never 0, and never that of another replica of this process. */
   readonly id: number = ++lastId;
   readonly journal: string;
   readonly createRevision: number;
-  readonly index = new FragmentIndex();
+  /** How often what was resolved of it went out of date. */
+  invalidations = 0;
+  readonly minRate: number;
+  bucket: RateBucket | undefined;
   readonly #ports: ReplicaPorts;
+  readonly #tasks: TaskGroup;
   readonly #opened = new Gate();
   readonly #closed = new AbortController();
   readonly #waiting: PipelineUser[] = [];
@@ -43,22 +61,27 @@ export class JournalReplica {
   #isHandingOn = false;
   #route: Route | undefined;
   #spec: JournalSpec;
-  #spool: Spool | undefined;
-  #openError: WireError | undefined;
-  #unsubscribe: () => void = () => undefined;
-  #commits = 0;
-  #acknowledged = 0;
-  #barriers: { readonly commit: number; readonly reached: () => void }[] = [];
+  #local: LocalJournal | undefined;
+  #refusal: WireError | undefined;
+  #refresh: RemoteRefresh | undefined;
 
   constructor(ports: ReplicaPorts, spec: JournalSpec, createRevision: number) {
     this.#ports = ports;
     this.journal = spec.name;
     this.createRevision = createRevision;
+    this.minRate = ports.minAppendRate;
     this.#spec = spec;
+    this.#tasks = new TaskGroup(`replica of ${spec.name}`, (task, error) => {
+      ports.logger.error("replica-task-failed", { journal: spec.name, task, error });
+    });
   }
 
   get spec(): JournalSpec {
     return this.#spec;
+  }
+
+  get maxRate(): number {
+    return boundRate(this.#spec.maxAppendRate, this.#ports.maxAppendRate);
   }
 
   /** Aborts when the replica has closed: reads end. */
@@ -67,42 +90,64 @@ export class JournalReplica {
   }
 
   get isOpen(): boolean {
-    return this.#spool !== undefined;
+    return this.#local !== undefined;
+  }
+
+  get hasWaiters(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  get spool(): Spool {
+    return this.local.spool;
+  }
+
+  get index(): FragmentIndex {
+    return this.local.index;
   }
 
   /** @throws InvariantError before `waitOpen` */
-  get spool(): Spool {
-    assert(this.#spool !== undefined, "the spool is open", { journal: this.journal });
-    return this.#spool;
+  get local(): LocalJournal {
+    assert(this.#local !== undefined, "the replica is open", { journal: this.journal });
+    return this.#local;
   }
 
-  /** Claims the spool, once `after` has ended. */
-  async open(epoch: number, after: Promise<void>): Promise<void> {
-    try {
+  /** Opens what is here of the journal, once `after` has ended, and lists its stores from then on. */
+  open(epoch: number, after: Promise<void>): void {
+    this.#tasks.spawn("open", async (signal) => {
       await after;
       const life = { journal: this.journal, createRevision: this.createRevision, epoch };
-      const spool = await this.#ports.claim(life, this.#spec.suspend?.offset ?? 0);
-      this.#spool = spool;
-      this.index.setLocal(spool.fragments());
-      this.#unsubscribe = spool.onChange(() => this.index.setLocal(spool.fragments()));
-      this.index.setRemote([], this.#ports.clock.wallMs());
-    } catch (error) {
-      this.#openError = WireError.from(error);
-    }
-    this.#opened.open();
+      const refused = (error: WireError): void => {
+        this.#ports.logger.warn("journal-not-opened", { journal: this.journal, error: error.message });
+        this.#refusal = error;
+        this.#opened.open();
+      };
+      const local = await this.#ports.journals.open(life, this.#spec, refused, signal);
+      local.spec = this.#spec;
+      this.#local = local;
+      this.#refusal = undefined;
+      this.#opened.open();
+      this.#refresh = new RemoteRefresh(this.#ports.refresh, local.index, () => this.#refreshSettings());
+      await this.#refresh.run(signal);
+    });
   }
 
+  /** @throws {WireError} why it cannot be opened now */
   async waitOpen(signal: AbortSignal): Promise<void> {
-    await waitUntil(this.#opened, () => this.#spool !== undefined || this.#openError !== undefined, signal);
-    if (this.#openError !== undefined) throw this.#openError;
+    await waitUntil(this.#opened, () => this.isOpen || this.#refusal !== undefined || this.#isClosed, signal);
+    if (this.#refusal !== undefined) throw this.#refusal;
+    if (!this.isOpen) throw this.closed.reason as Error;
   }
 
   updateSpec(spec: JournalSpec): void {
+    const before = this.#spec.fragment.stores.join("\n");
     this.#spec = spec;
+    if (this.#local !== undefined) this.#local.spec = spec;
+    if (spec.fragment.stores.join("\n") !== before) this.#refresh?.refreshNow();
   }
 
   /** Tells the holder and the waiters of the pipeline that what they resolved is out of date. */
   invalidate(): void {
+    this.invalidations++;
     const users = [...this.#waiting];
     for (const user of users) this.leave(user);
     this.#holder?.invalidated();
@@ -115,21 +160,14 @@ export class JournalReplica {
       this.#holder = user;
       return { route: this.#route };
     }
+    const count = this.#waiting.length;
     const bytes = this.#waitingBytes + user.waitingBytes;
-    const full =
-      this.#waiting.length >= APPEND_QUEUE_ITEMS_MAX ||
-      (this.#waiting.length > 0 && bytes > APPEND_QUEUE_BYTES_MAX);
-    if (full) {
-      const facts = {
-        journal: this.journal,
-        waiting: this.#waiting.length,
-        waitingBytes: this.#waitingBytes,
-      };
+    if (count >= APPEND_QUEUE_ITEMS_MAX || (count > 0 && bytes > APPEND_QUEUE_BYTES_MAX)) {
       throw new WireError(
         "OVERLOADED",
-        `journal ${this.journal} has ${facts.waiting} appends of ${facts.waitingBytes} bytes waiting ` +
+        `${count} appends of ${this.#waitingBytes} bytes wait for journal ${this.journal} ` +
           `(at most ${APPEND_QUEUE_ITEMS_MAX} and ${APPEND_QUEUE_BYTES_MAX} bytes)`,
-        { facts },
+        { facts: { journal: this.journal, count, bytes: this.#waitingBytes } },
       );
     }
     this.#waiting.push(user);
@@ -161,64 +199,77 @@ export class JournalReplica {
     this.#isHandingOn = false;
   }
 
-  get hasWaiters(): boolean {
-    return this.#waiting.length > 0;
-  }
-
   /** Applies the roll rule. */
   roll(rollTo: number, registers?: LabelSet): void {
-    const { spool } = this;
-    const span = { begin: spool.begin, end: spool.pendingEnd, firstAppendMs: spool.firstAppendMs };
-    const begin = rollBegin(span, rollTo, this.#spec.fragment, this.#ports.clock.wallMs());
-    if (begin !== undefined) spool.roll(begin, registers);
+    const begin = this.#rollBegin(rollTo);
+    if (begin === undefined) return;
+    if (this.spool.pendingEnd > this.spool.begin) this.#ports.metrics.rolled.add();
+    this.spool.roll(begin, registers);
+  }
+
+  /** Whether the fragment should be closed although nobody appends. */
+  wantsRoll(): boolean {
+    return this.#rollBegin(0) !== undefined;
   }
 
   facts(): PreconditionFacts {
-    const { spool, index } = this;
+    const { spool, index } = this.local;
     const { begin, end, lastModTime } = index.summary();
-    // What was handed to commit counts although it is not in the index yet.
-    const isPending = spool.pendingEnd > Math.max(end, spool.begin);
+    const { begin: spoolBegin, pendingEnd: spoolEnd } = spool;
+    // What was handed to commit counts although the index does not have it yet.
+    const isPending = spoolEnd > spoolBegin && spoolEnd > end;
+    const isEmpty = begin === end;
     return {
       firstRefreshDone: index.isRefreshed,
-      storeFailure: undefined,
-      indexBegin: end === begin && isPending ? spool.begin : begin,
-      indexEnd: isPending ? spool.pendingEnd : end,
+      storeFailure: this.#ports.storeGate.failure(
+        this.#spec.fragment.stores[0],
+        () => this.local.unpersistedBytes,
+      ),
+      indexBegin: isPending && isEmpty ? spoolBegin : begin,
+      indexEnd: isPending ? spoolEnd : end,
       lastModTime: isPending ? 0 : lastModTime,
-      spoolBegin: spool.begin,
-      spoolEnd: spool.pendingEnd,
+      spoolBegin,
+      spoolEnd,
       registers: spool.pendingRegisters,
       now: Math.floor(this.#ports.clock.wallMs() / 1000),
     };
   }
 
-  /** Counts a commit that was handed to the spool. @returns a function to call with its outcome */
-  commitStarted(): () => void {
-    this.#commits++;
-    return () => {
-      this.#acknowledged++;
-      while (this.#barriers.length > 0 && this.#barriers[0]!.commit <= this.#acknowledged) {
-        this.#barriers.shift()!.reached();
-      }
-    };
+  /** Resolves after the next check of the journal's store. */
+  async nextStoreCheck(signal: AbortSignal): Promise<void> {
+    const url = this.#spec.fragment.stores[0];
+    if (url !== undefined) await this.#ports.storeGate.nextCheck(url, signal);
   }
 
-  /** Calls `reached` once everything handed to commit before now has its outcome; at once when it has. */
-  afterCommits(reached: () => void): void {
-    if (this.#acknowledged === this.#commits) reached();
-    else this.#barriers.push({ commit: this.#commits, reached });
-  }
-
-  /** `released`: the journal goes on elsewhere or later, its fragment is closed. `deleted`: its bytes are forgotten. */
-  async close(fate: "released" | "deleted"): Promise<void> {
-    if (this.#spool === undefined && this.#openError === undefined)
-      await this.waitOpen(never).catch(() => undefined);
+  async close(fate: ReplicaFate): Promise<void> {
     await this.#takePipeline();
-    await new Promise<void>((reached) => this.afterCommits(reached));
-    const spool = this.#spool;
-    if (spool !== undefined && fate === "deleted") spool.remove();
-    else if (spool !== undefined && spool.pendingEnd > spool.begin) spool.roll(spool.pendingEnd);
-    this.#unsubscribe();
+    const local = this.#local;
+    if (local !== undefined) {
+      if (fate === "released" && local.spool.pendingEnd > local.spool.begin)
+        local.spool.roll(local.spool.pendingEnd);
+      await local.settled();
+    }
     this.#closed.abort(new WireError("SHUTTING_DOWN", `journal ${this.journal} is no longer served here`));
+    this.#opened.open();
+    await this.#tasks.close();
+    // An opening that was under way may have ended meanwhile.
+    if (this.#local !== undefined && fate === "deleted") this.#ports.journals.remove(this.#local);
+  }
+
+  get #isClosed(): boolean {
+    return this.#closed.signal.aborted;
+  }
+
+  #rollBegin(rollTo: number): number | undefined {
+    const { begin, pendingEnd: end, firstAppendMs } = this.spool;
+    return rollBegin({ begin, end, firstAppendMs }, rollTo, this.#spec.fragment, this.#ports.clock.wallMs());
+  }
+
+  #refreshSettings(): { name: string; stores: readonly string[]; refreshIntervalMs: number } & {
+    isJournal: (name: string) => boolean;
+  } {
+    const { stores, refreshIntervalMs } = this.#spec.fragment;
+    return { name: this.journal, stores, refreshIntervalMs, isJournal: this.#ports.isJournal };
   }
 
   #takePipeline(): Promise<void> {

@@ -22,3 +22,5 @@ export const QUIET_PULSES_BEFORE_SUSPEND = 15;
 export const PULSE_TIMEOUT_MS = 60_000;
 /** Bytes a second that a client must sustain while others wait for the journal. */
 export const MIN_APPEND_RATE = 65_536;
+/** Bytes of one journal that only this disk has, from which on a failing store stops its appends. */
+export const STORE_BACKLOG_BYTES_MAX = 1024 ** 3;

@@ -1,6 +1,6 @@
 // The fragments of one journal, page by page (section 5.5).
 import { waitUntil, WireError } from "@millrace/base";
-import { pageOfIndex } from "@millrace/fragments";
+import { pageOfIndex, type RemotePorts } from "@millrace/fragments";
 import {
   mayRead,
   type FragmentsRequest,
@@ -8,11 +8,11 @@ import {
   type ListedFragment,
 } from "@millrace/protocol";
 import { localFragment } from "./local-fragment.ts";
-import type { RemoteReader } from "./read.ts";
+import { signGet } from "./remote-url.ts";
 import type { Resolution } from "./resolver.ts";
 
 export async function listFragments(
-  remote: RemoteReader,
+  remote: RemotePorts,
   resolution: Resolution,
   request: FragmentsRequest,
   signal: AbortSignal,
@@ -31,7 +31,7 @@ export async function listFragments(
   for (const entry of entries) {
     const spec = entry.kind === "remote" ? entry.fragment : localFragment(replica, entry);
     const sign = ttlMs !== undefined && entry.kind === "remote";
-    fragments.push({ spec, signedUrl: sign ? await remote.signGet(spec, ttlMs) : "" });
+    fragments.push({ spec, signedUrl: sign ? await signGet(remote, spec, ttlMs) : "" });
   }
   return { status: "OK", header, fragments, nextPageToken };
 }

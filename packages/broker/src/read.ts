@@ -3,62 +3,77 @@
 //
 //  S1  Only acknowledged bytes are read (D9): the index shows no others.
 //  S2  The stream ends without error when the journal is no longer served here; the caller's abort rejects.
+//  S3  Local bytes may be released under a reader: it then asks the index again, which knows where they went.
 import { abortScope, WireError, type AbortScope, type Clock } from "@millrace/base";
-import { queryIndex, type FragmentEntry, type IndexAnswer } from "@millrace/fragments";
 import {
-  mayRead,
-  type Fragment,
-  type Header,
-  type ReadRequest,
-  type ReadResponse,
-  type Status,
-} from "@millrace/protocol";
+  queryIndex,
+  readRemoteFragment,
+  type FragmentEntry,
+  type IndexAnswer,
+  type RemotePorts,
+} from "@millrace/fragments";
+import { mayRead, type Header, type ReadRequest, type ReadResponse, type Status } from "@millrace/protocol";
+import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import type { JournalReplica } from "./journal-replica.ts";
 import { READ_CHUNK_BYTES } from "./limits.ts";
 import { localFragment } from "./local-fragment.ts";
+import { signGet } from "./remote-url.ts";
 import type { Resolution } from "./resolver.ts";
-
-export interface RemoteReader {
-  /** Content of a persisted fragment from `offset` (inside it) to its end. */
-  read(fragment: Fragment, offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
-  signGet(fragment: Fragment, ttlMs: number): Promise<string>;
-}
 
 export interface ReadPorts {
   readonly clock: Clock;
-  readonly remote: RemoteReader;
+  readonly remote: RemotePorts;
+  readonly metrics: BrokerMetrics;
+  readonly meter: CallMeter;
   resolve(request: ReadRequest, signal: AbortSignal): Resolution | Promise<Resolution>;
 }
 
+type Responses = AsyncGenerator<ReadResponse, void, undefined>;
+
 const SIGNED_URL_TTL_MS = 60_000;
 
-/** @throws {WireError} what the store throws */
-export async function* readJournal(
-  ports: ReadPorts,
-  request: ReadRequest,
-  signal: AbortSignal,
-): AsyncGenerator<ReadResponse, void, undefined> {
+/** @throws {WireError} what the store throws; INVALID_ARGUMENT for a header that is not for this broker */
+export async function* readJournal(ports: ReadPorts, request: ReadRequest, signal: AbortSignal): Responses {
   signal.throwIfAborted();
-  const resolution = await ports.resolve(request, signal);
-  const { header } = resolution;
-  if (resolution.status !== "OK") {
-    yield refusal(resolution.status, header);
-    return;
+  ports.meter.start();
+  let ended = "cancelled";
+  try {
+    const resolution = await ports.resolve(request, signal);
+    const { header, status } = resolution;
+    if (status !== "OK" || !mayRead(resolution.spec!)) {
+      ended = status === "OK" ? "NOT_ALLOWED" : status;
+      yield refusal(status === "OK" ? "NOT_ALLOWED" : status, header);
+      return;
+    }
+    const replica = resolution.localReplica;
+    if (replica === undefined) {
+      throw new WireError("NOT_PRIMARY", `journal ${request.journal} is served by another broker`);
+    }
+    yield* readReplica(ports, replica, request, header, signal);
+    ended = "OK";
+  } catch (error) {
+    if (!signal.aborted) ended = WireError.from(error).code;
+    throw error;
+  } finally {
+    ports.meter.end(ended);
   }
-  if (!mayRead(resolution.spec!)) {
-    yield refusal("NOT_ALLOWED", header);
-    return;
-  }
-  const replica = resolution.localReplica;
-  if (replica === undefined)
-    throw new WireError("NOT_PRIMARY", `journal ${request.journal} is served by another broker`);
+}
+
+async function* readReplica(
+  ports: ReadPorts,
+  replica: JournalReplica,
+  request: ReadRequest,
+  header: Header,
+  signal: AbortSignal,
+): Responses {
   const scope = abortScope(signal);
   const onClosed = (): void => scope.abort(replica.closed.reason);
   replica.closed.addEventListener("abort", onClosed, { once: true });
   if (replica.closed.aborted) onClosed();
   try {
-    yield* new JournalReadout(ports, replica, request, scope).run(header);
+    await replica.waitOpen(scope.signal);
+    yield* new Readout(ports, replica, request, scope).run(header);
   } catch (error) {
     signal.throwIfAborted();
     if (!replica.closed.aborted) throw error; // S2
@@ -68,7 +83,7 @@ export async function* readJournal(
   }
 }
 
-class JournalReadout {
+class Readout {
   readonly #ports: ReadPorts;
   readonly #replica: JournalReplica;
   readonly #request: ReadRequest;
@@ -83,27 +98,25 @@ class JournalReadout {
     this.#offset = request.offset;
   }
 
-  async *run(header: Header): AsyncGenerator<ReadResponse, void, undefined> {
-    const { signal } = this.#scope;
+  async *run(header: Header): Responses {
     const { metadataOnly, endOffset, doNotProxy } = this.#request;
     let first: { readonly header?: Header } = { header };
-    await this.#replica.waitOpen(signal);
     for (;;) {
       const answer = await this.#query();
-      this.#offset = answer.offset;
       const { offset, writeHead } = answer;
+      this.#offset = offset;
       if (answer.kind === "not-yet") {
         yield { status: "OFFSET_NOT_YET_AVAILABLE", ...first, offset, writeHead, fragmentUrl: "" };
         return;
       }
       const { entry } = answer;
-      const fragment = entry.kind === "remote" ? entry.fragment : localFragment(this.#replica, entry);
-      const fragmentUrl =
-        entry.kind === "remote" ? await this.#ports.remote.signGet(fragment, SIGNED_URL_TTL_MS) : "";
+      const isRemote = entry.kind === "remote";
+      const fragment = isRemote ? entry.fragment : localFragment(this.#replica, entry);
+      const fragmentUrl = isRemote ? await signGet(this.#ports.remote, fragment, SIGNED_URL_TTL_MS) : "";
       yield { status: "OK", ...first, offset, writeHead, fragment, fragmentUrl };
       first = {};
-      if (metadataOnly || (entry.kind === "remote" && doNotProxy) || (endOffset !== 0 && offset >= endOffset))
-        return;
+      const isEnough = metadataOnly || (isRemote && doNotProxy) || (endOffset !== 0 && offset >= endOffset);
+      if (isEnough) return;
       yield* this.#content(entry);
       if (endOffset !== 0 && this.#offset >= endOffset) return;
     }
@@ -115,63 +128,62 @@ class JournalReadout {
     const { clock } = this.#ports;
     const { beginModTime, block } = this.#request;
     for (;;) {
-      // The wait begins before the look, so that no change falls between them.
       const answer = queryIndex(index, { offset: this.#offset, beginModTime }, clock.wallMs());
       if (answer.kind === "found" || !block) return answer;
-      // A reader that waits at the head stays where the head was when it came.
+      // Whoever asked for the head waits where it was when he came.
       this.#offset = answer.offset;
-      await this.#changeOr(answer.jumpAtMs);
+      const { signal } = this.#scope;
+      if (answer.jumpAtMs === undefined) await index.changed.next(signal);
+      else await changeWithin(index.changed, answer.jumpAtMs - clock.wallMs(), clock, signal);
     }
   }
 
-  async #changeOr(jumpAtMs: number | undefined): Promise<void> {
-    const { signal } = this.#scope;
-    const { changed } = this.#replica.index;
-    if (jumpAtMs === undefined) return changed.next(signal);
-    const { clock } = this.#ports;
-    await changeWithin(changed, jumpAtMs - clock.wallMs(), clock, signal);
-  }
-
-  async *#content(entry: FragmentEntry): AsyncGenerator<ReadResponse, void, undefined> {
+  /** Content up to the fragment's end as it was asked for, or less when it moved meanwhile. */
+  #content(entry: FragmentEntry): Responses {
     const { endOffset } = this.#request;
     const end = endOffset === 0 ? entry.end : Math.min(entry.end, endOffset);
-    if (this.#replica.index.localAt(this.#offset) !== undefined) {
-      yield* this.#localContent(end);
-      return;
+    const isLocal = entry.kind === "local" || this.#replica.index.localAt(this.#offset) !== undefined;
+    return isLocal ? this.#localContent(end) : this.#remoteContent(entry, end);
+  }
+
+  async *#localContent(end: number): Responses {
+    const { signal } = this.#scope;
+    while (this.#offset < end) {
+      const content = await this.#readLocal(Math.min(READ_CHUNK_BYTES, end - this.#offset));
+      signal.throwIfAborted();
+      if (content === undefined) return;
+      yield this.#chunk(content);
     }
-    if (entry.kind !== "remote") return;
-    const chunks = this.#ports.remote.read(entry.fragment, this.#offset, this.#scope.signal);
-    for await (const chunk of chunks) {
-      const content = this.#offset + chunk.length > end ? chunk.subarray(0, end - this.#offset) : chunk;
-      if (content.length === 0) return;
-      yield* this.#pieces(content);
+  }
+
+  /** @returns undefined when the bytes are no longer here (S3) */
+  async #readLocal(bytes: number): Promise<Uint8Array | undefined> {
+    try {
+      return await this.#replica.spool.read(this.#offset, bytes);
+    } catch (error) {
+      if (!(error instanceof WireError) || error.code !== "NOT_FOUND") throw error;
+      this.#replica.local.refreshLocal();
+      return undefined;
+    }
+  }
+
+  async *#remoteContent(entry: Extract<FragmentEntry, { kind: "remote" }>, end: number): Responses {
+    const { signal } = this.#scope;
+    for await (const part of readRemoteFragment(this.#ports.remote, entry.fragment, this.#offset, signal)) {
+      const content = part.subarray(0, end - this.#offset);
+      for (let at = 0; at < content.length; at += READ_CHUNK_BYTES) {
+        yield this.#chunk(content.subarray(at, at + READ_CHUNK_BYTES));
+      }
       if (this.#offset >= end) return;
     }
   }
 
-  /** Up to `end`, or to where the local bytes were released meanwhile. */
-  async *#localContent(end: number): AsyncGenerator<ReadResponse, void, undefined> {
-    const { replica, signal } = { replica: this.#replica, signal: this.#scope.signal };
-    while (this.#offset < end && replica.index.localAt(this.#offset) !== undefined) {
-      signal.throwIfAborted();
-      const content = await replica.spool.read(this.#offset, Math.min(READ_CHUNK_BYTES, end - this.#offset));
-      signal.throwIfAborted();
-      yield chunk(this.#offset, content);
-      this.#offset += content.length;
-    }
+  #chunk(content: Uint8Array): ReadResponse {
+    const offset = this.#offset;
+    this.#offset += content.length;
+    this.#ports.metrics.readBytes.add(content.length);
+    return { status: "OK", offset, writeHead: 0, fragmentUrl: "", content };
   }
-
-  *#pieces(content: Uint8Array): Generator<ReadResponse, void, undefined> {
-    for (let at = 0; at < content.length; at += READ_CHUNK_BYTES) {
-      const piece = content.subarray(at, at + READ_CHUNK_BYTES);
-      yield chunk(this.#offset, piece);
-      this.#offset += piece.length;
-    }
-  }
-}
-
-function chunk(offset: number, content: Uint8Array): ReadResponse {
-  return { status: "OK", offset, writeHead: 0, fragmentUrl: "", content };
 }
 
 function refusal(status: Status, header: Header): ReadResponse {

@@ -22,7 +22,7 @@ import {
 } from "@millrace/protocol";
 import type { AppendResolution } from "./append-states.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import type { JournalReplica } from "./journal-replica.ts";
+import type { JournalReplica, ReplicaFate } from "./journal-replica.ts";
 import { type Assignment, type Item } from "./journal-table.ts";
 
 /** What a status needs: `primary` for appends, `member` for reads. */
@@ -108,6 +108,16 @@ export class Resolver {
     throw new WireError("INVALID_ARGUMENT", text);
   }
 
+  /**
+   * Waits until this broker has seen `revision`, and what `header` was made at. @returns undefined when it has
+   * @throws {WireError} INVALID_ARGUMENT for a header that was meant for another broker
+   */
+  readThrough(header: Header | undefined, revision: number, signal: AbortSignal): Promise<void> | undefined {
+    if (header !== undefined) this.checkHeader(header);
+    const wanted = Math.max(revision, header?.etcd.revision ?? 0);
+    return this.#keyspace.holds(wanted) ? undefined : this.#keyspace.waitForRevision(wanted, signal);
+  }
+
   /** @param journal without metadata segment @throws {WireError} SHUTTING_DOWN */
   resolve(journal: string, options: ResolveOptions): Resolution {
     const { table } = this.#keyspace;
@@ -154,7 +164,7 @@ export class Resolver {
   /** Ends all local replicas, and with them their appends and reads; journals that resolve here fail from now on. */
   async close(): Promise<void> {
     this.#phase = "stopped";
-    for (const journal of [...this.#replicas.keys()]) this.#drop(journal, "released");
+    for (const journal of [...this.#replicas.keys()]) this.#drop(journal, "stopped");
     await Promise.all(this.#closing.values());
   }
 
@@ -189,7 +199,7 @@ export class Resolver {
     this.#replicas.set(journal, { replica, wasPrimary: isPrimary, fingerprint });
   }
 
-  #drop(journal: string, fate: "released" | "deleted"): void {
+  #drop(journal: string, fate: ReplicaFate): void {
     const entry = this.#replicas.get(journal);
     if (entry === undefined) return;
     this.#replicas.delete(journal);

@@ -1,0 +1,561 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InvariantError } from "@millrace/base";
+import {
+  labelSet,
+  newFragment,
+  parseLabelSelector,
+  type AppendPreamble,
+  type JournalSpec,
+} from "@millrace/protocol";
+import {
+  attempt,
+  facts,
+  header,
+  INPUTS,
+  PEER,
+  resolution,
+  route,
+  run,
+  SELF,
+  STATES,
+} from "./append-fsm-testkit.ts";
+import { stepAppend } from "./append-fsm.ts";
+import type { AppendInput, AppendState, PeerAnswer } from "./append-states.ts";
+import { journalSpec, preamble } from "./broker-testkit.ts";
+
+/** Next state; `same`: the very same state; `broken`: no shell gives this input there. */
+type Expected = AppendState["kind"] | "same" | "broken";
+
+const ABORTS = { cancelled: "failed", "effect-failed": "failed" } as const;
+const NONE = {
+  resolved: "broken",
+  "pipeline-acquired": "broken",
+  "pipeline-opened": "broken",
+  "sync-gathered": "broken",
+  "transaction-done": "broken",
+  "facts-gathered": "broken",
+  "append-opened": "broken",
+  message: "broken",
+  "end-of-stream": "broken",
+  acknowledged: "broken",
+  proxied: "broken",
+  invalidated: "same",
+  ...ABORTS,
+} as const satisfies Record<AppendInput["kind"], Expected>;
+const OVER = Object.fromEntries(Object.keys(NONE).map((kind) => [kind, "same"])) as Record<
+  AppendInput["kind"],
+  Expected
+>;
+
+const TABLE: Record<AppendState["kind"], Record<AppendInput["kind"], Expected>> = {
+  resolving: { ...NONE, resolved: "acquiring-pipeline" },
+  "acquiring-pipeline": { ...NONE, "pipeline-acquired": "starting-pipeline", invalidated: "resolving" },
+  "starting-pipeline": { ...NONE, "pipeline-opened": "syncing", invalidated: "resolving" },
+  syncing: { ...NONE, "sync-gathered": "validating" },
+  "updating-assignments": { ...NONE, "transaction-done": "resolving" },
+  validating: { ...NONE, "facts-gathered": "opening", invalidated: "resolving" },
+  "updating-suspend": { ...NONE, "transaction-done": "resolving" },
+  opening: { ...NONE, "append-opened": "streaming" },
+  streaming: { ...NONE, message: "streaming", "end-of-stream": "failed" },
+  "reading-acknowledgements": { ...NONE, acknowledged: "finished" },
+  proxying: { ...NONE, proxied: "finished" },
+  finished: OVER,
+  failed: OVER,
+};
+
+test("append machine: every state and every input -> the next state, or a broken invariant", () => {
+  for (const [stateKind, row] of Object.entries(TABLE) as [
+    AppendState["kind"],
+    (typeof TABLE)["resolving"],
+  ][]) {
+    for (const [inputKind, expected] of Object.entries(row) as [AppendInput["kind"], Expected][]) {
+      const step = (): AppendState => stepAppend(STATES[stateKind], INPUTS[inputKind])[0];
+      const what = `${stateKind} on ${inputKind}`;
+      if (expected === "broken") assert.throws(step, InvariantError, what);
+      else if (expected === "same") assert.equal(step(), STATES[stateKind], what);
+      else assert.equal(step().kind, expected, what);
+    }
+  }
+});
+
+test("append machine: whatever ends an append with the pipeline held -> the pipeline is released once", () => {
+  for (const state of Object.values(STATES)) {
+    if (!("pipeline" in state) || state.pipeline.kind !== "held") continue;
+    for (const input of [INPUTS.cancelled, INPUTS["effect-failed"]]) {
+      const { kinds } = run(state, input);
+      assert.equal(kinds.filter((kind) => kind === "release-pipeline").length, 1, state.kind);
+      assert.equal(kinds.includes("rollback"), state.kind === "streaming", state.kind);
+    }
+  }
+});
+
+const chunk = (bytes: number, delayed = false): AppendInput => ({
+  kind: "message",
+  message: { shape: "chunk", bytes, delayed },
+});
+const factsAre = (fields: Parameters<typeof facts>[0]): AppendInput => ({
+  kind: "facts-gathered",
+  facts: facts(fields),
+});
+const resolvedAs = (fields: Parameters<typeof resolution>[0]): AppendInput => ({
+  kind: "resolved",
+  resolution: resolution(fields),
+});
+
+test("append machine: an append to an idle journal -> every effect in order, and the commit is answered", () => {
+  const start = run(
+    preamble("a/journal"),
+    INPUTS.resolved,
+    INPUTS["pipeline-acquired"],
+    INPUTS["pipeline-opened"],
+    INPUTS["sync-gathered"],
+    INPUTS["facts-gathered"],
+    INPUTS["append-opened"],
+    chunk(3),
+    chunk(2, true),
+    chunk(0),
+    INPUTS["end-of-stream"],
+    INPUTS.acknowledged,
+  );
+  assert.deepEqual(start.kinds, [
+    "resolve",
+    "acquire-pipeline",
+    "open-pipeline",
+    "sync",
+    "gather-facts",
+    "open-append",
+    "receive",
+    "write-chunk",
+    "receive",
+    "write-chunk",
+    "receive",
+    "receive",
+    "commit",
+    "release-pipeline",
+    "await-acknowledgement",
+  ]);
+  assert.equal(start.state.kind, "finished");
+  const { response } = start.state as typeof STATES.finished;
+  assert.deepEqual(
+    [response.status, response.totalChunks, response.delayedChunks, response.commit?.end],
+    ["OK", 3, 1, 5],
+  );
+});
+
+// Resolution.
+
+test("append machine: a resolution that is not OK -> answered with its status and header", () => {
+  for (const status of ["JOURNAL_NOT_FOUND", "NO_JOURNAL_PRIMARY_BROKER", "SUSPENDED"] as const) {
+    const { state } = run(preamble("a/journal", { suspend: "SUSPEND_NO_RESUME" }), resolvedAs({ status }));
+    assert.equal(state.kind === "finished" && state.response.status, status);
+  }
+});
+
+test("append machine: resolved with the pipeline of this replica held -> synchronizes no more", () => {
+  const { state, kinds } = run({ ...STATES.resolving, pipeline: attempt().pipeline }, INPUTS.resolved);
+  assert.deepEqual([state.kind, kinds], ["validating", ["gather-facts"]]);
+});
+
+test("append machine: resolved to another replica, or another primary -> the held pipeline is given back", () => {
+  const held = { ...STATES.resolving, pipeline: attempt().pipeline };
+  assert.deepEqual(run(held, resolvedAs({ replica: 2 })).kinds, ["release-pipeline", "acquire-pipeline"]);
+  const elsewhere = {
+    primaryIsSelf: false,
+    replica: 0,
+    header: header({ processId: PEER, route: route([PEER]) }),
+  };
+  assert.deepEqual(run(held, resolvedAs(elsewhere)).kinds, ["release-pipeline", "proxy"]);
+});
+
+test("append machine: a changed route -> the pipeline is opened anew", () => {
+  const pipeline = { kind: "held", replica: 1, route: route([PEER, SELF], 1) } as const;
+  const { kinds } = run({ ...STATES.resolving, pipeline }, INPUTS.resolved, INPUTS["pipeline-opened"]);
+  assert.deepEqual(kinds, ["open-pipeline", "sync"]);
+});
+
+// Synchronization.
+
+function synced(answer: PeerAnswer, ownEnd = 10): ReturnType<typeof run> {
+  return run(STATES.syncing, { kind: "sync-gathered", ownEnd, answers: [answer] });
+}
+const fragment = (begin: number, end: number) =>
+  newFragment({ journal: "a/journal", begin, end, compressionCodec: "NONE" });
+
+test("append machine: a peer reports a larger offset -> rolls there with its registers", () => {
+  const registers = labelSet(["a", "b"]);
+  const { effects } = synced({
+    kind: "answered",
+    peer: PEER,
+    status: "PROPOSAL_MISMATCH",
+    fragment: fragment(5, 20),
+    registers,
+  });
+  assert.deepEqual(effects, [{ kind: "sync", rollTo: 20, registers, first: false }]);
+});
+
+test("append machine: a peer starts anew at our end -> rolls there, our registers stay", () => {
+  const { effects } = synced({
+    kind: "answered",
+    peer: PEER,
+    status: "PROPOSAL_MISMATCH",
+    fragment: fragment(10, 10),
+  });
+  assert.deepEqual(effects, [{ kind: "sync", rollTo: 10, registers: undefined, first: false }]);
+});
+
+test("append machine: a peer knows a newer route -> tears down and reads through its revision", () => {
+  const newer = header({ route: route([PEER]), etcd: { ...header().etcd, revision: 105 } });
+  const { state, effects } = synced({ kind: "answered", peer: PEER, status: "WRONG_ROUTE", header: newer });
+  assert.equal(state.kind, "resolving");
+  assert.deepEqual(effects, [
+    { kind: "release-pipeline", route: undefined },
+    { kind: "resolve", minRevision: 105 },
+  ]);
+});
+
+const BROKEN_SYNCS: readonly (readonly [string, PeerAnswer, RegExp])[] = [
+  [
+    "stream error",
+    { kind: "broken", peer: PEER, reason: "EOF" },
+    /^gatherSync: recv from zone:"b" suffix:"peer": EOF$/,
+  ],
+  [
+    "WRONG_ROUTE of an equal route",
+    {
+      kind: "answered",
+      peer: PEER,
+      status: "WRONG_ROUTE",
+      header: header({ etcd: { ...header().etcd, revision: 200 } }),
+    },
+    /unexpected WRONG_ROUTE$/,
+  ],
+  [
+    "mismatch of the same end with other content",
+    { kind: "answered", peer: PEER, status: "PROPOSAL_MISMATCH", fragment: fragment(5, 10) },
+    /unexpected PROPOSAL_MISMATCH$/,
+  ],
+  [
+    "another status",
+    { kind: "answered", peer: PEER, status: "NOT_ALLOWED" },
+    /unexpected !OK response: NOT_ALLOWED$/,
+  ],
+];
+
+for (const [what, answer, text] of BROKEN_SYNCS) {
+  test(`append machine: synchronization, ${what} -> fails and tears the pipeline down`, () => {
+    const { state, effects } = synced(answer);
+    assert.match(state.kind === "failed" ? state.error.message : "", text);
+    assert.deepEqual(effects, [{ kind: "release-pipeline", route: undefined }]);
+  });
+}
+
+// Assignments and replicas.
+
+test("append machine: assignments store another route -> they are written, then resolved anew with the pipeline", () => {
+  const { state, kinds } = run(
+    STATES["starting-pipeline"],
+    INPUTS["pipeline-opened"],
+    INPUTS["sync-gathered"],
+  );
+  assert.deepEqual([state.kind, kinds], ["validating", ["sync", "gather-facts"]]);
+  const stale = { ...STATES.syncing, resolution: resolution({ assignmentsConsistent: false }) };
+  const updated = run(stale, INPUTS["sync-gathered"], INPUTS["transaction-done"]);
+  assert.deepEqual(updated.kinds, ["update-assignments", "resolve"]);
+  assert.deepEqual(updated.state.kind === "resolving" && updated.state.pipeline.kind, "held");
+});
+
+test("append machine: too many replicas -> waits for the next revision; too few -> INSUFFICIENT_JOURNAL_BROKERS", () => {
+  const two = header({ route: route([SELF, PEER]) });
+  const many = run({ ...STATES.syncing, resolution: resolution({ header: two }) }, INPUTS["sync-gathered"]);
+  assert.deepEqual(many.effects, [{ kind: "resolve", minRevision: 101 }]);
+  const few = run(
+    { ...STATES.syncing, resolution: resolution({ desiredReplicas: 3 }) },
+    INPUTS["sync-gathered"],
+  );
+  assert.equal(few.state.kind === "finished" && few.state.response.status, "INSUFFICIENT_JOURNAL_BROKERS");
+});
+
+// Preconditions, in their order.
+
+interface Case {
+  readonly what: string;
+  readonly request?: Partial<AppendPreamble>;
+  readonly spec?: Partial<JournalSpec>;
+  readonly facts: Parameters<typeof facts>[0];
+  /** A refused status, a first effect with its offset, or both kinds of waiting. */
+  readonly want: string;
+}
+
+const check = parseLabelSelector("author=me");
+const theirs = labelSet(["author", "them"]);
+const suspended = (level: "PARTIAL" | "NONE", offset: number): Partial<JournalSpec> => ({
+  suspend: { level, offset },
+});
+
+const CASES: readonly Case[] = [
+  {
+    what: "first refresh is not done",
+    facts: { firstRefreshDone: false },
+    want: "gather-facts after-first-refresh",
+  },
+  {
+    what: "the store is unhealthy, before anything else",
+    request: { checkRegisters: check },
+    facts: { storeFailure: { url: "s3://x/", reason: "down" }, registers: theirs },
+    want: "gather-facts after-store-check",
+  },
+  {
+    what: "registers do not match, before offsets",
+    request: { checkRegisters: check, offset: 9 },
+    facts: { registers: theirs, spoolEnd: 5 },
+    want: "REGISTER_MISMATCH",
+  },
+  {
+    what: "empty registers pass any check",
+    request: { checkRegisters: check },
+    facts: {},
+    want: "open-append 0",
+  },
+  {
+    what: "the spool ends below the resume offset, before the index counts",
+    spec: suspended("NONE", 50),
+    facts: { indexEnd: 60, spoolEnd: 10 },
+    want: "sync 50",
+  },
+  { what: "the index is ahead", facts: { indexEnd: 60, spoolEnd: 10 }, want: "INDEX_HAS_GREATER_OFFSET" },
+  {
+    what: "the index is ahead of a journal that is not writable",
+    spec: { flags: 1 },
+    facts: { indexBegin: 5, indexEnd: 60, spoolBegin: 10, spoolEnd: 10 },
+    want: "open-append 0",
+  },
+  { what: "wrong offset", request: { offset: 9 }, facts: { spoolEnd: 10 }, want: "WRONG_APPEND_OFFSET" },
+  {
+    what: "the offset is the spool's end",
+    request: { offset: 10 },
+    facts: { indexBegin: 1, spoolBegin: 3, spoolEnd: 10 },
+    want: "open-append 0",
+  },
+  {
+    what: "the offset is the index's end",
+    request: { offset: 60 },
+    facts: { indexEnd: 60, spoolEnd: 10 },
+    want: "sync 60",
+  },
+  {
+    what: "the first known write is rolled",
+    facts: { indexBegin: 0, indexEnd: 5, spoolBegin: 0, spoolEnd: 5 },
+    want: "open-append 5",
+  },
+  {
+    what: "default append to a suspended journal resumes it",
+    spec: suspended("PARTIAL", 3),
+    facts: { spoolBegin: 3, spoolEnd: 7 },
+    want: "update-suspend NONE 7",
+  },
+  {
+    what: "NO_RESUME of a suspended journal",
+    request: { suspend: "SUSPEND_NO_RESUME" },
+    spec: suspended("PARTIAL", 3),
+    facts: { spoolEnd: 7 },
+    want: "SUSPENDED",
+  },
+  {
+    what: "IF_FLUSHED without any fragment",
+    request: { suspend: "SUSPEND_IF_FLUSHED" },
+    facts: { spoolBegin: 7, spoolEnd: 7 },
+    want: "update-suspend FULL 7",
+  },
+  {
+    what: "IF_FLUSHED of a journal with a local fragment",
+    request: { suspend: "SUSPEND_IF_FLUSHED" },
+    facts: { indexEnd: 7, spoolBegin: 5, spoolEnd: 7 },
+    want: "open-append 0",
+  },
+  {
+    what: "IF_FLUSHED of a journal persisted long ago",
+    request: { suspend: "SUSPEND_IF_FLUSHED" },
+    facts: { indexEnd: 7, spoolBegin: 7, spoolEnd: 7, lastModTime: 1_000_000 - 86_400 },
+    want: "update-suspend PARTIAL 7",
+  },
+  {
+    what: "NOW of a journal with a local fragment",
+    request: { suspend: "SUSPEND_NOW" },
+    facts: { indexEnd: 7, spoolBegin: 5, spoolEnd: 7 },
+    want: "update-suspend PARTIAL 7",
+  },
+  {
+    what: "NOW of a suspended journal with fragments",
+    request: { suspend: "SUSPEND_NOW" },
+    spec: suspended("PARTIAL", 7),
+    facts: { indexEnd: 7, spoolBegin: 5, spoolEnd: 7 },
+    want: "open-append 0 SUSPENDED",
+  },
+  {
+    what: "KEEP of a suspended journal",
+    request: { suspend: "SUSPEND_KEEP" },
+    spec: suspended("PARTIAL", 7),
+    facts: { indexEnd: 7, spoolBegin: 5, spoolEnd: 7 },
+    want: "open-append 0",
+  },
+];
+
+for (const { what, request, spec, facts: given, want } of CASES) {
+  test(`append preconditions: ${what} -> ${want}`, () => {
+    const state = {
+      ...STATES.validating,
+      request: preamble("a/journal", request),
+      resolution: resolution({ spec: journalSpec("a/journal", spec) }),
+    };
+    const { state: next, effects } = run(state, factsAre(given));
+    assert.equal(describe(next, effects[0]), want);
+  });
+}
+
+function describe(state: AppendState, effect: ReturnType<typeof run>["effects"][number] | undefined): string {
+  if (state.kind === "finished") return state.response.status;
+  switch (effect?.kind) {
+    case "gather-facts":
+      return `gather-facts ${effect.wanted}`;
+    case "sync":
+      return `sync ${effect.rollTo}`;
+    case "update-suspend":
+      return `update-suspend ${effect.suspend.level} ${effect.suspend.offset}`;
+    case "open-append": {
+      const status = state.kind === "opening" && state.barrierStatus === "SUSPENDED" ? " SUSPENDED" : "";
+      return `open-append ${effect.rollTo}${status}`;
+    }
+    default:
+      return "nothing";
+  }
+}
+
+test("append preconditions: a store that stays unhealthy -> refused after five checks, with its text", () => {
+  const failing = factsAre({ storeFailure: { url: "s3://x/", reason: "down" } });
+  const waiting = run(STATES.validating, ...Array.from({ length: 6 }, () => failing));
+  assert.equal(waiting.state.kind, "validating");
+  const refused = run(waiting.state, failing);
+  assert.equal(refused.state.kind, "finished");
+  const { response } = refused.state as typeof STATES.finished;
+  assert.deepEqual(
+    [response.status, response.storeHealthError],
+    ["FRAGMENT_STORE_UNHEALTHY", "fragment store s3://x/ unhealthy: down"],
+  );
+  assert.equal(run(waiting.state, factsAre({})).state.kind, "opening");
+});
+
+test("append preconditions: registers that do not match -> are answered", () => {
+  const state = { ...STATES.validating, request: preamble("a/journal", { checkRegisters: check }) };
+  const { state: next } = run(state, factsAre({ registers: theirs }));
+  assert.deepEqual(next.kind === "finished" && next.response.registers, theirs);
+});
+
+// The content stream.
+
+const readOnly = { resolution: resolution({ spec: journalSpec("a/journal", { flags: 1 }) }) };
+const changesRegisters = { request: preamble("a/journal", { unionRegisters: labelSet() }) };
+const STREAMS: readonly (readonly [
+  what: string,
+  from: Partial<typeof STATES.streaming>,
+  inputs: readonly AppendInput[],
+  want: string,
+])[] = [
+  ["ends without intent to commit", {}, [chunk(5), INPUTS["end-of-stream"]], "append stream: unexpected EOF"],
+  [
+    "goes on after the intent",
+    {},
+    [chunk(5), chunk(0), chunk(1)],
+    "append stream: expected EOF after empty Content chunk",
+  ],
+  [
+    "has a second preamble",
+    {},
+    [{ kind: "message", message: { shape: "preamble" } }],
+    "append stream: expected Content chunk",
+  ],
+  [
+    "has an invalid chunk",
+    {},
+    [{ kind: "message", message: { shape: "invalid", text: "unexpected Offset" } }],
+    "append stream: unexpected Offset",
+  ],
+  [
+    "changes registers without bytes",
+    changesRegisters,
+    [chunk(0), INPUTS["end-of-stream"]],
+    "append stream: register modification requires non-empty Append",
+  ],
+  ["has bytes for a read-only journal", readOnly, [chunk(5), INPUTS.acknowledged], "NOT_ALLOWED"],
+  [
+    "has no bytes for a read-only journal",
+    readOnly,
+    [chunk(0), INPUTS["end-of-stream"], INPUTS.acknowledged],
+    "OK",
+  ],
+  [
+    "has bytes and suspends",
+    { request: preamble("a/journal", { suspend: "SUSPEND_KEEP" }) },
+    [chunk(1), INPUTS.acknowledged],
+    "NOT_ALLOWED",
+  ],
+  [
+    "is a barrier of a suspended journal",
+    { barrierStatus: "SUSPENDED" },
+    [chunk(0), INPUTS["end-of-stream"], INPUTS.acknowledged],
+    "SUSPENDED",
+  ],
+];
+
+for (const [what, from, inputs, want] of STREAMS) {
+  test(`append stream: ${what} -> ${want}, nothing written`, () => {
+    const { state, kinds } = run({ ...STATES.streaming, ...from }, ...inputs);
+    const got =
+      state.kind === "failed" ? state.error.message : state.kind === "finished" && state.response.status;
+    assert.equal(got, want);
+    assert.deepEqual(
+      kinds.filter((kind) => ["rollback", "barrier", "commit"].includes(kind)),
+      [state.kind === "failed" ? "rollback" : "barrier"],
+    );
+    assert.equal(kinds.filter((kind) => kind === "release-pipeline").length, 1);
+  });
+}
+
+test("append stream: registers -> subtracted first, then united, and committed as a whole", () => {
+  const request = preamble("a/journal", {
+    subtractRegisters: labelSet(["AA", "11"], ["BB", "other"]),
+    unionRegisters: labelSet(["CC", "33"]),
+  });
+  const registers = labelSet(["AA", "11"], ["BB", "22"]);
+  const { effects } = run(
+    { ...STATES.streaming, request, registers },
+    chunk(1),
+    chunk(0),
+    INPUTS["end-of-stream"],
+  );
+  assert.deepEqual(effects[0], { kind: "commit", registers: labelSet(["BB", "22"], ["CC", "33"]) });
+});
+
+test("append stream: the resolution goes out of date -> only the rate limit is lifted", () => {
+  const { state, effects } = run(STATES.streaming, INPUTS.invalidated);
+  assert.equal(state, STATES.streaming);
+  assert.deepEqual(effects, [{ kind: "lift-rate-limit" }]);
+});
+
+test("append machine: reset of the offset -> INDEX_HAS_GREATER_OFFSET, then an explicit offset rolls and commits", () => {
+  const ahead = factsAre({ indexEnd: 60, spoolEnd: 10, spoolBegin: 10 });
+  const refused = run(STATES.validating, ahead);
+  assert.equal(
+    refused.state.kind === "finished" && refused.state.response.status,
+    "INDEX_HAS_GREATER_OFFSET",
+  );
+  const explicit = { ...STATES.validating, request: preamble("a/journal", { offset: 60 }) };
+  const { kinds, state } = run(
+    explicit,
+    ahead,
+    { kind: "sync-gathered", ownEnd: 60, answers: [] },
+    factsAre({ indexEnd: 60, spoolBegin: 60, spoolEnd: 60 }),
+  );
+  assert.deepEqual(kinds, ["sync", "gather-facts", "open-append"]);
+  assert.equal(state.kind, "opening");
+});

@@ -1,0 +1,80 @@
+// Metrics of a broker. Names are those of Gazette where it has them; series labelled by journal are left out, because
+// their number is up to users and they would never go away.
+import {
+  SECONDS_BUCKETS,
+  type Clock,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type Metrics,
+} from "@millrace/base";
+
+export type Operation = "List" | "Apply" | "Read" | "Append" | "ListFragments" | "FragmentStoreHealth";
+
+export interface BrokerMetrics {
+  readonly started: Counter;
+  readonly completed: Counter;
+  /** Seconds from an append's call to its answer. */
+  readonly appendSeconds: Histogram;
+  readonly commits: Counter;
+  readonly commitBytes: Counter;
+  readonly rollbacks: Counter;
+  readonly rollbackBytes: Counter;
+  readonly rolled: Counter;
+  readonly readBytes: Counter;
+  readonly journals: Gauge;
+  readonly replicas: Gauge;
+}
+
+export function brokerMetrics(metrics: Metrics): BrokerMetrics {
+  const counter = (name: string, help: string): Counter => metrics.counter(name, help);
+  return {
+    started: counter("gazette_journal_server_started_totals", "Calls that were begun, by operation."),
+    completed: counter(
+      "gazette_journal_server_completed_totals",
+      "Calls that ended, by operation and status.",
+    ),
+    appendSeconds: metrics.histogram(
+      "gazette_append_duration_seconds",
+      "Time from an append's call to its acknowledgement.",
+      SECONDS_BUCKETS,
+    ),
+    commits: counter("gazette_spool_commits_total", "Appends that were committed."),
+    commitBytes: counter("gazette_spool_commit_bytes_total", "Bytes of appends that were committed."),
+    rollbacks: counter("gazette_spool_rollbacks_total", "Appends that were rolled back."),
+    rollbackBytes: counter("gazette_spool_rollback_bytes_total", "Bytes of appends that were rolled back."),
+    rolled: counter("gazette_spool_completed_total", "Fragments that were closed."),
+    readBytes: counter("millrace_broker_read_bytes_total", "Bytes given to readers."),
+    journals: metrics.gauge("millrace_broker_journals", "Journals in the keyspace."),
+    replicas: metrics.gauge("millrace_broker_replicas", "Journals that this broker serves."),
+  };
+}
+
+/** Counts a call and its end. Made once for each operation, so that labels are not made anew for each call. */
+export class CallMeter {
+  readonly #metrics: BrokerMetrics;
+  readonly #clock: Clock;
+  readonly #started: { readonly operation: Operation };
+  readonly #completed = new Map<string, { readonly operation: Operation; readonly status: string }>();
+
+  constructor(metrics: BrokerMetrics, clock: Clock, operation: Operation) {
+    this.#metrics = metrics;
+    this.#clock = clock;
+    this.#started = { operation };
+  }
+
+  start(): number {
+    this.#metrics.started.add(1, this.#started);
+    return this.#clock.monotonicMs();
+  }
+
+  /** @param status a Status, or a code */
+  end(status: string): void {
+    let labels = this.#completed.get(status);
+    if (labels === undefined) {
+      labels = { ...this.#started, status };
+      this.#completed.set(status, labels);
+    }
+    this.#metrics.completed.add(1, labels);
+  }
+}

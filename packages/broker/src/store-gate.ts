@@ -1,0 +1,68 @@
+// Whether appends wait for the store of their journal (sections 4.2 step 8a and 6.6).
+//
+// Gazette keeps unpersisted bytes in page caches, so that an unhealthy store stops all appends. Here they are durable
+// before they are acknowledged, so a store that was seen healthy may fail for a while: appends go on until the journal's
+// backlog on this disk is at its bound. A store that never worked stops them at once: its URL or rights are wrong.
+import { WireError } from "@millrace/base";
+import type { StoreHealth } from "@millrace/fragments";
+import {
+  validateFragmentStoreHealthRequest,
+  type FragmentStoreHealthRequest,
+  type FragmentStoreHealthResponse,
+  type Header,
+} from "@millrace/protocol";
+import { STORE_BACKLOG_BYTES_MAX } from "./limits.ts";
+
+export interface StoreFailure {
+  readonly url: string;
+  readonly reason: string;
+}
+
+export class StoreGate {
+  readonly #health: StoreHealth;
+  readonly #worked = new Set<string>();
+
+  constructor(health: StoreHealth) {
+    this.#health = health;
+  }
+
+  /** What stands against appending. @param unpersisted bytes of the journal that only this disk has; asked for if need be */
+  failure(url: string | undefined, unpersisted: () => number): StoreFailure | undefined {
+    if (url === undefined) return undefined;
+    const reason = this.#health.problem(url);
+    if (reason === undefined) {
+      this.#worked.add(url);
+      return undefined;
+    }
+    if (this.#worked.has(url) && unpersisted() < STORE_BACKLOG_BYTES_MAX) return undefined;
+    return { url, reason };
+  }
+
+  /** Resolves after the store's next check. */
+  async nextCheck(url: string, signal: AbortSignal): Promise<void> {
+    await this.#health.settledProblem(url, 1, signal);
+  }
+
+  /** Answers the RPC of section 5.6. @throws {WireError} INVALID_ARGUMENT */
+  async check(
+    request: FragmentStoreHealthRequest,
+    header: Header,
+    signal: AbortSignal,
+  ): Promise<FragmentStoreHealthResponse> {
+    validateFragmentStoreHealthRequest(request);
+    const { fragmentStore: url, checkDelete, checkDeletePrefix } = request;
+    let problem = await this.#health.settledProblem(url, 0, signal);
+    if (problem === undefined && checkDelete) {
+      problem = await this.#health.deleteProblem(url, checkDeletePrefix, signal);
+    }
+    if (problem === undefined) return { status: "OK", header, storeHealthError: "" };
+    return { status: "FRAGMENT_STORE_UNHEALTHY", header, storeHealthError: problem };
+  }
+}
+
+/** Reads a signed URL, for health checks of stores that have them. */
+export type FetchUrl = (url: string, signal: AbortSignal) => Promise<{ status: number; body: Uint8Array }>;
+
+/** For compositions whose stores sign no http URLs. */
+export const fetchNothing: FetchUrl = (url) =>
+  Promise.reject(new WireError("UNAVAILABLE", `nothing here can fetch ${url}`));
