@@ -1,6 +1,6 @@
 // A spool in memory, for tests of what works on spools: no log, nothing durable, everything acknowledged at once.
 import { createHash } from "node:crypto";
-import { assert, concatBytes } from "@millrace/base";
+import { assert, concatBytes, WireError } from "@millrace/base";
 import type { LocalFragment, Spool } from "./spools.ts";
 
 interface Span {
@@ -66,7 +66,7 @@ export class MemorySpool implements Pick<
 
   read(offset: number, maxBytes: number): Promise<Uint8Array> {
     const span = this.#spans.find(({ begin, bytes }) => begin <= offset && offset < begin + bytes.length);
-    assert(span !== undefined, "offset lies in a local fragment", { offset });
+    if (span === undefined) return Promise.reject(new WireError("NOT_FOUND", `offset ${offset} is not here`));
     return Promise.resolve(span.bytes.subarray(offset - span.begin, offset - span.begin + maxBytes));
   }
 

@@ -323,6 +323,17 @@ test("P3: the journal is removed -> what waits is dropped", async () => {
   await w.close();
 });
 
+test("the fragment goes while it is being persisted -> dropped, not released twice", async () => {
+  const w = world({ latencyMs: { min: 10, max: 10 } });
+  close(w, "content");
+  await w.agenda.advance(15);
+  w.spool.release({ begin: 0, end: 7 });
+  await w.agenda.advance(60_000);
+  assert.equal(w.handle.pendingCount, 0);
+  assert.equal(w.events.at(-1), "fragment_dropped");
+  await w.close();
+});
+
 test("settings are read at each attempt: store, codec and postfix may change while it fails", async () => {
   const w = world();
   w.store.script = () => "unavailable";

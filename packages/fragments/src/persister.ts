@@ -218,7 +218,7 @@ export class Persister {
     const since = (fragment: LocalFragment): number => closedMs.get(fragment.begin) ?? nowMs;
     for (const { begin, end } of expiredFragments(fragments, settings.retention, since, nowMs)) {
       this.#ports.logger.info("fragment_expired", { journal: journal.name, begin, end });
-      journal.spool.release({ begin, end });
+      this.#letGo(journal, { begin, end });
     }
   }
 
@@ -250,17 +250,9 @@ export class Persister {
     const journal = this.#owners.get(task.key)!;
     const local = journal.pending.get(task.key)!;
     const settings = journal.settings();
-    const isThere = journal.spool
-      .fragments()
-      .some(({ begin, end }) => begin === local.begin && end === local.end);
-    if (settings === undefined || !isThere || settings.stores.length === 0) {
-      const { begin, end } = local;
-      const why =
-        settings === undefined ? "JournalSpec was removed" : isThere ? "no stores" : "already released";
-      this.#ports.logger.info("fragment_dropped", { journal: journal.name, begin, end, why });
-      this.#done(task, journal);
-      return;
-    }
+    if (settings === undefined) return this.#drop(task, journal, local, "JournalSpec was removed");
+    if (!isHeld(journal, local)) return this.#drop(task, journal, local, "already released");
+    if (settings.stores.length === 0) return this.#drop(task, journal, local, "no stores");
     for (const [i, store] of settings.stores.entries()) {
       const { state, fragment } = await this.#attempt(task, journal, { local, settings, store }, signal);
       if (state.kind === "confirmed") return this.#release(task, journal, fragment!, state);
@@ -303,14 +295,32 @@ export class Persister {
     state: { readonly modTimeMs: number; readonly bytesWritten: number },
   ): void {
     const { begin, end } = fragment;
+    if (!isHeld(journal, fragment))
+      return this.#drop(task, journal, fragment, "released while it was persisted");
     const entry = remoteEntry({ ...fragment, modTime: modTimeSeconds(state.modTimeMs) });
     journal.index.confirm(entry, this.#ports.clock.wallMs()); // P2
     this.#done(task, journal);
-    journal.spool.release({ begin, end });
+    this.#letGo(journal, { begin, end });
     this.#metrics.attempts.add(1, { outcome: state.bytesWritten > 0 ? "written" : "found" });
     this.#metrics.contentBytes.add(end - begin);
     this.#metrics.storedBytes.add(state.bytesWritten);
     this.#ports.logger.debug("fragment_persisted", { journal: journal.name, begin, end, ...state });
+  }
+
+  /** The index learns of it at once: spools report changes in batches, and a reader must not be sent here meanwhile. */
+  #letGo(journal: Journal, range: { begin: number; end: number }): void {
+    journal.spool.release(range);
+    journal.index.setLocal(journal.spool.fragments());
+  }
+
+  #drop(
+    task: QueuedTask,
+    journal: Journal,
+    { begin, end }: { begin: number; end: number },
+    why: string,
+  ): void {
+    this.#ports.logger.info("fragment_dropped", { journal: journal.name, begin, end, why });
+    this.#done(task, journal);
   }
 
   #done(task: QueuedTask, journal: Journal): void {
@@ -354,4 +364,8 @@ export class Persister {
 function codeOf(error: unknown): string | undefined {
   if (error instanceof InvariantError) throw error;
   return error instanceof WireError ? error.code : undefined;
+}
+
+function isHeld(journal: Journal, range: { begin: number; end: number }): boolean {
+  return journal.spool.fragments().some(({ begin, end }) => begin === range.begin && end === range.end);
 }

@@ -45,8 +45,6 @@ export class FileStore implements ObjectStore {
     const parsed = parseStoreUrl(url);
     if (parsed.scheme !== "file")
       throw new WireError("INVALID_ARGUMENT", `invalid scheme (${parsed.scheme})`);
-    if (parsed.host !== "")
-      throw new WireError("INVALID_ARGUMENT", `file scheme doesn't take a host (${parsed.host})`);
     const args = storeArguments(parsed, ["Find", "Replace"]);
     if (parsed.prefix !== "/") checkedKey(parsed.prefix.slice(1, -1));
     this.url = url;

@@ -1,6 +1,7 @@
 // The URL of a store, as a JournalSpec names it: scheme, bucket, prefix, and arguments in the query. Which arguments
 // are known depends on the scheme; `find` and `replace` are known to all.
 import { WireError } from "@millrace/base";
+import { parseFragmentStore } from "@millrace/protocol";
 
 export interface StoreUrl {
   readonly url: string;
@@ -8,20 +9,16 @@ export interface StoreUrl {
   readonly scheme: string;
   /** Bucket, container or tenant; "" for `file`. */
   readonly host: string;
-  /** Path of the URL, percent-decoded: begins and ends with '/'. */
+  /** Path of the URL, percent-decoded: ends with '/'. */
   readonly prefix: string;
   /** As written: names keep their case. */
   readonly args: readonly (readonly [name: string, value: string])[];
 }
 
-/** @throws {WireError} INVALID_ARGUMENT: not an absolute URL, a path that does not end in '/', a bad escape */
+/** @throws {WireError} INVALID_ARGUMENT with the texts of {@link parseFragmentStore} */
 export function parseStoreUrl(url: string): StoreUrl {
-  const match = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?$/.exec(url);
-  if (match === null) throw invalid(`not an absolute URL (${url})`);
-  const [, scheme = "", host = "", path = "", query = ""] = match;
-  const prefix = unescapePath(path, url);
-  if (!prefix.endsWith("/")) throw invalid(`path component doesn't end in '/' (${path})`);
-  return { url, scheme: scheme.toLowerCase(), host, prefix, args: [...new URLSearchParams(query)] };
+  const { scheme, host, path, rawQuery } = parseFragmentStore(url);
+  return { url, scheme, host, prefix: path, args: [...new URLSearchParams(rawQuery)] };
 }
 
 /** Replaces the first occurrence of `find` in a key. An empty `find` changes nothing. */
@@ -88,14 +85,6 @@ function keyProblem(path: string): string | undefined {
     if (component === "." || component === "") return "must be a clean path";
   }
   return undefined;
-}
-
-function unescapePath(path: string, url: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch (cause) {
-    throw new WireError("INVALID_ARGUMENT", `invalid URL escape in path (${url})`, { cause });
-  }
 }
 
 function invalid(message: string): WireError {
