@@ -1,5 +1,5 @@
-// fast-check arbitraries of every message, in the domain that survives a round trip: well-formed strings, safe integers,
-// content that is not empty. Validity is not asked for.
+// fast-check arbitraries of every message, in the domain that survives a round trip: well-formed strings, safe
+// integers, content that is not empty. Validity is not asked for.
 import fc from "fast-check";
 import { APPEND_SUSPEND, COMPRESSION_CODEC, STATUS, SUSPEND_LEVEL } from "./enums.ts";
 
@@ -23,7 +23,7 @@ function oneOf<E extends string>(table: Readonly<Record<E, number>>): fc.Arbitra
 
 /** Like fc.record, with an ordinary prototype: what is decoded has one. */
 function object<T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
-  return fc.record<T>(fields, { noNullPrototype: true }) as fc.Arbitrary<T>;
+  return fc.record<T>(fields, { noNullPrototype: true });
 }
 
 /** An object whose `optional` keys may be missing. */
@@ -52,7 +52,7 @@ export const brokerSpec = object({
   journalLimit: uint32,
   exiting: fc.boolean(),
 });
-const sha1 = fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 40, maxLength: 40 });
+export const sha1 = fc.stringMatching(/^[0-9a-f]{40}$/);
 
 export const fragment = object({
   journal: text,

@@ -1,6 +1,6 @@
-// Durations. In memory: milliseconds, a fraction for what is below. A double holds them exact to 1 ns up to 104 days and
-// to 1 us up to 285 years; encoding rounds to that. Go keeps int64 nanoseconds (292 years), so anything longer is refused.
-// Text is Go's: `1h30m`, `5m0s`, `1.5s`, `100ms`.
+// Durations. In memory: milliseconds, a fraction for what is below. A double holds them exact to 1 ns up to 104
+// days and to 1 us up to 285 years; encoding rounds to that. Go keeps int64 nanoseconds (292 years), so anything
+// longer is refused. Text is Go's: `1h30m`, `5m0s`, `1.5s`, `100ms`.
 import { assert } from "@millrace/base";
 import { jsonString } from "./json-value.ts";
 import { int32, int64 } from "./message-fields.ts";

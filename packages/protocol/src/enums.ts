@@ -1,5 +1,6 @@
-// Enumerations of the protocol as string unions. Each table maps the name (used in code, JSON and YAML) to its number on
-// the wire. A number that no table knows is refused when decoded: every enum here is validated as known anyway.
+// Enumerations of the protocol as string unions. Each table maps the name (used in code, JSON and YAML) to its
+// number on the wire. A number that no table knows is refused when decoded: every enum here is validated as
+// known anyway.
 
 /** Status of a response. Travels in the response; the RPC itself is fine. */
 export const STATUS = {
@@ -33,7 +34,10 @@ export const COMPRESSION_CODEC = {
 } as const;
 export type CompressionCodec = keyof typeof COMPRESSION_CODEC;
 
-/** Access to a journal. The wire carries a uint32, so a spec may hold a number that is none of these until validated. */
+/**
+ * Access to a journal. The wire carries a uint32, so a spec may hold a number that is none of these until
+ * validated.
+ */
 export const FLAG = { NOT_SPECIFIED: 0, O_RDONLY: 1, O_WRONLY: 2, O_RDWR: 4 } as const;
 export type FlagName = keyof typeof FLAG;
 

@@ -1,4 +1,5 @@
-// Where a fragment lies in its store: `<journal>/<postfix>/<begin>-<end>-<sum><extension>`, the numbers in 16 hex digits.
+// Where a fragment lies in its store: `<journal>/<postfix>/<begin>-<end>-<sum><extension>`, the numbers in 16
+// hex digits.
 //
 // N1  fragmentOfPath(journal, path) is the inverse of contentPath without its journal.
 // N2  The listing of journal `a/b` also holds what belongs to a journal `a/b/c`; its names parse here with the postfix
@@ -56,7 +57,8 @@ export function contentPath(fragment: Fragment): string {
 }
 
 /**
- * The fragment whose path below `<journal>/` is `path`; its backing store and modification time are left for the caller.
+ * The fragment whose path below `<journal>/` is `path`; its backing store and modification time are left for
+ * the caller.
  * @throws {WireError} INVALID_ARGUMENT for a name that no fragment has
  */
 export function fragmentOfPath(journal: string, path: string): Fragment {

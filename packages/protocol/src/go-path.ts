@@ -1,6 +1,9 @@
 // Go's path.Clean and path.Join, which decide what a well-formed journal name is and where a fragment lies.
 
-/** The shortest equivalent path: no empty, `.` or inner `..` components and no trailing slash; "." for the empty path. */
+/**
+ * The shortest equivalent path: no empty, `.` or inner `..` components and no trailing slash; "." for the empty
+ * path.
+ */
 export function cleanPath(path: string): string {
   const rooted = path.startsWith("/");
   const kept: string[] = [];

@@ -1,12 +1,13 @@
-// Go's time layouts, for times in UTC: the reference time `Mon Jan 2 15:04:05 MST 2006` written the way it should look.
+// Go's time layouts, for times in UTC: the reference time `Mon Jan 2 15:04:05 MST 2006` written the way it
+// should look.
 
 const MONTHS = "January February March April May June July August September October November December".split(
   " ",
 );
 const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
 
-// Longer elements first. `(?![a-z])`: "Jan" in "Janet" is literal text. `(?![0-9])`: ".00" in ".005" is not a fraction.
-// "_2006" is an underscore and a year.
+// Longer elements first. `(?![a-z])`: "Jan" in "Janet" is literal text. `(?![0-9])`: ".00" in ".005" is not a
+// fraction. "_2006" is an underscore and a year.
 const ELEMENTS = new RegExp(
   [
     "January|Jan(?![a-z])|Monday|Mon(?![a-z])|MST",

@@ -1,5 +1,5 @@
-// Splits URLs the way Go's net/url does, since its verdicts and texts are part of the protocol. The platform's URL class
-// will not do: it rewrites paths and invents hosts for schemes that it knows.
+// Splits URLs the way Go's net/url does, since its verdicts and texts are part of the protocol. The platform's
+// URL class will not do: it rewrites paths and invents hosts for schemes that it knows.
 import { goQuote } from "./go-quote.ts";
 import { invalid, ValidationError } from "./validation-error.ts";
 

@@ -48,7 +48,7 @@ const VALUES: Readonly<
 test("golden: every line of the file -> is what we encode, and decodes to the value", () => {
   const lines = readFileSync(new URL("../src/golden.txt", import.meta.url), "utf8").split("\n");
   const rows = lines.filter((line) => line !== "" && !line.startsWith("#")).map((line) => line.split(" = "));
-  assert.deepEqual(rows.map(([name]) => name).sort(), Object.keys(VALUES).sort());
+  assert.deepEqual(new Set(rows.map(([name]) => name)), new Set(Object.keys(VALUES)));
   for (const [name, digits] of rows) {
     const [encoded, decode, value] = VALUES[name!]!;
     assert.equal(hex(encoded), digits, name);

@@ -1,5 +1,5 @@
-// Names of journals. Requests may append `;meta` to a name: it is validated, carried along for whoever cares, and plays
-// no part in finding the journal.
+// Names of journals. Requests may append `;meta` to a name: it is validated, carried along for whoever cares,
+// and plays no part in finding the journal.
 import { JOURNAL_NAME_BYTES } from "./limits.ts";
 import { validatePathComponent } from "./token.ts";
 import { within } from "./validation-error.ts";

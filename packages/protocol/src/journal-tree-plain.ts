@@ -1,10 +1,11 @@
-// A journal tree as plain objects, arrays and scalars: what a YAML parser gives and a YAML printer takes. Reading is
-// strict: an unknown key or a value of another type is refused with the path to it. Scalars may come typed or all as
-// strings; the latter loses nothing (a label's value `007` stays what it is), so prefer a parser that leaves them alone.
+// A journal tree as plain objects, arrays and scalars: what a YAML parser gives and a YAML printer takes.
+// Reading is strict: an unknown key or a value of another type is refused with the path to it. Scalars may come
+// typed or all as strings; the latter loses nothing (a label's value `007` stays what it is), so prefer a parser
+// that leaves them alone.
 import { nanosToMs, parseDuration, printDuration } from "./duration.ts";
 import { COMPRESSION_CODEC, FLAG, SUSPEND_LEVEL } from "./enums.ts";
 import { goQuote } from "./go-quote.ts";
-import { isJsonObject, jsonArray } from "./json-value.ts";
+import { isJsonObject } from "./json-value.ts";
 import { newJournalNode, type JournalNode } from "./journal-tree.ts";
 import { newJournalSpec, type FragmentSpec, type JournalSpec, type Suspend } from "./journal-spec.ts";
 import { sortedSet, type Label } from "./label-set.ts";
@@ -133,7 +134,10 @@ function plainOfSuspend(suspend: Suspend): PlainObject {
   return stated({ level: suspend.level === "NONE" ? undefined : suspend.level, offset: suspend.offset });
 }
 
-/** Reads the known fields of an object; any other key is refused when the reader is made. Null is as good as absent. */
+/**
+ * Reads the known fields of an object; any other key is refused when the reader is made. Null is as good as
+ * absent.
+ */
 class FieldReader {
   readonly #plain: PlainObject;
 
@@ -154,13 +158,17 @@ class FieldReader {
   }
 
   each<T>(name: string, convert: (item: unknown) => T): readonly T[] {
-    const items = this.read(name, jsonArray, []);
+    const items = this.read(name, asList, []);
     return items.map((item, i) => within(`${name}[${i}]`, () => convert(item)));
   }
 }
 
 function asObject(value: unknown): PlainObject {
   return isJsonObject(value) ? value : invalid("expected a mapping");
+}
+
+function asList(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : invalid("expected a list");
 }
 
 function asText(value: unknown): string {

@@ -1,6 +1,6 @@
-// Journals as a tree of directories, in which a node inherits what its parent states: how people write and read specs.
-// The coordination store has whole specs only, so a tree is pushed down before it is applied, and common parts are hoisted
-// before it is shown.
+// Journals as a tree of directories, in which a node inherits what its parent states: how people write and read
+// specs. The coordination store has whole specs only, so a tree is pushed down before it is applied, and common
+// parts are hoisted before it is shown.
 //
 // J1  Names are full names at every level. A directory's name is "" or ends in '/'; every other node is a journal.
 // J2  pushDown(hoist(tree)) has the journals of tree.

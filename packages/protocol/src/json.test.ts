@@ -130,7 +130,8 @@ test("JSON input: what does not fit -> refused with the path to it", () => {
     ],
     [
       { offset: "99999999999999999999" },
-      "offset: value out of range (99999999999999999999; expected -9223372036854775808 <= value <= 9223372036854775807)",
+      "offset: value out of range " +
+        "(99999999999999999999; expected -9223372036854775808 <= value <= 9223372036854775807)",
     ],
     [
       { header: { route: { primary: 2 ** 31 } } },

@@ -1,8 +1,8 @@
 // Keys and values of items, members and assignments in the coordination store.
 //
-//   <root>/items/<item>                                 binary protobuf JournalSpec (of shards: their spec)
-//   <root>/members/<zone>#<suffix>                      binary protobuf BrokerSpec, under the member's lease
-//   <root>/assign/<item>#<zone>#<suffix>#<slot>         empty, later a Route without endpoints; under the member's lease
+//   <root>/items/<item>                          binary protobuf JournalSpec (of shards: their spec)
+//   <root>/members/<zone>#<suffix>               binary protobuf BrokerSpec, under the member's lease
+//   <root>/assign/<item>#<zone>#<suffix>#<slot>  empty, later a Route without endpoints; under the member's lease
 //
 // Keys are binary strings: each char code is one byte of the key's UTF-8, so that string order is the store's order.
 // `#` is the lowest byte that can occur, so key order is the order of the entities.
@@ -60,7 +60,10 @@ export function assignmentKey(root: string, assignment: AssignmentId): string {
   return assignmentsPrefix(root, item) + binary(`${memberText(member)}${SEPARATOR}${slot}`);
 }
 
-/** What the entity of `key` is. @throws {WireError} INVALID_ARGUMENT for a foreign key or one without the right parts */
+/**
+ * What the entity of `key` is.
+ * @throws {WireError} INVALID_ARGUMENT for a foreign key or one without the right parts
+ */
 export function parseEntityKey(root: string, key: string): EntityKey {
   const items = partsAfter(itemsPrefix(root), key);
   if (items !== undefined) {
@@ -81,7 +84,10 @@ export function parseEntityKey(root: string, key: string): EntityKey {
   return assignments === undefined ? invalid("unexpected key prefix") : parseAssignment(assignments);
 }
 
-/** The spec under an item key. @throws {WireError} INVALID_ARGUMENT when it is malformed, invalid or of another journal */
+/**
+ * The spec under an item key.
+ * @throws {WireError} INVALID_ARGUMENT when it is malformed, invalid or of another journal
+ */
 export function decodeItemValue(journal: string, value: Uint8Array): JournalSpec {
   const spec = decodeJournalSpec(value);
   validateJournalSpec(spec);
@@ -89,7 +95,10 @@ export function decodeItemValue(journal: string, value: Uint8Array): JournalSpec
   return spec;
 }
 
-/** The spec under a member key. @throws {WireError} INVALID_ARGUMENT when it is malformed, invalid or of another member */
+/**
+ * The spec under a member key.
+ * @throws {WireError} INVALID_ARGUMENT when it is malformed, invalid or of another member
+ */
 export function decodeMemberValue(member: ProcessId, value: Uint8Array): BrokerSpec {
   const spec = decodeBrokerSpec(value);
   validateBrokerSpec(spec);

@@ -1,6 +1,6 @@
-// Selectors over label sets: every name of `include` must match, no name of `exclude` may. Several values of one name are
-// alternatives. Gazette matches values with a merge walk that can miss a prefix match when selector and set both have
-// several values of a name; here any value may match any, which is what the selector says.
+// Selectors over label sets: every name of `include` must match, no name of `exclude` may. Several values of one
+// name are alternatives. Gazette matches values with a merge walk that can miss a prefix match when selector and
+// set both have several values of a name; here any value may match any, which is what the selector says.
 //
 //   LabelSelector  1 include LabelSet · 2 exclude LabelSet
 import {
@@ -56,8 +56,8 @@ export function withNamePrefixes(selector: LabelSelector): LabelSelector {
 }
 
 /**
- * The text of a valid selector that parseLabelSelector reads back as the same selector: includes, then excludes, by name,
- * without spaces. A value that begins with `=` is written as a set, since `a==b` reads as `a=b`.
+ * The text of a valid selector that parseLabelSelector reads back as the same selector: includes, then excludes,
+ * by name, without spaces. A value that begins with `=` is written as a set, since `a==b` reads as `a=b`.
  */
 export function printLabelSelector(selector: LabelSelector): string {
   return [...printGroups(selector.include, ""), ...printGroups(selector.exclude, "!")].join(",");

@@ -2,7 +2,8 @@
 //
 //   ListRequest    1 selector LabelSelector (always) · 4 watch bool · 5 watch_resume Header
 //   ListResponse   1 status enum · 2 header Header (always) · 3 journals repeated ListedJournal
-//   ListedJournal  1 spec JournalSpec (always) · 2 mod_revision int64 · 3 route Route (always) · 4 create_revision int64
+//   ListedJournal  1 spec JournalSpec (always) · 2 mod_revision int64 · 3 route Route (always) ·
+//                  4 create_revision int64
 import type { Status } from "./enums.ts";
 import { journalSpecMessage, validateJournalSpec, type JournalSpec } from "./journal-spec.ts";
 import { labelSelectorMessage, validateLabelSelector, type LabelSelector } from "./label-selector.ts";

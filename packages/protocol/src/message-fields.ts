@@ -1,5 +1,5 @@
-// The kinds of rows that tables are made of. Scalars are left out on the wire when zero (proto3); `nested` messages are
-// always written, even when empty, as Go's encoder does for fields that cannot be nil there.
+// The kinds of rows that tables are made of. Scalars are left out on the wire when zero (proto3); `nested`
+// messages are always written, even when empty, as Go's encoder does for fields that cannot be nil there.
 import { base64, jsonArray, jsonBoolean, jsonBytes, jsonInteger, jsonString } from "./json-value.ts";
 import type { Field, Message } from "./message-table.ts";
 import { quoteBytes } from "./proto-text.ts";

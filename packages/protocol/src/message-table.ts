@@ -1,9 +1,10 @@
-// Tables that say what a message looks like: one typed row for each property of its interface. The codecs for protobuf,
-// JSON and prototext all walk the same table, so they cannot disagree. TypeScript checks that no property is missing and
-// that each row reads and writes the property's type.
+// Tables that say what a message looks like: one typed row for each property of its interface. The codecs for
+// protobuf, JSON and prototext all walk the same table, so they cannot disagree. TypeScript checks that no
+// property is missing and that each row reads and writes the property's type.
 //
 // T1  A row's `zero` is what an absent field means; rows of optional properties have `zero` undefined.
-// T2  Rows are written in descending field number, because WireWriter goes backwards; the bytes then ascend, as Go's do.
+// T2  Rows are written in descending field number, because WireWriter goes backwards; the bytes then ascend, as
+//     Go's do.
 // T3  A message that occurs twice is merged and a repeated field appended to, as protobuf demands.
 import { assert } from "@millrace/base";
 import { isJsonObject } from "./json-value.ts";

@@ -85,7 +85,10 @@ export function parsePathTemplate(text: string): PathTemplate {
   return template;
 }
 
-/** The path that `template` gives for `scope`: clean, relative, "" when it gives nothing. Its length is not checked. */
+/**
+ * The path that `template` gives for `scope`: clean, relative, "" when it gives nothing. Its length is not
+ * checked.
+ */
 export function evaluatePathTemplate(template: PathTemplate, scope: PathTemplateScope): string {
   const text = template.map((part) => part(scope)).join("");
   return cleanPath(`/${text}`).slice(1); // P2

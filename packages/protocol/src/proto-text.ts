@@ -1,5 +1,5 @@
-// Prototext as gogo/protobuf prints it: compact on one line (error texts, the X-Route-Token header) or with line breaks
-// (tools). Zero scalars are left out, embedded messages that are always on the wire are not.
+// Prototext as gogo/protobuf prints it: compact on one line (error texts, the X-Route-Token header) or with line
+// breaks (tools). Zero scalars are left out, embedded messages that are always on the wire are not.
 import { utf8 } from "@millrace/base";
 
 export class ProtoText {

@@ -1,4 +1,5 @@
-// What a check says about a value: the text of its refusal, or "" when it passes. Anything but a WireError is a failure.
+// What a check says about a value: the text of its refusal, or "" when it passes. Anything but a WireError is a
+// failure.
 import { WireError } from "@millrace/base";
 
 export function refusal(check: () => unknown): string {

@@ -1,8 +1,8 @@
 // Who serves one journal, as of a revision of the coordination store.
 //
 //   Route   1 members repeated ProcessId · 2 primary int32 · 3 endpoints repeated string
-//   Header  1 process_id ProcessId · 2 route Route · 3 etcd { 1 cluster_id uint64 · 2 member_id uint64 · 3 revision int64 ·
-//           4 raft_term uint64 }
+//   Header  1 process_id ProcessId · 2 route Route ·
+//           3 etcd { 1 cluster_id uint64 · 2 member_id uint64 · 3 revision int64 · 4 raft_term uint64 }
 import { int32, int64, nested, repeated, strings, uint64 } from "./message-fields.ts";
 import { message } from "./message-table.ts";
 import {

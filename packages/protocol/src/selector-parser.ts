@@ -1,6 +1,6 @@
-// The text form of selectors: comma-separated expressions `a = b`, `a != b`, `a in (b, c)`, `a not in (b)`, `a`, `!a`;
-// `a:prefix` makes values match as prefixes. One optional space stands between tokens, no more. Expressions are tried in a
-// fixed order and each takes what it matches off the front of the text.
+// The text form of selectors: comma-separated expressions `a = b`, `a != b`, `a in (b, c)`, `a not in (b)`, `a`,
+// `!a`; `a:prefix` makes values match as prefixes. One optional space stands between tokens, no more.
+// Expressions are tried in a fixed order and each takes what it matches off the front of the text.
 import { goQuote } from "./go-quote.ts";
 import { validateLabelSelector, type LabelSelector } from "./label-selector.ts";
 import { sortedSet, type Label } from "./label-set.ts";

@@ -1,5 +1,6 @@
-// Journal specs as sets of fields that are either stated or zero: what a tree of specs inherits, shares and states.
-// `suspend` belongs to one journal and takes no part: a union and a difference keep the left one, an intersection has none.
+// Journal specs as sets of fields that are either stated or zero: what a tree of specs inherits, shares and
+// states. `suspend` belongs to one journal and takes no part: a union and a difference keep the left one, an
+// intersection has none.
 import { intersectLabels, subtractLabels, unionLabels } from "./label-set.ts";
 import { newJournalSpec, type FragmentSpec, type JournalSpec } from "./journal-spec.ts";
 

@@ -1,5 +1,5 @@
-// Order of strings as Go and etcd see it: by UTF-8 bytes, which is the order of code points. JavaScript compares UTF-16
-// units, which sorts U+10000 and above before U+E000..U+FFFF.
+// Order of strings as Go and etcd see it: by UTF-8 bytes, which is the order of code points. JavaScript compares
+// UTF-16 units, which sorts U+10000 and above before U+E000..U+FFFF.
 
 /** Negative, zero or positive as `a` sorts before, with or after `b` in UTF-8 byte order. */
 export function compareText(a: string, b: string): number {

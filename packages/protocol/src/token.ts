@@ -1,5 +1,5 @@
-// Tokens and path components: the alphabets of every name. No character up to '#' (0x23) is in them, which is what keeps
-// the order of keys in the coordination store equal to the order of the entities.
+// Tokens and path components: the alphabets of every name. No character up to '#' (0x23) is in them, which is
+// what keeps the order of keys in the coordination store equal to the order of the entities.
 import { cleanPath } from "./go-path.ts";
 import { invalid } from "./validation-error.ts";
 
@@ -24,8 +24,8 @@ export function validatePathToken(text: string, bounds: LengthBounds): void {
 }
 
 /**
- * A path token that Go's path.Clean leaves as it is and that is not rooted. A leading run of `../` passes: whoever joins
- * it to a root has to look for that.
+ * A path token that Go's path.Clean leaves as it is and that is not rooted. A leading run of `../` passes:
+ * whoever joins it to a root has to look for that.
  * @throws {ValidationError}
  */
 export function validatePathComponent(text: string, bounds: LengthBounds): void {

@@ -34,7 +34,10 @@ export function codecs<M>(message: Message<M>): {
   return { encode: (value) => encode(message, value), decode: (bytes) => decode(message, bytes) };
 }
 
-/** The JSON mappings of one message as functions. `fromJson` throws a WireError INVALID_ARGUMENT that names the field. */
+/**
+ * The JSON mappings of one message as functions. `fromJson` throws a WireError INVALID_ARGUMENT that names the
+ * field.
+ */
 export function jsonCodecs<M>(message: Message<M>): {
   readonly toJson: (value: M) => unknown;
   readonly fromJson: (json: unknown) => M;

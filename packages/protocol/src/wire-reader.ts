@@ -1,5 +1,5 @@
-// Reads protobuf primitives. Every length is checked against what is left before anything is allocated, and whatever is
-// malformed is a ValidationError; the table-driven codec above puts the field's name in front.
+// Reads protobuf primitives. Every length is checked against what is left before anything is allocated, and
+// whatever is malformed is a ValidationError; the table-driven codec above puts the field's name in front.
 import { DECODED_ITEMS_MAX, SKIPPED_GROUPS_MAX } from "./limits.ts";
 import { invalid } from "./validation-error.ts";
 

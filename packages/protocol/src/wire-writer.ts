@@ -1,5 +1,5 @@
-// Writes protobuf primitives from the last byte to the first: when the length of an embedded message has to be written,
-// its bytes are there already, so nothing is measured twice and nothing is copied but on growth.
+// Writes protobuf primitives from the last byte to the first: when the length of an embedded message has to be
+// written, its bytes are there already, so nothing is measured twice and nothing is copied but on growth.
 import { assert } from "@millrace/base";
 
 const encoder = new TextEncoder();
