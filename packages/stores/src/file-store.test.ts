@@ -6,6 +6,7 @@ import { test, type TestContext } from "node:test";
 import { concatBytes, never, systemClock, text, utf8, WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import { fileError } from "./file-errors.ts";
+import { Slots } from "./file-slots.ts";
 import { FileStore } from "./file-store.ts";
 
 async function fixture(
@@ -207,4 +208,45 @@ test("fileError: codes of the file system -> codes of the port", () => {
   }
   const reason = new Error("abort");
   assert.equal(fileError(reason, "put", "a"), reason);
+});
+
+test("list: many at once -> bounded, each whole; one that stops early or is aborted gives its turn back", async (t) => {
+  const { store } = await fixture(t);
+  for (let i = 0; i < 40; i++) await store.put(`j/${i}`, body("1"), {}, never);
+  const firstOnly = async (): Promise<void> => {
+    for await (const _ of store.list("j/", never)) break;
+  };
+  const aborted = AbortSignal.abort(new Error("stop"));
+  const failing = async (): Promise<void> => {
+    for await (const _ of store.list("j/", aborted)) break;
+  };
+  const all = await Promise.allSettled(
+    Array.from({ length: 400 }, (_, i) =>
+      i % 4 === 1 ? firstOnly() : i % 4 === 2 ? failing() : keys(store, "j/"),
+    ),
+  );
+  assert.equal(all.filter(({ status }) => status === "rejected").length, 100);
+  const listed = all.flatMap((one) =>
+    one.status === "fulfilled" && one.value !== undefined ? [one.value] : [],
+  );
+  assert.ok(listed.every((paths) => paths.length === 40));
+  assert.equal(listed.length, 200);
+  assert.equal((await keys(store, "j/")).length, 40);
+});
+
+test("Slots: those beyond the count wait in order; an abort leaves the queue", async () => {
+  const slots = new Slots(1);
+  await slots.take(never);
+  const order: string[] = [];
+  const leaving = new AbortController();
+  const gone = slots.take(leaving.signal).catch(() => order.push("gone"));
+  const first = slots.take(never).then(() => order.push("first"));
+  const second = slots.take(never).then(() => order.push("second"));
+  leaving.abort(new Error("leaving"));
+  await gone;
+  slots.release();
+  await first;
+  slots.release();
+  await second;
+  assert.deepEqual(order, ["gone", "first", "second"]);
 });

@@ -10,6 +10,7 @@ import { WireError, type Clock, type Random } from "@millrace/base";
 import { FileDirectories, isDirectory, makeDurableDirectory, syncDirectory } from "./file-directories.ts";
 import { fileError, fileErrorCode } from "./file-errors.ts";
 import { isInside, PARTIAL_PREFIX, realPathOf, walkFiles } from "./file-listing.ts";
+import { Slots } from "./file-slots.ts";
 import type { ObjectEntry, ObjectStore, PutOptions } from "./object-store.ts";
 import { checkedKey, checkedListPrefix, parseStoreUrl, rewriteKey, storeArguments } from "./store-url.ts";
 import type { KeyRewrite } from "./store-url.ts";
@@ -17,6 +18,8 @@ import type { KeyRewrite } from "./store-url.ts";
 const FILE_MODE = 0o640;
 /** One read: large enough that the number of calls does not matter, small enough for many readers at once. */
 const READ_BYTES = 256 * 1024;
+/** Listings under way at once. */
+const WALK_COUNT_MAX = 64;
 /** Of an object's name in the name of its partial file: names are limited to 255 bytes. */
 const PARTIAL_NAME_CHARS = 60;
 /** Age from which a partial file belongs to a writer that is gone. */
@@ -39,6 +42,7 @@ export class FileStore implements ObjectStore {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #directories: FileDirectories;
+  readonly #walks = new Slots(WALK_COUNT_MAX);
 
   /** @throws {WireError} INVALID_ARGUMENT: not a `file` URL, unknown arguments, a prefix that leaves the root */
   constructor(url: string, ports: FileStorePorts) {
@@ -72,12 +76,15 @@ export class FileStore implements ObjectStore {
     const real = await realPathOf(start);
     if (real === undefined || !isInside(real, root)) return;
     const accept = (path: string): boolean => path.startsWith(name);
+    await this.#walks.take(signal);
     try {
       for await (const file of walkFiles(start, { root, accept, partials: false }, signal)) {
         yield entryOf(prefix + file.path.slice(name.length), file.stats);
       }
     } catch (error) {
       throw fileError(error, "list", prefix);
+    } finally {
+      this.#walks.release();
     }
   }
 
