@@ -174,7 +174,7 @@ function roundTrip<M>(
       fc.property(values, (value) =>
         assert.deepEqual(fromJson(JSON.parse(JSON.stringify(toJson(value)))), value),
       ),
-      { numRuns: 60 },
+      { numRuns: 60, interruptAfterTimeLimit: 20_000, markInterruptAsFailure: true },
     );
   });
 }
