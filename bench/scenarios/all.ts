@@ -1,9 +1,22 @@
 // Every scenario, in the order of the table.
 import type { Scenario } from "../scenario.ts";
+import { appendLarge } from "./append-large.ts";
 import { httpToLog, httpToRow } from "./http-single.ts";
+import { manyJournals } from "./many-journals.ts";
 import { againstNats } from "./nats.ts";
 import { ndjson } from "./ndjson.ts";
 import { rowLatency } from "./row-latency.ts";
 import { startUp } from "./start-up.ts";
+import { tailRead } from "./tail-read.ts";
 
-export const SCENARIOS: readonly Scenario[] = [httpToRow, httpToLog, againstNats, ndjson, rowLatency, startUp];
+export const SCENARIOS: readonly Scenario[] = [
+  httpToRow,
+  httpToLog,
+  againstNats,
+  ndjson,
+  appendLarge,
+  tailRead,
+  manyJournals,
+  rowLatency,
+  startUp,
+];
