@@ -8,6 +8,7 @@ import { WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { SpoolAppend, Spools } from "@millrace/fragments";
 import type { AppendPreamble, AppendResponse, Fragment, Route, Suspend } from "@millrace/protocol";
+import { forgetAbort, onAbort, type Abortable } from "./abort-listeners.ts";
 import { startAppend, stepAppend } from "./append-fsm.ts";
 import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
@@ -35,7 +36,7 @@ export interface AppendPorts {
 /** What performing gives: an input now, later, or nothing. */
 type Performed = AppendInput | Promise<AppendInput | undefined> | "pending" | undefined;
 
-export class AppendCall implements PipelineUser {
+export class AppendCall implements PipelineUser, Abortable {
   readonly waitingBytes: number;
   readonly #ports: AppendPorts;
   readonly #request: AppendPreamble;
@@ -89,7 +90,7 @@ export class AppendCall implements PipelineUser {
         return;
       }
       const call = new AppendCall(ports, request, content, signal, { resolve, reject });
-      signal.addEventListener("abort", call.#onAbort, { once: true });
+      onAbort(signal, call);
       call.#perform(call.#first, 0);
     });
   }
@@ -106,9 +107,9 @@ export class AppendCall implements PipelineUser {
     this.#input({ kind: "invalidated" });
   }
 
-  #onAbort = (): void => {
-    this.#input({ kind: "cancelled", error: this.#signal.reason as Error });
-  };
+  aborted(error: Error): void {
+    this.#input({ kind: "cancelled", error });
+  }
 
   #input(first: AppendInput): void {
     if (this.#writing) {
@@ -360,7 +361,7 @@ export class AppendCall implements PipelineUser {
   #finish(): void {
     const state = this.#state;
     if (state.kind !== "finished" && state.kind !== "failed") return;
-    this.#signal.removeEventListener("abort", this.#onAbort);
+    forgetAbort(this.#signal, this);
     this.#content.abandon();
     const { clock, meter, metrics } = this.#ports;
     metrics.appendSeconds.observe((clock.monotonicMs() - this.#startedMs) / 1000);

@@ -81,7 +81,8 @@ test("append machine: every state and every input -> the next state, or a broken
 
 test("append machine: whatever ends an append with the pipeline held -> the pipeline is released once", () => {
   for (const state of Object.values(STATES)) {
-    if (!("pipeline" in state) || state.pipeline.kind !== "held") continue;
+    if (!("attempt" in state) || state.attempt.pipeline.kind !== "held") continue;
+    if (state.kind === "reading-acknowledgements") continue; // It has released it before.
     for (const input of [INPUTS.cancelled, INPUTS["effect-failed"]]) {
       const { kinds } = run(state, input);
       assert.equal(kinds.filter((kind) => kind === "release-pipeline").length, 1, state.kind);
@@ -259,7 +260,10 @@ test("append machine: assignments store another route -> they are written, then 
     INPUTS["sync-gathered"],
   );
   assert.deepEqual([state.kind, kinds], ["validating", ["sync", "gather-facts"]]);
-  const stale = { ...STATES.syncing, resolution: resolution({ assignmentsConsistent: false }) };
+  const stale = {
+    ...STATES.syncing,
+    attempt: attempt({ resolution: resolution({ assignmentsConsistent: false }) }),
+  };
   const updated = run(stale, INPUTS["sync-gathered"], INPUTS["transaction-done"]);
   assert.deepEqual(updated.kinds, ["update-assignments", "resolve"]);
   assert.deepEqual(updated.state.kind === "resolving" && updated.state.pipeline.kind, "held");
@@ -267,10 +271,13 @@ test("append machine: assignments store another route -> they are written, then 
 
 test("append machine: too many replicas -> waits for the next revision; too few -> INSUFFICIENT_JOURNAL_BROKERS", () => {
   const two = header({ route: route([SELF, PEER]) });
-  const many = run({ ...STATES.syncing, resolution: resolution({ header: two }) }, INPUTS["sync-gathered"]);
+  const many = run(
+    { ...STATES.syncing, attempt: attempt({ resolution: resolution({ header: two }) }) },
+    INPUTS["sync-gathered"],
+  );
   assert.deepEqual(many.effects, [{ kind: "resolve", minRevision: 101 }]);
   const few = run(
-    { ...STATES.syncing, resolution: resolution({ desiredReplicas: 3 }) },
+    { ...STATES.syncing, attempt: attempt({ resolution: resolution({ desiredReplicas: 3 }) }) },
     INPUTS["sync-gathered"],
   );
   assert.equal(few.state.kind === "finished" && few.state.response.status, "INSUFFICIENT_JOURNAL_BROKERS");
@@ -405,8 +412,10 @@ for (const { what, request, spec, facts: given, want } of CASES) {
   test(`append preconditions: ${what} -> ${want}`, () => {
     const state = {
       ...STATES.validating,
-      request: preamble("a/journal", request),
-      resolution: resolution({ spec: journalSpec("a/journal", spec) }),
+      attempt: attempt({
+        request: preamble("a/journal", request),
+        resolution: resolution({ spec: journalSpec("a/journal", spec) }),
+      }),
     };
     const { state: next, effects } = run(state, factsAre(given));
     assert.equal(describe(next, effects[0]), want);
@@ -423,7 +432,8 @@ function describe(state: AppendState, effect: ReturnType<typeof run>["effects"][
     case "update-suspend":
       return `update-suspend ${effect.suspend.level} ${effect.suspend.offset}`;
     case "open-append": {
-      const status = state.kind === "opening" && state.barrierStatus === "SUSPENDED" ? " SUSPENDED" : "";
+      const status =
+        state.kind === "opening" && state.opened.barrierStatus === "SUSPENDED" ? " SUSPENDED" : "";
       return `open-append ${effect.rollTo}${status}`;
     }
     default:
@@ -446,15 +456,23 @@ test("append preconditions: a store that stays unhealthy -> refused after five c
 });
 
 test("append preconditions: registers that do not match -> are answered", () => {
-  const state = { ...STATES.validating, request: preamble("a/journal", { checkRegisters: check }) };
+  const state = {
+    ...STATES.validating,
+    attempt: attempt({ request: preamble("a/journal", { checkRegisters: check }) }),
+  };
   const { state: next } = run(state, factsAre({ registers: theirs }));
   assert.deepEqual(next.kind === "finished" && next.response.registers, theirs);
 });
 
 // The content stream.
 
-const readOnly = { resolution: resolution({ spec: journalSpec("a/journal", { flags: 1 }) }) };
-const changesRegisters = { request: preamble("a/journal", { unionRegisters: labelSet() }) };
+const readOnly = {
+  attempt: attempt({ resolution: resolution({ spec: journalSpec("a/journal", { flags: 1 }) }) }),
+};
+const asking = (fields: Partial<AppendPreamble>) => ({
+  attempt: attempt({ request: preamble("a/journal", fields) }),
+});
+const changesRegisters = asking({ unionRegisters: labelSet() });
 const STREAMS: readonly (readonly [
   what: string,
   from: Partial<typeof STATES.streaming>,
@@ -495,13 +513,13 @@ const STREAMS: readonly (readonly [
   ],
   [
     "has bytes and suspends",
-    { request: preamble("a/journal", { suspend: "SUSPEND_KEEP" }) },
+    asking({ suspend: "SUSPEND_KEEP" }),
     [chunk(1), INPUTS.acknowledged],
     "NOT_ALLOWED",
   ],
   [
     "is a barrier of a suspended journal",
-    { barrierStatus: "SUSPENDED" },
+    { opened: { registers: labelSet(), barrierStatus: "SUSPENDED" } },
     [chunk(0), INPUTS["end-of-stream"], INPUTS.acknowledged],
     "SUSPENDED",
   ],
@@ -527,8 +545,9 @@ test("append stream: registers -> subtracted first, then united, and committed a
     unionRegisters: labelSet(["CC", "33"]),
   });
   const registers = labelSet(["AA", "11"], ["BB", "22"]);
+  const opened = { registers, barrierStatus: "OK" } as const;
   const { effects } = run(
-    { ...STATES.streaming, request, registers },
+    { ...STATES.streaming, attempt: attempt({ request }), opened },
     chunk(1),
     chunk(0),
     INPUTS["end-of-stream"],
@@ -549,7 +568,10 @@ test("append machine: reset of the offset -> INDEX_HAS_GREATER_OFFSET, then an e
     refused.state.kind === "finished" && refused.state.response.status,
     "INDEX_HAS_GREATER_OFFSET",
   );
-  const explicit = { ...STATES.validating, request: preamble("a/journal", { offset: 60 }) };
+  const explicit = {
+    ...STATES.validating,
+    attempt: attempt({ request: preamble("a/journal", { offset: 60 }) }),
+  };
   const { kinds, state } = run(
     explicit,
     ahead,

@@ -24,11 +24,10 @@ import {
   suspension,
   type AppendPreamble,
   type AppendResponse,
+  type LabelSet,
   type Route,
   type Status,
 } from "@millrace/protocol";
-import { acknowledgeSync } from "./append-sync.ts";
-import { onStream } from "./append-stream.ts";
 import { decidePreconditions } from "./append-preconditions.ts";
 import type {
   AppendEffect,
@@ -40,161 +39,138 @@ import type {
   Pipeline,
   PreconditionFacts,
 } from "./append-states.ts";
+import { onStream } from "./append-stream.ts";
+import { acknowledgeSync } from "./append-sync.ts";
+
+type Resolving = Extract<AppendState, { kind: "resolving" }>;
+type Validating = Extract<AppendState, { kind: "validating" }>;
+
+const NOT_HELD: Pipeline = { kind: "none" };
+const GATHER_FACTS: readonly AppendEffect[] = [{ kind: "gather-facts", wanted: "now" }];
 
 /** The first state and effects of an append. */
 export function startAppend(request: AppendPreamble): AppendStep {
-  const state: AppendState = {
-    kind: "resolving",
-    request,
-    pipeline: { kind: "none" },
-    rollTo: 0,
-    minRevision: request.minEtcdRevision,
-  };
-  return [state, [{ kind: "resolve", minRevision: state.minRevision }]];
+  const minRevision = request.minEtcdRevision;
+  return [
+    { kind: "resolving", request, pipeline: NOT_HELD, rollTo: 0, minRevision },
+    [{ kind: "resolve", minRevision }],
+  ];
 }
 
 export function stepAppend(state: AppendState, input: AppendInput): AppendStep {
-  // An append whose bytes are open must give them back; append-stream.ts does.
   if (state.kind === "finished" || state.kind === "failed") return [state, []];
-  if (state.kind === "streaming" || state.kind === "opening" || state.kind === "reading-acknowledgements") {
+  if (state.kind === "opening" || state.kind === "streaming" || state.kind === "reading-acknowledgements") {
     return onStream(state, input);
   }
   if (input.kind === "cancelled" || input.kind === "effect-failed") {
-    return [{ kind: "failed", error: input.error }, releaseOf(state)];
+    return [{ kind: "failed", error: input.error }, releaseOf(pipelineOf(state))];
   }
   switch (state.kind) {
     case "resolving":
       // The resolution that comes is at least as new as what invalidated the old one.
       if (input.kind === "invalidated") return [state, []];
-      assert(input.kind === "resolved", "resolving waits for a resolution", { input: input.kind });
+      assert(input.kind === "resolved", "resolving waits for a resolution");
       return onResolved(state, input.resolution);
     case "acquiring-pipeline":
-      if (input.kind === "invalidated") return resolveAgain(state, 0);
-      assert(input.kind === "pipeline-acquired", "waits for the pipeline", { input: input.kind });
-      return startPipeline({
-        ...state,
-        pipeline: { kind: "held", replica: state.resolution.replica, route: input.route },
-      });
+      if (input.kind === "invalidated") return resolveAgain(state.attempt, 0);
+      assert(input.kind === "pipeline-acquired", "waits for the pipeline");
+      return startPipeline(state.attempt, input.route);
     case "starting-pipeline":
-      if (input.kind === "invalidated") return resolveAgain(state, 0);
-      assert(input.kind === "pipeline-opened", "waits for the spool", { input: input.kind });
-      return sync(state, state.rollTo, true);
+      if (input.kind === "invalidated") return resolveAgain(state.attempt, 0);
+      assert(input.kind === "pipeline-opened", "waits for the spool");
+      return sync(state.attempt, state.attempt.rollTo, "first");
     case "syncing":
       // The peers answer for the route that was proposed to them; a newer one shows in their answers.
       if (input.kind === "invalidated") return [state, []];
-      assert(input.kind === "sync-gathered", "waits for the peers", { input: input.kind });
-      return onSyncGathered(state, acknowledgeSync(state.resolution, input));
+      assert(input.kind === "sync-gathered", "waits for the peers");
+      return onSyncGathered(state.attempt, input);
     case "updating-assignments":
     case "updating-suspend":
       if (input.kind === "invalidated") return [state, []];
-      assert(input.kind === "transaction-done", "waits for its transaction", { input: input.kind });
-      return resolveAgain(state, input.revision);
+      assert(input.kind === "transaction-done", "waits for its transaction");
+      return resolveAgain(state.attempt, input.revision);
     case "validating":
-      if (input.kind === "invalidated") return resolveAgain(state, 0);
-      assert(input.kind === "facts-gathered", "waits for facts", { input: input.kind });
+      if (input.kind === "invalidated") return resolveAgain(state.attempt, 0);
+      assert(input.kind === "facts-gathered", "waits for facts");
       return validate(state, input.facts);
     case "proxying":
       if (input.kind === "invalidated") return [state, []];
-      assert(input.kind === "proxied", "waits for the primary's answer", { input: input.kind });
+      assert(input.kind === "proxied", "waits for the primary's answer");
       return [{ kind: "finished", response: input.response }, []];
     default:
       return unreachable(state);
   }
 }
 
-function onResolved(
-  state: Extract<AppendState, { kind: "resolving" }>,
-  resolution: AppendResolution,
-): AppendStep {
-  const attempt: Attempt = {
-    request: state.request,
-    resolution,
-    pipeline: state.pipeline,
-    rollTo: state.rollTo,
-  };
-  if (resolution.status === "SUSPENDED" && state.request.suspend === "SUSPEND_RESUME") {
+function onResolved({ request, pipeline, rollTo }: Resolving, resolution: AppendResolution): AppendStep {
+  const attempt: Attempt = { request, resolution, pipeline, rollTo };
+  if (resolution.status === "SUSPENDED" && request.suspend === "SUSPEND_RESUME") {
     assert(resolution.spec !== undefined, "a suspended journal has a spec");
     const { offset } = suspension(resolution.spec);
     return [
-      { ...attempt, kind: "updating-suspend" },
+      { kind: "updating-suspend", attempt },
       [{ kind: "update-suspend", suspend: { level: "NONE", offset } }],
     ];
   }
   if (resolution.status !== "OK") return refuse(attempt, resolution.status);
-  const held = attempt.pipeline.kind === "held" ? attempt.pipeline : undefined;
   if (!resolution.primaryIsSelf) {
-    return withEffectsBefore(
-      releaseOf(state),
-      awaitDesiredReplicas({ ...attempt, pipeline: { kind: "none" } }),
-    );
+    const [state, effects] = awaitDesiredReplicas(withPipeline(attempt, NOT_HELD));
+    return [state, [...releaseOf(pipeline), ...effects]];
   }
-  if (held !== undefined && held.replica === resolution.replica) return startPipeline(attempt);
+  if (pipeline.kind === "held" && pipeline.replica === resolution.replica) {
+    return startPipeline(attempt, pipeline.route);
+  }
   // A6: a held pipeline belongs to a replica that is no more.
-  const next: AppendState = { ...attempt, kind: "acquiring-pipeline", pipeline: { kind: "none" } };
-  return [next, [...releaseOf(state), { kind: "acquire-pipeline" }]];
+  const next: AppendState = { kind: "acquiring-pipeline", attempt: withPipeline(attempt, NOT_HELD) };
+  return [next, [...releaseOf(pipeline), { kind: "acquire-pipeline" }]];
 }
 
 /** With the pipeline held: goes on if the peers are in sync for this route, else opens it anew. */
-function startPipeline(attempt: Attempt): AppendStep {
-  const { pipeline, resolution } = attempt;
-  assert(pipeline.kind === "held", "the pipeline is held");
-  const route = resolution.header.route;
-  if (pipeline.route !== undefined && equivalentRoutes(pipeline.route, route))
-    return updateAssignments(attempt);
-  const next: AppendState = {
-    ...attempt,
-    kind: "starting-pipeline",
-    pipeline: { ...pipeline, route: undefined },
-  };
-  return [next, [{ kind: "open-pipeline", route }]];
+function startPipeline(attempt: Attempt, inSyncFor: Route | undefined): AppendStep {
+  const { replica, header } = attempt.resolution;
+  const { route } = header;
+  const isInSync = inSyncFor !== undefined && equivalentRoutes(inSyncFor, route);
+  const held = withPipeline(attempt, { kind: "held", replica, route: isInSync ? inSyncFor : undefined });
+  if (isInSync) return updateAssignments(held);
+  return [{ kind: "starting-pipeline", attempt: held }, [{ kind: "open-pipeline", route }]];
 }
 
-function sync(
-  attempt: Attempt,
-  rollTo: number,
-  first: boolean,
-  registers?: Extract<AppendEffect, { kind: "sync" }>["registers"],
-): AppendStep {
+function sync(attempt: Attempt, rollTo: number, which: "first" | "again", registers?: LabelSet): AppendStep {
+  const { request, resolution } = attempt;
+  const pipeline: Pipeline = { kind: "held", replica: resolution.replica, route: undefined };
   return [
-    { ...attempt, kind: "syncing", rollTo, pipeline: inSyncFor(attempt.pipeline, undefined) },
-    [{ kind: "sync", rollTo, registers, first }],
+    { kind: "syncing", attempt: { request, resolution, pipeline, rollTo } },
+    [{ kind: "sync", rollTo, registers, first: which === "first" }],
   ];
 }
 
-function onSyncGathered(attempt: Attempt, outcome: ReturnType<typeof acknowledgeSync>): AppendStep {
+function onSyncGathered(
+  attempt: Attempt,
+  input: Extract<AppendInput, { kind: "sync-gathered" }>,
+): AppendStep {
+  const outcome = acknowledgeSync(attempt.resolution, input);
+  const torn: AppendEffect = { kind: "release-pipeline", route: undefined };
   switch (outcome.kind) {
-    case "in-sync":
-      return updateAssignments({
-        ...attempt,
-        pipeline: inSyncFor(attempt.pipeline, attempt.resolution.header.route),
-      });
+    case "in-sync": {
+      const { replica, header } = attempt.resolution;
+      return updateAssignments(withPipeline(attempt, { kind: "held", replica, route: header.route }));
+    }
     case "roll":
-      return sync(attempt, outcome.rollTo, false, outcome.registers);
+      return sync(attempt, outcome.rollTo, "again", outcome.registers);
     case "read-through": {
-      const torn: Attempt = { ...attempt, pipeline: { kind: "none" } };
-      return withEffectsBefore(
-        [{ kind: "release-pipeline", route: undefined }],
-        resolveAgain(torn, outcome.revision),
-      );
+      const [state, effects] = resolveAgain(withPipeline(attempt, NOT_HELD), outcome.revision);
+      return [state, [torn, ...effects]];
     }
     case "failed":
-      return [
-        { kind: "failed", error: new WireError("UNAVAILABLE", outcome.reason) },
-        [{ kind: "release-pipeline", route: undefined }],
-      ];
+      return [{ kind: "failed", error: new WireError("UNAVAILABLE", outcome.reason) }, [torn]];
     default:
       return unreachable(outcome);
   }
 }
 
-function inSyncFor(pipeline: Pipeline, route: Route | undefined): Pipeline {
-  assert(pipeline.kind === "held", "the pipeline is held");
-  return { ...pipeline, route };
-}
-
 function updateAssignments(attempt: Attempt): AppendStep {
   if (attempt.resolution.assignmentsConsistent) return awaitDesiredReplicas(attempt);
-  return [{ ...attempt, kind: "updating-assignments" }, [{ kind: "update-assignments" }]];
+  return [{ kind: "updating-assignments", attempt }, [{ kind: "update-assignments" }]];
 }
 
 function awaitDesiredReplicas(attempt: Attempt): AppendStep {
@@ -204,49 +180,42 @@ function awaitDesiredReplicas(attempt: Attempt): AppendStep {
   if (members > desiredReplicas) return resolveAgain(attempt, header.etcd.revision + 1);
   if (members < desiredReplicas) return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
   if (!primaryIsSelf) return [{ kind: "proxying" }, [{ kind: "proxy", header }]];
-  return [{ ...attempt, kind: "validating", wakeups: 0 }, [{ kind: "gather-facts", wanted: "now" }]];
+  return [{ kind: "validating", attempt, wakeups: 0 }, GATHER_FACTS];
 }
 
-function validate(state: Extract<AppendState, { kind: "validating" }>, facts: PreconditionFacts): AppendStep {
-  const { request, resolution, wakeups, rollTo, pipeline } = state;
+function validate(state: Validating, facts: PreconditionFacts): AppendStep {
+  const { attempt, wakeups } = state;
+  const { request, resolution, pipeline, rollTo } = attempt;
   assert(resolution.spec !== undefined, "a resolution that is OK has a spec");
-  const attempt: Attempt = { request, resolution, pipeline, rollTo };
   const outcome = decidePreconditions(request, resolution.spec, facts, wakeups, rollTo);
   switch (outcome.kind) {
+    case "stream": {
+      const opened = { registers: facts.registers, barrierStatus: outcome.barrierStatus };
+      return [{ kind: "opening", attempt, opened }, [{ kind: "open-append", rollTo: outcome.rollTo }]];
+    }
     case "wait": {
       const failed = outcome.wanted === "after-store-check" ? 1 : 0;
-      return [{ ...state, wakeups: wakeups + failed }, [{ kind: "gather-facts", wanted: outcome.wanted }]];
+      const next: Validating = { kind: "validating", attempt, wakeups: wakeups + failed };
+      return [next, [{ kind: "gather-facts", wanted: outcome.wanted }]];
     }
     case "refuse": {
       const { kind: _, status, ...details } = outcome;
       return refuse(attempt, status, details);
     }
     case "sync":
-      return sync(attempt, outcome.rollTo, false);
+      return sync(attempt, outcome.rollTo, "again");
     case "suspend":
       return [
-        { ...attempt, kind: "updating-suspend", rollTo: outcome.rollTo },
+        { kind: "updating-suspend", attempt: { request, resolution, pipeline, rollTo: outcome.rollTo } },
         [{ kind: "update-suspend", suspend: outcome.suspend }],
       ];
-    case "stream": {
-      const { barrierStatus } = outcome;
-      const next: AppendState = {
-        ...attempt,
-        kind: "opening",
-        rollTo: outcome.rollTo,
-        registers: facts.registers,
-        barrierStatus,
-      };
-      return [next, [{ kind: "open-append", rollTo: outcome.rollTo }]];
-    }
     default:
       return unreachable(outcome);
   }
 }
 
 /** Keeps the pipeline, if held. */
-function resolveAgain(attempt: Attempt, minRevision: number): AppendStep {
-  const { request, pipeline, rollTo } = attempt;
+function resolveAgain({ request, pipeline, rollTo }: Attempt, minRevision: number): AppendStep {
   return [{ kind: "resolving", request, pipeline, rollTo, minRevision }, [{ kind: "resolve", minRevision }]];
 }
 
@@ -256,23 +225,20 @@ function refuse(
   details: Partial<Pick<AppendResponse, "registers" | "storeHealthError">> = {},
 ): AppendStep {
   const { header } = attempt.resolution;
-  const response: AppendResponse = {
-    status,
-    header,
-    totalChunks: 0,
-    delayedChunks: 0,
-    storeHealthError: "",
-    ...details,
-  };
-  return [{ kind: "finished", response }, releaseOf(attempt)];
+  const plain = { status, header, totalChunks: 0, delayedChunks: 0, storeHealthError: "" };
+  return [{ kind: "finished", response: { ...plain, ...details } }, releaseOf(attempt.pipeline)];
 }
 
-/** A2: gives back what is held, for the next append to use as it is. */
-function releaseOf(state: AppendState | Attempt): AppendEffect[] {
-  if (!("pipeline" in state) || state.pipeline.kind !== "held") return [];
-  return [{ kind: "release-pipeline", route: state.pipeline.route }];
+function withPipeline({ request, resolution, rollTo }: Attempt, pipeline: Pipeline): Attempt {
+  return { request, resolution, pipeline, rollTo };
 }
 
-function withEffectsBefore(before: readonly AppendEffect[], [state, effects]: AppendStep): AppendStep {
-  return [state, [...before, ...effects]];
+function pipelineOf(state: AppendState): Pipeline {
+  if (state.kind === "resolving") return state.pipeline;
+  return "attempt" in state ? state.attempt.pipeline : NOT_HELD;
+}
+
+/** A2: gives back what is held. */
+function releaseOf(pipeline: Pipeline): readonly AppendEffect[] {
+  return pipeline.kind === "held" ? [{ kind: "release-pipeline", route: pipeline.route }] : [];
 }

@@ -76,13 +76,20 @@ export type AppendEnding =
   | { readonly kind: "barrier"; readonly status: "OK" | "SUSPENDED"; readonly registers: LabelSet }
   | { readonly kind: "status"; readonly status: Status };
 
-/** What every state after the first resolution carries. */
+/** What every state after the first resolution carries; shared by reference, because small appends are many. */
 export interface Attempt {
   readonly request: AppendPreamble;
   readonly resolution: AppendResolution;
   readonly pipeline: Pipeline;
   /** Roll to this offset at the next chance; 0 = no wish. */
   readonly rollTo: number;
+}
+
+/** What an append that was opened goes by. */
+export interface Opened {
+  readonly registers: LabelSet;
+  /** Of the answer if no bytes come. */
+  readonly barrierStatus: "OK" | "SUSPENDED";
 }
 
 export interface Counts {
@@ -99,29 +106,26 @@ export type AppendState =
       readonly rollTo: number;
       readonly minRevision: number;
     }
-  | ({ readonly kind: "acquiring-pipeline" } & Attempt)
-  | ({ readonly kind: "starting-pipeline" } & Attempt)
-  | ({ readonly kind: "syncing" } & Attempt)
-  | ({ readonly kind: "updating-assignments" } & Attempt)
-  | ({ readonly kind: "validating"; readonly wakeups: number } & Attempt)
-  | ({ readonly kind: "updating-suspend" } & Attempt)
-  | ({
-      readonly kind: "opening";
-      readonly registers: LabelSet;
-      readonly barrierStatus: "OK" | "SUSPENDED";
-    } & Attempt)
-  | ({
+  | { readonly kind: "acquiring-pipeline"; readonly attempt: Attempt }
+  | { readonly kind: "starting-pipeline"; readonly attempt: Attempt }
+  | { readonly kind: "syncing"; readonly attempt: Attempt }
+  | { readonly kind: "updating-assignments"; readonly attempt: Attempt }
+  | { readonly kind: "validating"; readonly attempt: Attempt; readonly wakeups: number }
+  | { readonly kind: "updating-suspend"; readonly attempt: Attempt }
+  | { readonly kind: "opening"; readonly attempt: Attempt; readonly opened: Opened }
+  | {
       readonly kind: "streaming";
+      readonly attempt: Attempt;
+      readonly opened: Opened;
       readonly phase: "content" | "intent";
-      readonly registers: LabelSet;
-      readonly barrierStatus: "OK" | "SUSPENDED";
       readonly counts: Counts;
-    } & Attempt)
-  | ({
+    }
+  | {
       readonly kind: "reading-acknowledgements";
+      readonly attempt: Attempt;
       readonly ending: AppendEnding;
       readonly counts: Counts;
-    } & Attempt)
+    }
   | { readonly kind: "proxying" }
   /** Answered, with whatever status. */
   | { readonly kind: "finished"; readonly response: AppendResponse }

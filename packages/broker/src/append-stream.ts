@@ -1,7 +1,7 @@
 // The content stream of an append (section 4.3) and its end: the states from `opening` on. Pure; part of the machine in
 // append-fsm.ts, whose invariants it keeps.
 import { assert, unreachable, WireError } from "@millrace/base";
-import { mayWrite, updatedRegisters, type AppendResponse } from "@millrace/protocol";
+import { mayWrite, updatedRegisters, type AppendResponse, type Fragment } from "@millrace/protocol";
 import type {
   AppendEffect,
   AppendEnding,
@@ -18,6 +18,8 @@ type Streaming = Extract<AppendState, { kind: "streaming" }>;
 type Acknowledging = Extract<AppendState, { kind: "reading-acknowledgements" }>;
 
 const NO_COUNTS: Counts = { bytes: 0, totalChunks: 0, delayedChunks: 0 };
+const RECEIVE: readonly AppendEffect[] = [{ kind: "receive" }];
+const WRITE_AND_RECEIVE: readonly AppendEffect[] = [{ kind: "write-chunk" }, { kind: "receive" }];
 
 export function onStream(state: Opening | Streaming | Acknowledging, input: AppendInput): AppendStep {
   switch (state.kind) {
@@ -33,14 +35,15 @@ export function onStream(state: Opening | Streaming | Acknowledging, input: Appe
 }
 
 function onOpening(state: Opening, input: AppendInput): AppendStep {
+  const { attempt, opened } = state;
   switch (input.kind) {
     case "append-opened":
-      return [{ ...state, kind: "streaming", phase: "content", counts: NO_COUNTS }, [{ kind: "receive" }]];
+      return [{ kind: "streaming", attempt, opened, phase: "content", counts: NO_COUNTS }, RECEIVE];
     case "invalidated":
       return [state, []];
     case "cancelled":
     case "effect-failed":
-      return [{ kind: "failed", error: input.error }, [releasePipeline(state)]];
+      return [{ kind: "failed", error: input.error }, [releasePipeline(attempt)]];
     default:
       return unexpected(state, input);
   }
@@ -71,76 +74,64 @@ function onContentMessage(state: Streaming, message: StreamMessage): AppendStep 
     case "invalid":
       return rollBack(state, streamError(message.text));
     case "chunk": {
+      const { attempt, opened, counts: before } = state;
       const counts: Counts = {
-        bytes: state.counts.bytes + message.bytes,
-        totalChunks: state.counts.totalChunks + 1,
-        delayedChunks: state.counts.delayedChunks + (message.delayed ? 1 : 0),
+        bytes: before.bytes + message.bytes,
+        totalChunks: before.totalChunks + 1,
+        delayedChunks: before.delayedChunks + (message.delayed ? 1 : 0),
       };
-      if (message.bytes === 0) return [{ ...state, phase: "intent", counts }, [{ kind: "receive" }]];
-      if (!mayHaveContent(state)) return onNotAllowed({ ...state, counts });
-      return [{ ...state, counts }, [{ kind: "write-chunk" }, { kind: "receive" }]];
+      if (message.bytes === 0)
+        return [{ kind: "streaming", attempt, opened, phase: "intent", counts }, RECEIVE];
+      // Nothing was written yet: the first bytes are refused already.
+      if (!mayHaveContent(attempt))
+        return barrier(attempt, counts, { kind: "status", status: "NOT_ALLOWED" });
+      return [{ kind: "streaming", attempt, opened, phase: "content", counts }, WRITE_AND_RECEIVE];
     }
     default:
       return unreachable(message);
   }
 }
 
-/** The first bytes of an append that may have none: nothing was written yet. */
-function onNotAllowed(state: Streaming): AppendStep {
-  return barrier(state, { kind: "status", status: "NOT_ALLOWED" });
-}
-
 /** The intent to commit was followed by the end of the stream. */
 function onWhole(state: Streaming): AppendStep {
-  const { request, registers, counts } = state;
-  const { unionRegisters: union, subtractRegisters: subtract } = request;
+  const { attempt, counts } = state;
+  const { registers, barrierStatus } = state.opened;
+  const { unionRegisters: union, subtractRegisters: subtract } = attempt.request;
   const modifies = union !== undefined || subtract !== undefined;
   if (counts.bytes === 0) {
     // A5
     if (modifies) return rollBack(state, streamError("register modification requires non-empty Append"));
-    return barrier(state, { kind: "barrier", status: state.barrierStatus, registers });
+    return barrier(attempt, counts, { kind: "barrier", status: barrierStatus, registers });
   }
   const next = modifies ? updatedRegisters(registers, { union, subtract }) : registers;
-  const effects: AppendEffect[] = [
-    { kind: "commit", registers: modifies ? next : undefined },
-    releasePipeline(state),
-    { kind: "await-acknowledgement" },
+  const ending: AppendEnding = { kind: "commit", registers: next };
+  return [
+    { kind: "reading-acknowledgements", attempt, ending, counts },
+    [
+      { kind: "commit", registers: modifies ? next : undefined },
+      releasePipeline(attempt),
+      { kind: "await-acknowledgement" },
+    ],
   ];
-  return [acknowledging(state, { kind: "commit", registers: next }), effects];
 }
 
 /** A3. Without bytes the append waits, as a commit does, until everything before it is acknowledged. */
-function barrier(state: Streaming, ending: AppendEnding): AppendStep {
-  const effects: AppendEffect[] = [
-    { kind: "barrier" },
-    releasePipeline(state),
-    { kind: "await-acknowledgement" },
+function barrier(attempt: Attempt, counts: Counts, ending: AppendEnding): AppendStep {
+  return [
+    { kind: "reading-acknowledgements", attempt, ending, counts },
+    [{ kind: "barrier" }, releasePipeline(attempt), { kind: "await-acknowledgement" }],
   ];
-  return [acknowledging(state, ending), effects];
 }
 
 /** A3 */
-function rollBack(state: Streaming, error: Error): AppendStep {
-  return [{ kind: "failed", error }, [{ kind: "rollback" }, releasePipeline(state)]];
-}
-
-function acknowledging(state: Streaming, ending: AppendEnding): AppendState {
-  const { request, resolution, rollTo, counts } = state;
-  return {
-    kind: "reading-acknowledgements",
-    request,
-    resolution,
-    pipeline: { kind: "none" },
-    rollTo,
-    ending,
-    counts,
-  };
+function rollBack({ attempt }: Streaming, error: Error): AppendStep {
+  return [{ kind: "failed", error }, [{ kind: "rollback" }, releasePipeline(attempt)]];
 }
 
 function onAcknowledging(state: Acknowledging, input: AppendInput): AppendStep {
   switch (input.kind) {
     case "acknowledged":
-      return [ended(state, input.commit), []];
+      return [{ kind: "finished", response: answer(state, input.commit) }, []];
     case "invalidated":
       return [state, []];
     case "cancelled":
@@ -151,21 +142,15 @@ function onAcknowledging(state: Acknowledging, input: AppendInput): AppendStep {
   }
 }
 
-function ended(
-  state: Acknowledging,
-  commit: Extract<AppendInput, { kind: "acknowledged" }>["commit"],
-): AppendState {
-  const { ending, resolution, counts } = state;
+function answer({ ending, attempt, counts }: Acknowledging, commit: Fragment): AppendResponse {
+  const { header } = attempt.resolution;
+  const { totalChunks, delayedChunks } = counts;
   const status = ending.kind === "commit" ? "OK" : ending.status;
-  const base: AppendResponse = {
-    status,
-    header: resolution.header,
-    totalChunks: counts.totalChunks,
-    delayedChunks: counts.delayedChunks,
-    storeHealthError: "",
-  };
-  const whole = status === "OK" && ending.kind !== "status";
-  return { kind: "finished", response: whole ? { ...base, commit, registers: ending.registers } : base };
+  if (ending.kind === "status" || status !== "OK") {
+    return { status, header, totalChunks, delayedChunks, storeHealthError: "" };
+  }
+  const { registers } = ending;
+  return { status, header, commit, registers, totalChunks, delayedChunks, storeHealthError: "" };
 }
 
 function releasePipeline({ pipeline }: Attempt): AppendEffect {
@@ -174,13 +159,10 @@ function releasePipeline({ pipeline }: Attempt): AppendEffect {
 }
 
 /** Journals that are not writable and appends that suspend take no bytes; without bytes they are barriers. */
-function mayHaveContent(attempt: Attempt): boolean {
-  const { spec } = attempt.resolution;
-  const suspends =
-    attempt.request.suspend === "SUSPEND_IF_FLUSHED" ||
-    attempt.request.suspend === "SUSPEND_NOW" ||
-    attempt.request.suspend === "SUSPEND_KEEP";
-  return spec !== undefined && mayWrite(spec) && !suspends;
+function mayHaveContent({ request, resolution }: Attempt): boolean {
+  const { suspend } = request;
+  const suspends = suspend !== "SUSPEND_RESUME" && suspend !== "SUSPEND_NO_RESUME";
+  return !suspends && resolution.spec !== undefined && mayWrite(resolution.spec);
 }
 
 function streamError(text: string): WireError {
@@ -192,5 +174,4 @@ function unexpected(state: AppendState, input: AppendInput): never {
     state: state.kind,
     input: input.kind,
   });
-  return unreachable(input as never);
 }

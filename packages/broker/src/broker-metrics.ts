@@ -50,31 +50,45 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
   };
 }
 
-/** Counts a call and its end. Made once for each operation, so that labels are not made anew for each call. */
+/** Counts calls and their ends; handed on once a turn, because labels are dear and small appends are many. */
 export class CallMeter {
   readonly #metrics: BrokerMetrics;
   readonly #clock: Clock;
-  readonly #started: { readonly operation: Operation };
-  readonly #completed = new Map<string, { readonly operation: Operation; readonly status: string }>();
+  readonly #operation: Operation;
+  #started = 0;
+  readonly #completed = new Map<string, number>();
+  #isScheduled = false;
 
   constructor(metrics: BrokerMetrics, clock: Clock, operation: Operation) {
     this.#metrics = metrics;
     this.#clock = clock;
-    this.#started = { operation };
+    this.#operation = operation;
   }
 
+  /** @returns when, monotonic ms */
   start(): number {
-    this.#metrics.started.add(1, this.#started);
+    this.#started++;
+    this.#schedule();
     return this.#clock.monotonicMs();
   }
 
   /** @param status a Status, or a code */
   end(status: string): void {
-    let labels = this.#completed.get(status);
-    if (labels === undefined) {
-      labels = { ...this.#started, status };
-      this.#completed.set(status, labels);
-    }
-    this.#metrics.completed.add(1, labels);
+    this.#completed.set(status, (this.#completed.get(status) ?? 0) + 1);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      const operation = this.#operation;
+      if (this.#started > 0) this.#metrics.started.add(this.#started, { operation });
+      for (const [status, count] of this.#completed)
+        this.#metrics.completed.add(count, { operation, status });
+      this.#started = 0;
+      this.#completed.clear();
+    });
   }
 }

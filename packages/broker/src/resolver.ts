@@ -59,6 +59,8 @@ export class Resolver {
     { replica: JournalReplica; wasPrimary: boolean; fingerprint: string }
   >();
   readonly #closing = new Map<string, Promise<void>>();
+  /** What appends of callers who see everything resolve to, until the keyspace changes. */
+  readonly #primaries = new Map<string, Resolution>();
   #phase: "serving" | "stopped" = "serving";
 
   constructor(
@@ -72,6 +74,7 @@ export class Resolver {
     this.#factory = factory;
     this.#replicationMax = options.replicationMax;
     keyspace.onUpdate((changed) => {
+      this.#primaries.clear();
       for (const journal of changed) this.#reconcile(journal);
     });
     for (const journal of keyspace.table.assigned()) this.#reconcile(journal);
@@ -120,6 +123,17 @@ export class Resolver {
 
   /** @param journal without metadata segment @throws {WireError} SHUTTING_DOWN */
   resolve(journal: string, options: ResolveOptions): Resolution {
+    const isUsual = options.authority === "primary" && options.mayProxy && options.visible === undefined;
+    if (!isUsual) return this.#resolve(journal, options);
+    let resolution = this.#primaries.get(journal);
+    if (resolution === undefined) {
+      resolution = this.#resolve(journal, options);
+      if (resolution.status === "OK") this.#primaries.set(journal, resolution);
+    }
+    return resolution;
+  }
+
+  #resolve(journal: string, options: ResolveOptions): Resolution {
     const { table } = this.#keyspace;
     const item = table.item(journal);
     const seen =
@@ -164,6 +178,7 @@ export class Resolver {
   /** Ends all local replicas, and with them their appends and reads; journals that resolve here fail from now on. */
   async close(): Promise<void> {
     this.#phase = "stopped";
+    this.#primaries.clear();
     for (const journal of [...this.#replicas.keys()]) this.#drop(journal, "stopped");
     await Promise.all(this.#closing.values());
   }
