@@ -69,6 +69,8 @@ export interface SinkDefinition extends SinkKey {
   /** false: reply 202 as soon as the record is handed to the append. Setting `storage.level.local.encoding.sync.wait`. */
   readonly waitForAppend: boolean;
   readonly conditions: SinkConditions;
+  /** What the owner has set apart from the defaults, by the specification's keys. */
+  readonly settings?: Readonly<Record<string, string | number | boolean>>;
   /** Number of partitions that records are spread over; K of D24 is fixed at creation. */
   readonly partitions: number;
   readonly keyedPartitions: number;

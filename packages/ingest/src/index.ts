@@ -25,3 +25,15 @@ export {
 export { encodeFrameHead, FRAME_LIMITS, type Frame, type FrameHeader, type FrameLimits } from "./frame.ts";
 export { FrameDecoder } from "./frame-decoder.ts";
 export { FILTER_PRODUCERS_MAX, FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
+export { apiRoutes, type ApiDependencies, type StatisticsPort } from "./api-routes.ts";
+export type { ApiUrls } from "./api-responses.ts";
+export { DefinitionMirror } from "./definition-mirror.ts";
+export {
+  DefinitionRepository,
+  type CreateOutcome,
+  type NewSink,
+  type NewSource,
+} from "./definition-repository.ts";
+export { sinkSettings, type SettingValues } from "./definition-settings.ts";
+export { TaskStore } from "./task-store.ts";
+export { DEFAULT_DOOR_LIMITS, DOOR_RANGES, type DoorLimits } from "./limits.ts";

@@ -1,0 +1,83 @@
+// Bodies of the configuration API (specification 1.7, 1.8, 1.13), made from the definitions.
+import type { Page, PageRequest } from "./definition-repository.ts";
+import type { Change, SinkDefinition, SourceDefinition, SourceKey, Version } from "./definitions.ts";
+import type { TaskRecord } from "./task-store.ts";
+
+/** Addresses that answers name; known only once the listeners are. */
+export interface ApiUrls {
+  /** Of the API, without a slash at the end. */
+  readonly api: string;
+  /** Of the HTTP source. */
+  readonly httpSource: string;
+}
+
+export interface PageBody {
+  readonly limit: number;
+  readonly totalCount: number;
+  readonly afterId: string;
+  readonly lastId: string;
+}
+
+export function sourceBody(source: SourceDefinition, urls: ApiUrls): object {
+  const { projectId, branchId, sourceId, type, name, description, secret } = source;
+  const url = `${urls.httpSource}/stream/${projectId}/${sourceId}/${secret}`;
+  return { projectId, branchId, sourceId, type, name, description, http: { url }, ...historyBody(source) };
+}
+
+export function sinkBody(sink: SinkDefinition): object {
+  const { projectId, branchId, sourceId, sinkId, type, name, description, table } = sink;
+  return { projectId, branchId, sourceId, sinkId, type, name, description, table, ...historyBody(sink) };
+}
+
+function historyBody(entity: {
+  readonly version: Version;
+  readonly created: Change;
+  readonly disabled?: Change;
+  readonly deleted?: Change;
+}): object {
+  const { version, created, disabled, deleted } = entity;
+  return {
+    version,
+    created,
+    ...(disabled === undefined ? {} : { disabled }),
+    ...(deleted === undefined ? {} : { deleted }),
+  };
+}
+
+export function sourcesBody(
+  branch: Pick<SourceKey, "projectId" | "branchId">,
+  page: Page<SourceDefinition>,
+  request: PageRequest,
+  urls: ApiUrls,
+): object {
+  const sources = page.items.map((source) => sourceBody(source, urls));
+  const { projectId, branchId } = branch;
+  return { projectId, branchId, page: pageBody(page, request, page.items.at(-1)?.sourceId), sources };
+}
+
+export function sinksBody(source: SourceKey, page: Page<SinkDefinition>, request: PageRequest): object {
+  const { projectId, branchId, sourceId } = source;
+  const body = pageBody(page, request, page.items.at(-1)?.sinkId);
+  return { projectId, branchId, sourceId, page: body, sinks: page.items.map(sinkBody) };
+}
+
+function pageBody(page: Page<unknown>, request: PageRequest, lastId: string | undefined): PageBody {
+  return { limit: request.limit, totalCount: page.totalCount, afterId: request.afterId, lastId: lastId ?? "" };
+}
+
+export function taskBody(task: TaskRecord, urls: ApiUrls): object {
+  const { taskId, type, status, createdAt, finishedAt, durationMs, result, error, outputs } = task;
+  return {
+    taskId,
+    type,
+    url: `${urls.api}/v1/tasks/${taskId}`,
+    status,
+    isFinished: status !== "processing",
+    createdAt,
+    ...(finishedAt === undefined ? {} : { finishedAt }),
+    ...(durationMs === undefined ? {} : { duration: durationMs }),
+    ...(result === undefined ? {} : { result }),
+    ...(error === undefined ? {} : { error }),
+    ...(outputs === undefined ? {} : { outputs }),
+  };
+}

@@ -1,0 +1,113 @@
+// Definitions as JSON values of the coordination store, checked when they are read.
+import { utf8 } from "@millrace/base";
+import type { Column, LevelConditions, SinkDefinition, SourceDefinition, Version } from "./definitions.ts";
+import { JsonFields, parseJson } from "./storage-json.ts";
+
+/** A definition before its version's hash is known. */
+export type Unversioned<T extends SourceDefinition | SinkDefinition> = Omit<T, "version">;
+
+export function encodeDefinition(value: object): Uint8Array {
+  return utf8(JSON.stringify(value));
+}
+
+/** @throws {WireError} CORRUPT with the field */
+export function decodeSource(bytes: Uint8Array, key: string): SourceDefinition {
+  const value = parseJson(bytes, key);
+  const fields = new JsonFields(value, key);
+  fields.integer("projectId");
+  fields.integer("branchId");
+  fields.text("sourceId");
+  fields.oneOf("type", ["http"] as const);
+  fields.text("name");
+  fields.text("secret");
+  checkHistory(fields);
+  return value as SourceDefinition;
+}
+
+/** @throws {WireError} CORRUPT with the field */
+export function decodeSink(bytes: Uint8Array, key: string): SinkDefinition {
+  const value = parseJson(bytes, key);
+  const fields = new JsonFields(value, key);
+  fields.integer("projectId");
+  fields.integer("branchId");
+  fields.text("sourceId");
+  fields.text("sinkId");
+  fields.oneOf("type", ["table"] as const);
+  fields.text("name");
+  const table = fields.object("table");
+  table.oneOf("type", ["duckdb"] as const);
+  table.text("tableId");
+  table.object("mapping").list("columns", checkColumn);
+  fields.flag("waitForAppend");
+  const conditions = fields.object("conditions");
+  checkLevel(conditions.object("upload"));
+  const imports = conditions.object("import");
+  checkLevel(imports);
+  imports.integer("slicesCount", 1);
+  imports.integer("maxSlices", 1);
+  fields.integer("partitions", 1);
+  fields.integer("keyedPartitions", 1);
+  checkHistory(fields);
+  return value as SinkDefinition;
+}
+
+function checkHistory(fields: JsonFields): void {
+  const version = fields.object("version");
+  version.integer("number", 1);
+  version.text("hash");
+  version.time("at");
+  fields.object("created").time("at");
+  for (const name of ["disabled", "deleted"]) if (fields.has(name)) fields.object(name).time("at");
+}
+
+function checkLevel(level: JsonFields): void {
+  for (const name of ["count", "bytes", "intervalMs", "minIntervalMs"] satisfies (keyof LevelConditions)[]) {
+    level.integer(name);
+  }
+}
+
+function checkColumn(value: unknown, what: string): Column {
+  const fields = new JsonFields(value, what);
+  fields.text("name");
+  fields.oneOf("type", ["uuid", "datetime", "ip", "body", "headers", "path"] as const);
+  return value as Column;
+}
+
+/**
+ * Structural hash of an entity, 16 hex digits: FNV-1a over its JSON with sorted members, without those that say
+ * nothing (absent, empty, false, 0) and without its history.
+ */
+export function structuralHash(entity: object): string {
+  const {
+    created: _created,
+    deleted: _deleted,
+    disabled: _disabled,
+    ...kept
+  } = entity as Record<string, unknown>;
+  let hash = 0xcbf29ce484222325n;
+  for (const byte of utf8(JSON.stringify(canonical(kept)) ?? "")) {
+    hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
+  }
+  return hash.toString(16).padStart(16, "0");
+}
+
+function canonical(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(canonical);
+  if (typeof value !== "object" || value === null) return value;
+  const members = Object.entries(value)
+    .filter(([, member]) => !saysNothing(member))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(members.map(([name, member]) => [name, canonical(member)]));
+}
+
+function saysNothing(value: unknown): boolean {
+  return value === undefined || value === null || value === "" || value === false || value === 0;
+}
+
+/** The entity with a version that describes it. */
+export function withVersion<T extends SourceDefinition | SinkDefinition>(
+  entity: Unversioned<T>,
+  version: Omit<Version, "hash">,
+): T {
+  return { ...entity, version: { ...version, hash: structuralHash(entity) } } as T;
+}

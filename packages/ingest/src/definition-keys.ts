@@ -1,0 +1,50 @@
+// Keys of the definitions in the coordination store (specification 5.4). `deleted` keys are reserved: an ID that was
+// deleted keeps its versions.
+import { keyOf, type Key } from "@millrace/metadata";
+import { sinkPath, sourcePath, type SinkKey, type SourceKey } from "./definitions.ts";
+
+export const DEFINITION_PREFIX: Key = "stream/definition/";
+
+export type EntityState = "active" | "deleted";
+
+export type DefinitionKeyKind = "source" | "sink" | "sinkVersion" | "other";
+
+export function branchKey(key: Pick<SourceKey, "projectId" | "branchId">): Key {
+  return `${DEFINITION_PREFIX}branch/active/${key.projectId}/${key.branchId}`;
+}
+
+export function sourceKey(key: SourceKey, state: EntityState): Key {
+  return keyOf(`${DEFINITION_PREFIX}source/${state}/${sourcePath(key)}`);
+}
+
+/** Prefix of all sources of a branch. */
+export function sourcesPrefix(key: Pick<SourceKey, "projectId" | "branchId">, state: EntityState): Key {
+  return `${DEFINITION_PREFIX}source/${state}/${key.projectId}/${key.branchId}/`;
+}
+
+export function sourceVersionKey(key: SourceKey, version: number): Key {
+  return keyOf(`${DEFINITION_PREFIX}source/version/${sourcePath(key)}/${versionText(version)}`);
+}
+
+export function sinkKey(key: SinkKey, state: EntityState): Key {
+  return keyOf(`${DEFINITION_PREFIX}sink/${state}/${sinkPath(key)}`);
+}
+
+export function sinksPrefix(key: SourceKey, state: EntityState): Key {
+  return keyOf(`${DEFINITION_PREFIX}sink/${state}/${sourcePath(key)}/`);
+}
+
+export function sinkVersionKey(key: SinkKey, version: number): Key {
+  return keyOf(`${DEFINITION_PREFIX}sink/version/${sinkPath(key)}/${versionText(version)}`);
+}
+
+/** `0000000001`: sorts as the number does. */
+export function versionText(version: number): string {
+  return String(version).padStart(10, "0");
+}
+
+export function definitionKindOf(key: Key): DefinitionKeyKind {
+  if (/^stream\/definition\/source\/(active|deleted)\//.test(key)) return "source";
+  if (/^stream\/definition\/sink\/(active|deleted)\//.test(key)) return "sink";
+  return key.startsWith(`${DEFINITION_PREFIX}sink/version/`) ? "sinkVersion" : "other";
+}

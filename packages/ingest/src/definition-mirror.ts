@@ -1,0 +1,132 @@
+// All definitions in memory, kept current by a watch: what the doors and the back of the pipeline look at, so that no
+// record costs a request to the coordination store.
+import { WireError, type Clock, type Logger } from "@millrace/base";
+import { Keyspace, type CoordinationStore, type KeyspaceChange } from "@millrace/metadata";
+import { decodeSink, decodeSource } from "./definition-codec.ts";
+import {
+  DEFINITION_PREFIX,
+  definitionKindOf,
+  sinkKey,
+  sinksPrefix,
+  sinkVersionKey,
+  sourceKey,
+  type EntityState,
+} from "./definition-keys.ts";
+import {
+  sinkPath,
+  sourcePath,
+  type Column,
+  type SinkDefinition,
+  type SinkKey,
+  type SourceDefinition,
+  type SourceKey,
+} from "./definitions.ts";
+import type { SinkCatalog } from "./storage-catalog.ts";
+
+type DefinitionValue =
+  | { readonly kind: "source"; readonly source: SourceDefinition }
+  | { readonly kind: "sink"; readonly sink: SinkDefinition }
+  | { readonly kind: "other" };
+
+export class DefinitionMirror implements SinkCatalog {
+  readonly #store: CoordinationStore;
+  readonly #keyspace: Keyspace<DefinitionValue>;
+  readonly #sinkListeners = new Set<(path: string) => void>();
+  readonly #sourceListeners = new Set<(path: string) => void>();
+
+  constructor(ports: { store: CoordinationStore; clock: Clock; logger: Logger }) {
+    this.#store = ports.store;
+    this.#keyspace = new Keyspace({ ...ports, prefix: DEFINITION_PREFIX, decode: decodeValue });
+    this.#keyspace.observe((changes) => this.#onChanges(changes));
+  }
+
+  /** @throws {WireError} what the store says */
+  load(signal: AbortSignal): Promise<void> {
+    return this.#keyspace.load(0, signal);
+  }
+
+  /** Follows the store until `signal` aborts. */
+  run(signal: AbortSignal): Promise<void> {
+    return this.#keyspace.run(signal);
+  }
+
+  /** Resolves once everything up to `revision` of the store is seen, and its observers have been told. */
+  waitForRevision(revision: number, signal: AbortSignal): Promise<void> {
+    return this.#keyspace.waitForRevision(revision, signal);
+  }
+
+  /** Active sources, all branches, ordered by key. */
+  sources(): readonly SourceDefinition[] {
+    const entries = this.#keyspace.scan(`${DEFINITION_PREFIX}source/active/`);
+    return entries.flatMap(({ value }) => (value.kind === "source" ? [value.source] : []));
+  }
+
+  source(key: SourceKey): SourceDefinition | undefined {
+    const value = this.#keyspace.get(sourceKey(key, "active"))?.value;
+    return value?.kind === "source" ? value.source : undefined;
+  }
+
+  /** Active sinks of a source, ordered by ID, also disabled ones. */
+  sinks(source: SourceKey): readonly SinkDefinition[] {
+    const entries = this.#keyspace.scan(sinksPrefix(source, "active"));
+    return entries.flatMap(({ value }) => (value.kind === "sink" ? [value.sink] : []));
+  }
+
+  sink(key: SinkKey): SinkDefinition | undefined {
+    return this.#sinkAt(key, "active") ?? this.#sinkAt(key, "deleted");
+  }
+
+  async columns(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]> {
+    const name = sinkVersionKey(key, version);
+    const value = this.#keyspace.get(name)?.value;
+    if (value?.kind === "sink") return value.sink.table.mapping.columns;
+    // A row may be read before the mirror has heard of its version.
+    const { kvs } = await this.#store.range({ key: name }, signal);
+    if (kvs[0] !== undefined) return decodeSink(kvs[0].value, name).table.mapping.columns;
+    throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} has no version ${version}`);
+  }
+
+  observe(listener: (path: string) => void): () => void {
+    this.#sinkListeners.add(listener);
+    return () => this.#sinkListeners.delete(listener);
+  }
+
+  /** Calls `listener` with the path of each source that changes, itself or a sink of it. */
+  observeSources(listener: (path: string) => void): () => void {
+    this.#sourceListeners.add(listener);
+    return () => this.#sourceListeners.delete(listener);
+  }
+
+  #sinkAt(key: SinkKey, state: EntityState): SinkDefinition | undefined {
+    const value = this.#keyspace.get(sinkKey(key, state))?.value;
+    return value?.kind === "sink" ? value.sink : undefined;
+  }
+
+  #onChanges(changes: readonly KeyspaceChange<DefinitionValue>[]): void {
+    const sinks = new Set<string>();
+    const sources = new Set<string>();
+    for (const { before, after } of changes) {
+      for (const value of [before?.value, after?.value]) {
+        if (value?.kind === "sink") {
+          sinks.add(sinkPath(value.sink));
+          sources.add(sourcePath(value.sink));
+        }
+        if (value?.kind === "source") sources.add(sourcePath(value.source));
+      }
+    }
+    for (const path of sinks) for (const listener of this.#sinkListeners) listener(path);
+    for (const path of sources) for (const listener of this.#sourceListeners) listener(path);
+  }
+}
+
+function decodeValue(key: string, bytes: Uint8Array): DefinitionValue {
+  switch (definitionKindOf(key)) {
+    case "source":
+      return { kind: "source", source: decodeSource(bytes, key) };
+    case "sink":
+    case "sinkVersion":
+      return { kind: "sink", sink: decodeSink(bytes, key) };
+    case "other":
+      return { kind: "other" };
+  }
+}

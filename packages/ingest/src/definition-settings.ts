@@ -1,0 +1,161 @@
+// Settings of a sink that its owner may change (specification 1.10), with the ranges that the specification's service
+// checked too late. Defaults and lower bounds are Millrace's: rows within a second.
+import { WireError } from "@millrace/base";
+import { parseDuration, printDuration } from "@millrace/protocol";
+import { DEFAULT_CONDITIONS, type SinkConditions } from "./definitions.ts";
+import { sizeText } from "./limits.ts";
+
+export type SettingValue = string | number | boolean;
+export type SettingValues = Readonly<Record<string, SettingValue>>;
+
+export interface SinkSettings {
+  readonly conditions: SinkConditions;
+  readonly waitForAppend: boolean;
+}
+
+type Kind = "count" | "size" | "interval" | "flag";
+
+interface Setting {
+  readonly kind: Kind;
+  /** Bounds of the number, of the bytes or of the milliseconds. */
+  readonly min: number;
+  readonly max: number;
+  apply(settings: Mutable, value: number): void;
+}
+
+interface MutableLevel {
+  count: number;
+  bytes: number;
+  intervalMs: number;
+  minIntervalMs: number;
+}
+interface Mutable {
+  upload: MutableLevel;
+  import: MutableLevel & { slicesCount: number; maxSlices: number };
+  waitForAppend: boolean;
+}
+
+const MB = 1024 * 1024;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const UPLOAD = "storage.level.staging.upload";
+const IMPORT = "storage.level.target.import";
+
+const SETTINGS: Readonly<Record<string, Setting>> = {
+  "storage.level.local.encoding.sync.wait": {
+    kind: "flag",
+    min: 0,
+    max: 1,
+    apply: (settings, value) => (settings.waitForAppend = value === 1),
+  },
+  ...level(UPLOAD, "upload", { bytesMax: 50 * MB, intervalMsMax: 30 * MINUTE_MS }),
+  ...level(IMPORT, "import", { bytesMax: 500 * MB, intervalMsMax: 24 * HOUR_MS }),
+};
+
+/** Keys that may be given, sorted. */
+export const SETTING_KEYS: readonly string[] = Object.keys(SETTINGS).sort();
+
+function level(
+  prefix: string,
+  name: "upload" | "import",
+  max: { readonly bytesMax: number; readonly intervalMsMax: number },
+): Record<string, Setting> {
+  return {
+    [`${prefix}.minInterval`]: {
+      kind: "interval",
+      min: 0,
+      max: max.intervalMsMax,
+      apply: (settings, value) => (settings[name].minIntervalMs = value),
+    },
+    [`${prefix}.trigger.count`]: {
+      kind: "count",
+      min: 1,
+      max: 10_000_000,
+      apply: (settings, value) => (settings[name].count = value),
+    },
+    [`${prefix}.trigger.size`]: {
+      kind: "size",
+      min: 100,
+      max: max.bytesMax,
+      apply: (settings, value) => (settings[name].bytes = value),
+    },
+    [`${prefix}.trigger.interval`]: {
+      kind: "interval",
+      min: 100,
+      max: max.intervalMsMax,
+      apply: (settings, value) => (settings[name].intervalMs = value),
+    },
+  };
+}
+
+/**
+ * The defaults with `values` in their places.
+ * @throws {WireError} INVALID_ARGUMENT with all that is wrong, one line each when there is more than one
+ */
+export function sinkSettings(values: SettingValues): SinkSettings {
+  const settings: Mutable = {
+    upload: { ...DEFAULT_CONDITIONS.upload },
+    import: { ...DEFAULT_CONDITIONS.import },
+    waitForAppend: true,
+  };
+  const problems: string[] = [];
+  for (const [key, value] of Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const setting = Object.hasOwn(SETTINGS, key) ? SETTINGS[key] : undefined;
+    if (setting === undefined) {
+      problems.push(`key not found: "${key}"`);
+      continue;
+    }
+    const read = readValue(setting.kind, value);
+    if (typeof read === "string") problems.push(`Invalid "${key}" value "${String(value)}": ${read}`);
+    else if (read < setting.min || read > setting.max) problems.push(outOfRange(key, value, setting));
+    else setting.apply(settings, read);
+  }
+  if (problems.length > 0) throw new WireError("INVALID_ARGUMENT", listOf(problems));
+  const { waitForAppend, ...conditions } = settings;
+  return { conditions, waitForAppend };
+}
+
+/** One problem as it is; more as a list. */
+export function listOf(problems: readonly string[]): string {
+  const sentences = problems.map((problem) => (/[.!?]$/.test(problem) ? problem : `${problem}.`));
+  return sentences.length === 1 ? sentences[0]! : sentences.map((sentence) => `- ${sentence}`).join("\n");
+}
+
+function outOfRange(key: string, value: SettingValue, setting: Setting): string {
+  const text = (bound: number): string => boundText(setting.kind, bound);
+  return `Invalid "${key}" value "${String(value)}": must be between ${text(setting.min)} and ${text(setting.max)}`;
+}
+
+function boundText(kind: Kind, bound: number): string {
+  if (kind === "size") return sizeText(bound);
+  return kind === "interval" ? printDuration(bound) : String(bound);
+}
+
+/** The value as a number, or what is wrong with it. */
+function readValue(kind: Kind, value: SettingValue): number | string {
+  switch (kind) {
+    case "flag":
+      return typeof value === "boolean" ? Number(value) : "must be true or false";
+    case "count":
+      return typeof value === "number" && Number.isInteger(value) ? value : "must be an integer";
+    case "size":
+      return typeof value === "string" ? readSize(value) : "invalid syntax";
+    case "interval":
+      return typeof value === "string" ? readInterval(value) : "invalid duration";
+  }
+}
+
+function readSize(text: string): number | string {
+  const match = /^([0-9]{1,12})(B|KB|MB|GB)?$/i.exec(text);
+  if (match === null) return "invalid syntax";
+  const power = { B: 0, KB: 1, MB: 2, GB: 3 }[(match[2] ?? "B").toUpperCase()] ?? 0;
+  return Number(match[1]) * 1024 ** power;
+}
+
+function readInterval(text: string): number | string {
+  try {
+    return parseDuration(text);
+  } catch (thrown) {
+    return WireError.from(thrown).message;
+  }
+}
