@@ -1,5 +1,5 @@
-// Many waiters of one AbortSignal with one listener: adding a listener for each small append costs more than the append,
-// and shared signals warn of leaks from the eleventh on.
+// Many waiters of one AbortSignal with one listener: adding a listener for each small append costs more than the
+// append, and shared signals warn of leaks from the eleventh on.
 
 /** Something that an abort ends. */
 export interface Abortable {

@@ -1,4 +1,5 @@
 // Builders for tests of the append machine: every field has a default, so that what a test sets is what matters.
+import { assert } from "@millrace/base";
 import { EMPTY_LABELS, newFragment, type Header, type Route } from "@millrace/protocol";
 import { stepAppend, startAppend } from "./append-fsm.ts";
 import type {
@@ -118,6 +119,12 @@ export const INPUTS: { readonly [K in AppendInput["kind"]]: Extract<AppendInput,
   cancelled: { kind: "cancelled", error: new Error("cancelled") },
   "effect-failed": { kind: "effect-failed", error: new Error("the effect failed") },
 };
+
+/** @throws unless the append was answered */
+export function finished(state: AppendState): Extract<AppendState, { kind: "finished" }> {
+  assert(state.kind === "finished", "the append was answered", { state: state.kind });
+  return state;
+}
 
 export interface Trace {
   readonly state: AppendState;

@@ -10,8 +10,8 @@
 //
 // Invariants
 //  A1  Nothing is written before every precondition held, for the resolution in force, with the pipeline held.
-//  A2  The pipeline is released exactly once on every path that acquired it: before acknowledgements are read (so that
-//      the next append streams meanwhile), or together with the refusal, the failure or the change of primary.
+//  A2  The pipeline is released exactly once on every path that acquired it: before acknowledgements are read (so
+//      that the next append streams meanwhile), or together with the refusal, the failure or the change of primary.
 //  A3  An append ends in exactly one of commit, barrier and rollback once it was opened.
 //  A4  `finished` with status OK only after every replica acknowledged, and after all appends before it did.
 //  A5  Registers change only together with bytes.

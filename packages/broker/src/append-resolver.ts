@@ -1,5 +1,5 @@
-// Resolution for appends: reads through revisions, creates journals that a rule wants, and waits a moment for a primary
-// that the allocator is about to assign.
+// Resolution for appends: reads through revisions, creates journals that a rule wants, and waits a moment for a
+// primary that the allocator is about to assign.
 import type { Clock } from "@millrace/base";
 import { stripMeta, type AppendPreamble, type LabelSelector, type Status } from "@millrace/protocol";
 import { applyJournals, type ApplyPorts } from "./apply.ts";

@@ -1,4 +1,5 @@
-// Vocabulary of the append machine (append-fsm.ts): its states, inputs and effects, and what it is told about the world.
+// Vocabulary of the append machine (append-fsm.ts): its states, inputs and effects, and what it is told about the
+// world.
 import type {
   AppendPreamble,
   AppendResponse,
@@ -29,8 +30,8 @@ export interface AppendResolution {
 }
 
 /**
- * The right to write next. `none`: not held. `held`: this append has it; `route` is the one for which the peers are in
- * sync, or undefined when they are not.
+ * The right to write next. `none`: not held. `held`: this append has it; `route` is the one for which the peers are
+ * in sync, or undefined when they are not.
  */
 export type Pipeline =
   | { readonly kind: "none" }
@@ -159,7 +160,10 @@ export type FactsWanted = "now" | "after-first-refresh" | "after-store-check";
 export type AppendEffect =
   | { readonly kind: "resolve"; readonly minRevision: number }
   | { readonly kind: "acquire-pipeline" }
-  /** Lets the next append write. `route`: what the peers are in sync for; undefined: their streams are to be closed. */
+  /**
+   * Lets the next append write. `route`: what the peers are in sync for; undefined: their streams are to be
+   * closed.
+   */
   | { readonly kind: "release-pipeline"; readonly route: Route | undefined }
   /** Closes the streams of an older route, waits for the spool and opens one stream for each peer of `route`. */
   | { readonly kind: "open-pipeline"; readonly route: Route }

@@ -1,5 +1,5 @@
-// The content stream of an append (section 4.3) and its end: the states from `opening` on. Pure; part of the machine in
-// append-fsm.ts, whose invariants it keeps.
+// The content stream of an append (section 4.3) and its end: the states from `opening` on. Pure; part of the
+// machine in append-fsm.ts, whose invariants it keeps.
 import { assert, unreachable, WireError } from "@millrace/base";
 import { mayWrite, updatedRegisters, type AppendResponse, type Fragment } from "@millrace/protocol";
 import type {

@@ -1,4 +1,5 @@
-// Creation of journals by their first append: a configured list of prefixes, each with the spec that its journals get.
+// Creation of journals by their first append: a configured list of prefixes, each with the spec that its journals
+// get.
 import { WireError } from "@millrace/base";
 import type { ApplyResponse, JournalSpec } from "@millrace/protocol";
 

@@ -1,4 +1,5 @@
-// Composition of a broker: mirror of the keyspace, session, allocation, replicas, persister and the in-process transport.
+// Composition of a broker: mirror of the keyspace, session, allocation, replicas, persister and the in-process
+// transport.
 import {
   never,
   TaskGroup,
@@ -35,6 +36,7 @@ import type { ObjectStores } from "@millrace/stores";
 import type { AutoCreateRule } from "./auto-create.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, type BrokerMetrics } from "./broker-metrics.ts";
+import type { Item } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
 import { LocalJournals } from "./local-journal.ts";
@@ -132,7 +134,7 @@ export async function openBroker(
         new WireError("UNAVAILABLE", `${task} failed: ${WireError.from(error).message}`, { cause: error }),
       );
     });
-    return await compose({ ports, options, keyspace, session, tasks, failures });
+    return await compose({ ports, options, keyspace, session, tasks, failures, fail });
   } catch (error) {
     await session.close(never);
     throw error;
@@ -146,59 +148,36 @@ interface Parts {
   readonly session: Session;
   readonly tasks: TaskGroup;
   readonly failures: readonly string[];
+  readonly fail: (error: WireError) => void;
 }
 
-async function compose({ ports, options, keyspace, session, tasks, failures }: Parts): Promise<Broker> {
-  const { spools, clock, logger } = ports;
+async function compose(parts: Parts): Promise<Broker> {
+  const { ports, options, keyspace, session, tasks, failures } = parts;
+  const { spools, clock, logger, coordination } = ports;
   const metrics = brokerMetrics(ports.metrics);
-  const remote = { ...ports, codecs: ports.codecs ?? pooledCodecs };
-  // The persister and the store checks go on while replicas close; then they end with their own group.
-  const background = new TaskGroup("broker's stores", (task, error) =>
-    logger.error("store-task-failed", { task, error: WireError.from(error).message }),
-  );
-  const persister = new Persister(remote, PERSISTER_LIMITS, background);
-  const health = new StoreHealth({ ...ports, fetch: ports.fetch ?? fetchNothing }, background);
-  const storeGate = new StoreGate(health);
-  const journals = new LocalJournals({ spools, persister, clock });
-  await sweepLives(journals, keyspace, logger);
-
-  const replicaPorts: ReplicaPorts = {
-    journals,
-    storeGate,
-    refresh: remote,
-    clock,
-    logger,
-    metrics,
-    minAppendRate: options.minAppendRate ?? MIN_APPEND_RATE,
-    maxAppendRate: options.maxAppendRate ?? 0,
-    isJournal: (name) => keyspace.table.item(name) !== undefined,
+  const storage = await openStorage(parts, metrics);
+  const open = (item: Item, epoch: number, after: Promise<void>): JournalReplica => {
+    const replica = new JournalReplica(storage.replicaPorts, item.spec, item.createRevision);
+    replica.open(epoch, after);
+    return replica;
   };
   const resolver = new Resolver(
     keyspace,
     options.id,
-    {
-      open: (item, epoch, after) => {
-        const replica = new JournalReplica(replicaPorts, item.spec, item.createRevision);
-        replica.open(epoch, after);
-        return replica;
-      },
-    },
+    { open },
     { replicationMax: options.replicationMax ?? 9 },
   );
-  const allocator = new SingleMemberAllocator(
-    ports,
-    keyspace,
-    { id: options.id, lease: session.lease },
-    (item) => resolver.desiredReplicas(item) > 0,
-  );
+  const wanted = (item: Item): boolean => resolver.desiredReplicas(item) > 0;
+  const member = { id: options.id, lease: session.lease };
+  const allocator = new SingleMemberAllocator(ports, keyspace, member, wanted);
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
   tasks.spawn("allocate", (stop) => allocator.run(stop));
 
   const served: LocalTransportPorts = {
-    coordination: ports.coordination,
+    coordination,
     spools,
-    remote,
+    remote: storage.replicaPorts.refresh,
     clock,
     keyspace,
     resolver,
@@ -207,31 +186,65 @@ async function compose({ ports, options, keyspace, session, tasks, failures }: P
     stopping: tasks.signal,
   };
   const transport = new LocalTransport(served, undefined);
-  const pulse = {
-    clock,
-    logger,
-    transport,
-    replicas: () => resolver.replicas(),
-    autoSuspend: options.autoSuspend === true,
-  };
-  tasks.spawn("pulse", (stop) => runPulse(pulse, stop));
+  const { autoSuspend = false } = options;
+  const replicas = (): readonly JournalReplica[] => resolver.replicas();
+  tasks.spawn("pulse", (stop) => runPulse({ clock, logger, transport, replicas, autoSuspend }, stop));
   return {
     transport,
     transportFor: (visible) => new LocalTransport(served, visible),
-    storeHealth: (request, signal) => storeGate.check(request, resolver.header(), signal),
+    storeHealth: (request, signal) => storage.storeGate.check(request, resolver.header(), signal),
     health: () => {
       const unhealthy = spools.unhealthy();
       return unhealthy === undefined ? failures : [...failures, unhealthy];
     },
-    backlog: () => persister.backlog(),
+    backlog: () => storage.persister.backlog(),
     appendLatency: metrics.appendSeconds,
     close: async () => {
       await resolver.close();
       await tasks.close();
-      await background.close();
+      await storage.background.close();
       await session.close(never);
     },
   };
+}
+
+interface Storage {
+  readonly replicaPorts: ReplicaPorts;
+  readonly storeGate: StoreGate;
+  readonly persister: Persister;
+  /** Of the persister and the checks of stores: they go on while replicas close. */
+  readonly background: TaskGroup;
+}
+
+async function openStorage(
+  { ports, options, keyspace, fail }: Parts,
+  metrics: BrokerMetrics,
+): Promise<Storage> {
+  const { spools, clock, logger } = ports;
+  const refresh = { ...ports, codecs: ports.codecs ?? pooledCodecs };
+  const background = new TaskGroup("broker's stores", (task, error) => fail(taskFailure(task, error)));
+  const persister = new Persister(refresh, PERSISTER_LIMITS, background);
+  const storeGate = new StoreGate(
+    new StoreHealth({ ...ports, fetch: ports.fetch ?? fetchNothing }, background),
+  );
+  const journals = new LocalJournals({ spools, persister, clock });
+  await sweepLives(journals, keyspace, logger);
+  const replicaPorts: ReplicaPorts = {
+    journals,
+    storeGate,
+    refresh,
+    clock,
+    logger,
+    metrics,
+    minAppendRate: options.minAppendRate ?? MIN_APPEND_RATE,
+    maxAppendRate: options.maxAppendRate ?? 0,
+    isJournal: (name) => keyspace.table.item(name) !== undefined,
+  };
+  return { replicaPorts, storeGate, persister, background };
+}
+
+function taskFailure(task: string, error: unknown): WireError {
+  return new WireError("UNAVAILABLE", `${task} failed: ${WireError.from(error).message}`, { cause: error });
 }
 
 /** Forgets local bytes of journals that were deleted while this broker was down. */

@@ -1,5 +1,5 @@
-// The messages of an append's content stream, from whole bytes or from a stream of chunks, with the commit intent and the
-// end that the protocol wants behind them; and their flow control.
+// The messages of an append's content stream, from whole bytes or from a stream of chunks, with the commit intent
+// and the end that the protocol wants behind them; and their flow control.
 import { WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { AppendInput } from "./append-states.ts";
@@ -147,7 +147,7 @@ export class ContentSource {
         },
         (error: unknown) => {
           settled();
-          reject(error as Error);
+          reject(error);
         },
       );
     });

@@ -17,7 +17,7 @@ test("flow control: after a long silence -> ten seconds are banked, not more", (
   assert.equal(bucket.balance, 10_000);
 });
 
-test("flow control: a client that is silent for a second -> is out of credit; what it sends buys time, at most one second", () => {
+test("flow control: a silent second -> is out of credit; what is sent buys time, at most a second", () => {
   assert.equal(drainSustain(1000, 1000), 0);
   assert.equal(refillSustain(100, 65_536 / 2, 65_536), 600);
   assert.equal(refillSustain(900, 65_536, 65_536), 1000);

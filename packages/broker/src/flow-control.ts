@@ -1,9 +1,9 @@
 // How fast an append's content may and must come (section 4.9). Pure.
 //
-// Upper bound: a token bucket per journal. It starts with one second of the rate, banks up to ten, and may go into debt:
-// a chunk passes when its whole length is paid for, so the debt is what later chunks wait for.
-// Lower bound: credit per append, one second of the rate at most. Waiting for the client drains it; what the client sends
-// refills it. Time that a chunk waits for the upper bound drains nothing: that is ours, not the client's.
+// Upper bound: a token bucket per journal. It starts with one second of the rate, banks up to ten, and may go into
+// debt: a chunk passes when its whole length is paid for, so the debt is what later chunks wait for.
+// Lower bound: credit per append, one second of the rate at most. Waiting for the client drains it; what the client
+// sends refills it. Time that a chunk waits for the upper bound drains nothing: that is ours, not the client's.
 
 export interface RateBucket {
   /** Bytes that may pass now; negative: debt. */

@@ -1,5 +1,5 @@
-// PUT of a journal (section 7.2): the body is one append. Small bodies are collected before the append begins, so that a
-// slow client never holds the journal; larger ones stream.
+// PUT of a journal (section 7.2): the body is one append. Small bodies are collected before the append begins, so
+// that a slow client never holds the journal; larger ones stream.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { never, WireError } from "@millrace/base";
 import type { AppendContent, JournalTransport } from "@millrace/client";
@@ -73,7 +73,10 @@ function answerAppend(request: IncomingMessage, response: ServerResponse, answer
   answerText(response, httpStatusOf(status), status);
 }
 
-/** Calls `then` once with the whole body, or with its beginning and the request for the rest. Not if the client leaves. */
+/**
+ * Calls `then` once with the whole body, or with its beginning and the request for the rest. Not if the client
+ * leaves.
+ */
 function collect(
   request: IncomingMessage,
   then: (parts: readonly Uint8Array[], rest: IncomingMessage | undefined) => void,

@@ -1,5 +1,5 @@
-// The broker's HTTP door over any transport: journals at their paths (GET, HEAD, PUT), REST under /v1, metrics and probes.
-// A function for node:http; listening, TLS and time limits of connections belong to whoever listens.
+// The broker's HTTP door over any transport: journals at their paths (GET, HEAD, PUT), REST under /v1, metrics and
+// probes. A function for node:http; listening, TLS and time limits of connections belong to whoever listens.
 //
 //  Journals named `metrics`, `livez`, `readyz` or below `v1/` are not reachable at their paths; REST reads them.
 //  Nothing is served before `authorise` allowed it, but for the probes.

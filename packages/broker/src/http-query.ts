@@ -8,8 +8,8 @@ const FALSE = new Set(["0", "f", "F", "FALSE", "false", "False"]);
 const INT64_MAX = 2n ** 63n - 1n;
 
 /**
- * Values of the named arguments; absent or empty ones are missing. Offsets beyond 2^53 are read as 2^53-1, where no journal
- * ends.
+ * Values of the named arguments; absent or empty ones are missing. Offsets beyond 2^53 are read as 2^53-1, where no
+ * journal ends.
  * @throws {WireError} INVALID_ARGUMENT
  */
 export function parseQuery<K extends string>(

@@ -1,5 +1,5 @@
-// GET and HEAD of a journal (section 7.2): its bytes as one body without end, a piece for each commit, and at the end a
-// trailer that says why it ended.
+// GET and HEAD of a journal (section 7.2): its bytes as one body without end, a piece for each commit, and at the
+// end a trailer that says why it ended.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";

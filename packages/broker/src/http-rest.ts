@@ -1,5 +1,5 @@
-// REST under /v1/journals (section 7.3): list and read as streams of JSON lines, apply and fragments as one answer each. The
-// last two are Millrace's, in the same JSON mapping.
+// REST under /v1/journals (section 7.3): list and read as streams of JSON lines, apply and fragments as one answer
+// each. The last two are Millrace's, in the same JSON mapping.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
@@ -127,7 +127,10 @@ function* messagesOf(snapshot: ListResponse): Generator<ListResponse> {
   }
 }
 
-/** Writes each message as a line; a failure before the first is the answer's status, one after it is the last line. */
+/**
+ * Writes each message as a line; a failure before the first is the answer's status, one after it is the last
+ * line.
+ */
 async function pipe(
   messages: AsyncIterable<unknown>,
   response: ServerResponse,

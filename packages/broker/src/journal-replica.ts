@@ -1,9 +1,10 @@
-// One journal that is assigned to this broker: the queue of its appends over what is here of it. A shell; what an append
-// may do is decided by append-fsm.ts.
+// One journal that is assigned to this broker: the queue of its appends over what is here of it. A shell; what an
+// append may do is decided by append-fsm.ts.
 //
 //  J1  At most one append holds the pipeline; the others wait in the order they came, bounded in items and bytes.
 //  J2  The pipeline is handed on when an append's bytes went to commit: the next writes while they become durable.
-//  J3  `close` takes the pipeline as an append would, after those that hold or wait for it now, and never gives it back.
+//  J3  `close` takes the pipeline as an append would, after those that hold or wait for it now, and never gives it
+//      back.
 import { assert, Gate, TaskGroup, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
 import { RemoteRefresh, type FragmentIndex, type RefreshPorts, type Spool } from "@millrace/fragments";
 import type { JournalSpec, LabelSet, Route } from "@millrace/protocol";
@@ -37,7 +38,10 @@ export interface ReplicaPorts {
   readonly isJournal: (name: string) => boolean;
 }
 
-/** `released`: the journal goes on elsewhere or later; `deleted`: its bytes are forgotten; `stopped`: this broker ends. */
+/**
+ * `released`: the journal goes on elsewhere or later; `deleted`: its bytes are forgotten; `stopped`: this broker
+ * ends.
+ */
 export type ReplicaFate = "released" | "deleted" | "stopped";
 
 let lastId = 0;
@@ -154,7 +158,10 @@ export class JournalReplica implements FlowOwner {
     for (const user of users) user.invalidated();
   }
 
-  /** @returns the route that the pipeline is in sync for, or "queued": then `granted` is called. @throws OVERLOADED */
+  /**
+   * @returns the route that the pipeline is in sync for, or "queued": then `granted` is called. @throws
+   * OVERLOADED
+   */
   acquire(user: PipelineUser): { readonly route: Route | undefined } | "queued" {
     if (this.#holder === undefined && this.#waiting.length === 0) {
       this.#holder = user;

@@ -1,4 +1,5 @@
-// The broker's keyspace as it is used: items (journals), members (brokers) and assignments, each by what it is asked for.
+// The broker's keyspace as it is used: items (journals), members (brokers) and assignments, each by what it is
+// asked for.
 //
 //  K1  The assignments of a journal are in key order.
 //  K2  `apply` names every journal of which the item or an assignment changed; a change of a member names all of its.

@@ -1,4 +1,5 @@
-// The protocol's Fragment of a span that is on this disk. Its sum is computed when it is looked at: most readers do not.
+// The protocol's Fragment of a span that is on this disk. Its sum is computed when it is looked at: most readers do
+// not.
 import type { LocalEntry } from "@millrace/fragments";
 import type { Fragment } from "@millrace/protocol";
 import type { JournalReplica } from "./journal-replica.ts";

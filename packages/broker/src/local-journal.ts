@@ -1,6 +1,6 @@
-// What this broker has of one life of a journal: its spool, the index of its fragments, and the persister's hold of both.
-// It outlives the replica: a journal that is suspended, or that leaves and comes back, goes on where it stood, and what is
-// closed goes on to its store meanwhile.
+// What this broker has of one life of a journal: its spool, the index of its fragments, and the persister's hold of
+// both. It outlives the replica: a journal that is suspended, or that leaves and comes back, goes on where it
+// stood, and what is closed goes on to its store meanwhile.
 //
 //  O1  Once removed, it has no fragments for whoever still works on them: nothing is released or read any more.
 import { WireError, type Clock } from "@millrace/base";
@@ -16,7 +16,10 @@ import {
 } from "@millrace/fragments";
 import { evaluatePathTemplate, parsePathTemplate, type JournalSpec } from "@millrace/protocol";
 
-/** Bytes of closed fragments of a journal without stores that stay on this disk: unbounded, retention decides (D19). */
+/**
+ * Bytes of closed fragments of a journal without stores that stay on this disk: unbounded, retention decides
+ * (D19).
+ */
 const NO_BOUND = undefined;
 
 export class LocalJournal {

@@ -92,7 +92,7 @@ export class LocalTransport implements JournalTransport {
     try {
       this.#validateAppend(request);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     return AppendCall.run(this.#appends, request, content, signal);
   }

@@ -1,5 +1,6 @@
-// Once a minute: zero-byte appends to the journals that need one, to close fragments at their flush interval and, when
-// the broker suspends idle journals, to suspend those (section 4.10). With one replica nothing else needs a pulse.
+// Once a minute: zero-byte appends to the journals that need one, to close fragments at their flush interval and,
+// when the broker suspends idle journals, to suspend those (section 4.10). With one replica nothing else needs a
+// pulse.
 import { abortScope, WireError, type Clock, type Logger } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { newAppendRequest, type AppendSuspend } from "@millrace/protocol";

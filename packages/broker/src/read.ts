@@ -1,5 +1,5 @@
-// Reading a journal (section 5.2): metadata of a fragment, its content in chunks, metadata of the next one, and so on.
-// Chunks are up to READ_CHUNK_BYTES, more than the protocol's 32736: doors that must send smaller ones cut them.
+// Reading a journal (section 5.2): metadata of a fragment, its content in chunks, metadata of the next one, and so
+// on. Chunks are up to READ_CHUNK_BYTES, more than the protocol's 32736: doors that must send smaller ones cut them.
 //
 //  S1  Only acknowledged bytes are read (D9): the index shows no others.
 //  S2  The stream ends without error when the journal is no longer served here; the caller's abort rejects.

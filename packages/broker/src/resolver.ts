@@ -1,7 +1,7 @@
 // Who serves a journal, at the keyspace's revision (sections 1.11 and 4.1), and the local replicas that follow it.
 //
-//  R1  A replica is kept while its journal's life (create revision) is assigned here; promotion keeps it, demotion and
-//      another life replace it.
+//  R1  A replica is kept while its journal's life (create revision) is assigned here; promotion keeps it, demotion
+//      and another life replace it.
 //  R2  A change of a journal's assignments or stores invalidates what was resolved of it.
 //  R3  A successor opens its spool only after its predecessor has closed its own (D1).
 import { WireError } from "@millrace/base";

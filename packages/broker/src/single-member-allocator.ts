@@ -1,8 +1,8 @@
-// Gives this broker every journal: all that allocation is while there is one broker. Its keys are those of the cluster's
-// allocator, which takes its place when there are several.
+// Gives this broker every journal: all that allocation is while there is one broker. Its keys are those of the
+// cluster's allocator, which takes its place when there are several.
 //
-//  L1  A journal that wants a replica has the assignment <journal>#<zone>#<suffix>#0 under this session's lease; one that
-//      wants none (suspended fully), or is gone, has no assignment of this broker.
+//  L1  A journal that wants a replica has the assignment <journal>#<zone>#<suffix>#0 under this session's lease;
+//      one that wants none (suspended fully), or is gone, has no assignment of this broker.
 //  L2  An assignment is written only if its journal is still the life that was seen.
 //  L3  It is written with its route, which with one member is the only one that a primary would store.
 import type { Clock, Logger } from "@millrace/base";

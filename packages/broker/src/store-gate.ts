@@ -1,8 +1,9 @@
 // Whether appends wait for the store of their journal (sections 4.2 step 8a and 6.6).
 //
 // Gazette keeps unpersisted bytes in page caches, so that an unhealthy store stops all appends. Here they are durable
-// before they are acknowledged, so a store that was seen healthy may fail for a while: appends go on until the journal's
-// backlog on this disk is at its bound. A store that never worked stops them at once: its URL or rights are wrong.
+// before they are acknowledged, so a store that was seen healthy may fail for a while: appends go on until the
+// journal's backlog on this disk is at its bound. A store that never worked stops them at once: its URL or rights
+// are wrong.
 import { WireError } from "@millrace/base";
 import type { StoreHealth } from "@millrace/fragments";
 import {
@@ -26,7 +27,10 @@ export class StoreGate {
     this.#health = health;
   }
 
-  /** What stands against appending. @param unpersisted bytes of the journal that only this disk has; asked for if need be */
+  /**
+   * What stands against appending. @param unpersisted bytes of the journal that only this disk has; asked for if
+   * need be
+   */
   failure(url: string | undefined, unpersisted: () => number): StoreFailure | undefined {
     if (url === undefined) return undefined;
     const reason = this.#health.problem(url);
