@@ -37,3 +37,14 @@ export {
 export { sinkSettings, type SettingValues } from "./definition-settings.ts";
 export { TaskStore } from "./task-store.ts";
 export { DEFAULT_DOOR_LIMITS, DOOR_RANGES, type DoorLimits } from "./limits.ts";
+export {
+  openPipeline,
+  type DrainOutcome,
+  type Pipeline,
+  type PipelineComponent,
+  type PipelineHealth,
+  type PipelineOptions,
+  type PipelinePorts,
+} from "./pipeline.ts";
+export { Partitions, type PartitionTemplate } from "./partition-registry.ts";
+export type { FileStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";

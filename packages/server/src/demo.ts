@@ -12,6 +12,8 @@ export interface DemoDoors {
   api(method: "GET" | "POST", path: string, body: unknown, signal: AbortSignal): Promise<{ status: number; body: unknown }>;
   /** Posts NDJSON to the source. @returns accepted records @throws {WireError} with the source's status */
   ingest(url: string, body: string, signal: AbortSignal): Promise<number>;
+  /** Write heads of a sink's partition journals, by journal. */
+  partitionHeads(sourceId: string, sinkId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
   /** One row of a query. */
   sql(query: string, signal: AbortSignal): Promise<Readonly<Record<string, unknown>>>;
 }
@@ -157,12 +159,17 @@ export class Demo {
     return Number(n);
   }
 
-  /** Whether the table has every accepted record. */
+  /** Whether the table has everything that stands in the partitions of the sink. */
   async #isDrained(signal: AbortSignal): Promise<boolean> {
-    const path = `${SINKS_PATH}/${SINK.sinkId}/statistics/total`;
-    const { body } = await this.#doors.api("GET", path, undefined, signal);
-    const { levels } = body as { levels: { local?: unknown; staging?: unknown } };
-    return levels.local === undefined && levels.staging === undefined;
+    for (const [journal, head] of await this.#doors.partitionHeads(SOURCE.sourceId, SINK.sinkId, signal)) {
+      const { n } = await this.#doors.sql(
+        `select coalesce(max(loaded_end), 0) as n from "_millrace"."loaded" ` +
+          `where "table" = '${SINK.table.tableId}' and journal = '${journal}'`,
+        signal,
+      );
+      if (Number(n) < head) return false;
+    }
+    return true;
   }
 
   /** Sends a batch until it is accepted whole; an unknown outcome is found out before it is sent again. */

@@ -6,7 +6,7 @@ import { endpointUrl } from "./endpoints.ts";
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { listenHttp, type HttpListener } from "./system-listen.ts";
-import { reasonList, type PartContext } from "./system-platform.ts";
+import { listenAddress, reasonList, type PartContext } from "./system-platform.ts";
 
 export interface BrokerPart {
   readonly broker: Broker;
@@ -36,7 +36,7 @@ export async function startBroker(lifecycle: Lifecycle, context: PartContext, si
   );
   context.health.add(() => reasonList(spools.unhealthy()));
 
-  const address = context.listenAddress("broker.listen");
+  const address = listenAddress(config, "broker.listen");
   let opened: Broker | undefined;
   const authorise = brokerAuthoriser(address.host, config["auth.token"]);
   const handler = httpGateway({

@@ -1,10 +1,13 @@
 // The demo's doors over HTTP/1.1 with kept connections.
 import { Agent, request } from "node:http";
 import { CODES, WireError, type Code } from "@millrace/base";
+import { HttpTransport, listJournals, readHead } from "@millrace/client";
+import { parseLabelSelector } from "@millrace/protocol";
 import type { DemoDoors } from "./demo.ts";
 
 export interface DoorAddresses {
   readonly api: string;
+  readonly broker: string;
   readonly warehouse: string;
   /** Token that the doors want, or "". */
   readonly token: string;
@@ -15,13 +18,26 @@ interface Answer {
   readonly text: string;
 }
 
-export function openDemoDoors(addresses: DoorAddresses): DemoDoors & { close(): void } {
+export function openDemoDoors(addresses: DoorAddresses): DemoDoors & { close(): Promise<void> } {
   const agent = new Agent({ keepAlive: true });
   const authorization: Record<string, string> =
     addresses.token === "" ? {} : { authorization: `Bearer ${addresses.token}` };
   const json = { "content-type": "application/json", ...authorization };
+  const transport = new HttpTransport({ address: addresses.broker, token: addresses.token, connections: 1 });
   return {
-    close: () => agent.destroy(),
+    close: async () => {
+      agent.destroy();
+      await transport.close();
+    },
+    partitionHeads: async (sourceId, sinkId, signal) => {
+      const selector = parseLabelSelector(`prefix=stream/, millrace.dev/source=${sourceId}, millrace.dev/sink=${sinkId}`);
+      const { journals } = await listJournals(transport, selector, signal);
+      const heads = new Map<string, number>();
+      for (const { spec } of journals) {
+        heads.set(spec.name, (await readHead(transport, spec.name, signal)).writeHead);
+      }
+      return heads;
+    },
     api: async (method, path, body, signal) => {
       const text = body === undefined ? "" : JSON.stringify(body);
       const answer = await exchange(agent, method, new URL(path, addresses.api), json, text, signal);

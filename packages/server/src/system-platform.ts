@@ -14,7 +14,8 @@ import type { Config } from "./settings.ts";
 import { ownDataDirectory } from "./system-data-directory.ts";
 import { removeEndpoints, writeEndpoints } from "./system-endpoints-file.ts";
 import { startBroker, type BrokerPart } from "./system-broker-part.ts";
-import { startWarehouse } from "./system-warehouse-part.ts";
+import { startIngest } from "./system-ingest.ts";
+import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
 
 export interface PlatformPorts {
   readonly clock: Clock;
@@ -44,8 +45,6 @@ export interface PartContext extends PlatformPorts {
   readonly metrics: MetricsRegistry;
   /** Names what stands against being ready; asked by /readyz of every listener. */
   readonly health: Health;
-  /** Address of a setting with `ports free` applied. */
-  listenAddress(name: "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen"): ListenAddress;
 }
 
 /** Reasons against being ready, from whoever has one. */
@@ -77,19 +76,23 @@ export async function startPlatform(
     (owned) => owned.release(),
   );
   removeEndpoints(dataDirectory);
+  // The warehouse's process takes longest to start: it does so beside everything else.
+  const starting = components.has("warehouse") ? launchWarehouse(config, dataDirectory, ports) : undefined;
+  starting?.catch(() => undefined);
   const context = await openContext(lifecycle, config, dataDirectory, ports);
   const endpoints: Record<string, string> = {};
-  const listening = (name: string, at: { host: string; port: number }): void => {
-    endpoints[name] = endpointUrl(at.host, at.port);
+  const listening = (name: string, at: { host: string; port: number }, path = ""): void => {
+    endpoints[name] = endpointUrl(at.host, at.port) + path;
   };
 
-  const warehouse = components.has("warehouse") ? await startWarehouse(lifecycle, context) : undefined;
-  if (warehouse !== undefined) listening("warehouse", warehouse.address);
   let broker: BrokerPart | undefined;
   if (components.has("broker")) {
     broker = await startBroker(lifecycle, context, signal);
     listening("broker", broker.listener);
   }
+  const warehouse = starting === undefined ? undefined : await adoptWarehouse(lifecycle, context, starting);
+  if (warehouse !== undefined) listening("warehouse", warehouse.address);
+  await startIngest(lifecycle, context, { components, broker, warehouse, listening }, signal);
 
   const ready = { pid: process.pid, ...endpoints } as Endpoints;
   writeEndpoints(dataDirectory, ready);
@@ -137,8 +140,14 @@ async function openContext(
     stores: openStores({ root: dataDirectory, clock: ports.clock, random: ports.random }),
     metrics,
     health,
-    listenAddress: (name) => (config.ports === "free" ? { ...config[name], port: 0 } : config[name]),
   };
+}
+
+export type ListenName = "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
+
+/** Address of a listener, with `ports free` applied. */
+export function listenAddress(config: Config, name: ListenName): ListenAddress {
+  return config.ports === "free" ? { ...config[name], port: 0 } : config[name];
 }
 
 export function reasonList(reason: string | undefined): readonly string[] {

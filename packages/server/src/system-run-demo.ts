@@ -41,7 +41,7 @@ export async function runDemo(
   signal: AbortSignal,
 ): Promise<DemoSummary> {
   const { endpoints, token } = platform;
-  const doors = openDemoDoors({ api: endpoints.api, warehouse: endpoints.warehouse, token });
+  const doors = openDemoDoors({ ...endpoints, token });
   try {
     const data = await openDemoData();
     const demo = new Demo({ doors, data, clock: platform.clock, logger: platform.logger });
@@ -58,7 +58,7 @@ export async function runDemo(
     const recordsPerSecond = seconds === 0 ? 0 : Math.round(progress.accepted / seconds);
     return { accepted: progress.accepted, rows: progress.rows, seconds: round3(seconds), recordsPerSecond };
   } finally {
-    doors.close();
+    await doors.close();
   }
 }
 

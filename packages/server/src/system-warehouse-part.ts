@@ -5,16 +5,17 @@ import { Warehouse } from "@millrace/warehouse";
 import { STAGING_STORE } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { bindHost } from "./system-listen.ts";
-import { reasonList, type PartContext } from "./system-platform.ts";
+import type { Config } from "./settings.ts";
+import { listenAddress, reasonList, type PartContext, type PlatformPorts } from "./system-platform.ts";
 
-export async function startWarehouse(lifecycle: Lifecycle, context: PartContext): Promise<Warehouse> {
-  const { config, dataDirectory, clock, logger } = context;
+/** Starts the process. @throws {WireError} UNAVAILABLE when it does not come up */
+export function launchWarehouse(config: Config, dataDirectory: string, ports: PlatformPorts): Promise<Warehouse> {
   const directory = join(dataDirectory, "warehouse");
   mkdirSync(join(directory, "tmp"), { recursive: true, mode: 0o750 });
-  const listen = context.listenAddress("warehouse.listen");
+  const listen = listenAddress(config, "warehouse.listen");
   const options = {
     file: join(directory, "warehouse.duckdb"),
-    stagingDir: `${join(dataDirectory, new URL(STAGING_STORE).pathname)}`,
+    stagingDir: join(dataDirectory, new URL(STAGING_STORE).pathname),
     tempDir: join(directory, "tmp"),
     memoryBytes: config["warehouse.memory"],
     threads: config["warehouse.threads"],
@@ -23,9 +24,18 @@ export async function startWarehouse(lifecycle: Lifecycle, context: PartContext)
     token: config["auth.token"],
     logLevel: config["log.level"],
   };
+  return Warehouse.start(options, ports);
+}
+
+/** Makes a starting warehouse a part of the process. */
+export async function adoptWarehouse(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  starting: Promise<Warehouse>,
+): Promise<Warehouse> {
   const warehouse = await lifecycle.start(
     "warehouse",
-    () => Warehouse.start(options, { clock, logger }),
+    () => starting,
     (started) => started.close(),
   );
   context.health.add(() => reasonList(warehouse.unhealthy()));

@@ -1,0 +1,63 @@
+// Sources, sinks, files and slices as the console shows them, from the definitions and the pipeline's snapshot.
+import type { FeedFile, FeedRetry, FeedSink, FeedSource } from "@millrace/console";
+import { partitionJournal, sinkPath, type SinkDefinition, type SinkSnapshot, type SourceDefinition } from "@millrace/ingest";
+
+const FILES_SHOWN = 10;
+
+type FileStatistics = SinkSnapshot["files"][number];
+type SliceSnapshot = SinkSnapshot["slices"][number];
+
+export function feedSources(
+  sources: readonly { source: SourceDefinition; sinks: readonly SinkDefinition[] }[],
+  snapshots: readonly SinkSnapshot[],
+): readonly FeedSource[] {
+  const bySink = new Map(snapshots.map((snapshot) => [sinkPath(snapshot), snapshot]));
+  return sources.map(({ source, sinks }) => ({
+    sourceId: source.sourceId,
+    name: source.name,
+    type: source.type,
+    disabled: source.disabled !== undefined,
+    sinks: sinks.map((sink) => feedSink(sink, bySink.get(sinkPath(sink)))),
+  }));
+}
+
+function feedSink(sink: SinkDefinition, snapshot: SinkSnapshot | undefined): FeedSink {
+  const partitions = new Set((snapshot?.slices ?? []).map((slice) => partitionJournal(sink, slice.partition)));
+  return {
+    sinkId: sink.sinkId,
+    name: sink.name,
+    tableId: sink.table.tableId,
+    version: sink.version.number,
+    acceptedRecords: snapshot?.accepted ?? 0,
+    loadedRows: snapshot?.loaded ?? 0,
+    lagBytes: snapshot?.lagBytes ?? 0,
+    partitions: [...partitions].sort(),
+    files: (snapshot?.files ?? []).slice(0, FILES_SHOWN).map((file) => feedFile(file, snapshot?.slices ?? [])),
+  };
+}
+
+function feedFile(file: FileStatistics, slices: readonly SliceSnapshot[]): FeedFile {
+  return {
+    fileId: file.fileId,
+    state: file.state,
+    openedAt: file.openedAt,
+    records: file.statistics.total?.recordsCount ?? 0,
+    retry: retryOf(file),
+    slices: slices
+      .filter((slice) => slice.fileId === file.fileId)
+      .map((slice) => ({
+        sliceId: `p${slice.partition}@${slice.begin}`,
+        partition: slice.partition,
+        state: slice.state,
+        begin: slice.begin,
+        end: slice.end ?? null,
+        records: slice.records,
+        retry: slice.retryReason === undefined ? null : { attempt: 1, reason: slice.retryReason, after: "" },
+      })),
+  };
+}
+
+function retryOf(file: FileStatistics): FeedRetry | null {
+  if (file.retryReason === undefined) return null;
+  return { attempt: file.retryAttempt ?? 1, reason: file.retryReason, after: file.retryAfter ?? "" };
+}

@@ -1,0 +1,90 @@
+// The configuration API and the console as parts of the process, on one address.
+import type { AddressInfo } from "node:net";
+import fastify, { type FastifyInstance } from "fastify";
+import { SECONDS_BUCKETS, WireError } from "@millrace/base";
+import type { JournalTransport } from "@millrace/client";
+import { apiRoutes, type ApiDependencies } from "@millrace/ingest";
+import { guardApi } from "./api-guard.ts";
+import { ConsoleFeed, type FeedSample } from "./console-feed.ts";
+import { addConsoleRoutes, type SqlAnswer } from "./console-routes.ts";
+import { LatencyWindow } from "./latency-window.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { ListenAddress } from "./setting-kinds.ts";
+import { bindFailure, bindHost } from "./system-listen.ts";
+import { listenAddress, type PartContext } from "./system-platform.ts";
+
+export interface ApiPart {
+  readonly app: FastifyInstance;
+  readonly address: ListenAddress;
+}
+
+/** Largest body of a request to the API or the console. */
+const BODY_BYTES_MAX = 1024 * 1024;
+
+/** Listens first, so that the API can tell its own address. */
+export async function startApi(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  dependencies: Omit<ApiDependencies, "signal">,
+  console_: ConsoleParts | undefined,
+): Promise<ApiPart> {
+  const { config, metrics, health, logger } = context;
+  const address = listenAddress(config, "api.listen");
+  const stopping = new AbortController();
+  const app = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true, logger: false });
+  guardApi(app, { listenHost: address.host, token: config["auth.token"] });
+  app.setErrorHandler((thrown, _request, reply) => {
+    const error = errorOf(thrown);
+    if (error.status >= 500) logger.error("api-request-failed", { error: thrown });
+    void reply.code(error.status).send({ error: error.code, message: error.message, statusCode: error.status });
+  });
+  app.get("/livez", (_request, reply) => reply.type("text/plain").send("ok\n"));
+  app.get("/readyz", (_request, reply) => {
+    const reasons = health.reasons();
+    return reply.code(reasons.length === 0 ? 200 : 503).type("text/plain").send(`${reasons.join("\n") || "ready"}\n`);
+  });
+  app.get("/metrics", (_request, reply) => reply.type("text/plain; version=0.0.4").send(metrics.render()));
+  await app.register(apiRoutes({ ...dependencies, signal: stopping.signal }));
+  if (console_ !== undefined) {
+    const latency = new LatencyWindow(metrics.histogram(APPEND_SECONDS, "Time of appends", SECONDS_BUCKETS));
+    const feed = new ConsoleFeed({ sample: console_.sample, latency, clock: context.clock, logger });
+    await addConsoleRoutes(app, { ...console_, feed, clock: context.clock, logger });
+  }
+  const port = await lifecycle.start(
+    "api.listen",
+    () => listen(app, address),
+    async () => {
+      stopping.abort(new WireError("SHUTTING_DOWN", "the API is closing"));
+      await app.close();
+    },
+  );
+  return { app, address: { host: address.host, port } };
+}
+
+/** The broker's histogram of append times. */
+export const APPEND_SECONDS = "gazette_append_duration_seconds";
+
+export interface ConsoleParts {
+  readonly transport: JournalTransport;
+  readonly sql: (body: string, accept: string, signal: AbortSignal) => Promise<SqlAnswer>;
+  readonly sample: () => Promise<FeedSample>;
+}
+
+async function listen(app: FastifyInstance, address: ListenAddress): Promise<number> {
+  try {
+    await app.listen({ host: bindHost(address.host), port: address.port });
+  } catch (error) {
+    throw bindFailure("api.listen", address, error as NodeJS.ErrnoException);
+  }
+  return (app.server.address() as AddressInfo).port;
+}
+
+/** Fastify's own errors (a body that is not JSON, too large, …) have a status. */
+function errorOf(thrown: unknown): WireError {
+  if (thrown instanceof WireError) return thrown;
+  const { statusCode, message } = thrown as { statusCode?: number; message?: string };
+  if (statusCode === 413) return new WireError("TOO_LARGE", `the request is over ${BODY_BYTES_MAX} bytes`);
+  if (statusCode === 415) return new WireError("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json");
+  if (statusCode !== undefined && statusCode < 500) return new WireError("INVALID_ARGUMENT", message ?? "bad request");
+  return new WireError("INTERNAL", "an unexpected error; see the log", { cause: thrown });
+}

@@ -1,0 +1,73 @@
+// The parts between the source and the table: definitions, the pipeline, the HTTP source.
+import { TaskGroup } from "@millrace/base";
+import type { JournalTransport } from "@millrace/client";
+import {
+  DefinitionMirror,
+  openPipeline,
+  Partitions,
+  type Pipeline,
+  type PipelineComponent,
+  type Target,
+} from "@millrace/ingest";
+import { partitionTemplate, STAGING_STORE } from "./journal-templates.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { PartContext } from "./system-platform.ts";
+
+/** Definitions as this process sees them, followed from the coordination store. */
+export async function startDefinitions(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  signal: AbortSignal,
+): Promise<DefinitionMirror> {
+  const mirror = new DefinitionMirror({ ...context, store: context.coordination });
+  const tasks = new TaskGroup("definitions", (_task, error) => context.onFatal(error));
+  return lifecycle.start(
+    "definitions",
+    async () => {
+      await mirror.load(signal);
+      tasks.spawn("mirror", (stopping) => mirror.run(stopping));
+      return mirror;
+    },
+    () => tasks.close(),
+  );
+}
+
+/** @param components at least one */
+export async function startPipeline(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  parts: { readonly transport: JournalTransport; readonly catalog: DefinitionMirror; readonly target: Target },
+  components: readonly PipelineComponent[],
+  signal: AbortSignal,
+): Promise<Pipeline> {
+  const { config, coordination, stores } = context;
+  const pipeline = await lifecycle.start(
+    "pipeline",
+    () =>
+      openPipeline(
+        { ...context, ...parts, store: coordination, stagingStore: stores.open(STAGING_STORE) },
+        {
+          components,
+          cleanup: {
+            fragments: { keptMs: config["stream.retention"], keptBytes: config["stream.retention-size"] },
+          },
+        },
+        signal,
+      ),
+    async (opened, stopSignal) => {
+      const { remaining } = await opened.drain(stopSignal);
+      for (const [journal, bytes] of remaining) context.logger.warn("left-for-next-start", { journal, bytes });
+      await opened.close();
+    },
+  );
+  pipeline.failure.catch((error: unknown) => context.onFatal(error));
+  return pipeline;
+}
+
+export function openPartitions(
+  context: PartContext,
+  parts: { readonly transport: JournalTransport; readonly catalog: DefinitionMirror },
+): Partitions {
+  return new Partitions({ ...context, ...parts, store: context.coordination }, partitionTemplate(context.config));
+}
+

@@ -1,0 +1,123 @@
+// Which of the ingest components run in this process, and what each needs of the others.
+import type { JournalTransport } from "@millrace/client";
+import {
+  DefinitionRepository,
+  TaskStore,
+  type DefinitionMirror,
+  type Pipeline,
+  type PipelineComponent,
+} from "@millrace/ingest";
+import type { Warehouse } from "@millrace/warehouse";
+import type { ComponentName } from "./components.ts";
+import { feedSources } from "./console-sources.ts";
+import type { FeedSample } from "./console-feed.ts";
+import { endpointUrl } from "./endpoints.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import { startApi, type ConsoleParts } from "./system-api-part.ts";
+import type { BrokerPart } from "./system-broker-part.ts";
+import { openPartitions, startDefinitions, startPipeline } from "./system-ingest-part.ts";
+import { startHttpSource } from "./system-http-source-part.ts";
+import { needs, type PartContext } from "./system-platform.ts";
+import { sqlProxy } from "./system-sql-proxy.ts";
+
+interface IngestParts {
+  readonly components: ReadonlySet<ComponentName>;
+  readonly broker: BrokerPart | undefined;
+  readonly warehouse: Warehouse | undefined;
+  readonly listening: (name: string, at: { host: string; port: number }, path?: string) => void;
+}
+
+const PIPELINE: readonly PipelineComponent[] = ["storage-reader", "storage-coordinator"];
+
+export async function startIngest(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  parts: IngestParts,
+  signal: AbortSignal,
+): Promise<void> {
+  const { components, listening } = parts;
+  const wanted: readonly ComponentName[] = [...PIPELINE, "http-source", "api", "console"];
+  const first = wanted.find((component) => components.has(component));
+  if (first === undefined) return;
+  if (components.has("console") && !components.has("api")) throw needs("console", "api");
+  if (parts.broker === undefined) throw needs(first, "broker");
+  if (parts.warehouse === undefined) throw needs(first, "warehouse");
+  const { warehouse } = parts;
+  const { transport } = parts.broker.broker;
+
+  const catalog = await startDefinitions(lifecycle, context, signal);
+  const pipelineComponents = PIPELINE.filter((component) => components.has(component));
+  const pipeline = await startPipeline(lifecycle, context, { transport, catalog, target: warehouse }, pipelineComponents, signal);
+  let sourceUrl = context.config["http-source.public-url"];
+  if (components.has("http-source")) {
+    const partitions = openPartitions(context, { transport, catalog });
+    const at = await startHttpSource(lifecycle, context, { transport, catalog, partitions }, signal);
+    listening("http-source", at);
+    if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);
+  }
+  if (!components.has("api")) return;
+  const at = await startApiParts(lifecycle, context, { catalog, pipeline, transport, warehouse, sourceUrl, components });
+  listening("api", at);
+  if (components.has("console")) listening("console", at, "/console/");
+}
+
+async function startApiParts(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  parts: {
+    readonly catalog: DefinitionMirror;
+    readonly pipeline: Pipeline;
+    readonly transport: JournalTransport;
+    readonly warehouse: Warehouse;
+    readonly sourceUrl: string;
+    readonly components: ReadonlySet<ComponentName>;
+  },
+): Promise<{ host: string; port: number }> {
+  const { catalog, pipeline, transport, warehouse } = parts;
+  const { coordination, clock, random, logger } = context;
+  const tasks = new TaskStore({ store: coordination, clock, random, logger });
+  let apiUrl = "";
+  const { host, port } = warehouse.address;
+  const console_: ConsoleParts = {
+    transport,
+    sql: sqlProxy(endpointUrl(host, port), context.config["auth.token"]),
+    sample: () => Promise.resolve(sampleOf(context, catalog, pipeline)),
+  };
+  const part = await startApi(
+    lifecycle,
+    context,
+    {
+      repository: new DefinitionRepository({ store: coordination, clock, random }),
+      tasks,
+      statistics: pipeline.statistics,
+      target: warehouse,
+      settled: (revision, signal) => catalog.waitForRevision(revision, signal),
+      urls: () => ({ api: apiUrl, httpSource: parts.sourceUrl }),
+      random,
+      logger,
+    },
+    parts.components.has("console") ? console_ : undefined,
+  );
+  apiUrl = endpointUrl(part.address.host, part.address.port);
+  return part.address;
+}
+
+function sampleOf(context: PartContext, catalog: DefinitionMirror, pipeline: Pipeline): FeedSample {
+  const snapshots = pipeline.statistics.snapshot(context.clock.wallMs());
+  const sources = catalog.sources().map((source) => ({ source, sinks: catalog.sinks(source) }));
+  const total = (field: "accepted" | "loaded"): number => snapshots.reduce((sum, each) => sum + each[field], 0);
+  const counter = (name: string): number => context.metrics.counter(name, "").value();
+  return {
+    totals: {
+      acceptedRecords: total("accepted"),
+      loadedRows: total("loaded"),
+      appendedBytes: counter("gazette_spool_commit_bytes_total"),
+      appends: counter("gazette_spool_commits_total"),
+    },
+    sources: feedSources(sources, snapshots),
+    unhealthy: [
+      ...context.health.reasons(),
+      ...pipeline.health().problems.map(({ subject, problem }) => `${subject}: ${problem}`),
+    ],
+  };
+}
