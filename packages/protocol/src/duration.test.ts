@@ -47,6 +47,7 @@ test("durations: parse what Go parses", () => {
     ["1x", 'time: unknown unit "x" in duration "1x"'],
     ["1m-", 'time: unknown unit "m-" in duration "1m-"'],
     ["1constructor", 'time: unknown unit "constructor" in duration "1constructor"'],
+    ['1µ\n"', String.raw`time: unknown unit "\xc2\xb5\x0a\"" in duration "1\xc2\xb5\x0a\""`],
     ["3000000h", "duration out of range (10800000000000000000ns)"],
   ];
   for (const [text, reason] of refused)

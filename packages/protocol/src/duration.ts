@@ -1,7 +1,7 @@
 // Durations. In memory: milliseconds, a fraction for what is below. A double holds them exact to 1 ns up to 104
 // days and to 1 us up to 285 years; encoding rounds to that. Go keeps int64 nanoseconds (292 years), so anything
 // longer is refused. Text is Go's: `1h30m`, `5m0s`, `1.5s`, `100ms`.
-import { assert } from "@millrace/base";
+import { assert, utf8 } from "@millrace/base";
 import { jsonString } from "./json-value.ts";
 import { int32, int64 } from "./message-fields.ts";
 import { message, type Message } from "./message-table.ts";
@@ -121,21 +121,31 @@ function decimal(value: bigint, digits: number): string {
 function parseNanos(text: string): bigint {
   const [, sign, rest] = /^([+-]?)(.*)$/s.exec(text)!;
   if (rest === "0") return 0n;
-  if (rest === "" || text.length > 128) return invalid(`time: invalid duration ${goQuote(text)}`);
+  if (rest === "" || text.length > 128) return invalid(`time: invalid duration ${timeQuote(text)}`);
   const terms = /([0-9]*)(?:\.([0-9]*))?([^0-9.]*)/y;
   let nanos = 0n;
   while (terms.lastIndex < rest!.length) {
     const at = terms.lastIndex;
     const [, whole, fraction, unit] = terms.exec(rest!) ?? [];
     if (terms.lastIndex === at || (!whole && !fraction))
-      return invalid(`time: invalid duration ${goQuote(text)}`);
-    if (unit === "") return invalid(`time: missing unit in duration ${goQuote(text)}`);
+      return invalid(`time: invalid duration ${timeQuote(text)}`);
+    if (unit === "") return invalid(`time: missing unit in duration ${timeQuote(text)}`);
     const scale = UNIT_NANOS.get(unit!);
     if (scale === undefined) {
-      return invalid(`time: unknown unit ${goQuote(unit!)} in duration ${goQuote(text)}`);
+      return invalid(`time: unknown unit ${timeQuote(unit!)} in duration ${timeQuote(text)}`);
     }
     const digits = fraction ?? "";
     nanos += BigInt(whole || "0") * scale + (BigInt(digits || "0") * scale) / 10n ** BigInt(digits.length);
   }
   return sign === "-" ? -nanos : nanos;
+}
+
+/** How Go's package time quotes: every byte outside printable ASCII as `\\xhh`. */
+function timeQuote(text: string): string {
+  let out = "";
+  for (const byte of utf8(text)) {
+    if (byte < 0x20 || byte >= 0x80) out += `\\x${byte.toString(16).padStart(2, "0")}`;
+    else out += (byte === 0x22 || byte === 0x5c ? "\\" : "") + String.fromCharCode(byte);
+  }
+  return `"${out}"`;
 }

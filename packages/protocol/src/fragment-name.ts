@@ -4,7 +4,7 @@
 // N1  fragmentOfPath(journal, path) is the inverse of contentPath without its journal.
 // N2  The listing of journal `a/b` also holds what belongs to a journal `a/b/c`; its names parse here with the postfix
 //     `c/...`. Only not nesting journals avoids that.
-import { assert, hex16 } from "@millrace/base";
+import { assert, hex16, utf8 } from "@millrace/base";
 import type { CompressionCodec } from "./enums.ts";
 import { newFragment, validateFragment, type Fragment } from "./fragment.ts";
 import { joinPath } from "./go-path.ts";
@@ -64,6 +64,10 @@ export function contentPath(fragment: Fragment): string {
 export function fragmentOfPath(journal: string, path: string): Fragment {
   const slash = path.lastIndexOf("/");
   const pathPostfix = slash === -1 ? "" : path.slice(0, slash);
+  if (slash === 0 || /^\.{1,2}(\/|$)/.test(pathPostfix)) {
+    // N1: it would be another key.
+    return within("PathPostfix", () => invalid(`must be a clean path (${pathPostfix})`));
+  }
   const base = path.slice(slash + 1);
   const dot = base.lastIndexOf(".");
   const stem = dot === -1 ? base : base.slice(0, dot);
@@ -96,9 +100,14 @@ function hexOffset(digits: string): number {
 }
 
 function parseSum(digits: string): string {
-  const bad = /[^0-9a-fA-F]/u.exec(digits);
-  if (bad !== null) return within("Sum", () => invalid(`encoding/hex: invalid byte: ${goQuote(bad[0])}`));
-  if (digits.length % 2 !== 0) return within("Sum", () => invalid("encoding/hex: odd length hex string"));
+  within("Sum", () => {
+    const bad = utf8(digits.replace(/[0-9a-fA-F]/g, ""))[0];
+    if (bad !== undefined) {
+      const code = bad.toString(16).toUpperCase().padStart(4, "0");
+      invalid(`encoding/hex: invalid byte: U+${code} '${String.fromCharCode(bad)}'`);
+    }
+    if (digits.length % 2 !== 0) invalid("encoding/hex: odd length hex string");
+  });
   const sum = digits.toLowerCase();
   return sum.length === 40 ? sum : invalid(`invalid SHA1Sum length: ${sum}`);
 }

@@ -71,7 +71,7 @@ test("parsing: what is no fragment -> refused", () => {
       STEM.replace("000000008bd07735", "7fffffffffffffff"),
       'End: strconv.ParseInt: parsing "7fffffffffffffff": value out of range (expected < 2^53)',
     ],
-    [STEM.replace("1314", "13XX"), 'Sum: encoding/hex: invalid byte: "X"'],
+    [STEM.replace("1314", "13XX"), "Sum: encoding/hex: invalid byte: U+0058 'X'"],
     [STEM.replace("1314", "131"), "Sum: encoding/hex: odd length hex string"],
     [STEM.replace("1314", "13"), "invalid SHA1Sum length: 0102030405060708090a0b0c0d0e0f10111213"],
     [`${STEM}.XXX`, "unrecognized compression extension: .XXX"],
@@ -79,6 +79,9 @@ test("parsing: what is no fragment -> refused", () => {
       `000000008bd07735-00000000499602d2-${ZERO_SHA1}.gz`,
       "expected Begin <= End (have 2345695029, 1234567890)",
     ],
+    [`/${STEM}.gz`, "PathPostfix: must be a clean path ()"],
+    [`./${STEM}.gz`, "PathPostfix: must be a clean path (.)"],
+    [`../x/${STEM}.gz`, "PathPostfix: must be a clean path (../x)"],
     [`bad postfix/${STEM}.gz`, "PathPostfix: not a valid token (bad postfix)"],
   ];
   for (const [path, text] of cases)

@@ -16,19 +16,26 @@ export interface UrlParts {
 
 /** @throws {ValidationError} `parse "<url>": <reason>` */
 export function parseUrl(url: string): UrlParts {
+  const [address, fragment] = cut(url, "#");
+  const parts = quoting(address, () => splitAddress(address));
+  quoting(url, () => unescape(fragment, "path"));
+  return parts;
+}
+
+function quoting<T>(url: string, parse: () => T): T {
   try {
-    return splitUrl(url);
+    return parse();
   } catch (thrown) {
+    // The quoted URL is part of the reason, not a context: contexts in front of it end in ": ", not in ".".
     if (thrown instanceof ValidationError) invalid(`parse ${goQuote(url)}: ${thrown.reason}`);
     throw thrown;
   }
 }
 
-function splitUrl(url: string): UrlParts {
-  // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+/** Splits a URL without fragment. */
+function splitAddress(url: string): UrlParts {
   if (/[\x00-\x1f\x7f]/.test(url)) return invalid("net/url: invalid control character in URL");
-  const [withoutFragment] = cut(url, "#");
-  const { scheme, rest } = splitScheme(withoutFragment);
+  const { scheme, rest } = splitScheme(url);
   const [hierarchical, rawQuery] = cut(rest, "?");
   if (!hierarchical.startsWith("/")) {
     if (scheme !== "") return { scheme, host: "", path: "", rawQuery }; // Opaque, as in mailto:x.
@@ -40,9 +47,10 @@ function splitUrl(url: string): UrlParts {
   if (!hierarchical.startsWith("//") || (scheme === "" && hierarchical.startsWith("///"))) {
     return { scheme, host: "", path: unescape(hierarchical, "path"), rawQuery };
   }
-  const [authority, path] = cut(hierarchical.slice(2), "/");
-  const slash = hierarchical.indexOf("/", 2) === -1 ? "" : "/";
-  return { scheme, host: parseAuthority(authority), path: unescape(slash + path, "path"), rawQuery };
+  const slash = hierarchical.indexOf("/", 2);
+  const authority = hierarchical.slice(2, slash === -1 ? undefined : slash);
+  const host = parseAuthority(authority);
+  return { scheme, host, path: slash === -1 ? "" : unescape(hierarchical.slice(slash), "path"), rawQuery };
 }
 
 function splitScheme(url: string): { readonly scheme: string; readonly rest: string } {
@@ -54,27 +62,43 @@ function splitScheme(url: string): { readonly scheme: string; readonly rest: str
 
 function parseAuthority(authority: string): string {
   const at = authority.lastIndexOf("@");
-  const host = authority.slice(at + 1);
-  if (at >= 0 && !/^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$/.test(authority.slice(0, at))) {
-    return invalid("net/url: invalid userinfo");
-  }
-  const bracket = host.lastIndexOf("]");
-  if (host.startsWith("[") && bracket < 0) return invalid("missing ']' in host");
-  const port = host.startsWith("[") ? host.slice(bracket + 1) : host.slice(portStart(host));
-  if (!/^(:[0-9]*)?$/.test(port)) return invalid(`invalid port ${goQuote(port)} after host`);
+  const host = parseHost(authority.slice(at + 1));
+  const user = authority.slice(0, Math.max(at, 0));
+  if (!/^[A-Za-z0-9\-._:~!$&'()*+,;=%@]*$/.test(user)) return invalid("net/url: invalid userinfo");
+  unescape(user, "path");
+  return host;
+}
+
+function parseHost(host: string): string {
+  const bracket = host.lastIndexOf("[");
+  if (bracket > 0) return invalid("invalid IP-literal");
+  if (bracket === 0) return parseIpLiteral(host);
+  const colon = host.lastIndexOf(":"); // A host may be a list with ports.
+  if (colon !== -1) checkPort(host.slice(colon));
   return unescape(host, "host");
 }
 
-function portStart(host: string): number {
-  const colon = host.lastIndexOf(":");
-  return colon === -1 ? host.length : colon;
+/** `[::1]` or `[fe80::1%25en0]`, with or without a port. The digits are left to whoever connects. */
+function parseIpLiteral(host: string): string {
+  const end = host.lastIndexOf("]");
+  if (end < 0) return invalid("missing ']' in host");
+  checkPort(host.slice(end + 1));
+  if (!/^[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%25.+)?$/.test(host.slice(1, end)))
+    return invalid("invalid IP-literal");
+  return unescape(host, "host");
+}
+
+function checkPort(port: string): void {
+  if (!/^(:[0-9]*)?$/.test(port)) invalid(`invalid port ${goQuote(port)} after host`);
 }
 
 function unescape(text: string, where: "path" | "host"): string {
-  const bad = /%(?![0-9a-fA-F]{2}).{0,2}/s.exec(text);
-  if (bad !== null) return invalid(`invalid URL escape ${goQuote(bad[0])}`);
-  const stray = where === "host" ? /[ \\^`{|}]/.exec(text) : null;
-  if (stray !== null) return invalid(`invalid character ${goQuote(stray[0])} in host name`);
+  // In a host, only bytes outside ASCII and the percent sign itself may be escaped.
+  const pattern =
+    where === "path" ? /%(?![0-9a-fA-F]{2}).{0,2}/su : /%(?!25|[89a-fA-F][0-9a-fA-F]).{0,2}|[ \\^`{|}]/su;
+  const [bad] = pattern.exec(text) ?? [];
+  if (bad?.startsWith("%") === true) return invalid(`invalid URL escape ${goQuote(bad)}`);
+  if (bad !== undefined) return invalid(`invalid character ${goQuote(bad)} in host name`);
   return text.replace(/(%[0-9a-fA-F]{2})+/g, (run) => {
     try {
       return decodeURIComponent(run);

@@ -13,10 +13,63 @@ import {
   encodeFragment,
   encodeJournalSpec,
   encodeRoute,
+  EMPTY_LABELS,
   FLAG,
+  JOURNAL_SERVICE,
   labelSet,
+  newAppendRequest,
+  newAppendResponse,
+  newFragmentsRequest,
+  newListResponse,
+  newReadResponse,
+  newReplicateRequest,
+  parseLabelSelector,
 } from "./index.ts";
-import { brokerSpec, fragment, journalSpec } from "./testkit.ts";
+import { brokerSpec, fragment, header, journalSpec, route } from "./testkit.ts";
+
+const APPEND = newAppendRequest({
+  header: header(),
+  journal: "a/journal",
+  doNotProxy: true,
+  offset: 1234,
+  checkRegisters: parseLabelSelector("aa=1,bb:prefix=x,!cc"),
+  unionRegisters: labelSet(["aa", "2"]),
+  subtractRegisters: labelSet(["aa", "1"]),
+  suspend: "SUSPEND_NO_RESUME",
+  minEtcdRevision: 99,
+});
+const APPENDED = newAppendResponse({
+  header: header(),
+  commit: fragment(),
+  registers: labelSet(["aa", "2"]),
+  totalChunks: 3,
+  delayedChunks: 1,
+});
+const METADATA = newReadResponse({
+  header: header({ processId: { zone: "", suffix: "" }, route: EMPTY_ROUTE }),
+  offset: 50,
+  writeHead: 100,
+  fragment: fragment({ backingStore: "s3://bucket/", modTime: 1500000000, pathPostfix: "a=1" }),
+  fragmentUrl: "https://host/path?a=b",
+});
+const PROPOSAL = newReplicateRequest({
+  header: header(),
+  proposal: fragment({ compressionCodec: "ZSTANDARD" }),
+  acknowledge: true,
+  registers: EMPTY_LABELS,
+});
+const LISTING = newListResponse({
+  header: header({ route: EMPTY_ROUTE }),
+  journals: [{ spec: journalSpec(), modRevision: 12, route: route(), createRevision: 10 }],
+});
+const FRAGMENTS = newFragmentsRequest({
+  journal: "a/journal",
+  beginModTime: -1,
+  endModTime: 1500000000,
+  nextPageToken: 7,
+  pageLimit: 10,
+  signatureTtlMs: 90_500.000_001,
+});
 
 const VALUES: Readonly<
   Record<string, readonly [encoded: Uint8Array, decoded: (bytes: Uint8Array) => unknown, value: unknown]>
@@ -43,6 +96,36 @@ const VALUES: Readonly<
   "BrokerSpec exiting": brokerRow(true),
   "Route empty": [encodeRoute(EMPTY_ROUTE), decodeRoute, EMPTY_ROUTE],
   Route: routeRow(),
+  AppendRequest: [
+    JOURNAL_SERVICE.append.encodeRequest(APPEND),
+    (bytes) => JOURNAL_SERVICE.append.decodeRequest(bytes),
+    APPEND,
+  ],
+  AppendResponse: [
+    JOURNAL_SERVICE.append.encodeResponse(APPENDED),
+    (bytes) => JOURNAL_SERVICE.append.decodeResponse(bytes),
+    APPENDED,
+  ],
+  "ReadResponse metadata": [
+    JOURNAL_SERVICE.read.encodeResponse(METADATA),
+    (bytes) => JOURNAL_SERVICE.read.decodeResponse(bytes),
+    METADATA,
+  ],
+  "ReplicateRequest proposal": [
+    JOURNAL_SERVICE.replicate.encodeRequest(PROPOSAL),
+    (bytes) => JOURNAL_SERVICE.replicate.decodeRequest(bytes),
+    PROPOSAL,
+  ],
+  ListResponse: [
+    JOURNAL_SERVICE.list.encodeResponse(LISTING),
+    (bytes) => JOURNAL_SERVICE.list.decodeResponse(bytes),
+    LISTING,
+  ],
+  FragmentsRequest: [
+    JOURNAL_SERVICE.listFragments.encodeRequest(FRAGMENTS),
+    (bytes) => JOURNAL_SERVICE.listFragments.decodeRequest(bytes),
+    FRAGMENTS,
+  ],
 };
 
 test("golden: every line of the file -> is what we encode, and decodes to the value", () => {

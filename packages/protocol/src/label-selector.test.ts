@@ -57,6 +57,7 @@ test("parse: texts -> selectors and their canonical texts", () => {
         "aa=b=c,dd=e=,ff in (=y,x=1)",
       ],
       ["ff in (=y)", set("ff==y"), set(), "ff in (=y)"],
+      ["ff!==y", set(), set("ff==y"), "ff!==y"],
       ["name=x,name:prefix=y/", set("name=x", "name:prefix=y/"), set(), "name=x,name:prefix=y/"],
       ["größe=三", set("größe=三"), set(), "größe=三"],
       ["foo:prefix", set("foo:prefix="), set(), "foo:prefix"],

@@ -57,7 +57,8 @@ export function withNamePrefixes(selector: LabelSelector): LabelSelector {
 
 /**
  * The text of a valid selector that parseLabelSelector reads back as the same selector: includes, then excludes,
- * by name, without spaces. A value that begins with `=` is written as a set, since `a==b` reads as `a=b`.
+ * by name, without spaces. An included value that begins with `=` is written as a set, since `a==b` reads as
+ * `a=b`.
  */
 export function printLabelSelector(selector: LabelSelector): string {
   return [...printGroups(selector.include, ""), ...printGroups(selector.exclude, "!")].join(",");
@@ -91,7 +92,7 @@ function printGroups(set: LabelSet, not: "" | "!"): string[] {
     const values = group.map((item) => item.value);
     const [only] = values;
     if (values.length === 1 && only === "") return `${not}${name}`;
-    if (values.length === 1 && !only!.startsWith("=")) return `${name}${not}=${only}`;
+    if (values.length === 1 && (not === "!" || !only!.startsWith("="))) return `${name}${not}=${only}`;
     return `${name} ${not === "" ? "in" : "notin"} (${values.join(",")})`;
   });
 }

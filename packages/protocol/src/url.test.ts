@@ -22,6 +22,7 @@ test("URLs: split as Go splits them", () => {
     ["/a%20b/c", "", "", "/a b/c", ""],
     ["a/b:c", "", "", "a/b:c", ""],
     ["http://user:pw@[::1]:80/", "http", "[::1]:80", "/", ""],
+    ["s3://a:1:2/%C3%A9/#frag\n", "s3", "a:1:2", "/é/", ""],
     ["", "", "", "", ""],
   ];
   for (const [url, scheme, host, path, rawQuery] of cases) {
@@ -39,6 +40,12 @@ test("URLs: refusals read as Go's", () => {
     ["/a%4", 'invalid URL escape "%4"'],
     ["http://h:x/", 'invalid port ":x" after host'],
     ["http://[::1/", "missing ']' in host"],
+    ["http://%zz@a/", 'invalid URL escape "%zz"'],
+    ["http://a b@c/", "net/url: invalid userinfo"],
+    ["http://a[::1]/", "invalid IP-literal"],
+    ["http://[x]/", "invalid IP-literal"],
+    ["http://a%20b/", 'invalid URL escape "%20"'],
+    ["a#%zz", 'invalid URL escape "%zz"'],
     ["http://a b/", 'invalid character " " in host name'],
   ];
   for (const [url, reason] of cases)
