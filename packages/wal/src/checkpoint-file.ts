@@ -59,7 +59,8 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointOutcome {
   }
   const version = view.getUint16(8, true);
   if (version !== VERSION) return { kind: "newer", version };
-  if (view.getUint32(12, true) !== bytes.length - HEADER_BYTES || getU64(view, 32) !== 0) return { kind: "invalid" };
+  if (view.getUint32(12, true) !== bytes.length - HEADER_BYTES || getU64(view, 32) !== 0)
+    return { kind: "invalid" };
   return {
     kind: "checkpoint",
     checkpoint: {
@@ -90,10 +91,14 @@ export async function readCheckpoint(disk: Disk, dir: string, name: string): Pro
     const path = `${dir}/${slot}`;
     const outcome = bytes > FILE_BYTES_MAX ? INVALID : decodeCheckpoint(await readWhole(disk, path, bytes));
     if (outcome.kind === "newer") {
-      throw new WireError("CORRUPT", `${path}: checkpoint format ${outcome.version} is newer than this program`);
+      throw new WireError(
+        "CORRUPT",
+        `${path}: checkpoint format ${outcome.version} is newer than this program`,
+      );
     }
     if (outcome.kind === "invalid") broken.push(path);
-    else if (newest === undefined || outcome.checkpoint.generation > newest.generation) newest = outcome.checkpoint;
+    else if (newest === undefined || outcome.checkpoint.generation > newest.generation)
+      newest = outcome.checkpoint;
   }
   if (newest === undefined && broken.length > 0) {
     throw new WireError("CORRUPT", `${broken.join(" and ")}, offset 0: no checkpoint is readable`, {

@@ -71,7 +71,8 @@ export function decodeGroup(bytes: Uint8Array, at: number, segment: SegmentHeade
   if (length === undefined || at + length > bytes.length) return { kind: "invalid" };
   const view = viewOf(bytes);
   const end = at + length;
-  if (crc32c(bytes.subarray(at + 8, end), segment.seed) !== view.getUint32(at + 4, true)) return { kind: "invalid" };
+  if (crc32c(bytes.subarray(at + 8, end), segment.seed) !== view.getUint32(at + 4, true))
+    return { kind: "invalid" };
   const version = view.getUint16(at + 8, true);
   if (version !== VERSION || view.getUint16(at + 10, true) !== 0) return { kind: "newer", version };
   const sequence = getU64(view, at + 24);

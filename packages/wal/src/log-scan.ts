@@ -9,7 +9,13 @@
 //       been synced, it is corruption, and the error names file and offset.
 import { WireError } from "@millrace/base";
 import type { Disk } from "./disk.ts";
-import { decodeGroup, GROUP_HEADER_BYTES, GROUP_MAGIC_BYTES, groupBytes, visitRecords } from "./group-codec.ts";
+import {
+  decodeGroup,
+  GROUP_HEADER_BYTES,
+  GROUP_MAGIC_BYTES,
+  groupBytes,
+  visitRecords,
+} from "./group-codec.ts";
 import type { Group } from "./group-codec.ts";
 import { parseLogFile } from "./log-files.ts";
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment-codec.ts";
@@ -81,11 +87,14 @@ export async function scanLog(
     stop = { segment, bytes, offset: end };
     await afterSegment?.();
   }
-  if (stop !== undefined) await refuseLaterClaims(disk, segments, stop, expected!);
+  await refuseLaterClaims(disk, segments, stop, expected ?? from);
   return { dir, segments, spares, nextSequence: Math.max(from, expected ?? 1) };
 }
 
-async function listSegments(disk: Disk, dir: string): Promise<Pick<LogScan, "spares"> & { segments: ScannedSegment[] }> {
+async function listSegments(
+  disk: Disk,
+  dir: string,
+): Promise<Pick<LogScan, "spares"> & { segments: ScannedSegment[] }> {
   const segments: ScannedSegment[] = [];
   const spares: { path: string; bytes: number }[] = [];
   for (const entry of await disk.list(dir)) {
@@ -110,7 +119,11 @@ async function probe(disk: Disk, path: string, bytes: number, number: number): P
   }
   const { header } = outcome;
   const length = groupBytes(head, SEGMENT_HEADER_BYTES, header);
-  if (length !== undefined && SEGMENT_HEADER_BYTES + length > head.length && SEGMENT_HEADER_BYTES + length <= bytes) {
+  if (
+    length !== undefined &&
+    SEGMENT_HEADER_BYTES + length > head.length &&
+    SEGMENT_HEADER_BYTES + length <= bytes
+  ) {
     head = await disk.read(path, 0, SEGMENT_HEADER_BYTES + length);
   }
   const group = groupAt(path, head, SEGMENT_HEADER_BYTES, header);
@@ -146,7 +159,12 @@ function voidFrom(segments: readonly ScannedSegment[], index: number): number {
 }
 
 /** Visits the groups that count. @returns the offset at which the segment stops being valid */
-function visitSegment(segment: ScannedSegment, bytes: Uint8Array, limit: number, visit: RecordVisitor): number {
+function visitSegment(
+  segment: ScannedSegment,
+  bytes: Uint8Array,
+  limit: number,
+  visit: RecordVisitor,
+): number {
   const { path, header } = segment;
   let at = SEGMENT_HEADER_BYTES;
   let expected = segment.first!;
@@ -156,9 +174,13 @@ function visitSegment(segment: ScannedSegment, bytes: Uint8Array, limit: number,
     const { sequence } = group;
     const exact = visitRecords(bytes, group, (record, offset) => visit(record, { sequence, path, offset }));
     if (!exact) {
-      throw new WireError("CORRUPT", `${path}, offset ${at}: the records of group ${sequence} do not fill it`, {
-        facts: { path, offset: at },
-      });
+      throw new WireError(
+        "CORRUPT",
+        `${path}, offset ${at}: the records of group ${sequence} do not fill it`,
+        {
+          facts: { path, offset: at },
+        },
+      );
     }
     segment.last = sequence;
     expected++;
@@ -176,25 +198,32 @@ function groupAt(path: string, bytes: Uint8Array, at: number, header: SegmentHea
 async function refuseLaterClaims(
   disk: Disk,
   segments: readonly ScannedSegment[],
-  stop: { segment: ScannedSegment; bytes: Uint8Array; offset: number },
+  stop: { segment: ScannedSegment; bytes: Uint8Array; offset: number } | undefined,
   expected: number,
 ): Promise<void> {
-  const later = segments.filter((segment) => segment.header.number > stop.segment.header.number);
-  for (const segment of [stop.segment, ...later]) {
-    const bytes = segment === stop.segment ? stop.bytes : await readSegment(disk, segment);
-    const from = segment === stop.segment ? stop.offset : SEGMENT_HEADER_BYTES;
-    const claim = findClaim(segment, bytes, from, expected);
+  for (const segment of segments) {
+    if (stop !== undefined && segment.header.number < stop.segment.header.number) continue;
+    const same = segment === stop?.segment;
+    const bytes = same ? stop!.bytes : await readSegment(disk, segment);
+    const offset = same ? stop!.offset : SEGMENT_HEADER_BYTES;
+    const claim = findClaim(segment, bytes, offset, expected);
     if (claim === undefined) continue;
+    const { path } = segment;
     throw new WireError(
       "CORRUPT",
-      `${stop.segment.path}, offset ${stop.offset}: group ${expected} of the log is broken, though group ` +
-        `${claim.sequence} (${segment.path}, offset ${claim.begin - GROUP_HEADER_BYTES}) says that it had been synced`,
-      { facts: { path: stop.segment.path, offset: stop.offset } },
+      `${path}, offset ${offset}: group ${expected} of the log is broken, though group ${claim.sequence} at offset ` +
+        `${claim.begin - GROUP_HEADER_BYTES} says that it had been synced`,
+      { facts: { path, offset } },
     );
   }
 }
 
-function findClaim(segment: ScannedSegment, bytes: Uint8Array, from: number, expected: number): Group | undefined {
+function findClaim(
+  segment: ScannedSegment,
+  bytes: Uint8Array,
+  from: number,
+  expected: number,
+): Group | undefined {
   const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = haystack.indexOf(GROUP_MAGIC_BYTES, from);
   while (at >= 0) {
@@ -215,7 +244,11 @@ function missing(path: string, offset: number, expected: number, found: ScannedS
 }
 
 function newer(path: string, offset: number, version: number): WireError {
-  return new WireError("CORRUPT", `${path}, offset ${offset}: log format ${version} is newer than this program`, {
-    facts: { path, offset, version },
-  });
+  return new WireError(
+    "CORRUPT",
+    `${path}, offset ${offset}: log format ${version} is newer than this program`,
+    {
+      facts: { path, offset, version },
+    },
+  );
 }

@@ -36,7 +36,10 @@ export type SegmentHeaderOutcome =
   | { readonly kind: "invalid" };
 
 /** The first SEGMENT_HEADER_BYTES of segment `number`, and the header that they hold. */
-export function encodeSegmentHeader(number: number, salt: Uint8Array): { bytes: Uint8Array; header: SegmentHeader } {
+export function encodeSegmentHeader(
+  number: number,
+  salt: Uint8Array,
+): { bytes: Uint8Array; header: SegmentHeader } {
   assert(salt.length === SALT_BYTES, "a salt has 8 bytes", { bytes: salt.length });
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   const view = viewOf(bytes);

@@ -4,7 +4,12 @@ import { assert, type Logger, type Random } from "@millrace/base";
 import { DiskError, type Disk, type DiskOp } from "./disk.ts";
 import { PREPARING_NAME, segmentName, spareName } from "./log-files.ts";
 import type { LogOptions } from "./log-options.ts";
-import { encodeSegmentHeader, SALT_BYTES, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment-codec.ts";
+import {
+  encodeSegmentHeader,
+  SALT_BYTES,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+} from "./segment-codec.ts";
 
 /** Written in pieces, so that a direct append on the same lane waits for one of them at most. */
 const ZEROS_BYTES = 1024 * 1024;
@@ -46,9 +51,14 @@ export class SegmentPool {
   }
 
   /** Takes a segment that nobody needs any more: it waits as a spare, or is removed. @throws {DiskError} */
-  recycle(segment: { readonly path: string; readonly bytes: number; readonly header: SegmentHeader }): Promise<void> {
+  recycle(segment: {
+    readonly path: string;
+    readonly bytes: number;
+    readonly header: SegmentHeader;
+  }): Promise<void> {
     return this.#inTurn(async () => {
-      const keep = segment.bytes === this.#options.segmentBytes && this.#spares.length < this.#options.sparesMax;
+      const keep =
+        segment.bytes === this.#options.segmentBytes && this.#spares.length < this.#options.sparesMax;
       if (!keep) return this.#disk.run("bulk", [{ kind: "remove", path: segment.path }]);
       const path = `${this.#options.dir}/${spareName(segment.header.number)}`;
       await this.#disk.run("bulk", [{ kind: "rename", from: segment.path, to: path }]);
@@ -82,7 +92,10 @@ export class SegmentPool {
     const { dir } = this.#options;
     const preparing = `${dir}/${PREPARING_NAME}`;
     const path = `${dir}/${segmentName(number)}`;
-    const { bytes: head, header } = encodeSegmentHeader(number, this.#random.fill(new Uint8Array(SALT_BYTES)));
+    const { bytes: head, header } = encodeSegmentHeader(
+      number,
+      this.#random.fill(new Uint8Array(SALT_BYTES)),
+    );
     const finish: DiskOp[] = [
       { kind: "write", path: preparing, position: 0, bytes: head },
       { kind: "sync", path: preparing },
@@ -91,7 +104,9 @@ export class SegmentPool {
     ];
     const spare = this.#spares.pop();
     if (spare !== undefined) {
-      await this.#disk.run("bulk", [{ kind: "rename", from: spare.path, to: preparing }, ...finish]);
+      // Durable under the new name before the header changes: a power cut must not give the old name a torn header.
+      const rename: DiskOp = { kind: "rename", from: spare.path, to: preparing };
+      await this.#disk.run("bulk", [rename, { kind: "sync-dir", path: dir }, ...finish]);
       return { path, bytes: spare.bytes, header };
     }
     try {

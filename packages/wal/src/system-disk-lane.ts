@@ -23,9 +23,12 @@ export class SystemDiskLane {
     const { port1, port2 } = new MessageChannel();
     const setup: LaneSetup & { port: MessagePort } = { root, posted: this.#posted, port: port2 };
     // Compiled the worker is a .js file; run from source it is a .ts file.
-    const file = import.meta.url.endsWith(".ts") ? "./system-disk-worker.ts" : "./system-disk-worker.js";
+    const fromSource = import.meta.url.endsWith(".ts");
+    const file = fromSource ? "./system-disk-worker.ts" : "./system-disk-worker.js";
     this.#worker = new Worker(new URL(file, import.meta.url), {
       name: `disk-${lane}`,
+      // Flags of the process (--input-type, --inspect-brk) are not for this thread; a loader for sources is.
+      execArgv: fromSource ? process.execArgv : [],
       workerData: setup,
       transferList: [port2],
     });

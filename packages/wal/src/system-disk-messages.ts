@@ -15,5 +15,6 @@ export type LaneRequest =
 
 export interface LaneReply {
   readonly id: number;
-  readonly failure: { readonly kind: DiskErrorKind; readonly path: string; readonly message: string } | undefined;
+  readonly failure:
+    { readonly kind: DiskErrorKind; readonly path: string; readonly message: string } | undefined;
 }

@@ -93,7 +93,9 @@ export class DiskOps {
   }
 
   #syncDir(path: string): void {
-    const dir = attempt(path, "open", () => openSync(this.#at(path), constants.O_RDONLY | constants.O_DIRECTORY));
+    const dir = attempt(path, "open", () =>
+      openSync(this.#at(path), constants.O_RDONLY | constants.O_DIRECTORY),
+    );
     try {
       attempt(path, "sync", () => fsyncSync(dir), "sync-failed");
     } finally {

@@ -1,1 +1,2 @@
-export {};
+export { filesOf, memoryDisk, SimulatedDisk, type SimulatedDiskOptions } from "./simulated-disk.ts";
+export { SimulatedFile } from "./simulated-files.ts";

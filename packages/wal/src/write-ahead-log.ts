@@ -98,11 +98,20 @@ export class WriteAheadLog {
   /**
    * Continues the log that `scan` read. @throws {DiskError} when the first segment cannot be made
    */
-  static async open(ports: LogPorts, options: LogOptions, hooks: LogHooks, scan: LogScan): Promise<WriteAheadLog> {
-    assert(options.groupBytesMax + SEGMENT_HEADER_BYTES + GROUP_HEADER_BYTES <= options.segmentBytes, "groups fit", {
-      groupBytesMax: options.groupBytesMax,
-      segmentBytes: options.segmentBytes,
-    });
+  static async open(
+    ports: LogPorts,
+    options: LogOptions,
+    hooks: LogHooks,
+    scan: LogScan,
+  ): Promise<WriteAheadLog> {
+    assert(
+      options.groupBytesMax + SEGMENT_HEADER_BYTES + GROUP_HEADER_BYTES <= options.segmentBytes,
+      "groups fit",
+      {
+        groupBytesMax: options.groupBytesMax,
+        segmentBytes: options.segmentBytes,
+      },
+    );
     const pool = new SegmentPool(ports, options);
     await ports.disk.run("bulk", [{ kind: "make-dir", path: options.dir }]);
     await pool.adopt(scan.spares);
@@ -165,7 +174,9 @@ export class WriteAheadLog {
     if (this.#state !== "open") return "the log is closed";
     if (this.#full) return "no space for the log";
     const writingMs = this.#inFlight === undefined ? 0 : this.#clock.monotonicMs() - this.#startedMs;
-    return writingMs > this.#options.stuckMs ? `the log's sync takes ${Math.round(writingMs)} ms by now` : undefined;
+    return writingMs > this.#options.stuckMs
+      ? `the log's sync takes ${Math.round(writingMs)} ms by now`
+      : undefined;
   }
 
   /** Whether `append` would take `records` records of together `bytes`, RECORD_HEADER_BYTES for each included. */
@@ -277,7 +288,9 @@ export class WriteAheadLog {
       if (this.#next.kind === "failed") return this.#refuse(this.#next.error);
       this.#enter(this.#next.segment);
     }
-    assert(group.segment === this.#current.header.number, "segments are used in order", { segment: group.segment });
+    assert(group.segment === this.#current.header.number, "segments are used in order", {
+      segment: group.segment,
+    });
     if (this.#queue.length > 0) this.#queue.shift();
     else {
       this.#open = undefined;
@@ -358,7 +371,9 @@ export class WriteAheadLog {
     this.#state = "failed";
     this.#cancelIdle?.();
     this.#cancelRetry?.();
-    const unknown = new WireError("OUTCOME_UNKNOWN", `the log has failed: ${error.message}`, { cause: error });
+    const unknown = new WireError("OUTCOME_UNKNOWN", `the log has failed: ${error.message}`, {
+      cause: error,
+    });
     const pending = this.#takeQueued();
     if (this.#inFlight !== undefined) pending.unshift(this.#inFlight);
     this.#inFlight = undefined;
@@ -440,10 +455,11 @@ export class WriteAheadLog {
   /** Arms the timer after which an empty group covers the newest one (D2). */
   #armIdle(): void {
     if (!this.#uncovered || this.#cancelIdle !== undefined || this.#state !== "open") return;
-    const idleMs = this.#clock.monotonicMs() - this.#lastSyncMs;
-    this.#cancelIdle = this.#clock.after(Math.max(0, this.#options.idleMs - idleMs), () => {
+    // At least a millisecond: what rounding leaves of the pause must not become a loop.
+    const pauseMs = Math.max(1, this.#options.idleMs - (this.#clock.monotonicMs() - this.#lastSyncMs));
+    this.#cancelIdle = this.#clock.after(pauseMs, () => {
       this.#cancelIdle = undefined;
-      const early = this.#clock.monotonicMs() - this.#lastSyncMs < this.#options.idleMs;
+      const early = this.#clock.monotonicMs() - this.#lastSyncMs < this.#options.idleMs - 1;
       if (early || this.#isBusy()) this.#armIdle();
       else if (this.#uncovered) this.#wantEmptyGroup();
     });
