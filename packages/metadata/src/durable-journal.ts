@@ -19,6 +19,7 @@ import {
   type Disk,
   type LogOptions,
   type LogPorts,
+  type LogScan,
 } from "@millrace/wal";
 import { ByteReader, ByteWriter } from "./binary.ts";
 import type { JournalVisitor, RecoverJournal, StoreJournal } from "./journal.ts";
@@ -26,6 +27,7 @@ import { readSnapshotFile, writeSnapshotFile, type SnapshotExtent } from "./snap
 
 const CHECKPOINT = "checkpoint";
 const PAYLOAD_VERSION = 1;
+const HARDEN_BYTES = 256 * 1024;
 const SNAPSHOT_NAME = /^snapshot-([0-9a-f]{16})$/;
 
 /** Small segments: the store compacts itself, and zeros for a segment are written at every first start. */
@@ -66,6 +68,7 @@ export function durableJournal(options: DurableJournalOptions): RecoverJournal {
       },
       never,
     );
+    await hardenTail(disk, scan);
     let fail: (error: WireError) => void = options.onFatal;
     const wal = await WriteAheadLog.open(options, log, { onFatal: (error) => fail(error) }, scan);
     const journal = new DurableJournal(options, log, wal, checkpoint, tailBytes);
@@ -196,6 +199,23 @@ class DurableJournal implements StoreJournal {
       this.#options.logger.warn("coordination-snapshot-removal-failed", { error: thrown });
     }
   }
+}
+
+/**
+ * Makes durable what was just read. A process that was killed leaves a group in the page cache that may never have been
+ * synced, and after a failed sync the kernel takes pages for clean that are not on the disk: a sync alone would do
+ * nothing. So the last segment is written again, with the same bytes, before anything stands on it. Else: the log goes
+ * on behind a group that a later power cut takes away, and the next start finds a hole.
+ */
+async function hardenTail(disk: Disk, { segments }: LogScan): Promise<void> {
+  const tail = segments.filter(({ last }) => last !== undefined).at(-1);
+  if (tail === undefined) return;
+  const { path } = tail;
+  for (let position = 0; position < tail.bytes; position += HARDEN_BYTES) {
+    const bytes = await disk.read(path, position, HARDEN_BYTES);
+    if (bytes.some((byte) => byte !== 0)) await disk.run("log", [{ kind: "write", path, position, bytes }]);
+  }
+  await disk.run("log", [{ kind: "sync", path }]);
 }
 
 async function readSnapshot(
