@@ -69,6 +69,8 @@ export interface BrokerOptions {
   readonly root?: string;
   readonly journalLimit?: number;
   readonly leaseSeconds?: number;
+  /** Lease of this broker's previous life, if that was not closed: revoked before the new one announces (D16). */
+  readonly previousLease?: bigint;
   /** How long the first change of the keyspace waits for more. Default 0. */
   readonly watchDelayMs?: number;
   /** Upper bound of any journal's replication. Default 9. */
@@ -90,6 +92,8 @@ export interface Broker {
   readonly transport: JournalTransport;
   /** In-process access to the journals that `visible` selects; the others are not found. */
   transportFor(visible: LabelSelector): JournalTransport;
+  /** Of this broker's session; what stands under it ends with it. */
+  readonly lease: bigint;
   /** Whether a store works (section 5.6). */
   storeHealth(request: FragmentStoreHealthRequest, signal: AbortSignal): Promise<FragmentStoreHealthResponse>;
   /** What stands against serving; empty when ready. */
@@ -124,6 +128,7 @@ export async function openBroker(
   };
   const { clock, logger, coordination: store } = ports;
   const ttlSeconds = options.leaseSeconds ?? LEASE_SECONDS;
+  if (options.previousLease !== undefined) await revoke(store, options.previousLease, signal);
   const session = await openSession({ store, clock, logger, ttlSeconds, onLost: fail }, signal);
   try {
     const revision = await session.announce(memberKey(root, id), encodeBrokerSpec(self), signal);
@@ -138,6 +143,15 @@ export async function openBroker(
   } catch (error) {
     await session.close(never);
     throw error;
+  }
+}
+
+/** A lease that has ended already is fine. */
+async function revoke(store: CoordinationStore, lease: bigint, signal: AbortSignal): Promise<void> {
+  try {
+    await store.revokeLease(lease, signal);
+  } catch (error) {
+    if (WireError.from(error).code !== "NOT_FOUND") throw error;
   }
 }
 
@@ -192,6 +206,7 @@ async function compose(parts: Parts): Promise<Broker> {
   return {
     transport,
     transportFor: (visible) => new LocalTransport(served, visible),
+    lease: session.lease,
     storeHealth: (request, signal) => storage.storeGate.check(request, resolver.header(), signal),
     health: () => {
       const unhealthy = spools.unhealthy();

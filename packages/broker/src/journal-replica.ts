@@ -228,10 +228,7 @@ export class JournalReplica implements FlowOwner {
     const isEmpty = begin === end;
     return {
       firstRefreshDone: index.isRefreshed,
-      storeFailure: this.#ports.storeGate.failure(
-        this.#spec.fragment.stores[0],
-        () => this.local.unpersistedBytes,
-      ),
+      storeFailure: this.#ports.storeGate.failure(this.#spec.fragment.stores[0], this.local),
       indexBegin: isPending && isEmpty ? spoolBegin : begin,
       indexEnd: isPending ? spoolEnd : end,
       lastModTime: isPending ? 0 : lastModTime,

@@ -65,6 +65,15 @@ export class LocalJournal {
     return first === undefined ? 0 : this.spool.end - first.begin;
   }
 
+  /** Whether `url` has the newest of the persisted fragments. */
+  hasPersisted(url: string): boolean {
+    for (let i = this.index.count - 1; i >= 0; i--) {
+      const entry = this.index.at(i);
+      if (entry.kind === "remote") return entry.fragment.backingStore === url;
+    }
+    return false;
+  }
+
   /** Resolves when everything handed to the spool before now has its outcome. No append may be open. */
   settled(): Promise<void> {
     return new Promise((done) => {

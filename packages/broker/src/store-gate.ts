@@ -1,9 +1,8 @@
 // Whether appends wait for the store of their journal (sections 4.2 step 8a and 6.6).
 //
 // Gazette keeps unpersisted bytes in page caches, so that an unhealthy store stops all appends. Here they are durable
-// before they are acknowledged, so a store that was seen healthy may fail for a while: appends go on until the
-// journal's backlog on this disk is at its bound. A store that never worked stops them at once: its URL or rights
-// are wrong.
+// before they are acknowledged, so a store that has worked may fail for a while: appends go on until the journal's
+// backlog on this disk is at its bound. A store that never worked stops them at once: its URL or rights are wrong.
 import { WireError } from "@millrace/base";
 import type { StoreHealth } from "@millrace/fragments";
 import {
@@ -19,6 +18,13 @@ export interface StoreFailure {
   readonly reason: string;
 }
 
+export interface StoredJournal {
+  /** Bytes that only this disk has. */
+  readonly unpersistedBytes: number;
+  /** Whether the store has something of it. */
+  hasPersisted(url: string): boolean;
+}
+
 export class StoreGate {
   readonly #health: StoreHealth;
   readonly #worked = new Set<string>();
@@ -27,18 +33,16 @@ export class StoreGate {
     this.#health = health;
   }
 
-  /**
-   * What stands against appending. @param unpersisted bytes of the journal that only this disk has; asked for if
-   * need be
-   */
-  failure(url: string | undefined, unpersisted: () => number): StoreFailure | undefined {
+  /** What stands against appending. @param journal asked only when the store fails */
+  failure(url: string | undefined, journal: StoredJournal): StoreFailure | undefined {
     if (url === undefined) return undefined;
     const reason = this.#health.problem(url);
     if (reason === undefined) {
       this.#worked.add(url);
       return undefined;
     }
-    if (this.#worked.has(url) && unpersisted() < STORE_BACKLOG_BYTES_MAX) return undefined;
+    const hasWorked = this.#worked.has(url) || journal.hasPersisted(url);
+    if (hasWorked && journal.unpersistedBytes < STORE_BACKLOG_BYTES_MAX) return undefined;
     return { url, reason };
   }
 

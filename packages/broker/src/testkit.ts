@@ -8,3 +8,5 @@ export {
   type TestBroker,
 } from "./broker-testkit.ts";
 export { openTestGateway, type TestGateway } from "./http-testkit.ts";
+export { JournalModel } from "./journal-model.ts";
+export { Life } from "./mortal-ports.ts";
