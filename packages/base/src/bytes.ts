@@ -1,8 +1,8 @@
 // Small helpers over Uint8Array that Node and a browser share.
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-const strict = new TextDecoder("utf-8", { fatal: true });
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text);
