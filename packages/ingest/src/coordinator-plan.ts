@@ -4,8 +4,15 @@
 //    target is slow the open file grows instead, and while uploads are slow the open slice does: batches follow the load.
 // C2 Beyond the bounds nothing is staged: rows wait in their journals, which are durable and not trimmed before import.
 // C3 A file whose target is no longer the sink's is rotated, empty or not: the next record goes to the new target.
+// C4 Open slices of which nothing was read move to the next file, and do not count as slices of theirs. Counting them
+//    would rotate a sink with many partitions for ever, without a record.
 import type { SinkConditions } from "./definitions.ts";
-import { importVerdict, uploadVerdict, type ImportReason, type UploadReason } from "./coordinator-conditions.ts";
+import {
+  importVerdict,
+  uploadVerdict,
+  type ImportReason,
+  type UploadReason,
+} from "./coordinator-conditions.ts";
 import type { Progress } from "./reader-progress.ts";
 import { statisticsOf, type Slice, type SliceWriting, type StorageFile } from "./storage-entities.ts";
 import { msOf } from "./storage-json.ts";
@@ -65,10 +72,11 @@ function fileDue(
   lane: LaneState,
   nowMs: number,
 ): { kind: "yes"; reason: FileReason } | { kind: "no"; againMs?: number } {
-  if (lane.tableId !== undefined && lane.tableId !== lane.file.target.tableId) return { kind: "yes", reason: "target" };
+  if (lane.tableId !== undefined && lane.tableId !== lane.file.target.tableId)
+    return { kind: "yes", reason: "target" };
   let records = 0;
   let bytes = 0;
-  let read = lane.closed.length > 0;
+  let slices = lane.closed.length;
   for (const slice of lane.closed) {
     const known = statisticsOf(slice);
     records += known?.recordsCount ?? 0;
@@ -78,10 +86,10 @@ function fileDue(
     if (progress === undefined) continue;
     records += progress.records;
     bytes += progress.bytes;
-    if (progress.offset > slice.begin) read = true;
+    if (progress.offset > slice.begin) slices++;
   }
-  if (lane.draining && read) return { kind: "yes", reason: "drain" };
-  const slices = lane.closed.length + lane.open.length;
+  if (slices === 0) return { kind: "no" }; // C4
+  if (lane.draining) return { kind: "yes", reason: "drain" };
   const sinceOpenedMs = nowMs - msOf(lane.file.openedAt);
   const facts = { slices, records, bytes, sinceOpenedMs, untilExpirationMs: undefined };
   return importVerdict(lane.conditions.import, facts);
@@ -108,5 +116,9 @@ function sliceDue(
   if (progress === undefined || progress.offset === slice.begin) return { kind: "no" };
   if (progress.full) return { kind: "yes", reason: "bound" };
   const sinceOpenedMs = nowMs - msOf(slice.openedAt);
-  return uploadVerdict(conditions.upload, { records: progress.records, bytes: progress.bytes, sinceOpenedMs });
+  return uploadVerdict(conditions.upload, {
+    records: progress.records,
+    bytes: progress.bytes,
+    sinceOpenedMs,
+  });
 }

@@ -11,7 +11,15 @@ import type { StorageChange } from "./storage-change.ts";
 import type { Slice, SliceWriting, StorageFile } from "./storage-entities.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
-import { beginImport, closeFile, moveSlice, nextFileId, openFile, openSlice, sealSlice } from "./storage-transitions.ts";
+import {
+  beginImport,
+  closeFile,
+  moveSlice,
+  nextFileId,
+  openFile,
+  openSlice,
+  sealSlice,
+} from "./storage-transitions.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
 
 export interface CoordinatorPorts {
@@ -54,9 +62,9 @@ export class Coordinator {
   /** Works until `signal` aborts. Call once. @throws the first failure that is a bug */
   async run(signal: AbortSignal): Promise<void> {
     const { storage, catalog } = this.#ports;
-    let failed: unknown;
+    let failed: Error | undefined;
     const tasks = new TaskGroup("coordinator", (_task, error) => {
-      failed ??= error;
+      failed ??= error as Error;
     });
     this.#tasks = tasks;
     const unobserve = [
@@ -208,7 +216,8 @@ export class Coordinator {
     let waitingFiles = 0;
     for (const { entity } of sink.files.values()) {
       const other = entity?.value;
-      if (other?.lane === file.lane && (other.state === "closing" || other.state === "importing")) waitingFiles++;
+      if (other?.lane === file.lane && (other.state === "closing" || other.state === "importing"))
+        waitingFiles++;
     }
     const conditions = definition?.conditions ?? DEFAULT_CONDITIONS;
     const tableId = definition?.table.tableId;
@@ -217,7 +226,11 @@ export class Coordinator {
 
   #beginImport(file: Stored<FileIn<"closing">>, slices: readonly Stored<Slice>[], nowMs: number) {
     const after = beginImport(file.value, nowMs);
-    const guards = slices.map((slice): StorageChange => ({ kind: "slice", before: slice, after: slice.value }));
+    const guards = slices.map((slice): StorageChange => ({
+      kind: "slice",
+      before: slice,
+      after: slice.value,
+    }));
     const changes: StorageChange[] = [{ kind: "file", before: file, after }, ...guards];
     return { changes, onMade: () => {} };
   }
@@ -264,7 +277,12 @@ export class Coordinator {
   }
 
   /** Ends an open slice where its reader stands and opens the next in `file`; one without bytes moves there. */
-  #rotate(stored: Stored<Slice>, slice: SliceWriting, file: FileIn<"writing">, nowMs: number): StorageChange[] {
+  #rotate(
+    stored: Stored<Slice>,
+    slice: SliceWriting,
+    file: FileIn<"writing">,
+    nowMs: number,
+  ): StorageChange[] {
     const progress = this.#ports.feed.seal(slice);
     if (progress === undefined || progress.begin !== slice.begin || progress.offset === slice.begin) {
       if (slice.fileId === file.fileId) return [];

@@ -5,13 +5,27 @@
 // I2 Files of a lane are imported in order; a sink has one import at a time.
 // I3 A refusal is never forced: it is an error for a person, unless the loaded ends say that all of it was done.
 // I4 Staged objects that are not what was staged are staged again from the journal before the next attempt.
-import { abortScope, TaskGroup, WireError, type Clock, type Logger, type Random } from "@millrace/base";
+import {
+  abortScope,
+  TaskGroup,
+  WireError,
+  type Clock,
+  type Code,
+  type Logger,
+  type Random,
+} from "@millrace/base";
 import type { Column } from "./definitions.ts";
 import { afterFailure } from "./retry-block.ts";
 import { stageAgain, type RepairPorts } from "./staging-repair.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import type { StorageChange } from "./storage-change.ts";
-import { addStatistics, NO_STATISTICS, type Slice, type SliceUploaded, type StorageFile } from "./storage-entities.ts";
+import {
+  addStatistics,
+  NO_STATISTICS,
+  type Slice,
+  type SliceUploaded,
+  type StorageFile,
+} from "./storage-entities.ts";
 import { msOf } from "./storage-json.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
@@ -40,8 +54,8 @@ type Importing = Stored<Extract<StorageFile, { state: "importing" }>>;
 
 /** Why a file could not be imported, for its retry block. */
 class ImportFailure extends Error {
-  readonly code: WireError["code"];
-  constructor(code: WireError["code"], message: string) {
+  readonly code: Code;
+  constructor(code: Code, message: string) {
     super(message);
     this.code = code;
   }
@@ -132,7 +146,9 @@ export class Importer {
   async #attempt(file: Importing, signal: AbortSignal): Promise<void> {
     const { storage, clock, logger, metrics } = this.#ports;
     const view = storage.view.sink(file.value);
-    const slices = [...(view?.files.get(file.value.fileId)?.slices.values() ?? [])] as Stored<SliceUploaded>[];
+    const slices = [
+      ...(view?.files.get(file.value.fileId)?.slices.values() ?? []),
+    ] as Stored<SliceUploaded>[];
     const startMs = clock.monotonicMs();
     try {
       const request = await this.#request(file.value, slices, signal);
@@ -148,7 +164,9 @@ export class Importer {
       metrics.imports.add(1, { outcome });
       metrics.importSeconds.observe((clock.monotonicMs() - startMs) / 1000);
       this.#count(slices, nowMs);
-      const rows = request.partitions.flatMap(({ objects }) => objects).reduce((sum, one) => sum + one.rows, 0);
+      const rows = request.partitions
+        .flatMap(({ objects }) => objects)
+        .reduce((sum, one) => sum + one.rows, 0);
       logger.debug("file-imported", { file: file.key, outcome, rows });
       this.onImported(
         file.value,
@@ -179,7 +197,7 @@ export class Importer {
     for (const { value } of slices) {
       for (const { sinkVersion } of value.objects) {
         if (columnsOf.has(sinkVersion)) continue;
-        columnsOf.set(sinkVersion, await catalog.columns(file, sinkVersion, signal));
+        columnsOf.set(sinkVersion, await this.#columns(file, sinkVersion, signal));
       }
     }
     const definition = catalog.sink(file);
@@ -190,6 +208,16 @@ export class Importer {
       return storage.view.partition(slice)!.entity!.value.journal;
     });
     return { tableId, columns, partitions };
+  }
+
+  async #columns(file: StorageFile, version: number, signal: AbortSignal): Promise<readonly Column[]> {
+    try {
+      return await this.#ports.catalog.columns(file, version, signal);
+    } catch (thrown) {
+      const { code, message } = WireError.from(thrown);
+      if (code !== "NOT_FOUND") throw thrown;
+      throw new ImportFailure("UNPROCESSABLE", `the columns of version ${version} are not known: ${message}`);
+    }
   }
 
   async #load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome["kind"]> {
@@ -227,14 +255,13 @@ export class Importer {
     const { code, message } = failure;
     const reason = `import into ${file.value.target.tableId} failed: ${message}`;
     const spread = this.#random.below(1000) / 1000;
-    const retry = afterFailure(file.value.retry, { code, reason }, clock.wallMs(), spread);
-    metrics.failures.add(1, { operation: "import", code });
     const passing = failure instanceof WireError && isPassing(failure);
-    logger[passing ? "warn" : "error"]("import-failed", { file: file.key, code, message, attempt: retry.attempt });
-    const changes: StorageChange[] = [{ kind: "file", before: file, after: withRetry(file.value, retry) }];
+    metrics.failures.add(1, { operation: "import", code });
+    logger[passing ? "warn" : "error"]("import-failed", { file: file.key, code, message });
     try {
-      if (code === "CORRUPT" || code === "NOT_FOUND") changes.push(...(await this.#repaired(slices, signal)));
-      await storage.commit(changes, signal);
+      const waitsFor = await this.#repair(file, slices, code, signal);
+      const retry = afterFailure(file.value.retry, { code: waitsFor, reason }, clock.wallMs(), spread);
+      await storage.commit([{ kind: "file", before: file, after: withRetry(file.value, retry) }], signal);
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       const error = WireError.from(thrown);
@@ -243,15 +270,30 @@ export class Importer {
     }
   }
 
-  /** I4: all objects of the file, since which one it was is not known for sure. */
-  async #repaired(slices: readonly Stored<SliceUploaded>[], signal: AbortSignal): Promise<readonly StorageChange[]> {
-    const changes: StorageChange[] = [];
-    for (const slice of slices) {
-      const journal = this.#ports.storage.view.partition(slice.value)!.entity!.value.journal;
-      const after = await stageAgain(this.#ports, journal, slice.value, signal);
-      changes.push({ kind: "slice", before: slice, after });
+  /** I4: all objects of the file, since which one it was is not known for sure. @returns the code to wait for */
+  async #repair(
+    file: Importing,
+    slices: readonly Stored<SliceUploaded>[],
+    code: Code,
+    signal: AbortSignal,
+  ): Promise<Code> {
+    if (code !== "CORRUPT" && code !== "NOT_FOUND") return code;
+    const { storage, logger } = this.#ports;
+    try {
+      for (const slice of slices) {
+        const journal = storage.view.partition(slice.value)!.entity!.value.journal;
+        const after = await stageAgain(this.#ports, journal, slice.value, signal);
+        const guard: StorageChange = { kind: "file", before: file, after: file.value };
+        await storage.commit([guard, { kind: "slice", before: slice, after }], signal);
+      }
+    } catch (thrown) {
+      if (signal.aborted) throw thrown;
+      const error = WireError.from(thrown);
+      logger.warn("file-not-staged-again", { file: file.key, error });
+      return error.code;
     }
-    return changes;
+    logger.info("file-staged-again", { file: file.key, slices: slices.length });
+    return "UNAVAILABLE";
   }
 }
 

@@ -164,13 +164,18 @@ export class PartitionTail {
     for await (const event of readJournal({ transport, clock, logger }, options, signal)) {
       if (event.kind === "jump") {
         const facts = { journal: this.journal, from: event.from, to: event.to };
-        throw new WireError("CORRUPT", `offsets [${event.from}, ${event.to}) are gone and were not imported`, { facts });
+        throw new WireError(
+          "CORRUPT",
+          `offsets [${event.from}, ${event.to}) are gone and were not imported`,
+          { facts },
+        );
       }
       this.#writeHead = Math.max(this.#writeHead, event.writeHead);
       for (const frame of decoder.push(event.bytes)) {
         if (!this.#fits(frame)) await this.#room(frame, signal);
         this.#take(frame);
       }
+      this.#ports.metrics.heldBytes.set(this.#ports.held.bytes);
       this.#ports.onProgress(this.#path);
     }
   }
@@ -234,10 +239,14 @@ export class PartitionTail {
     return at < 0 ? undefined : all.slice(at);
   }
 
-  /** Whether the open slice, and the reader as a whole, may hold `frame` too (R3). A slice may hold any one frame. */
+  /**
+   * Whether `frame` may be held too (R3). A slice may hold any one frame; one that has ended already is read to its end,
+   * unless an earlier one can be uploaded first.
+   */
   #fits(frame: Frame): boolean {
-    if (this.#sliceBytes === 0) return true;
     const bytes = frame.body.length;
+    if (this.offset < this.#sliceBegin) return this.#ports.held.fits(bytes) || this.#due() === undefined;
+    if (this.#sliceBytes === 0) return true;
     if (this.#sliceBytes + bytes > this.#ports.sliceBytesMax || !this.#ports.held.fits(bytes)) return false;
     return this.#open.stages.has(frame.sinkVersion) || this.#versions() < SLICE_VERSIONS_MAX;
   }
@@ -272,7 +281,8 @@ export class PartitionTail {
         continue;
       }
       const slice = stored.value as SliceClosing | SliceUploading;
-      const waitMs = slice.retry === undefined ? 0 : msOf(slice.retry.retryAfter) - this.#ports.clock.wallMs();
+      const waitMs =
+        slice.retry === undefined ? 0 : msOf(slice.retry.retryAfter) - this.#ports.clock.wallMs();
       if (waitMs > 0) await this.#ports.clock.sleep(waitMs, signal);
       else await this.#uploadSlice(stored, slice, signal);
     }
@@ -351,7 +361,12 @@ export class PartitionTail {
     const failure = { code: error.code, reason: `upload to staging failed: ${error.message}` };
     const retry = afterFailure(slice.retry, failure, clock.wallMs(), spread());
     metrics.failures.add(1, { operation: "upload", code: error.code });
-    logger.warn("slice-upload-failed", { journal: this.journal, begin: slice.begin, error, attempt: retry.attempt });
+    logger.warn("slice-upload-failed", {
+      journal: this.journal,
+      begin: slice.begin,
+      error,
+      attempt: retry.attempt,
+    });
     await this.#commit([{ kind: "slice", before: stored, after: withRetry(slice, retry) }], signal);
   }
 

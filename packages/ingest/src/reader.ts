@@ -167,7 +167,7 @@ export class StorageReader implements ProgressFeed {
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     try {
-      for (let failures = 0; !stop.signal.aborted; ) {
+      for (let failures = 0; !stop.signal.aborted;) {
         const before = tail.framesTaken;
         running.problem = undefined;
         try {

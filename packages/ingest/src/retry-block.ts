@@ -5,7 +5,7 @@
 // that refuses the columns) waits the 3 min at once: a person mends it, and then nobody has to restart anything.
 // Any successful change of state drops the block.
 import { CODES, type Code } from "@millrace/base";
-import { isoTime, JsonFields } from "./storage-json.ts";
+import { isoTime, type JsonFields } from "./storage-json.ts";
 
 export interface RetryBlock {
   /** Failures in a row. */

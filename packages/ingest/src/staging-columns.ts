@@ -51,7 +51,11 @@ class Column {
   }
 
   #grow(bytes: number): void {
-    const wanted = Math.max(this.length + bytes, Math.min(PAGE_BYTES, this.bytes.length * 2), PAGE_BYTES_FIRST);
+    const wanted = Math.max(
+      this.length + bytes,
+      Math.min(PAGE_BYTES, this.bytes.length * 2),
+      PAGE_BYTES_FIRST,
+    );
     const grown = new Uint8Array(wanted);
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
@@ -212,7 +216,11 @@ function columnsOf(frame: Frame): Column[] {
 }
 
 function malformed(frame: Frame, row: number): never {
-  throw new WireError("CORRUPT", `frame at offset ${frame.begin}: row ${row} of ${frame.count} is not the CSV of its sink`, {
-    facts: { field: "rows", offset: frame.bodyBegin, begin: frame.begin, row },
-  });
+  throw new WireError(
+    "CORRUPT",
+    `frame at offset ${frame.begin}: row ${row} of ${frame.count} is not the CSV of its sink`,
+    {
+      facts: { field: "rows", offset: frame.bodyBegin, begin: frame.begin, row },
+    },
+  );
 }

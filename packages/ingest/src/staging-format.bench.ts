@@ -38,7 +38,15 @@ function frames(count: number, bodyOf: (i: number) => object): Frame[] {
     const bodyBegin = begin + 4000;
     const header = { producer: "00deadbeef00cafe", sequence: 1, sinkVersion: 1, acceptedAtMs: 1 };
     const rowLengths = Uint32Array.from(rows.map((row) => row.length));
-    made.push({ ...header, begin, end: bodyBegin + body.length, bodyBegin, count: ROWS_PER_FRAME, rowLengths, body });
+    made.push({
+      ...header,
+      begin,
+      end: bodyBegin + body.length,
+      bodyBegin,
+      count: ROWS_PER_FRAME,
+      rowLengths,
+      body,
+    });
     begin = bodyBegin + body.length;
   }
   return made;
@@ -116,8 +124,16 @@ const FORMATS: readonly Format[] = [
       `new_line='\\n', max_line_size=4000000, columns={'o': 'BIGINT', 'c0': 'VARCHAR', 'c1': 'VARCHAR', ` +
       `'c2': 'VARCHAR', 'c3': 'VARCHAR'})`,
   },
-  { name: "Parquet, hyparquet-writer", make: hyparquet, select: (path) => `select 'j', * from read_parquet('${path}')` },
-  { name: "Parquet, PLAIN pages", make: plain, select: (path) => `select 'j', * from read_parquet('${path}')` },
+  {
+    name: "Parquet, hyparquet-writer",
+    make: hyparquet,
+    select: (path) => `select 'j', * from read_parquet('${path}')`,
+  },
+  {
+    name: "Parquet, PLAIN pages",
+    make: plain,
+    select: (path) => `select 'j', * from read_parquet('${path}')`,
+  },
 ];
 
 async function cpuSeconds(run: () => Promise<void> | void): Promise<number> {
@@ -131,7 +147,12 @@ function median(values: readonly number[]): string {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!.toFixed(2);
 }
 
-async function measure(name: string, all: readonly Frame[], perObject: number, rounds: number): Promise<void> {
+async function measure(
+  name: string,
+  all: readonly Frame[],
+  perObject: number,
+  rounds: number,
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "millrace-bench-"));
   const rows = all.length * ROWS_PER_FRAME;
   const connection = await (await DuckDBInstance.create(join(directory, "db"), { threads: "2" })).connect();
@@ -145,7 +166,9 @@ async function measure(name: string, all: readonly Frame[], perObject: number, r
         }
       });
       for (const [i, object] of objects.entries()) writeFileSync(join(directory, `${i}`), object);
-      await connection.run("create or replace table t (j varchar, o bigint, a varchar, b varchar, c varchar, d varchar)");
+      await connection.run(
+        "create or replace table t (j varchar, o bigint, a varchar, b varchar, c varchar, d varchar)",
+      );
       await connection.run("checkpoint");
       const load = await cpuSeconds(async () => {
         for (let i = 0; i < objects.length; i++) {
@@ -169,8 +192,15 @@ async function measure(name: string, all: readonly Frame[], perObject: number, r
 
 const rows = Number(process.argv[2] ?? 200_000);
 const perObject = Number(process.argv[3] ?? 50_000);
-process.stdout.write("| rows | format | make, CPU us/row | load, CPU us/row | sum |\n|---|---|---|---|---|\n");
-const small = frames(rows, (i) => ({ date: "2001/01/10 09:00", delay: i % 100, distance: i % 3000, destination: "ATL" }));
+process.stdout.write(
+  "| rows | format | make, CPU us/row | load, CPU us/row | sum |\n|---|---|---|---|---|\n",
+);
+const small = frames(rows, (i) => ({
+  date: "2001/01/10 09:00",
+  delay: i % 100,
+  distance: i % 3000,
+  destination: "ATL",
+}));
 await measure("180 B", small, perObject, 5);
 const wide = frames(rows / 2, (i) => ({
   id: i,

@@ -66,11 +66,19 @@ describe("staged object", () => {
     assert.equal(bytes.length, object.bytes);
     assert.equal(crc32c(bytes, 0), object.crc32c);
     writeFileSync(path, bytes);
-    return (await connection.runAndReadAll(`select * from read_parquet('${path}') order by _offset`)).getRows();
+    return (
+      await connection.runAndReadAll(`select * from read_parquet('${path}') order by _offset`)
+    ).getRows();
   }
 
   test("rows with quotes, newlines, commas and nothing -> DuckDB reads the same values and each row's offset", async () => {
-    const first = frameOf([['say "hi"', ""], ["a,b\nc", '"']], 100);
+    const first = frameOf(
+      [
+        ['say "hi"', ""],
+        ["a,b\nc", '"'],
+      ],
+      100,
+    );
     const second = frameOf([["ž€😀", "x".repeat(5000)]], 2 ** 40 + 7);
     assert.deepEqual(await read(staged([first, second])), [
       [100n, 'say "hi"', ""],
@@ -80,7 +88,10 @@ describe("staged object", () => {
   });
 
   test("any rows in any frames and stages -> the same rows", async () => {
-    const value = fc.oneof(fc.string({ unit: "binary", maxLength: 12 }), fc.string({ unit: fc.constantFrom('"', ",", "\n", "a") }));
+    const value = fc.oneof(
+      fc.string({ unit: "binary", maxLength: 12 }),
+      fc.string({ unit: fc.constantFrom('"', ",", "\n", "a") }),
+    );
     const cases = fc.integer({ min: 1, max: 4 }).chain((width) => {
       const row = fc.array(value, { minLength: width, maxLength: width });
       return fc.tuple(
@@ -108,16 +119,34 @@ describe("staged object", () => {
   });
 
   test("more than a page of a column -> several pages, the same rows", async () => {
-    const rows = Array.from({ length: 30 }, (_, i) => [String(i), String.fromCharCode(97 + (i % 26)).repeat(100_000)]);
+    const rows = Array.from({ length: 30 }, (_, i) => [
+      String(i),
+      String.fromCharCode(97 + (i % 26)).repeat(100_000),
+    ]);
     const frames = rows.map((row, i) => frameOf([row], 1000 + i * 200_000));
     const got = await read(staged(frames, 2));
-    assert.deepEqual(got.map((row) => row.slice(1)), rows);
+    assert.deepEqual(
+      got.map((row) => row.slice(1)),
+      rows,
+    );
   });
 
   test("bytes that are not UTF-8 -> U+FFFD in that value, everything else as it was", async () => {
-    const frame = frameOf([["ok", Uint8Array.of(0x61, 0xff, 0xfe, 0x62)], ["ž", "after"]], 50);
+    const frame = frameOf(
+      [
+        ["ok", Uint8Array.of(0x61, 0xff, 0xfe, 0x62)],
+        ["ž", "after"],
+      ],
+      50,
+    );
     const got = await read(staged([frame]));
-    assert.deepEqual(got.map((row) => row.slice(1)), [["ok", "a\ufffd\ufffdb"], ["ž", "after"]]);
+    assert.deepEqual(
+      got.map((row) => row.slice(1)),
+      [
+        ["ok", "a\ufffd\ufffdb"],
+        ["ž", "after"],
+      ],
+    );
   });
 });
 
@@ -130,9 +159,17 @@ test("a row that is not the sink's CSV -> CORRUPT, and nothing of its frame is k
     const body = concatBytes([csv(["c", "d"]), utf8(row)]);
     const rowLengths = Uint32Array.of(body.length - row.length, row.length);
     const frame: Frame = { ...good, count: 2, body, rowLengths };
-    assert.throws(() => stage.add(frame), (error) => error instanceof WireError && error.code === "CORRUPT", row);
+    assert.throws(
+      () => stage.add(frame),
+      (error) => error instanceof WireError && error.code === "CORRUPT",
+      row,
+    );
     const alone = new ColumnStage();
     alone.add(good);
-    assert.deepEqual(concatBytes(stagedObject([stage]).chunks), concatBytes(stagedObject([alone]).chunks), row);
+    assert.deepEqual(
+      concatBytes(stagedObject([stage]).chunks),
+      concatBytes(stagedObject([alone]).chunks),
+      row,
+    );
   }
 });

@@ -31,8 +31,13 @@ export async function stageAgain(
   const segment = new Segment(begin);
   const decoder = new FrameDecoder(begin);
   const filter = new FrameFilter(slice.filter);
-  for await (const event of readJournal(ports, { journal, offset: begin, endOffset: end, block: true }, signal)) {
-    if (event.kind === "jump") throw new WireError("CORRUPT", `offsets [${event.from}, ${event.to}) are gone`);
+  for await (const event of readJournal(
+    ports,
+    { journal, offset: begin, endOffset: end, block: true },
+    signal,
+  )) {
+    if (event.kind === "jump")
+      throw new WireError("CORRUPT", `offsets [${event.from}, ${event.to}) are gone`);
     for (const frame of decoder.push(event.bytes)) {
       if (filter.accept(frame)) segment.add(frame);
       else segment.skip(frame);

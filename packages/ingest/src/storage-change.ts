@@ -32,7 +32,7 @@ export function txnOf(changes: readonly StorageChange[]): TxnRequest {
   let bytes = 0;
   for (const change of changes) {
     const { before, after } = change;
-    const key = before?.key ?? keyOfChange(change);
+    const key = keyOfChange(change);
     if (before === undefined) compare.push({ target: "version", key, op: "=", version: 0 });
     else compare.push({ target: "mod", key, op: "=", revision: before.modRevision });
     bytes += 2 * (key.length + OP_OVERHEAD_BYTES);
@@ -44,12 +44,17 @@ export function txnOf(changes: readonly StorageChange[]): TxnRequest {
     }
   }
   const facts = { compares: compare.length, operations: success.length, bytes };
-  assert(compare.length <= TXN_OPS_MAX && success.length <= TXN_OPS_MAX, "at most 128 operations (D26)", facts);
+  assert(
+    compare.length <= TXN_OPS_MAX && success.length <= TXN_OPS_MAX,
+    "at most 128 operations (D26)",
+    facts,
+  );
   assert(bytes <= TXN_BYTES_MAX, "at most 1.5 MiB (D26)", facts);
   return { compare, success };
 }
 
-function keyOfChange(change: StorageChange): string {
+export function keyOfChange(change: StorageChange): string {
+  if (change.before !== undefined) return change.before.key;
   assert(change.after !== undefined, "a change has an entity before or after", { kind: change.kind });
   switch (change.kind) {
     case "partition":
@@ -80,7 +85,7 @@ export function checkChanges(view: StorageView, changes: readonly StorageChange[
 }
 
 function checkTransition(change: StorageChange): void {
-  const facts = { key: change.before?.key ?? keyOfChange(change) };
+  const facts = { key: keyOfChange(change) };
   if (change.kind === "file") {
     const from = change.before?.value.state;
     const to = change.after?.state;
@@ -91,7 +96,8 @@ function checkTransition(change: StorageChange): void {
     const from = change.before?.value.state;
     const to = change.after?.state;
     if (from === undefined) assert(to === "writing", "a slice begins in writing", facts);
-    else if (to === undefined) assert(from === "imported" || from === "writing", `a ${from} slice stays`, facts);
+    else if (to === undefined)
+      assert(from === "imported" || from === "writing", `a ${from} slice stays`, facts);
     else assert(sliceMayBecome(from, to), `a slice goes from ${from} to ${to}`, facts);
   }
 }
@@ -103,9 +109,10 @@ function checkFile(view: StorageView, changes: readonly StorageChange[], key: St
   for (const [sliceName, stored] of known?.slices ?? []) slices.set(sliceName, stored.value);
   let file = known?.entity?.value;
   for (const change of changes) {
-    if (change.kind === "file" && (change.before?.key ?? keyOfChange(change)) === name) file = change.after;
+    if (change.kind === "file" && keyOfChange(change) === name) file = change.after;
     if (change.kind !== "slice") continue;
-    if (change.before !== undefined && fileKey(change.before.value) === name) slices.delete(change.before.key);
+    if (change.before !== undefined && fileKey(change.before.value) === name)
+      slices.delete(change.before.key);
     if (change.after !== undefined && fileKey(change.after) === name) {
       slices.set(sliceKey(change.after), change.after);
     }
@@ -116,7 +123,10 @@ function checkFile(view: StorageView, changes: readonly StorageChange[], key: St
   }
   const violation = fileViolation(file, [...slices.values()]);
   assert(violation === undefined, violation ?? "", { file: name });
-  assert(slices.size <= FILE_SLICES_BOUND, "slices of a file are bounded", { file: name, slices: slices.size });
+  assert(slices.size <= FILE_SLICES_BOUND, "slices of a file are bounded", {
+    file: name,
+    slices: slices.size,
+  });
 }
 
 function checkPartition(view: StorageView, changes: readonly StorageChange[], key: PartitionKey): void {
@@ -146,6 +156,9 @@ function checkPartition(view: StorageView, changes: readonly StorageChange[], ke
     assert(slices.length === 0, "no slice without its partition", { partition: name });
     return;
   }
-  const violation = tilingViolation(partition, slices.sort((a, b) => a.begin - b.begin));
+  const violation = tilingViolation(
+    partition,
+    slices.sort((a, b) => a.begin - b.begin),
+  );
   assert(violation === undefined, violation ?? "", { partition: name });
 }

@@ -129,7 +129,7 @@ function timesIn(
 
 function filterIn(fields: JsonFields): FrameFilterCheckpoint {
   return fields.list("filter", (value, what) => {
-    const pair = new JsonFields({ ...(Array.isArray(value) ? value : []) }, what);
+    const pair = new JsonFields(Array.isArray(value) ? { 0: value[0], 1: value[1] } : value, what);
     return [pair.text("0"), pair.integer("1", 1)] as const;
   });
 }

@@ -28,7 +28,12 @@ export type Partition = PartitionFields &
   (
     | { readonly state: "active" }
     /** Imported to its `end`, which is the journal's, into `tableId`; without an open slice. */
-    | { readonly state: "retired"; readonly retiredAt: string; readonly end: number; readonly tableId: string }
+    | {
+        readonly state: "retired";
+        readonly retiredAt: string;
+        readonly end: number;
+        readonly tableId: string;
+      }
   );
 
 export type FileState = "writing" | "closing" | "importing" | "imported";

@@ -8,7 +8,8 @@ export class JsonFields {
   /** @param what names the value in messages @throws {WireError} CORRUPT unless `value` is an object */
   constructor(value: unknown, what: string) {
     this.#what = what;
-    if (typeof value !== "object" || value === null || Array.isArray(value)) this.#refuse("", "an object", value);
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      this.#refuse("", "an object", value);
     this.#fields = value as Readonly<Record<string, unknown>>;
   }
 
@@ -31,7 +32,8 @@ export class JsonFields {
   /** A safe integer of at least `min`. */
   integer(name: string, min = 0): number {
     const value = this.#fields[name];
-    if (!Number.isSafeInteger(value) || (value as number) < min) this.#refuse(name, `an integer >= ${min}`, value);
+    if (!Number.isSafeInteger(value) || (value as number) < min)
+      this.#refuse(name, `an integer >= ${min}`, value);
     return value as number;
   }
 
@@ -67,7 +69,7 @@ export class JsonFields {
 
   #refuse(name: string, expected: string, value: unknown): never {
     const field = name === "" ? "" : ` field ${name}:`;
-    const shown = String(JSON.stringify(value)).slice(0, 100);
+    const shown = value === undefined ? "nothing" : JSON.stringify(value).slice(0, 100);
     throw new WireError("CORRUPT", `${this.#what}:${field} expected ${expected}, got ${shown}`, {
       facts: { what: this.#what, field: name },
     });

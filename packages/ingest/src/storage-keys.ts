@@ -30,9 +30,7 @@ export function filesPrefix(key: SinkKey): Key {
 }
 
 export function sliceKey(slice: Pick<Slice, "fileId" | "n" | "begin"> & SinkKey): Key {
-  return keyOf(
-    `${SLICES}${sinkPath(slice)}/${slice.fileId}/${partitionName(slice.n)}/${hex16(slice.begin)}`,
-  );
+  return keyOf(`${SLICES}${sinkPath(slice)}/${slice.fileId}/${partitionName(slice.n)}/${hex16(slice.begin)}`);
 }
 
 /** What files that were removed had loaded. */

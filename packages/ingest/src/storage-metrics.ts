@@ -12,7 +12,10 @@ export function storageMetrics(metrics: Metrics) {
   return {
     readRecords: metrics.counter("millrace_storage_read_records_total", "Records read from partitions."),
     readBytes: metrics.counter("millrace_storage_read_bytes_total", "Bytes of rows read from partitions."),
-    duplicateFrames: metrics.counter("millrace_storage_duplicate_frames_total", "Frames that stood twice (D20)."),
+    duplicateFrames: metrics.counter(
+      "millrace_storage_duplicate_frames_total",
+      "Frames that stood twice (D20).",
+    ),
     heldBytes: metrics.gauge("millrace_storage_held_bytes", "Bytes of rows in memory, not uploaded yet."),
     stagedObjects: metrics.counter("millrace_storage_staged_objects_total", "Objects put into staging."),
     stagedBytes: metrics.counter("millrace_storage_staged_bytes_total", "Bytes put into staging."),
@@ -24,7 +27,11 @@ export function storageMetrics(metrics: Metrics) {
     slicesRotated: metrics.counter("millrace_storage_slices_rotated_total", "Slices closed, by reason."),
     filesRotated: metrics.counter("millrace_storage_files_rotated_total", "Files closed, by reason."),
     imports: metrics.counter("millrace_storage_imports_total", "Imports, by outcome."),
-    importSeconds: metrics.histogram("millrace_storage_import_seconds", "Duration of an import.", SECONDS_BUCKETS),
+    importSeconds: metrics.histogram(
+      "millrace_storage_import_seconds",
+      "Duration of an import.",
+      SECONDS_BUCKETS,
+    ),
     importedRecords: metrics.counter("millrace_storage_imported_records_total", "Records that became rows."),
     visibleSeconds: metrics.histogram(
       "millrace_storage_visible_seconds",
@@ -32,7 +39,10 @@ export function storageMetrics(metrics: Metrics) {
       VISIBLE_BUCKETS,
     ),
     failures: metrics.counter("millrace_storage_failures_total", "Failed attempts, by operation and code."),
-    removedFragments: metrics.counter("millrace_storage_removed_fragments_total", "Fragments of partitions removed."),
+    removedFragments: metrics.counter(
+      "millrace_storage_removed_fragments_total",
+      "Fragments of partitions removed.",
+    ),
     removedFiles: metrics.counter("millrace_storage_removed_files_total", "Imported files removed."),
   };
 }

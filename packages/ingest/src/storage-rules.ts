@@ -39,7 +39,9 @@ export function tilingViolation(partition: Partition, slices: readonly Slice[]):
   }
   const last = slices.at(-1);
   if (partition.state === "retired") {
-    return last === undefined || endOf(last) === partition.end ? undefined : "a retired partition has an open slice";
+    return last === undefined || endOf(last) === partition.end
+      ? undefined
+      : "a retired partition has an open slice";
   }
   return last?.state === "writing" ? undefined : `the last slice is ${last?.state ?? "missing"}, not writing`;
 }
@@ -54,6 +56,7 @@ export function sliceMayBecome(from: SliceState, to: SliceState): boolean {
 }
 
 function reaches<S extends string>(next: Readonly<Record<S, S | undefined>>, from: S, to: S): boolean {
-  for (let state: S | undefined = from; state !== undefined; state = next[state]) if (state === to) return true;
+  for (let state: S | undefined = from; state !== undefined; state = next[state])
+    if (state === to) return true;
   return false;
 }

@@ -1,8 +1,8 @@
 // The storage model over the coordination store: a mirror of it, and transactions that hold only if what they were
 // decided on is still so.
-import { WireError, type Clock, type Logger } from "@millrace/base";
+import { type WireError, type Clock, type Logger } from "@millrace/base";
 import { Keyspace, type CoordinationStore } from "@millrace/metadata";
-import { checkChanges, txnOf, type StorageChange } from "./storage-change.ts";
+import { checkChanges, keyOfChange, txnOf, type StorageChange } from "./storage-change.ts";
 import { STORAGE_PREFIX } from "./storage-keys.ts";
 import { decodeStorageValue, StorageView, type StorageValue } from "./storage-view.ts";
 
@@ -23,7 +23,11 @@ export class StorageStore {
 
   constructor(ports: StorageStorePorts) {
     this.#store = ports.store;
-    this.#keyspace = new Keyspace<StorageValue>({ ...ports, prefix: STORAGE_PREFIX, decode: decodeStorageValue });
+    this.#keyspace = new Keyspace<StorageValue>({
+      ...ports,
+      prefix: STORAGE_PREFIX,
+      decode: decodeStorageValue,
+    });
     this.#keyspace.observe((changes) => {
       const touched = this.view.apply(changes);
       if (touched.size > 0) for (const listener of [...this.#listeners]) listener(touched);
@@ -56,10 +60,16 @@ export class StorageStore {
    * @throws {WireError} OUTCOME_UNKNOWN and others of the store; deciding again from the view is right after each
    */
   async commit(changes: readonly StorageChange[], signal: AbortSignal): Promise<boolean> {
+    if (changes.some((change) => this.#isStale(change))) return false;
     checkChanges(this.view, changes);
     const { succeeded, header } = await this.#store.txn(txnOf(changes), signal);
     await this.#keyspace.waitForRevision(header.revision, signal);
     return succeeded;
+  }
+
+  /** Whether the view shows already that what `change` was decided on is no longer so. */
+  #isStale(change: StorageChange): boolean {
+    return this.#keyspace.get(keyOfChange(change))?.modRevision !== change.before?.modRevision;
   }
 
   /** Waits until the view shows all that the store holds now. */

@@ -78,7 +78,12 @@ export function closeSlice(slice: SliceWriting, end: number, nowMs: number): Sli
 /** Ends a slice where its reader stands: it passes through closing, since there is nothing to wait for. */
 export function sealSlice(slice: SliceWriting, progress: Progress, nowMs: number): SliceUploading {
   const closing = closeSlice(slice, progress.offset, nowMs);
-  return { ...closing, state: "uploading", uploadingAt: isoTime(nowMs), statistics: statisticsOfTotals(progress) };
+  return {
+    ...closing,
+    state: "uploading",
+    uploadingAt: isoTime(nowMs),
+    statistics: statisticsOfTotals(progress),
+  };
 }
 
 export interface StagedSlice {
@@ -87,7 +92,11 @@ export interface StagedSlice {
   readonly filter: FrameFilterCheckpoint;
 }
 
-export function endUpload(slice: SliceClosing | SliceUploading, staged: StagedSlice, nowMs: number): SliceUploaded {
+export function endUpload(
+  slice: SliceClosing | SliceUploading,
+  staged: StagedSlice,
+  nowMs: number,
+): SliceUploaded {
   const now = isoTime(nowMs);
   const uploadingAt = slice.state === "uploading" ? slice.uploadingAt : now;
   return { ...withoutRetry(slice), ...staged, state: "uploaded", uploadingAt, uploadedAt: now };

@@ -208,7 +208,8 @@ export class StorageView {
     const path = sinkPath(key);
     const sink = this.#sinks.get(path)!;
     const file = key.fileId === undefined ? undefined : sink.files.get(key.fileId);
-    if (file !== undefined && file.entity === undefined && file.slices.size === 0) sink.files.delete(key.fileId!);
+    if (file !== undefined && file.entity === undefined && file.slices.size === 0)
+      sink.files.delete(key.fileId!);
     const partition = key.n === undefined ? undefined : sink.partitions.get(key.n);
     if (
       partition !== undefined &&
@@ -218,7 +219,8 @@ export class StorageView {
     ) {
       sink.partitions.delete(key.n!);
     }
-    if (sink.files.size === 0 && sink.partitions.size === 0 && sink.sum === undefined) this.#sinks.delete(path);
+    if (sink.files.size === 0 && sink.partitions.size === 0 && sink.sum === undefined)
+      this.#sinks.delete(path);
   }
 }
 

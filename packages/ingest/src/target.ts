@@ -43,7 +43,12 @@ export type LoadOutcome =
   /** Every partition's end was reached before: nothing was done. */
   | { readonly kind: "already" }
   /** A loaded end is neither begin nor at or past end: nothing was done. */
-  | { readonly kind: "refused"; readonly journal: string; readonly begin: number; readonly loadedEnd: number | undefined };
+  | {
+      readonly kind: "refused";
+      readonly journal: string;
+      readonly begin: number;
+      readonly loadedEnd: number | undefined;
+    };
 
 export interface Target {
   /** Creates the table with its system columns when missing, and adds columns that are missing. */

@@ -1,0 +1,87 @@
+// Removes fragments of partition journals that are imported and no longer kept (D27).
+import type { Logger } from "@millrace/base";
+import { listFragments, type JournalTransport } from "@millrace/client";
+import { contentPath, type Fragment } from "@millrace/protocol";
+import type { ObjectStores } from "@millrace/stores";
+
+export interface FragmentPolicy {
+  readonly keptMs: number;
+  /** Of one sink's fragments that are imported. */
+  readonly keptBytes: number;
+}
+
+/** A partition journal, and the offset below which everything was imported. */
+export interface ImportedJournal {
+  readonly journal: string;
+  readonly imported: number;
+}
+
+/** Removes what lies below an offset of a journal from wherever it is kept. */
+export interface JournalTrimmer {
+  /**
+   * @returns what was removed, and ms until time alone makes more removable (undefined: never)
+   * @throws {WireError} of the broker and the store; trimming again is right
+   */
+  trim(
+    journals: readonly ImportedJournal[],
+    policy: FragmentPolicy,
+    nowMs: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly removed: number; readonly againMs: number | undefined }>;
+}
+
+/** Fragments to remove, oldest first, and ms until the next one is old enough. Pure. */
+export function removableFragments(
+  imported: readonly Fragment[],
+  policy: FragmentPolicy,
+  nowMs: number,
+): { readonly remove: readonly Fragment[]; readonly againMs: number | undefined } {
+  const ordered = [...imported].sort((a, b) => a.modTime - b.modTime || a.begin - b.begin);
+  let bytes = ordered.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  const remove: Fragment[] = [];
+  for (const fragment of ordered) {
+    const ageMs = nowMs - fragment.modTime * 1000;
+    if (ageMs < policy.keptMs && bytes <= policy.keptBytes) return { remove, againMs: policy.keptMs - ageMs };
+    remove.push(fragment);
+    bytes -= fragment.end - fragment.begin;
+  }
+  return { remove, againMs: undefined };
+}
+
+/** Trims by removing the objects of persisted fragments. What is only local stays until it was persisted (D19). */
+export class StoreTrimmer implements JournalTrimmer {
+  readonly #transport: JournalTransport;
+  readonly #stores: ObjectStores;
+  readonly #logger: Logger;
+  /** By journal: ends of fragments that were removed and may still be listed for a while. */
+  readonly #removed = new Map<string, number>();
+
+  constructor(ports: { transport: JournalTransport; stores: ObjectStores; logger: Logger }) {
+    this.#transport = ports.transport;
+    this.#stores = ports.stores;
+    this.#logger = ports.logger;
+  }
+
+  async trim(
+    journals: readonly ImportedJournal[],
+    policy: FragmentPolicy,
+    nowMs: number,
+    signal: AbortSignal,
+  ): Promise<{ removed: number; againMs: number | undefined }> {
+    const imported: Fragment[] = [];
+    for (const { journal, imported: below } of journals) {
+      const gone = this.#removed.get(journal) ?? 0;
+      for await (const { spec } of listFragments(this.#transport, { journal }, signal)) {
+        if (spec.backingStore !== "" && spec.end <= below && spec.end > gone) imported.push(spec);
+      }
+    }
+    const { remove, againMs } = removableFragments(imported, policy, nowMs);
+    for (const fragment of remove) {
+      await this.#stores.open(fragment.backingStore).remove(contentPath(fragment), signal);
+      const { journal, end } = fragment;
+      this.#removed.set(journal, Math.max(end, this.#removed.get(journal) ?? 0));
+      this.#logger.debug("fragment-removed", { journal, begin: fragment.begin, end });
+    }
+    return { removed: remove.length, againMs };
+  }
+}

@@ -1,0 +1,165 @@
+// Creates partitions when their first record comes (D26): the journal, then in one transaction the partition, its first
+// slice at 0, and the lane's file if it has none. Any number of processes may race: the transaction holds only once.
+import { WireError, type Clock, type Logger } from "@millrace/base";
+import { applyJournals, getJournal, type JournalTransport } from "@millrace/client";
+import { atomically, keyOf, prefixRange, type CoordinationStore, type StoreOp } from "@millrace/metadata";
+import { FLAG, labelSet, unionLabels, type JournalSpec } from "@millrace/protocol";
+import { partitionJournal, sinkPath, type SinkKey } from "./definitions.ts";
+import type { SinkCatalog } from "./storage-catalog.ts";
+import { decodeFile, decodePartition, encodeJson } from "./storage-codec.ts";
+import type { Partition, PartitionKey, StorageFile } from "./storage-entities.ts";
+import { isoTime } from "./storage-json.ts";
+import { fileKey, filesPrefix, partitionKey, sliceKey } from "./storage-keys.ts";
+import { laneOf } from "./storage-limits.ts";
+import { nextFileId, openFile, openSlice } from "./storage-transitions.ts";
+
+/** What all partition journals have in common. */
+export type PartitionTemplate = Omit<JournalSpec, "name">;
+
+export interface PartitionPorts {
+  readonly store: CoordinationStore;
+  readonly transport: JournalTransport;
+  readonly catalog: SinkCatalog;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Labels of a partition journal, for selectors. */
+export const PARTITION_LABELS = {
+  kind: "millrace.dev/kind",
+  source: "millrace.dev/source",
+  sink: "millrace.dev/sink",
+} as const;
+
+export class Partitions {
+  readonly #ports: PartitionPorts;
+  readonly #template: PartitionTemplate;
+
+  constructor(ports: PartitionPorts, template: PartitionTemplate) {
+    this.#ports = ports;
+    this.#template = template;
+  }
+
+  /**
+   * Makes sure that partition `n` of a sink is there and that its rows will be loaded. A retired one becomes active.
+   * Ask again when an append to its journal says NOT_ALLOWED or JOURNAL_NOT_FOUND.
+   * @returns its journal
+   * @throws {WireError} NOT_FOUND for an unknown sink, CONFLICT, and what the store and the broker say
+   */
+  async ensure(key: SinkKey, n: number, signal: AbortSignal): Promise<string> {
+    const { projectId, branchId, sourceId, sinkId } = key;
+    const partition: PartitionKey = { projectId, branchId, sourceId, sinkId, n };
+    const { store, catalog, logger } = this.#ports;
+    const known = await store.range({ key: partitionKey(partition) }, signal);
+    if (known.kvs[0] !== undefined) {
+      const entity = decodePartition(known.kvs[0].value, known.kvs[0].key);
+      if (entity.state === "active") return entity.journal;
+    }
+    const definition = catalog.sink(key);
+    if (definition === undefined) throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} not found`);
+    const journal = partitionJournal(key, n);
+    await this.#applyJournal(partition, journal, signal);
+    await this.#open(partition, journal, definition.table.tableId, signal);
+    logger.info("partition-opened", { journal });
+    return journal;
+  }
+
+  /** Creates the journal, or lets a retired one be written again. */
+  async #applyJournal(key: PartitionKey, name: string, signal: AbortSignal): Promise<void> {
+    const { transport } = this.#ports;
+    const own = labelSet(
+      [PARTITION_LABELS.kind, "partition"],
+      [PARTITION_LABELS.source, key.sourceId],
+      [PARTITION_LABELS.sink, key.sinkId],
+    );
+    const spec: JournalSpec = { ...this.#template, name, labels: unionLabels(own, this.#template.labels) };
+    try {
+      await applyJournals(transport, [{ expectModRevision: 0, upsert: spec, delete: "" }], signal);
+    } catch (thrown) {
+      if (!(thrown instanceof WireError) || thrown.code !== "ETCD_TRANSACTION_FAILED") throw thrown;
+      const listed = await getJournal(transport, name, signal);
+      if (listed.spec.flags !== FLAG.O_RDONLY) return;
+      const upsert = { ...listed.spec, flags: this.#template.flags };
+      await applyJournals(transport, [{ expectModRevision: listed.modRevision, upsert, delete: "" }], signal);
+    }
+  }
+
+  async #open(key: PartitionKey, journal: string, tableId: string, signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#ports;
+    await atomically(
+      { store, clock },
+      async (reads) => {
+        const existing = await reads.get(partitionKey(key));
+        const before = existing === undefined ? undefined : decodePartition(existing.value, existing.key);
+        if (before?.state === "active") return { ops: [], result: undefined };
+        const nowMs = clock.wallMs();
+        const prefix = filesPrefix(key);
+        const files = await reads.peekPrefix(prefix);
+        const { file, op, fileName } = await this.#file(key, tableId, files, nowMs, (name) =>
+          reads.get(keyOf(name)),
+        );
+        const begin = before?.end ?? 0;
+        // The file's target is the lane's until its next rotation, whatever the newest version says.
+        const target = file.target.tableId;
+        const startsTarget = before === undefined || before.tableId !== target;
+        const slice = openSlice(key, { fileId: file.fileId, begin, tableId: target, startsTarget }, nowMs);
+        const partition = activePartition(key, journal, before, nowMs);
+        const put = (name: string, value: object): StoreOp => ({
+          kind: "put",
+          key: name,
+          value: encodeJson(value),
+        });
+        const noOtherFile = {
+          target: "create",
+          ...prefixRange(prefix),
+          op: "<",
+          revision: reads.revision + 1,
+        } as const;
+        const noSlice = { target: "version", key: sliceKey(slice), op: "=", version: 0 } as const;
+        return {
+          ops: [put(partitionKey(key), partition), put(sliceKey(slice), slice), op ?? put(fileName, file)],
+          compare: [noOtherFile, noSlice],
+          result: undefined,
+        };
+      },
+      signal,
+    );
+  }
+
+  /** The lane's writing file, or a new one. An existing one is written again, so that its rotation conflicts with us. */
+  async #file(
+    key: PartitionKey,
+    tableId: string,
+    files: readonly { readonly key: string; readonly value: Uint8Array }[],
+    nowMs: number,
+    guard: (name: string) => Promise<unknown>,
+  ): Promise<{ file: StorageFile; fileName: string; op?: StoreOp }> {
+    const lane = laneOf(key.n);
+    const known = files.map((kv) => ({ kv, file: decodeFile(kv.value, kv.key) }));
+    const writing = known.find(({ file }) => file.state === "writing" && file.lane === lane);
+    if (writing !== undefined) {
+      await guard(writing.kv.key);
+      return {
+        file: writing.file,
+        fileName: writing.kv.key,
+        op: { kind: "put", key: writing.kv.key, value: writing.kv.value },
+      };
+    }
+    const ids = known.map(({ file }) => file.fileId);
+    const file = openFile(key, { fileId: nextFileId(ids, nowMs), lane, tableId }, nowMs);
+    return { file, fileName: fileKey(file) };
+  }
+}
+
+function activePartition(
+  key: PartitionKey,
+  journal: string,
+  before: Extract<Partition, { state: "retired" }> | undefined,
+  nowMs: number,
+): Partition {
+  if (before === undefined) {
+    return { ...key, journal, createdAt: isoTime(nowMs), staged: { offset: 0, filter: [] }, state: "active" };
+  }
+  const { retiredAt: _at, end: _end, tableId: _table, ...kept } = before;
+  return { ...kept, state: "active" };
+}

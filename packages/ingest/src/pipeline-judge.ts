@@ -1,0 +1,151 @@
+// The judge of pipeline-world.ts: what must hold after every change, and what at the end.
+//
+// W1 Each partition's slices tile it. W2 Files have only slices that their state permits. W3 Loaded ends never go back.
+// W4 A table holds, per partition, rows that count and follow each other in the journal, once. At the end, after
+// everything healed: W5 all rows are there, once over all tables, and statistics count them.
+import assert from "node:assert/strict";
+import { text } from "@millrace/base";
+import type { SinkDefinition } from "./definitions.ts";
+import { FrameDecoder } from "./frame-decoder.ts";
+import { FrameFilter } from "./frame-filter.ts";
+import type { ModelCatalog } from "./model-catalog.ts";
+import type { ModelJournals } from "./model-journals.ts";
+import type { ModelRow, ModelTarget } from "./model-target.ts";
+import type { Pipeline } from "./pipeline.ts";
+import { fileViolation, tilingViolation } from "./storage-rules.ts";
+import type { StorageView } from "./storage-view.ts";
+
+export interface JudgedWorld {
+  readonly view: StorageView;
+  readonly journals: ModelJournals;
+  readonly target: ModelTarget;
+  readonly catalog: ModelCatalog;
+  readonly sinks: readonly SinkDefinition[];
+}
+
+interface ExpectedRow {
+  readonly offset: number;
+  readonly values: Readonly<Record<string, string>>;
+}
+
+export class Judge {
+  readonly #world: JudgedWorld;
+  readonly #ends = new Map<string, number>();
+  readonly #verified = new Map<string, number>();
+  readonly #oracles = new Map<string, { decoder: FrameDecoder; filter: FrameFilter; rows: ExpectedRow[] }>();
+
+  constructor(world: JudgedWorld) {
+    this.#world = world;
+  }
+
+  /** @param paths sinks of which something changed @throws what was violated */
+  judge(paths: Iterable<string>): void {
+    for (const path of paths) {
+      const sink = this.#world.view.sinks.get(path);
+      if (sink === undefined) continue;
+      for (const { entity, slices } of sink.partitions.values()) {
+        if (entity === undefined) continue;
+        const ordered = slices.map(({ value }) => value);
+        assert.equal(tilingViolation(entity.value, ordered), undefined, "W1");
+      }
+      for (const { entity, slices } of sink.files.values()) {
+        assert.ok(entity !== undefined, "W2: slices without their file");
+        const own = [...slices.values()].map(({ value }) => value);
+        assert.equal(fileViolation(entity.value, own), undefined, "W2");
+      }
+    }
+    for (const [name, table] of this.#world.target.tables) {
+      for (const [journal, end] of table.ends) {
+        const key = `${name} ${journal}`;
+        assert.ok(end >= (this.#ends.get(key) ?? 0), `W3: ${key} from ${this.#ends.get(key)} to ${end}`);
+        this.#ends.set(key, end);
+      }
+    }
+    this.#judgeRows();
+  }
+
+  /** @param accepted records that were acknowledged */
+  judgeEnd(accepted: number, pipeline: Pipeline): void {
+    this.judge(this.#world.view.sinks.keys());
+    let counted = 0;
+    for (const sink of this.#world.sinks) {
+      counted += pipeline.statistics.total(sink).levels.target?.recordsCount ?? 0;
+    }
+    assert.equal(counted, this.countingRows(), "W5: statistics of the target level");
+    assert.equal(this.loadedRows(), counted, "W5: rows of all tables");
+    assert.equal(counted, accepted, "W5: rows that were acknowledged stand once");
+  }
+
+  /** Rows of the partitions that count. */
+  countingRows(): number {
+    let rows = 0;
+    for (const journal of this.#world.journals.journals.keys()) rows += this.#expected(journal).length;
+    return rows;
+  }
+
+  loadedRows(): number {
+    return [...this.#world.target.tables.values()].reduce((sum, table) => sum + table.rows.length, 0);
+  }
+
+  allLoaded(): boolean {
+    const { journals, target, view } = this.#world;
+    for (const [journal, { length }] of journals.journals) {
+      if (length === 0) continue;
+      if (![...target.tables.values()].some(({ ends }) => ends.get(journal) === length)) return false;
+    }
+    const files = [...view.sinks.values()].flatMap((sink) => [...sink.files.values()]);
+    return files.every(
+      ({ entity }) => entity?.value.state === "imported" || entity?.value.state === "writing",
+    );
+  }
+
+  /** W4, for the rows that have come since it was last asked. */
+  #judgeRows(): void {
+    for (const [name, table] of this.#world.target.tables) {
+      const byJournal = new Map<string, ModelRow[]>();
+      for (const row of table.rows.slice(this.#verified.get(name) ?? 0)) {
+        byJournal.set(row.journal, [...(byJournal.get(row.journal) ?? []), row]);
+      }
+      for (const [journal, rows] of byJournal) {
+        const key = `${name} ${journal}`;
+        const got = rows
+          .map(({ offset, values }) => ({ offset, values }))
+          .sort((a, b) => a.offset - b.offset);
+        const counting = this.#expected(journal);
+        const seen = this.#verified.get(key) ?? counting.findIndex(({ offset }) => offset === got[0]!.offset);
+        assert.deepEqual(got, counting.slice(seen, seen + rows.length), `W4: rows from ${seen} on of ${key}`);
+        this.#verified.set(key, seen + rows.length);
+      }
+      this.#verified.set(name, table.rows.length);
+    }
+  }
+
+  /** The rows of a partition that count, from its bytes. */
+  #expected(journal: string): readonly ExpectedRow[] {
+    let known = this.#oracles.get(journal);
+    if (known === undefined) {
+      known = { decoder: new FrameDecoder(0), filter: new FrameFilter(), rows: [] };
+      this.#oracles.set(journal, known);
+    }
+    const sink = this.#world.sinks.find(({ sinkId }) => journal.includes(`/${sinkId}/`))!;
+    for (const one of known.decoder.push(this.#world.journals.content(journal).slice(known.decoder.offset))) {
+      if (!known.filter.accept(one)) continue;
+      let at = 0;
+      for (const length of one.rowLengths) {
+        const row = text(one.body.subarray(at, at + length));
+        known.rows.push({ offset: one.bodyBegin + at, values: this.#values(sink, one.sinkVersion, row) });
+        at += length;
+      }
+    }
+    return known.rows;
+  }
+
+  #values(sink: SinkDefinition, version: number, row: string): Record<string, string> {
+    const values = row
+      .slice(1, -2)
+      .split('","')
+      .map((part) => part.replaceAll('""', '"'));
+    const names = this.#world.catalog.versionColumns(sink, version);
+    return Object.fromEntries(names.map(({ name }, i) => [name, values[i]!]));
+  }
+}

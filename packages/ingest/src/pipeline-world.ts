@@ -1,0 +1,375 @@
+// The world of pipeline.sim.test.ts: real pipelines over a coordination store, journals, a staging store and a target in
+// memory, all failing as the seed says; doors that append frames; and a judge that looks after every change
+// (pipeline-judge.ts).
+import assert from "node:assert/strict";
+import { concatBytes, MetricsRegistry, silentLogger, utf8, WireError, type Random } from "@millrace/base";
+import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
+import { appendOnce, type JournalTransport } from "@millrace/client";
+import type { CoordinationStore } from "@millrace/metadata";
+import { openMemoryStore } from "@millrace/metadata/testkit";
+import { EMPTY_LABELS, FLAG } from "@millrace/protocol";
+import type { ObjectStore } from "@millrace/stores";
+import { memoryStore, type MemoryStore } from "@millrace/stores/testkit";
+import type { Column, SinkDefinition } from "./definitions.ts";
+import { encodeFrameHead } from "./frame.ts";
+import { ModelCatalog, modelSink } from "./model-catalog.ts";
+import { ModelJournals } from "./model-journals.ts";
+import { ModelTarget } from "./model-target.ts";
+import { Judge } from "./pipeline-judge.ts";
+import { Partitions, type PartitionTemplate } from "./partition-registry.ts";
+import { openPipeline, type Pipeline, type PipelineComponent } from "./pipeline.ts";
+import { StorageStore } from "./storage-store.ts";
+
+export interface WorldOptions {
+  readonly seed: string;
+  /** Negative controls. */
+  readonly checksLoadedEnd?: boolean;
+  /** An append of unknown outcome is retried under a new sequence: frames no longer say what stood before. */
+  readonly freshSequences?: boolean;
+}
+
+export const TEMPLATE: PartitionTemplate = {
+  replication: 1,
+  labels: EMPTY_LABELS,
+  fragment: {
+    length: 64 * 1024 * 1024,
+    compressionCodec: "NONE",
+    stores: ["file:///"],
+    refreshIntervalMs: 300_000,
+    retentionMs: 0,
+    flushIntervalMs: 0,
+    pathPostfixTemplate: "",
+  },
+  flags: FLAG.O_RDWR,
+  maxAppendRate: 0,
+};
+
+/** Virtual milliseconds of trouble at least, and how long after it everything may take to be in the tables. */
+const TROUBLE_MS = 1000;
+const HEALED_MS = 600_000;
+
+interface Life {
+  readonly pipelines: readonly Pipeline[];
+  dead: boolean;
+}
+
+export class World {
+  readonly agenda = new Agenda();
+  readonly clock = new SimulatedClock(this.agenda);
+  readonly random: Random;
+  readonly catalog = new ModelCatalog();
+  readonly journals: ModelJournals;
+  readonly staging: MemoryStore;
+  readonly target: ModelTarget;
+  readonly metrics = new MetricsRegistry();
+  readonly sinks: SinkDefinition[] = [];
+  store!: CoordinationStore;
+  /** The judge's own mirror. */
+  storage!: StorageStore;
+  readonly #options: WorldOptions;
+  readonly #stop = new AbortController();
+  #lives: Life[] = [];
+  #judge!: Judge;
+  #failure: Error | undefined;
+  #accepted = 0;
+  #troubled = true;
+
+  constructor(options: WorldOptions) {
+    this.#options = options;
+    this.random = seededRandom(options.seed);
+    const { clock, random } = this;
+    const swarm = random.fork("swarm");
+    const some = (max: number): number => (swarm.below(2) === 0 ? 0 : swarm.below(max));
+    this.journals = new ModelJournals({
+      clock,
+      random,
+      latencyMs: { min: 0, max: 3 },
+      chunkBytes: 300,
+      faults: { refused: some(50), unknownDone: some(150), unknownLost: some(100), cut: some(100) },
+    });
+    this.staging = memoryStore({
+      clock,
+      random,
+      latencyMs: { min: 1, max: 10 },
+      slowMs: 2000,
+      faults: {
+        unavailable: some(150),
+        "timeout-after-success": some(100),
+        truncated: some(50),
+        slow: some(20),
+        rotten: some(30),
+        "wrong-length": some(30),
+      },
+    });
+    this.target = new ModelTarget({
+      clock,
+      random,
+      stagingStore: this.staging,
+      latencyMs: { min: 1, max: 30 },
+      sleepMs: 20_000,
+      faults: { before: some(200), after: some(200), sleep: some(100) },
+      ...(options.checksLoadedEnd === undefined ? {} : { checksLoadedEnd: options.checksLoadedEnd }),
+    });
+  }
+
+  get accepted(): number {
+    return this.#accepted;
+  }
+
+  /** Plays the whole scenario. @throws what was violated */
+  async play(): Promise<void> {
+    this.store = await openMemoryStore(this.clock, this.random);
+    this.storage = new StorageStore({ store: this.store, clock: this.clock, logger: silentLogger });
+    const signal = this.#stop.signal;
+    await this.storage.load(signal);
+    this.#background(this.storage.run(signal));
+    this.#judge = new Judge({
+      view: this.storage.view,
+      journals: this.journals,
+      target: this.target,
+      catalog: this.catalog,
+      sinks: this.sinks,
+    });
+    this.storage.observe((paths) => {
+      try {
+        this.#judge.judge(paths);
+      } catch (error) {
+        this.#failure ??= error as Error;
+      }
+    });
+    for (let i = 0; i <= this.random.below(2); i++) this.#addSink(i);
+    for (let door = 0; door < 2; door++) this.#background(this.#door(door, signal));
+    this.#background(this.#trouble(signal));
+    await this.#run(() => false, TROUBLE_MS + this.random.below(2000));
+    this.#troubled = false;
+    this.journals.faults = {};
+    this.staging.faults = {};
+    this.target.faults = {};
+    if (this.#lives.every((life) => life.dead)) await this.#start();
+    const done = await this.#run(() => this.#judge.allLoaded(), HEALED_MS);
+    const rows = `${this.#judge.loadedRows()} of ${this.#judge.countingRows()}`;
+    assert.ok(done, `W5: ${rows} rows after healing; ${this.#problems()}`);
+    this.#judge.judgeEnd(this.#accepted, this.#lives.find((life) => !life.dead)!.pipelines.at(-1)!);
+    await this.#close();
+  }
+
+  /** Runs until `done`, a failure, or the virtual time. @returns whether `done` held */
+  async #run(done: () => boolean, ms: number): Promise<boolean> {
+    const held = await this.agenda.runUntil(
+      () => this.#failure !== undefined || done(),
+      this.agenda.nowMs + ms,
+    );
+    if (this.#failure !== undefined) throw this.#failure;
+    return held && done();
+  }
+
+  async #close(): Promise<void> {
+    this.#stop.abort(new Error("the world ends"));
+    let closed = false;
+    const closing = Promise.all(this.#lives.flatMap(({ pipelines }) => pipelines.map((one) => one.close())));
+    void closing.then(() => (closed = true));
+    await this.#run(() => closed, 60_000);
+  }
+
+  #background(work: Promise<unknown>): void {
+    work.catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) this.#failure ??= error as Error;
+    });
+  }
+
+  // What happens
+
+  #addSink(i: number): void {
+    const { random } = this;
+    const level = { intervalMs: 20 + random.below(400), minIntervalMs: random.below(2) * random.below(50) };
+    const upload = { ...level, count: 1 + random.below(30), bytes: 50 + random.below(3000) };
+    const slicesCount = 2 + random.below(20);
+    const imports = {
+      ...upload,
+      count: upload.count * (1 + random.below(3)),
+      slicesCount,
+      maxSlices: slicesCount,
+    };
+    const definition = modelSink({
+      sinkId: `sink-${i}`,
+      partitions: 1 + random.below(3),
+      conditions: { upload, import: imports },
+      table: { type: "duckdb", tableId: `main.t${i}`, mapping: { columns: columns(1) } },
+    });
+    this.catalog.put(definition);
+    this.sinks.push(definition);
+  }
+
+  /** Appends frames, each until its outcome is known, before the next one of its partition. */
+  async #door(door: number, signal: AbortSignal): Promise<void> {
+    const { store, journals, catalog, clock } = this;
+    const random = this.random.fork(`door-${door}`);
+    const ports = { store, transport: journals, catalog, clock, logger: silentLogger };
+    const partitions = new Partitions(ports, TEMPLATE);
+    let producer = producerOf(random);
+    const sequences = new Map<string, number>();
+    while (this.#troubled) {
+      await clock.sleep(random.below(60), signal);
+      if (random.below(100) === 0) {
+        producer = producerOf(random); // the process was restarted
+        sequences.clear();
+      }
+      const sink = catalog.sink(this.sinks[random.below(this.sinks.length)]!)!;
+      const journal = await this.#ensured(partitions, sink, random.below(sink.partitions), signal);
+      let sequence = (sequences.get(journal) ?? 0) + 1;
+      const rows = Array.from({ length: 1 + random.below(5) }, () => this.#row(random, sink));
+      for (let attempt = 0; ; attempt++) {
+        if (attempt > 0 && this.#options.freshSequences === true) sequence++;
+        try {
+          const bytes = [frame(producer, sequence, sink.version.number, clock.wallMs(), rows)];
+          await appendOnce(journals, journal, { kind: "bytes", bytes }, {}, signal);
+          break;
+        } catch {
+          if (signal.aborted) return;
+          await clock.sleep(20, signal);
+        }
+      }
+      sequences.set(journal, sequence);
+      this.#accepted += rows.length;
+    }
+  }
+
+  async #ensured(
+    partitions: Partitions,
+    sink: SinkDefinition,
+    n: number,
+    signal: AbortSignal,
+  ): Promise<string> {
+    for (;;) {
+      try {
+        return await partitions.ensure(sink, n, signal);
+      } catch (thrown) {
+        if (signal.aborted || !(thrown instanceof WireError)) throw thrown;
+        await this.clock.sleep(50, signal);
+      }
+    }
+  }
+
+  #row(random: Random, sink: SinkDefinition): string {
+    const values = sink.table.mapping.columns.map(() => {
+      const value = `${random.u32()}${random.below(5) === 0 ? ' "quoted", and\nbroken' : ""}`;
+      return `"${value.replaceAll('"', '""')}"`;
+    });
+    return `${values.join(",")}\n`;
+  }
+
+  /** Starts, kills, doubles and restarts pipelines, and changes sinks. */
+  async #trouble(signal: AbortSignal): Promise<void> {
+    const random = this.random.fork("trouble");
+    while (this.#troubled) {
+      const alive = this.#lives.filter((life) => !life.dead);
+      if (alive.length === 0) await this.#start();
+      await this.clock.sleep(100 + random.below(1200), signal);
+      if (!this.#troubled) return;
+      const what = random.below(10);
+      if (what < 4 && alive[0] !== undefined) this.#kill(alive[0]);
+      else if (what < 6 && alive.length < 3)
+        await this.#start(); // the old one does not know yet
+      else if (what < 8) this.#changeColumns(random);
+      else if (what < 9) this.#changeTable(random);
+    }
+  }
+
+  async #start(): Promise<void> {
+    const random = this.random.fork(`life-${this.#lives.length}`);
+    const life: Life = { pipelines: [], dead: false };
+    const ports = {
+      store: mortal(this.store, life),
+      transport: mortal<JournalTransport>(this.journals, life),
+      stagingStore: mortal<ObjectStore>(this.staging, life),
+      target: mortal(this.target, life),
+      catalog: this.catalog,
+      clock: this.clock,
+      random,
+      logger: silentLogger,
+      metrics: this.metrics,
+    };
+    const options = {
+      reader: { sliceBytesMax: 400 + random.below(20_000), heldBytesMax: 2000 + random.below(50_000) },
+      importer: { importTimeoutMs: 5000 },
+      cleanup: { filesKept: 3 + random.below(10), filesKeptMs: 20_000 },
+    };
+    const apart: readonly (readonly PipelineComponent[])[] = [["storage-reader"], ["storage-coordinator"]];
+    const together: readonly (readonly PipelineComponent[])[] = [["storage-reader", "storage-coordinator"]];
+    const pipelines: Pipeline[] = [];
+    for (const components of random.below(4) === 0 ? apart : together) {
+      const pipeline = await openPipeline(ports, { ...options, components }, this.#stop.signal);
+      pipeline.failure.catch((error: unknown) => {
+        if (!life.dead) this.#failure ??= error as Error;
+      });
+      pipelines.push(pipeline);
+    }
+    this.#lives.push(Object.assign(life, { pipelines }));
+  }
+
+  /** As SIGKILL: nothing that it would still do happens. */
+  #kill(life: Life): void {
+    life.dead = true;
+    for (const pipeline of life.pipelines) void pipeline.close();
+  }
+
+  #changeColumns(random: Random): void {
+    const sink = this.catalog.sink(this.sinks[random.below(this.sinks.length)]!)!;
+    const table = { ...sink.table, mapping: { columns: columns(1 + random.below(3)) } };
+    this.catalog.put({ ...sink, table });
+  }
+
+  /** A table that was the target before is not chosen again: what it has of a partition would no longer be its end. */
+  #changeTable(random: Random): void {
+    const sink = this.catalog.sink(this.sinks[random.below(this.sinks.length)]!)!;
+    this.catalog.put({ ...sink, table: { ...sink.table, tableId: `${sink.table.tableId}x` } });
+  }
+
+  #problems(): string {
+    const alive = this.#lives.filter((life) => !life.dead);
+    return JSON.stringify(
+      alive.flatMap(({ pipelines }) => pipelines.flatMap((one) => one.health().problems)),
+    );
+  }
+}
+
+function columns(count: number): readonly Column[] {
+  return [
+    { type: "body", name: "body" } as const,
+    ...Array.from({ length: count }, (_, i) => ({ type: "path" as const, name: `c-${i}`, path: "" })),
+  ];
+}
+
+function producerOf(random: Random): string {
+  return [random.u32(), random.u32()].map((word) => word.toString(16).padStart(8, "0")).join("");
+}
+
+export function frame(
+  producer: string,
+  sequence: number,
+  sinkVersion: number,
+  acceptedAtMs: number,
+  rows: readonly string[],
+): Uint8Array {
+  const encoded = rows.map(utf8);
+  const body = concatBytes(encoded);
+  const lengths = encoded.map((row) => row.length);
+  return concatBytes([
+    encodeFrameHead({ producer, sequence, sinkVersion, acceptedAtMs }, lengths, rows.length, body),
+    body,
+  ]);
+}
+
+/** `port` as a process sees it that may be killed: then nothing that it calls happens any more. */
+function mortal<T extends object>(port: T, life: Life): T {
+  return new Proxy(port, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name, target);
+      if (typeof member !== "function") return member;
+      return (...args: unknown[]) => {
+        if (life.dead) throw new WireError("SHUTTING_DOWN", "the process was killed");
+        return (member as (...args: unknown[]) => unknown).apply(target, args);
+      };
+    },
+  });
+}

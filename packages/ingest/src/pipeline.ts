@@ -1,0 +1,234 @@
+// The back of ingest put together: storage-reader (tails) and storage-coordinator (rotation, import, clean-up), in one
+// process or each in its own, over one mirror of the storage model.
+import { Gate, TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+import { readHead, type JournalTransport } from "@millrace/client";
+import type { CoordinationStore } from "@millrace/metadata";
+import type { ObjectStore, ObjectStores } from "@millrace/stores";
+import { Cleanup, importedEnd, type CleanupOptions } from "./cleanup.ts";
+import { StoreTrimmer } from "./cleanup-fragments.ts";
+import { Coordinator } from "./coordinator.ts";
+import { sinkPath } from "./definitions.ts";
+import { Importer, type ImporterOptions } from "./importer.ts";
+import { publishedFeed, publishProgress } from "./reader-publisher.ts";
+import { StorageReader, type ReaderOptions } from "./reader.ts";
+import { StorageStatistics, type StatisticsFeed } from "./statistics.ts";
+import type { SinkCatalog } from "./storage-catalog.ts";
+import type { PartitionKey } from "./storage-entities.ts";
+import { storageMetrics, type StorageMetrics } from "./storage-metrics.ts";
+import { StorageStore } from "./storage-store.ts";
+import type { Target } from "./target.ts";
+
+export interface PipelinePorts {
+  readonly store: CoordinationStore;
+  readonly transport: JournalTransport;
+  readonly stagingStore: ObjectStore;
+  /** Where fragments of partition journals are; absent: they are never removed. */
+  readonly stores?: ObjectStores;
+  readonly target: Target;
+  readonly catalog: SinkCatalog;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export type PipelineComponent = "storage-reader" | "storage-coordinator";
+
+export interface PipelineOptions {
+  /** Default both. A reader alone publishes its progress, a coordinator alone follows what is published. */
+  readonly components?: readonly PipelineComponent[];
+  readonly reader?: ReaderOptions;
+  readonly importer?: ImporterOptions;
+  readonly cleanup?: CleanupOptions;
+  /** Of a reader alone. Default 200. */
+  readonly publishIntervalMs?: number;
+}
+
+export interface PipelineProblem {
+  /** A partition's journal, a slice or a file. */
+  readonly subject: string;
+  readonly problem: string;
+}
+
+export interface PipelineHealth {
+  /** False: something that was accepted does not get on without time or a person. Accepting goes on all the same. */
+  readonly healthy: boolean;
+  readonly problems: readonly PipelineProblem[];
+}
+
+export interface DrainOutcome {
+  /** Journals with bytes that are not in their table, and how many bytes; empty when everything is. */
+  readonly remaining: ReadonlyMap<string, number>;
+}
+
+type InnerPorts = Omit<PipelinePorts, "metrics"> & {
+  readonly storage: StorageStore;
+  readonly metrics: StorageMetrics;
+};
+
+const EVERYTHING: readonly PipelineComponent[] = ["storage-reader", "storage-coordinator"];
+
+/** Loads the storage model and starts the components. @throws {WireError} of the coordination store */
+export async function openPipeline(
+  ports: PipelinePorts,
+  options: PipelineOptions,
+  signal: AbortSignal,
+): Promise<Pipeline> {
+  const storage = new StorageStore(ports);
+  await storage.load(signal);
+  return new Pipeline(storage, ports, options);
+}
+
+export class Pipeline {
+  readonly statistics: StorageStatistics;
+  readonly #storage: StorageStore;
+  readonly #ports: PipelinePorts;
+  readonly #tasks: TaskGroup;
+  readonly #reader: StorageReader | undefined;
+  readonly #coordinator: Coordinator | undefined;
+  readonly #changed = new Gate();
+  readonly #stops: (() => void)[] = [];
+  #onFailure: (error: unknown) => void = () => {};
+  /** Rejects with the first failure that is a bug; never resolves. */
+  readonly failure: Promise<never>;
+
+  /** Use {@link openPipeline}. */
+  constructor(storage: StorageStore, ports: PipelinePorts, options: PipelineOptions) {
+    this.#storage = storage;
+    this.#ports = ports;
+    this.failure = new Promise<never>((_, reject) => {
+      this.#onFailure = reject;
+    });
+    this.failure.catch(() => {});
+    this.#tasks = new TaskGroup("pipeline", (_task, error) => this.#onFailure(error));
+    const components = options.components ?? EVERYTHING;
+    const inner = { ...ports, storage, metrics: storageMetrics(ports.metrics) };
+    const reader = components.includes("storage-reader")
+      ? new StorageReader(inner, options.reader ?? {})
+      : undefined;
+    const feed = reader ?? publishedFeed(storage.view);
+    const coordinator = components.includes("storage-coordinator")
+      ? new Coordinator({ ...inner, feed })
+      : undefined;
+    this.#reader = reader;
+    this.#coordinator = coordinator;
+    this.statistics = new StorageStatistics(storage.view, statisticsFeed(storage, reader));
+    this.#tasks.spawn("storage model", (signal) => storage.run(signal));
+    this.#stops.push(storage.observe(() => this.#changed.open()));
+    if (reader !== undefined) this.#startReader(reader, inner, coordinator, options);
+    if (coordinator !== undefined) this.#startCoordinator(coordinator, inner, options);
+  }
+
+  /** Opens after every change of what `statistics` shows: of the store, and of what readers have read. */
+  get changed(): Gate {
+    return this.#changed;
+  }
+
+  health(): PipelineHealth {
+    const problems: PipelineProblem[] = [];
+    for (const { journal, problem } of this.#reader?.problems() ?? [])
+      problems.push({ subject: journal, problem });
+    for (const sink of this.#storage.view.sinks.values()) {
+      for (const { entity, slices } of sink.files.values()) {
+        for (const stored of entity === undefined ? slices.values() : [entity, ...slices.values()]) {
+          const { retry } = stored.value;
+          if (retry !== undefined) problems.push({ subject: stored.key, problem: retry.reason });
+        }
+      }
+    }
+    const { undecodable } = this.#storage;
+    if (undecodable > 0)
+      problems.push({ subject: "storage model", problem: `${undecodable} entities are not readable` });
+    return { healthy: problems.length === 0, problems };
+  }
+
+  /**
+   * Gets everything that stands in the partitions now into its table, conditions or not. Call when nothing is accepted
+   * any more, then close.
+   * @param signal ends the waiting: what remains is done after the next start
+   */
+  async drain(signal: AbortSignal): Promise<DrainOutcome> {
+    this.#coordinator?.drain();
+    const heads = await this.#heads(signal);
+    for (;;) {
+      const remaining = new Map<string, number>();
+      for (const { key, journal, head } of heads) {
+        const partition = this.#storage.view.partition(key);
+        const imported = partition === undefined ? head : importedEnd(partition);
+        if (imported < head) remaining.set(journal, head - imported);
+      }
+      if (remaining.size === 0 || this.#coordinator === undefined) return { remaining };
+      try {
+        await this.#changed.next(signal);
+      } catch {
+        return { remaining };
+      }
+    }
+  }
+
+  /** Stops at once; what is under way is done again after the next start. */
+  async close(): Promise<void> {
+    for (const stop of this.#stops.splice(0)) stop();
+    await this.#tasks.close();
+  }
+
+  #startReader(
+    reader: StorageReader,
+    inner: InnerPorts,
+    coordinator: Coordinator | undefined,
+    options: PipelineOptions,
+  ): void {
+    this.#stops.push(
+      reader.onProgress((path) => {
+        coordinator?.onProgress(path);
+        this.#changed.open();
+      }),
+    );
+    this.#tasks.spawn("storage-reader", (signal) => reader.run(signal));
+    if (coordinator !== undefined) return;
+    const publisher = { ...inner, view: inner.storage.view, feed: reader };
+    const intervalMs = options.publishIntervalMs ?? 200;
+    this.#tasks.spawn("progress", (signal) => publishProgress(publisher, intervalMs, signal));
+  }
+
+  #startCoordinator(coordinator: Coordinator, inner: InnerPorts, options: PipelineOptions): void {
+    const { transport, stores, logger } = inner;
+    const trimmer = stores === undefined ? {} : { trimmer: new StoreTrimmer({ transport, stores, logger }) };
+    const cleanup = new Cleanup({ ...inner, ...trimmer }, options.cleanup ?? {});
+    const importer = new Importer(inner, options.importer ?? {});
+    importer.onImported = (file, slices) => cleanup.onImported(file, slices);
+    this.#tasks.spawn("storage-coordinator", (signal) => coordinator.run(signal));
+    this.#tasks.spawn("importer", (signal) => importer.run(signal));
+    this.#tasks.spawn("cleanup", (signal) => cleanup.run(signal));
+  }
+
+  /** Write heads of all active partitions now. One that cannot be asked counts as what was read of it. */
+  async #heads(signal: AbortSignal): Promise<{ key: PartitionKey; journal: string; head: number }[]> {
+    const heads: { key: PartitionKey; journal: string; head: number }[] = [];
+    for (const sink of this.#storage.view.sinks.values()) {
+      for (const { n, entity } of sink.partitions.values()) {
+        if (entity?.value.state !== "active") continue;
+        const key = { ...sink.key, n };
+        const { journal, staged } = entity.value;
+        const known = Math.max(staged.offset, this.#reader?.status(key)?.offset ?? 0);
+        try {
+          const { writeHead } = await readHead(this.#ports.transport, journal, signal);
+          heads.push({ key, journal, head: Math.max(known, writeHead) });
+        } catch (error) {
+          this.#ports.logger.warn("write-head-unknown", { journal, sink: sinkPath(key), error });
+          heads.push({ key, journal, head: known });
+        }
+      }
+    }
+    return heads;
+  }
+}
+
+function statisticsFeed(storage: StorageStore, reader: StorageReader | undefined): StatisticsFeed {
+  const published = publishedFeed(storage.view);
+  return {
+    progress: (key) => (reader ?? published).progress(key),
+    seal: (key) => (reader ?? published).seal(key),
+    writeHead: (key) => reader?.status(key)?.writeHead ?? published.progress(key)?.writeHead,
+  };
+}

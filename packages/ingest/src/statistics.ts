@@ -1,0 +1,211 @@
+// Statistics by level (specification 1.12) and what the console shows, from the entities and from what readers see now.
+// Nothing is counted twice or kept beside the entities, so the numbers are those of the rows.
+import type { SinkKey } from "./definitions.ts";
+import { statisticsOfTotals, type ProgressFeed } from "./reader-progress.ts";
+import {
+  addStatistics,
+  endOf,
+  NO_STATISTICS,
+  SLICE_LEVEL,
+  statisticsOf,
+  type Level,
+  type Slice,
+  type Statistics,
+  type StorageFile,
+} from "./storage-entities.ts";
+import { msOf } from "./storage-json.ts";
+import type { SinkView, StorageView } from "./storage-view.ts";
+
+export interface LevelStatistics {
+  /** null when there is nothing. */
+  readonly total: Statistics | null;
+  /** Without the levels that have no records. */
+  readonly levels: Readonly<Partial<Record<Level, Statistics>>>;
+}
+
+export interface FileStatistics {
+  readonly fileId: string;
+  readonly state: StorageFile["state"];
+  readonly openedAt: string;
+  readonly closingAt?: string;
+  readonly importingAt?: string;
+  readonly importedAt?: string;
+  readonly retryAttempt?: number;
+  readonly retryReason?: string;
+  readonly retryAfter?: string;
+  readonly statistics: LevelStatistics;
+}
+
+export interface SliceSnapshot {
+  readonly partition: number;
+  readonly fileId: string;
+  readonly begin: number;
+  readonly end?: number;
+  readonly state: Slice["state"];
+  readonly openedAt: string;
+  readonly records: number;
+  readonly retryReason?: string;
+}
+
+export interface SinkSnapshot extends SinkKey {
+  readonly accepted: number;
+  readonly loaded: number;
+  /** Bytes of the partition journals that are not in the table yet. */
+  readonly lagBytes: number;
+  /** Wall time since the oldest record that is not in the table was accepted; 0 when there is none. */
+  readonly lagMs: number;
+  readonly files: readonly FileStatistics[];
+  /** Those that are not imported, and the newest of the others. */
+  readonly slices: readonly SliceSnapshot[];
+}
+
+export interface StatisticsFeed extends ProgressFeed {
+  /** Write head of a partition's journal, as far as it is known. */
+  writeHead(key: SinkKey & { readonly n: number }): number | undefined;
+}
+
+const LEVELS: readonly Level[] = ["local", "staging", "target"];
+/** Slices of a sink that a snapshot shows. */
+const SLICES_SHOWN = 40;
+const FILES_SHOWN = 40;
+
+export class StorageStatistics {
+  readonly #view: StorageView;
+  readonly #feed: StatisticsFeed;
+
+  constructor(view: StorageView, feed: StatisticsFeed) {
+    this.#view = view;
+    this.#feed = feed;
+  }
+
+  /** Everything that was ever accepted for the sink. */
+  total(key: SinkKey): LevelStatistics {
+    const sink = this.#view.sink(key);
+    if (sink === undefined) return levelStatistics({});
+    const sums: Partial<Record<Level, Statistics>> = {};
+    if (sink.sum !== undefined) sums.target = sink.sum.value.statistics;
+    for (const { slices } of sink.files.values()) {
+      for (const { value } of slices.values()) this.#add(sums, value);
+    }
+    return levelStatistics(sums);
+  }
+
+  /** Specification 1.12: imported first, then those without a failure, then by opening. */
+  files(key: SinkKey, options: { readonly failedFiles?: boolean } = {}): readonly FileStatistics[] {
+    const sink = this.#view.sink(key);
+    const files = [...(sink?.files.values() ?? [])].flatMap(({ entity, slices }) => {
+      return entity === undefined
+        ? []
+        : [
+            this.#file(
+              entity.value,
+              [...slices.values()].map(({ value }) => value),
+            ),
+          ];
+    });
+    const rank = (file: FileStatistics): number =>
+      file.state === "imported" ? 0 : file.retryReason === undefined ? 1 : 2;
+    return files
+      .filter(
+        (file) =>
+          options.failedFiles !== true || (file.state !== "imported" && file.retryAttempt !== undefined),
+      )
+      .sort((a, b) => rank(a) - rank(b) || Number(a.fileId) - Number(b.fileId));
+  }
+
+  /** Every sink with its files and slices as they are now. */
+  snapshot(nowMs: number): readonly SinkSnapshot[] {
+    return [...this.#view.sinks.values()].map((sink) => this.#sink(sink, nowMs));
+  }
+
+  #sink(sink: SinkView, nowMs: number): SinkSnapshot {
+    const { total, levels } = this.total(sink.key);
+    const shown: Slice[] = [];
+    let lagBytes = 0;
+    let oldestMs = nowMs;
+    for (const { n, slices, entity } of sink.partitions.values()) {
+      const pending = slices.filter(({ value }) => value.state !== "imported").map(({ value }) => value);
+      const imported = pending[0]?.begin ?? 0;
+      const head = this.#feed.writeHead({ ...sink.key, n }) ?? 0;
+      if (entity?.value.state === "active") lagBytes += Math.max(0, head - imported);
+      for (const slice of pending) {
+        const first = this.#statistics(slice).firstRecordAt;
+        if (first !== undefined) oldestMs = Math.min(oldestMs, msOf(first));
+      }
+      shown.push(...slices.map(({ value }) => value));
+    }
+    shown.sort((a, b) => Number(a.state === "imported") - Number(b.state === "imported") || newest(a, b));
+    const slices = shown.slice(0, SLICES_SHOWN).map((slice) => this.#slice(slice));
+    const files = [...this.files(sink.key)]
+      .sort((a, b) => Number(b.fileId) - Number(a.fileId))
+      .slice(0, FILES_SHOWN);
+    return {
+      ...sink.key,
+      accepted: total?.recordsCount ?? 0,
+      loaded: levels.target?.recordsCount ?? 0,
+      lagBytes,
+      lagMs: nowMs - oldestMs,
+      files,
+      slices,
+    };
+  }
+
+  #slice(slice: Slice): SliceSnapshot {
+    const end = endOf(slice);
+    return {
+      partition: slice.n,
+      fileId: slice.fileId,
+      begin: slice.begin,
+      ...(end === undefined ? {} : { end }),
+      state: slice.state,
+      openedAt: slice.openedAt,
+      records: this.#statistics(slice).recordsCount,
+      ...(slice.retry === undefined ? {} : { retryReason: slice.retry.reason }),
+    };
+  }
+
+  #file(file: StorageFile, slices: readonly Slice[]): FileStatistics {
+    const sums: Partial<Record<Level, Statistics>> = {};
+    for (const slice of slices) this.#add(sums, slice);
+    const { fileId, state, openedAt, retry } = file;
+    return {
+      fileId,
+      state,
+      openedAt,
+      ...("closingAt" in file ? { closingAt: file.closingAt } : {}),
+      ...("importingAt" in file ? { importingAt: file.importingAt } : {}),
+      ...("importedAt" in file ? { importedAt: file.importedAt } : {}),
+      ...(retry === undefined
+        ? {}
+        : { retryAttempt: retry.attempt, retryReason: retry.reason, retryAfter: retry.retryAfter }),
+      statistics: levelStatistics(sums),
+    };
+  }
+
+  #add(sums: Partial<Record<Level, Statistics>>, slice: Slice): void {
+    const level = SLICE_LEVEL[slice.state];
+    sums[level] = addStatistics(sums[level] ?? NO_STATISTICS, this.#statistics(slice));
+  }
+
+  #statistics(slice: Slice): Statistics {
+    if (slice.state !== "writing") return statisticsOf(slice) ?? NO_STATISTICS;
+    const progress = this.#feed.progress(slice);
+    return progress?.begin === slice.begin ? statisticsOfTotals(progress) : NO_STATISTICS;
+  }
+}
+
+function levelStatistics(sums: Readonly<Partial<Record<Level, Statistics>>>): LevelStatistics {
+  const levels: Partial<Record<Level, Statistics>> = {};
+  let total = NO_STATISTICS;
+  for (const level of LEVELS) {
+    const sum = sums[level];
+    if (sum === undefined || sum.recordsCount === 0) continue;
+    levels[level] = sum;
+    total = addStatistics(total, sum);
+  }
+  return { total: total.recordsCount === 0 ? null : total, levels };
+}
+
+function newest(a: Slice, b: Slice): number {
+  return Number(b.fileId) - Number(a.fileId) || a.n - b.n || b.begin - a.begin;
+}
