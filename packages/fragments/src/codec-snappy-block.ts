@@ -6,6 +6,9 @@
 import { compress as compressBlock } from "snappyjs";
 import { WireError } from "@millrace/base";
 
+/** Up to here a loop copies faster than a call. */
+const LOOP_BYTES_MAX = 64;
+
 export function snappyCompress(content: Uint8Array): Uint8Array {
   return compressBlock(content);
 }
@@ -15,39 +18,45 @@ export function snappyUncompress(block: Uint8Array, bytesMax: number): Uint8Arra
   const { length, at: start } = readLength(block);
   if (length > bytesMax) throw corrupt(`a block announces ${length} bytes (at most ${bytesMax})`);
   const out = new Uint8Array(length);
+  const end = block.length;
+  let at = start;
   let written = 0;
-  for (let at = start; at < block.length;) {
+  while (at < end) {
     const tag = block[at++]!;
-    const kind = tag & 3;
-    if (kind === 0) {
-      const extra = Math.max(0, (tag >> 2) - 59);
-      const count = (extra === 0 ? tag >> 2 : readLittleEndian(block, at, extra)) + 1;
-      at += extra;
-      if (at + count > block.length || written + count > length) throw corrupt("a literal does not fit");
-      out.set(block.subarray(at, at + count), written);
+    if ((tag & 3) === 0) {
+      let count = tag >> 2;
+      if (count >= 60) {
+        const extra = count - 59;
+        count = readLittleEndian(block, at, extra);
+        at += extra;
+      }
+      count++;
+      if (at + count > end || written + count > length) throw corrupt("a literal does not fit");
+      if (count > LOOP_BYTES_MAX) out.set(block.subarray(at, at + count), written);
+      else for (let i = 0; i < count; i++) out[written + i] = block[at + i]!;
       at += count;
       written += count;
       continue;
     }
-    const extra = kind === 3 ? 4 : kind;
-    const count = kind === 1 ? ((tag >> 2) & 7) + 4 : (tag >> 2) + 1;
-    const distance = readLittleEndian(block, at, extra) + (kind === 1 ? (tag >> 5) << 8 : 0);
+    const extra = (tag & 3) === 3 ? 4 : tag & 3;
+    if (at + extra > end) throw corrupt("a tag is cut off");
+    let count = (tag >> 2) + 1;
+    let distance = block[at]!;
+    if (extra === 1) {
+      count = ((tag >> 2) & 7) + 4;
+      distance |= (tag >> 5) << 8;
+    } else {
+      distance |= block[at + 1]! << 8;
+      if (extra === 4) distance = readLittleEndian(block, at, 4);
+    }
     at += extra;
     if (distance === 0 || distance > written || written + count > length)
       throw corrupt("a copy does not fit");
-    copyWithin(out, written, distance, count);
-    written += count;
+    // At most 64 bytes, and what is copied may overlap what is written: a loop.
+    for (const stop = written + count; written < stop; written++) out[written] = out[written - distance]!;
   }
   if (written !== length) throw corrupt(`a block of ${written} bytes announces ${length}`);
   return out;
-}
-
-function copyWithin(out: Uint8Array, at: number, distance: number, count: number): void {
-  if (distance >= count) {
-    out.copyWithin(at, at - distance, at - distance + count);
-    return;
-  }
-  for (let i = 0; i < count; i++) out[at + i] = out[at + i - distance]!;
 }
 
 function readLength(block: Uint8Array): { length: number; at: number } {
