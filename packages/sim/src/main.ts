@@ -35,7 +35,7 @@ async function main(): Promise<number> {
     withoutSequences: values["without-sequences"],
   };
   const isSingle = values.seed !== undefined;
-  const seeds = isSingle ? [values.seed] : Array.from({ length: Number(values.seeds ?? 20) }, (_, i) => String(i));
+  const seeds = values.seed !== undefined ? [values.seed] : Array.from({ length: Number(values.seeds ?? 20) }, (_, i) => String(i));
   let events = 0;
   let records = 0;
   for (const seed of seeds) {

@@ -2,8 +2,8 @@
 import { MetricsRegistry, never, silentLogger, TaskGroup, type Random, type WireError } from "@millrace/base";
 import { openBroker, type Broker } from "@millrace/broker";
 import { Life } from "@millrace/broker/testkit";
-import { inlineCodecs, openSpools, type Spools } from "@millrace/fragments";
-import { DefinitionMirror, DefinitionRepository, openPipeline, Partitions, sinkSettings, type Pipeline } from "@millrace/ingest";
+import { inlineCodecs, openSpools, SPOOL_DEFAULTS, type Spools } from "@millrace/fragments";
+import { DefinitionMirror, DefinitionRepository, openPipeline, Partitions, type Pipeline } from "@millrace/ingest";
 import { BufferPool, PartitionPublisher, publisherMetrics, QueueBudget } from "@millrace/ingest/testkit";
 import { openDurableStore, type EmbeddedStore } from "@millrace/metadata";
 import { newJournalSpec } from "@millrace/protocol";
@@ -40,7 +40,7 @@ export async function openNode(world: World, number: number): Promise<Node> {
   const onFatal = (error: WireError): void => world.fail(error);
   const ports = { clock, random, logger: silentLogger, metrics, onFatal, disk };
 
-  const coordination = await openDurableStore({ ...ports, dir: "coordination", log: { segmentBytes: world.swarm.segmentBytes } });
+  const coordination = await openDurableStore({ ...ports, dir: "coordination", log: logOptions(world) });
   const spools = await openSpools(ports, spoolOptions(world), never);
   const broker = await openBroker(
     { ...ports, spools, stores, coordination, codecs: inlineCodecs },
@@ -72,7 +72,7 @@ export async function openNode(world: World, number: number): Promise<Node> {
       partitions: new Partitions({ ...ports, store: coordination, transport, catalog }, template(world)),
       turns: { atEnd: (run) => void clock.after(0, run) },
       budget: new QueueBudget({ queuedBytesMax: 1 << 24, partitionQueuedBytesMax: 1 << 24 }),
-      buffers: new BufferPool(),
+      buffers: new BufferPool(4, 1 << 20),
       metrics: publisherMetrics(metrics),
     },
     { key: SINK, n: 0 },
@@ -108,10 +108,16 @@ async function close(parts: {
   await parts.coordination.close();
 }
 
+/** Segments small enough to be recycled many times in a run. */
+function logOptions({ swarm }: World) {
+  const { segmentBytes } = swarm;
+  return { segmentBytes, firstSegmentBytes: segmentBytes, groupBytesMax: segmentBytes / 4 };
+}
+
 function spoolOptions(world: World) {
   const { segmentBytes } = world.swarm;
   return {
-    log: { segmentBytes },
+    log: { ...SPOOL_DEFAULTS.log, ...logOptions(world) },
     checkpointLogBytes: 2 * segmentBytes,
     reserveBytes: 2 * segmentBytes,
     directBytesMin: 16 * 1024,
@@ -144,7 +150,7 @@ async function define(
     { type: "path", name: "id", path: "id" },
     { type: "body", name: "body" },
   ] as const;
-  const sink = { ...SINK, name: "rows", description, tableId: TABLE, columns, settings: sinkSettings([]) };
+  const sink = { ...SINK, name: "rows", description, tableId: TABLE, columns, settings: {} };
   const outcome = await repository.createSink(sink, by, never);
   if (outcome.kind === "created") await catalog.waitForRevision(outcome.revision, never);
 }

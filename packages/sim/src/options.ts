@@ -34,7 +34,7 @@ export function drawSwarm(random: Random, controls: Controls): Swarm {
     lives: 3 + random.below(3),
     lifeMs: 500 + random.below(3000),
     fragmentBytes: [2048, 16 * 1024, 256 * 1024][random.below(3)]!,
-    segmentBytes: [64 * 1024, 256 * 1024][random.below(2)]!,
+    segmentBytes: [256 * 1024, 1024 * 1024][random.below(2)]!,
     storeFaults: rate(),
     targetFaults: rate(),
     lostAnswers: rate(),
