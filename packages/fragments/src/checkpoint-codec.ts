@@ -149,7 +149,8 @@ class ImageReader {
   }
 
   end(): void {
-    if (this.#at !== this.#bytes.length) throw corrupt(`${this.#bytes.length - this.#at} bytes follow the last journal`);
+    if (this.#at !== this.#bytes.length)
+      throw corrupt(`${this.#bytes.length - this.#at} bytes follow the last journal`);
   }
 
   #take(bytes: number, field: string): number {

@@ -12,13 +12,16 @@ import { assert, Gate, utf8, waitUntil, WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import type { DiskOp } from "@millrace/wal";
 import { DurableAppend } from "./spool-append.ts";
-import { SpoolEntry, type DirectBytes, type EntryOwner } from "./spool-entry.ts";
+import { SpoolEntry, type DirectBytes } from "./spool-entry.ts";
 import { SpoolFragment } from "./spool-fragment.ts";
+import { SpoolFragments } from "./spool-fragments.ts";
 import type { SpoolHost } from "./spool-host.ts";
 import type { JournalImage } from "./spool-image.ts";
 import { fragmentFile, spoolDir } from "./spool-paths.ts";
+import { PendingEntries } from "./spool-pending.ts";
 import { SpoolTail, type TailBlock, type TailOwner } from "./spool-tail.ts";
 import type { CommitOutcome, JournalLife, LocalFragment, Spool, SpoolAppend } from "./spools.ts";
+import type { RunningSha1 } from "./system-sha1.ts";
 
 /** A started write of a block's bytes to the spool file. */
 export interface IssuedWrite {
@@ -27,7 +30,15 @@ export interface IssuedWrite {
   readonly end: number;
 }
 
-export class DurableSpool implements Spool, EntryOwner, TailOwner {
+/** Where the spool will stand when everything that is pending succeeds. */
+interface Hoped {
+  begin: number;
+  end: number;
+  registers: LabelSet;
+  firstAppendMs: number;
+}
+
+export class DurableSpool implements Spool, TailOwner {
   readonly #host: SpoolHost;
   readonly dir: string;
   /** Of this journal in log records of this process. */
@@ -39,30 +50,19 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
   /** The directory has entries, or lacks some, that no sync has covered. */
   dirDirty = false;
   claimed = false;
+  /** A write failed: any block may have bytes that were not issued, not only the last ones. */
+  rewrite = false;
   readonly tail: SpoolTail;
+  readonly fragmentsHere: SpoolFragments;
 
   #life: JournalLife;
   #registers: LabelSet;
-  #fragment: SpoolFragment;
-  /** Closed, not released, ascending. */
-  readonly #closed: SpoolFragment[] = [];
-  /** Released, but the log does not have it yet. */
-  readonly releasing = new Set<SpoolFragment>();
   /** What recovery knows of the open fragment's SHA-1, until the bytes were read. */
-  #checked: { sum: string; end: number };
-
-  #head: SpoolEntry | undefined;
-  #last: SpoolEntry | undefined;
-  /** The direct append whose bytes are being synced (P3). */
-  #holding: SpoolEntry | undefined;
-  #refusing: WireError | undefined;
-  #pendingBegin: number;
-  #pendingEnd: number;
-  #pendingRegisters: LabelSet;
-  #pendingFirstMs: number;
+  #checked: { readonly sum: string; readonly end: number };
+  readonly #pending: PendingEntries;
+  #hoped: Hoped;
   #append: DurableAppend | undefined;
   #removed = false;
-
   readonly #gate = new Gate();
   readonly #listeners = new Set<() => void>();
 
@@ -74,14 +74,19 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
     this.#life = { journal, createRevision, epoch };
     this.defineBytes = 32 + utf8(journal).length;
     this.tail = new SpoolTail(host.memory, this);
-    const source = (from: number, to: number): Uint8Array[] => this.tail.parts(from, to);
-    for (const closed of image.fragments) this.#closed.push(SpoolFragment.recovered(closed, true, source));
-    this.#fragment = SpoolFragment.recovered({ begin, end, firstAppendMs, sum: "" }, false, source);
+    this.fragmentsHere = new SpoolFragments(
+      image.fragments.map((closed) => SpoolFragment.recovered(closed, true, this.#hashSource)),
+      SpoolFragment.recovered({ begin, end, firstAppendMs, sum: "" }, false, this.#hashSource),
+    );
     this.#checked = { sum: image.sum, end: image.sumEnd };
-    this.#registers = this.#pendingRegisters = registers;
-    this.#pendingBegin = begin;
-    this.#pendingEnd = end;
-    this.#pendingFirstMs = firstAppendMs;
+    this.#registers = registers;
+    this.#hoped = { begin, end, registers, firstAppendMs };
+    this.#pending = new PendingEntries({
+      log: (entry) => this.#host.log(this, entry),
+      syncDirect: (_entry, done) => this.#host.syncDirect(this, this.fragmentsHere.open, done),
+      apply: (entry) => this.#apply(entry),
+      reset: (failure) => this.#reset(failure),
+    });
   }
 
   get life(): JournalLife {
@@ -89,15 +94,15 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
   }
 
   get begin(): number {
-    return this.#pendingBegin;
+    return this.#hoped.begin;
   }
 
   get end(): number {
-    return this.#fragment.end;
+    return this.fragmentsHere.open.end;
   }
 
   get pendingEnd(): number {
-    return this.#pendingEnd;
+    return this.#hoped.end;
   }
 
   get registers(): LabelSet {
@@ -105,15 +110,15 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
   }
 
   get pendingRegisters(): LabelSet {
-    return this.#pendingRegisters;
+    return this.#hoped.registers;
   }
 
   get firstAppendMs(): number | undefined {
-    return this.#pendingEnd === this.#pendingBegin ? undefined : this.#pendingFirstMs;
+    return this.#hoped.end === this.#hoped.begin ? undefined : this.#hoped.firstAppendMs;
   }
 
   get hasPending(): boolean {
-    return this.#head !== undefined;
+    return !this.#pending.isEmpty;
   }
 
   adoptLife(life: JournalLife): void {
@@ -123,65 +128,64 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
   }
 
   openAppend(): SpoolAppend {
-    assert(this.#append === undefined, "one append of a spool is open at a time", { journal: this.#life.journal });
-    assert(!this.#removed, "a removed journal takes no appends", { journal: this.#life.journal });
-    this.#append = new DurableAppend(this, this.#host, this.#pendingBegin, this.#pendingEnd);
+    const { journal } = this.#life;
+    assert(this.#append === undefined, "one append of a spool is open at a time", { journal });
+    assert(!this.#removed, "a removed journal takes no appends", { journal });
+    this.#append = new DurableAppend(this, this.#host, this.#hoped.begin, this.#hoped.end);
     return this.#append;
   }
 
   roll(begin: number, registers?: LabelSet): void {
-    assert(this.#append === undefined, "no append is open when the spool rolls", { journal: this.#life.journal });
-    assert(begin >= this.#pendingEnd, "a roll does not go back", { begin, pendingEnd: this.#pendingEnd });
-    if (begin === this.#pendingEnd && begin === this.#pendingBegin && registers === undefined) return;
-    this.#pendingBegin = this.#pendingEnd = begin;
-    this.#pendingRegisters = registers ?? this.#pendingRegisters;
+    const hoped = this.#hoped;
+    assert(this.#append === undefined, "no append is open when the spool rolls", { begin });
+    assert(begin >= hoped.end, "a roll does not go back", { begin, pendingEnd: hoped.end });
+    if (begin === hoped.begin && registers === undefined) return;
+    this.#hoped = { begin, end: begin, registers: registers ?? hoped.registers, firstAppendMs: 0 };
     const timeMs = this.#host.nowMs();
-    this.#enqueue(
-      new SpoolEntry(this, { kind: "roll", begin, end: begin, registers, direct: undefined, timeMs, onOutcome: undefined }),
-    );
+    const nothing = { direct: undefined, onOutcome: undefined };
+    const entry = new SpoolEntry(this.#pending, { kind: "roll", begin, end: begin, registers, timeMs, ...nothing });
+    this.#pending.add(entry, undefined);
   }
 
   /** Rolls and waits until it is durable. @throws {WireError} DISK_FULL, OVERLOADED */
   rollTo(begin: number): Promise<void> {
     return new Promise((resolve, reject) => {
       this.roll(begin);
-      const append = this.openAppend(); // an empty one: it is told when its turn comes
-      append.commit(undefined, (outcome) => {
-        if (this.#fragment.end >= begin) resolve();
-        else reject(outcome.kind === "acknowledged" ? new WireError("UNAVAILABLE", "the roll was forgotten") : outcome.error);
+      // An empty append behind it is told when its turn comes.
+      this.openAppend().commit(undefined, (outcome) => {
+        if (this.end >= begin) resolve();
+        else reject(outcome.kind === "acknowledged" ? new WireError("UNAVAILABLE", "not rolled") : outcome.error);
       });
     });
   }
 
   fragments(): readonly LocalFragment[] {
-    return this.#fragment.isEmpty ? [...this.#closed] : [...this.#closed, this.#fragment];
+    return this.fragmentsHere.list();
   }
 
   async read(offset: number, maxBytes: number): Promise<Uint8Array> {
     assert(maxBytes >= 1, "a read asks for at least one byte", { maxBytes });
-    const fragment = this.#fragmentAt(offset);
+    const fragment = this.fragmentsHere.at(offset);
     if (fragment === undefined) {
       throw new WireError("NOT_FOUND", `offset ${offset} of ${this.#life.journal} is not in a local fragment`);
     }
     const limit = Math.min(offset + maxBytes, fragment.end);
     const block = this.tail.blocks[this.tail.indexOf(offset)];
-    if (block !== undefined && block.begin <= offset) return copyOf(this.tail.parts(offset, this.#runEnd(offset, limit)));
+    if (block !== undefined && block.begin <= offset) return this.tail.copy(offset, limit);
     const end = block === undefined ? limit : Math.min(limit, block.begin);
-    const path = `${this.dir}/${fragmentFile(fragment.begin)}`;
-    const bytes = await this.#host.disk.read(path, offset - fragment.begin, end - offset);
-    if (bytes.length === 0) {
-      throw new WireError("CORRUPT", `${path}: ends at ${offset - fragment.begin}, its fragment at ${fragment.end}`);
-    }
-    return bytes;
+    const path = this.pathOf(fragment);
+    const bytes = await this.#host.disk.read(path, offset - fragment.begin, end - offset).catch((error: unknown) => {
+      throw this.#host.diskFailure(error);
+    });
+    if (bytes.length > 0) return bytes;
+    throw new WireError("CORRUPT", `${path}, offset ${offset - fragment.begin}: the file ends before its fragment`, {
+      facts: { path, offset: offset - fragment.begin },
+    });
   }
 
   release(range: { begin: number; end: number }): void {
-    const at = this.#closed.findIndex(({ begin, end }) => begin === range.begin && end === range.end);
-    assert(at >= 0, "a closed fragment is released once", { ...range, journal: this.#life.journal });
-    const fragment = this.#closed[at]!;
-    this.#closed.splice(at, 1);
+    const fragment = this.fragmentsHere.release(range);
     for (const block of this.tail.blocks.filter((one) => one.fragment === fragment.begin)) this.tail.drop(block);
-    this.releasing.add(fragment);
     this.#host.release(this, fragment);
   }
 
@@ -191,22 +195,24 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
   }
 
   remove(): void {
-    assert(this.#append === undefined && this.#head === undefined, "a journal is removed when nothing is pending");
     if (this.#removed) return;
     this.forget();
     this.#host.remove(this, { quarantine: false });
   }
 
-  /** Drops everything from memory; the spool is used no more. */
+  /** The spool is used no more. */
   forget(): void {
+    assert(this.#append === undefined && !this.hasPending, "a journal goes when nothing is pending", {
+      journal: this.#life.journal,
+    });
     this.#removed = true;
     for (const block of [...this.tail.blocks]) this.tail.drop(block);
-    this.#closed.length = 0;
+    this.fragmentsHere.closed.length = 0;
   }
 
   // For the append that is open.
 
-  /** The append ended, with `direct` when its bytes already stand in the file. */
+  /** The append ended; `direct` when its bytes already stand in the file. */
   commitAppend(
     append: DurableAppend,
     direct: DirectBytes | undefined,
@@ -218,17 +224,18 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
     const { begin } = append;
     const end = begin + append.bytes;
     const timeMs = this.#host.nowMs();
-    const entry = new SpoolEntry(this, { kind: "commit", begin, end, registers, direct, timeMs, onOutcome });
-    if (append.lost === undefined) {
-      if (end > begin && this.#pendingEnd === this.#pendingBegin) this.#pendingFirstMs = timeMs;
-      this.#pendingEnd = end;
-      this.#pendingRegisters = registers ?? this.#pendingRegisters;
-      const refusal = this.#host.refusal();
-      if (refusal !== undefined) this.#refusing ??= refusal;
-    } else {
-      entry.fail(append.lost);
+    const fields = { kind: "commit", begin, end, registers, direct, timeMs, onOutcome } as const;
+    const entry = new SpoolEntry(this.#pending, fields);
+    if (append.lost !== undefined) {
+      entry.fail(append.lost); // alone: what is pending does not presume it
+      this.tail.truncate(begin);
+      return this.#pending.add(entry, undefined);
     }
-    this.#enqueue(entry);
+    const hoped = this.#hoped;
+    if (end > begin && hoped.end === hoped.begin) hoped.firstAppendMs = timeMs;
+    hoped.end = end;
+    hoped.registers = registers ?? hoped.registers;
+    this.#pending.add(entry, this.#host.refusal());
   }
 
   rollbackAppend(append: DurableAppend): void {
@@ -239,34 +246,44 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
 
   /** Resolves when nothing is pending and the file has all that is acknowledged. @throws {WireError} DISK_FULL */
   async quiet(signal: AbortSignal): Promise<void> {
-    const calm = (): boolean => this.#head === undefined && this.tail.blocks.every((block) => block.written >= Math.min(block.end, this.end));
+    const calm = (): boolean => this.#pending.isEmpty && this.isWritten;
     await waitUntil(this.#gate, () => calm() || this.#host.refusal() !== undefined, signal);
     const refusal = this.#host.refusal();
     if (refusal !== undefined) throw refusal;
   }
 
   /** SHA-1 of the open fragment, to go on from. */
-  forkSha1(): ReturnType<SpoolFragment["forkSha1"]> {
-    return this.#fragment.forkSha1();
+  forkSha1(): RunningSha1 {
+    return this.fragmentsHere.open.forkSha1();
   }
 
   // For the host.
 
+  pathOf({ begin }: { readonly begin: number }): string {
+    return `${this.dir}/${fragmentFile(begin)}`;
+  }
+
   /** Starts writing acknowledged bytes to the spool file: adds the ops, and what to note when they have ended. */
   collectWrites(ops: DiskOp[], writes: IssuedWrite[]): void {
     const { blocks } = this.tail;
-    let first = blocks.length;
-    while (first > 0 && blocks[first - 1]!.issued < Math.min(blocks[first - 1]!.end, this.end)) first--;
-    for (const block of blocks.slice(first)) {
-      const end = Math.min(block.end, this.end);
+    let first = this.rewrite ? 0 : blocks.length;
+    while (first > 0 && blocks[first - 1]!.issued < blocks[first - 1]!.end) first--;
+    this.rewrite = false;
+    for (let i = first; i < blocks.length; i++) {
+      const block = blocks[i]!;
       const begin = block.issued;
+      const end = Math.min(block.end, this.end);
       if (begin >= end) continue;
-      const fragment = this.#fragmentAt(begin);
+      const fragment = this.fragmentsHere.at(begin);
       assert(fragment !== undefined, "acknowledged bytes have a fragment", { begin });
       fragment.dirty = true;
       if (fragment.fresh) this.dirDirty = true;
-      const path = `${this.dir}/${fragmentFile(block.fragment)}`;
-      ops.push({ kind: "write", path, position: begin - block.fragment, bytes: block.slice(begin, end) });
+      ops.push({
+        kind: "write",
+        path: this.pathOf(fragment),
+        position: begin - block.fragment,
+        bytes: block.slice(begin, end),
+      });
       writes.push({ block, begin, end });
       block.issued = end;
     }
@@ -275,29 +292,29 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
   mayDrop(block: TailBlock): boolean {
     if (block.written < block.end || block.end > this.end) return false;
     if (this.#append !== undefined && this.#append.begin < block.end) return false;
-    this.#fragmentAt(block.begin)?.hashTo(block.end);
+    this.fragmentsHere.at(block.begin)?.hashTo(block.end);
     return true;
   }
 
-  /** Tells those who wait or listen that something changed. */
+  /** Whether the files have all acknowledged bytes, though perhaps not synced. */
+  get isWritten(): boolean {
+    return this.tail.blocks.every(({ end, written }) => written >= Math.min(end, this.end));
+  }
+
+  /** Tells those who wait and those who listen that something changed. */
   notify(): void {
     this.#gate.open();
     for (const listener of this.#listeners) listener();
   }
 
-  /** Wakes waiters without a change that listeners care for. */
+  /** Wakes those who wait, for a change that listeners do not care for. */
   wake(): void {
     this.#gate.open();
   }
 
-  /** The fragments whose files have bytes that no sync covered. */
-  dirtyFragments(): SpoolFragment[] {
-    return [...this.#closed, ...this.releasing, this.#fragment].filter(({ dirty }) => dirty);
-  }
-
-  /** Everything that recovery wrote or found must be synced before the log that has it is recycled. */
+  /** What recovery wrote must be synced before the log that has it is recycled. */
   markRecovered({ written, touched }: { written: ReadonlySet<number>; touched: boolean }): void {
-    for (const fragment of [...this.#closed, this.#fragment]) {
+    for (const fragment of this.fragmentsHere.list()) {
       if (written.has(fragment.begin)) fragment.dirty = fragment.fresh = true;
     }
     this.dirDirty = touched;
@@ -305,107 +322,42 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
 
   /** Acknowledged state, for a checkpoint. */
   image(): JournalImage {
-    const fragment = this.#fragment;
-    const closed = [...this.#closed, ...this.releasing].sort((a, b) => a.begin - b.begin);
-    const sum = fragment.isSummed && !fragment.isEmpty ? fragment.sum() : "";
+    const { open } = this.fragmentsHere;
+    const known = open.isSummed && !open.isEmpty;
     return {
       ...this.#life,
-      begin: fragment.begin,
-      end: fragment.end,
-      sum: sum === "" ? this.#checked.sum : sum,
-      sumEnd: sum === "" ? this.#checked.end : fragment.end,
-      firstAppendMs: fragment.firstAppendMs,
+      begin: open.begin,
+      end: open.end,
+      sum: known ? open.sum() : this.#checked.sum,
+      sumEnd: known ? open.end : this.#checked.end,
+      firstAppendMs: open.firstAppendMs,
       registers: this.#registers,
-      fragments: closed.map((one) => one.image()),
+      fragments: this.fragmentsHere.kept().map((fragment) => fragment.image()),
     };
   }
 
   /** Fragments whose SHA-1 recovery did not learn; for the open one also what it must be at some end. */
   unsummed(): { fragment: SpoolFragment; checked: { sum: string; end: number } | undefined }[] {
-    const closed = this.#closed.filter(({ isSummed }) => !isSummed).map((fragment) => ({ fragment, checked: undefined }));
-    if (this.#fragment.isSummed) return closed;
-    return [...closed, { fragment: this.#fragment, checked: this.#checked.sum === "" ? undefined : this.#checked }];
-  }
-
-  onEntryLogged(entry: SpoolEntry, failure: WireError | undefined): void {
-    if (failure === undefined) entry.state = "logged";
-    else this.#fail(entry, failure);
-    this.#settle();
-  }
-
-  #enqueue(entry: SpoolEntry): void {
-    if (this.#last === undefined) this.#head = entry;
-    else this.#last.next = entry;
-    this.#last = entry;
-    if (this.#refusing !== undefined && entry.state === "waiting") entry.fail(this.#refusing);
-    if (entry.state === "failed") return this.#settleSoon();
-    if (this.#holding === undefined) this.#log(entry);
-  }
-
-  #log(entry: SpoolEntry): void {
-    entry.state = "logging";
-    if (entry.direct !== undefined) {
-      this.#holding = entry;
-      this.#host.syncDirect(this, this.#fragment, (failure) => this.#onDirectSynced(entry, failure));
-      return;
-    }
-    if (entry.kind === "commit" && entry.end === entry.begin && entry.registers === undefined) {
-      entry.state = "logged"; // nothing to make durable, only its turn to wait for
-      return this.#settleSoon();
-    }
-    const failure = this.#host.log(this, entry);
-    if (failure === undefined) return;
-    this.#fail(entry, failure);
-    this.#settleSoon();
-  }
-
-  #onDirectSynced(entry: SpoolEntry, failure: WireError | undefined): void {
-    const refusal = failure ?? this.#host.log(this, entry);
-    this.#holding = undefined;
-    if (refusal !== undefined) this.#fail(entry, refusal);
-    for (let next = entry.next; next !== undefined && this.#holding === undefined; next = next.next) {
-      if (next.state === "waiting") this.#log(next);
-    }
-    if (refusal !== undefined) this.#settle();
-  }
-
-  /** P4: what was not logged yet fails with it; what was logged is told by the log. */
-  #fail(entry: SpoolEntry, failure: WireError): void {
-    entry.fail(failure);
-    this.#refusing ??= failure;
-    for (let next = entry.next; next !== undefined; next = next.next) {
-      if (next.state === "waiting") next.fail(failure);
-    }
-  }
-
-  #settleSoon(): void {
-    queueMicrotask(() => this.#settle());
-  }
-
-  /** Answers entries from the head on, as far as their fate is known. */
-  #settle(): void {
-    for (;;) {
-      const entry = this.#head;
-      if (entry === undefined || entry.state === "waiting" || entry.state === "logging") return;
-      this.#head = entry.next;
-      if (this.#head === undefined) this.#last = undefined;
-      if (entry.state === "logged") this.#apply(entry);
-      if (this.#head === undefined && this.#refusing !== undefined) this.#reset(this.#refusing);
-      entry.onOutcome?.(entry.outcome());
-    }
+    const { closed, open } = this.fragmentsHere;
+    const unknown = closed.filter(({ isSummed }) => !isSummed);
+    const found = unknown.map((fragment) => ({ fragment, checked: undefined }));
+    if (open.isSummed) return found;
+    return [...found, { fragment: open, checked: this.#checked.sum === "" ? undefined : this.#checked }];
   }
 
   #apply(entry: SpoolEntry): void {
-    const fragment = this.#fragment;
+    const { open } = this.fragmentsHere;
     if (entry.registers !== undefined) this.#registers = entry.registers;
     if (entry.kind === "roll") {
-      this.#closeFragment(entry.begin);
+      const closed = this.fragmentsHere.roll(new SpoolFragment(entry.begin, this.#hashSource));
+      if (closed !== undefined) this.#host.logSum(this, closed);
+      this.#checked = { sum: "", end: entry.begin };
     } else if (entry.end > entry.begin) {
-      assert(entry.begin === fragment.end, "commits follow each other", { begin: entry.begin, end: fragment.end });
-      if (fragment.isEmpty) fragment.firstAppendMs = entry.timeMs;
-      fragment.end = entry.end;
-      if (entry.direct !== undefined) fragment.adopt(entry.direct.sha1, entry.end);
-      else this.#hashFullBlocks(fragment);
+      assert(entry.begin === open.end, "commits follow each other", { begin: entry.begin, end: open.end });
+      if (open.isEmpty) open.firstAppendMs = entry.timeMs;
+      open.end = entry.end;
+      if (entry.direct === undefined) this.#hashFullBlocks(open);
+      else open.adopt(entry.direct.sha1, entry.end);
     }
     this.#host.touched(this);
   }
@@ -416,63 +368,15 @@ export class DurableSpool implements Spool, EntryOwner, TailOwner {
     if (block !== undefined && block.room === 0 && block.end <= fragment.end) fragment.hashTo(block.end);
   }
 
-  #closeFragment(begin: number): void {
-    const fragment = this.#fragment;
-    if (!fragment.isEmpty) {
-      fragment.close();
-      this.#closed.push(fragment);
-      this.#host.logSum(this, fragment);
-    }
-    this.#fragment = new SpoolFragment(begin, (from, to) => this.tail.parts(from, to));
-    this.#checked = { sum: "", end: begin };
-  }
+  readonly #hashSource = (begin: number, end: number): Uint8Array[] => this.tail.parts(begin, end);
 
   #reset(failure: WireError): void {
-    this.#refusing = undefined;
-    this.#pendingBegin = this.#fragment.begin;
-    this.#pendingEnd = this.#fragment.end;
-    this.#pendingRegisters = this.#registers;
-    this.#pendingFirstMs = this.#fragment.firstAppendMs;
-    if (this.#append !== undefined && this.#append.begin !== this.#pendingEnd) this.#append.lost = failure;
-    // A lost append's bytes go too; one that begins at the end keeps what it staged.
-    if (this.#append === undefined || this.#append.lost !== undefined) this.tail.truncate(this.#pendingEnd);
+    const { begin, end, firstAppendMs } = this.fragmentsHere.open;
+    this.#hoped = { begin, end, registers: this.#registers, firstAppendMs };
+    const append = this.#append;
+    if (append !== undefined && !append.standsAt(begin, end)) append.lost ??= failure;
+    // An append that stands where the next one would keeps what it staged.
+    if (append === undefined || append.lost !== undefined) this.tail.truncate(end);
     this.#host.touched(this);
   }
-
-  #fragmentAt(offset: number): SpoolFragment | undefined {
-    if (offset >= this.#fragment.begin) return offset < this.#fragment.end ? this.#fragment : undefined;
-    let low = 0;
-    let high = this.#closed.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#closed[middle]!.end <= offset) low = middle + 1;
-      else high = middle;
-    }
-    const found = this.#closed[low];
-    return found !== undefined && found.begin <= offset ? found : undefined;
-  }
-
-  /** End of the bytes from `offset` on that memory has without a gap, at most `limit`. */
-  #runEnd(offset: number, limit: number): number {
-    let end = offset;
-    for (let i = this.tail.indexOf(offset); end < limit; i++) {
-      const block = this.tail.blocks[i];
-      if (block === undefined || block.begin > end) break;
-      end = Math.min(block.end, limit);
-    }
-    return end;
-  }
-}
-
-/** A copy: the memory is used again, and some platform calls refuse shared memory. */
-function copyOf(parts: readonly Uint8Array[]): Uint8Array {
-  let bytes = 0;
-  for (const part of parts) bytes += part.length;
-  const copy = Buffer.allocUnsafeSlow(bytes);
-  let at = 0;
-  for (const part of parts) {
-    copy.set(part, at);
-    at += part.length;
-  }
-  return copy;
 }

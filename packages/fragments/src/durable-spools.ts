@@ -3,7 +3,16 @@
 //   disk     log/        the write-ahead log and the checkpoint
 //            spools/     one directory for each life of a journal, one raw file for each fragment
 //            quarantine/ what nobody may serve and nobody deletes
-import { assert, Gate, never, WireError, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+import {
+  assert,
+  Gate,
+  never,
+  WireError,
+  type Clock,
+  type Logger,
+  type Metrics,
+  type Random,
+} from "@millrace/base";
 import { EMPTY_LABELS } from "@millrace/protocol";
 import { DiskError, WriteAheadLog, type Disk, type DiskOp } from "@millrace/wal";
 import { DurableSpool } from "./durable-spool.ts";
@@ -16,7 +25,7 @@ import type { SpoolHost } from "./spool-host.ts";
 import type { JournalImage } from "./spool-image.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 import { SpoolLog } from "./spool-log.ts";
-import { fragmentFile, spoolDir } from "./spool-paths.ts";
+import { spoolDir } from "./spool-paths.ts";
 import { SpoolSpace } from "./spool-space.ts";
 import { TailMemory } from "./spool-tail.ts";
 import { SpoolWriter } from "./spool-writer.ts";
@@ -184,7 +193,8 @@ class DurableSpools implements Spools, SpoolHost {
   refusal(): WireError | undefined {
     if (this.#failure !== undefined) return new WireError("UNAVAILABLE", this.#failure.message);
     if (this.#state !== "open") return new WireError("SHUTTING_DOWN", "local storage is closing");
-    if (this.#writer.failing) return new WireError("DISK_FULL", "no space for acknowledged bytes in the spools");
+    if (this.#writer.failing)
+      return new WireError("DISK_FULL", "no space for acknowledged bytes in the spools");
     return this.#space.refusal();
   }
 
@@ -212,8 +222,12 @@ class DurableSpools implements Spools, SpoolHost {
     this.#chores.remove(spool, how);
   }
 
-  syncDirect(spool: DurableSpool, fragment: SpoolFragment, done: (failure: WireError | undefined) => void): void {
-    const ops: DiskOp[] = [{ kind: "sync", path: `${spool.dir}/${fragmentFile(fragment.begin)}` }];
+  syncDirect(
+    spool: DurableSpool,
+    fragment: SpoolFragment,
+    done: (failure: WireError | undefined) => void,
+  ): void {
+    const ops: DiskOp[] = [{ kind: "sync", path: spool.pathOf(fragment) }];
     if (fragment.fresh) ops.push({ kind: "sync-dir", path: spool.dir });
     this.disk
       .run("bulk", ops)
@@ -303,5 +317,14 @@ class DurableSpools implements Spools, SpoolHost {
 }
 
 function newJournal(life: JournalLife): JournalImage {
-  return { ...life, begin: 0, end: 0, sum: "", sumEnd: 0, firstAppendMs: 0, registers: EMPTY_LABELS, fragments: [] };
+  return {
+    ...life,
+    begin: 0,
+    end: 0,
+    sum: "",
+    sumEnd: 0,
+    firstAppendMs: 0,
+    registers: EMPTY_LABELS,
+    fragments: [],
+  };
 }

@@ -49,7 +49,12 @@ interface Stamp {
 
 export type LogRecord = Stamp &
   (
-    | { readonly kind: "define"; readonly journal: string; readonly createRevision: number; readonly epoch: number }
+    | {
+        readonly kind: "define";
+        readonly journal: string;
+        readonly createRevision: number;
+        readonly epoch: number;
+      }
     | { readonly kind: "data"; readonly begin: number; readonly bytes: Uint8Array }
     | { readonly kind: "direct"; readonly begin: number; readonly length: number; readonly crc: number }
     | { readonly kind: "roll"; readonly begin: number }
@@ -83,7 +88,11 @@ export class LogRecordEncoder {
     return this.#dataHead;
   }
 
-  direct(id: number, timeMs: number, { begin, length, crc }: { begin: number; length: number; crc: number }): Uint8Array {
+  direct(
+    id: number,
+    timeMs: number,
+    { begin, length, crc }: { begin: number; length: number; crc: number },
+  ): Uint8Array {
     this.#head(KIND.direct, id, timeMs);
     this.#u64(16, begin);
     this.#u64(24, length);
@@ -119,7 +128,11 @@ export class LogRecordEncoder {
     return this.#bytes.subarray(0, HEAD_BYTES);
   }
 
-  sum(id: number, timeMs: number, { begin, end, sha1 }: { begin: number; end: number; sha1: Uint8Array }): Uint8Array {
+  sum(
+    id: number,
+    timeMs: number,
+    { begin, end, sha1 }: { begin: number; end: number; sha1: Uint8Array },
+  ): Uint8Array {
     assert(sha1.length === 20, "a SHA-1 has 20 bytes", { bytes: sha1.length });
     this.#head(KIND.sum, id, timeMs);
     this.#u64(16, begin);
@@ -157,7 +170,13 @@ export function decodeLogRecord(record: Uint8Array): LogRecord {
       return { kind: "define", id, timeMs, ...definition(record, view) };
     case KIND.data:
       need(record, DATA_HEAD_BYTES);
-      return { kind: "data", id, timeMs, begin: u64(view, 16, "begin"), bytes: record.subarray(DATA_HEAD_BYTES) };
+      return {
+        kind: "data",
+        id,
+        timeMs,
+        begin: u64(view, 16, "begin"),
+        bytes: record.subarray(DATA_HEAD_BYTES),
+      };
     case KIND.direct: {
       exact(record, DIRECT_BYTES);
       const [begin, length] = [u64(view, 16, "begin"), u64(view, 24, "length")];

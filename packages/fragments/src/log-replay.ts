@@ -94,7 +94,10 @@ export class LogReplay {
   }
 
   /** The journal's fragment into which a data record's bytes belong, if its life is still there (second reading). */
-  fragmentOf(bytes: Uint8Array, place: RecordPlace): { journal: ReplayedJournal; fragment: number; data: DataRecord } | undefined {
+  fragmentOf(
+    bytes: Uint8Array,
+    place: RecordPlace,
+  ): { journal: ReplayedJournal; fragment: number; data: DataRecord } | undefined {
     const record = this.#decode(bytes, place);
     if (record.kind === "define") {
       this.apply(bytes, place);
@@ -118,7 +121,15 @@ export class LogReplay {
   #journal(life: Life): ReplayedJournal {
     let journal = this.journals.get(life.dir);
     if (journal === undefined) {
-      const nothing = { begin: 0, end: 0, sum: "", sumEnd: 0, firstAppendMs: 0, registers: EMPTY_LABELS, fragments: [] };
+      const nothing = {
+        begin: 0,
+        end: 0,
+        sum: "",
+        sumEnd: 0,
+        firstAppendMs: 0,
+        registers: EMPTY_LABELS,
+        fragments: [],
+      };
       journal = fromImage({ ...life, ...nothing });
       this.journals.set(life.dir, journal);
     }
@@ -126,7 +137,11 @@ export class LogReplay {
     return journal;
   }
 
-  #apply(journal: ReplayedJournal, record: Exclude<LogRecord, { kind: "define" | "removed" }>, place: RecordPlace): void {
+  #apply(
+    journal: ReplayedJournal,
+    record: Exclude<LogRecord, { kind: "define" | "removed" }>,
+    place: RecordPlace,
+  ): void {
     switch (record.kind) {
       case "data":
         this.#extend(journal, record, record.bytes.length, place);
@@ -138,7 +153,8 @@ export class LogReplay {
         return;
       }
       case "roll":
-        if (record.begin < journal.end) throw corrupt(place, `roll to ${record.begin} below the end ${journal.end}`);
+        if (record.begin < journal.end)
+          throw corrupt(place, `roll to ${record.begin} below the end ${journal.end}`);
         closeFragment(journal);
         journal.begin = journal.end = record.begin;
         return;
@@ -146,7 +162,9 @@ export class LogReplay {
         journal.registers = record.registers;
         return;
       case "released": {
-        const at = journal.fragments.findIndex(({ begin, end }) => begin === record.begin && end === record.end);
+        const at = journal.fragments.findIndex(
+          ({ begin, end }) => begin === record.begin && end === record.end,
+        );
         if (at < 0) return;
         journal.fragments.splice(at, 1);
         journal.released.add(record.begin);
@@ -154,15 +172,25 @@ export class LogReplay {
         return;
       }
       case "sum": {
-        const at = journal.fragments.findIndex(({ begin, end }) => begin === record.begin && end === record.end);
+        const at = journal.fragments.findIndex(
+          ({ begin, end }) => begin === record.begin && end === record.end,
+        );
         if (at >= 0) journal.fragments[at] = { ...journal.fragments[at]!, sum: hex(record.sha1) };
       }
     }
   }
 
-  #extend(journal: ReplayedJournal, record: { begin: number; timeMs: number }, length: number, place: RecordPlace): void {
+  #extend(
+    journal: ReplayedJournal,
+    record: { begin: number; timeMs: number },
+    length: number,
+    place: RecordPlace,
+  ): void {
     if (record.begin !== journal.end) {
-      throw corrupt(place, `bytes at ${record.begin} of ${journal.journal} do not follow its end ${journal.end}`); // R2
+      throw corrupt(
+        place,
+        `bytes at ${record.begin} of ${journal.journal} do not follow its end ${journal.end}`,
+      ); // R2
     }
     if (journal.end === journal.begin) journal.firstAppendMs = record.timeMs;
     journal.end += length;

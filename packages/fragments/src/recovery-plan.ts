@@ -10,7 +10,13 @@ import { fragmentFile, parseFragmentFile, SPOOLS_DIR } from "./spool-paths.ts";
 
 export type RecoveryAction =
   /** Copies what lies at or beyond `from` to quarantine, then cuts the file there. */
-  | { readonly kind: "cut"; readonly dir: string; readonly name: string; readonly from: number; readonly bytes: number }
+  | {
+      readonly kind: "cut";
+      readonly dir: string;
+      readonly name: string;
+      readonly from: number;
+      readonly bytes: number;
+    }
   /** Moves a file or directory below `dir` to quarantine. */
   | { readonly kind: "move"; readonly dir: string; readonly name: string }
   | { readonly kind: "remove"; readonly dir: string; readonly name: string }
@@ -25,7 +31,8 @@ export interface SpoolFiles {
 /** @throws {WireError} CORRUPT, naming file and offset */
 export function planRecovery(replay: LogReplay, files: SpoolFiles): RecoveryAction[] {
   const actions: RecoveryAction[] = [];
-  for (const journal of replay.journals.values()) planJournal(journal, files.dirs.get(journal.dir) ?? [], actions);
+  for (const journal of replay.journals.values())
+    planJournal(journal, files.dirs.get(journal.dir) ?? [], actions);
   for (const entry of files.top) {
     const dir = `${SPOOLS_DIR}/${entry.name}`;
     if (replay.journals.has(dir)) continue;
@@ -41,7 +48,11 @@ export function planRecovery(replay: LogReplay, files: SpoolFiles): RecoveryActi
   return actions;
 }
 
-function planJournal(journal: ReplayedJournal, entries: readonly DiskEntry[], actions: RecoveryAction[]): void {
+function planJournal(
+  journal: ReplayedJournal,
+  entries: readonly DiskEntry[],
+  actions: RecoveryAction[],
+): void {
   const present = new Map(entries.map((entry) => [entry.name, entry]));
   for (const fragment of fragmentsOf(journal)) {
     const name = fragmentFile(fragment.begin);
@@ -51,12 +62,17 @@ function planJournal(journal: ReplayedJournal, entries: readonly DiskEntry[], ac
     const needed = bytesNeeded(journal, fragment);
     if (bytes < needed) {
       const path = `${journal.dir}/${name}`;
-      throw new WireError("CORRUPT", `${path}, offset ${bytes}: the file ends here, but ${needed} bytes were synced`, {
-        facts: { path, offset: bytes },
-      });
+      throw new WireError(
+        "CORRUPT",
+        `${path}, offset ${bytes}: the file ends here, but ${needed} bytes were synced`,
+        {
+          facts: { path, offset: bytes },
+        },
+      );
     }
     const length = fragment.end - fragment.begin;
-    if (bytes > length) actions.push({ kind: "cut", dir: journal.dir, name, from: length, bytes: bytes - length });
+    if (bytes > length)
+      actions.push({ kind: "cut", dir: journal.dir, name, from: length, bytes: bytes - length });
   }
   for (const { name } of present.values()) {
     const begin = parseFragmentFile(name);

@@ -7,9 +7,14 @@ import { QUARANTINE_DIR, SPOOLS_DIR } from "./spool-paths.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 
-export async function quarantine(disk: Disk, action: Extract<RecoveryAction, { kind: "cut" | "move" }>): Promise<void> {
+export async function quarantine(
+  disk: Disk,
+  action: Extract<RecoveryAction, { kind: "cut" | "move" }>,
+): Promise<void> {
   const dir =
-    action.dir === SPOOLS_DIR ? QUARANTINE_DIR : `${QUARANTINE_DIR}/${action.dir.slice(SPOOLS_DIR.length + 1)}`;
+    action.dir === SPOOLS_DIR
+      ? QUARANTINE_DIR
+      : `${QUARANTINE_DIR}/${action.dir.slice(SPOOLS_DIR.length + 1)}`;
   await disk.run("bulk", [{ kind: "make-dir", path: dir }]);
   const from = `${action.dir}/${action.name}`;
   if (action.kind === "move") {
@@ -22,7 +27,7 @@ export async function quarantine(disk: Disk, action: Extract<RecoveryAction, { k
     return;
   }
   const to = `${dir}/${await freeName(disk, dir, `${action.name}+${hex16(action.from)}`)}`;
-  for (let done = 0; done < action.bytes; ) {
+  for (let done = 0; done < action.bytes;) {
     const bytes = await disk.read(from, action.from + done, Math.min(CHUNK_BYTES, action.bytes - done));
     if (bytes.length === 0) break;
     await disk.run("bulk", [{ kind: "write", path: to, position: done, bytes }]);

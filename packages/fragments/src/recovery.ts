@@ -42,7 +42,10 @@ export async function recoverSpools(
   const { dir } = options.log;
   const checkpoint = await readCheckpoint(disk, dir, CHECKPOINT_NAME);
   if (checkpoint !== undefined && checkpoint.payloadVersion !== CHECKPOINT_VERSION) {
-    throw new WireError("CORRUPT", `${dir}/${CHECKPOINT_NAME}: version ${checkpoint.payloadVersion} is not known`);
+    throw new WireError(
+      "CORRUPT",
+      `${dir}/${CHECKPOINT_NAME}: version ${checkpoint.payloadVersion} is not known`,
+    );
   }
   const from = checkpoint?.position ?? 1;
   const replay = new LogReplay(checkpoint === undefined ? [] : decodeJournalImages(checkpoint.payload), from);
@@ -55,27 +58,37 @@ export async function recoverSpools(
   for (const action of actions) await perform(disk, action, logger);
   const journals = [...replay.journals.values()].map(recovered);
   const logged = journals.filter(({ touched }) => touched).length;
-  logger.info("spools_recovered", { journals: journals.length, logged, from, next: scan.nextSequence, actions: actions.length });
+  logger.info("spools_recovered", {
+    journals: journals.length,
+    logged,
+    from,
+    next: scan.nextSequence,
+    actions: actions.length,
+  });
   return { journals, scan, generation: checkpoint?.generation ?? 0 };
 }
 
 /** Reads the fragments of a recovered spool whose SHA-1 is not known. @throws {WireError} CORRUPT */
 export async function sumRecovered(disk: Disk, spool: DurableSpool): Promise<void> {
   for (const { fragment, checked } of spool.unsummed()) {
-    const path = `${spool.dir}/${fragmentFile(fragment.begin)}`;
+    const path = spool.pathOf(fragment);
     const sha1 = new RunningSha1();
     const end = fragment.end;
     let at = fragment.begin;
     while (at < end) {
       const next = checked !== undefined && at < checked.end ? Math.min(checked.end, end) : end;
-      for (; at < next; ) {
+      for (; at < next;) {
         const bytes = await disk.read(path, at - fragment.begin, Math.min(CHUNK_BYTES, next - at));
         if (bytes.length === 0) throw corrupt(path, at - fragment.begin, "the file ends here");
         sha1.update(bytes);
         at += bytes.length;
       }
       if (checked !== undefined && at === checked.end && sha1.hex() !== checked.sum) {
-        throw corrupt(path, 0, `the first ${at - fragment.begin} bytes are not those that the checkpoint has the sum of`);
+        throw corrupt(
+          path,
+          0,
+          `the first ${at - fragment.begin} bytes are not those that the checkpoint has the sum of`,
+        );
       }
     }
     fragment.adopt(sha1, end);
@@ -89,7 +102,8 @@ async function listFiles(disk: Disk): Promise<SpoolFiles> {
   for (let at = 0; at < names.length; at += LISTS_MAX) {
     const batch = names.slice(at, at + LISTS_MAX);
     const lists = await Promise.all(batch.map((name) => disk.list(name)));
-    for (const [i, name] of batch.entries()) (dirs as Map<string, (typeof lists)[number]>).set(name, lists[i]!);
+    for (const [i, name] of batch.entries())
+      (dirs as Map<string, (typeof lists)[number]>).set(name, lists[i]!);
   }
   return { top, dirs };
 }
@@ -99,7 +113,7 @@ async function verifyDirect(disk: Disk, journal: ReplayedJournal, signal: AbortS
   for (const span of journal.direct) {
     const path = `${journal.dir}/${fragmentFile(span.fragment)}`;
     let crc = 0;
-    for (let at = span.begin; at < span.end; ) {
+    for (let at = span.begin; at < span.end;) {
       signal.throwIfAborted();
       const bytes = await disk.read(path, at - span.fragment, Math.min(CHUNK_BYTES, span.end - at));
       if (bytes.length === 0) throw corrupt(path, at - span.fragment, "the file ends inside a direct append");
@@ -108,7 +122,11 @@ async function verifyDirect(disk: Disk, journal: ReplayedJournal, signal: AbortS
     }
     if (crc !== span.crc) {
       const record = `${span.place.path}, offset ${span.place.offset}`;
-      throw corrupt(path, span.begin - span.fragment, `${span.end - span.begin} bytes lack the sum that ${record} has`);
+      throw corrupt(
+        path,
+        span.begin - span.fragment,
+        `${span.end - span.begin} bytes lack the sum that ${record} has`,
+      );
     }
   }
 }
@@ -123,7 +141,10 @@ async function writeLogged(
 ): Promise<void> {
   const touched = [...replay.journals.values()].filter(({ logged }) => logged.length > 0);
   if (touched.length === 0) return;
-  await disk.run("bulk", touched.map((journal): DiskOp => ({ kind: "make-dir", path: journal.dir })));
+  await disk.run(
+    "bulk",
+    touched.map((journal): DiskOp => ({ kind: "make-dir", path: journal.dir })),
+  );
   const waiting = new Map<string, { position: number; parts: Uint8Array[]; end: number }[]>();
   const collect = (record: Uint8Array, place: { sequence: number; path: string; offset: number }): void => {
     const found = replay.fragmentOf(record, place);
@@ -134,7 +155,8 @@ async function writeLogged(
     if (runs.length === 0) waiting.set(path, runs);
     const position = data.begin - fragment;
     const last = runs.at(-1);
-    if (last === undefined || last.end !== position) runs.push({ position, parts: [data.bytes], end: position + data.bytes.length });
+    if (last === undefined || last.end !== position)
+      runs.push({ position, parts: [data.bytes], end: position + data.bytes.length });
     else {
       last.parts.push(data.bytes);
       last.end += data.bytes.length;

@@ -5,7 +5,6 @@ import type { LabelSet } from "@millrace/protocol";
 import { crc32c, type DiskOp } from "@millrace/wal";
 import type { DurableSpool } from "./durable-spool.ts";
 import type { SpoolHost } from "./spool-host.ts";
-import { fragmentFile } from "./spool-paths.ts";
 import type { CommitOutcome, SpoolAppend } from "./spools.ts";
 import { EMPTY_SHA1, RunningSha1 } from "./system-sha1.ts";
 
@@ -40,6 +39,11 @@ export class DurableAppend implements SpoolAppend {
     return this.#bytes;
   }
 
+  /** Whether it would commit to the fragment that begins at `fragment`, from `begin` on. */
+  standsAt(fragment: number, begin: number): boolean {
+    return this.#fragment === fragment && this.begin === begin;
+  }
+
   sum(): string {
     if (this.#direct !== undefined) return this.#direct.own.hex();
     if (this.#bytes === 0) return EMPTY_SHA1;
@@ -63,7 +67,9 @@ export class DurableAppend implements SpoolAppend {
   }
 
   commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): void {
-    assert(this.#state === "open", "an append ends once, and not while it is written", { state: this.#state });
+    assert(this.#state === "open", "an append ends once, and not while it is written", {
+      state: this.#state,
+    });
     this.#state = "ended";
     const direct = this.#direct && { crc: this.#direct.crc, sha1: this.#direct.fragment };
     this.#spool.commitAppend(this, direct, registers, onOutcome);
@@ -106,7 +112,7 @@ export class DurableAppend implements SpoolAppend {
   }
 
   async #writeAt(at: number, parts: readonly Uint8Array[]): Promise<void> {
-    const path = `${this.#spool.dir}/${fragmentFile(this.#fragment)}`;
+    const path = this.#spool.pathOf({ begin: this.#fragment });
     let position = this.begin - this.#fragment + at;
     const ops: DiskOp[] = [];
     for (const bytes of parts) {

@@ -5,7 +5,7 @@ import { DiskError, writeCheckpoint, type Disk, type DiskOp, type WriteAheadLog 
 import { CHECKPOINT_VERSION, encodeJournalImages } from "./checkpoint-codec.ts";
 import type { DurableSpool } from "./durable-spool.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
-import { fragmentFile, SPOOLS_DIR } from "./spool-paths.ts";
+import { SPOOLS_DIR } from "./spool-paths.ts";
 import type { SpoolWriter } from "./spool-writer.ts";
 
 export const CHECKPOINT_NAME = "checkpoint";
@@ -30,7 +30,12 @@ export class SpoolCheckpoint {
   constructor(
     ports: { disk: Disk; logger: Logger },
     options: { syncBatchFiles: number; log: { dir: string } },
-    parts: { writer: SpoolWriter; log: WriteAheadLog; spools: () => Iterable<DurableSpool>; generation: number },
+    parts: {
+      writer: SpoolWriter;
+      log: WriteAheadLog;
+      spools: () => Iterable<DurableSpool>;
+      generation: number;
+    },
   ) {
     this.#disk = ports.disk;
     this.#logger = ports.logger;
@@ -56,9 +61,11 @@ export class SpoolCheckpoint {
     const dirs: { path: string; spool: DurableSpool | undefined; fragments: SpoolFragment[] }[] = [];
     for (const spool of this.#spools()) {
       images.push(spool.image());
-      const dirty = spool.dirtyFragments();
-      for (const fragment of dirty) files.push({ path: `${spool.dir}/${fragmentFile(fragment.begin)}`, fragment });
-      if (spool.dirDirty) dirs.push({ path: spool.dir, spool, fragments: dirty.filter(({ fresh }) => fresh) });
+      const dirty = spool.fragmentsHere.dirty();
+      for (const fragment of dirty)
+        files.push({ path: spool.pathOf(fragment), fragment });
+      if (spool.dirDirty)
+        dirs.push({ path: spool.dir, spool, fragments: dirty.filter(({ fresh }) => fresh) });
       spool.dirDirty = false;
     }
     for (const path of this.dirtyDirs) dirs.push({ path, spool: undefined, fragments: [] });

@@ -6,7 +6,7 @@ import type { DurableSpool } from "./durable-spool.ts";
 import { quarantine } from "./recovery-quarantine.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
 import type { SpoolLog } from "./spool-log.ts";
-import { fragmentFile, SPOOLS_DIR } from "./spool-paths.ts";
+import { SPOOLS_DIR } from "./spool-paths.ts";
 
 export interface ChoreHooks {
   /** Space was freed. */
@@ -46,9 +46,9 @@ export class SpoolChores {
     const again = (): void => this.release(spool, fragment);
     const onLogged = (failure: WireError | undefined): void => {
       if (failure !== undefined) return this.#tryLater(again);
-      spool.releasing.delete(fragment);
+      spool.fragmentsHere.releasing.delete(fragment);
       this.#spawn(async () => {
-        await this.#remove([`${spool.dir}/${fragmentFile(fragment.begin)}`]);
+        await this.#remove([spool.pathOf(fragment)]);
         spool.dirDirty = true;
         this.#hooks.onFreed();
       });
@@ -90,12 +90,17 @@ export class SpoolChores {
   async #remove(paths: readonly string[]): Promise<void> {
     // A write to the file that is still under way would bring it back: the log's lane is in order.
     await this.#disk.run("log", []);
-    await this.#disk.run("bulk", paths.map((path): DiskOp => ({ kind: "remove", path })));
+    await this.#disk.run(
+      "bulk",
+      paths.map((path): DiskOp => ({ kind: "remove", path })),
+    );
   }
 
   #spawn(work: () => Promise<void>): void {
     const running: Promise<void> = work()
-      .catch((error: unknown) => this.#logger.warn("spool_chore_failed", { error: WireError.from(error).message }))
+      .catch((error: unknown) =>
+        this.#logger.warn("spool_chore_failed", { error: WireError.from(error).message }),
+      )
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
   }

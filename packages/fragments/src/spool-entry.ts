@@ -45,6 +45,11 @@ export class SpoolEntry implements LogListener {
     this.onOutcome = fields.onOutcome;
   }
 
+  /** A commit that changes nothing. */
+  get isNothing(): boolean {
+    return this.kind === "commit" && this.end === this.begin && this.registers === undefined;
+  }
+
   onLogged(failure: WireError | undefined): void {
     this.#owner.onEntryLogged(this, failure);
   }

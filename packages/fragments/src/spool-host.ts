@@ -24,7 +24,11 @@ export interface SpoolHost {
   /** Logs that the journal is gone, then removes its files or moves them to quarantine. */
   remove(spool: DurableSpool, how: { quarantine: boolean }): void;
   /** Syncs the bytes of a direct append, and the file's directory entry when it is new (D3). */
-  syncDirect(spool: DurableSpool, fragment: SpoolFragment, done: (failure: WireError | undefined) => void): void;
+  syncDirect(
+    spool: DurableSpool,
+    fragment: SpoolFragment,
+    done: (failure: WireError | undefined) => void,
+  ): void;
   /** The coded error for what the disk answered; a failed sync ends the log (D5). */
   diskFailure(error: unknown): WireError;
   /** The spool's acknowledged state changed: write its bytes and tell its listeners, once a batch. */

@@ -45,7 +45,10 @@ export class SpoolLog {
     const timeMs = this.#clock.wallMs();
     if (!this.#begin(spool, RECORD_BYTES_MAX + RECORD_HEADER_BYTES, 1, timeMs)) return;
     const { begin, end } = fragment;
-    this.#append([this.#encoder.sum(spool.id, timeMs, { begin, end, sha1: unhex(fragment.sum())! })], undefined);
+    this.#append(
+      [this.#encoder.sum(spool.id, timeMs, { begin, end, sha1: unhex(fragment.sum())! })],
+      undefined,
+    );
   }
 
   /** @returns false when the queue is full: then `listener` is not told */

@@ -40,9 +40,13 @@ export class SpoolSpace {
   /** Why nothing may be written now; undefined when there is room. */
   refusal(): WireError | undefined {
     if (!this.#low) return undefined;
-    return new WireError("DISK_FULL", `free space ${this.#free} below the reserve (${this.#reserveBytes} <= free)`, {
-      facts: { freeBytes: this.#free, reserveBytes: this.#reserveBytes },
-    });
+    return new WireError(
+      "DISK_FULL",
+      `free space ${this.#free} below the reserve (${this.#reserveBytes} <= free)`,
+      {
+        facts: { freeBytes: this.#free, reserveBytes: this.#reserveBytes },
+      },
+    );
   }
 
   /** Counts bytes that will be written. */

@@ -131,7 +131,10 @@ export class SpoolTail {
     while (done < bytes.length) {
       const block = this.#blockAt(fragment, offset + done, bytes.length - done);
       const piece = Math.min(block.room, bytes.length - done);
-      block.buffer.set(done === 0 && piece === bytes.length ? bytes : bytes.subarray(done, done + piece), block.end - block.begin);
+      block.buffer.set(
+        done === 0 && piece === bytes.length ? bytes : bytes.subarray(done, done + piece),
+        block.end - block.begin,
+      );
       block.end += piece;
       done += piece;
     }
@@ -155,12 +158,32 @@ export class SpoolTail {
     const parts: Uint8Array[] = [];
     for (let i = this.indexOf(begin), at = begin; at < end; i++) {
       const block = this.blocks[i];
-      assert(block !== undefined && block.begin <= at && at < block.end, "staged bytes are in the tail", { at });
+      assert(block !== undefined && block.begin <= at && at < block.end, "staged bytes are in the tail", {
+        at,
+      });
       const to = Math.min(block.end, end);
       parts.push(block.slice(at, to));
       at = to;
     }
     return parts;
+  }
+
+  /** A copy of the bytes from `begin` on that are here without a gap, at least one and at most up to `limit`. */
+  copy(begin: number, limit: number): Uint8Array {
+    let end = begin;
+    for (let i = this.indexOf(begin); end < limit; i++) {
+      const block = this.blocks[i];
+      if (block === undefined || block.begin > end) break;
+      end = Math.min(block.end, limit);
+    }
+    // Not a view: the memory is used again, and some platform calls refuse shared memory.
+    const copy = new Uint8Array(new ArrayBuffer(end - begin));
+    let at = 0;
+    for (const part of this.parts(begin, end)) {
+      copy.set(part, at);
+      at += part.length;
+    }
+    return copy;
   }
 
   /** Index of the block that holds `offset`, or of the first one beyond it. */

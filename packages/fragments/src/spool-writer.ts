@@ -19,7 +19,7 @@ export class SpoolWriter {
   readonly #logger: Logger;
   readonly #retryMs: number;
   readonly #hooks: SpoolWriterHooks;
-  /** Spools whose writes failed and were not yet tried again. */
+  /** Spools whose writes failed and did not yet succeed. */
   readonly #failed = new Set<DurableSpool>();
   #running = 0;
   #cancel: (() => void) | undefined;
@@ -60,7 +60,10 @@ export class SpoolWriter {
         () => this.#onWritten(writes),
         (error: unknown) => this.#onFailed(writes, touched, error),
       )
-      .then(() => this.#hooks.onWritten(touched))
+      .then(() => {
+        for (const spool of touched) if (spool.isWritten) this.#failed.delete(spool);
+        this.#hooks.onWritten(touched);
+      })
       .catch((error: unknown) => this.#hooks.onBroken(error))
       .finally(() => this.#onEnded());
   }
@@ -81,9 +84,9 @@ export class SpoolWriter {
 
   #onWritten(writes: readonly IssuedWrite[]): void {
     for (const { block, begin, end } of writes) {
-      // A gap: an earlier write of this block failed, and all of it from there on is written again.
       if (block.written === begin) block.written = end;
-      else block.issued = block.written;
+      // Else an earlier write of the block failed: all from there on is written again.
+      block.issued = block.written === end ? Math.max(block.issued, end) : block.written;
     }
   }
 
@@ -91,13 +94,15 @@ export class SpoolWriter {
     for (const { block } of writes) block.issued = block.written;
     if (!(error instanceof DiskError) || error.kind !== "full") throw error;
     this.#logger.warn("spool_write_refused", { path: error.path, error: error.message });
-    for (const spool of spools) this.#failed.add(spool);
+    for (const spool of spools) {
+      spool.rewrite = true;
+      this.#failed.add(spool);
+    }
     this.#hooks.onFull();
     this.#cancel ??= this.#clock.after(this.#retryMs, () => {
       this.#cancel = undefined;
-      const again = [...this.#failed];
-      this.#failed.clear();
-      this.write(again);
+      for (const spool of this.#failed) if (spool.isWritten) this.#failed.delete(spool);
+      this.write(this.#failed);
     });
   }
 

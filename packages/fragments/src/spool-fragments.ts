@@ -1,0 +1,64 @@
+// The fragments of one spool: closed ones, and the open one at the end.
+import { assert } from "@millrace/base";
+import type { SpoolFragment } from "./spool-fragment.ts";
+
+export class SpoolFragments {
+  /** Closed, not released, ascending. */
+  readonly closed: SpoolFragment[] = [];
+  open: SpoolFragment;
+  /** Released, but the log does not have it yet: a checkpoint still names them. */
+  readonly releasing = new Set<SpoolFragment>();
+
+  constructor(closed: readonly SpoolFragment[], open: SpoolFragment) {
+    this.closed.push(...closed);
+    this.open = open;
+  }
+
+  /** All with bytes, ascending. */
+  list(): SpoolFragment[] {
+    return this.open.isEmpty ? [...this.closed] : [...this.closed, this.open];
+  }
+
+  /** The fragment that holds the acknowledged byte at `offset`. */
+  at(offset: number): SpoolFragment | undefined {
+    if (offset >= this.open.begin) return offset < this.open.end ? this.open : undefined;
+    let low = 0;
+    let high = this.closed.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.closed[middle]!.end <= offset) low = middle + 1;
+      else high = middle;
+    }
+    const found = this.closed[low];
+    return found !== undefined && found.begin <= offset ? found : undefined;
+  }
+
+  /** Closes the open fragment, unless it is empty, and puts `next` in its place. @returns the closed one */
+  roll(next: SpoolFragment): SpoolFragment | undefined {
+    const last = this.open;
+    this.open = next;
+    if (last.isEmpty) return undefined;
+    last.close();
+    this.closed.push(last);
+    return last;
+  }
+
+  /** Takes a closed fragment out. */
+  release(range: { begin: number; end: number }): SpoolFragment {
+    const at = this.closed.findIndex(({ begin, end }) => begin === range.begin && end === range.end);
+    assert(at >= 0, "a closed fragment is released once", { begin: range.begin, end: range.end });
+    const [fragment] = this.closed.splice(at, 1);
+    this.releasing.add(fragment!);
+    return fragment!;
+  }
+
+  /** Those whose files have bytes that no sync covered. */
+  dirty(): SpoolFragment[] {
+    return [...this.closed, ...this.releasing, this.open].filter(({ dirty }) => dirty);
+  }
+
+  /** All that a checkpoint must name beside the open one, ascending. */
+  kept(): SpoolFragment[] {
+    return [...this.closed, ...this.releasing].sort((a, b) => a.begin - b.begin);
+  }
+}
