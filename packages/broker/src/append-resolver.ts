@@ -1,12 +1,11 @@
 // Resolution for appends: reads through revisions, creates journals that a rule wants, and waits a moment for a
 // primary that the allocator is about to assign.
-import type { Clock } from "@millrace/base";
-import { stripMeta, type AppendPreamble, type LabelSelector, type Status } from "@millrace/protocol";
+import { WireError, type Clock } from "@millrace/base";
+import { stripMeta, type AppendPreamble, type LabelSelector } from "@millrace/protocol";
 import { applyJournals, type ApplyPorts } from "./apply.ts";
 import { AutoCreator, type AutoCreateRule } from "./auto-create.ts";
-import { changeWithin } from "./gate-timeout.ts";
-import { ASSIGNMENT_WAIT_MS } from "./limits.ts";
 import type { Resolution } from "./resolver.ts";
+import { isPassing, whenServed } from "./served-resolution.ts";
 
 export interface AppendResolverPorts extends ApplyPorts {
   readonly clock: Clock;
@@ -14,9 +13,6 @@ export interface AppendResolverPorts extends ApplyPorts {
   /** Aborts when the broker stops. */
   readonly stopping: AbortSignal;
 }
-
-/** A journal that was just made or resumed gets its primary in a moment. */
-const PASSING: ReadonlySet<Status> = new Set(["NO_JOURNAL_PRIMARY_BROKER", "INSUFFICIENT_JOURNAL_BROKERS"]);
 
 export class AppendResolver {
   readonly #ports: AppendResolverPorts;
@@ -39,12 +35,26 @@ export class AppendResolver {
     minRevision: number,
     signal: AbortSignal,
   ): Resolution | Promise<Resolution> {
-    const through = this.#ports.resolver.readThrough(request.header, minRevision, signal);
+    const through = this.#readThrough(request, minRevision, signal);
     if (through !== undefined) return through.then(() => this.#settled(request, signal));
     const resolution = this.#now(request);
     const { status } = resolution;
-    const isFinal = status !== "JOURNAL_NOT_FOUND" && !PASSING.has(status);
+    const isFinal = status !== "JOURNAL_NOT_FOUND" && !isPassing(status);
     return isFinal ? resolution : this.#settled(request, signal);
+  }
+
+  /** Unlike a read, an append says where a foreign header was refused. */
+  #readThrough(
+    { header }: AppendPreamble,
+    minRevision: number,
+    signal: AbortSignal,
+  ): Promise<void> | undefined {
+    try {
+      return this.#ports.resolver.readThrough(header, minRevision, signal);
+    } catch (error) {
+      const { code, message } = WireError.from(error);
+      throw new WireError(code, `resolve: ${message}`, { cause: error });
+    }
   }
 
   #now({ journal, doNotProxy }: AppendPreamble): Resolution {
@@ -53,18 +63,12 @@ export class AppendResolver {
   }
 
   async #settled(request: AppendPreamble, signal: AbortSignal): Promise<Resolution> {
-    const { clock, keyspace } = this.#ports;
+    const { keyspace } = this.#ports;
     const journal = stripMeta(request.journal);
     if (keyspace.table.item(journal) === undefined && this.#creator.wants(journal)) {
       const revision = await this.#creator.ensure(journal);
       await keyspace.waitForRevision(revision, signal);
     }
-    const untilMs = clock.monotonicMs() + ASSIGNMENT_WAIT_MS;
-    for (;;) {
-      const resolution = this.#now(request);
-      const leftMs = untilMs - clock.monotonicMs();
-      if (!PASSING.has(resolution.status) || leftMs <= 0) return resolution;
-      await changeWithin(keyspace.changed, leftMs, clock, signal);
-    }
+    return whenServed(this.#ports, () => this.#now(request), signal);
   }
 }

@@ -1,5 +1,13 @@
 // A broker for tests: embedded store in memory, spools in memory unless given, time that the test moves.
-import { concatBytes, MetricsRegistry, silentLogger, type Clock, type Random } from "@millrace/base";
+import {
+  assert,
+  concatBytes,
+  MetricsRegistry,
+  never,
+  silentLogger,
+  type Clock,
+  type Random,
+} from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import type { JournalTransport } from "@millrace/client";
 import type { Spools } from "@millrace/fragments";
@@ -75,6 +83,13 @@ export function journalSpec(name: string, fields: Partial<JournalSpec> = {}): Jo
     maxAppendRate: 0,
     ...fields,
   };
+}
+
+/** Creates or replaces a journal. */
+export async function applySpec(transport: JournalTransport, spec: JournalSpec): Promise<void> {
+  const changes = [{ expectModRevision: -1, upsert: spec, delete: "" }];
+  const { status } = await transport.apply({ changes }, never);
+  assert(status === "OK", "the spec is applied", { status });
 }
 
 export function preamble(journal: string, fields: Partial<AppendPreamble> = {}): AppendPreamble {

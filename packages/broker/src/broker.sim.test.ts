@@ -1,5 +1,5 @@
-// A real broker over real spools on a simulated disk, with a store that fails, through crashes: what was acknowledged is
-// there, once, at the offsets that were told, and readers agree about every byte.
+// A real broker over real spools on a simulated disk, with a store that fails, through crashes: what was
+// acknowledged is there, once, at the offsets that were told, and readers agree about every byte.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {

@@ -1,7 +1,7 @@
 // What a journal must hold, as its writers and readers know it: the outside judge of simulations.
 //
-//  Appends whose outcome nobody knows (a crash came between commit and answer) may be there or not, whole; which of them
-//  are shows when the journal is read, and from then on must not change.
+//  Appends whose outcome nobody knows (a crash came between commit and answer) may be there or not, whole; which of
+//  them are shows when the journal is read, and from then on must not change.
 import { assert, text } from "@millrace/base";
 
 interface Span {

@@ -24,3 +24,5 @@ export const PULSE_TIMEOUT_MS = 60_000;
 export const MIN_APPEND_RATE = 65_536;
 /** Bytes of one journal that only this disk has, from which on a failing store stops its appends. */
 export const STORE_BACKLOG_BYTES_MAX = 1024 ** 3;
+/** How long a reader waits for the first listing of a journal's stores when its offset is not on this disk. */
+export const FIRST_REFRESH_WAIT_MS = 10_000;

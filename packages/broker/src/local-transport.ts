@@ -35,6 +35,7 @@ import { listFragments } from "./list-fragments.ts";
 import { readJournal, type ReadPorts } from "./read.ts";
 import { updateAssignments, updateSuspend } from "./replica-transactions.ts";
 import type { Resolution, Resolver } from "./resolver.ts";
+import { isPassing, whenServed } from "./served-resolution.ts";
 
 export interface LocalTransportPorts {
   readonly coordination: CoordinationStore;
@@ -148,8 +149,11 @@ export class LocalTransport implements JournalTransport {
     const { resolver } = this.#ports;
     const options = { authority: "member", mayProxy: !request.doNotProxy, visible: this.#visible } as const;
     const now = (): Resolution => resolver.resolve(stripMeta(request.journal), options);
+    const served = (): Promise<Resolution> => whenServed(this.#ports, now, signal);
     const through = resolver.readThrough(request.header, minRevision, signal);
-    return through === undefined ? now() : through.then(now);
+    if (through !== undefined) return through.then(served);
+    const resolution = now();
+    return isPassing(resolution.status) ? served() : resolution;
   }
 }
 

@@ -1,5 +1,5 @@
-// Ports for one life of a simulated process: once it is killed nothing that it waits for ever comes, and nothing that it
-// asks for happens. What was under way at that moment may still happen, as outside a process it does.
+// Ports for one life of a simulated process: once it is killed nothing that it waits for ever comes, and nothing
+// that it asks for happens. What was under way at that moment may still happen, as outside a process it does.
 import type { Clock } from "@millrace/base";
 import type { CoordinationStore, WatchBatch } from "@millrace/metadata";
 import type { ObjectStore, ObjectStores } from "@millrace/stores";

@@ -4,6 +4,8 @@
 //  S1  Only acknowledged bytes are read (D9): the index shows no others.
 //  S2  The stream ends without error when the journal is no longer served here; the caller's abort rejects.
 //  S3  Local bytes may be released under a reader: it then asks the index again, which knows where they went.
+//  S4  What is not on this disk is looked for in the stores: a reader that comes before their first listing waits
+//      for it.
 import { abortScope, WireError, type AbortScope, type Clock } from "@millrace/base";
 import {
   queryIndex,
@@ -16,7 +18,7 @@ import { mayRead, type Header, type ReadRequest, type ReadResponse, type Status 
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import type { JournalReplica } from "./journal-replica.ts";
-import { READ_CHUNK_BYTES } from "./limits.ts";
+import { FIRST_REFRESH_WAIT_MS, READ_CHUNK_BYTES } from "./limits.ts";
 import { localFragment } from "./local-fragment.ts";
 import { signGet } from "./remote-url.ts";
 import type { Resolution } from "./resolver.ts";
@@ -127,12 +129,20 @@ class Readout {
     const { index } = this.#replica;
     const { clock } = this.#ports;
     const { beginModTime, block } = this.#request;
+    const { signal } = this.#scope;
+    const listedByMs = clock.monotonicMs() + FIRST_REFRESH_WAIT_MS;
     for (;;) {
       const answer = queryIndex(index, { offset: this.#offset, beginModTime }, clock.wallMs());
-      if (answer.kind === "found" || !block) return answer;
+      if (answer.kind === "found") return answer;
+      const listingMs = index.isRefreshed ? 0 : listedByMs - clock.monotonicMs();
+      if (listingMs > 0) {
+        // S4
+        await changeWithin(index.changed, listingMs, clock, signal);
+        continue;
+      }
+      if (!block) return answer;
       // Whoever asked for the head waits where it was when he came.
       this.#offset = answer.offset;
-      const { signal } = this.#scope;
       if (answer.jumpAtMs === undefined) await index.changed.next(signal);
       else await changeWithin(index.changed, answer.jumpAtMs - clock.wallMs(), clock, signal);
     }

@@ -1,5 +1,6 @@
 export { FakeSpools } from "./fake-spools.ts";
 export {
+  applySpec,
   journalSpec,
   openTestBroker,
   preamble,
