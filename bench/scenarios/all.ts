@@ -2,6 +2,7 @@
 import type { Scenario } from "../scenario.ts";
 import { appendLarge } from "./append-large.ts";
 import { httpToLog, httpToRow } from "./http-single.ts";
+import { loadSlices } from "./load-slices.ts";
 import { manyJournals } from "./many-journals.ts";
 import { againstNats } from "./nats.ts";
 import { ndjson } from "./ndjson.ts";
@@ -18,5 +19,6 @@ export const SCENARIOS: readonly Scenario[] = [
   tailRead,
   manyJournals,
   rowLatency,
+  loadSlices,
   startUp,
 ];

@@ -10,3 +10,5 @@ export {
 export { PartitionPublisher, QueueBudget, type FramePort } from "./publisher.ts";
 export { BufferPool, type AppendWaiter } from "./publisher-frame.ts";
 export { publisherMetrics } from "./publisher-metrics.ts";
+export { ColumnStage } from "./staging-columns.ts";
+export { stagedObject } from "./staging-parquet.ts";
