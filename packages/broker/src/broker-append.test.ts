@@ -27,7 +27,7 @@ const bytes = (...parts: readonly string[]): AppendContent => ({ kind: "bytes", 
 interface Fixture extends TestBroker {
   readonly spools: FakeSpools;
   readonly agenda: Agenda;
-  content(): Promise<string>;
+  readonly content: () => Promise<string>;
 }
 
 async function withBroker(
@@ -48,7 +48,7 @@ async function withBroker(
   }
 }
 
-test("append: registers are checked, subtracted and united in sequence, a mismatch answers those in force", async () => {
+test("append: registers are checked, subtracted and united in sequence; a mismatch answers them", async () => {
   await withBroker(async ({ transport }) => {
     const step = async (fields: Partial<AppendPreamble>): Promise<[string, LabelSet | undefined]> => {
       const { status, registers } = await transport.append(preamble(J, fields), bytes("x"), never);

@@ -30,9 +30,9 @@ const EPOCH_SECONDS = Date.UTC(2026, 0, 1) / 1000;
 interface Fixture extends TestBroker {
   readonly spools: FakeSpools;
   readonly agenda: Agenda;
-  append(part: string): Promise<void>;
+  readonly append: (part: string) => Promise<void>;
   /** Messages of a read until it ends, written short. */
-  trace(fields?: Partial<ReadRequest>): Promise<string[]>;
+  readonly trace: (fields?: Partial<ReadRequest>) => Promise<string[]>;
 }
 
 interface Stored {

@@ -41,7 +41,7 @@ interface World {
   lease: bigint | undefined;
 }
 
-test("broker: crashes, kills and a failing store -> nothing acknowledged is lost, no offset has two contents", async () => {
+test("broker: crashes and a failing store -> nothing acknowledged is lost, no offset has two contents", async () => {
   for (let seed = 0; seed < 8; seed++) await runSeed(`broker-${seed}`, {});
 });
 

@@ -20,6 +20,8 @@ interface Pending {
 
 export class FakeSpools implements Spools {
   queuedBytes = 0;
+  /** Wall time of first appends. */
+  nowMs = (): number => 0;
   /** Set to refuse appends as a full disk does. */
   isFull = false;
   /** While set, commits wait until `flush`. */
@@ -173,7 +175,7 @@ export class FakeSpool implements Spool {
   ): void {
     const end = parts.reduce((at, part) => at + part.length, begin);
     const fragment = this.#fragments.at(-1)!;
-    this.firstAppendMs ??= 0;
+    this.firstAppendMs ??= this.#owner.nowMs();
     this.pendingEnd = end;
     if (registers !== undefined) this.pendingRegisters = registers;
     this.#owner.enqueue({

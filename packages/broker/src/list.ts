@@ -23,14 +23,13 @@ export class Lister {
   /** @param visible journals outside are left out */
   snapshot(request: ListRequest, visible: LabelSelector | undefined): ListResponse {
     const selector = withNamePrefixes(request.selector);
-    const limit = visible === undefined ? undefined : withNamePrefixes(visible);
     const { table } = this.#keyspace;
     const journals: ListedJournal[] = [];
     for (const name of table.names(scanPrefix(selector))) {
       const { spec, modRevision, createRevision } = table.item(name)!;
       const labels = extendedLabels(spec.name, spec.labels);
       if (!matchesSelector(selector, labels)) continue;
-      if (limit !== undefined && !matchesSelector(limit, labels)) continue;
+      if (visible !== undefined && !matchesSelector(visible, labels)) continue;
       journals.push({ spec, modRevision, createRevision, route: this.#resolver.routeOf(name) });
     }
     return { status: "OK", header: this.#resolver.header(), journals };

@@ -11,6 +11,7 @@ import {
   validateJournalName,
   validateListRequest,
   validateReadRequest,
+  withNamePrefixes,
   type AppendPreamble,
   type AppendResponse,
   type ApplyRequest,
@@ -62,9 +63,9 @@ export class LocalTransport implements JournalTransport {
   constructor(ports: LocalTransportPorts, visible: LabelSelector | undefined) {
     const { clock, coordination, metrics, remote, spools } = ports;
     this.#ports = ports;
-    this.#visible = visible;
+    this.#visible = visible === undefined ? undefined : withNamePrefixes(visible);
     this.#lister = new Lister(ports.keyspace, ports.resolver);
-    const resolver = new AppendResolver(ports, visible);
+    const resolver = new AppendResolver(ports, this.#visible);
     this.#appends = {
       spools,
       clock,
