@@ -48,3 +48,5 @@ export {
 } from "./pipeline.ts";
 export { Partitions, type PartitionTemplate } from "./partition-registry.ts";
 export type { FileStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
+export { HttpSource, type HttpSourceOptions, type HttpSourcePorts } from "./http-source.ts";
+export { systemTurns } from "./system-turns.ts";

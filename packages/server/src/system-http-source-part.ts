@@ -1,4 +1,76 @@
-import { WireError } from "@millrace/base";
-export async function startHttpSource(..._: unknown[]): Promise<{ host: string; port: number }> {
-  throw new WireError("UNAVAILABLE", "pending");
+// The HTTP source as a part of the process: records come in here and go to the broker of this process.
+import { hostPolicy, refuseHost } from "@millrace/base";
+import { append, type JournalTransport } from "@millrace/client";
+import {
+  DEFAULT_DOOR_LIMITS,
+  HttpSource,
+  systemTurns,
+  type DefinitionMirror,
+  type HttpSourcePorts,
+  type Partitions,
+} from "@millrace/ingest";
+import type { Lifecycle } from "./lifecycle.ts";
+import { bindFailure, bindHost } from "./system-listen.ts";
+import { listenAddress, type PartContext } from "./system-platform.ts";
+
+/** Frames of a partition that may be under way at the same time. */
+const LANES = 1;
+
+export async function startHttpSource(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  parts: {
+    readonly transport: JournalTransport;
+    readonly catalog: DefinitionMirror;
+    readonly partitions: Partitions;
+  },
+): Promise<{ host: string; port: number }> {
+  const { config } = context;
+  const address = listenAddress(config, "http-source.listen");
+  const source = new HttpSource(
+    {
+      ...context,
+      mirror: parts.catalog,
+      partitions: parts.partitions,
+      frames: { appendFrame: (journal, content, signal) => append({ ...context, ...parts }, journal, content, {}, signal) },
+      turns: systemTurns,
+      page: pages(context, address.host),
+    },
+    {
+      lanes: LANES,
+      limits: {
+        ...DEFAULT_DOOR_LIMITS,
+        recordBytesMax: config["http-source.max-body"],
+        batchBytesMax: config["http-source.max-batch"],
+        maxConnections: config["http-source.max-connections"],
+        requestTimeoutMs: config["http-source.request-timeout"],
+        idleTimeoutMs: config["http-source.idle-timeout"],
+      },
+    },
+  );
+  const bound = await lifecycle.start(
+    "http-source",
+    () =>
+      source.listen({ host: bindHost(address.host), port: address.port }).catch((error: unknown) => {
+        throw bindFailure("http-source.listen", address, error as NodeJS.ErrnoException);
+      }),
+    (_bound, signal) => source.stop(signal),
+  );
+  return { host: address.host, port: bound.port };
 }
+
+/** Probes and metrics: like every listener's, behind Host and Origin. */
+function pages({ config, health, metrics }: PartContext, listenHost: string): HttpSourcePorts["page"] {
+  const policy = hostPolicy(listenHost, config["auth.token"] !== "");
+  const text = "text/plain; charset=utf-8";
+  return (path, host, origin) => {
+    if (!["/livez", "/readyz", "/metrics"].includes(path)) return undefined;
+    const refused = refuseHost(host, origin, policy);
+    if (refused !== undefined) return { status: 403, contentType: text, body: `${refused}\n` };
+    if (path === "/livez") return { status: 200, contentType: text, body: "ok\n" };
+    if (path === "/metrics") return { status: 200, contentType: "text/plain; version=0.0.4", body: metrics.render() };
+    const reasons = health.reasons();
+    return { status: reasons.length === 0 ? 200 : 503, contentType: text, body: `${reasons.join("\n") || "ready"}\n` };
+  };
+}
+

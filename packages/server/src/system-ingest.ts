@@ -51,7 +51,7 @@ export async function startIngest(
   let sourceUrl = context.config["http-source.public-url"];
   if (components.has("http-source")) {
     const partitions = openPartitions(context, { transport, catalog });
-    const at = await startHttpSource(lifecycle, context, { transport, catalog, partitions }, signal);
+    const at = await startHttpSource(lifecycle, context, { transport, catalog, partitions });
     listening("http-source", at);
     if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);
   }
