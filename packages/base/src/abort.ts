@@ -19,5 +19,12 @@ export function abortScope(parent: AbortSignal): AbortScope {
   };
 }
 
-/** A signal that never aborts: for work that must finish. */
-export const never: AbortSignal = new AbortController().signal;
+/**
+ * A signal that never aborts: for work that must finish. Listeners would wait for ever and are not kept: everybody who
+ * waits shares it, so they would pile up, each new one searching through all the others.
+ */
+export const never: AbortSignal = withoutListeners(new AbortController().signal);
+
+function withoutListeners(signal: AbortSignal): AbortSignal {
+  return Object.assign(signal, { addEventListener: () => undefined });
+}

@@ -15,6 +15,20 @@ test("agenda: events -> by time, then by the order of scheduling; cancelled ones
   assert.equal(agenda.nowMs, 10);
 });
 
+test("agenda: stalled -> what came due meanwhile runs late, in its order, and time does not go back", async () => {
+  const agenda = new Agenda();
+  const seen: string[] = [];
+  const note = (name: string) => () => seen.push(`${name} at ${agenda.nowMs}`);
+  agenda.schedule(7, note("b"));
+  agenda.schedule(5, note("a"));
+  agenda.schedule(60, note("c"));
+  agenda.stall(50);
+  assert.deepEqual(seen, []);
+  await agenda.advance(20);
+  assert.deepEqual(seen, ["a at 50", "b at 50", "c at 60"]);
+  assert.equal(agenda.nowMs, 70);
+});
+
 test("simulated clock: an aborted sleep rejects at once and leaves nothing behind", async () => {
   const clock = new SimulatedClock(new Agenda());
   const abort = new AbortController();

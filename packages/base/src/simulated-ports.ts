@@ -46,7 +46,7 @@ export class Agenda {
       if (event === undefined || event.atMs > endMs) return false;
       this.#pop();
       if (event.run === undefined) continue;
-      this.#nowMs = event.atMs;
+      this.#nowMs = Math.max(this.#nowMs, event.atMs);
       this.#executed++;
       event.run();
       await settle();
@@ -68,7 +68,13 @@ export class Agenda {
     const endMs = this.#nowMs + durationMs;
     await settle();
     while (await this.step(endMs));
-    this.#nowMs = endMs;
+    this.#nowMs = Math.max(this.#nowMs, endMs);
+  }
+
+  /** Time passes and nothing runs, as for a stopped process; what came due meanwhile runs late, in its order. */
+  stall(durationMs: number): void {
+    assert(durationMs >= 0, "duration >= 0", { durationMs });
+    this.#nowMs += durationMs;
   }
 
   #push(event: AgendaEvent): void {

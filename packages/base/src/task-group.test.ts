@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { getEventListeners } from "node:events";
 import { test } from "node:test";
 import { settle } from "./simulated-ports.ts";
 import { Gate, waitUntil } from "./gate.ts";
@@ -37,4 +38,9 @@ test("abort scope: the parent's abort reaches the child until it is disposed", (
   parent.abort(new Error("over"));
   assert.ok(kept.signal.aborted);
   assert.equal(disposed.signal.aborted, false);
+});
+
+test("never: listeners are not kept, however many wait", () => {
+  for (let i = 0; i < 1000; i++) never.addEventListener("abort", () => assert.fail("it never aborts"));
+  assert.deepEqual(getEventListeners(never, "abort"), []);
 });
