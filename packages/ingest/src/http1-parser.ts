@@ -49,7 +49,8 @@ type Phase = "head" | "length" | "chunked" | "stopped";
 const CR = 0x0d;
 const LF = 0x0a;
 const PROTOCOL = Uint8Array.from("HTTP/1.1\r\n", (c) => c.charCodeAt(0));
-const GATHER_BYTES_FIRST = 16 * 1024;
+/** Memory that is taken for a body on the word of its Content-Length; pages are real only once they are written. */
+const GATHER_BYTES_FIRST = 1024 * 1024;
 const NONE = new BodyBytes(new Uint8Array(0));
 
 export class Http1Parser {
@@ -83,7 +84,7 @@ export class Http1Parser {
 
   /** Bytes that are held of a body which is not whole. */
   get receivingBytes(): number {
-    if (this.#phase === "length") return this.#gathered.length;
+    if (this.#phase === "length") return this.#gatheredBytes;
     return this.#phase === "chunked" ? this.#chunks!.heldBytes : 0;
   }
 

@@ -1,0 +1,96 @@
+// All partition publishers of a process. A sink's records of one turn go to one of its partitions; the next turn takes
+// the next one, so that frames stay large however many partitions there are.
+import { TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+import { sinkPath, type SinkDefinition } from "./definitions.ts";
+import type { DoorLimits } from "./limits.ts";
+import { BufferPool } from "./publisher-frame.ts";
+import { publisherMetrics } from "./publisher-metrics.ts";
+import type { Turns } from "./publisher-turns.ts";
+import {
+  PartitionPublisher,
+  QueueBudget,
+  type FramePort,
+  type PartitionPort,
+  type PublisherPorts,
+} from "./publisher.ts";
+
+export interface DispatcherPorts {
+  readonly frames: FramePort;
+  readonly partitions: PartitionPort;
+  readonly turns: Turns;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface DispatcherOptions {
+  readonly limits: Pick<DoorLimits, "queuedBytesMax" | "partitionQueuedBytesMax">;
+  /** Frames of a partition that may be under way at the same time. */
+  readonly lanes: number;
+}
+
+const BUFFERS_KEPT_MAX = 32;
+const BUFFER_KEPT_BYTES_MAX = 4 * 1024 * 1024;
+
+export class Dispatcher {
+  readonly #ports: PublisherPorts;
+  readonly #lanes: number;
+  readonly #publishers = new Map<string, PartitionPublisher>();
+  readonly #tasks: TaskGroup;
+  #isClosing = false;
+
+  /** @param onFatal called with a failure that is a bug: nothing may be acknowledged any more */
+  constructor(ports: DispatcherPorts, options: DispatcherOptions, onFatal: (error: unknown) => void) {
+    this.#ports = {
+      ...ports,
+      budget: new QueueBudget(options.limits),
+      buffers: new BufferPool(BUFFERS_KEPT_MAX, BUFFER_KEPT_BYTES_MAX),
+      metrics: publisherMetrics(ports.metrics),
+    };
+    this.#lanes = options.lanes;
+    this.#tasks = new TaskGroup("dispatcher", (_task, error) => onFatal(error));
+  }
+
+  /** The publisher that the next record of `sink` goes to; the same one until `advance`. */
+  publisher(sink: SinkDefinition, n: number): PartitionPublisher {
+    const name = `${sinkPath(sink)}/${n}`;
+    let publisher = this.#publishers.get(name);
+    if (publisher === undefined) {
+      publisher = new PartitionPublisher(this.#ports, { key: sink, n }, this.#lanes, this.#tasks);
+      this.#publishers.set(name, publisher);
+      if (this.#isClosing) void publisher.drain();
+    }
+    return publisher;
+  }
+
+  /** Bytes of rows that are sealed and not settled. */
+  get queuedBytes(): number {
+    return this.#ports.budget.bytes;
+  }
+
+  /** Forgets publishers that `isWanted` does not name and that have nothing to do. */
+  prune(isWanted: (name: string) => boolean): void {
+    for (const [name, publisher] of this.#publishers) {
+      if (publisher.isIdle && !isWanted(name)) this.#publishers.delete(name);
+    }
+  }
+
+  /** Takes no more rows; resolves when all are settled, or when `signal` aborts: what then remains has failed. */
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#isClosing = true;
+    const drained = Promise.all([...this.#publishers.values()].map((publisher) => publisher.drain()));
+    await untilAborted(drained, signal);
+    await this.#tasks.close();
+  }
+}
+
+/** Resolves with `work`, or once `signal` aborts. */
+function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => resolve();
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    work.then(() => resolve(), reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -1,0 +1,174 @@
+// Everything that the HTTP source says (keboola-stream specification 2.1, 2.4), with CORS on what a browser sends.
+import { CODES, type Random, type WireError } from "@millrace/base";
+import { encodeAnswer, type Answer } from "./http1-answer.ts";
+
+/** An error by the name that clients know it by. */
+export interface DoorError {
+  readonly status: number;
+  /** Without `stream.in.`. */
+  readonly name: string;
+  readonly message: string;
+  /** Seconds after which the same request may succeed. */
+  readonly retryAfter?: number;
+}
+
+export const ROUTE_NOT_FOUND: DoorError = {
+  status: 404,
+  name: "routeNotFound",
+  message: "Not found, please send data using POST /stream/<projectID>/<sourceID>/<secret>",
+};
+export const NO_SOURCE_FOUND: DoorError = {
+  status: 404,
+  name: "noSourceFound",
+  message: "The specified combination of projectID, sourceID and secret was not found.",
+};
+export const DISABLED_SOURCE: DoorError = {
+  status: 404,
+  name: "disabledSource",
+  message: "The specified source is disabled in all branches.",
+};
+export const SHUTDOWN: DoorError = {
+  status: 503,
+  name: "shutdown",
+  message: "Node is shutting down.",
+  retryAfter: 1,
+};
+
+type Headers = Answer["headers"];
+
+const SERVER: Headers = [["Server", "Millrace"]];
+const CORS: Headers = [
+  ["Access-Control-Allow-Origin", "*"],
+  ["Access-Control-Expose-Headers", "*"],
+];
+const TEXT: Headers = [["Content-Type", "text/plain"]];
+const JSON_TYPE: Headers = [["Content-Type", "application/json"]];
+const LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+/** Ids of 15 letters: a random part for the process, then a counter. Made for each answer, so it must cost nothing. */
+export class RequestIds {
+  readonly #process: string;
+  #high = 0;
+  #low = 0;
+  #prefix: string;
+
+  constructor(random: Random) {
+    let letters = "";
+    for (let i = 0; i < 9; i++) letters += LETTERS[random.below(LETTERS.length)];
+    this.#process = letters;
+    this.#prefix = `${letters}0000`;
+  }
+
+  next(): string {
+    if (this.#low === LOW_DIGITS.length) {
+      this.#low = 0;
+      this.#high = (this.#high + 1) % 36 ** 4;
+      this.#prefix = this.#process + this.#high.toString(36).padStart(4, "0");
+    }
+    return this.#prefix + LOW_DIGITS[this.#low++]!;
+  }
+}
+
+/** `00` to `zz`. */
+const LOW_DIGITS = Array.from({ length: 36 * 36 }, (_, n) => n.toString(36).padStart(2, "0"));
+
+export class Answers {
+  readonly #ids: RequestIds;
+
+  constructor(random: Random) {
+    this.#ids = new RequestIds(random);
+  }
+
+  /** The plain answer to a record: 200 when its append was waited for, 202 when not. */
+  accepted(status: 200 | 202, isLast: boolean): string {
+    if (isLast) return this.#encode({ status, headers: [...CORS, ...TEXT], body: "OK" }, true);
+    return (status === 200 ? OK_HEAD : ACCEPTED_HEAD) + this.#ids.next() + OK_TAIL;
+  }
+
+  health(isLast: boolean): string {
+    return this.#encode({ status: 200, headers: TEXT, body: "OK\n" }, isLast);
+  }
+
+  /** Answer to OPTIONS of an ingest path. */
+  options(isLast: boolean): string {
+    const headers: Headers = [
+      ["Allow", "OPTIONS, POST"],
+      ["Access-Control-Allow-Methods", "OPTIONS, POST"],
+      ["Access-Control-Allow-Headers", "*"],
+      ...CORS,
+    ];
+    return this.#encode({ status: 200, headers, body: "" }, isLast);
+  }
+
+  /** A known path with another method. */
+  notAllowed(allow: string, isLast: boolean): string {
+    const cors = allow.includes("POST") ? CORS : [];
+    return this.#encode({ status: 405, headers: [["Allow", allow], ...cors], body: "" }, isLast);
+  }
+
+  allow(allow: string, isLast: boolean): string {
+    return this.#encode({ status: 200, headers: [["Allow", allow]], body: "" }, isLast);
+  }
+
+  page(status: number, contentType: string, body: string, isLast: boolean): string {
+    return this.#encode({ status, headers: [["Content-Type", contentType]], body }, isLast);
+  }
+
+  error(error: DoorError, isLast: boolean): string {
+    const { status, name, message } = error;
+    return this.json(
+      status,
+      { statusCode: status, error: `stream.in.${name}`, message },
+      isLast,
+      error.retryAfter,
+    );
+  }
+
+  /** @param value indented by two, as the specification has it */
+  json(status: number, value: object, isLast: boolean, retryAfter?: number): string {
+    const retry: Headers = retryAfter === undefined ? [] : [["Retry-After", String(retryAfter)]];
+    const body = JSON.stringify(value, undefined, 2).replaceAll("<", "\\u003c").replaceAll(">", "\\u003e");
+    return this.#encode({ status, headers: [...CORS, ...JSON_TYPE, ...retry], body: `${body}\n` }, isLast);
+  }
+
+  #encode(answer: Answer, isLast: boolean): string {
+    const headers: Headers = [...SERVER, ["X-Request-Id", this.#ids.next()], ...answer.headers];
+    return encodeAnswer({ ...answer, headers }, isLast);
+  }
+}
+
+const OK_TAIL =
+  "\r\nAccess-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: *\r\nContent-Type: text/plain\r\n" +
+  "Content-Length: 2\r\n\r\nOK";
+const OK_HEAD = "HTTP/1.1 200 OK\r\nServer: Millrace\r\nX-Request-Id: ";
+const ACCEPTED_HEAD = "HTTP/1.1 202 Accepted\r\nServer: Millrace\r\nX-Request-Id: ";
+
+/** What a client is told when its rows were not appended. */
+export function appendError(failure: WireError): DoorError {
+  const { status, retry } = CODES[failure.code];
+  const retryAfter = retry === "never" ? {} : { retryAfter: failure.code === "DISK_FULL" ? 5 : 1 };
+  switch (failure.code) {
+    case "OVERLOADED":
+      return { status, name: "overloaded", message: sentence(failure.message), ...retryAfter };
+    case "DISK_FULL":
+      return { status, name: "insufficientStorage", message: "The disk is full.", ...retryAfter };
+    case "SHUTTING_DOWN":
+      return SHUTDOWN;
+    case "OUTCOME_UNKNOWN":
+      return {
+        status,
+        name: "outcomeUnknown",
+        message: "It is not known whether it was processed.",
+        ...retryAfter,
+      };
+    case "UNAVAILABLE":
+      return { status, name: "pipelineNotReady", message: sentence(failure.message), ...retryAfter };
+    default:
+      return { status: 503, name: "writeFailed", message: sentence(failure.message), retryAfter: 1 };
+  }
+}
+
+function sentence(text: string): string {
+  const capital = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
+}

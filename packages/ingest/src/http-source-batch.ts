@@ -1,0 +1,274 @@
+// Many records in one body: NDJSON, or a JSON array. A batch is not atomic and says so (D25): 200 with how many were
+// accepted and which were not, 422 when none was, 503 when it is not known.
+//
+// B1 A record is accepted when every sink has mapped it; one that a sink cannot map goes to none of them.
+// B2 Lines without anything in them are no records and have no index.
+// B3 An array is looked through before anything of it is written: if it is not JSON, nothing of it is accepted.
+import { WireError } from "@millrace/base";
+import type { BodyBytes } from "./body-bytes.ts";
+import type { JsonScanner } from "./body-json.ts";
+import type { RowBuffer } from "./csv-writer.ts";
+import type { Exchange } from "./http1-exchange.ts";
+import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
+import type { DoorRecord } from "./http-source-record.ts";
+import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
+import { mappingError } from "./http-source-single.ts";
+import { REJECTIONS_LISTED_MAX, sizeText } from "./limits.ts";
+import { undecodable } from "./mapping.ts";
+import type { AppendWaiter } from "./publisher-frame.ts";
+import type { PartitionPublisher } from "./publisher.ts";
+
+export interface BatchOptions {
+  readonly answers: Answers;
+  readonly recordBytesMax: number;
+}
+
+interface Rejection {
+  readonly index: number;
+  readonly reason: string;
+}
+
+const LF = 0x0a;
+
+/** Records line by line from body[begin, end). */
+export function writeLines(
+  route: SourceRoute,
+  record: DoorRecord,
+  body: BodyBytes,
+  range: { readonly begin: number; readonly end: number },
+  exchange: Exchange,
+  options: BatchOptions,
+): void {
+  const batch = new Batch(route, record, exchange, options);
+  const { scanner } = record;
+  const { bytes } = body;
+  const { end } = range;
+  let at = range.begin;
+  while (at < end) {
+    const first = bytes[at]!;
+    if (first === LF || first === 0x20 || first === 0x0d || first === 0x09) {
+      at++; // B2
+      continue;
+    }
+    const after = scanner.scan(body, at, end, true);
+    if (after >= 0 && (after === end || bytes[after] === LF)) {
+      batch.write(body, scanner.valueBegin, scanner.valueEnd);
+      at = after + 1;
+      continue;
+    }
+    const problem = after < 0 ? scanner.problem : "unexpected data after the value";
+    const problemAt = (after < 0 ? scanner.problemAt : after) - at;
+    batch.reject(
+      undecodable(route.readingColumn, `invalid JSON: ${problem} at position ${problemAt}`).message,
+    );
+    const newline = bytes.indexOf(LF, at);
+    at = newline < 0 || newline >= end ? end : newline + 1;
+  }
+  batch.close();
+}
+
+/** Places of the elements of an array: begin and end of each, one after the other. */
+export type ElementPlaces = readonly number[];
+
+/** The elements of the array that is the whole of body[begin, end), or what is wrong with it, at which position. */
+export function findElements(
+  scanner: JsonScanner,
+  body: BodyBytes,
+  begin: number,
+  end: number,
+): ElementPlaces | { readonly problem: string; readonly at: number } {
+  const { bytes } = body;
+  const places: number[] = [];
+  let at = skipSpace(bytes, begin, end) + 1;
+  const first = skipSpace(bytes, at, end);
+  if (first < end && bytes[first] === 0x5d) at = first;
+  else {
+    for (;;) {
+      at = scanner.scan(body, at, end, false);
+      if (at < 0) return { problem: scanner.problem, at: scanner.problemAt };
+      places.push(scanner.valueBegin, scanner.valueEnd);
+      if (at < end && bytes[at] === 0x2c) at++;
+      else break;
+    }
+  }
+  if (at >= end) return { problem: "unexpected end, expected ',' or ']'", at: end };
+  if (bytes[at] !== 0x5d) return { problem: "expected ',' or ']'", at };
+  const after = skipSpace(bytes, at + 1, end);
+  return after === end ? places : { problem: "unexpected data after the value", at: after };
+}
+
+/** Records from the elements of an array that was looked through (B3). */
+export function writeElements(
+  route: SourceRoute,
+  record: DoorRecord,
+  body: BodyBytes,
+  places: ElementPlaces,
+  exchange: Exchange,
+  options: BatchOptions,
+): void {
+  const batch = new Batch(route, record, exchange, options);
+  for (let i = 0; i < places.length; i += 2) {
+    const begin = places[i]!;
+    const end = places[i + 1]!;
+    record.scanner.scan(body, begin, end, false);
+    batch.write(body, begin, end);
+  }
+  batch.close();
+}
+
+class Batch {
+  readonly #route: SourceRoute;
+  readonly #record: DoorRecord;
+  readonly #exchange: Exchange;
+  readonly #options: BatchOptions;
+  /** Of each sink: its publisher and buffer, where the row of the record at hand begins, and the share of its open frame. */
+  readonly #publishers: PartitionPublisher[] = [];
+  readonly #rows: RowBuffer[] = [];
+  readonly #begins: number[] = [];
+  readonly #shares: FrameShare[] = [];
+  #index = 0;
+  #mapped = 0;
+  readonly #rejections: Rejection[] = [];
+  #rejected = 0;
+  /** Mapped records that some sink has not written. */
+  readonly #unwritten = new Set<number>();
+  /** Frames that are not settled, and one until the batch is closed. */
+  #missing = 1;
+  #failure: DoorError | undefined;
+  #unknown: DoorError | undefined;
+  #isAwaited = false;
+
+  constructor(route: SourceRoute, record: DoorRecord, exchange: Exchange, options: BatchOptions) {
+    this.#route = route;
+    this.#record = record;
+    this.#exchange = exchange;
+    this.#options = options;
+  }
+
+  reject(reason: string): void {
+    this.#note(this.#index++, reason);
+  }
+
+  /** The scanner holds the record's values; it lies in body[begin, end). */
+  write(body: BodyBytes, begin: number, end: number): void {
+    const record = this.#record;
+    record.body = body;
+    record.bodyBegin = begin;
+    record.bodyEnd = end;
+    const max = this.#options.recordBytesMax;
+    if (end - begin > max) return this.reject(`Record size is over the maximum "${sizeText(max)}".`);
+    const { sinks } = this.#route;
+    for (let i = 0; i < sinks.length; i++) {
+      const failure = this.#map(sinks[i]!, i);
+      if (failure === undefined) continue;
+      for (let before = 0; before < i; before++) this.#rows[before]!.at = this.#begins[before]!; // B1
+      if (failure.status >= 429) this.#failure = failure;
+      return this.reject(
+        sinks.length === 1 ? failure.message : `${sinks[i]!.sink.sinkId}: ${failure.message}`,
+      );
+    }
+    for (let i = 0; i < sinks.length; i++) this.#commit(sinks[i]!, i);
+    this.#mapped++;
+    this.#index++;
+  }
+
+  close(): void {
+    this.#settleOne();
+  }
+
+  /** A frame has been appended, or not. */
+  onFrame(share: FrameShare, failure: WireError | undefined): void {
+    if (failure !== undefined) {
+      const error = appendError(failure);
+      if (failure.code === "OUTCOME_UNKNOWN") this.#unknown = error;
+      else this.#failure = error;
+      for (const index of share.indexes) {
+        if (this.#unwritten.has(index)) continue;
+        this.#unwritten.add(index);
+        this.#note(index, error.message);
+      }
+    }
+    this.#settleOne();
+  }
+
+  #map(sink: SinkRoute, i: number): DoorError | undefined {
+    const publisher = publisherFor(sink);
+    this.#publishers[i] = publisher;
+    const rows = publisher.begin(sink.version, this.#record.acceptedAtMs, sink.isAwaited);
+    if (rows instanceof WireError) return appendError(rows);
+    this.#rows[i] = rows;
+    this.#begins[i] = rows.at;
+    const failure = sink.mapping.write(this.#record, rows);
+    return failure === undefined ? undefined : mappingError(failure);
+  }
+
+  #commit(sink: SinkRoute, i: number): void {
+    const publisher = this.#publishers[i]!;
+    const length = this.#rows[i]!.at - this.#begins[i]!;
+    if (!sink.isAwaited) {
+      publisher.commit(length, undefined);
+      return;
+    }
+    let share = this.#shares[i];
+    if (share === undefined || share.publisher !== publisher || share.frame !== publisher.frame) {
+      share = new FrameShare(this, publisher);
+      this.#shares[i] = share;
+      this.#missing++;
+      this.#isAwaited = true;
+    }
+    share.indexes.push(this.#index);
+    publisher.commit(length, share);
+  }
+
+  #note(index: number, reason: string): void {
+    this.#rejected++;
+    if (this.#rejections.length < REJECTIONS_LISTED_MAX) this.#rejections.push({ index, reason });
+  }
+
+  #settleOne(): void {
+    if (--this.#missing > 0) return;
+    const { answers } = this.#options;
+    const accepted = this.#mapped - this.#unwritten.size;
+    const total = accepted + this.#rejected;
+    const failure =
+      this.#unknown ?? (accepted > 0 || total === 0 ? undefined : (this.#failure ?? NONE_ACCEPTED));
+    const statusCode = failure?.status ?? (this.#isAwaited || accepted === 0 ? 200 : 202);
+    const body = {
+      statusCode,
+      ...(failure === undefined ? {} : { error: `stream.in.${failure.name}` }),
+      message: this.#unknown?.message ?? `Accepted ${accepted} of ${total} records.`,
+      accepted,
+      rejected: this.#rejections.sort((a, b) => a.index - b.index),
+      // The list is cut when it is very long.
+      rejectedCount: this.#rejected,
+    };
+    this.#exchange.send(answers.json(statusCode, body, this.#exchange.isLast, failure?.retryAfter));
+  }
+}
+
+/** The records of a batch that stand in one frame. */
+class FrameShare implements AppendWaiter {
+  readonly indexes: number[] = [];
+  readonly publisher: PartitionPublisher;
+  readonly frame: number;
+  readonly #batch: Batch;
+
+  constructor(batch: Batch, publisher: PartitionPublisher) {
+    this.#batch = batch;
+    this.publisher = publisher;
+    this.frame = publisher.frame;
+  }
+
+  onAppended(_rows: number, failure: WireError | undefined): void {
+    this.#batch.onFrame(this, failure);
+  }
+}
+
+const NONE_ACCEPTED: DoorError = { status: 422, name: "unprocessableContent", message: "" };
+
+function skipSpace(bytes: Uint8Array, begin: number, end: number): number {
+  let at = begin;
+  while (at < end && (bytes[at] === 0x20 || bytes[at] === LF || bytes[at] === 0x0d || bytes[at] === 0x09))
+    at++;
+  return at;
+}

@@ -1,0 +1,200 @@
+// From the received bytes of a body to records in frames.
+//
+//   body ──decompress──> charset ──> NDJSON: line by line ──────────────> batch
+//                            ├─────> JSON: an array's elements ─────────> batch
+//                            └─────> JSON value, form, anything else ───> single record
+//
+// Everything is synchronous unless a large body has to be decompressed: head and body are looked at where they were
+// received, and copied only to survive that wait.
+import { text, utf8, type Clock } from "@millrace/base";
+import { BodyBytes } from "./body-bytes.ts";
+import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
+import { decodeForm } from "./body-form.ts";
+import { isUtf8 } from "./body-utf8.ts";
+import type { Exchange } from "./http1-exchange.ts";
+import type { RequestHead } from "./http1-head.ts";
+import type { Answers, DoorError } from "./http-source-answers.ts";
+import { findElements, writeElements, writeLines, type BatchOptions } from "./http-source-batch.ts";
+import type { Content } from "./http-source-content.ts";
+import type { DoorRecord } from "./http-source-record.ts";
+import type { SourceRoute } from "./http-source-routes.ts";
+import { mappingError, writeSingle } from "./http-source-single.ts";
+import { sizeText, type DoorLimits } from "./limits.ts";
+import { undecodable } from "./mapping.ts";
+
+/** A request whose body is to become records. */
+export interface Received {
+  readonly route: SourceRoute;
+  readonly head: RequestHead;
+  readonly content: Content;
+  readonly clientIp: Uint8Array;
+  readonly exchange: Exchange;
+}
+
+export interface IntakePorts {
+  readonly answers: Answers;
+  readonly record: DoorRecord;
+  readonly limits: DoorLimits;
+  readonly clock: Clock;
+  /** A failure that is a bug. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+const ARRAY = 0x5b;
+
+export class Intake {
+  readonly #ports: IntakePorts;
+  readonly #batchOptions: BatchOptions;
+
+  constructor(ports: IntakePorts) {
+    this.#ports = ports;
+    this.#batchOptions = { answers: ports.answers, recordBytesMax: ports.limits.recordBytesMax };
+  }
+
+  /** Bound of a body of this kind. */
+  bodyBytesMax(content: Content): number {
+    const { batchBytesMax, recordBytesMax } = this.#ports.limits;
+    return content.kind === "json" || content.kind === "ndjson" ? batchBytesMax : recordBytesMax;
+  }
+
+  /** Answers `received` now or later. */
+  take(received: Received, encoding: Encoding, body: BodyBytes, begin: number, end: number): void {
+    const acceptedAtMs = this.#ports.clock.wallMs();
+    if (encoding === "identity") this.#decode(received, acceptedAtMs, body, begin, end);
+    else this.#decompress(received, acceptedAtMs, encoding, body.bytes.subarray(begin, end));
+  }
+
+  #decompress(
+    received: Received,
+    acceptedAtMs: number,
+    encoding: Exclude<Encoding, "identity">,
+    bytes: Uint8Array,
+  ): void {
+    const { limits, onFatal } = this.#ports;
+    const outcome = decompressBody(encoding, bytes, {
+      bytesMax: this.bodyBytesMax(received.content),
+      ratioMax: limits.compressionRatioMax,
+      bytesFree: limits.recordBytesMax,
+    });
+    if (!(outcome instanceof Promise)) {
+      this.#onDecompressed(received, acceptedAtMs, outcome);
+      return;
+    }
+    const kept = { ...received, head: received.head.copy() };
+    outcome.then((done) => this.#onDecompressed(kept, acceptedAtMs, done)).catch(onFatal);
+  }
+
+  #onDecompressed(received: Received, acceptedAtMs: number, outcome: DecompressOutcome): void {
+    if (outcome.kind === "bytes") {
+      this.#decode(received, acceptedAtMs, new BodyBytes(outcome.bytes), 0, outcome.bytes.length);
+    } else if (outcome.kind === "tooLarge") {
+      this.#refuse(received, { status: 413, name: "bodyTooLarge", message: outcome.message });
+    } else {
+      this.#refuse(received, { status: 400, name: "badRequest", message: outcome.message });
+    }
+  }
+
+  #decode(received: Received, acceptedAtMs: number, body: BodyBytes, begin: number, end: number): void {
+    const { content, clientIp, head } = received;
+    this.#ports.record.startRequest(acceptedAtMs, clientIp, head);
+    if (content.charset === undefined) {
+      this.#records(received, body, begin, end);
+      return;
+    }
+    const decoded = decodeCharset(content.charset, body.bytes.subarray(begin, end));
+    if (decoded === undefined) this.#refuseBody(received, `the body is not ${content.charset}`);
+    else this.#records(received, new BodyBytes(decoded), 0, decoded.length);
+  }
+
+  #records(received: Received, body: BodyBytes, begin: number, end: number): void {
+    const { route, content, exchange } = received;
+    const { record } = this.#ports;
+    record.scanner.use(route.tree);
+    record.form = "scanned";
+    record.bodyIsText = true;
+    if (content.kind === "ndjson") {
+      writeLines(route, record, body, { begin, end }, exchange, this.#batchOptions);
+    } else if (content.kind === "json" && firstByte(body.bytes, begin, end) === ARRAY) {
+      this.#array(received, body, begin, end);
+    } else {
+      this.#single(received, body, begin, end);
+    }
+  }
+
+  #array(received: Received, body: BodyBytes, begin: number, end: number): void {
+    const { route, exchange } = received;
+    const { record } = this.#ports;
+    const places = findElements(record.scanner, body, begin, end);
+    if ("problem" in places) {
+      this.#refuseBody(received, `invalid JSON: ${places.problem} at position ${places.at - begin}`);
+      return;
+    }
+    writeElements(route, record, body, places, exchange, this.#batchOptions);
+  }
+
+  #single(received: Received, body: BodyBytes, begin: number, end: number): void {
+    const { answers, record, limits } = this.#ports;
+    const { route, content, exchange, head } = received;
+    if (end - begin > limits.recordBytesMax) {
+      const message = `Request body size is over the maximum "${sizeText(limits.recordBytesMax)}".`;
+      this.#refuse(received, { status: 413, name: "bodyTooLarge", message });
+      return;
+    }
+    record.body = body;
+    record.bodyBegin = begin;
+    record.bodyEnd = end;
+    const problem = this.#look(content, body, begin, end);
+    if (problem !== undefined) {
+      this.#refuseBody(received, problem);
+      return;
+    }
+    const isVerbose = head.queryEnd > head.queryBegin && isVerboseQuery(head.query);
+    writeSingle(route, record, exchange, { answers, isVerbose });
+  }
+
+  /** Makes the body's content known to the record. @returns why it cannot be */
+  #look(content: Content, body: BodyBytes, begin: number, end: number): string | undefined {
+    const { record } = this.#ports;
+    const { scanner } = record;
+    if (content.kind === "json") {
+      if (scanner.scanWhole(body, begin, end)) return undefined;
+      return `invalid JSON: ${scanner.problem} at position ${scanner.problemAt - begin}`;
+    }
+    record.bodyIsText = false;
+    if (content.kind !== "form") {
+      record.form = "opaque";
+      return undefined;
+    }
+    if (!isUtf8(body.bytes, begin, end)) return "invalid form data: not UTF-8";
+    const form = decodeForm(text(body.bytes.subarray(begin, end)));
+    if (form.kind === "invalid") return `invalid form data: ${form.reason}`;
+    const json = new BodyBytes(form.bytes);
+    scanner.scanWhole(json, 0, form.bytes.length);
+    return undefined;
+  }
+
+  #refuseBody(received: Received, reason: string): void {
+    this.#refuse(received, mappingError(undecodable(received.route.readingColumn, reason)));
+  }
+
+  #refuse({ exchange }: Received, error: DoorError): void {
+    exchange.send(this.#ports.answers.error(error, exchange.isLast));
+  }
+}
+
+function firstByte(bytes: Uint8Array, begin: number, end: number): number {
+  for (let at = begin; at < end; at++) if (bytes[at]! > 0x20) return bytes[at]!;
+  return -1;
+}
+
+function isVerboseQuery(query: string): boolean {
+  return new URLSearchParams(query).get("verbose") === "true";
+}
+
+function decodeCharset(charset: string, bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    return utf8(new TextDecoder(charset, { fatal: true }).decode(bytes));
+  } catch {
+    return undefined;
+  }
+}

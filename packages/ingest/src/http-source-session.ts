@@ -1,0 +1,128 @@
+// The HTTP source's part of one connection: what a request is for, what may be in its body, what is answered at once.
+import { utf8 } from "@millrace/base";
+import type { BodyBytes } from "./body-bytes.ts";
+import { encodingOf, type Encoding } from "./body-decompress.ts";
+import type { Lateness, Session } from "./http1-connection.ts";
+import type { Exchange } from "./http1-exchange.ts";
+import { isWord } from "./http1-grammar.ts";
+import { headerValue, type RequestHead } from "./http1-head.ts";
+import type { BodyPlan, Refusal } from "./http1-parser.ts";
+import { ROUTE_NOT_FOUND, SHUTDOWN, type Answers, type DoorError } from "./http-source-answers.ts";
+import { parseContentType, type Content } from "./http-source-content.ts";
+import type { Intake } from "./http-source-intake.ts";
+import type { RouteTable } from "./http-source-routes.ts";
+import { targetOf, type DoorTarget } from "./http-source-target.ts";
+
+/** A page that the process serves on every listener: metrics, readiness. */
+export interface DoorPage {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
+export interface SessionPorts {
+  readonly table: RouteTable;
+  readonly answers: Answers;
+  readonly intake: Intake;
+  /** undefined: there is no such page. Host and Origin are its matter. */
+  readonly page: (path: string, host: string | undefined, origin: string | undefined) => DoorPage | undefined;
+  /** No records are taken any more. */
+  readonly isStopping: () => boolean;
+}
+
+const JSON_TYPE = utf8("application/json");
+const NDJSON_TYPE = utf8("application/x-ndjson");
+const JSON_CONTENT: Content = { kind: "json", charset: undefined };
+const NDJSON_CONTENT: Content = { kind: "ndjson", charset: undefined };
+
+export class DoorSession implements Session {
+  readonly #ports: SessionPorts;
+  readonly #clientIp: Uint8Array;
+  /** Of the request at hand: between its head and its body no other request is looked at. */
+  #target: DoorTarget = { kind: "page" };
+  #content: Content = JSON_CONTENT;
+  #encoding: Encoding = "identity";
+
+  constructor(ports: SessionPorts, clientAddress: string) {
+    this.#ports = ports;
+    // IPv4 over an IPv6 socket is IPv4.
+    this.#clientIp = utf8(clientAddress.replace(/^::ffff:(?=[0-9.]+$)/, ""));
+  }
+
+  onHead(head: RequestHead): BodyPlan {
+    this.#target = targetOf(head, this.#ports.table);
+    if (this.#target.kind !== "record") return "discard";
+    const refused = this.#readBodyHeaders(head);
+    if (refused === undefined) return this.#ports.intake.bodyBytesMax(this.#content);
+    this.#target = { kind: "error", error: refused };
+    return "discard";
+  }
+
+  onRequest(head: RequestHead, body: BodyBytes, begin: number, end: number, exchange: Exchange): void {
+    const { answers, intake, isStopping } = this.#ports;
+    const target = this.#target;
+    switch (target.kind) {
+      case "record": {
+        if (isStopping()) return exchange.send(answers.error(SHUTDOWN, exchange.isLast));
+        const received = {
+          route: target.route,
+          head,
+          content: this.#content,
+          clientIp: this.#clientIp,
+          exchange,
+        };
+        return intake.take(received, this.#encoding, body, begin, end);
+      }
+      case "health":
+        return exchange.send(answers.health(exchange.isLast));
+      case "options":
+        return exchange.send(answers.options(exchange.isLast));
+      case "allow":
+        return exchange.send(answers.allow(target.allow, exchange.isLast));
+      case "notAllowed":
+        return exchange.send(answers.notAllowed(target.allow, exchange.isLast));
+      case "page":
+        return this.#onPage(head, exchange);
+      case "error":
+        return exchange.send(answers.error(target.error, exchange.isLast));
+    }
+  }
+
+  refusal(refusal: Refusal | Lateness): string {
+    const retryAfter = refusal.status === 408 || refusal.status === 503 ? { retryAfter: 1 } : {};
+    return this.#ports.answers.error({ ...refusal, ...retryAfter }, true);
+  }
+
+  #readBodyHeaders(head: RequestHead): DoorError | undefined {
+    const { bytes, typeBegin, typeEnd } = head;
+    if (isWord(bytes, typeBegin, typeEnd, JSON_TYPE)) this.#content = JSON_CONTENT;
+    else if (isWord(bytes, typeBegin, typeEnd, NDJSON_TYPE)) this.#content = NDJSON_CONTENT;
+    else {
+      const content = parseContentType(head.contentType);
+      if (content === undefined)
+        return unsupported(`Content type "${head.contentType}" has an unknown charset.`);
+      this.#content = content;
+    }
+    this.#encoding = "identity";
+    if (head.encodingEnd === head.encodingBegin) return undefined;
+    const encoding = encodingOf(head.contentEncoding);
+    if (encoding === undefined) {
+      return unsupported(
+        `Content encoding "${head.contentEncoding}" is not supported, expected gzip or zstd.`,
+      );
+    }
+    this.#encoding = encoding;
+    return undefined;
+  }
+
+  #onPage(head: RequestHead, exchange: Exchange): void {
+    const { answers, page } = this.#ports;
+    const found = page(head.path, headerValue(head, "host"), headerValue(head, "origin"));
+    if (found === undefined) exchange.send(answers.error(ROUTE_NOT_FOUND, exchange.isLast));
+    else exchange.send(answers.page(found.status, found.contentType, found.body, exchange.isLast));
+  }
+}
+
+function unsupported(message: string): DoorError {
+  return { status: 415, name: "unsupportedMediaType", message };
+}

@@ -1,0 +1,264 @@
+// A connection of the ingest listener: bytes from its socket to the parser, answers back in order, and everything that
+// a client may do wrong slowly. It knows no route; a session (the door's part) decides what requests mean.
+//
+// C1 Answers leave in the order of requests, together when several are due in one turn.
+// C2 A connection is not read while it has too many answers outstanding, or its client does not read them.
+// C3 After a refusal or a last answer nothing more is read into the parser; what still arrives is dropped for a while,
+//    so that the answer is not lost to a reset.
+import type { Socket } from "node:net";
+import { CONTINUE } from "./http1-answer.ts";
+import type { BodyBytes } from "./body-bytes.ts";
+import { Exchange, type ExchangeOwner } from "./http1-exchange.ts";
+import type { RequestHead } from "./http1-head.ts";
+import { Http1Parser, type BodyPlan, type Http1Listener, type Refusal } from "./http1-parser.ts";
+import { PIPELINE_MAX } from "./limits.ts";
+import type { Turns } from "./publisher-turns.ts";
+
+/** What requests of one connection mean. */
+export interface Session {
+  onHead(head: RequestHead): BodyPlan;
+  /** Answers `exchange` now or later. Body and head are valid until this returns. */
+  onRequest(head: RequestHead, body: BodyBytes, begin: number, end: number, exchange: Exchange): void;
+  /** The answer to a request that is refused, with which the connection ends. */
+  refusal(refusal: Refusal | Lateness): string;
+}
+
+/** What took too long: the head or body of a request, or its answer. */
+export interface Lateness {
+  readonly status: 408 | 503;
+  readonly name: "requestTimeout" | "outcomeUnknown";
+  readonly message: string;
+}
+
+export interface ConnectionLimits {
+  readonly headBytesMax: number;
+  readonly headTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+}
+
+/** What connections share. */
+export interface ConnectionOwner {
+  readonly limits: ConnectionLimits;
+  readonly turns: Turns;
+  /** Coarse monotonic time. */
+  readonly nowMs: number;
+  /** No further requests are wanted: a connection ends when it has answered. */
+  readonly isStopping: boolean;
+  /** Bytes of bodies that a connection holds have changed. */
+  onReceiving(connection: Http1Connection, delta: number): void;
+  onClosed(connection: Http1Connection): void;
+}
+
+const UNSENT_BYTES_MAX = 256 * 1024;
+const LINGER_MS = 2000;
+const TIMED_OUT: Lateness = { status: 408, name: "requestTimeout", message: "Request timeout." };
+const UNANSWERED: Lateness = {
+  status: 503,
+  name: "outcomeUnknown",
+  message: "The request took too long, it is not known whether it was processed.",
+};
+const ENDED_EARLY: Refusal = { status: 400, name: "badRequest", message: "Unexpected end of request." };
+
+export class Http1Connection implements Http1Listener, ExchangeOwner {
+  readonly #socket: Socket;
+  readonly #owner: ConnectionOwner;
+  readonly #session: Session;
+  readonly #parser: Http1Parser;
+  #first: Exchange | undefined;
+  #last: Exchange | undefined;
+  #outstanding = 0;
+  /** While the parser runs, or a flush is due at the end of the turn. */
+  #holdsAnswers = false;
+  #isEnding = false;
+  #isPaused = false;
+  #receivingBytes = 0;
+  #wantsContinue = false;
+  /** Since when the parser waits for what it waits for. */
+  #sinceMs: number;
+  #waitsFor: Http1Parser["waitsFor"] = "idle";
+
+  constructor(socket: Socket, owner: ConnectionOwner, session: Session) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#session = session;
+    this.#parser = new Http1Parser(this, owner.limits.headBytesMax);
+    this.#sinceMs = owner.nowMs;
+    socket.on("data", (chunk) => this.#onData(chunk));
+    socket.on("end", () => this.#onEnd());
+    socket.on("drain", () => this.#adjustReading());
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#onClose());
+  }
+
+  /** Called every now and then. */
+  checkTime(): void {
+    const { nowMs, limits } = this.#owner;
+    if (this.#isEnding) {
+      if (nowMs - this.#sinceMs >= LINGER_MS) this.#socket.destroy();
+      return;
+    }
+    const first = this.#first;
+    if (first !== undefined) {
+      if (nowMs - first.sinceMs >= limits.requestTimeoutMs) this.#giveUp(first);
+      return;
+    }
+    const waitedMs = nowMs - this.#sinceMs;
+    if (this.#waitsFor === "idle") {
+      if (waitedMs >= limits.idleTimeoutMs) this.#end();
+    } else if (waitedMs >= (this.#waitsFor === "head" ? limits.headTimeoutMs : limits.requestTimeoutMs)) {
+      this.#refuse(TIMED_OUT);
+    }
+  }
+
+  /** Ends the connection when nothing is under way on it, otherwise behind the last answer. */
+  stop(): void {
+    if (this.#last !== undefined) this.#last.isLast = true;
+    else if (this.#waitsFor === "idle") this.#end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** The owner holds too many bytes (`true`) or has room again. */
+  hold(isHeld: boolean): void {
+    this.#isHeld = isHeld;
+    this.#adjustReading();
+  }
+  #isHeld = false;
+
+  onHead(head: RequestHead): BodyPlan {
+    if (this.#owner.isStopping) head.keepAlive = false;
+    return this.#session.onHead(head);
+  }
+
+  onContinue(): void {
+    // An interim answer may not overtake the answers before it.
+    if (this.#outstanding > 0) this.#wantsContinue = true;
+    else this.#socket.write(CONTINUE, "latin1");
+  }
+
+  onRequest(head: RequestHead, body: BodyBytes, begin: number, end: number): void {
+    this.#wantsContinue = false;
+    this.#session.onRequest(head, body, begin, end, this.#exchange(!head.keepAlive));
+  }
+
+  onRefused(refusal: Refusal): void {
+    this.#refuse(refusal);
+  }
+
+  onAnswered(): void {
+    if (this.#holdsAnswers) return;
+    if (this.#outstanding === 1) this.#flush();
+    else {
+      this.#holdsAnswers = true; // C1
+      this.#owner.turns.atEnd(() => {
+        this.#holdsAnswers = false;
+        this.#flush();
+      });
+    }
+  }
+
+  #exchange(isLast: boolean): Exchange {
+    const exchange = new Exchange(this, this.#owner.nowMs, isLast);
+    if (this.#last === undefined) this.#first = exchange;
+    else this.#last.next = exchange;
+    this.#last = exchange;
+    this.#outstanding++;
+    return exchange;
+  }
+
+  #onData(chunk: Uint8Array): void {
+    if (this.#isEnding) return; // C3
+    const wasHolding = this.#holdsAnswers;
+    this.#holdsAnswers = true;
+    this.#parser.push(chunk);
+    this.#holdsAnswers = wasHolding;
+    this.#noteState();
+    if (!wasHolding) this.#flush();
+    if (this.#outstanding >= PIPELINE_MAX) this.#adjustReading();
+  }
+
+  #noteState(): void {
+    const { waitsFor, receivingBytes } = this.#parser;
+    // Time counts from the first byte of what is awaited; a drop now and then does not renew it.
+    if (waitsFor === "idle" || waitsFor !== this.#waitsFor) this.#sinceMs = this.#owner.nowMs;
+    this.#waitsFor = waitsFor;
+    const delta = receivingBytes - this.#receivingBytes;
+    if (delta === 0) return;
+    this.#receivingBytes = receivingBytes;
+    this.#owner.onReceiving(this, delta);
+  }
+
+  #flush(): void {
+    let first = this.#first;
+    if (first?.answer === undefined) return;
+    let bytes = "";
+    let isLast = false;
+    while (first?.answer !== undefined && !isLast) {
+      bytes = bytes === "" ? first.answer : bytes + first.answer;
+      isLast = first.isLast;
+      this.#outstanding--;
+      first = first.next;
+    }
+    this.#first = first;
+    if (first === undefined) this.#last = undefined;
+    this.#sinceMs = this.#owner.nowMs;
+    if (this.#wantsContinue && this.#outstanding === 0 && !isLast) {
+      this.#wantsContinue = false;
+      bytes += CONTINUE;
+    }
+    this.#socket.write(bytes, "latin1");
+    if (isLast) this.#end();
+    else if (this.#isPaused || this.#socket.writableLength > 0) this.#adjustReading();
+  }
+
+  /** C2 */
+  #adjustReading(): void {
+    const mustPause =
+      this.#isHeld || this.#outstanding >= PIPELINE_MAX || this.#socket.writableLength > UNSENT_BYTES_MAX;
+    if (mustPause === this.#isPaused || this.#isEnding) return;
+    this.#isPaused = mustPause;
+    if (mustPause) this.#socket.pause();
+    else this.#socket.resume();
+  }
+
+  #refuse(refusal: Refusal | Lateness): void {
+    this.#parser.stop();
+    this.#waitsFor = "nothing";
+    this.#exchange(true).send(this.#session.refusal(refusal));
+  }
+
+  /** Its answer does not come: those behind it are not waited for either. */
+  #giveUp(exchange: Exchange): void {
+    this.#parser.stop();
+    exchange.isLast = true;
+    exchange.send(this.#session.refusal(UNANSWERED));
+  }
+
+  #onEnd(): void {
+    if (this.#isEnding) return;
+    const { waitsFor } = this.#parser;
+    if (waitsFor === "head" || waitsFor === "body") this.#refuse(ENDED_EARLY);
+    else if (this.#last !== undefined) this.#last.isLast = true;
+    else this.#end();
+  }
+
+  #end(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#parser.stop();
+    this.#sinceMs = this.#owner.nowMs;
+    this.#socket.end();
+    if (this.#isPaused) this.#socket.resume(); // C3
+  }
+
+  #onClose(): void {
+    this.#isEnding = true;
+    this.#parser.stop();
+    if (this.#receivingBytes > 0) this.#owner.onReceiving(this, -this.#receivingBytes);
+    this.#receivingBytes = 0;
+    this.#owner.onClosed(this);
+  }
+}

@@ -1,0 +1,32 @@
+// One request and its answer on a connection. Answers leave in the order of their requests, whenever they come.
+
+/** What an exchange needs of its connection. */
+export interface ExchangeOwner {
+  /** An answer is there; the connection sends what is due. */
+  onAnswered(): void;
+}
+
+export class Exchange {
+  /** Behind this one on the same connection. */
+  next: Exchange | undefined;
+  /** Bytes of the answer, one char each; undefined while it is awaited. */
+  answer: string | undefined;
+  /** The connection ends behind the answer. */
+  isLast: boolean;
+  /** Coarse monotonic milliseconds at which the request was whole. */
+  readonly sinceMs: number;
+  readonly #owner: ExchangeOwner;
+
+  constructor(owner: ExchangeOwner, sinceMs: number, isLast: boolean) {
+    this.#owner = owner;
+    this.sinceMs = sinceMs;
+    this.isLast = isLast;
+  }
+
+  /** Sends `answer`; a second one is dropped: it comes when the first was that of a time-out. */
+  send(answer: string): void {
+    if (this.answer !== undefined) return;
+    this.answer = answer;
+    this.#owner.onAnswered();
+  }
+}

@@ -1,0 +1,130 @@
+// The ingest listener: accepts connections, keeps their number, their memory and their time within bounds, and ends
+// them in order when the process stops.
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { WireError, type Clock } from "@millrace/base";
+import {
+  Http1Connection,
+  type ConnectionLimits,
+  type ConnectionOwner,
+  type Session,
+} from "./http1-connection.ts";
+import type { DoorLimits } from "./limits.ts";
+import type { Turns } from "./publisher-turns.ts";
+
+export interface Http1ServerOptions {
+  readonly limits: ConnectionLimits & Pick<DoorLimits, "maxConnections" | "receivingBytesMax">;
+  readonly clock: Clock;
+  readonly turns: Turns;
+  /** The door's part of a new connection. @param clientAddress as the socket says it */
+  readonly session: (clientAddress: string) => Session;
+}
+
+/** Time is looked at so often: time-outs are late by at most that. */
+const TICK_MS = 500;
+
+export class Http1Server implements ConnectionOwner {
+  readonly limits: ConnectionLimits;
+  readonly turns: Turns;
+  readonly #options: Http1ServerOptions;
+  readonly #server: Server;
+  readonly #connections = new Set<Http1Connection>();
+  readonly #held = new Set<Http1Connection>();
+  #nowMs: number;
+  #receivingBytes = 0;
+  #isStopping = false;
+  #cancelTick: (() => void) | undefined;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: Http1ServerOptions) {
+    this.#options = options;
+    this.limits = options.limits;
+    this.turns = options.turns;
+    this.#nowMs = options.clock.monotonicMs();
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.#accept(socket),
+    );
+    this.#server.maxConnections = options.limits.maxConnections;
+  }
+
+  get nowMs(): number {
+    return this.#nowMs;
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+
+  /** @returns the address; a port 0 has become a free one @throws {WireError} UNAVAILABLE when it cannot listen there */
+  async listen(address: {
+    readonly host: string;
+    readonly port: number;
+  }): Promise<{ host: string; port: number }> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", (cause) => reject(new WireError("UNAVAILABLE", cause.message, { cause })));
+      this.#server.listen(address.port, address.host, () => resolve());
+    });
+    this.#server.removeAllListeners("error");
+    // After that only accepting fails (too many open files): the next one may succeed.
+    this.#server.on("error", () => undefined);
+    this.#tick();
+    const bound = this.#server.address() as AddressInfo;
+    return { host: address.host, port: bound.port };
+  }
+
+  /** Accepts no more, answers what is under way, ends; what remains when `signal` aborts is cut off. */
+  async stop(signal: AbortSignal): Promise<void> {
+    this.#isStopping = true;
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const connection of this.#connections) connection.stop();
+    const empty = new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      if (this.#connections.size === 0) resolve();
+    });
+    const cut = (): void => {
+      for (const connection of this.#connections) connection.destroy();
+    };
+    if (signal.aborted) cut();
+    signal.addEventListener("abort", cut, { once: true });
+    await empty;
+    await closed;
+    signal.removeEventListener("abort", cut);
+    this.#cancelTick?.();
+  }
+
+  onReceiving(connection: Http1Connection, delta: number): void {
+    this.#receivingBytes += delta;
+    const { receivingBytesMax } = this.#options.limits;
+    if (this.#receivingBytes > receivingBytesMax && delta > 0) {
+      // Those that have nothing yet wait; at least one goes on, so that bodies come to their ends.
+      if (this.#held.size + 1 < this.#connections.size) {
+        this.#held.add(connection);
+        connection.hold(true);
+      }
+    } else if (this.#held.size > 0 && this.#receivingBytes <= receivingBytesMax) {
+      for (const held of this.#held) held.hold(false);
+      this.#held.clear();
+    }
+  }
+
+  onClosed(connection: Http1Connection): void {
+    this.#connections.delete(connection);
+    this.#held.delete(connection);
+    if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  #accept(socket: Socket): void {
+    const session = this.#options.session(socket.remoteAddress ?? "");
+    const connection = new Http1Connection(socket, this, session);
+    this.#connections.add(connection);
+  }
+
+  #tick(): void {
+    this.#nowMs = this.#options.clock.monotonicMs();
+    for (const connection of this.#connections) connection.checkTime();
+    this.#cancelTick = this.#options.clock.after(TICK_MS, () => this.#tick());
+  }
+}

@@ -1,0 +1,34 @@
+// Metrics of what the doors publish, counted by frame: never by record.
+import { SECONDS_BUCKETS, type Code, type Metrics } from "@millrace/base";
+
+export interface PublisherMetrics {
+  onWritten(records: number, bytes: number, elapsedMs: number): void;
+  onFailed(records: number, code: Code): void;
+}
+
+export function publisherMetrics(metrics: Metrics): PublisherMetrics {
+  const records = metrics.counter(
+    "millrace_ingest_records_total",
+    "Records that were acknowledged by their journal",
+  );
+  const bytes = metrics.counter("millrace_ingest_row_bytes_total", "Bytes of the rows of these records");
+  const frames = metrics.counter("millrace_ingest_frames_total", "Frames that were appended");
+  const failed = metrics.counter(
+    "millrace_ingest_records_failed_total",
+    "Records whose append failed, by code",
+  );
+  const seconds = metrics.histogram(
+    "millrace_ingest_append_seconds",
+    "From the sealing of a frame to its acknowledgement",
+    SECONDS_BUCKETS,
+  );
+  return {
+    onWritten: (count, size, elapsedMs) => {
+      records.add(count);
+      bytes.add(size);
+      frames.add();
+      seconds.observe(elapsedMs / 1000);
+    },
+    onFailed: (count, code) => failed.add(count, { code }),
+  };
+}
