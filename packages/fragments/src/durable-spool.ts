@@ -143,7 +143,14 @@ export class DurableSpool implements Spool, TailOwner {
     this.#hoped = { begin, end: begin, registers: registers ?? hoped.registers, firstAppendMs: 0 };
     const timeMs = this.#host.nowMs();
     const nothing = { direct: undefined, onOutcome: undefined };
-    const entry = new SpoolEntry(this.#pending, { kind: "roll", begin, end: begin, registers, timeMs, ...nothing });
+    const entry = new SpoolEntry(this.#pending, {
+      kind: "roll",
+      begin,
+      end: begin,
+      registers,
+      timeMs,
+      ...nothing,
+    });
     this.#pending.add(entry, undefined);
   }
 
@@ -154,7 +161,10 @@ export class DurableSpool implements Spool, TailOwner {
       // An empty append behind it is told when its turn comes.
       this.openAppend().commit(undefined, (outcome) => {
         if (this.end >= begin) resolve();
-        else reject(outcome.kind === "acknowledged" ? new WireError("UNAVAILABLE", "not rolled") : outcome.error);
+        else
+          reject(
+            outcome.kind === "acknowledged" ? new WireError("UNAVAILABLE", "not rolled") : outcome.error,
+          );
       });
     });
   }
@@ -167,25 +177,35 @@ export class DurableSpool implements Spool, TailOwner {
     assert(maxBytes >= 1, "a read asks for at least one byte", { maxBytes });
     const fragment = this.fragmentsHere.at(offset);
     if (fragment === undefined) {
-      throw new WireError("NOT_FOUND", `offset ${offset} of ${this.#life.journal} is not in a local fragment`);
+      throw new WireError(
+        "NOT_FOUND",
+        `offset ${offset} of ${this.#life.journal} is not in a local fragment`,
+      );
     }
     const limit = Math.min(offset + maxBytes, fragment.end);
     const block = this.tail.blocks[this.tail.indexOf(offset)];
     if (block !== undefined && block.begin <= offset) return this.tail.copy(offset, limit);
     const end = block === undefined ? limit : Math.min(limit, block.begin);
     const path = this.pathOf(fragment);
-    const bytes = await this.#host.disk.read(path, offset - fragment.begin, end - offset).catch((error: unknown) => {
-      throw this.#host.diskFailure(error);
-    });
+    const bytes = await this.#host.disk
+      .read(path, offset - fragment.begin, end - offset)
+      .catch((error: unknown) => {
+        throw this.#host.diskFailure(error);
+      });
     if (bytes.length > 0) return bytes;
-    throw new WireError("CORRUPT", `${path}, offset ${offset - fragment.begin}: the file ends before its fragment`, {
-      facts: { path, offset: offset - fragment.begin },
-    });
+    throw new WireError(
+      "CORRUPT",
+      `${path}, offset ${offset - fragment.begin}: the file ends before its fragment`,
+      {
+        facts: { path, offset: offset - fragment.begin },
+      },
+    );
   }
 
   release(range: { begin: number; end: number }): void {
     const fragment = this.fragmentsHere.release(range);
-    for (const block of this.tail.blocks.filter((one) => one.fragment === fragment.begin)) this.tail.drop(block);
+    for (const block of this.tail.blocks.filter((one) => one.fragment === fragment.begin))
+      this.tail.drop(block);
     this.#host.release(this, fragment);
   }
 

@@ -62,8 +62,7 @@ export class SpoolCheckpoint {
     for (const spool of this.#spools()) {
       images.push(spool.image());
       const dirty = spool.fragmentsHere.dirty();
-      for (const fragment of dirty)
-        files.push({ path: spool.pathOf(fragment), fragment });
+      for (const fragment of dirty) files.push({ path: spool.pathOf(fragment), fragment });
       if (spool.dirDirty)
         dirs.push({ path: spool.dir, spool, fragments: dirty.filter(({ fresh }) => fresh) });
       spool.dirDirty = false;

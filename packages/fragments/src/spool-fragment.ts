@@ -34,7 +34,7 @@ export class SpoolFragment implements LocalFragment {
     const fragment = new SpoolFragment(image.begin, source);
     fragment.end = image.end;
     fragment.firstAppendMs = image.firstAppendMs;
-    fragment.fresh = false;
+    fragment.fresh = fragment.isEmpty;
     fragment.closed = closed;
     if (closed) fragment.#sum = image.sum;
     return fragment;

@@ -3,7 +3,7 @@
 //   waiting ---> logging ---> logged ---> applied and answered, from the head on
 //      |            |
 //      +-- failed --+           answered too; everything behind fails with it
-import type { WireError } from "@millrace/base";
+import { WireError } from "@millrace/base";
 import type { EntryOwner, SpoolEntry } from "./spool-entry.ts";
 
 export interface PendingHooks {
@@ -84,12 +84,12 @@ export class PendingEntries implements EntryOwner {
     }
   }
 
-  /** What was not logged yet fails with it (P4); what was, the log will tell. */
+  /** All behind it fails with it (P4); of what was handed to the log, the log will tell. */
   #fail(entry: SpoolEntry, failure: WireError): void {
     entry.fail(failure);
-    this.#failing ??= failure;
+    this.#failing ??= refusalBehind(failure);
     for (let next = entry.next; next !== undefined; next = next.next) {
-      if (next.state === "waiting") next.fail(failure);
+      if (next.state !== "logging") next.fail(this.#failing);
     }
   }
 
@@ -114,4 +114,10 @@ export class PendingEntries implements EntryOwner {
       entry.onOutcome?.(entry.outcome());
     }
   }
+}
+
+/** Nobody knows what became of the first one; but what was never handed to the log is surely not there. */
+function refusalBehind(failure: WireError): WireError {
+  if (failure.code !== "OUTCOME_UNKNOWN") return failure;
+  return new WireError("UNAVAILABLE", `an append before it has no known outcome: ${failure.message}`);
 }

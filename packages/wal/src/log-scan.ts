@@ -42,6 +42,11 @@ export interface LogScan {
   readonly spares: readonly { readonly path: string; readonly bytes: number }[];
   /** What the next group gets. */
   readonly nextSequence: number;
+  /**
+   * The last group, when it is wanted. Whoever wrote it may have died before its sync, or because of it: what is read
+   * now may be in the kernel's memory only.
+   */
+  readonly tail: { readonly sequence: number; readonly bytes: Uint8Array } | undefined;
 }
 
 /** @param sequence of the record's group @param offset of the record in the file `path` */
@@ -71,6 +76,7 @@ export async function scanLog(
   let expected: number | undefined;
   /** Where the log stopped being valid, with the sequence that was expected there. */
   let stop: { segment: ScannedSegment; bytes: Uint8Array; offset: number } | undefined;
+  let tail: LogScan["tail"];
   for (let i = begin; i < segments.length; i++) {
     signal.throwIfAborted();
     const segment = segments[i]!;
@@ -78,17 +84,26 @@ export async function scanLog(
     if (segment.first === undefined || segment.first >= limit) continue; // S3
     if (expected === undefined) {
       if (segment.first > from) throw missing(segment.path, SEGMENT_HEADER_BYTES, from, segment);
-    } else if (segment.first !== expected && stop !== undefined) {
-      throw missing(stop.segment.path, stop.offset, expected, segment); // S2
+    } else if (segment.first > Math.max(expected, from) && stop !== undefined) {
+      throw missing(stop.segment.path, stop.offset, expected, segment); // S2; what is missing below `from` is covered
     }
     const bytes = await readSegment(disk, segment);
-    const end = visitSegment(segment, bytes, limit, visit);
+    const { last, end } = visitSegment(segment, bytes, limit, visit);
     expected = (segment.last ?? segment.first - 1) + 1;
     stop = { segment, bytes, offset: end };
+    if (last !== undefined)
+      tail = { sequence: last.sequence, bytes: bytes.subarray(last.begin - GROUP_HEADER_BYTES, end) };
     await afterSegment?.();
   }
   await refuseLaterClaims(disk, segments, stop, expected ?? from);
-  return { dir, segments, spares, nextSequence: Math.max(from, expected ?? 1) };
+  const wanted = tail !== undefined && tail.sequence >= from;
+  return {
+    dir,
+    segments,
+    spares,
+    nextSequence: Math.max(from, expected ?? 1),
+    tail: wanted ? tail : undefined,
+  };
 }
 
 async function listSegments(
@@ -130,11 +145,14 @@ async function probe(disk: Disk, path: string, bytes: number, number: number): P
   return { path, bytes, header, first: group?.sequence, last: undefined };
 }
 
-/** Index of the last segment that begins at or before `from`, or else of the first. */
+/**
+ * Index of the last segment that begins before `from`, or else of the first. A segment that begins with `from` itself
+ * may begin with a copy (W6 of write-ahead-log.ts), which relies on what stands in the segment before it.
+ */
 function firstWanted(segments: readonly ScannedSegment[], from: number): number {
   let wanted = 0;
   for (const [i, segment] of segments.entries()) {
-    if (segment.first !== undefined && segment.first <= from) wanted = i;
+    if (segment.first !== undefined && segment.first < from) wanted = i;
   }
   return wanted;
 }
@@ -164,13 +182,14 @@ function visitSegment(
   bytes: Uint8Array,
   limit: number,
   visit: RecordVisitor,
-): number {
+): { last: Group | undefined; end: number } {
   const { path, header } = segment;
   let at = SEGMENT_HEADER_BYTES;
   let expected = segment.first!;
+  let last: Group | undefined;
   for (;;) {
     const group = groupAt(path, bytes, at, header);
-    if (group === undefined || group.sequence !== expected || expected >= limit) return at;
+    if (group === undefined || group.sequence !== expected || expected >= limit) return { last, end: at };
     const { sequence } = group;
     const exact = visitRecords(bytes, group, (record, offset) => visit(record, { sequence, path, offset }));
     if (!exact) {
@@ -183,6 +202,7 @@ function visitSegment(
       );
     }
     segment.last = sequence;
+    last = group;
     expected++;
     at = group.end;
   }

@@ -11,13 +11,16 @@
 //       called once, and nothing is written any more.
 //   W4  While no segment can be made ready (full disk) records are refused, never half written. It recovers by itself.
 //   W5  Opening always begins a new segment: nothing is ever written behind a tail that may be torn (D2).
+//   W6  The last group that was found is written and synced again, as the first one of the new segment, which voids
+//       the old one (S3 of log-scan.ts): a process that was killed may have left it in the kernel's memory only, and
+//       after a failed sync the kernel may hold it for clean though it never reached the disk.
 import { assert, type Clock, type Logger, type Metrics, type Random, WireError } from "@millrace/base";
 import { DiskError, type Disk } from "./disk.ts";
 import { GROUP_HEADER_BYTES, RECORD_HEADER_BYTES, sealGroup } from "./group-codec.ts";
 import { GroupBuffers, OpenGroup, type LogListener } from "./log-group.ts";
 import { logMetrics, type LogMetrics } from "./log-metrics.ts";
 import type { LogOptions } from "./log-options.ts";
-import type { LogScan } from "./log-scan.ts";
+import type { LogScan, ScannedSegment } from "./log-scan.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-codec.ts";
 import { SegmentPool, type ReadySegment } from "./segment-pool.ts";
 
@@ -48,6 +51,15 @@ type NextSegment =
   | { readonly kind: "ready"; readonly segment: ReadySegment }
   | { readonly kind: "failed"; readonly error: DiskError };
 
+/** What opening leaves to begin with. */
+interface Opened {
+  readonly pool: SegmentPool;
+  readonly live: LiveSegment[];
+  readonly first: ReadySegment;
+  readonly nextSequence: number;
+  readonly tail: LogScan["tail"];
+}
+
 type State = "open" | "closing" | "closed" | "failed";
 
 /** A new group below this room in its segment goes to the next one instead. */
@@ -69,7 +81,7 @@ export class WriteAheadLog {
   readonly #live: LiveSegment[];
   #current: LiveSegment;
   /** Where the next group goes in the current segment. */
-  #position = SEGMENT_HEADER_BYTES;
+  #position: number;
   #next: NextSegment = { kind: "preparing" };
   #full = false;
 
@@ -115,25 +127,32 @@ export class WriteAheadLog {
     const pool = new SegmentPool(ports, options);
     await ports.disk.run("bulk", [{ kind: "make-dir", path: options.dir }]);
     await pool.adopt(scan.spares);
+    const { tail, nextSequence } = scan;
+    const last = scan.segments.at(-1)?.header.number ?? 0;
     const live: LiveSegment[] = [];
+    const unused: ScannedSegment[] = [];
     for (const segment of scan.segments) {
-      // What holds no group was made ready and not used: its number is spent all the same (W5).
-      if (segment.first === undefined) await pool.recycle(segment);
+      // What has no group was made ready and not used; its number is spent all the same (W5). What begins with the
+      // last group is about to be void.
+      if (segment.first === undefined || segment.first === tail?.sequence) unused.push(segment);
       else live.push({ ...segment, last: segment.last ?? segment.first });
     }
-    const number = (scan.segments.at(-1)?.header.number ?? 0) + 1;
-    const first = await pool.prepare(number, options.firstSegmentBytes);
-    return new WriteAheadLog(ports, options, hooks, pool, live, first, scan.nextSequence);
+    // The copy relies on what the segment before it says, which therefore stays as long as the copy is wanted.
+    const before = live.at(-1);
+    if (before !== undefined && tail !== undefined) before.last = Math.max(before.last, tail.sequence);
+    for (const segment of unused) if (segment.first === undefined) await pool.recycle(segment);
+    const fits = SEGMENT_HEADER_BYTES + (tail?.bytes.length ?? 0) <= options.firstSegmentBytes;
+    const first = await pool.prepare(last + 1, fits ? options.firstSegmentBytes : options.segmentBytes);
+    if (tail !== undefined) await writeTail(ports.disk, first, tail);
+    for (const segment of unused) if (segment.first !== undefined) await pool.recycle(segment);
+    return new WriteAheadLog(ports, options, hooks, { pool, live, first, nextSequence, tail });
   }
 
   private constructor(
     ports: LogPorts,
     options: LogOptions,
     hooks: LogHooks,
-    pool: SegmentPool,
-    live: LiveSegment[],
-    first: ReadySegment,
-    nextSequence: number,
+    { pool, live, first, nextSequence, tail }: Opened,
   ) {
     this.#disk = ports.disk;
     this.#clock = ports.clock;
@@ -148,8 +167,11 @@ export class WriteAheadLog {
     this.#lastSyncMs = ports.clock.monotonicMs();
     this.#current = { ...first, last: nextSequence - 1 };
     this.#live = [...live, this.#current];
-    this.#planned = { segment: first.header.number, room: first.bytes - SEGMENT_HEADER_BYTES };
+    this.#position = SEGMENT_HEADER_BYTES + (tail?.bytes.length ?? 0);
+    this.#planned = { segment: first.header.number, room: first.bytes - this.#position };
+    this.#uncovered = tail !== undefined && tail.bytes.length > GROUP_HEADER_BYTES;
     this.#prepareNext();
+    this.#armIdle();
   }
 
   /** Everything up to this sequence is synced. */
@@ -469,4 +491,18 @@ export class WriteAheadLog {
     this.reserve(0);
     this.#start();
   }
+}
+
+/** W6. */
+async function writeTail(
+  disk: Disk,
+  segment: ReadySegment,
+  tail: NonNullable<LogScan["tail"]>,
+): Promise<void> {
+  const bytes = tail.bytes.slice();
+  sealGroup(bytes, segment.header, { sequence: tail.sequence, synced: tail.sequence - 1 });
+  await disk.run("log", [
+    { kind: "write", path: segment.path, position: SEGMENT_HEADER_BYTES, bytes },
+    { kind: "sync", path: segment.path },
+  ]);
 }

@@ -1,0 +1,352 @@
+// Random use of local storage on a simulated disk: appends, rolls, releases, reads, removals, power cuts, full disks,
+// failing syncs; compared with the onlooker's model after every restart. One seed decides everything.
+import { createHash } from "node:crypto";
+import { MetricsRegistry, never, silentLogger, WireError, type Random } from "@millrace/base";
+import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
+import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
+import { LOG_DEFAULTS } from "@millrace/wal";
+import { SimulatedDisk } from "@millrace/wal/testkit";
+import { openSpools } from "./durable-spools.ts";
+import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
+import { contentOf, JournalModel, Violation, type ModelAppend } from "./spool-model.ts";
+import type { CommitOutcome, Spool, SpoolAppend, Spools } from "./spools.ts";
+
+/** Small, so that a short run meets every border. */
+export const SMALL_SPOOLS: SpoolOptions = {
+  ...SPOOL_DEFAULTS,
+  log: {
+    ...LOG_DEFAULTS,
+    segmentBytes: 24 * 1024,
+    firstSegmentBytes: 12 * 1024,
+    groupBytesMax: 8 * 1024,
+    queueBytesMax: 32 * 1024,
+  },
+  directBytesMin: 3 * 1024,
+  tailBytesMax: 8 * 1024,
+  tailBlockBytesMin: 256,
+  tailBlockBytesMax: 2 * 1024,
+  queueBytesMax: 16 * 1024,
+  checkpointLogBytes: 48 * 1024,
+  reserveBytes: 64 * 1024,
+  syncBatchFiles: 3,
+};
+
+/** The longest that anything may take while the disk has room, in virtual milliseconds. */
+const PATIENCE_MS = 120_000;
+const REFUSALS: ReadonlySet<string> = new Set(["DISK_FULL", "SHUTTING_DOWN", "UNAVAILABLE"]);
+const WEIRD_NAME = `../../etc/${"ü".repeat(120)}`;
+
+export interface SimulationOptions {
+  readonly seed: string;
+  readonly steps: number;
+  readonly withoutSync?: boolean;
+  /** Chances per thousand steps; see the defaults. */
+  readonly chances?: Partial<typeof CHANCES>;
+}
+
+const CHANCES = { crash: 12, kill: 8, restart: 6, failSync: 4, failWrite: 4, capacity: 12, recreate: 4 };
+
+interface Claimed {
+  readonly model: JournalModel;
+  readonly spool: Spool;
+  busy: boolean;
+}
+
+export class SpoolSimulation {
+  readonly #random: Random;
+  readonly #agenda = new Agenda();
+  readonly #clock = new SimulatedClock(this.#agenda);
+  readonly #disk: SimulatedDisk;
+  readonly #options: SimulationOptions;
+  readonly #chances: typeof CHANCES;
+  readonly #models = new Map<string, JournalModel>();
+  readonly #trace = createHash("sha256");
+  #claimed: Claimed[] = [];
+  #spools!: Spools;
+  #nextAppend = 1;
+  #life = 0;
+  /** The process must end: the log failed. */
+  #fatal = false;
+  /** What an asynchronous part of the simulation found. */
+  #failure: unknown;
+  readonly counts = { acknowledged: 0, refused: 0, crashes: 0, direct: 0, reads: 0 };
+
+  constructor(options: SimulationOptions) {
+    this.#options = options;
+    this.#chances = { ...CHANCES, ...options.chances };
+    this.#random = seededRandom(options.seed);
+    this.#disk = new SimulatedDisk({
+      schedule: (delayMs, run) => void this.#agenda.schedule(delayMs, run),
+      random: this.#random.fork("disk"),
+      withoutSync: options.withoutSync ?? false,
+      onOp: (line) => this.#trace.update(`${this.#agenda.nowMs} ${line}\n`),
+    });
+    for (const [i, journal] of ["a/one", "b/two", WEIRD_NAME].entries()) {
+      this.#models.set(journal, new JournalModel(journal, 10 + i, EMPTY_LABELS));
+    }
+  }
+
+  /** @throws {Violation} @returns a hash of every operation of the disk */
+  async run(): Promise<string> {
+    await this.#open();
+    for (let step = 0; step < this.#options.steps; step++) {
+      await this.#step();
+      if (this.#failure !== undefined) throw this.#failure;
+    }
+    await this.#restart(true);
+    await this.#restart(false); // a second recovery finds the same
+    return this.#trace.digest("hex");
+  }
+
+  async #step(): Promise<void> {
+    const dice = this.#random.below(1000);
+    const { crash, kill, restart, failSync, failWrite, capacity, recreate } = this.#chances;
+    const bounds = [crash, kill, restart, failSync, failWrite, capacity, recreate];
+    let below = 0;
+    const which = bounds.findIndex((chance) => dice < (below += chance));
+    if (which === 0 || this.#fatal) await this.#restart(true);
+    else if (which === 1) await this.#restart(false);
+    else if (which === 2) await this.#closeAndOpen();
+    else if (which === 3) this.#disk.failSync((path) => this.#random.below(2) === 0 || path.endsWith(".seg"));
+    else if (which === 4) this.#disk.failWrite((path) => path.endsWith(".seg"));
+    else if (which === 5) this.#toggleCapacity();
+    else if (which === 6) await this.#recreate();
+    else this.#use();
+    if (this.#random.below(3) > 0) await this.#agenda.advance(this.#random.below(12) / 10);
+    if (this.#random.below(60) === 0) await this.#agenda.advance(300);
+  }
+
+  #use(): void {
+    const journal = this.#claimed[this.#random.below(this.#claimed.length)]!;
+    const { model, spool } = journal;
+    if (journal.busy) return;
+    const dice = this.#random.below(100);
+    if (dice < 60) this.#append(journal, this.#random.below(this.#random.below(8) === 0 ? 2900 : 300));
+    else if (dice < 68) this.#append(journal, 2000 + this.#random.below(9000));
+    else if (dice < 76) {
+      const jump = this.#random.below(4) === 0 ? this.#random.below(5000) : 0;
+      const registers = jump > 0 ? labelSet(["author", String(this.#nextAppend++)]) : undefined;
+      const begin = spool.pendingEnd + jump;
+      model.pending.push({ kind: "roll", begin, registers });
+      spool.roll(begin, registers);
+      // Without an append behind it nobody is told; this one is.
+      this.#append(journal, 0);
+    } else if (dice < 84) {
+      const [first] = spool.fragments();
+      if (first === undefined || !first.closed) return;
+      const range = { begin: first.begin, end: first.end };
+      model.released.push(range);
+      spool.release(range);
+    } else this.#read(journal);
+  }
+
+  /** An append in pieces, committed or rolled back. */
+  #append(journal: Claimed, length: number): void {
+    const { spool } = journal;
+    const id = this.#nextAppend++;
+    const life = this.#life;
+    const registers = this.#random.below(6) === 0 ? labelSet(["author", `a${id}`]) : undefined;
+    const pieces = 1 + this.#random.below(3);
+    const rollsBack = this.#random.below(12) === 0;
+    const pauses = this.#random.below(4) === 0;
+    const bytes = contentOf(id, length);
+    const append = spool.openAppend();
+    const { signal } = new AbortController();
+    journal.busy = true;
+    const finish = (): void => {
+      journal.busy = false;
+      if (rollsBack) return append.rollback();
+      this.#commit(journal, append, id, registers);
+    };
+    const write = async (from: number): Promise<void> => {
+      for (let at = from; at < bytes.length;) {
+        const piece = bytes.slice(at, at + Math.ceil(bytes.length / pieces));
+        const writing = append.write(piece, signal);
+        if (writing !== undefined) await writing;
+        piece.fill(0xee); // it is the caller's again
+        at += piece.length;
+        if (pauses)
+          await new Promise<void>((resolve) => this.#agenda.schedule(this.#random.below(3), resolve));
+      }
+      if (life === this.#life) finish();
+    };
+    write(0).catch((error: unknown) => {
+      if (life !== this.#life) return;
+      if (!(error instanceof WireError) || !REFUSALS.has(error.code)) this.#failure ??= error;
+      this.counts.refused++;
+      journal.busy = false;
+      append.rollback();
+    });
+    if (length >= SMALL_SPOOLS.directBytesMin) this.counts.direct++;
+  }
+
+  #commit(
+    { model, spool }: Claimed,
+    append: SpoolAppend,
+    id: number,
+    registers: ModelAppend["registers"],
+  ): void {
+    const life = this.#life;
+    const op: ModelAppend = {
+      kind: "append",
+      id,
+      begin: append.begin,
+      end: append.begin + append.bytes,
+      registers,
+    };
+    const sum = this.#random.below(4) === 0 ? sumOf(append) : undefined;
+    if (sum !== undefined && sum !== createHash("sha1").update(contentOf(id, append.bytes)).digest("hex")) {
+      this.#failure ??= new Violation(`sum of append ${id}`);
+    }
+    model.pending.push(op);
+    append.commit(registers, (outcome) => {
+      try {
+        if (life !== this.#life) throw new Violation("an outcome from another life");
+        this.#onOutcome(model, spool, op, outcome);
+      } catch (error) {
+        this.#failure ??= error;
+      }
+    });
+  }
+
+  #onOutcome(model: JournalModel, spool: Spool, op: ModelAppend, outcome: CommitOutcome): void {
+    if (outcome.kind === "unknown") {
+      this.#fatal = true; // the process ends; only a restart can tell
+    } else if (outcome.kind === "refused") {
+      this.counts.refused++;
+      model.refuse(op);
+    } else {
+      if (outcome.begin !== op.begin || outcome.end !== op.end)
+        throw new Violation(`append ${op.id} stands elsewhere`);
+      model.acknowledge(op);
+      if (spool.end < op.end) throw new Violation(`append ${op.id} acknowledged before it is visible`);
+      this.counts.acknowledged++;
+    }
+    if (model.pending.every(({ kind }) => kind === "roll") && spool.pendingEnd === spool.end)
+      model.settleRolls(spool);
+  }
+
+  #read({ model, spool }: Claimed): void {
+    const fragments = spool.fragments();
+    const fragment = fragments[this.#random.below(Math.max(1, fragments.length))];
+    if (fragment === undefined || fragment.end === fragment.begin) return;
+    const offset = fragment.begin + this.#random.below(fragment.end - fragment.begin);
+    const life = this.#life;
+    this.counts.reads++;
+    model.seenEnd = Math.max(model.seenEnd, spool.end);
+    spool.read(offset, 1 + this.#random.below(3000)).then(
+      (bytes) => {
+        try {
+          if (bytes.length === 0) throw new Violation("a read of nothing");
+          if (life === this.#life) model.compare(offset, bytes);
+        } catch (error) {
+          this.#failure ??= error;
+        }
+      },
+      (error: unknown) => {
+        // The fragment may have been released meanwhile.
+        const released = model.released.some(({ begin, end }) => begin <= offset && offset < end);
+        if (life === this.#life && !released) this.#failure ??= error;
+      },
+    );
+  }
+
+  #toggleCapacity(): void {
+    const full = this.#disk.capacityBytes === Number.MAX_SAFE_INTEGER;
+    const room = this.#random.below(120 * 1024);
+    this.#disk.capacityBytes = full ? this.#disk.usedBytes + room : Number.MAX_SAFE_INTEGER;
+  }
+
+  /** Deletes a journal and creates it again: nothing of it may be inherited (D1). */
+  async #recreate(): Promise<void> {
+    const at = this.#random.below(this.#claimed.length);
+    const { model, spool, busy } = this.#claimed[at]!;
+    if (busy || model.pending.length > 0 || spool.pendingEnd !== spool.end) return;
+    if (this.#random.below(2) === 0) spool.remove();
+    const next = new JournalModel(model.journal, model.createRevision + 1, EMPTY_LABELS);
+    this.#models.set(model.journal, next);
+    this.#claimed.splice(at, 1);
+    await this.#claim(next);
+  }
+
+  async #closeAndOpen(): Promise<void> {
+    this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    await this.#drive(this.#spools.close());
+    if (this.#failure !== undefined) throw this.#failure;
+    await this.#restart(this.#random.below(2) === 0);
+  }
+
+  /** Ends the process, with or without the power, and recovers; sometimes recovery is interrupted too. */
+  async #restart(powerCut: boolean): Promise<void> {
+    this.#end(powerCut);
+    while (this.#random.below(3) === 0) {
+      this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+      this.#opening().catch(() => undefined);
+      for (let events = this.#random.below(60); events > 0; events--)
+        await this.#agenda.step(this.#agenda.nowMs + 1000);
+      this.#end(this.#random.below(2) === 0);
+    }
+    await this.#open();
+  }
+
+  #end(powerCut: boolean): void {
+    this.counts.crashes++;
+    this.#life++;
+    this.#fatal = false;
+    this.#claimed = [];
+    this.#disk.failSync(() => false);
+    this.#disk.failWrite(() => false);
+    if (powerCut) this.#disk.crash();
+    else this.#disk.kill();
+  }
+
+  #opening(): Promise<Spools> {
+    const life = ++this.#life;
+    const ports = {
+      disk: this.#disk.open(),
+      clock: this.#clock,
+      random: this.#random.fork(`life ${life}`),
+      logger: silentLogger,
+      metrics: new MetricsRegistry(),
+      onFatal: () => {
+        if (life === this.#life) this.#fatal = true;
+      },
+    };
+    return openSpools(ports, SMALL_SPOOLS, never);
+  }
+
+  async #open(): Promise<void> {
+    this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    this.#spools = await this.#drive(this.#opening());
+    for (const model of this.#models.values()) await this.#claim(model);
+  }
+
+  async #claim(model: JournalModel): Promise<void> {
+    const { journal, createRevision } = model;
+    const spool = await this.#drive(
+      this.#spools.claim({ journal, createRevision, epoch: 1 + this.#life }, 0),
+    );
+    model.recover(spool);
+    await this.#drive(model.compareAll(spool));
+    this.#claimed.push({ model, spool, busy: false });
+  }
+
+  async #drive<T>(promise: Promise<T>): Promise<T> {
+    let settled = false;
+    const watched = promise.finally(() => {
+      settled = true;
+    });
+    watched.catch(() => undefined);
+    const done = await this.#agenda.runUntil(() => settled, this.#agenda.nowMs + PATIENCE_MS);
+    if (!done) throw new Violation("it hangs");
+    return watched;
+  }
+}
+
+function sumOf(append: SpoolAppend): string | undefined {
+  try {
+    return append.sum();
+  } catch {
+    return undefined; // it was lost
+  }
+}
