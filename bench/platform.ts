@@ -69,7 +69,7 @@ export const COLUMNS: readonly BenchColumn[] = [
 export async function createStream(
   platform: BenchPlatform,
   id: string,
-  settings: Readonly<Record<string, string>> = {},
+  settings: Readonly<Record<string, string | number>> = {},
 ): Promise<string> {
   const sources = `${platform.endpoints["api"]}/v1/branches/default/sources`;
   await finish(platform, await call(sources, { type: "http", name: id, sourceId: id }));
@@ -78,7 +78,7 @@ export async function createStream(
     name: id,
     sinkId: id,
     table: { type: "duckdb", tableId: `main.${id}`, mapping: { columns: COLUMNS } },
-    settings: Object.entries(settings).map(([key, value]) => ({ key, value })),
+    settings,
   };
   await finish(platform, await call(`${sources}/${id}/sinks`, sink));
   const source = (await call(`${sources}/${id}`)) as { http: { url: string } };

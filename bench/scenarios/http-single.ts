@@ -21,7 +21,7 @@ interface Sample {
 
 /** Conditions that no run reaches: the door and the log alone. */
 const NEVER_UPLOAD = {
-  "storage.level.staging.upload.trigger.count": "10000000",
+  "storage.level.staging.upload.trigger.count": 10_000_000,
   "storage.level.staging.upload.trigger.size": "50MB",
   "storage.level.staging.upload.trigger.interval": "30m",
 };
@@ -44,7 +44,7 @@ export const httpToLog: Scenario = {
 
 async function run(
   options: RunOptions,
-  settings: Readonly<Record<string, string>>,
+  settings: Readonly<Record<string, string | number>>,
   untilRows: boolean,
 ): Promise<ScenarioResult> {
   const seconds = options.quick ? 3 : 8;
