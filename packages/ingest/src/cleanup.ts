@@ -190,7 +190,10 @@ export class Cleanup {
 
   // Staged objects that nobody knows
 
-  /** Removes objects of slices that are imported: left by a process that ended, or by a put whose outcome was unknown. */
+  /**
+   * Removes objects of slices that are imported: left by a process that ended, or by a put whose outcome was
+   * unknown.
+   */
   async #sweep(signal: AbortSignal): Promise<void> {
     const { storage, stagingStore, logger } = this.#ports;
     const importedTo = new Map<string, number>();
@@ -243,7 +246,10 @@ export function importedEnd(partition: PartitionView): number {
 }
 
 /** The transaction that removes as many of `files` as fit into one (L2, L3). */
-function removal(sink: SinkView, files: readonly Imported[]): { changes: StorageChange[]; count: number } {
+export function removal(
+  sink: Pick<SinkView, "key" | "sum" | "files">,
+  files: readonly Imported[],
+): { changes: StorageChange[]; count: number } {
   const changes: StorageChange[] = [];
   let statistics = sink.sum?.value.statistics ?? NO_STATISTICS;
   let sliceCount = 0;

@@ -1,4 +1,5 @@
-// When a slice is uploaded and a file imported: the rules of specification 6.1 in its order, the first decisive one wins.
+// When a slice is uploaded and a file imported: the rules of specification 6.1 in its order, the first decisive one
+// wins.
 import type { LevelConditions, SinkConditions } from "./definitions.ts";
 
 export type UploadReason = "count" | "size" | "interval";

@@ -1,7 +1,9 @@
-// What is to be done for one lane of a sink now: rotate the file, rotate slices, or wait. Pure; coordinator.ts performs.
+// What is to be done for one lane of a sink now: rotate the file, rotate slices, or wait. Pure; coordinator.ts
+// performs.
 //
 // C1 Conditions decide that a rotation is due (coordinator-conditions.ts); bounds decide whether it may be now. While a
-//    target is slow the open file grows instead, and while uploads are slow the open slice does: batches follow the load.
+//    target is slow the open file grows instead, and while uploads are slow the open slice does: batches follow the
+//    load.
 // C2 Beyond the bounds nothing is staged: rows wait in their journals, which are durable and not trimmed before import.
 // C3 A file whose target is no longer the sink's is rotated, empty or not: the next record goes to the new target.
 // C4 Open slices of which nothing was read move to the next file, and do not count as slices of theirs. Counting them

@@ -4,22 +4,25 @@
 // when time alone makes a condition true. Progress under load comes with every chunk, so looks are spaced.
 import { TaskGroup, WireError, type Clock, type Logger } from "@millrace/base";
 import { sinkPath, DEFAULT_CONDITIONS } from "./definitions.ts";
-import { planLane, type FileReason, type LaneState, type OpenSlice } from "./coordinator-plan.ts";
+import {
+  beginImportChanges,
+  rotateFileChanges,
+  rotateSlicesChanges,
+  type FileIn,
+} from "./coordinator-changes.ts";
+import {
+  planLane,
+  type FileReason,
+  type LanePlan,
+  type LaneState,
+  type OpenSlice,
+} from "./coordinator-plan.ts";
 import type { ProgressFeed } from "./reader-progress.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import type { StorageChange } from "./storage-change.ts";
-import type { Slice, SliceWriting, StorageFile } from "./storage-entities.ts";
+import type { Slice } from "./storage-entities.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
-import {
-  beginImport,
-  closeFile,
-  moveSlice,
-  nextFileId,
-  openFile,
-  openSlice,
-  sealSlice,
-} from "./storage-transitions.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
 
 export interface CoordinatorPorts {
@@ -47,7 +50,13 @@ interface Watched {
   timer: { readonly dueMs: number; readonly cancel: () => void } | undefined;
 }
 
-type FileIn<S extends StorageFile["state"]> = Extract<StorageFile, { state: S }>;
+type Slices = ReadonlyMap<string, Stored<Slice>>;
+
+/** A transaction, and what is noted once it was made. */
+interface Step {
+  readonly changes: readonly StorageChange[];
+  readonly onMade: () => void;
+}
 
 export class Coordinator {
   readonly #ports: CoordinatorPorts;
@@ -172,6 +181,7 @@ export class Coordinator {
       if (sink === undefined) return undefined;
       const next = this.#next(sink);
       if (typeof next === "number" || next === undefined) return next;
+      if (next.changes.every(({ before, after }) => after === before?.value)) return undefined;
       // Whether it was made or something had changed: the view is newer, decide again.
       const made = await this.#ports.storage.commit(next.changes, signal);
       if (made) next.onMade();
@@ -179,32 +189,33 @@ export class Coordinator {
   }
 
   /** The next transaction of a sink, or ms until there may be one. */
-  #next(sink: SinkView): { changes: readonly StorageChange[]; onMade: () => void } | number | undefined {
+  #next(sink: SinkView): Step | number | undefined {
     const nowMs = this.#ports.clock.wallMs();
     const waits: number[] = [];
     const files = [...sink.files.values()];
     for (const { entity, slices } of files) {
       if (entity?.value.state !== "closing") continue;
       if ([...slices.values()].some(({ value }) => value.state !== "uploaded")) continue;
-      return this.#beginImport(entity as Stored<FileIn<"closing">>, [...slices.values()], nowMs);
+      const changes = beginImportChanges(entity as Stored<FileIn<"closing">>, slices.values(), nowMs);
+      return { changes, onMade: () => {} };
     }
     for (const { entity, slices } of files) {
       if (entity?.value.state !== "writing") continue;
       const file = entity as Stored<FileIn<"writing">>;
-      const lane = this.#lane(sink, file.value, [...slices.values()]);
+      const lane = this.#lane(sink, file.value, slices);
       const plan = planLane(lane, nowMs);
-      if (plan.file !== undefined) return this.#rotateFile(sink, file, [...slices.values()], lane, plan.file);
-      if (plan.slices.length > 0) return this.#rotateSlices(file, slices.values(), plan.slices);
+      if (plan.file !== undefined) return this.#rotateFile(sink, file, slices, lane, plan.file);
+      if (plan.slices.length > 0) return this.#rotateSlices(file, slices, plan.slices);
       if (plan.againMs !== undefined) waits.push(plan.againMs);
     }
     return waits.length === 0 ? undefined : Math.min(...waits);
   }
 
-  #lane(sink: SinkView, file: FileIn<"writing">, slices: readonly Stored<Slice>[]): LaneState {
+  #lane(sink: SinkView, file: FileIn<"writing">, slices: Slices): LaneState {
     const definition = this.#ports.catalog.sink(sink.key);
     const closed: Slice[] = [];
     const open: OpenSlice[] = [];
-    for (const { value } of slices) {
+    for (const { value } of slices.values()) {
       if (value.state !== "writing") {
         closed.push(value);
         continue;
@@ -224,80 +235,39 @@ export class Coordinator {
     return { conditions, tableId, file, closed, open, waitingFiles, draining: this.#draining };
   }
 
-  #beginImport(file: Stored<FileIn<"closing">>, slices: readonly Stored<Slice>[], nowMs: number) {
-    const after = beginImport(file.value, nowMs);
-    const guards = slices.map((slice): StorageChange => ({
-      kind: "slice",
-      before: slice,
-      after: slice.value,
-    }));
-    const changes: StorageChange[] = [{ kind: "file", before: file, after }, ...guards];
-    return { changes, onMade: () => {} };
-  }
-
-  #rotateSlices(
-    file: Stored<FileIn<"writing">>,
-    slices: Iterable<Stored<Slice>>,
-    due: readonly { readonly slice: SliceWriting; readonly reason: string }[],
-  ) {
-    const nowMs = this.#ports.clock.wallMs();
-    const stored = new Map([...slices].map((one) => [one.value, one]));
-    const changes: StorageChange[] = [{ kind: "file", before: file, after: file.value }];
-    for (const { slice } of due) changes.push(...this.#rotate(stored.get(slice)!, slice, file.value, nowMs));
-    const onMade = (): void => {
-      for (const { reason } of due) this.#ports.metrics.slicesRotated.add(1, { reason });
-      this.#ports.logger.debug("slices-rotated", { sink: sinkPath(file.value), slices: due.length });
-    };
-    return { changes, onMade };
-  }
-
   #rotateFile(
     sink: SinkView,
     file: Stored<FileIn<"writing">>,
-    slices: readonly Stored<Slice>[],
+    slices: Slices,
     lane: LaneState,
     reason: FileReason,
-  ) {
-    const nowMs = this.#ports.clock.wallMs();
-    const fileId = nextFileId(sink.files.keys(), nowMs);
-    const tableId = lane.tableId ?? file.value.target.tableId;
-    const next = openFile(sink.key, { fileId, lane: file.value.lane, tableId }, nowMs);
-    const changes: StorageChange[] = [
-      { kind: "file", before: file, after: closeFile(file.value, nowMs) },
-      { kind: "file", before: undefined, after: next },
-    ];
-    for (const stored of slices) {
-      if (stored.value.state === "writing") changes.push(...this.#rotate(stored, stored.value, next, nowMs));
-    }
+  ): Step {
+    const { clock, feed, metrics, logger } = this.#ports;
+    const next = { fileIds: sink.files.keys(), tableId: lane.tableId ?? file.value.target.tableId };
+    const changes = rotateFileChanges(
+      file,
+      slices.values(),
+      next,
+      (slice) => feed.seal(slice),
+      clock.wallMs(),
+    );
     const onMade = (): void => {
-      this.#ports.metrics.filesRotated.add(1, { reason });
-      this.#ports.logger.debug("file-rotated", { sink: sinkPath(sink.key), file: file.value.fileId, reason });
+      metrics.filesRotated.add(1, { reason });
+      logger.debug("file-rotated", { sink: sinkPath(sink.key), file: file.value.fileId, reason });
     };
     return { changes, onMade };
   }
 
-  /** Ends an open slice where its reader stands and opens the next in `file`; one without bytes moves there. */
-  #rotate(
-    stored: Stored<Slice>,
-    slice: SliceWriting,
-    file: FileIn<"writing">,
-    nowMs: number,
-  ): StorageChange[] {
-    const progress = this.#ports.feed.seal(slice);
-    if (progress === undefined || progress.begin !== slice.begin || progress.offset === slice.begin) {
-      if (slice.fileId === file.fileId) return [];
-      return [
-        { kind: "slice", before: stored, after: undefined },
-        { kind: "slice", before: undefined, after: moveSlice(slice, file) },
-      ];
-    }
-    const tableId = file.target.tableId;
-    const startsTarget = slice.target.tableId !== tableId;
-    const fields = { fileId: file.fileId, begin: progress.offset, tableId, startsTarget };
-    return [
-      { kind: "slice", before: stored, after: sealSlice(slice, progress, nowMs) },
-      { kind: "slice", before: undefined, after: openSlice(slice, fields, nowMs) },
-    ];
+  #rotateSlices(file: Stored<FileIn<"writing">>, slices: Slices, due: LanePlan["slices"]): Step {
+    const { clock, feed, metrics, logger } = this.#ports;
+    const chosen = new Set<Slice>(due.map(({ slice }) => slice));
+    const stored = [...slices.values()].filter(({ value }) => chosen.has(value));
+    const changes = rotateSlicesChanges(file, stored, (slice) => feed.seal(slice), clock.wallMs());
+    const onMade = (): void => {
+      for (const { reason } of due) metrics.slicesRotated.add(1, { reason });
+      logger.debug("slices-rotated", { sink: sinkPath(file.value), slices: due.length });
+    };
+    return { changes, onMade };
   }
 }
 

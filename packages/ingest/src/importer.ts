@@ -15,6 +15,7 @@ import {
   type Random,
 } from "@millrace/base";
 import type { Column } from "./definitions.ts";
+import { endImportChanges, type FileIn } from "./coordinator-changes.ts";
 import { afterFailure } from "./retry-block.ts";
 import { stageAgain, type RepairPorts } from "./staging-repair.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
@@ -29,7 +30,7 @@ import {
 import { msOf } from "./storage-json.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
-import { endImport, importSlice, withRetry } from "./storage-transitions.ts";
+import { withRetry } from "./storage-transitions.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
 import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "./target.ts";
 
@@ -50,7 +51,7 @@ export interface ImporterOptions {
   readonly concurrency?: number;
 }
 
-type Importing = Stored<Extract<StorageFile, { state: "importing" }>>;
+type Importing = Stored<FileIn<"importing">>;
 
 /** Why a file could not be imported, for its retry block. */
 class ImportFailure extends Error {
@@ -154,13 +155,7 @@ export class Importer {
       const request = await this.#request(file.value, slices, signal);
       const outcome = request.partitions.length === 0 ? "already" : await this.#load(request, signal);
       const nowMs = clock.wallMs();
-      const changes: StorageChange[] = [
-        { kind: "file", before: file, after: endImport(file.value, nowMs) },
-        ...slices.map((slice): StorageChange => {
-          return { kind: "slice", before: slice, after: importSlice(slice.value, nowMs) };
-        }),
-      ];
-      if (!(await storage.commit(changes, signal))) return;
+      if (!(await storage.commit(endImportChanges(file, slices, nowMs), signal))) return;
       metrics.imports.add(1, { outcome });
       metrics.importSeconds.observe((clock.monotonicMs() - startMs) / 1000);
       this.#count(slices, nowMs);

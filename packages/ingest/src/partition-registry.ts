@@ -126,7 +126,10 @@ export class Partitions {
     );
   }
 
-  /** The lane's writing file, or a new one. An existing one is written again, so that its rotation conflicts with us. */
+  /**
+   * The lane's writing file, or a new one. An existing one is written again, so that its rotation conflicts with
+   * us.
+   */
   async #file(
     key: PartitionKey,
     tableId: string,

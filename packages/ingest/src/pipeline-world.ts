@@ -1,5 +1,5 @@
-// The world of pipeline.sim.test.ts: real pipelines over a coordination store, journals, a staging store and a target in
-// memory, all failing as the seed says; doors that append frames; and a judge that looks after every change
+// The world of pipeline.sim.test.ts: real pipelines over a coordination store, journals, a staging store and a
+// target in memory, all failing as the seed says; doors that append frames; and a judge that looks after every change
 // (pipeline-judge.ts).
 import assert from "node:assert/strict";
 import { concatBytes, MetricsRegistry, silentLogger, utf8, WireError, type Random } from "@millrace/base";

@@ -1,5 +1,5 @@
-// For a reader whose coordinator runs in another process: publishes how far it is in each open slice, when that changed,
-// at most once an interval.
+// For a reader whose coordinator runs in another process: publishes how far it is in each open slice, when that
+// changed, at most once an interval.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import type { CoordinationStore, StoreOp } from "@millrace/metadata";
 import type { Progress, ProgressFeed } from "./reader-progress.ts";

@@ -157,7 +157,7 @@ export class PartitionTail {
   // Reading
 
   async #read(signal: AbortSignal): Promise<void> {
-    const { transport, clock, logger } = this.#ports;
+    const { transport, clock, logger, metrics } = this.#ports;
     const decoder = new FrameDecoder(this.offset);
     const options = { journal: this.journal, offset: this.offset, block: true };
     this.#sealAtEnds();
@@ -171,11 +171,15 @@ export class PartitionTail {
         );
       }
       this.#writeHead = Math.max(this.#writeHead, event.writeHead);
+      let records = 0;
       for (const frame of decoder.push(event.bytes)) {
         if (!this.#fits(frame)) await this.#room(frame, signal);
         this.#take(frame);
+        records += frame.count;
       }
-      this.#ports.metrics.heldBytes.set(this.#ports.held.bytes);
+      metrics.readRecords.add(records);
+      metrics.readBytes.add(event.bytes.length);
+      metrics.heldBytes.set(this.#ports.held.bytes);
       this.#ports.onProgress(this.#path);
     }
   }
@@ -186,8 +190,6 @@ export class PartitionTail {
       this.#open.add(frame);
       this.#sliceBytes += frame.body.length;
       this.#ports.held.add(frame.body.length);
-      this.#ports.metrics.readRecords.add(frame.count);
-      this.#ports.metrics.readBytes.add(frame.body.length);
     } else {
       this.#open.skip(frame);
       this.#ports.metrics.duplicateFrames.add(1);
@@ -240,8 +242,8 @@ export class PartitionTail {
   }
 
   /**
-   * Whether `frame` may be held too (R3). A slice may hold any one frame; one that has ended already is read to its end,
-   * unless an earlier one can be uploaded first.
+   * Whether `frame` may be held too (R3). A slice may hold any one frame; one that has ended already is read to its
+   * end, unless an earlier one can be uploaded first.
    */
   #fits(frame: Frame): boolean {
     const bytes = frame.body.length;

@@ -1,9 +1,9 @@
 // What a slice or a file remembers about failing (specification 5.3), and when it is tried again.
 //
-// The original waits 2 min × 4ⁿ up to 3 h, and after 50 failures ten years, which loses data in silence. Rows are wanted
-// within a second here, so: 1 s × 2ⁿ up to 3 min, for ever. A failure that cannot mend itself (bad credentials, a table
-// that refuses the columns) waits the 3 min at once: a person mends it, and then nobody has to restart anything.
-// Any successful change of state drops the block.
+// The original waits 2 min × 4ⁿ up to 3 h, and after 50 failures ten years, which loses data in silence. Rows are
+// wanted within a second here, so: 1 s × 2ⁿ up to 3 min, for ever. A failure that cannot mend itself (bad
+// credentials, a table that refuses the columns) waits the 3 min at once: a person mends it, and then nobody has to
+// restart anything. Any successful change of state drops the block.
 import { CODES, type Code } from "@millrace/base";
 import { isoTime, type JsonFields } from "./storage-json.ts";
 

@@ -1,7 +1,7 @@
 // The rows of frames, turned into columns while they arrive: the pages of a staged object (staging-parquet.ts).
 //
-// A frame's rows are CSV: every value quoted. Taking the quotes off here, once, is cheaper than letting the target parse
-// CSV (docs/adr/0002-staging-format.md). One pass over the bytes; no string, view or object per row or value.
+// A frame's rows are CSV: every value quoted. Taking the quotes off here, once, is cheaper than letting the target
+// parse CSV (docs/adr/0002-staging-format.md). One pass over the bytes; no string, view or object per row or value.
 //
 // S1 Column 0 holds the offset of each row's first byte; column 1 + i holds value i of the row.
 // S2 All rows of a stage have the same number of values: one sink version maps to one list of columns.
@@ -30,12 +30,16 @@ class Column {
   bytes: Uint8Array = new Uint8Array(0);
   length = 0;
   values = 0;
+  /** Length before the frame that is being added. */
+  mark = 0;
 
   /** Makes room for `bytes` more in the open page, which is closed first when it is large enough. */
   reserve(bytes: number): void {
-    if (this.length + bytes <= this.bytes.length) return;
-    if (this.length > 0 && this.length + bytes > PAGE_BYTES) this.#close(bytes);
-    else this.#grow(bytes);
+    if (this.length + bytes > this.bytes.length) {
+      if (this.length > 0 && this.length + bytes > PAGE_BYTES) this.#close(bytes);
+      else this.#grow(bytes);
+    }
+    this.mark = this.length;
   }
 
   pages(): ColumnPage[] {
@@ -103,17 +107,14 @@ export class ColumnStage {
     const clean = isUtf8(frame.body);
     // Replacing a byte that is not UTF-8 makes it three (S3).
     const widest = clean ? frame.body.length : frame.body.length * 3;
-    const marks = this.#columns.map((column) => ({ length: column.length, values: column.values }));
-    for (const [i, column] of this.#columns.entries()) {
-      const pages = column.closed.length;
-      column.reserve(i === 0 ? 8 * frame.count : widest + 4 * frame.count);
-      if (column.closed.length > pages) marks[i] = { length: 0, values: 0 };
+    for (let i = 0; i < this.#columns.length; i++) {
+      this.#columns[i]!.reserve(i === 0 ? 8 * frame.count : widest + 4 * frame.count);
     }
     try {
       this.#offsets(frame);
       this.#values(frame, clean);
     } catch (error) {
-      for (const [i, column] of this.#columns.entries()) Object.assign(column, marks[i]); // S4
+      for (const column of this.#columns) column.length = column.mark; // S4
       throw error;
     }
     for (const column of this.#columns) column.values += frame.count;

@@ -1,5 +1,6 @@
 // CSV or Parquet for staged objects: CPU of making them from frames and of loading them into DuckDB, end to end.
-// `node packages/ingest/dist/staging-format.bench.js [rows] [rowsPerObject]`; docs/adr/0002-staging-format.md has results.
+// `node packages/ingest/dist/staging-format.bench.js [rows] [rowsPerObject]`; docs/adr/0002-staging-format.md has
+// results.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

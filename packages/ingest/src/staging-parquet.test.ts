@@ -71,7 +71,7 @@ describe("staged object", () => {
     ).getRows();
   }
 
-  test("rows with quotes, newlines, commas and nothing -> DuckDB reads the same values and each row's offset", async () => {
+  test("quotes, newlines, commas and nothing -> DuckDB reads the same values and each row's offset", async () => {
     const first = frameOf(
       [
         ['say "hi"', ""],

@@ -35,7 +35,10 @@ export const HELD_BYTES_MAX = 128 * 1024 * 1024;
 /** Imported files of a sink that are kept, and for how long (D27): whichever ends first. */
 export const IMPORTED_FILES_KEPT = 30;
 export const IMPORTED_FILES_KEPT_MS = 3_600_000;
-/** Fragments of partition journals that are imported go when older than this, or when a sink's exceed the bytes (D27). */
+/**
+ * Fragments of partition journals that are imported go when older than this, or when a sink's exceed the bytes
+ * (D27).
+ */
 export const FRAGMENTS_KEPT_MS = 24 * 3_600_000;
 export const FRAGMENTS_KEPT_BYTES = 2 * 1024 ** 3;
 

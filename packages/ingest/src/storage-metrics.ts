@@ -10,8 +10,11 @@ export type StorageMetrics = ReturnType<typeof storageMetrics>;
 
 export function storageMetrics(metrics: Metrics) {
   return {
-    readRecords: metrics.counter("millrace_storage_read_records_total", "Records read from partitions."),
-    readBytes: metrics.counter("millrace_storage_read_bytes_total", "Bytes of rows read from partitions."),
+    readRecords: metrics.counter(
+      "millrace_storage_read_records_total",
+      "Records read from partitions, repeated ones too.",
+    ),
+    readBytes: metrics.counter("millrace_storage_read_bytes_total", "Bytes read from partitions."),
     duplicateFrames: metrics.counter(
       "millrace_storage_duplicate_frames_total",
       "Frames that stood twice (D20).",

@@ -1,5 +1,5 @@
-// The steps of slices and files (storage-entities.ts), as pure functions: each takes an entity in one state and gives it
-// in the next. A step drops the retry block: it succeeded.
+// The steps of slices and files (storage-entities.ts), as pure functions: each takes an entity in one state and
+// gives it in the next. A step drops the retry block: it succeeded.
 import type { SinkKey } from "./definitions.ts";
 import type { FrameFilterCheckpoint } from "./frame-filter.ts";
 import { statisticsOfTotals, type Progress } from "./reader-progress.ts";

@@ -108,7 +108,9 @@ export class StorageView {
   apply(changes: readonly KeyspaceChange<StorageValue>[]): ReadonlySet<string> {
     const touched = new Set<string>();
     // A slice that moves to another file has both keys in one update: the old one goes first.
-    for (const { before } of changes) if (before !== undefined) this.#remove(before, touched);
+    for (const { before, after } of changes) {
+      if (before !== undefined && after === undefined) this.#remove(before, touched);
+    }
     for (const { after } of changes) if (after !== undefined) this.#add(after, touched);
     return touched;
   }
@@ -224,9 +226,15 @@ export class StorageView {
   }
 }
 
-/** Keeps the order by begin; a new slice is nearly always the last one. */
+/** Keeps the order by begin, replaces the slice of the same key; what changes is nearly always among the last ones. */
 function insert(slices: Stored<Slice>[], stored: Stored<Slice>): void {
+  const { begin } = stored.value;
   let at = slices.length;
-  while (at > 0 && slices[at - 1]!.value.begin > stored.value.begin) at--;
+  while (at > 0 && slices[at - 1]!.value.begin > begin) at--;
+  for (let same = at - 1; same >= 0 && slices[same]!.value.begin === begin; same--) {
+    if (slices[same]!.key !== stored.key) continue;
+    slices[same] = stored;
+    return;
+  }
   slices.splice(at, 0, stored);
 }

@@ -26,7 +26,10 @@ export interface PartitionLoad {
   readonly end: number;
   /** In journal order; may be empty (all frames were duplicates): the loaded end moves all the same. */
   readonly objects: readonly StagedObject[];
-  /** True when the rotation that chose this target recorded `begin` as its start here: a target without a loaded end then accepts it. */
+  /**
+   * True when the rotation that chose this target recorded `begin` as its start here: a target without a loaded end
+   * then accepts it.
+   */
   readonly startsTarget: boolean;
 }
 
@@ -54,8 +57,8 @@ export interface Target {
   /** Creates the table with its system columns when missing, and adds columns that are missing. */
   prepare(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<void>;
   /**
-   * @throws {WireError} UNAVAILABLE, OUTCOME_UNKNOWN (ask again: the loaded end tells), UNPROCESSABLE (will fail again),
-   * CORRUPT (a staged object is missing or has other bytes than its CRC says)
+   * @throws {WireError} UNAVAILABLE, OUTCOME_UNKNOWN (ask again: the loaded end tells), UNPROCESSABLE (will fail
+   * again), CORRUPT (a staged object is missing or has other bytes than its CRC says)
    */
   load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome>;
   /** Loaded end of each partition that has one in `tableId`. */

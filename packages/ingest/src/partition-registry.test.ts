@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { FLAG, valueOf } from "@millrace/protocol";
+
+import { Fixture } from "./pipeline-fixture.ts";
+import { PARTITION_LABELS } from "./partition-registry.ts";
+import { tilingViolation } from "./storage-rules.ts";
+
+describe("partitions", () => {
+  test("the first record -> journal with labels, partition, first slice at 0 and file", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const journal = await world.partitions.ensure(sink, 2, world.signal);
+    assert.equal(journal, "stream/1/1/source/sink/p002");
+    const { spec } = world.journals.journals.get(journal)!;
+    assert.equal(valueOf(spec.labels, PARTITION_LABELS.sink), "sink");
+    await world.agenda.advance(10);
+    const { entity, slices } = world.storage.view.partition({ ...sink, n: 2 })!;
+    assert.equal(entity!.value.state, "active");
+    assert.deepEqual(
+      slices.map(({ value }) => [value.begin, value.state, value.startsTarget]),
+      [[0, "writing", true]],
+    );
+    assert.deepEqual(world.fileStates(sink), ["writing"]);
+    assert.equal(await world.partitions.ensure(sink, 2, world.signal), journal);
+  });
+
+  test("many at once, the same and others of the lane -> each once, one file for each lane", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const wanted = [0, 0, 0, 1, 1, 23, 24, 24, 30];
+    await world.during(Promise.all(wanted.map((n) => world.partitions.ensure(sink, n, world.signal))));
+    await world.agenda.advance(10);
+    const view = world.storage.view.sink(sink)!;
+    assert.deepEqual(
+      [...view.partitions.keys()].sort((a, b) => a - b),
+      [0, 1, 23, 24, 30],
+    );
+    for (const { entity, slices } of view.partitions.values()) {
+      assert.equal(
+        tilingViolation(
+          entity!.value,
+          slices.map(({ value }) => value),
+        ),
+        undefined,
+      );
+    }
+    assert.deepEqual(
+      [...view.files.values()].map(({ entity }) => entity!.value.lane).sort((a, b) => a - b),
+      [0, 1],
+    );
+  });
+
+  test("a sink that nobody knows -> NOT_FOUND, and no journal", async () => {
+    const world = await Fixture.open();
+    const unknown = { projectId: 1, branchId: 1, sourceId: "no", sinkId: "no" };
+    await assert.rejects(world.partitions.ensure(unknown, 0, world.signal), { code: "NOT_FOUND" });
+    assert.equal(world.journals.journals.size, 0);
+  });
+
+  test("a retired partition -> active again from its end, its journal writable", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const journal = await world.append(sink, 0, 1);
+    const end = world.journals.content(journal).length;
+    const pipeline = await world.during(world.pipeline());
+    await world.until(() => world.fileStates(sink).includes("imported"));
+    await world.during(pipeline.close());
+    const { entity, slices } = world.storage.view.partition({ ...sink, n: 0 })!;
+    const retired = {
+      ...entity!.value,
+      state: "retired" as const,
+      retiredAt: "2026-01-01T00:00:01.000Z",
+      end,
+      tableId: "main.sink",
+    };
+    const changes = [
+      { kind: "partition", before: entity, after: retired },
+      { kind: "slice", before: slices.at(-1), after: undefined },
+    ] as const;
+    assert.ok(await world.during(world.storage.commit(changes, world.signal)));
+    const known = world.journals.journals.get(journal)!;
+    known.spec = { ...known.spec, flags: FLAG.O_RDONLY };
+    await world.during(world.partitions.ensure(sink, 0, world.signal));
+    assert.equal(known.spec.flags, FLAG.O_RDWR);
+    await world.append(sink, 0, 1);
+    await world.during(world.pipeline());
+    await world.until(() => world.rows().length === 2);
+  });
+});

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { afterFailure, retryDelayMs, type RetryBlock } from "./retry-block.ts";
+import { msOf } from "./storage-json.ts";
+
+test("delay: failures in a row -> 1 s, doubled up to 3 min, spread by up to a tenth", () => {
+  const delays = Array.from({ length: 10 }, (_, i) => retryDelayMs(i + 1, "UNAVAILABLE", 0));
+  assert.deepEqual(
+    delays,
+    [1, 2, 4, 8, 16, 32, 64, 128, 180, 180].map((s) => s * 1000),
+  );
+  assert.equal(retryDelayMs(1, "UNAVAILABLE", 0.999), 1100);
+  assert.equal(retryDelayMs(10_000, "OUTCOME_UNKNOWN", 0), 180_000);
+});
+
+test("delay: a failure that needs a person -> 3 min from the first one on, never longer", () => {
+  assert.equal(retryDelayMs(1, "FORBIDDEN", 0), 180_000);
+  assert.equal(retryDelayMs(500, "UNPROCESSABLE", 0), 180_000);
+});
+
+test("block: one more failure -> counts, keeps when it began, shows the newest reason", () => {
+  const start = Date.UTC(2026, 0, 1);
+  let block: RetryBlock | undefined;
+  for (let i = 0; i < 3; i++) {
+    block = afterFailure(block, { code: "UNAVAILABLE", reason: `reason ${i}` }, start + i * 5000, 0);
+  }
+  assert.deepEqual(block, {
+    attempt: 3,
+    reason: "reason 2",
+    firstFailedAt: "2026-01-01T00:00:00.000Z",
+    lastFailedAt: "2026-01-01T00:00:10.000Z",
+    retryAfter: "2026-01-01T00:00:14.000Z",
+  });
+  assert.equal(msOf(block.retryAfter) - msOf(block.lastFailedAt), 4000);
+});
