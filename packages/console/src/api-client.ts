@@ -7,7 +7,10 @@ export class ApiError extends Error {
   /** Place in a query, 1-based. */
   readonly position: number | undefined;
 
-  constructor(message: string, facts: { status: number; code: string; position?: number | undefined; cause?: unknown }) {
+  constructor(
+    message: string,
+    facts: { status: number; code: string; position?: number | undefined; cause?: unknown },
+  ) {
     super(message, { cause: facts.cause });
     this.name = "ApiError";
     this.status = facts.status;
@@ -39,7 +42,9 @@ export class ApiClient {
   /** @throws {ApiError} */
   async postJson(url: string, body: unknown, signal: AbortSignal): Promise<unknown> {
     const headers = { accept: "application/json", "content-type": "application/json" };
-    return await this.#json(await this.open(url, { method: "POST", headers, body: JSON.stringify(body) }, signal));
+    return await this.#json(
+      await this.open(url, { method: "POST", headers, body: JSON.stringify(body) }, signal),
+    );
   }
 
   /** @returns an answer with a 2xx status @throws {ApiError} for any other, and when none comes */
@@ -54,7 +59,13 @@ export class ApiClient {
     try {
       // `omit`: the token is the only credential there is.
       const headers = { ...init.headers, ...authorization };
-      response = await this.#ports.fetch(url, { ...init, headers, cache: "no-store", credentials: "omit", signal });
+      response = await this.#ports.fetch(url, {
+        ...init,
+        headers,
+        cache: "no-store",
+        credentials: "omit",
+        signal,
+      });
     } catch (cause) {
       if (signal.aborted) throw cause;
       throw new ApiError("the server does not answer", { status: 0, code: "UNREACHABLE", cause });
@@ -68,7 +79,11 @@ export class ApiClient {
     try {
       return await response.json();
     } catch (cause) {
-      throw new ApiError("the answer is cut off or not JSON", { status: response.status, code: "BAD_ANSWER", cause });
+      throw new ApiError("the answer is cut off or not JSON", {
+        status: response.status,
+        code: "BAD_ANSWER",
+        cause,
+      });
     }
   }
 }

@@ -35,7 +35,7 @@ export function chartOptions(series: readonly ChartSeries[], look: ChartLook): u
   return {
     width: look.width,
     height: look.height,
-    padding: [8, 4, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     cursor: {
       y: false,
@@ -48,7 +48,7 @@ export function chartOptions(series: readonly ChartSeries[], look: ChartLook): u
       y: { range: (_, __, max) => [0, yTop(max, look.yMin)] },
     },
     axes: [
-      { ...axis, size: 24, gap: 4, space: 50, incrs: [15, 30, 60, 120, 300], values: (_, at) => at.map(hourMinute) },
+      { ...axis, size: 20, gap: 2, space: 50, incrs: [60, 120, 300], values: (_, at) => at.map(hourMinute) },
       { ...axis, size: 44, gap: 6, space: 32, values: (_, at) => at.map((value) => compact(value)) },
     ],
     series: [{}, ...series.map((one) => seriesOptions(one, look))],

@@ -1,5 +1,5 @@
-// What of the page has an address: `#journal?name=a/b/part-000`, `#sql?query=select+1`, `#sources`. After the hash, so that
-// nothing of it reaches a server or its logs.
+// What of the page has an address: `#journal?name=a/b/part-000`, `#sql?query=select+1`, `#sources`. After the hash,
+// so that nothing of it reaches a server or its logs.
 import { SECTIONS, type Section } from "./shortcuts.ts";
 
 export interface Place {

@@ -24,7 +24,9 @@ export function busySnapshot(n: number, atMs: number): FeedSnapshot {
         name: "Flights",
         type: "http",
         disabled: false,
-        sinks: [busySink({ sinkId: "flights", tableId: "main.flights", accepted, loaded, n, atMs, partitions: 2 })],
+        sinks: [
+          busySink({ sinkId: "flights", tableId: "main.flights", accepted, loaded, n, atMs, partitions: 2 }),
+        ],
       },
       {
         sourceId: "shop-events",
@@ -32,7 +34,15 @@ export function busySnapshot(n: number, atMs: number): FeedSnapshot {
         type: "http",
         disabled: false,
         sinks: [
-          busySink({ sinkId: "orders", tableId: "shop.orders", accepted: 8120, loaded: 8120, n: 0, atMs, partitions: 1 }),
+          busySink({
+            sinkId: "orders",
+            tableId: "shop.orders",
+            accepted: 8120,
+            loaded: 8120,
+            n: 0,
+            atMs,
+            partitions: 1,
+          }),
         ],
       },
       { sourceId: "audit", name: "Audit", type: "http", disabled: true, sinks: [] },
@@ -69,7 +79,9 @@ export function failingSnapshot(n: number, atMs: number, unhealthy: readonly str
 }
 
 function withRetry(file: FeedFile, retry: FeedRetry): FeedFile {
-  const slices = file.slices.map((slice, i) => (i === 0 ? { ...slice, state: "uploading" as const, retry } : slice));
+  const slices = file.slices.map((slice, i) =>
+    i === 0 ? { ...slice, state: "uploading" as const, retry } : slice,
+  );
   return { ...file, state: "closing", slices };
 }
 

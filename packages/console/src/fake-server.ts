@@ -63,13 +63,17 @@ export class FakeServer {
     this.requests.push(url.pathname);
     if (url.pathname.startsWith("/console/api/") || url.pathname.startsWith("/v1/")) {
       if (this.token !== "" && request.headers.authorization !== `Bearer ${this.token}`) {
-        sendJson(response, { status: 401, body: { error: "UNAUTHENTICATED", message: "a token is required" } });
+        sendJson(response, {
+          status: 401,
+          body: { error: "UNAUTHENTICATED", message: "a token is required" },
+        });
         return;
       }
     }
     switch (url.pathname) {
       case "/console/api/feed":
-        if (this.isDown) sendJson(response, { status: 503, body: { message: "the server is shutting down" } });
+        if (this.isDown)
+          sendJson(response, { status: 503, body: { message: "the server is shutting down" } });
         else this.#openFeed(response);
         return;
       case "/console/api/tail":

@@ -15,7 +15,13 @@ const CAPACITY = HISTORY_SECONDS * 2;
 const GAP_MS = 3500;
 
 /** Columns, for `columns()`. */
-export const COLUMN = { time: 0, recordsPerSecond: 1, rowsPerSecond: 2, appendP50Ms: 3, appendP99Ms: 4 } as const;
+export const COLUMN = {
+  time: 0,
+  recordsPerSecond: 1,
+  rowsPerSecond: 2,
+  appendP50Ms: 3,
+  appendP99Ms: 4,
+} as const;
 
 export class FeedHistory {
   readonly #ring = new SeriesRing(Object.keys(COLUMN).length, CAPACITY);

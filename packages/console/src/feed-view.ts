@@ -1,8 +1,13 @@
 // What the page shows of a snapshot beyond what is in it: sums, lag, ages, the states of slices side by side.
 import type { FeedFile, FeedRetry, FeedSink, FeedSlice, FeedSnapshot } from "./feed.ts";
 
-export const SLICE_STATES = ["writing", "closing", "uploading", "uploaded", "imported"] as const satisfies readonly
-  FeedSlice["state"][];
+export const SLICE_STATES = [
+  "writing",
+  "closing",
+  "uploading",
+  "uploaded",
+  "imported",
+] as const satisfies readonly FeedSlice["state"][];
 
 export interface Lag {
   readonly records: number;

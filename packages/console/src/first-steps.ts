@@ -34,12 +34,22 @@ export function createSinkLine(target: CurlTarget, sourceId: string): string {
 
 /** @param url address of the source with its secret, or the name of a shell variable that holds it */
 export function sendRecordLine(url: string): string {
-  return [`curl -s '${url}' \\`, `  -H 'content-type: application/json' -d '{"hello":"millrace"}'`].join("\n");
+  return [`curl -s '${url}' \\`, `  -H 'content-type: application/json' -d '{"hello":"millrace"}'`].join(
+    "\n",
+  );
+}
+
+/** JSON with its larger parts on lines of their own. */
+function broken(json: string): string {
+  return json
+    .replace(',"table":', ',\n    "table":')
+    .replace("[{", "[\n      {")
+    .replaceAll("},{", "},\n      {");
 }
 
 function post({ apiUrl, needsToken }: CurlTarget, path: string, body: unknown): string {
   const lines = [`curl -s '${apiUrl}${path}'`, `-H 'content-type: application/json'`];
   if (needsToken) lines.push(`-H "authorization: Bearer $MILLRACE_AUTH_TOKEN"`);
-  lines.push(`-d '${JSON.stringify(body)}'`);
+  lines.push(`-d '${broken(JSON.stringify(body))}'`);
   return lines.join(" \\\n  ");
 }

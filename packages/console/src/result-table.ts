@@ -19,7 +19,8 @@ export interface TableColumn extends ResultColumn {
   readonly isNumber: boolean;
 }
 
-const NUMBER_TYPE = /^(?:U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|REAL|DECIMAL(?:\(.*\))?|BIGNUM|VARINT)$/i;
+const NUMBER_TYPE =
+  /^(?:U?(?:TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|REAL|DECIMAL(?:\(.*\))?|BIGNUM|VARINT)$/i;
 
 /** Equal names come as `name`, `name_1`, …: an object cannot hold both. */
 export function tableColumns(columns: readonly ResultColumn[]): readonly TableColumn[] {
@@ -63,7 +64,8 @@ function csvField(text: string): string {
 export function parseAnswer(body: unknown): SqlAnswer {
   if (typeof body !== "object" || body === null) throw new TypeError("the answer is not an object");
   const { columns, rows, rowCount, elapsedMs } = body as Record<string, unknown>;
-  if (!Array.isArray(columns) || !Array.isArray(rows)) throw new TypeError("the answer has no columns or rows");
+  if (!Array.isArray(columns) || !Array.isArray(rows))
+    throw new TypeError("the answer has no columns or rows");
   return {
     columns: columns as SqlAnswer["columns"],
     rows: rows as SqlAnswer["rows"],

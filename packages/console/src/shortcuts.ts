@@ -6,7 +6,12 @@
 export const SECTIONS = ["overview", "sources", "journal", "sql"] as const;
 export type Section = (typeof SECTIONS)[number];
 
-export const SECTION_KEYS: Readonly<Record<string, Section>> = { o: "overview", s: "sources", j: "journal", q: "sql" };
+export const SECTION_KEYS: Readonly<Record<string, Section>> = {
+  o: "overview",
+  s: "sources",
+  j: "journal",
+  q: "sql",
+};
 
 export type Action = { readonly kind: "go"; readonly section: Section } | { readonly kind: "query" | "help" };
 

@@ -11,7 +11,12 @@ import { SseParser, type ServerEvent } from "./sse-parser.ts";
 export type Connection =
   | { readonly kind: "connecting"; readonly attempt: number }
   | { readonly kind: "live" }
-  | { readonly kind: "waiting"; readonly attempt: number; readonly retryAtMs: number; readonly reason: string }
+  | {
+      readonly kind: "waiting";
+      readonly attempt: number;
+      readonly retryAtMs: number;
+      readonly reason: string;
+    }
   | { readonly kind: "unauthorised" }
   | { readonly kind: "refused"; readonly reason: string }
   | { readonly kind: "stopped" };
@@ -153,6 +158,7 @@ export class StreamFollower {
 function refusal(thrown: unknown): Connection | undefined {
   if (!(thrown instanceof ApiError)) return undefined;
   if (thrown.status === 401) return { kind: "unauthorised" };
-  const isFinal = thrown.status >= 400 && thrown.status < 500 && thrown.status !== 408 && thrown.status !== 429;
+  const isFinal =
+    thrown.status >= 400 && thrown.status < 500 && thrown.status !== 408 && thrown.status !== 429;
   return isFinal ? { kind: "refused", reason: thrown.message } : undefined;
 }

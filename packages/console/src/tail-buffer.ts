@@ -48,7 +48,8 @@ export class TailBuffer {
 
   /** The oldest first; the line being written last. */
   lines(): readonly TailLine[] {
-    const lines = this.#open === undefined ? this.#lines : [...this.#lines, this.#close(this.#open, this.#next)];
+    const lines =
+      this.#open === undefined ? this.#lines : [...this.#lines, this.#close(this.#open, this.#next)];
     return lines.slice(-this.#limits.linesMax);
   }
 
@@ -107,7 +108,8 @@ export class TailBuffer {
     this.#next += 1;
     this.total += 1;
     // In blocks: to shift a line at a time would move all others each time.
-    if (this.#lines.length >= this.#limits.linesMax * 2) this.#lines = this.#lines.slice(-this.#limits.linesMax);
+    if (this.#lines.length >= this.#limits.linesMax * 2)
+      this.#lines = this.#lines.slice(-this.#limits.linesMax);
   }
 
   #close(line: Omit<TailLine, "id" | "kind">, id: number): TailLine {

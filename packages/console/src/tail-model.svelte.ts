@@ -1,5 +1,5 @@
-// The journal tail as the page's state. Content goes into a bounded buffer as it comes; the page shows it at most once a
-// frame, and not at all while paused.
+// The journal tail as the page's state. Content goes into a bounded buffer as it comes; the page shows it at most once
+// a frame, and not at all while paused.
 import type { ApiClient } from "./api-client.ts";
 import { StreamFollower, type Connection } from "./stream-follower.ts";
 import { TailBuffer, type TailLine } from "./tail-buffer.ts";

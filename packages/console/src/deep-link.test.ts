@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parsePlace, placeHash, type Place } from "./deep-link.ts";
+
+const cases: readonly (readonly [string, Place])[] = [
+  ["#sources", { section: "sources" }],
+  ["#journal?name=examples/foobar", { section: "journal", journal: "examples/foobar" }],
+  ["#journal?name=a%26b%3D%23%3F", { section: "journal", journal: "a&b=#?" }],
+  ["#sql?query=select+1%0Afrom+t", { section: "sql", query: "select 1\nfrom t" }],
+];
+for (const [hash, place] of cases) {
+  test(`deep link: ${hash} there and back`, () => {
+    assert.equal(placeHash(place), hash);
+    assert.deepEqual(parsePlace(hash), place);
+  });
+}
+
+test("deep link: no hash, an unknown section -> nowhere", () => {
+  for (const hash of ["", "#", "#nowhere", "#journal/x"]) assert.equal(parsePlace(hash), undefined);
+});
+
+test("deep link: members of another section are ignored", () => {
+  assert.deepEqual(parsePlace("#sources?name=a&query=b"), { section: "sources" });
+});
