@@ -16,10 +16,11 @@
 //       after a failed sync the kernel may hold it for clean though it never reached the disk.
 import { assert, type Clock, type Logger, type Metrics, type Random, WireError } from "@millrace/base";
 import { DiskError, type Disk } from "./disk.ts";
-import { GROUP_HEADER_BYTES, RECORD_HEADER_BYTES, sealGroup } from "./group-codec.ts";
-import { GroupBuffers, OpenGroup, type LogListener } from "./log-group.ts";
+import { GROUP_HEADER_BYTES, sealGroup } from "./group-codec.ts";
+import type { LogListener, OpenGroup } from "./log-group.ts";
 import { logMetrics, type LogMetrics } from "./log-metrics.ts";
 import type { LogOptions } from "./log-options.ts";
+import { LogQueue, recordBytes } from "./log-queue.ts";
 import type { LogScan, ScannedSegment } from "./log-scan.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment-codec.ts";
 import { SegmentPool, type ReadySegment } from "./segment-pool.ts";
@@ -62,9 +63,6 @@ interface Opened {
 
 type State = "open" | "closing" | "closed" | "failed";
 
-/** A new group below this room in its segment goes to the next one instead. */
-const GROUP_ROOM_MIN = 4096;
-
 export class WriteAheadLog {
   readonly #disk: Disk;
   readonly #clock: Clock;
@@ -73,7 +71,7 @@ export class WriteAheadLog {
   readonly #hooks: LogHooks;
   readonly #metrics: LogMetrics;
   readonly #pool: SegmentPool;
-  readonly #buffers: GroupBuffers;
+  readonly #queue: LogQueue;
   readonly #onThrown = (error: unknown): void => this.#fail(WireError.from(error));
 
   #state: State = "open";
@@ -85,16 +83,8 @@ export class WriteAheadLog {
   #next: NextSegment = { kind: "preparing" };
   #full = false;
 
-  /** Filled groups that wait, oldest first. */
-  readonly #queue: OpenGroup[] = [];
-  #open: OpenGroup | undefined;
-  /** Where the group after the open one would begin; ahead of #current and #position. */
-  #planned: { segment: number; room: number };
   #inFlight: OpenGroup | undefined;
   #scheduled = false;
-  #queuedBytes = 0;
-  #queuedRecords = 0;
-  #scope = 1;
 
   #sequence: number;
   #synced: number;
@@ -116,14 +106,9 @@ export class WriteAheadLog {
     hooks: LogHooks,
     scan: LogScan,
   ): Promise<WriteAheadLog> {
-    assert(
-      options.groupBytesMax + SEGMENT_HEADER_BYTES + GROUP_HEADER_BYTES <= options.segmentBytes,
-      "groups fit",
-      {
-        groupBytesMax: options.groupBytesMax,
-        segmentBytes: options.segmentBytes,
-      },
-    );
+    const { groupBytesMax, segmentBytes } = options;
+    const fit = groupBytesMax + SEGMENT_HEADER_BYTES + GROUP_HEADER_BYTES <= segmentBytes;
+    assert(fit, "a segment has room for a group", { groupBytesMax, segmentBytes });
     const pool = new SegmentPool(ports, options);
     await ports.disk.run("bulk", [{ kind: "make-dir", path: options.dir }]);
     await pool.adopt(scan.spares);
@@ -161,14 +146,13 @@ export class WriteAheadLog {
     this.#hooks = hooks;
     this.#metrics = logMetrics(ports.metrics);
     this.#pool = pool;
-    this.#buffers = new GroupBuffers(options.groupBytesMax + GROUP_HEADER_BYTES);
     this.#sequence = nextSequence;
     this.#synced = nextSequence - 1;
     this.#lastSyncMs = ports.clock.monotonicMs();
     this.#current = { ...first, last: nextSequence - 1 };
     this.#live = [...live, this.#current];
     this.#position = SEGMENT_HEADER_BYTES + (tail?.bytes.length ?? 0);
-    this.#planned = { segment: first.header.number, room: first.bytes - this.#position };
+    this.#queue = new LogQueue(options, first.header.number, first.bytes - this.#position);
     this.#uncovered = tail !== undefined && tail.bytes.length > GROUP_HEADER_BYTES;
     this.#prepareNext();
     this.#armIdle();
@@ -180,7 +164,7 @@ export class WriteAheadLog {
   }
 
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#queue.bytes;
   }
 
   /** Bytes of the segments that hold groups; `recycle` frees them. */
@@ -203,9 +187,7 @@ export class WriteAheadLog {
 
   /** Whether `append` would take `records` records of together `bytes`, RECORD_HEADER_BYTES for each included. */
   accepts(bytes: number, records: number): boolean {
-    const { queueBytesMax, queueRecordsMax } = this.#options;
-    if (this.#state !== "open") return false;
-    return this.#queuedBytes + bytes <= queueBytesMax && this.#queuedRecords + records <= queueRecordsMax;
+    return this.#state === "open" && this.#queue.accepts(bytes, records);
   }
 
   /**
@@ -215,25 +197,7 @@ export class WriteAheadLog {
    * same segment. A record that others rely on (a definition) is written again in each scope.
    */
   reserve(bytes: number): number {
-    assert(bytes <= this.#options.groupBytesMax, "records fit a group", { bytes });
-    if (this.#open !== undefined && !this.#open.hasRoom(bytes)) {
-      this.#queue.push(this.#open);
-      this.#planned.room -= this.#open.used;
-      this.#open = undefined;
-    }
-    if (this.#open === undefined) {
-      const needed = GROUP_HEADER_BYTES + Math.max(bytes, GROUP_ROOM_MIN);
-      if (this.#planned.room < needed) {
-        this.#planned = {
-          segment: this.#planned.segment + 1,
-          room: this.#options.segmentBytes - SEGMENT_HEADER_BYTES,
-        };
-        this.#scope++;
-      }
-      const capacity = Math.min(this.#planned.room, GROUP_HEADER_BYTES + this.#options.groupBytesMax);
-      this.#open = new OpenGroup(this.#buffers.take(), capacity, this.#planned.segment);
-    }
-    return this.#scope;
+    return this.#queue.reserve(bytes);
   }
 
   /**
@@ -241,13 +205,9 @@ export class WriteAheadLog {
    * @returns false when the queue is full or the log is not open: then nothing happened
    */
   append(parts: readonly Uint8Array[], listener?: LogListener): boolean {
-    let bytes = RECORD_HEADER_BYTES;
-    for (const part of parts) bytes += part.length;
+    const bytes = recordBytes(parts);
     if (!this.accepts(bytes, 1)) return false;
-    this.reserve(bytes);
-    this.#open!.add(parts, listener);
-    this.#queuedBytes += bytes;
-    this.#queuedRecords++;
+    this.#queue.add(parts, bytes, listener);
     this.#schedule();
     return true;
   }
@@ -287,7 +247,7 @@ export class WriteAheadLog {
 
   #isBusy(): boolean {
     if (this.#isFailed()) return false;
-    return this.#inFlight !== undefined || this.#queue.length > 0 || this.#open !== undefined;
+    return this.#inFlight !== undefined || !this.#queue.isEmpty;
   }
 
   #schedule(): void {
@@ -303,7 +263,7 @@ export class WriteAheadLog {
   /** Writes the oldest group, unless one is in flight or its segment is not ready. */
   #start(): void {
     if (this.#inFlight !== undefined || this.#state === "failed" || this.#state === "closed") return;
-    const group = this.#queue[0] ?? this.#open;
+    const group = this.#queue.oldest;
     if (group === undefined) return;
     if (group.segment !== this.#current.header.number) {
       if (this.#next.kind === "preparing") return;
@@ -313,12 +273,7 @@ export class WriteAheadLog {
     assert(group.segment === this.#current.header.number, "segments are used in order", {
       segment: group.segment,
     });
-    if (this.#queue.length > 0) this.#queue.shift();
-    else {
-      this.#open = undefined;
-      this.#planned.room -= group.used;
-    }
-    this.#write(group);
+    this.#write(this.#queue.take());
   }
 
   #write(group: OpenGroup): void {
@@ -346,8 +301,7 @@ export class WriteAheadLog {
     this.#inFlight = undefined;
     this.#uncovered = group.records > 0;
     this.#lastSyncMs = this.#clock.monotonicMs();
-    this.#dequeue(group);
-    this.#buffers.give(group.buffer);
+    this.#finish(group);
     this.#metrics.syncs.add();
     this.#metrics.syncSeconds.observe((this.#lastSyncMs - this.#startedMs) / 1000);
     this.#metrics.bytes.add(group.used);
@@ -367,8 +321,7 @@ export class WriteAheadLog {
     // group may stand in the file, so the log goes on in another segment, which voids it (S3 of log-scan.ts).
     this.#logger.warn("log_write_refused", { path: error.path, error: error.message });
     this.#inFlight = undefined;
-    this.#dequeue(group);
-    this.#buffers.give(group.buffer);
+    this.#finish(group);
     const unknown = new WireError("OUTCOME_UNKNOWN", error.message, { cause: error });
     for (const listener of group.listeners) listener.onLogged(unknown);
     this.#refuse(error);
@@ -377,12 +330,8 @@ export class WriteAheadLog {
   /** Refuses all that is not written yet (W4); the log goes on in the next segment, when there is one. */
   #refuse(error: DiskError): void {
     const refusal = new WireError("DISK_FULL", `no space for the log: ${error.message}`, { cause: error });
-    this.#planned = {
-      segment: this.#current.header.number + 1,
-      room: this.#options.segmentBytes - SEGMENT_HEADER_BYTES,
-    };
-    this.#scope++;
-    const refused = this.#takeQueued();
+    const refused = this.#queue.takeAll();
+    this.#queue.moveTo(this.#current.header.number + 1);
     for (const group of refused) this.#metrics.refused.add(group.records);
     this.#tell(refused, refusal);
     this.#drained?.();
@@ -396,7 +345,7 @@ export class WriteAheadLog {
     const unknown = new WireError("OUTCOME_UNKNOWN", `the log has failed: ${error.message}`, {
       cause: error,
     });
-    const pending = this.#takeQueued();
+    const pending = this.#queue.takeAll();
     if (this.#inFlight !== undefined) pending.unshift(this.#inFlight);
     this.#inFlight = undefined;
     this.#logger.error("log_failed", { error: error.message });
@@ -405,25 +354,16 @@ export class WriteAheadLog {
     this.#hooks.onFatal(error);
   }
 
-  #takeQueued(): OpenGroup[] {
-    const groups = this.#queue.splice(0);
-    if (this.#open !== undefined) groups.push(this.#open);
-    this.#open = undefined;
-    return groups;
-  }
-
   #tell(groups: readonly OpenGroup[], failure: WireError): void {
     for (const group of groups) {
-      this.#dequeue(group);
-      this.#buffers.give(group.buffer);
+      this.#finish(group);
       for (const listener of group.listeners) listener.onLogged(failure);
     }
   }
 
-  #dequeue(group: OpenGroup): void {
-    this.#queuedBytes -= group.used - GROUP_HEADER_BYTES;
-    this.#queuedRecords -= group.records;
-    this.#metrics.queued.set(this.#queuedBytes);
+  #finish(group: OpenGroup): void {
+    this.#queue.done(group);
+    this.#metrics.queued.set(this.#queue.bytes);
   }
 
   #enter(segment: ReadySegment): void {
@@ -488,7 +428,7 @@ export class WriteAheadLog {
   }
 
   #wantEmptyGroup(): void {
-    this.reserve(0);
+    this.#queue.reserve(0);
     this.#start();
   }
 }
