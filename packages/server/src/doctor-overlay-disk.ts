@@ -4,7 +4,14 @@
 // V1 Of the disk below nothing is used but `read` and `list`; the type leaves no other way.
 // V2 Whoever reads sees the disk below as it was, with everything that was written here on top, as one disk.
 // V3 A page is copied when it is first written, so memory grows with what is written, not with the files.
-import { assertDiskPath, DiskError, type Disk, type DiskEntry, type DiskLane, type DiskOp } from "@millrace/wal";
+import {
+  assertDiskPath,
+  DiskError,
+  type Disk,
+  type DiskEntry,
+  type DiskLane,
+  type DiskOp,
+} from "@millrace/wal";
 
 /** What the overlay needs of the disk below (V1). */
 export type ReadableDisk = Pick<Disk, "read" | "list">;
@@ -59,7 +66,11 @@ export class OverlayDisk implements Disk {
     if (end <= position) return new Uint8Array(0);
     const found = new Uint8Array(end - position);
     const { below } = file;
-    if (below !== undefined && position < below.bytes && !isCovered(file, position, Math.min(end, below.bytes))) {
+    if (
+      below !== undefined &&
+      position < below.bytes &&
+      !isCovered(file, position, Math.min(end, below.bytes))
+    ) {
       found.set(await this.#below.read(below.path, position, Math.min(end, below.bytes) - position));
     }
     for (let page = Math.floor(position / PAGE_BYTES); page * PAGE_BYTES < end; page++) {
@@ -75,9 +86,11 @@ export class OverlayDisk implements Disk {
   async list(dir: string): Promise<readonly DiskEntry[]> {
     const node = dir === "" ? this.#root : await this.#find(dir);
     if (node?.kind !== "dir") return [];
-    const entries = [...(await this.#entries(node))].map(
-      ([name, { kind, ...rest }]): DiskEntry => ({ name, kind, bytes: "length" in rest ? rest.length : 0 }),
-    );
+    const entries = [...(await this.#entries(node))].map(([name, { kind, ...rest }]): DiskEntry => ({
+      name,
+      kind,
+      bytes: "length" in rest ? rest.length : 0,
+    }));
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 

@@ -1,0 +1,126 @@
+// Fragments, coverage and rows of all journals: each journal is read once for all of these checks.
+import { silentLogger, WireError } from "@millrace/base";
+import { pooledCodecs, type JournalLife, type Spools } from "@millrace/fragments";
+import type { ObjectStores } from "@millrace/stores";
+import type { InspectedTables } from "@millrace/warehouse";
+import { examineJournal, type JournalPorts } from "./doctor-journals.ts";
+import { examineOtherObjects } from "./doctor-objects.ts";
+import { CheckNotes, counted, type DoctorCheck } from "./doctor-report.ts";
+import { PartitionRows } from "./doctor-rows.ts";
+import { livesOf, type JournalItem } from "./doctor-storage.ts";
+import { compareRows, loadedJournals, type LoadedJournal } from "./doctor-tables.ts";
+import { FRAGMENT_STORE } from "./journal-templates.ts";
+
+/** What could be opened; what is undefined is damaged, and another check says how. */
+export interface KnownContents {
+  readonly items: ReadonlyMap<string, JournalItem> | undefined;
+  readonly spools: Spools | undefined;
+  readonly tables: InspectedTables | undefined;
+}
+
+interface ContentPorts {
+  readonly stores: ObjectStores;
+  readonly onProgress: (what: string) => void;
+}
+
+type Loaded = ReadonlyMap<string, LoadedJournal>;
+
+const PARTITION = /^stream\/.+\/p\d{3,}$/;
+const NOTHING_LOADED: LoadedJournal = { tables: [], end: 0 };
+
+/** @param rowNotes of the check of rows, which opening the warehouse began */
+export async function examineContents(
+  { stores, onProgress }: ContentPorts,
+  known: KnownContents,
+  rowNotes: CheckNotes,
+  signal: AbortSignal,
+): Promise<readonly DoctorCheck[]> {
+  const { items, spools, tables } = known;
+  const checks = {
+    local: new CheckNotes("local fragments", ["fragments", "bytes"]),
+    remote: new CheckNotes("persisted fragments", ["fragments", "bytes", "unclaimed"]),
+    coverage: new CheckNotes("coverage", ["journals", "bytes", "over"]),
+  };
+  const { lives, over } = spools === undefined ? NO_LIVES : livesOf(spools, items);
+  checks.coverage.add("over", over);
+  const claimed = new Set<string>();
+  const ports: JournalPorts = {
+    stores,
+    codecs: pooledCodecs,
+    logger: silentLogger,
+    spools,
+    isJournal: (name) => items?.has(name) ?? lives.has(name),
+    onObject: (store, path) => void (store === FRAGMENT_STORE && claimed.add(path)),
+  };
+  const loaded = tables === undefined ? undefined : await loadedOf(tables, rowNotes);
+  for (const name of [...new Set([...(items?.keys() ?? []), ...lives.keys()])].sort()) {
+    onProgress(name);
+    const spec = items?.get(name)?.spec;
+    const journal = { name, spec, life: lives.get(name), stores: spec?.fragment.stores ?? [FRAGMENT_STORE] };
+    const target = loaded?.get(name) ?? NOTHING_LOADED;
+    const rows = PARTITION.test(name) ? new PartitionRows(name, target.end) : undefined;
+    const head = await examineJournal(journal, ports, checks, rows, signal);
+    if (rows === undefined) continue;
+    rowNotes.add("partitions");
+    for (const problem of rows.problems) rowNotes.bad(problem);
+    if (tables === undefined || loaded === undefined) continue;
+    const bytes = { rows, head: spools === undefined ? undefined : head };
+    await guarded(rowNotes, () => compareRows(name, target, bytes, tables, rowNotes));
+  }
+  onProgress("objects of no journal");
+  await guarded(checks.remote, () =>
+    examineOtherObjects(ports, FRAGMENT_STORE, claimed, checks.remote, signal),
+  );
+  signal.throwIfAborted();
+  return [
+    spools === undefined
+      ? checks.local.skip("not checked: the local log does not replay")
+      : fragments(checks.local),
+    fragments(checks.remote),
+    finishCoverage(checks.coverage),
+    finishRows(rowNotes, tables !== undefined),
+  ];
+}
+
+const NO_LIVES: { lives: ReadonlyMap<string, JournalLife>; over: number } = { lives: new Map(), over: 0 };
+
+async function loadedOf(tables: InspectedTables, notes: CheckNotes): Promise<Loaded | undefined> {
+  let loaded: Loaded | undefined;
+  await guarded(notes, async () => {
+    loaded = await loadedJournals(tables, notes);
+  });
+  return loaded;
+}
+
+/** A failure of one part is its own check's, and no more. */
+async function guarded(notes: CheckNotes, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (thrown) {
+    notes.bad(WireError.from(thrown).message);
+  }
+}
+
+function fragments(notes: CheckNotes): DoctorCheck {
+  return notes.finish(
+    `${counted(notes.count("fragments"), "fragment")}, ${counted(notes.count("bytes"), "byte")}`,
+  );
+}
+
+function finishCoverage(notes: CheckNotes): DoctorCheck {
+  const over = notes.count("over");
+  const gone = over === 0 ? "" : `; ${counted(over, "deleted journal")} still to be removed`;
+  return notes.finish(
+    `${counted(notes.count("journals"), "journal")}, ${counted(notes.count("bytes"), "byte")}${gone}`,
+  );
+}
+
+function finishRows(notes: CheckNotes, isOpen: boolean): DoctorCheck {
+  const partitions = counted(notes.count("partitions"), "partition");
+  if (!isOpen) return notes.finish(`${partitions}, no tables`);
+  const [tables, rows] = [counted(notes.count("tables"), "table"), counted(notes.count("rows"), "row")];
+  const compared = notes.count("compared").toLocaleString("en-US");
+  return notes.finish(
+    `${tables}, ${rows}; ${compared} compared with ${partitions}, ${notes.count("waiting")} waiting to be loaded`,
+  );
+}

@@ -1,0 +1,137 @@
+// `millrace doctor`: checks a data directory while no platform runs on it, and changes nothing.
+//
+// X1 It owns the directory as a platform does (D8), so nothing writes while it reads. The socket of an owner that died is
+//    cleared, as a start would; that is all it ever changes.
+// X2 Log, spools and coordination store are opened by the code that a start runs, over an overlay (OverlayDisk): what
+//    recovery would do is seen, and none of it reaches the disk.
+// X3 Damage in one place does not keep the others from being checked.
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { systemClock, systemRandom, WireError } from "@millrace/base";
+import type { CoordinationStore } from "@millrace/metadata";
+import { openStores, type ObjectStores } from "@millrace/stores";
+import { openSystemDisk, type Disk } from "@millrace/wal";
+import { inspectTables, type InspectedTables } from "@millrace/warehouse";
+import { examineContents } from "./doctor-contents.ts";
+import { OverlayDisk } from "./doctor-overlay-disk.ts";
+import { CheckNotes, counted, reportOf, type DoctorCheck, type DoctorReport } from "./doctor-report.ts";
+import { examineStaging } from "./doctor-staging.ts";
+import { examineQuarantine, recoverCoordination, recoverLog, type RecoveryPorts } from "./doctor-storage.ts";
+import { STAGING_STORE } from "./journal-templates.ts";
+import { SETTINGS } from "./settings.ts";
+import { ownDataDirectory } from "./system-data-directory.ts";
+
+interface Patient extends RecoveryPorts {
+  readonly dataDirectory: string;
+  readonly stores: ObjectStores;
+  readonly onProgress: (what: string) => void;
+}
+
+/** Below the data directory. */
+const WAREHOUSE_FILE = "warehouse/warehouse.duckdb";
+
+/**
+ * @param onProgress told what is looked at next
+ * @throws {WireError} NOT_FOUND: `path` is no data directory; CONFLICT while a process owns it; CORRUPT when its format is
+ * newer than this program
+ */
+export async function examineDataDirectory(
+  path: string,
+  onProgress: (what: string) => void,
+  signal: AbortSignal,
+): Promise<DoctorReport> {
+  const dataDirectory = resolve(path);
+  // Owning a directory makes it one: look first.
+  if (!existsSync(join(dataDirectory, "format.json"))) {
+    throw new WireError("NOT_FOUND", `${path} is not a data directory: it has no format.json`);
+  }
+  const owned = await ownDataDirectory(dataDirectory, systemRandom);
+  try {
+    const below = await openSystemDisk(dataDirectory);
+    try {
+      const ports = { clock: systemClock, random: systemRandom };
+      const disk = new OverlayDisk(below);
+      const stores = openStores({ root: dataDirectory, ...ports });
+      return await examine({ ...ports, dataDirectory, below, disk, stores, onProgress }, below, signal);
+    } finally {
+      await below.close();
+    }
+  } finally {
+    await owned.release();
+  }
+}
+
+async function examine(patient: Patient, real: Disk, signal: AbortSignal): Promise<DoctorReport> {
+  const { clock, dataDirectory, onProgress } = patient;
+  const beganMs = clock.monotonicMs();
+  onProgress("the coordination store");
+  const coordination = await recoverCoordination(patient, signal);
+  onProgress("the local log");
+  const log = await recoverLog(patient, signal);
+  try {
+    const checks: DoctorCheck[] = [await examineSpace(real), coordination.check, log.check];
+    const tables = await openTables(patient, signal);
+    const known = { items: coordination.opened?.items, spools: log.opened, tables: tables.opened };
+    try {
+      checks.push(...(await examineContents(patient, known, tables.notes, signal)));
+    } finally {
+      tables.opened?.close();
+    }
+    checks.push(await examineQuarantine(patient));
+    checks.push(await examineStaged(patient, coordination.opened?.store, signal));
+    return reportOf(dataDirectory, checks, Math.round(clock.monotonicMs() - beganMs) / 1000);
+  } finally {
+    await log.opened?.close();
+    await coordination.opened?.store.close();
+  }
+}
+
+async function examineSpace(disk: Disk): Promise<DoctorCheck> {
+  const notes = new CheckNotes("free space", ["bytes"]);
+  const free = await disk.freeBytes();
+  notes.add("bytes", free);
+  const reserve = SETTINGS["broker.reserve"];
+  if (free < reserve.kind.parse(reserve.default)) {
+    notes.warn(
+      `${free} bytes are free; appends are refused below broker.reserve (default ${reserve.default})`,
+    );
+  }
+  return notes.finish(`${(free / 2 ** 30).toFixed(1)} GiB`);
+}
+
+async function examineStaged(
+  { stores, onProgress }: Patient,
+  store: CoordinationStore | undefined,
+  signal: AbortSignal,
+): Promise<DoctorCheck> {
+  const notes = new CheckNotes("staging", ["objects", "bytes", "slices", "waiting", "leftovers"]);
+  if (store === undefined) return notes.skip("not checked: the coordination store is damaged");
+  onProgress("staged objects");
+  try {
+    await examineStaging(store, stores.open(STAGING_STORE), notes, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    notes.bad(WireError.from(thrown).message);
+  }
+  return notes.finish(
+    `${counted(notes.count("objects"), "object")}, ${notes.count("waiting")} waiting to be loaded`,
+  );
+}
+
+/** Notes of the check of rows begin with whether the warehouse can be read at all. */
+async function openTables(
+  { dataDirectory, onProgress }: Patient,
+  signal: AbortSignal,
+): Promise<{ readonly notes: CheckNotes; readonly opened: InspectedTables | undefined }> {
+  const notes = new CheckNotes("rows", ["tables", "rows", "partitions", "compared", "waiting"]);
+  const file = join(dataDirectory, WAREHOUSE_FILE);
+  if (!existsSync(file)) return { notes, opened: undefined };
+  onProgress("the warehouse");
+  try {
+    return { notes, opened: await inspectTables(file, signal) };
+  } catch (thrown) {
+    signal.throwIfAborted();
+    notes.bad(WireError.from(thrown).message);
+    return { notes, opened: undefined };
+  }
+}
