@@ -40,6 +40,9 @@ const LOOK_SPACING_MS = 5;
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 5000;
 
+/** Transactions of a sink that may fail in a row before it is left alone for a while. */
+const CONFLICTS_MAX = 10;
+
 interface Watched {
   readonly path: string;
   dirty: boolean;
@@ -176,7 +179,7 @@ export class Coordinator {
 
   /** Does what is due for a sink, one transaction at a time. @returns ms until time makes something due */
   async #round(path: string, signal: AbortSignal): Promise<number | undefined> {
-    for (;;) {
+    for (let conflicts = 0; conflicts < CONFLICTS_MAX;) {
       const sink = this.#ports.storage.view.sinks.get(path);
       if (sink === undefined) return undefined;
       const next = this.#next(sink);
@@ -185,7 +188,9 @@ export class Coordinator {
       // Whether it was made or something had changed: the view is newer, decide again.
       const made = await this.#ports.storage.commit(next.changes, signal);
       if (made) next.onMade();
+      conflicts = made ? 0 : conflicts + 1;
     }
+    throw new WireError("CONFLICT", `${CONFLICTS_MAX} conflicts in a row`);
   }
 
   /** The next transaction of a sink, or ms until there may be one. */

@@ -16,7 +16,7 @@ import {
 } from "@millrace/base";
 import type { Column } from "./definitions.ts";
 import { endImportChanges, type FileIn } from "./coordinator-changes.ts";
-import { afterFailure } from "./retry-block.ts";
+import { afterFailure, retryWaitMs } from "./retry-block.ts";
 import { stageAgain, type RepairPorts } from "./staging-repair.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import type { StorageChange } from "./storage-change.ts";
@@ -52,6 +52,9 @@ export interface ImporterOptions {
 }
 
 type Importing = Stored<FileIn<"importing">>;
+
+/** Before looking again at a file that somebody else has changed meanwhile. */
+const CONFLICT_WAIT_MS = 100;
 
 /** Why a file could not be imported, for its retry block. */
 class ImportFailure extends Error {
@@ -155,7 +158,10 @@ export class Importer {
       const request = await this.#request(file.value, slices, signal);
       const outcome = request.partitions.length === 0 ? "already" : await this.#load(request, signal);
       const nowMs = clock.wallMs();
-      if (!(await storage.commit(endImportChanges(file, slices, nowMs), signal))) return;
+      if (!(await storage.commit(endImportChanges(file, slices, nowMs), signal))) {
+        await clock.sleep(CONFLICT_WAIT_MS, signal); // somebody else has imported it
+        return;
+      }
       metrics.imports.add(1, { outcome });
       metrics.importSeconds.observe((clock.monotonicMs() - startMs) / 1000);
       this.#count(slices, nowMs);
@@ -305,9 +311,8 @@ function nextImport(sink: SinkView | undefined, nowMs: number): Importing | numb
   let waitMs: number | undefined;
   for (const file of [...oldest.values()].sort((a, b) => Number(a.value.fileId) - Number(b.value.fileId))) {
     if (file.value.state !== "importing") continue;
-    const { retry } = file.value;
-    const untilMs = retry === undefined ? 0 : msOf(retry.retryAfter) - nowMs;
-    if (untilMs <= 0) return file as Importing;
+    const untilMs = retryWaitMs(file.value.retry, nowMs);
+    if (untilMs === 0) return file as Importing;
     waitMs = Math.min(waitMs ?? Number.POSITIVE_INFINITY, untilMs);
   }
   return waitMs;

@@ -243,6 +243,36 @@ describe("bounds", () => {
   });
 });
 
+describe("corruption", () => {
+  test("a slice that ends inside a frame, bytes that are no frame -> said, not spun on, and nothing loaded", async () => {
+    for (const harm of ["slice", "bytes"]) {
+      const world = await Fixture.open();
+      const sink = world.sink({ conditions: NEVER });
+      const journal = await world.append(sink, 0, 2);
+      if (harm === "bytes")
+        world.journals.push(journal, new TextEncoder().encode(`${"no frame".repeat(40)}\n`));
+      else {
+        await world.agenda.advance(10);
+        const open = world.storage.view.partition({ ...sink, n: 0 })!.slices[0] as Stored<SliceWriting>;
+        const fields = { fileId: open.value.fileId, begin: 20, tableId: "main.sink", startsTarget: false };
+        const changes = [
+          { kind: "slice", before: open, after: closeSlice(open.value, 20, 0) },
+          { kind: "slice", before: undefined, after: openSlice(open.value, fields, 0) },
+        ] as const;
+        assert.ok(await world.during(world.storage.commit(changes, world.signal)));
+      }
+      const pipeline = await world.during(world.pipeline());
+      await world.agenda.advance(600_000);
+      const { problems } = pipeline.health();
+      assert.equal(problems.length, 1, harm);
+      assert.equal(problems[0]!.subject, journal);
+      assert.match(problems[0]!.problem, harm === "slice" ? /ends at 20, inside a frame/ : /frame at offset/);
+      assert.equal(world.rows().length, 0);
+      assert.ok(world.agenda.executed < 3000, `${world.agenda.executed} events`);
+    }
+  });
+});
+
 describe("import", () => {
   test("a table that was changed from outside -> refused with a reason, nothing is doubled", async () => {
     const world = await Fixture.open();

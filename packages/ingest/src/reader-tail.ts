@@ -16,7 +16,7 @@ import type { Frame } from "./frame.ts";
 import type { HeldBytes } from "./reader-held.ts";
 import { statisticsOfTotals, type Progress } from "./reader-progress.ts";
 import { Segment, totalsOf } from "./reader-segment.ts";
-import { afterFailure } from "./retry-block.ts";
+import { afterFailure, retryWaitMs } from "./retry-block.ts";
 import { putStaged } from "./staging-put.ts";
 import type { PartitionKey, SliceClosing, SliceUploading, Slice } from "./storage-entities.ts";
 import { msOf } from "./storage-json.ts";
@@ -64,6 +64,8 @@ export class PartitionTail {
   /** Begin of the open slice in the view, and what is held from there on. */
   #sliceBegin = 0;
   #sliceBytes = 0;
+  /** End of the first closed slice that was not read to its end; nothing to stop at when there is none. */
+  #nextEnd = Number.POSITIVE_INFINITY;
   #full = false;
   #running = false;
   /** A slice ends at an offset that is not a boundary here. */
@@ -185,6 +187,15 @@ export class PartitionTail {
   }
 
   #take(frame: Frame): void {
+    if (frame.begin < this.#nextEnd && frame.end > this.#nextEnd) {
+      const facts = {
+        journal: this.journal,
+        end: this.#nextEnd,
+        frameBegin: frame.begin,
+        frameEnd: frame.end,
+      };
+      throw new WireError("CORRUPT", `a slice ends at ${this.#nextEnd}, inside a frame`, { facts });
+    }
     this.framesTaken++;
     if (this.#filter.accept(frame)) {
       this.#open.add(frame);
@@ -199,9 +210,6 @@ export class PartitionTail {
     this.#measure();
     this.#wake.open();
   }
-
-  /** End of the first closed slice that was not read to its end; nothing to stop at when there is none. */
-  #nextEnd = Number.POSITIVE_INFINITY;
 
   /** Makes boundaries where slices end, as far as they were read. */
   #sealAtEnds(): void {
@@ -283,8 +291,7 @@ export class PartitionTail {
         continue;
       }
       const slice = stored.value as SliceClosing | SliceUploading;
-      const waitMs =
-        slice.retry === undefined ? 0 : msOf(slice.retry.retryAfter) - this.#ports.clock.wallMs();
+      const waitMs = retryWaitMs(slice.retry, this.#ports.clock.wallMs());
       if (waitMs > 0) await this.#ports.clock.sleep(waitMs, signal);
       else await this.#uploadSlice(stored, slice, signal);
     }
@@ -374,7 +381,9 @@ export class PartitionTail {
 
   async #commit(changes: Parameters<StorageStore["commit"]>[0], signal: AbortSignal): Promise<boolean> {
     try {
-      return await this.#ports.storage.commit(changes, signal);
+      const made = await this.#ports.storage.commit(changes, signal);
+      if (!made) await this.#ports.clock.sleep(COMMIT_RETRY_MS, signal); // another reader was faster
+      return made;
     } catch (thrown) {
       signal.throwIfAborted();
       const error = WireError.from(thrown);

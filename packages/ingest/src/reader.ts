@@ -41,6 +41,9 @@ export interface TailStatus {
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 30_000;
 
+/** Before a tail starts again that has to read from another offset. */
+const REALIGN_WAIT_MS = 20;
+
 interface Running {
   readonly tail: PartitionTail;
   readonly stop: AbortController;
@@ -172,6 +175,7 @@ export class StorageReader implements ProgressFeed {
         running.problem = undefined;
         try {
           await tail.run(stop.signal);
+          if (!stop.signal.aborted) await this.#ports.clock.sleep(REALIGN_WAIT_MS, stop.signal);
         } catch (thrown) {
           if (stop.signal.aborted) break;
           if (tail.framesTaken > before) failures = 0;

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { afterFailure, retryDelayMs, type RetryBlock } from "./retry-block.ts";
+import { afterFailure, retryDelayMs, retryWaitMs, type RetryBlock } from "./retry-block.ts";
 import { msOf } from "./storage-json.ts";
 
 test("delay: failures in a row -> 1 s, doubled up to 3 min, spread by up to a tenth", () => {
@@ -33,4 +33,15 @@ test("block: one more failure -> counts, keeps when it began, shows the newest r
     retryAfter: "2026-01-01T00:00:14.000Z",
   });
   assert.equal(msOf(block.retryAfter) - msOf(block.lastFailedAt), 4000);
+});
+
+test("wait: until retryAfter; none without a block, or when the clock was set back behind the failure", () => {
+  const now = Date.UTC(2026, 0, 1);
+  const block = afterFailure(undefined, { code: "UNAVAILABLE", reason: "no" }, now, 0);
+  assert.equal(retryWaitMs(undefined, now), 0);
+  assert.equal(retryWaitMs(block, now), 1000);
+  assert.equal(retryWaitMs(block, now + 999), 1);
+  assert.equal(retryWaitMs(block, now + 1000), 0);
+  assert.equal(retryWaitMs(block, now + 5000), 0);
+  assert.equal(retryWaitMs(block, now - 1), 0);
 });

@@ -5,7 +5,7 @@
 // credentials, a table that refuses the columns) waits the 3 min at once: a person mends it, and then nobody has to
 // restart anything. Any successful change of state drops the block.
 import { CODES, type Code } from "@millrace/base";
-import { isoTime, type JsonFields } from "./storage-json.ts";
+import { isoTime, msOf, type JsonFields } from "./storage-json.ts";
 
 export interface RetryBlock {
   /** Failures in a row. */
@@ -29,6 +29,12 @@ export function retryDelayMs(attempt: number, code: Code, spread: number): numbe
   const exponent = Math.min(attempt - 1, 20);
   const delayMs = lasting ? RETRY_MAX_MS : Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** exponent);
   return Math.round(delayMs * (1 + JITTER * spread));
+}
+
+/** Milliseconds until the next attempt; 0 when it is due, also when the clock was set back behind the failure. */
+export function retryWaitMs(block: RetryBlock | undefined, nowMs: number): number {
+  if (block === undefined || nowMs < msOf(block.lastFailedAt)) return 0;
+  return Math.max(0, msOf(block.retryAfter) - nowMs);
 }
 
 /** The block after one more failure. */
