@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { timeWindow, yTop } from "./chart-options.ts";
+import { timeWindow, visibleIndex, yTop } from "./chart-options.ts";
 
 for (const [max, least, expected] of [
   [null, 10, 10],
@@ -24,3 +24,14 @@ test("chart: the axis always holds the largest value", () => {
 test("chart: five minutes that end at the newest snapshot", () => {
   assert.deepEqual(timeWindow(1000), { min: 700, max: 1000 });
 });
+
+for (const [name, times, wanted, expected] of [
+  ["nothing", [], 0, -1],
+  ["inside", [1, 2, 3], 1, 1],
+  ["before the first", [1, 2, 3], -5, 0],
+  ["behind the last", [1, 2, 3], 9, 2],
+  ["older than the window", [1, 2, 399, 400, 401], 0, 2],
+] as const) {
+  test(`chart: index ${wanted}, ${name} -> ${expected}`, () =>
+    assert.equal(visibleIndex(times, wanted), expected));
+}

@@ -72,5 +72,6 @@ export interface FeedSlice {
 export interface FeedRetry {
   readonly attempt: number;
   readonly reason: string;
+  /** Time of the next try; "" when it is not known. */
   readonly after: string;
 }
