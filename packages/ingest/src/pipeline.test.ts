@@ -244,7 +244,7 @@ describe("bounds", () => {
 });
 
 describe("corruption", () => {
-  test("a slice that ends inside a frame, bytes that are no frame -> said, not spun on, and nothing loaded", async () => {
+  test("a slice that ends inside a frame, or no frame -> said, not spun on, nothing loaded", async () => {
     for (const harm of ["slice", "bytes"]) {
       const world = await Fixture.open();
       const sink = world.sink({ conditions: NEVER });

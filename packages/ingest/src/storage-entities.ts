@@ -165,13 +165,6 @@ export const NEXT_SLICE_STATE: Readonly<Record<SliceState, SliceState | undefine
   imported: undefined,
 };
 
-export const FILE_LEVEL: Readonly<Record<FileState, Level>> = {
-  writing: "local",
-  closing: "local",
-  importing: "staging",
-  imported: "target",
-};
-
 export const SLICE_LEVEL: Readonly<Record<SliceState, Level>> = {
   writing: "local",
   closing: "local",
