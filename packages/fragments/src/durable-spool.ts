@@ -50,6 +50,8 @@ export class DurableSpool implements Spool, TailOwner {
   /** The directory has entries, or lacks some, that no sync has covered. */
   dirDirty = false;
   claimed = false;
+  /** Writes of direct appends under way. */
+  strays = 0;
   /** A write failed: any block may have bytes that were not issued, not only the last ones. */
   rewrite = false;
   readonly tail: SpoolTail;
@@ -83,7 +85,7 @@ export class DurableSpool implements Spool, TailOwner {
     this.#hoped = { begin, end, registers, firstAppendMs };
     this.#pending = new PendingEntries({
       log: (entry) => this.#host.log(this, entry),
-      syncDirect: (_entry, done) => this.#host.syncDirect(this, this.fragmentsHere.open, done),
+      syncDirect: (direct, done) => this.#host.syncDirect(this, this.fragmentsHere.open, direct, done),
       apply: (entry) => this.#apply(entry),
       reset: (failure) => this.#reset(failure),
     });
@@ -266,10 +268,15 @@ export class DurableSpool implements Spool, TailOwner {
 
   /** Resolves when nothing is pending and the file has all that is acknowledged. @throws {WireError} DISK_FULL */
   async quiet(signal: AbortSignal): Promise<void> {
-    const calm = (): boolean => this.#pending.isEmpty && this.isWritten;
+    const calm = (): boolean => this.#pending.isEmpty && this.isWritten && this.strays === 0;
     await waitUntil(this.#gate, () => calm() || this.#host.refusal() !== undefined, signal);
     const refusal = this.#host.refusal();
     if (refusal !== undefined) throw refusal;
+  }
+
+  onStrayEnded(): void {
+    this.strays--;
+    if (this.strays === 0) this.#host.touched(this);
   }
 
   /** SHA-1 of the open fragment, to go on from. */
@@ -285,6 +292,8 @@ export class DurableSpool implements Spool, TailOwner {
 
   /** Starts writing acknowledged bytes to the spool file: adds the ops, and what to note when they have ended. */
   collectWrites(ops: DiskOp[], writes: IssuedWrite[]): void {
+    // A write of a direct append that was rolled back may still be under way, to the very same place of the file.
+    if (this.strays > 0) return;
     const { blocks } = this.tail;
     let first = this.rewrite ? 0 : blocks.length;
     while (first > 0 && blocks[first - 1]!.issued < blocks[first - 1]!.end) first--;
@@ -377,7 +386,7 @@ export class DurableSpool implements Spool, TailOwner {
       if (open.isEmpty) open.firstAppendMs = entry.timeMs;
       open.end = entry.end;
       if (entry.direct === undefined) this.#hashFullBlocks(open);
-      else open.adopt(entry.direct.sha1, entry.end);
+      else open.adopt(entry.direct.whole, entry.end);
     }
     this.#host.touched(this);
   }

@@ -16,10 +16,10 @@ import {
 import { EMPTY_LABELS } from "@millrace/protocol";
 import { DiskError, WriteAheadLog, type Disk, type DiskOp } from "@millrace/wal";
 import { DurableSpool } from "./durable-spool.ts";
-import { recoverSpools, sumRecovered, type Recovered } from "./recovery.ts";
+import { applyRecovery, readRecovery, sumRecovered, type Recovered } from "./recovery.ts";
 import { SpoolCheckpoint } from "./spool-checkpoint.ts";
 import { SpoolChores } from "./spool-chores.ts";
-import type { SpoolEntry } from "./spool-entry.ts";
+import type { DirectBytes, SpoolEntry } from "./spool-entry.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
 import type { SpoolHost } from "./spool-host.ts";
 import type { JournalImage } from "./spool-image.ts";
@@ -53,9 +53,9 @@ export async function openSpools(
 ): Promise<Spools> {
   const all = { ...SPOOL_DEFAULTS, ...options };
   try {
-    const recovered = await recoverSpools(ports, all, signal);
+    const recovered = await readRecovery(ports.disk, all, signal);
     const spools = new DurableSpools(ports, all, recovered, await ports.disk.freeBytes());
-    await spools.start(recovered);
+    await spools.start(recovered, signal);
     return spools;
   } catch (error) {
     if (!(error instanceof DiskError) || error.kind !== "full") throw error;
@@ -83,7 +83,8 @@ class DurableSpools implements Spools, SpoolHost {
   #checkpointAfterMs = 0;
   readonly #touched = new Set<DurableSpool>();
   #nextId = 1;
-  #state: "open" | "closing" | "closed" = "open";
+  /** `recovering`: no checkpoint yet, the files lack what the log has. */
+  #state: "recovering" | "open" | "closing" | "closed" = "recovering";
   #failure: WireError | undefined;
 
   constructor(ports: SpoolPorts, options: SpoolOptions, recovered: Recovered, free: number) {
@@ -101,7 +102,7 @@ class DurableSpools implements Spools, SpoolHost {
     for (const journal of recovered.journals) this.#adopt(journal.image).markRecovered(journal);
   }
 
-  async start(recovered: Recovered): Promise<void> {
+  async start(recovered: Recovered, signal: AbortSignal): Promise<void> {
     const hooks = {
       onFatal: (error: WireError) => this.#fail(error),
       onSpace: (full: boolean) => this.#onLogSpace(full),
@@ -118,6 +119,14 @@ class DurableSpools implements Spools, SpoolHost {
       onFreed: () => this.#space.look(),
       onDirChanged: (dir) => this.#checkpoint.dirtyDirs.add(dir),
     });
+    try {
+      await applyRecovery(this.#ports, recovered, signal);
+    } catch (error) {
+      this.#space.close();
+      await this.#log.close();
+      throw error;
+    }
+    this.#state = "open";
   }
 
   get directBytesMin(): number {
@@ -225,17 +234,19 @@ class DurableSpools implements Spools, SpoolHost {
   syncDirect(
     spool: DurableSpool,
     fragment: SpoolFragment,
+    direct: DirectBytes,
     done: (failure: WireError | undefined) => void,
   ): void {
-    const ops: DiskOp[] = [{ kind: "sync", path: spool.pathOf(fragment) }];
-    if (fragment.fresh) ops.push({ kind: "sync-dir", path: spool.dir });
-    this.disk
-      .run("bulk", ops)
+    const sync = async (): Promise<void> => {
+      await direct.finish(never);
+      const ops: DiskOp[] = [{ kind: "sync", path: spool.pathOf(fragment) }];
+      if (fragment.fresh) ops.push({ kind: "sync-dir", path: spool.dir });
+      await this.disk.run("bulk", ops);
+      fragment.fresh = false;
+    };
+    sync()
       .then(
-        () => {
-          fragment.fresh = false;
-          done(undefined);
-        },
+        () => done(undefined),
         (error: unknown) => done(this.diskFailure(error)),
       )
       .catch((error: unknown) => this.#fail(WireError.from(error)));
@@ -247,9 +258,9 @@ class DurableSpools implements Spools, SpoolHost {
       this.#space.look();
       return new WireError("DISK_FULL", error.message, { cause: error });
     }
-    const failure = WireError.from(error);
-    if (error.kind === "sync-failed") this.#fail(failure); // D5
-    return failure;
+    if (error.kind === "sync-failed") this.#fail(WireError.from(error)); // D5
+    const code = error.kind === "missing" ? "NOT_FOUND" : "UNAVAILABLE";
+    return new WireError(code, error.message, { cause: error });
   }
 
   touched(spool: DurableSpool): void {
@@ -288,6 +299,7 @@ class DurableSpools implements Spools, SpoolHost {
   #startCheckpoint(): void {
     const { clock } = this.#ports;
     if (this.#checkpointing !== undefined || this.#failure !== undefined) return;
+    if (this.#state === "recovering") return;
     if (this.#state === "open" && clock.monotonicMs() < this.#checkpointAfterMs) return;
     this.#checkpointing = this.#checkpoint
       .run()

@@ -1,5 +1,7 @@
-// Recovery: checkpoint, then log over the spools (D1-D4). First everything is read and checked; only then are bytes
-// written, cut or moved. What it does leads to the same state when it is interrupted and begun again.
+// Recovery: checkpoint, then log over the spools (D1-D4), in two halves. The first reads and checks everything and
+// changes nothing. Then the log is opened, which makes its last group durable: until then that group may be in the
+// kernel's memory only, and nothing may be removed because of what it says. The second half writes, cuts and moves;
+// it leads to the same state when it is interrupted and begun again.
 import { assert, concatBytes, WireError, type Logger } from "@millrace/base";
 import { crc32c, readCheckpoint, scanLog, type Disk, type DiskOp, type LogScan } from "@millrace/wal";
 import { CHECKPOINT_VERSION, decodeJournalImages } from "./checkpoint-codec.ts";
@@ -28,17 +30,20 @@ export interface RecoveredJournal {
 export interface Recovered {
   readonly journals: readonly RecoveredJournal[];
   readonly scan: LogScan;
-  /** Of the checkpoint; 0 when there is none. */
+  /** Generation of the checkpoint; 0 when there is none. */
   readonly generation: number;
+  /** First sequence that the checkpoint does not cover. */
+  readonly from: number;
+  readonly replay: LogReplay;
+  readonly actions: readonly RecoveryAction[];
 }
 
-/** @throws {WireError} CORRUPT naming file and offset; then nothing was changed */
-export async function recoverSpools(
-  ports: { disk: Disk; logger: Logger },
+/** The first half. @throws {WireError} CORRUPT naming file and offset */
+export async function readRecovery(
+  disk: Disk,
   options: SpoolOptions,
   signal: AbortSignal,
 ): Promise<Recovered> {
-  const { disk, logger } = ports;
   const { dir } = options.log;
   const checkpoint = await readCheckpoint(disk, dir, CHECKPOINT_NAME);
   if (checkpoint !== undefined && checkpoint.payloadVersion !== CHECKPOINT_VERSION) {
@@ -52,20 +57,23 @@ export async function recoverSpools(
   const scan = await scanLog(disk, dir, from, (record, place) => replay.apply(record, place), signal);
   const actions = planRecovery(replay, await listFiles(disk));
   for (const journal of replay.journals.values()) await verifyDirect(disk, journal, signal);
-
-  await disk.run("bulk", [{ kind: "make-dir", path: SPOOLS_DIR }]);
-  await writeLogged(disk, dir, from, replay, signal);
-  for (const action of actions) await perform(disk, action, logger);
   const journals = [...replay.journals.values()].map(recovered);
+  return { journals, scan, generation: checkpoint?.generation ?? 0, from, replay, actions };
+}
+
+/** The second half; the log is open. @throws {DiskError} */
+export async function applyRecovery(
+  ports: { disk: Disk; logger: Logger },
+  { replay, actions, from, scan, journals }: Recovered,
+  signal: AbortSignal,
+): Promise<void> {
+  const { disk, logger } = ports;
+  await disk.run("bulk", [{ kind: "make-dir", path: SPOOLS_DIR }]);
+  await writeLogged(disk, scan.dir, from, replay, signal);
+  for (const action of actions) await perform(disk, action, logger);
   const logged = journals.filter(({ touched }) => touched).length;
-  logger.info("spools_recovered", {
-    journals: journals.length,
-    logged,
-    from,
-    next: scan.nextSequence,
-    actions: actions.length,
-  });
-  return { journals, scan, generation: checkpoint?.generation ?? 0 };
+  const counts = { journals: journals.length, logged, actions: actions.length };
+  logger.info("spools_recovered", { ...counts, from, next: scan.nextSequence });
 }
 
 /** Reads the fragments of a recovered spool whose SHA-1 is not known. @throws {WireError} CORRUPT */

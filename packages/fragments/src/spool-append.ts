@@ -2,20 +2,11 @@
 // bytes go straight to the spool file on the bulk lane (D3).
 import { assert, WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
-import { crc32c, type DiskOp } from "@millrace/wal";
 import type { DurableSpool } from "./durable-spool.ts";
+import { DirectWriter } from "./spool-direct.ts";
 import type { SpoolHost } from "./spool-host.ts";
 import type { CommitOutcome, SpoolAppend } from "./spools.ts";
 import { EMPTY_SHA1, RunningSha1 } from "./system-sha1.ts";
-
-/** Sums of a direct append, as far as it is written. */
-interface Direct {
-  crc: number;
-  /** Of the append's own bytes. */
-  readonly own: RunningSha1;
-  /** Of the fragment with the append. */
-  readonly fragment: RunningSha1;
-}
 
 export class DurableAppend implements SpoolAppend {
   readonly #spool: DurableSpool;
@@ -23,9 +14,9 @@ export class DurableAppend implements SpoolAppend {
   readonly #fragment: number;
   readonly begin: number;
   #bytes = 0;
-  #direct: Direct | undefined;
+  #direct: DirectWriter | undefined;
   #state: "open" | "writing" | "ended" = "open";
-  /** An append before it failed, so its place is gone: it can only be refused. */
+  /** Why it can only be refused: an append before it failed and its place is gone, or a write of its own failed. */
   lost: WireError | undefined;
 
   constructor(spool: DurableSpool, host: SpoolHost, fragment: number, begin: number) {
@@ -56,13 +47,17 @@ export class DurableAppend implements SpoolAppend {
 
   write(chunk: Uint8Array, signal: AbortSignal): Promise<void> | void {
     assert(this.#state === "open", "an open append is written by one caller", { state: this.#state });
-    const refusal = this.lost ?? this.#host.refusal();
+    const refusal = this.lost ?? this.#direct?.failure ?? this.#host.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    if (chunk.length === 0) return;
-    if (this.#direct !== undefined || this.#bytes + chunk.length >= this.#host.directBytesMin) {
-      return this.#writeDirect(chunk, signal);
+    if (this.#direct !== undefined) {
+      this.#direct.add(chunk);
+      this.#bytes += chunk.length;
+      return this.#direct.hasRoom ? undefined : this.#waiting(this.#direct.room(signal));
     }
-    this.#spool.tail.stage(this.#fragment, this.begin + this.#bytes, chunk);
+    if (this.#bytes + chunk.length >= this.#host.directBytesMin) {
+      return this.#waiting(this.#goDirect(chunk, signal));
+    }
+    if (chunk.length > 0) this.#spool.tail.stage(this.#fragment, this.begin + this.#bytes, chunk);
     this.#bytes += chunk.length;
   }
 
@@ -71,27 +66,22 @@ export class DurableAppend implements SpoolAppend {
       state: this.#state,
     });
     this.#state = "ended";
-    const direct = this.#direct && { crc: this.#direct.crc, sha1: this.#direct.fragment };
-    this.#spool.commitAppend(this, direct, registers, onOutcome);
+    if (this.lost !== undefined) this.#direct?.abandon();
+    this.#spool.commitAppend(this, this.#direct, registers, onOutcome);
   }
 
   rollback(): void {
     assert(this.#state !== "ended", "an append ends once", { begin: this.begin });
     this.#state = "ended";
+    this.#direct?.abandon();
     this.#spool.rollbackAppend(this);
   }
 
-  async #writeDirect(chunk: Uint8Array, signal: AbortSignal): Promise<void> {
+  async #waiting(work: Promise<void>): Promise<void> {
     this.#state = "writing";
     try {
-      this.#direct ??= await this.#startDirect(signal);
-      const writing = this.#writeAt(this.#bytes, [chunk]);
-      sumUp(this.#direct, chunk); // while the disk's thread writes
-      await writing;
-      this.#bytes += chunk.length;
-      signal.throwIfAborted();
+      await work;
     } catch (error) {
-      // The sums are past what the file has: only a rollback, or a refusal, can follow.
       this.lost ??= WireError.from(error);
       throw error;
     } finally {
@@ -99,37 +89,19 @@ export class DurableAppend implements SpoolAppend {
     }
   }
 
-  /** Moves what was staged into the file. Nothing else of this spool is under way then. */
-  async #startDirect(signal: AbortSignal): Promise<Direct> {
+  /** Moves what was staged to the file's writer. Nothing else of this spool is under way then. */
+  async #goDirect(chunk: Uint8Array, signal: AbortSignal): Promise<void> {
     await this.#spool.quiet(signal);
+    if (this.#state === "ended") return;
     if (this.lost !== undefined) throw this.lost;
-    const direct: Direct = { crc: 0, own: new RunningSha1(), fragment: this.#spool.forkSha1() };
-    const staged = this.#spool.tail.parts(this.begin, this.begin + this.#bytes);
-    for (const part of staged) sumUp(direct, part);
-    await this.#writeAt(0, staged);
+    const sums = { own: new RunningSha1(), whole: this.#spool.forkSha1() };
+    const place = { fragment: this.#fragment, begin: this.begin };
+    const direct = new DirectWriter(this.#spool, this.#host, place, sums);
+    this.#direct = direct;
+    for (const part of this.#spool.tail.parts(this.begin, this.begin + this.#bytes)) direct.add(part);
     this.#spool.tail.truncate(this.begin);
-    return direct;
+    direct.add(chunk);
+    this.#bytes += chunk.length;
+    await direct.room(signal);
   }
-
-  async #writeAt(at: number, parts: readonly Uint8Array[]): Promise<void> {
-    const path = this.#spool.pathOf({ begin: this.#fragment });
-    let position = this.begin - this.#fragment + at;
-    const ops: DiskOp[] = [];
-    for (const bytes of parts) {
-      ops.push({ kind: "write", path, position, bytes });
-      position += bytes.length;
-      this.#host.spend(bytes.length);
-    }
-    try {
-      await this.#host.disk.run("bulk", ops);
-    } catch (error) {
-      throw this.#host.diskFailure(error);
-    }
-  }
-}
-
-function sumUp(direct: Direct, bytes: Uint8Array): void {
-  direct.crc = crc32c(bytes, direct.crc);
-  direct.own.update(bytes);
-  direct.fragment.update(bytes);
 }

@@ -5,10 +5,12 @@ import type { LogListener } from "@millrace/wal";
 import type { CommitOutcome } from "./spools.ts";
 import type { RunningSha1 } from "./system-sha1.ts";
 
-/** What the log needs of a direct append, and the fragment's SHA-1 behind it. */
+/** A direct append: its bytes are in the spool file when `finish` resolves, though not synced. */
 export interface DirectBytes {
   readonly crc: number;
-  readonly sha1: RunningSha1;
+  /** SHA-1 of the fragment with the append. */
+  readonly whole: RunningSha1;
+  finish(signal: AbortSignal): Promise<void>;
 }
 
 /** Who is told that an entry's records were logged, or not. */

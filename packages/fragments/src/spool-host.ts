@@ -2,7 +2,7 @@
 import type { WireError } from "@millrace/base";
 import type { Disk } from "@millrace/wal";
 import type { DurableSpool } from "./durable-spool.ts";
-import type { SpoolEntry } from "./spool-entry.ts";
+import type { DirectBytes, SpoolEntry } from "./spool-entry.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
 import type { TailMemory } from "./spool-tail.ts";
 
@@ -27,6 +27,7 @@ export interface SpoolHost {
   syncDirect(
     spool: DurableSpool,
     fragment: SpoolFragment,
+    direct: DirectBytes,
     done: (failure: WireError | undefined) => void,
   ): void;
   /** The coded error for what the disk answered; a failed sync ends the log (D5). */

@@ -4,13 +4,13 @@
 //      |            |
 //      +-- failed --+           answered too; everything behind fails with it
 import { WireError } from "@millrace/base";
-import type { EntryOwner, SpoolEntry } from "./spool-entry.ts";
+import type { DirectBytes, EntryOwner, SpoolEntry } from "./spool-entry.ts";
 
 export interface PendingHooks {
   /** Hands the entry's records to the log, which tells the queue. @returns why not */
   log(entry: SpoolEntry): WireError | undefined;
   /** Syncs the bytes of a direct append (D3), then calls `done`. */
-  syncDirect(entry: SpoolEntry, done: (failure: WireError | undefined) => void): void;
+  syncDirect(direct: DirectBytes, done: (failure: WireError | undefined) => void): void;
   /** The entry is durable: make it visible. */
   apply(entry: SpoolEntry): void;
   /** Entries failed and nothing is pending any more: stand where the last applied one left the spool. */
@@ -59,7 +59,7 @@ export class PendingEntries implements EntryOwner {
     entry.state = "logging";
     if (entry.direct !== undefined) {
       this.#holding = entry;
-      this.#hooks.syncDirect(entry, (failure) => this.#onDirectSynced(entry, failure));
+      this.#hooks.syncDirect(entry.direct, (failure) => this.#onDirectSynced(entry, failure));
       return;
     }
     if (entry.isNothing) {

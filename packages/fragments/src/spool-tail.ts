@@ -101,14 +101,19 @@ export class TailMemory {
 
   /** Gives back the buffer of a dropped block. */
   give(block: TailBlock): void {
-    const bytes = block.buffer.length;
-    this.#bytes -= bytes;
+    this.#bytes -= block.buffer.length;
+    this.reuse(block.buffer);
+  }
+
+  /** Keeps a buffer that was taken for the next one who wants its size. */
+  reuse(buffer: Uint8Array): void {
+    const bytes = buffer.length;
     // Reuse is for the largest ones; small ones are cheap to make.
     if (bytes < this.sizes.tailBlockBytesMax || this.#freeBytes + bytes > this.sizes.tailBytesMax / 8) return;
     this.#freeBytes += bytes;
     const free = this.#free.get(bytes);
-    if (free === undefined) this.#free.set(bytes, [block.buffer]);
-    else free.push(block.buffer);
+    if (free === undefined) this.#free.set(bytes, [buffer]);
+    else free.push(buffer);
   }
 }
 
