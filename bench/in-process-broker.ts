@@ -31,7 +31,11 @@ export async function openInProcessBroker(): Promise<InProcessBroker> {
   const coordination = await openDurableStore({ ...ports, disk, dir: "coordination" });
   const spools = await openSpools({ ...ports, disk }, {}, never);
   const stores = openStores({ root: directory, clock: systemClock, random: systemRandom });
-  const options = { id: { zone: "local", suffix: "bench-1" }, endpoint: "http://127.0.0.1:1", journalLimit: 4096 };
+  const options = {
+    id: { zone: "local", suffix: "bench-1" },
+    endpoint: "http://127.0.0.1:1",
+    journalLimit: 4096,
+  };
   const broker = await openBroker({ ...ports, spools, stores, coordination }, options, never);
   return {
     broker,
@@ -39,7 +43,11 @@ export async function openInProcessBroker(): Promise<InProcessBroker> {
     directory,
     createJournals: async (names) => {
       const specs = names.map((name) => newJournalSpec({ name, replication: 1, fragment: fragmentSpec() }));
-      await applyJournals(broker.transport, specs.map((spec) => upsertChange(spec, 0)), never);
+      await applyJournals(
+        broker.transport,
+        specs.map((spec) => upsertChange(spec, 0)),
+        never,
+      );
     },
     close: async () => {
       await broker.close();
@@ -53,5 +61,11 @@ export async function openInProcessBroker(): Promise<InProcessBroker> {
 
 function fragmentSpec() {
   const { fragment } = newJournalSpec({ name: "bench/template" });
-  return { ...fragment, length: 2 ** 30, compressionCodec: "NONE" as const, stores: ["file:///fragments/"], refreshIntervalMs: 300_000 };
+  return {
+    ...fragment,
+    length: 2 ** 30,
+    compressionCodec: "NONE" as const,
+    stores: ["file:///fragments/"],
+    refreshIntervalMs: 300_000,
+  };
 }

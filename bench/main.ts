@@ -27,7 +27,8 @@ function chosen(): readonly Scenario[] {
   if (values.only === undefined) return SCENARIOS;
   return values.only.split(",").map((name) => {
     const found = SCENARIOS.find((scenario) => scenario.name === name);
-    if (found === undefined) throw new Error(`no scenario ${name}: ${SCENARIOS.map((each) => each.name).join(", ")}`);
+    if (found === undefined)
+      throw new Error(`no scenario ${name}: ${SCENARIOS.map((each) => each.name).join(", ")}`);
     return found;
   });
 }
@@ -43,10 +44,12 @@ async function main(): Promise<void> {
   for (const scenario of chosen()) {
     process.stderr.write(`${scenario.name}: ${scenario.title}\n`);
     const log = (line: string): void => void process.stderr.write(`  ${line}\n`);
-    const result = await scenario.run({ rounds, quick: values.quick, log }).catch((error: Error): ScenarioResult => {
-      log(`failed: ${error.message}`);
-      return { figure: "failed", measured: {}, unavailable: error.message };
-    });
+    const result = await scenario
+      .run({ rounds, quick: values.quick, log })
+      .catch((error: Error): ScenarioResult => {
+        log(`failed: ${error.message}`);
+        return { figure: "failed", measured: {}, unavailable: error.message };
+      });
     const { name, title, atLeast, aim } = scenario;
     records.push({ name, title, atLeast, aim, ...result });
     log(`${result.figure} (at least ${atLeast}, aim ${aim})`);
@@ -56,9 +59,14 @@ async function main(): Promise<void> {
   mkdirSync(new URL("results/", import.meta.url), { recursive: true });
   const suffix = values.only === undefined && !values.quick ? "" : "-partial";
   const file = new URL(`results/${date}${suffix}.json`, import.meta.url);
-  writeFileSync(file, `${JSON.stringify({ date, machine, rounds, quick: values.quick, scenarios: records }, undefined, 2)}\n`);
+  writeFileSync(
+    file,
+    `${JSON.stringify({ date, machine, rounds, quick: values.quick, scenarios: records }, undefined, 2)}\n`,
+  );
   for (const record of records) {
-    process.stdout.write(`${record.name.padEnd(14)} ${record.figure.padEnd(28)} at least ${record.atLeast}, aim ${record.aim}\n`);
+    process.stdout.write(
+      `${record.name.padEnd(14)} ${record.figure.padEnd(28)} at least ${record.atLeast}, aim ${record.aim}\n`,
+    );
   }
   if (suffix === "") updateReadme(records, { date, rounds, machine: describeMachine(machine) });
   if (records.some((record) => record.figure === "failed")) process.exitCode = 1;

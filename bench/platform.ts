@@ -21,11 +21,21 @@ export interface BenchPlatform {
 export async function startPlatform(flags: readonly string[] = []): Promise<BenchPlatform> {
   const data = mkdtempSync(join(tmpdir(), "millrace-bench-"));
   const beganMs = performance.now();
-  const started = start(process.execPath, [BIN, "up", "--no-demo", "--ports", "free", "--data", data, ...flags]);
+  const started = start(process.execPath, [
+    BIN,
+    "up",
+    "--no-demo",
+    "--ports",
+    "free",
+    "--data",
+    data,
+    ...flags,
+  ]);
   const file = join(data, "endpoints.json");
   while (!existsSync(file)) {
     if (started.child.exitCode !== null) throw new Error(`the platform ended: ${started.stderr()}`);
-    if (performance.now() - beganMs > 30_000) throw new Error(`the platform is not ready: ${started.stderr()}`);
+    if (performance.now() - beganMs > 30_000)
+      throw new Error(`the platform is not ready: ${started.stderr()}`);
     await sleep(5);
   }
   const readyMs = performance.now() - beganMs;
@@ -44,7 +54,11 @@ export async function startPlatform(flags: readonly string[] = []): Promise<Benc
 }
 
 async function call(url: string, body?: unknown): Promise<unknown> {
-  const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const init = {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  };
   const response = await fetch(url, body === undefined ? {} : init);
   if (!response.ok) throw new Error(`${url}: ${response.status} ${await response.text()}`);
   return response.json();
@@ -97,17 +111,25 @@ async function finish(platform: BenchPlatform, task: unknown): Promise<void> {
 
 /** One value of a query's only row. */
 export async function scalar(platform: BenchPlatform, query: string): Promise<number> {
-  const answer = (await call(`${platform.endpoints["warehouse"]}/sql`, { query })) as { rows: Record<string, unknown>[] };
+  const answer = (await call(`${platform.endpoints["warehouse"]}/sql`, { query })) as {
+    rows: Record<string, unknown>[];
+  };
   return Number(Object.values(answer.rows[0]!)[0]);
 }
 
 /** Waits until a table has `rows` rows. @returns milliseconds waited */
-export async function waitForRows(platform: BenchPlatform, table: string, rows: number, limitMs: number): Promise<number> {
+export async function waitForRows(
+  platform: BenchPlatform,
+  table: string,
+  rows: number,
+  limitMs: number,
+): Promise<number> {
   const beganMs = performance.now();
   for (;;) {
     const count = await scalar(platform, `select count(*) from ${table}`);
     if (count >= rows) return performance.now() - beganMs;
-    if (performance.now() - beganMs > limitMs) throw new Error(`${table} has ${count} of ${rows} rows after ${limitMs} ms`);
+    if (performance.now() - beganMs > limitMs)
+      throw new Error(`${table} has ${count} of ${rows} rows after ${limitMs} ms`);
     await sleep(50);
   }
 }

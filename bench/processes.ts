@@ -75,7 +75,7 @@ function tree(root: number): readonly ProcessStat[] {
     .map((name) => stat(Number(name)))
     .filter((each) => each !== undefined);
   const found = new Set([root]);
-  for (let grew = true; grew; ) {
+  for (let grew = true; grew;) {
     grew = false;
     for (const { pid, parent } of all) {
       if (found.has(parent) && !found.has(pid)) {

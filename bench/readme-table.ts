@@ -22,13 +22,16 @@ export function renderTable(
   records: readonly ScenarioRecord[],
   run: { date: string; rounds: number; machine: string },
 ): string {
-  const rows = records.map(({ title, figure, atLeast, aim }) => `| ${title} | ${figure} | ${atLeast} | ${aim} |`);
+  const rows = records.map(
+    ({ title, figure, atLeast, aim }) => `| ${title} | ${figure} | ${atLeast} | ${aim} |`,
+  );
   return [
     "| Work | Measured | At least | Aim |",
     "| --- | --- | --- | --- |",
     ...rows,
     "",
-    `Measured ${run.date} with \`npm run bench\`: medians of ${run.rounds} rounds, ours and the baseline in turn; ${run.machine}.`,
+    `Measured ${run.date} with \`npm run bench\`: medians of ${run.rounds} rounds, ours and the baseline in turn; ` +
+      `${run.machine}.`,
     "",
   ].join("\n");
 }

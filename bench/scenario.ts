@@ -1,4 +1,5 @@
-// What a benchmark measures: pairs of our figure and a baseline's, taken in turn in one run, and the ratio of each pair.
+// What a benchmark measures: pairs of our figure and a baseline's, taken in turn in one run, and the ratio of each
+// pair.
 import { spread, type Spread } from "./statistics.ts";
 
 export interface Scenario {

@@ -58,7 +58,14 @@ function milliseconds(text: string | undefined): number {
 
 /** A flight-like record of about `bytes` bytes. */
 export function sampleRecord(bytes: number): string {
-  const record = { date: "2001/01/01 00:47", delay: 66, distance: 1750, origin: "DTW", destination: "LAS", note: "" };
+  const record = {
+    date: "2001/01/01 00:47",
+    delay: 66,
+    distance: 1750,
+    origin: "DTW",
+    destination: "LAS",
+    note: "",
+  };
   const missing = bytes - JSON.stringify(record).length;
   return JSON.stringify({ ...record, note: "x".repeat(Math.max(0, missing)) });
 }

@@ -90,7 +90,7 @@ function checkReferences(repo: Repo, name: string): Finding[] {
 function checkImports(repo: Repo, file: SourceFile): Finding[] {
   const findings: Finding[] = [];
   // Tests, testkits, and what only they use.
-  const testCode = isTest(file.path) || !repo.production.has(file.path);
+  const testCode = isTest(file.path) || !repo.production.has(file.path) || file.path.startsWith("bench/");
   const manifest =
     file.package === undefined ? {} : manifestOf(repo, `packages/${file.package}/package.json`);
   const root = manifestOf(repo, "package.json");

@@ -1,4 +1,5 @@
-// Appends of 64 KiB to one journal, 8 under way, synced, in process, against a loop of write and fdatasync of such sizes.
+// Appends of 64 KiB to one journal, 8 under way, synced, in process, against a loop of write and fdatasync of such
+// sizes.
 import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,7 +14,8 @@ const MIB = 2 ** 20;
 
 export const appendLarge: Scenario = {
   name: "append-64k",
-  title: "append of 64 KiB to one journal, 8 in flight, synced, in process, against a loop of write + fdatasync",
+  title:
+    "append of 64 KiB to one journal, 8 in flight, synced, in process, against a loop of write + fdatasync",
   atLeast: "0.7",
   aim: "0.9",
   run: runScenario,
@@ -39,9 +41,13 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
     };
     await ours();
     const taken = await pairs(options.rounds, ours, () => Promise.resolve(writeAndSync(seconds)));
-    for (const pair of taken) options.log(`${pair.ours.toFixed(0)} MiB/s, write + fdatasync ${pair.baseline.toFixed(0)} MiB/s`);
+    for (const pair of taken)
+      options.log(`${pair.ours.toFixed(0)} MiB/s, write + fdatasync ${pair.baseline.toFixed(0)} MiB/s`);
     const { ours: perSecond, baseline, ratio } = ratios(taken);
-    return { figure: ratio.median.toFixed(2), measured: { ratio, oursMiBPerSecond: perSecond, loopMiBPerSecond: baseline } };
+    return {
+      figure: ratio.median.toFixed(2),
+      measured: { ratio, oursMiBPerSecond: perSecond, loopMiBPerSecond: baseline },
+    };
   } finally {
     await opened.close();
   }

@@ -1,5 +1,5 @@
-// Single-record POSTs of 300 B over 64 kept connections, acknowledged after fdatasync, against bare node:http that parses
-// the same JSON: requests per server CPU second of all processes, and the 99th percentile of the latency.
+// Single-record POSTs of 300 B over 64 kept connections, acknowledged after fdatasync, against bare node:http that
+// parses the same JSON: requests per server CPU second of all processes, and the 99th percentile of the latency.
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -28,7 +28,8 @@ const NEVER_UPLOAD = {
 
 export const httpToRow: Scenario = {
   name: "http-to-row",
-  title: "single-record POST of 300 B, 64 connections, synced, until the row: requests per CPU second against bare `node:http`",
+  title:
+    "single-record POST of 300 B, 64 connections, synced, until the row: requests per CPU second against bare `node:http`",
   atLeast: "0.5, p99 under 4x",
   aim: "1.2",
   run: (options) => run(options, {}, true),
@@ -84,7 +85,12 @@ async function measure(pid: number, work: () => Promise<WrkResult>): Promise<Sam
 }
 
 /** With `untilRows` the CPU of making the rows visible counts too. */
-async function measureOurs(platform: BenchPlatform, url: string, seconds: number, untilRows: boolean): Promise<Sample> {
+async function measureOurs(
+  platform: BenchPlatform,
+  url: string,
+  seconds: number,
+  untilRows: boolean,
+): Promise<Sample> {
   if (!untilRows) {
     await sleep(200);
     return measure(platform.pid, () => load(url, seconds));
@@ -98,7 +104,7 @@ async function measureOurs(platform: BenchPlatform, url: string, seconds: number
 }
 
 async function waitForQuiet(platform: BenchPlatform): Promise<number> {
-  for (let rows = -1; ; ) {
+  for (let rows = -1; ;) {
     const now = await scalar(platform, "select count(*) from main.bench");
     if (now === rows) return now;
     rows = now;

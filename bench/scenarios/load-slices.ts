@@ -23,6 +23,9 @@ const COLUMNS: readonly Column[] = [
   { type: "body", name: "body" },
 ];
 
+const CREATE_ROWS =
+  "create table rows (id uuid, received_at timestamp, origin varchar, body varchar, _journal varchar, _offset bigint)";
+
 export const loadSlices: Scenario = {
   name: "load-slices",
   title: "load of staged slices into DuckDB, against DuckDB's own `read_parquet` insert of the same rows",
@@ -35,21 +38,31 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
   const directory = mkdtempSync(join(tmpdir(), "millrace-bench-"));
   const staging = `${join(directory, "staging")}/`;
   mkdirSync(staging);
-  const engineOptions = { stagingDir: staging, tempDir: join(directory, "tmp"), memoryBytes: 2 ** 30, threads: 2 };
+  const engineOptions = {
+    stagingDir: staging,
+    tempDir: join(directory, "tmp"),
+    memoryBytes: 2 ** 30,
+    threads: 2,
+  };
   const engine = await openEngine({ file: join(directory, "ours.duckdb"), ...engineOptions });
   const target = new DuckDBTarget(engine, (path) => join(staging, path));
   const plain = await DuckDBInstance.create(join(directory, "theirs.duckdb"), { threads: "2" });
   const connection = await plain.connect();
   try {
     await target.prepare("main.rows", COLUMNS, never);
-    await connection.run("create table rows (id uuid, received_at timestamp, origin varchar, body varchar, _journal varchar, _offset bigint)");
+    await connection.run(
+      "create table rows (id uuid, received_at timestamp, origin varchar, body varchar, _journal varchar, _offset bigint)",
+    );
     const loads = options.quick ? 4 : 10;
     let journal = 0;
     const ours = async (): Promise<number> => {
       const partitions = Array.from({ length: loads }, () => stage(staging, `bench/p${journal++}`));
       const startMs = performance.now();
       for (const partition of partitions) {
-        const outcome = await target.load({ tableId: "main.rows", columns: COLUMNS, partitions: [partition] }, never);
+        const outcome = await target.load(
+          { tableId: "main.rows", columns: COLUMNS, partitions: [partition] },
+          never,
+        );
         if (outcome.kind !== "loaded") throw new Error(`a load was ${outcome.kind}`);
       }
       return rowsPerSecond(loads, startMs);
@@ -57,11 +70,16 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
     const theirs = async (): Promise<number> => {
       const files: string[] = [];
       for (let load = 0; load < loads; load++) {
-        const staged = stage(staging, "bench/plain").objects.map((object) => `'${join(staging, object.path)}'`);
+        const staged = stage(staging, "bench/plain").objects.map(
+          (object) => `'${join(staging, object.path)}'`,
+        );
         for (let slice = 0; slice < SLICES; slice++) {
           const file = join(staging, `duckdb-${journal}-${load}-${slice}.parquet`);
-          const values = "c0::uuid as id, c1::timestamp as received_at, c2 as origin, c3 as body, 'bench/plain' as j, _offset";
-          await connection.run(`copy (select ${values} from read_parquet(${staged[slice]})) to '${file}' (format parquet)`);
+          const values =
+            "c0::uuid as id, c1::timestamp as received_at, c2 as origin, c3 as body, 'bench/plain' as j, _offset";
+          await connection.run(
+            `copy (select ${values} from read_parquet(${staged[slice]})) to '${file}' (format parquet)`,
+          );
           files.push(file);
         }
       }
@@ -75,7 +93,8 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
     await ours();
     await theirs();
     const taken = await pairs(options.rounds, ours, theirs);
-    for (const pair of taken) options.log(`${pair.ours.toFixed(0)} rows/s, read_parquet ${pair.baseline.toFixed(0)} rows/s`);
+    for (const pair of taken)
+      options.log(`${pair.ours.toFixed(0)} rows/s, read_parquet ${pair.baseline.toFixed(0)} rows/s`);
     const { ours: perSecond, baseline, ratio } = ratios(taken);
     const measured = { ratio, oursRowsPerSecond: perSecond, readParquetRowsPerSecond: baseline };
     return { figure: ratio.median.toFixed(2), measured };
@@ -111,8 +130,16 @@ function stage(directory: string, journal: string) {
     const staged = stagedObject([columns]);
     const path = `${journal.replaceAll("/", "-")}-${slice}-${performance.now()}.parquet`;
     writeFileSync(join(directory, path), Buffer.concat(staged.chunks));
-    if (crc32c(readFileSync(join(directory, path))) !== staged.crc32c) throw new Error("the object is not what was staged");
-    return { path, columns: COLUMNS, sinkVersion: 1, rows: staged.rows, bytes: staged.bytes, crc32c: staged.crc32c };
+    if (crc32c(readFileSync(join(directory, path))) !== staged.crc32c)
+      throw new Error("the object is not what was staged");
+    return {
+      path,
+      columns: COLUMNS,
+      sinkVersion: 1,
+      rows: staged.rows,
+      bytes: staged.bytes,
+      crc32c: staged.crc32c,
+    };
   });
   return { journal, begin: 0, end: offset, objects, startsTarget: true };
 }

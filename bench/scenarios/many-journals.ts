@@ -10,7 +10,8 @@ const PER_SECOND = 1000;
 
 export const manyJournals: Scenario = {
   name: "many-journals",
-  title: "1,000 journals, 1 append/s each, synced: syncs per second, against one journal at the same total rate",
+  title:
+    "1,000 journals, 1 append/s each, synced: syncs per second, against one journal at the same total rate",
   atLeast: "1.2 times",
   aim: "1.05 times",
   run: runScenario,
@@ -44,7 +45,8 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       () => measure((n) => names[n % JOURNALS]!),
       () => measure(() => names[0]!),
     );
-    for (const pair of taken) options.log(`${pair.ours.toFixed(0)} syncs/s, one journal ${pair.baseline.toFixed(0)} syncs/s`);
+    for (const pair of taken)
+      options.log(`${pair.ours.toFixed(0)} syncs/s, one journal ${pair.baseline.toFixed(0)} syncs/s`);
     const { ours, baseline, ratio } = ratios(taken);
     const measured = { ratio, manySyncsPerSecond: ours, oneSyncsPerSecond: baseline };
     return { figure: `${ratio.median.toFixed(2)} times`, measured };

@@ -1,5 +1,5 @@
-// Acknowledged single records a second against NATS JetStream with `sync_interval: always`: 64 synchronous publishers of
-// 300 B there, 64 kept connections here, both synced before the answer.
+// Acknowledged single records a second against NATS JetStream with `sync_interval: always`: 64 synchronous publishers
+// of 300 B there, 64 kept connections here, both synced before the answer.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +14,8 @@ const PORT = 24_222;
 
 export const againstNats: Scenario = {
   name: "against-nats",
-  title: "the same against NATS JetStream with `sync_interval: always`, 64 synchronous publishers: acknowledged per second",
+  title:
+    "the same against NATS JetStream with `sync_interval: always`, 64 synchronous publishers: acknowledged per second",
   atLeast: "1.3",
   aim: "2.5",
   run: runScenario,
@@ -22,7 +23,8 @@ export const againstNats: Scenario = {
 
 /** Folder with `nats-server` and `natsbench`, built by whoever has them; see CONTRIBUTING.md. */
 function peers(): string | undefined {
-  const folder = process.env["MILLRACE_PEERS"] ?? join(process.env["HOME"] ?? "/", ".cache", "millrace-peers");
+  const folder =
+    process.env["MILLRACE_PEERS"] ?? join(process.env["HOME"] ?? "/", ".cache", "millrace-peers");
   return ["nats-server", "natsbench"].every((name) => existsSync(join(folder, name))) ? folder : undefined;
 }
 
@@ -35,7 +37,10 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
   const seconds = options.quick ? 3 : 8;
   const store = mkdtempSync(join(tmpdir(), "millrace-nats-"));
   const config = join(store, "nats.conf");
-  writeFileSync(config, `listen: "127.0.0.1:${PORT}"\njetstream { store_dir: "${store}", sync_interval: always }\n`);
+  writeFileSync(
+    config,
+    `listen: "127.0.0.1:${PORT}"\njetstream { store_dir: "${store}", sync_interval: always }\n`,
+  );
   const nats = start(join(folder, "nats-server"), ["-c", config]);
   const platform = await startPlatform();
   try {
@@ -47,12 +52,16 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       await sleep(1500);
       return result.requestsPerSecond;
     };
-    const theirs = async (): Promise<number> => natsRate(await run(join(folder, "natsbench"), natsArguments(seconds)));
+    const theirs = async (): Promise<number> =>
+      natsRate(await run(join(folder, "natsbench"), natsArguments(seconds)));
     const taken = await pairs(options.rounds, ours, theirs);
     for (const pair of taken) options.log(`${pair.ours.toFixed(0)}/s, NATS ${pair.baseline.toFixed(0)}/s`);
     const { ours: perSecond, baseline, ratio } = ratios(taken);
     const version = execFileSync(join(folder, "nats-server"), ["--version"]).toString().trim();
-    return { figure: ratio.median.toFixed(2), measured: { ratio, oursPerSecond: perSecond, natsPerSecond: baseline, version } };
+    return {
+      figure: ratio.median.toFixed(2),
+      measured: { ratio, oursPerSecond: perSecond, natsPerSecond: baseline, version },
+    };
   } finally {
     await end(nats);
     await platform.stop();
@@ -61,7 +70,18 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
 }
 
 function natsArguments(seconds: number): readonly string[] {
-  return ["-url", `nats://127.0.0.1:${PORT}`, "-clients", "64", "-size", "300", "-seconds", String(seconds), "-mode", "sync"];
+  return [
+    "-url",
+    `nats://127.0.0.1:${PORT}`,
+    "-clients",
+    "64",
+    "-size",
+    "300",
+    "-seconds",
+    String(seconds),
+    "-mode",
+    "sync",
+  ];
 }
 
 /** Acknowledged messages a second out of the bench's report. */

@@ -1,4 +1,5 @@
-// NDJSON bodies of 1,000 records for 30 s: records a second acknowledged after fdatasync, with every row visible soon after.
+// NDJSON bodies of 1,000 records for 30 s: records a second acknowledged after fdatasync, with every row visible soon
+// after.
 import { request, Agent } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createStream, startPlatform, waitForRows } from "../platform.ts";
@@ -12,7 +13,8 @@ const CONNECTIONS = 8;
 
 export const ndjson: Scenario = {
   name: "ndjson",
-  title: "NDJSON bodies of 1,000 records, synced: records per second, and how long after the end every row is visible",
+  title:
+    "NDJSON bodies of 1,000 records, synced: records per second, and how long after the end every row is visible",
   atLeast: "300,000/s, 10 s",
   aim: "800,000/s",
   run: runScenario,
@@ -38,7 +40,9 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       rates.push(result.requestsPerSecond * RECORDS);
       waits.push(waitMs / 1000);
       perCpu.push((result.requests * RECORDS) / (cpuSeconds(platform.pid) - before));
-      options.log(`round ${round + 1}: ${rates.at(-1)!.toFixed(0)} records/s, rows ${waits.at(-1)!.toFixed(1)} s after the end`);
+      options.log(
+        `round ${round + 1}: ${rates.at(-1)!.toFixed(0)} records/s, rows ${waits.at(-1)!.toFixed(1)} s after the end`,
+      );
     } finally {
       await platform.stop();
     }
@@ -54,10 +58,16 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
 function once(url: string, body: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const agent = new Agent();
-    const outgoing = request(url, { method: "POST", agent, headers: { "content-type": "application/x-ndjson" } }, (answer) => {
-      answer.resume();
-      answer.on("end", () => (answer.statusCode === 200 ? resolve() : reject(new Error(`status ${answer.statusCode}`))));
-    });
+    const outgoing = request(
+      url,
+      { method: "POST", agent, headers: { "content-type": "application/x-ndjson" } },
+      (answer) => {
+        answer.resume();
+        answer.on("end", () =>
+          answer.statusCode === 200 ? resolve() : reject(new Error(`status ${answer.statusCode}`)),
+        );
+      },
+    );
     outgoing.on("error", reject);
     outgoing.end(body);
   });

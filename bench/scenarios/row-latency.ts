@@ -1,5 +1,5 @@
-// From the acknowledgement of a record to its row being visible to SQL, with the default conditions of `up`, while other
-// records come in at a steady rate.
+// From the acknowledgement of a record to its row being visible to SQL, with the default conditions of `up`, while
+// other records come in at a steady rate.
 import { request, Agent } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createStream, scalar, startPlatform } from "../platform.ts";
@@ -36,8 +36,10 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
     while (performance.now() < endMs || visibleMs.length < acceptedMs.length) {
       const rows = await scalar(platform, "select count(*) from main.bench");
       const nowMs = performance.now();
-      while (visibleMs.length < Math.min(rows, acceptedMs.length)) visibleMs.push(nowMs - acceptedMs[visibleMs.length]!);
-      if (nowMs > endMs + 30_000) throw new Error(`${rows} of ${acceptedMs.length} rows are visible after 30 s`);
+      while (visibleMs.length < Math.min(rows, acceptedMs.length))
+        visibleMs.push(nowMs - acceptedMs[visibleMs.length]!);
+      if (nowMs > endMs + 30_000)
+        throw new Error(`${rows} of ${acceptedMs.length} rows are visible after 30 s`);
       await sleep(10);
     }
     await sending;
@@ -55,10 +57,16 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
 
 function post(agent: Agent, url: string, body: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    const outgoing = request(url, { method: "POST", agent, headers: { "content-type": "application/json" } }, (answer) => {
-      answer.resume();
-      answer.on("end", () => (answer.statusCode === 200 ? resolve() : reject(new Error(`status ${answer.statusCode}`))));
-    });
+    const outgoing = request(
+      url,
+      { method: "POST", agent, headers: { "content-type": "application/json" } },
+      (answer) => {
+        answer.resume();
+        answer.on("end", () =>
+          answer.statusCode === 200 ? resolve() : reject(new Error(`status ${answer.statusCode}`)),
+        );
+      },
+    );
     outgoing.on("error", reject);
     outgoing.end(body);
   });

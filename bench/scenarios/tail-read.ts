@@ -1,4 +1,5 @@
-// One client reads a journal over HTTP, against a raw TCP copy of as many bytes: MiB a second, both ends on this machine.
+// One client reads a journal over HTTP, against a raw TCP copy of as many bytes: MiB a second, both ends on this
+// machine.
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { get } from "node:http";
@@ -27,10 +28,18 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       if (response.status !== 204) throw new Error(`PUT: ${response.status}`);
     }
     await readAll(url, total);
-    const taken = await pairs(options.rounds, () => readAll(url, total), () => copyOverTcp(content, total));
-    for (const pair of taken) options.log(`${pair.ours.toFixed(0)} MiB/s, TCP ${pair.baseline.toFixed(0)} MiB/s`);
+    const taken = await pairs(
+      options.rounds,
+      () => readAll(url, total),
+      () => copyOverTcp(content, total),
+    );
+    for (const pair of taken)
+      options.log(`${pair.ours.toFixed(0)} MiB/s, TCP ${pair.baseline.toFixed(0)} MiB/s`);
     const { ours, baseline, ratio } = ratios(taken);
-    return { figure: ratio.median.toFixed(2), measured: { ratio, oursMiBPerSecond: ours, tcpMiBPerSecond: baseline } };
+    return {
+      figure: ratio.median.toFixed(2),
+      measured: { ratio, oursMiBPerSecond: ours, tcpMiBPerSecond: baseline },
+    };
   } finally {
     await platform.stop();
   }

@@ -59,7 +59,10 @@ export class WireError extends Error {
     return CODES[this.code].retry;
   }
 
-  /** The WireError that `thrown` is, or an INTERNAL one around it. An InvariantError passes through: it ends the process. */
+  /**
+   * The WireError that `thrown` is, or an INTERNAL one around it. An InvariantError passes through: it ends the
+   * process.
+   */
   static from(thrown: unknown): WireError {
     if (thrown instanceof WireError) return thrown;
     if (thrown instanceof InvariantError) throw thrown;

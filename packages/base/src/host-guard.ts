@@ -1,5 +1,5 @@
-// Keeps web pages away from listeners whose callers need no credential (a loopback `up`): a page can make a browser send
-// requests here, by DNS rebinding (wrong Host) or across origins (foreign Origin), but it can fake neither header.
+// Keeps web pages away from listeners whose callers need no credential (a loopback `up`): a page can make a browser
+// send requests here, by DNS rebinding (wrong Host) or across origins (foreign Origin), but it can fake neither header.
 
 export interface HostPolicy {
   /** Host names that requests may use, lowercase, without port; "any" when every caller must authenticate anyway. */
@@ -13,16 +13,23 @@ export const LOOPBACK_HOSTS: readonly string[] = ["localhost", "127.0.0.1", "[::
 /** Policy for a listener: loopback names, and the configured host's own name. */
 export function hostPolicy(listenHost: string, authenticated: boolean): HostPolicy {
   if (authenticated) return { hosts: "any", origins: [] };
-  const host = listenHost.includes(":") ? `[${listenHost.replaceAll(/[[\]]/g, "")}]` : listenHost.toLowerCase();
+  const host = listenHost.includes(":")
+    ? `[${listenHost.replaceAll(/[[\]]/g, "")}]`
+    : listenHost.toLowerCase();
   const wildcard = host === "0.0.0.0" || host === "[::]";
   return { hosts: wildcard ? "any" : [...new Set([...LOOPBACK_HOSTS, host])], origins: [] };
 }
 
 /** Why a request is refused (403), or undefined when it is fine. Absent headers are undefined. */
-export function refuseHost(host: string | undefined, origin: string | undefined, policy: HostPolicy): string | undefined {
+export function refuseHost(
+  host: string | undefined,
+  origin: string | undefined,
+  policy: HostPolicy,
+): string | undefined {
   if (policy.hosts !== "any") {
     if (host === undefined) return "the Host header is missing";
-    if (!policy.hosts.includes(hostName(host))) return `Host "${host}" is not one of ${policy.hosts.join(", ")}`;
+    if (!policy.hosts.includes(hostName(host)))
+      return `Host "${host}" is not one of ${policy.hosts.join(", ")}`;
   }
   if (origin === undefined || policy.origins.includes(origin)) return undefined;
   if (host !== undefined && (origin === `http://${host}` || origin === `https://${host}`)) return undefined;

@@ -9,17 +9,7 @@ export {
   type LogLevel,
   type Random,
 } from "./ports.ts";
-export {
-  compareBytes,
-  concatBytes,
-  equalBytes,
-  hex,
-  hex16,
-  strictText,
-  text,
-  unhex,
-  utf8,
-} from "./bytes.ts";
+export { compareBytes, concatBytes, equalBytes, hex, hex16, strictText, text, unhex, utf8 } from "./bytes.ts";
 export { TaskGroup } from "./task-group.ts";
 export { Gate, waitUntil } from "./gate.ts";
 export { abortScope, never, type AbortScope } from "./abort.ts";

@@ -17,7 +17,9 @@ export interface Histogram {
   /** The smallest bucket bound that holds at least the fraction `q` of what was observed; NaN when nothing was. */
   quantile(q: number, labels?: Labels): number;
   count(labels?: Labels): number;
-  /** What was observed so far: observations in each bucket (not cumulative), by ascending upper bound, and all of them. */
+  /**
+   * What was observed so far: observations in each bucket (not cumulative), by ascending upper bound, and all of them.
+   */
   snapshot(labels?: Labels): HistogramSnapshot;
 }
 
@@ -36,8 +38,8 @@ export interface Metrics {
 
 /** Bounds for seconds, from 100 us to 10 s. */
 export const SECONDS_BUCKETS: readonly number[] = [
-  0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1,
-  0.25, 0.5, 1, 2.5, 5, 10,
+  0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075,
+  0.1, 0.25, 0.5, 1, 2.5, 5, 10,
 ];
 
 interface Series {

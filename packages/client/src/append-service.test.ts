@@ -32,7 +32,7 @@ test("append service: outcome unknown -> repeated until it is known, so at least
   assert.equal(text(transport.journals.get("j/one")!), "xx");
 });
 
-test("append service: a terminal failure -> this and all later appends of the journal fail, others do not", async () => {
+test("append service: a terminal failure -> it ends the appends of its journal, not those of others", async () => {
   const { transport, service } = fixture();
   transport.appendFaults.push({ status: "JOURNAL_NOT_FOUND" });
   const first = service.append("j/one", [utf8("x")]);
@@ -55,7 +55,10 @@ test("append service: an append waits for its dependencies, and fails with them"
   transport.appendFaults.push({ error: new WireError("UNAVAILABLE", "later"), afterwards: false });
   const data = service.append("j/data", [utf8("d")]);
   const ack = service.append("j/ack", [utf8("a")], {}, [data]);
-  assert.deepEqual(service.pendingExcept("j/ack").map((append) => append.journal), ["j/data"]);
+  assert.deepEqual(
+    service.pendingExcept("j/ack").map((append) => append.journal),
+    ["j/data"],
+  );
   await clock.agenda.advance(1000);
   await ack.done;
   assert.deepEqual(transport.calls, ["j/data+1", "j/data+1", "j/ack+1"]);

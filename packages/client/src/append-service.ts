@@ -68,7 +68,9 @@ export class AppendService {
     this.#transport = ports.transport;
     this.#clock = ports.clock;
     this.#logger = ports.logger;
-    this.#tasks = new TaskGroup("append service", (task, error) => this.#logger.error("append-task-failed", { task, error }));
+    this.#tasks = new TaskGroup("append service", (task, error) =>
+      this.#logger.error("append-task-failed", { task, error }),
+    );
   }
 
   /**
@@ -101,7 +103,11 @@ export class AppendService {
 
   /** Resolves when an append of `bytes` bytes would be taken. */
   room(bytes: number, signal: AbortSignal): Promise<void> {
-    return waitUntil(this.#room, () => this.#pendingBytes === 0 || this.#pendingBytes + bytes <= MAX_PENDING_BYTES, signal);
+    return waitUntil(
+      this.#room,
+      () => this.#pendingBytes === 0 || this.#pendingBytes + bytes <= MAX_PENDING_BYTES,
+      signal,
+    );
   }
 
   /** Newest append of every journal but `journal` that has not committed: what a write barrier must wait for. */

@@ -62,7 +62,11 @@ export async function append(
   signal: AbortSignal,
 ): Promise<Commit> {
   for (let attempt = 0; ; attempt++) {
-    const response = await transport.append(appendPreamble(journal, options), { kind: "bytes", bytes }, signal);
+    const response = await transport.append(
+      appendPreamble(journal, options),
+      { kind: "bytes", bytes },
+      signal,
+    );
     if (mayMove(response.status)) {
       await backOff(clock, appendBackoffMs(attempt), signal);
       continue;
@@ -74,6 +78,7 @@ export async function append(
 function commitOf(journal: string, response: AppendResponse): Commit {
   checkAppend(journal, response);
   const { commit, registers } = response;
-  if (commit === undefined) throw new WireError("OUTCOME_UNKNOWN", `append to ${journal}: the answer has no commit`);
+  if (commit === undefined)
+    throw new WireError("OUTCOME_UNKNOWN", `append to ${journal}: the answer has no commit`);
   return { journal, begin: commit.begin, end: commit.end, registers };
 }

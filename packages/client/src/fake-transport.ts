@@ -25,7 +25,8 @@ const HEADER: Header = {
 };
 
 /** What the next append does instead of succeeding; `afterwards`: it happens, and then the answer is lost. */
-export type AppendFault = { readonly status: Status } | { readonly error: WireError; readonly afterwards: boolean };
+export type AppendFault =
+  { readonly status: Status } | { readonly error: WireError; readonly afterwards: boolean };
 
 export class FakeTransport implements JournalTransport {
   readonly journals = new Map<string, Uint8Array>();
@@ -35,7 +36,11 @@ export class FakeTransport implements JournalTransport {
   readonly readFaults: WireError[] = [];
   readonly calls: string[] = [];
 
-  async append(request: AppendPreamble, content: AppendContent, signal: AbortSignal): Promise<AppendResponse> {
+  async append(
+    request: AppendPreamble,
+    content: AppendContent,
+    signal: AbortSignal,
+  ): Promise<AppendResponse> {
     signal.throwIfAborted();
     const parts: Uint8Array[] = [];
     if (content.kind === "bytes") parts.push(...content.bytes);
@@ -43,7 +48,8 @@ export class FakeTransport implements JournalTransport {
     const bytes = Buffer.concat(parts);
     this.calls.push(`${request.journal}+${bytes.length}`);
     const fault = this.appendFaults.shift();
-    if (fault !== undefined && "status" in fault) return newAppendResponse({ status: fault.status, header: HEADER });
+    if (fault !== undefined && "status" in fault)
+      return newAppendResponse({ status: fault.status, header: HEADER });
     if (fault !== undefined && !fault.afterwards) throw fault.error;
     const before = this.journals.get(request.journal) ?? new Uint8Array();
     this.journals.set(request.journal, Buffer.concat([before, bytes]));
@@ -71,7 +77,12 @@ export class FakeTransport implements JournalTransport {
     this.calls.push(`read ${request.journal}@${request.offset}`);
     const offset = request.offset === -1 ? bytes.length : request.offset;
     if (offset >= bytes.length) {
-      yield newReadResponse({ status: "OFFSET_NOT_YET_AVAILABLE", header: HEADER, offset, writeHead: bytes.length });
+      yield newReadResponse({
+        status: "OFFSET_NOT_YET_AVAILABLE",
+        header: HEADER,
+        offset,
+        writeHead: bytes.length,
+      });
       return;
     }
     yield newReadResponse({ status: "OK", header: HEADER, offset, writeHead: bytes.length });

@@ -1,5 +1,5 @@
-// Journals over a broker's HTTP gateway and REST routes (specification section 7). What the gateway cannot carry (registers,
-// expected offsets) is refused here rather than dropped.
+// Journals over a broker's HTTP gateway and REST routes (specification section 7). What the gateway cannot carry
+// (registers, expected offsets) is refused here rather than dropped.
 import { CODES, text, WireError, type Code } from "@millrace/base";
 import {
   applyRequestToJson,
@@ -61,12 +61,28 @@ export class HttpTransport implements JournalTransport {
     await this.#pool.destroy();
   }
 
-  async append(request: AppendPreamble, content: AppendContent, signal: AbortSignal): Promise<AppendResponse> {
-    if (request.offset !== 0 || request.checkRegisters || request.unionRegisters || request.subtractRegisters) {
-      throw new WireError("INVALID_ARGUMENT", "appends over HTTP carry neither registers nor an expected offset");
+  async append(
+    request: AppendPreamble,
+    content: AppendContent,
+    signal: AbortSignal,
+  ): Promise<AppendResponse> {
+    if (
+      request.offset !== 0 ||
+      request.checkRegisters ||
+      request.unionRegisters ||
+      request.subtractRegisters
+    ) {
+      throw new WireError(
+        "INVALID_ARGUMENT",
+        "appends over HTTP carry neither registers nor an expected offset",
+      );
     }
     const body = content.kind === "bytes" ? Buffer.concat(content.bytes) : content.chunks;
-    const response = await this.#send("PUT", journalPath(request.journal), { body: body as Buffer, signal, append: true });
+    const response = await this.#send("PUT", journalPath(request.journal), {
+      body: body as Buffer,
+      signal,
+      append: true,
+    });
     const answer = await response.body.text();
     if (response.statusCode !== 204) {
       const status = statusOf(answer);
@@ -92,7 +108,8 @@ export class HttpTransport implements JournalTransport {
     const response = await this.#send(method, journalPath(request.journal) + query, { signal });
     const writeHead = Number(response.headers["x-write-head"] ?? 0);
     if (response.statusCode !== 206) {
-      const status = response.statusCode === 416 ? "OFFSET_NOT_YET_AVAILABLE" : statusOf(await response.body.text());
+      const status =
+        response.statusCode === 416 ? "OFFSET_NOT_YET_AVAILABLE" : statusOf(await response.body.text());
       if (status === undefined) throw failure("read", response.statusCode, "");
       yield { status, header: UNKNOWN_HEADER, offset: writeHead, writeHead, fragmentUrl: "" };
       return;
@@ -114,18 +131,28 @@ export class HttpTransport implements JournalTransport {
 
   async list(request: ListRequest, signal: AbortSignal): Promise<ListResponse> {
     let whole: ListResponse | undefined;
-    for await (const message of this.#results("/v1/journals/list", listRequestToJson({ ...request, watch: false }), signal)) {
+    for await (const message of this.#results(
+      "/v1/journals/list",
+      listRequestToJson({ ...request, watch: false }),
+      signal,
+    )) {
       const response = listResponseFromJson(message);
-      whole = whole === undefined ? response : { ...whole, journals: [...whole.journals, ...response.journals] };
+      whole =
+        whole === undefined ? response : { ...whole, journals: [...whole.journals, ...response.journals] };
     }
-    if (whole === undefined) throw new WireError("UNAVAILABLE", "the broker ended the listing before it began");
+    if (whole === undefined)
+      throw new WireError("UNAVAILABLE", "the broker ended the listing before it began");
     return whole;
   }
 
   async *watchList(request: ListRequest, signal: AbortSignal): AsyncGenerator<ListResponse, void, void> {
     let first: ListResponse | undefined;
     let journals: ListedJournal[] = [];
-    for await (const message of this.#results("/v1/journals/list", listRequestToJson({ ...request, watch: true }), signal)) {
+    for await (const message of this.#results(
+      "/v1/journals/list",
+      listRequestToJson({ ...request, watch: true }),
+      signal,
+    )) {
       const response = listResponseFromJson(message);
       if (first === undefined) first = response;
       else if (response.journals.length === 0) {
@@ -144,7 +171,9 @@ export class HttpTransport implements JournalTransport {
   }
 
   async listFragments(request: FragmentsRequest, signal: AbortSignal): Promise<FragmentsResponse> {
-    return fragmentsResponseFromJson(await this.#call("/v1/journals/fragments", fragmentsRequestToJson(request), signal));
+    return fragmentsResponseFromJson(
+      await this.#call("/v1/journals/fragments", fragmentsRequestToJson(request), signal),
+    );
   }
 
   async #call(path: string, body: unknown, signal: AbortSignal): Promise<unknown> {
@@ -157,10 +186,15 @@ export class HttpTransport implements JournalTransport {
   /** Messages of a REST stream: lines of `{"result":…}`, or `{"error":…}` last. */
   async *#results(path: string, body: unknown, signal: AbortSignal): AsyncGenerator<unknown, void, void> {
     const response = await this.#send("POST", path, { body: JSON.stringify(body), signal });
-    if (response.statusCode !== 200) throw failure(path, response.statusCode, errorText(await response.body.text()));
+    if (response.statusCode !== 200)
+      throw failure(path, response.statusCode, errorText(await response.body.text()));
     for await (const line of lines(response.body as AsyncIterable<Uint8Array>)) {
-      const message = parseJson(path, line) as { result?: unknown; error?: { message?: string; httpCode?: number } };
-      if (message.error !== undefined) throw failure(path, message.error.httpCode ?? 500, message.error.message ?? line);
+      const message = parseJson(path, line) as {
+        result?: unknown;
+        error?: { message?: string; httpCode?: number };
+      };
+      if (message.error !== undefined)
+        throw failure(path, message.error.httpCode ?? 500, message.error.message ?? line);
       yield message.result;
     }
   }
@@ -184,7 +218,9 @@ export class HttpTransport implements JournalTransport {
       const { code, message } = error as NodeJS.ErrnoException;
       const refused = code === "ECONNREFUSED" || code === "UND_ERR_CONNECT_TIMEOUT";
       const unknown = options.append === true && !refused;
-      throw new WireError(unknown ? "OUTCOME_UNKNOWN" : "UNAVAILABLE", `${method} ${path}: ${message}`, { cause: error });
+      throw new WireError(unknown ? "OUTCOME_UNKNOWN" : "UNAVAILABLE", `${method} ${path}: ${message}`, {
+        cause: error,
+      });
     }
   }
 }

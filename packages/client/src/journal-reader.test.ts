@@ -14,11 +14,18 @@ function fixture() {
 async function collect(ports: ReturnType<typeof fixture>, options: Partial<ReaderOptions>): Promise<string> {
   let out = "";
   const reading = (async () => {
-    for await (const event of readJournal(ports, { journal: "j/one", offset: 0, block: false, ...options }, never)) {
+    for await (const event of readJournal(
+      ports,
+      { journal: "j/one", offset: 0, block: false, ...options },
+      never,
+    )) {
       if (event.kind === "content") out += text(event.bytes);
     }
   })();
-  const [outcome] = await Promise.all([reading.then(() => out).catch((error: Error) => error), ports.clock.agenda.advance(60_000)]);
+  const [outcome] = await Promise.all([
+    reading.then(() => out).catch((error: Error) => error),
+    ports.clock.agenda.advance(60_000),
+  ]);
   if (outcome instanceof Error) throw outcome;
   return outcome;
 }

@@ -19,7 +19,12 @@ export interface ReaderOptions {
 
 export type ReadEvent =
   /** Content from `offset` on; offsets are contiguous unless a jump came between. */
-  | { readonly kind: "content"; readonly offset: number; readonly bytes: Uint8Array; readonly writeHead: number }
+  | {
+      readonly kind: "content";
+      readonly offset: number;
+      readonly bytes: Uint8Array;
+      readonly writeHead: number;
+    }
   /** Offsets [from, to) are gone: pruned, or skipped by beginModTime or an operator's reset. */
   | { readonly kind: "jump"; readonly from: number; readonly to: number };
 
@@ -71,7 +76,12 @@ export async function* readJournal(
       signal.throwIfAborted();
       const error = WireError.from(thrown);
       if (!isPassing(error, attempt)) throw error;
-      ports.logger.debug("read-retried", { journal: options.journal, offset: at, attempt, message: error.message });
+      ports.logger.debug("read-retried", {
+        journal: options.journal,
+        offset: at,
+        attempt,
+        message: error.message,
+      });
     }
     if (at < end) await backOff(ports.clock, readBackoffMs(attempt), signal);
   }
@@ -97,4 +107,3 @@ export async function readHead(
   }
   throw new WireError("UNAVAILABLE", `read of ${journal}: the broker ended the answer`);
 }
-

@@ -37,7 +37,8 @@ export async function getJournal(
   const selector = { ...ANY_LABELS, include };
   const { journals } = await listJournals(transport, selector, signal);
   const found = journals.find((listed) => listed.spec.name === journal);
-  if (found === undefined) throw new WireError("JOURNAL_NOT_FOUND", `named journal does not exist (${journal})`);
+  if (found === undefined)
+    throw new WireError("JOURNAL_NOT_FOUND", `named journal does not exist (${journal})`);
   return found;
 }
 
@@ -67,8 +68,15 @@ export async function* listFragments(
   request: Pick<FragmentsRequest, "journal"> & Partial<FragmentsRequest>,
   signal: AbortSignal,
 ): AsyncGenerator<ListedFragment, void, void> {
-  const base = { beginModTime: 0, endModTime: 0, nextPageToken: 0, pageLimit: 0, doNotProxy: false, ...request };
-  for (let nextPageToken = 0; ; ) {
+  const base = {
+    beginModTime: 0,
+    endModTime: 0,
+    nextPageToken: 0,
+    pageLimit: 0,
+    doNotProxy: false,
+    ...request,
+  };
+  for (let nextPageToken = 0; ;) {
     const response = await transport.listFragments({ ...base, nextPageToken }, signal);
     if (response.status !== "OK") throw statusError(response.status, `fragments of ${request.journal}`);
     yield* response.fragments;

@@ -20,7 +20,11 @@ test("config: later sources win, and each value knows its origin", () => {
 });
 
 const REFUSED: readonly [string, Record<string, string>, RegExp][] = [
-  ["size out of range", { "broker.memory": "1KiB" }, /flag --broker\.memory: 1KiB is out of range \(1MiB <= value <= 8GiB\)/],
+  [
+    "size out of range",
+    { "broker.memory": "1KiB" },
+    /flag --broker\.memory: 1KiB is out of range \(1MiB <= value <= 8GiB\)/,
+  ],
   ["no size", { "broker.memory": "lots" }, /"lots" is not a size/],
   ["port too large", { "api.listen": "127.0.0.1:70000" }, /HOST:PORT/],
   ["address without port", { "api.listen": "127.0.0.1" }, /HOST:PORT/],

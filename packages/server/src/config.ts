@@ -1,7 +1,14 @@
 // The configuration: defaults, then a YAML file, then MILLRACE_* environment, then flags. Pure: who reads files and the
 // environment is system-config.ts.
 import { WireError } from "@millrace/base";
-import { environmentName, SETTING_NAMES, SETTINGS, type Config, type Setting, type SettingName } from "./settings.ts";
+import {
+  environmentName,
+  SETTING_NAMES,
+  SETTINGS,
+  type Config,
+  type Setting,
+  type SettingName,
+} from "./settings.ts";
 
 /** Texts by setting name, and how to speak of where they come from. */
 export interface ConfigSource {
@@ -61,7 +68,8 @@ export function flattenYaml(document: unknown, file: string): ConfigSource {
   const texts = new Map<string, string>();
   const visit = (value: unknown, prefix: string): void => {
     if (typeof value === "object" && value !== null && !Array.isArray(value)) {
-      for (const [key, inner] of Object.entries(value)) visit(inner, prefix === "" ? key : `${prefix}.${key}`);
+      for (const [key, inner] of Object.entries(value))
+        visit(inner, prefix === "" ? key : `${prefix}.${key}`);
     } else if (["string", "number", "boolean"].includes(typeof value)) {
       texts.set(prefix, String(value));
     } else if (value !== null && value !== undefined) {
@@ -102,7 +110,11 @@ export function printConfig({ config, origins }: ResolvedConfig): readonly Print
   return SETTING_NAMES.map((name) => {
     const setting = settingOf(name);
     const value = setting.kind.format(config[name]);
-    return { name, value: setting.secret && value !== "" ? "****" : value, origin: origins.get(name) ?? "default" };
+    return {
+      name,
+      value: setting.secret && value !== "" ? "****" : value,
+      origin: origins.get(name) ?? "default",
+    };
   });
 }
 

@@ -22,7 +22,12 @@ export class ConsoleFeed {
   #previous: { readonly atMs: number; readonly totals: FeedSnapshot["totals"] } | undefined;
 
   /** @param latency append latencies in seconds */
-  constructor(ports: { sample: () => Promise<FeedSample>; latency: LatencyWindow; clock: Clock; logger: Logger }) {
+  constructor(ports: {
+    sample: () => Promise<FeedSample>;
+    latency: LatencyWindow;
+    clock: Clock;
+    logger: Logger;
+  }) {
     this.#sample = ports.sample;
     this.#latency = ports.latency;
     this.#clock = ports.clock;
@@ -56,7 +61,9 @@ export class ConsoleFeed {
     const before = this.#previous;
     const seconds = before === undefined ? 0 : (atMs - before.atMs) / 1000;
     const perSecond = (field: keyof FeedSnapshot["totals"]): number =>
-      before === undefined || seconds <= 0 ? 0 : Math.max(0, (totals[field] - before.totals[field]) / seconds);
+      before === undefined || seconds <= 0
+        ? 0
+        : Math.max(0, (totals[field] - before.totals[field]) / seconds);
     const [p50, p99] = this.#latency.take([0.5, 0.99]);
     this.#previous = { atMs, totals };
     const snapshot: FeedSnapshot = {

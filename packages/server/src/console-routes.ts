@@ -37,11 +37,15 @@ export async function addConsoleRoutes(app: FastifyInstance, doors: ConsoleDoors
     const abort = abortOnClose(reply);
     const accept = request.headers.accept ?? "application/json";
     const answer = await doors.sql(JSON.stringify(request.body), accept, abort);
-    return reply.code(answer.status).header("content-type", answer.contentType).send(Buffer.from(answer.body));
+    return reply
+      .code(answer.status)
+      .header("content-type", answer.contentType)
+      .send(Buffer.from(answer.body));
   });
   app.get<{ Querystring: { journal?: string } }>("/console/api/tail", (request, reply) => {
     const journal = request.query.journal;
-    if (journal === undefined || journal === "") throw new WireError("INVALID_ARGUMENT", '"journal" is missing');
+    if (journal === undefined || journal === "")
+      throw new WireError("INVALID_ARGUMENT", '"journal" is missing');
     followTail(doors, journal, openStream(request, reply));
   });
 }

@@ -1,6 +1,12 @@
 // Sources, sinks, files and slices as the console shows them, from the definitions and the pipeline's snapshot.
 import type { FeedFile, FeedRetry, FeedSink, FeedSource } from "@millrace/console";
-import { partitionJournal, sinkPath, type SinkDefinition, type SinkSnapshot, type SourceDefinition } from "@millrace/ingest";
+import {
+  partitionJournal,
+  sinkPath,
+  type SinkDefinition,
+  type SinkSnapshot,
+  type SourceDefinition,
+} from "@millrace/ingest";
 
 const FILES_SHOWN = 10;
 
@@ -22,7 +28,9 @@ export function feedSources(
 }
 
 function feedSink(sink: SinkDefinition, snapshot: SinkSnapshot | undefined): FeedSink {
-  const partitions = new Set((snapshot?.slices ?? []).map((slice) => partitionJournal(sink, slice.partition)));
+  const partitions = new Set(
+    (snapshot?.slices ?? []).map((slice) => partitionJournal(sink, slice.partition)),
+  );
   return {
     sinkId: sink.sinkId,
     name: sink.name,
@@ -32,7 +40,9 @@ function feedSink(sink: SinkDefinition, snapshot: SinkSnapshot | undefined): Fee
     loadedRows: snapshot?.loaded ?? 0,
     lagBytes: snapshot?.lagBytes ?? 0,
     partitions: [...partitions].sort(),
-    files: (snapshot?.files ?? []).slice(0, FILES_SHOWN).map((file) => feedFile(file, snapshot?.slices ?? [])),
+    files: (snapshot?.files ?? [])
+      .slice(0, FILES_SHOWN)
+      .map((file) => feedFile(file, snapshot?.slices ?? [])),
   };
 }
 

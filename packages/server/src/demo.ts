@@ -1,15 +1,22 @@
 // The demo: replays real flight records through the front door, and resumes where it stopped.
 //
-// E1 Records are sent in order, one request at a time, so that what was accepted is a prefix of the replay, whatever dies.
+// E1 Records are sent in order, one request at a time, so that what was accepted is a prefix of the replay, whatever
+//    dies.
 // E2 Every record carries its number in the replay; the next one to send is one above the largest in the table once the
-//    table has everything that was accepted. So a data directory never gets a record twice, without any state of the demo.
+//    table has everything that was accepted. So a data directory never gets a record twice, without any state of the
+//    demo.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { demoBody, type FlightData } from "./demo-records.ts";
 
 /** The doors of the platform, as the demo uses them: what any client could do over HTTP. */
 export interface DemoDoors {
   /** JSON over HTTP to the configuration API. */
-  api(method: "GET" | "POST", path: string, body: unknown, signal: AbortSignal): Promise<{ status: number; body: unknown }>;
+  api(
+    method: "GET" | "POST",
+    path: string,
+    body: unknown,
+    signal: AbortSignal,
+  ): Promise<{ status: number; body: unknown }>;
   /** Posts NDJSON to the source. @returns accepted records @throws {WireError} with the source's status */
   ingest(url: string, body: string, signal: AbortSignal): Promise<number>;
   /** Write heads of a sink's partition journals, by journal. */
@@ -147,7 +154,10 @@ export class Demo {
   }
 
   async #demoRows(signal: AbortSignal): Promise<number> {
-    const { n } = await this.#doors.sql(`select count(*) as n from ${SINK.table.tableId} where "row" <> ''`, signal);
+    const { n } = await this.#doors.sql(
+      `select count(*) as n from ${SINK.table.tableId} where "row" <> ''`,
+      signal,
+    );
     return Number(n);
   }
 
@@ -182,7 +192,8 @@ export class Demo {
       } catch (thrown) {
         signal.throwIfAborted();
         const error = WireError.from(thrown);
-        // Only refusals that wrote nothing may be repeated (E1); whatever else ends the replay, and a restart resumes it.
+        // Only refusals that wrote nothing may be repeated (E1); whatever else ends the replay, and a restart resumes
+        // it.
         if (error.code !== "OVERLOADED" && error.code !== "DISK_FULL") throw error;
         this.#logger.warn("demo-waits", { code: error.code, message: error.message });
         await this.#clock.sleep(10 * POLL_MS, signal);
@@ -195,7 +206,10 @@ export class Demo {
     if (status === 200) return;
     const created = await this.#doors.api("POST", collection, entity, signal);
     if (created.status !== 202) {
-      throw new WireError("INTERNAL", `POST ${collection} answered ${created.status}: ${JSON.stringify(created.body)}`);
+      throw new WireError(
+        "INTERNAL",
+        `POST ${collection} answered ${created.status}: ${JSON.stringify(created.body)}`,
+      );
     }
     let task = created.body as { isFinished: boolean; url: string; error?: string };
     while (!task.isFinished) {

@@ -10,7 +10,9 @@ export class LatencyWindow {
     this.#histogram = histogram;
   }
 
-  /** Upper bounds of the wanted quantiles over the window that ends now, in the histogram's unit; null when it is empty. */
+  /**
+   * Upper bounds of the wanted quantiles over the window that ends now, in the histogram's unit; null when it is empty.
+   */
   take(quantiles: readonly number[]): readonly (number | null)[] {
     const { bounds, buckets, count } = this.#histogram.snapshot();
     const delta = buckets.map((value, i) => value - (this.#seen[i] ?? 0));

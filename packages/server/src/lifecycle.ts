@@ -16,7 +16,11 @@ export class Lifecycle {
   }
 
   /** Starts a part. When it fails, everything that runs is stopped, and the failure is thrown. */
-  async start<T>(name: string, start: () => Promise<T>, stop: (started: T, signal: AbortSignal) => Promise<void>): Promise<T> {
+  async start<T>(
+    name: string,
+    start: () => Promise<T>,
+    stop: (started: T, signal: AbortSignal) => Promise<void>,
+  ): Promise<T> {
     let started: T;
     try {
       started = await start();

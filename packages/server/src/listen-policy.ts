@@ -5,7 +5,12 @@ import type { Config } from "./settings.ts";
 export type ListenSetting = "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
 
 /** Ingest paths are authorised by the secret in their path, but a whole listener is judged: it also serves /metrics. */
-const LISTEN_SETTINGS: readonly ListenSetting[] = ["broker.listen", "api.listen", "http-source.listen", "warehouse.listen"];
+const LISTEN_SETTINGS: readonly ListenSetting[] = [
+  "broker.listen",
+  "api.listen",
+  "http-source.listen",
+  "warehouse.listen",
+];
 
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
@@ -14,7 +19,10 @@ export function isLoopback(host: string): boolean {
 /** @throws {WireError} INVALID_ARGUMENT when an address beyond loopback would be open to everyone */
 export function checkListeners(config: Config): void {
   if (config["auth.token"] !== "" && config["auth.token"].length < 16) {
-    throw new WireError("INVALID_ARGUMENT", `auth.token has ${config["auth.token"].length} characters (expected >= 16)`);
+    throw new WireError(
+      "INVALID_ARGUMENT",
+      `auth.token has ${config["auth.token"].length} characters (expected >= 16)`,
+    );
   }
   if (config["auth.token"] !== "" || config["allow-anonymous"]) return;
   for (const name of LISTEN_SETTINGS) {

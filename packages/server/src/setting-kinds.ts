@@ -91,7 +91,13 @@ export function formatBytes(bytes: number): string {
   return `${bytes}B`;
 }
 
-const TIME_UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const TIME_UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
 
 /** Durations in milliseconds: `200ms`, `1.5s`, `24h`. */
 export function durationKind(minMs: number, maxMs: number): Kind<number> {
@@ -119,15 +125,25 @@ export const addressKind: Kind<ListenAddress> = {
   parse: (text) => {
     const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):(\d+)$/.exec(text);
     const port = Number(match?.[2]);
-    if (match === null || port > 65_535) throw invalid(text, "HOST:PORT with a port in 0..65535, e.g. 127.0.0.1:8080");
+    if (match === null || port > 65_535)
+      throw invalid(text, "HOST:PORT with a port in 0..65535, e.g. 127.0.0.1:8080");
     return { host: match[1]!, port };
   },
   format: ({ host, port }) => `${host}:${port}`,
 };
 
-function inRange(value: number, text: string, min: number, max: number, show: (value: number) => string): number {
+function inRange(
+  value: number,
+  text: string,
+  min: number,
+  max: number,
+  show: (value: number) => string,
+): number {
   if (value < min || value > max) {
-    throw new WireError("INVALID_ARGUMENT", `${text} is out of range (${show(min)} <= value <= ${show(max)})`);
+    throw new WireError(
+      "INVALID_ARGUMENT",
+      `${text} is out of range (${show(min)} <= value <= ${show(max)})`,
+    );
   }
   return value;
 }

@@ -36,12 +36,17 @@ export async function startApi(
   app.setErrorHandler((thrown, _request, reply) => {
     const error = errorOf(thrown);
     if (error.status >= 500) logger.error("api-request-failed", { error: thrown });
-    void reply.code(error.status).send({ error: error.code, message: error.message, statusCode: error.status });
+    void reply
+      .code(error.status)
+      .send({ error: error.code, message: error.message, statusCode: error.status });
   });
   app.get("/livez", (_request, reply) => reply.type("text/plain").send("ok\n"));
   app.get("/readyz", (_request, reply) => {
     const reasons = health.reasons();
-    return reply.code(reasons.length === 0 ? 200 : 503).type("text/plain").send(`${reasons.join("\n") || "ready"}\n`);
+    return reply
+      .code(reasons.length === 0 ? 200 : 503)
+      .type("text/plain")
+      .send(`${reasons.join("\n") || "ready"}\n`);
   });
   app.get("/metrics", (_request, reply) => reply.type("text/plain; version=0.0.4").send(metrics.render()));
   await app.register(apiRoutes({ ...dependencies, signal: stopping.signal }));
@@ -85,6 +90,7 @@ function errorOf(thrown: unknown): WireError {
   const { statusCode, message } = thrown as { statusCode?: number; message?: string };
   if (statusCode === 413) return new WireError("TOO_LARGE", `the request is over ${BODY_BYTES_MAX} bytes`);
   if (statusCode === 415) return new WireError("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json");
-  if (statusCode !== undefined && statusCode < 500) return new WireError("INVALID_ARGUMENT", message ?? "bad request");
+  if (statusCode !== undefined && statusCode < 500)
+    return new WireError("INVALID_ARGUMENT", message ?? "bad request");
   return new WireError("INTERNAL", "an unexpected error; see the log", { cause: thrown });
 }

@@ -16,7 +16,11 @@ export interface BrokerPart {
 /** Zone and suffix of the only broker of a data directory. */
 const LOCAL_BROKER = { zone: "local", suffix: "broker-1" };
 
-export async function startBroker(lifecycle: Lifecycle, context: PartContext, signal: AbortSignal): Promise<BrokerPart> {
+export async function startBroker(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  signal: AbortSignal,
+): Promise<BrokerPart> {
   const { config, metrics, logger } = context;
   const segmentBytes = config["broker.segment-size"];
   const spools = await lifecycle.start(

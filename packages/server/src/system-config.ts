@@ -23,7 +23,10 @@ function readYaml(file: string): unknown {
   try {
     text = readFileSync(file, "utf8");
   } catch (error) {
-    throw new WireError("INVALID_ARGUMENT", `cannot read configuration file ${file}: ${(error as Error).message}`);
+    throw new WireError(
+      "INVALID_ARGUMENT",
+      `cannot read configuration file ${file}: ${(error as Error).message}`,
+    );
   }
   try {
     return parse(text);

@@ -25,7 +25,8 @@ test("data directory: a second owner is refused and named, and may have it once 
 
 test("data directory: the socket of a killed owner does not stop the next one (D8)", async () => {
   const path = scratch();
-  const script = `require("net").createServer().listen(${JSON.stringify(join(path, "owner.sock"))}, () => console.log("up"))`;
+  const socket = JSON.stringify(join(path, "owner.sock"));
+  const script = `require("net").createServer().listen(${socket}, () => console.log("up"))`;
   const child = spawn(process.execPath, ["-e", script]);
   await new Promise((up) => child.stdout.once("data", up));
   child.kill("SIGKILL");

@@ -1,10 +1,20 @@
-// One owner of a data directory (D8): a listening Unix socket in it that tells the owner's incarnation, and a format version.
+// One owner of a data directory (D8): a listening Unix socket in it that tells the owner's incarnation, and a format
+// version.
 //
 // O1 A socket that answers has a living owner: the newcomer gives up.
-// O2 A socket that refuses is renamed aside and asked again under its new name (its owner may just not listen yet); if it
-//    answers then, it is renamed back and the newcomer gives up.
+// O2 A socket that refuses is renamed aside and asked again under its new name (its owner may just not listen yet);
+//    if it answers then, it is renamed back and the newcomer gives up.
 // O3 After listening, a process connects to the path and must find its own incarnation before it touches anything else.
-import { mkdirSync, openSync, closeSync, readFileSync, renameSync, rmSync, fsyncSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  openSync,
+  closeSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  fsyncSync,
+  writeFileSync,
+} from "node:fs";
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { hex, WireError, type Random } from "@millrace/base";
@@ -61,7 +71,11 @@ export async function ownDataDirectory(path: string, random: Random): Promise<Da
   }
 }
 
-async function clearDeadSocket(path: string, socketPath: (name: string) => string, mine: string): Promise<void> {
+async function clearDeadSocket(
+  path: string,
+  socketPath: (name: string) => string,
+  mine: string,
+): Promise<void> {
   const owner = await ask(socketPath(SOCKET));
   if (owner === "missing") return;
   if (owner !== "refused") throw inUse(path, owner);
@@ -151,8 +165,8 @@ function checkFormat(path: string): void {
     throw new WireError("CORRUPT", `${file} names no format`);
   }
   if (format > FORMAT) {
-    const message = `data directory ${path} has format ${format}; this version of Millrace reads formats up to ${FORMAT}`;
-    throw new WireError("CORRUPT", message);
+    const readable = `this version of Millrace reads formats up to ${FORMAT}`;
+    throw new WireError("CORRUPT", `data directory ${path} has format ${format}; ${readable}`);
   }
 }
 

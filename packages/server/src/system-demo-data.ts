@@ -48,7 +48,7 @@ function parquetSet(path: string): FlightData {
     count: PARQUET_ROWS,
     read: async (begin, end) => {
       const flights: Flight[] = [];
-      for (let at = begin; at < end; ) {
+      for (let at = begin; at < end;) {
         const { begin: base, flights: some } = await groupAt(at);
         const next = some.slice(at - base, end - base);
         flights.push(...next);

@@ -30,7 +30,9 @@ export function openDemoDoors(addresses: DoorAddresses): DemoDoors & { close(): 
       await transport.close();
     },
     partitionHeads: async (sourceId, sinkId, signal) => {
-      const selector = parseLabelSelector(`prefix=stream/, millrace.dev/source=${sourceId}, millrace.dev/sink=${sinkId}`);
+      const selector = parseLabelSelector(
+        `prefix=stream/, millrace.dev/source=${sourceId}, millrace.dev/sink=${sinkId}`,
+      );
       const { journals } = await listJournals(transport, selector, signal);
       const heads = new Map<string, number>();
       for (const { spec } of journals) {
@@ -44,7 +46,14 @@ export function openDemoDoors(addresses: DoorAddresses): DemoDoors & { close(): 
       return { status: answer.status, body: parse(answer) };
     },
     ingest: async (url, body, signal) => {
-      const answer = await exchange(agent, "POST", new URL(url), { "content-type": "application/x-ndjson" }, body, signal);
+      const answer = await exchange(
+        agent,
+        "POST",
+        new URL(url),
+        { "content-type": "application/x-ndjson" },
+        body,
+        signal,
+      );
       if (answer.status >= 300) throw failure("the source", answer);
       return (parse(answer) as { accepted: number }).accepted;
     },
@@ -63,7 +72,10 @@ function parse(answer: Answer): unknown {
   try {
     return JSON.parse(answer.text);
   } catch {
-    throw new WireError("INTERNAL", `status ${answer.status} with a body that is not JSON: ${answer.text.slice(0, 200)}`);
+    throw new WireError(
+      "INTERNAL",
+      `status ${answer.status} with a body that is not JSON: ${answer.text.slice(0, 200)}`,
+    );
   }
 }
 
@@ -83,13 +95,17 @@ function exchange(
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const length = { "content-length": Buffer.byteLength(body) };
-    const outgoing = request(url, { agent, method, headers: { ...headers, ...length }, signal }, (response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => (text += chunk));
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
-      response.on("error", reject);
-    });
+    const outgoing = request(
+      url,
+      { agent, method, headers: { ...headers, ...length }, signal },
+      (response) => {
+        let text = "";
+        response.setEncoding("utf8");
+        response.on("data", (chunk: string) => (text += chunk));
+        response.on("end", () => resolve({ status: response.statusCode ?? 0, text }));
+        response.on("error", reject);
+      },
+    );
     outgoing.on("error", (error) => reject(signal.aborted ? (signal.reason as Error) : error));
     outgoing.end(body);
   });

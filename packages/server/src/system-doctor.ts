@@ -14,7 +14,7 @@ import { openSystemDisk, type Disk } from "@millrace/wal";
 import { inspectTables, type InspectedTables } from "@millrace/warehouse";
 import { examineContents } from "./doctor-contents.ts";
 import { OverlayDisk } from "./doctor-overlay-disk.ts";
-import { CheckNotes, counted, reportOf, type DoctorCheck, type DoctorReport } from "./doctor-report.ts";
+import { CheckNotes, counted, reportOf, sized, type DoctorCheck, type DoctorReport } from "./doctor-report.ts";
 import { examineStaging } from "./doctor-staging.ts";
 import { examineQuarantine, recoverCoordination, recoverLog, type RecoveryPorts } from "./doctor-storage.ts";
 import { STAGING_STORE } from "./journal-templates.ts";
@@ -96,7 +96,7 @@ async function examineSpace(disk: Disk): Promise<DoctorCheck> {
       `${free} bytes are free; appends are refused below broker.reserve (default ${reserve.default})`,
     );
   }
-  return notes.finish(`${(free / 2 ** 30).toFixed(1)} GiB`);
+  return notes.finish(sized(free));
 }
 
 async function examineStaged(

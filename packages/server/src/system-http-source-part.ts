@@ -32,7 +32,10 @@ export async function startHttpSource(
       ...context,
       mirror: parts.catalog,
       partitions: parts.partitions,
-      frames: { appendFrame: (journal, content, signal) => append({ ...context, ...parts }, journal, content, {}, signal) },
+      frames: {
+        appendFrame: (journal, content, signal) =>
+          append({ ...context, ...parts }, journal, content, {}, signal),
+      },
       turns: systemTurns,
       page: pages(context, address.host),
     },
@@ -68,9 +71,13 @@ function pages({ config, health, metrics }: PartContext, listenHost: string): Ht
     const refused = refuseHost(host, origin, policy);
     if (refused !== undefined) return { status: 403, contentType: text, body: `${refused}\n` };
     if (path === "/livez") return { status: 200, contentType: text, body: "ok\n" };
-    if (path === "/metrics") return { status: 200, contentType: "text/plain; version=0.0.4", body: metrics.render() };
+    if (path === "/metrics")
+      return { status: 200, contentType: "text/plain; version=0.0.4", body: metrics.render() };
     const reasons = health.reasons();
-    return { status: reasons.length === 0 ? 200 : 503, contentType: text, body: `${reasons.join("\n") || "ready"}\n` };
+    return {
+      status: reasons.length === 0 ? 200 : 503,
+      contentType: text,
+      body: `${reasons.join("\n") || "ready"}\n`,
+    };
   };
 }
-

@@ -36,7 +36,11 @@ export async function startDefinitions(
 export async function startPipeline(
   lifecycle: Lifecycle,
   context: PartContext,
-  parts: { readonly transport: JournalTransport; readonly catalog: DefinitionMirror; readonly target: Target },
+  parts: {
+    readonly transport: JournalTransport;
+    readonly catalog: DefinitionMirror;
+    readonly target: Target;
+  },
   components: readonly PipelineComponent[],
   signal: AbortSignal,
 ): Promise<Pipeline> {
@@ -56,7 +60,8 @@ export async function startPipeline(
       ),
     async (opened, stopSignal) => {
       const { remaining } = await opened.drain(stopSignal);
-      for (const [journal, bytes] of remaining) context.logger.warn("left-for-next-start", { journal, bytes });
+      for (const [journal, bytes] of remaining)
+        context.logger.warn("left-for-next-start", { journal, bytes });
       await opened.close();
     },
   );
@@ -68,6 +73,8 @@ export function openPartitions(
   context: PartContext,
   parts: { readonly transport: JournalTransport; readonly catalog: DefinitionMirror },
 ): Partitions {
-  return new Partitions({ ...context, ...parts, store: context.coordination }, partitionTemplate(context.config));
+  return new Partitions(
+    { ...context, ...parts, store: context.coordination },
+    partitionTemplate(context.config),
+  );
 }
-

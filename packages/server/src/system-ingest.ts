@@ -47,7 +47,13 @@ export async function startIngest(
 
   const catalog = await startDefinitions(lifecycle, context, signal);
   const pipelineComponents = PIPELINE.filter((component) => components.has(component));
-  const pipeline = await startPipeline(lifecycle, context, { transport, catalog, target: warehouse }, pipelineComponents, signal);
+  const pipeline = await startPipeline(
+    lifecycle,
+    context,
+    { transport, catalog, target: warehouse },
+    pipelineComponents,
+    signal,
+  );
   let sourceUrl = context.config["http-source.public-url"];
   if (components.has("http-source")) {
     const partitions = openPartitions(context, { transport, catalog });
@@ -56,7 +62,14 @@ export async function startIngest(
     if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);
   }
   if (!components.has("api")) return;
-  const at = await startApiParts(lifecycle, context, { catalog, pipeline, transport, warehouse, sourceUrl, components });
+  const at = await startApiParts(lifecycle, context, {
+    catalog,
+    pipeline,
+    transport,
+    warehouse,
+    sourceUrl,
+    components,
+  });
   listening("api", at);
   if (components.has("console")) listening("console", at, "/console/");
 }
@@ -105,7 +118,8 @@ async function startApiParts(
 function sampleOf(context: PartContext, catalog: DefinitionMirror, pipeline: Pipeline): FeedSample {
   const snapshots = pipeline.statistics.snapshot(context.clock.wallMs());
   const sources = catalog.sources().map((source) => ({ source, sinks: catalog.sinks(source) }));
-  const total = (field: "accepted" | "loaded"): number => snapshots.reduce((sum, each) => sum + each[field], 0);
+  const total = (field: "accepted" | "loaded"): number =>
+    snapshots.reduce((sum, each) => sum + each[field], 0);
   const counter = (name: string): number => context.metrics.counter(name, "").value();
   return {
     totals: {

@@ -12,9 +12,16 @@ export interface HttpListener {
 }
 
 /** Bind failures as a person understands them. @param what e.g. `broker.listen` */
-export function bindFailure(what: string, { host, port }: ListenAddress, error: NodeJS.ErrnoException): WireError {
+export function bindFailure(
+  what: string,
+  { host, port }: ListenAddress,
+  error: NodeJS.ErrnoException,
+): WireError {
   const why = error.code === "EADDRINUSE" ? "the address is in use" : error.message;
-  return new WireError("CONFLICT", `cannot listen on ${host}:${port}: ${why}; choose another with --${what} HOST:PORT`);
+  return new WireError(
+    "CONFLICT",
+    `cannot listen on ${host}:${port}: ${why}; choose another with --${what} HOST:PORT`,
+  );
 }
 
 /** Node wants IPv6 hosts without brackets. */
@@ -22,8 +29,15 @@ export function bindHost(host: string): string {
   return host.replaceAll(/[[\]]/g, "");
 }
 
-export function listenHttp(what: string, address: ListenAddress, onRequest: RequestListener): Promise<HttpListener> {
-  const server = createServer({ headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 60_000 }, onRequest);
+export function listenHttp(
+  what: string,
+  address: ListenAddress,
+  onRequest: RequestListener,
+): Promise<HttpListener> {
+  const server = createServer(
+    { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 60_000 },
+    onRequest,
+  );
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(bindFailure(what, address, error)));
     server.listen(address.port, bindHost(address.host), () => {

@@ -159,4 +159,3 @@ export function needs(component: ComponentName, other: ComponentName): WireError
   const message = `component ${component} needs ${other} in the same process: millrace serve ${other} ${component} …`;
   return new WireError("INVALID_ARGUMENT", message);
 }
-

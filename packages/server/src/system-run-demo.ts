@@ -64,7 +64,8 @@ export async function runDemo(
 
 function whatToTry(endpoints: Endpoints, url: string): string {
   const record = `{"origin":"PRG","destination":"LIS","delay":3}`;
-  const query = `{"query":"select origin, count(*) as flights from main.flights group by origin order by 2 desc limit 5"}`;
+  const select = "select origin, count(*) as flights from main.flights group by origin order by 2 desc limit 5";
+  const query = `{"query":"${select}"}`;
   return [
     "",
     "Flight records are being replayed into the table main.flights. Try:",
@@ -85,7 +86,8 @@ function progressLine(io: DemoIo): (progress: DemoProgress) => void {
     const rate = elapsedMs <= 0 ? 0 : Math.round(((progress.accepted - last.accepted) / elapsedMs) * 1000);
     last = { accepted: progress.accepted, elapsedMs: progress.elapsedMs };
     const seconds = (progress.elapsedMs / 1000).toFixed(1);
-    const line = `${seconds}s  accepted ${progress.accepted}  rows ${progress.rows}  lag ${progress.lag}  ${rate} records/s`;
+    const { accepted, rows, lag } = progress;
+    const line = `${seconds}s  accepted ${accepted}  rows ${rows}  lag ${lag}  ${rate} records/s`;
     if (io.isTerminal) io.err(`\r\u001b[K${line}`);
     else if (calls++ % 4 === 0) io.err(`${line}\n`);
   };

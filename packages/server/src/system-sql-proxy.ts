@@ -12,20 +12,26 @@ export function sqlProxy(
   return (body, accept, signal) =>
     new Promise((resolve, reject) => {
       const headers = { "content-type": "application/json", accept, ...authorization };
-      const outgoing = request(new URL("/sql", warehouseUrl), { method: "POST", headers, signal }, (response) => {
-        const parts: Uint8Array[] = [];
-        response.on("data", (part: Uint8Array) => parts.push(part));
-        response.on("error", reject);
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 500,
-            contentType: response.headers["content-type"] ?? "application/json",
-            body: Buffer.concat(parts),
-          }),
-        );
-      });
+      const outgoing = request(
+        new URL("/sql", warehouseUrl),
+        { method: "POST", headers, signal },
+        (response) => {
+          const parts: Uint8Array[] = [];
+          response.on("data", (part: Uint8Array) => parts.push(part));
+          response.on("error", reject);
+          response.on("end", () =>
+            resolve({
+              status: response.statusCode ?? 500,
+              contentType: response.headers["content-type"] ?? "application/json",
+              body: Buffer.concat(parts),
+            }),
+          );
+        },
+      );
       outgoing.on("error", (error) => {
-        reject(new WireError("UNAVAILABLE", `the warehouse does not answer: ${error.message}`, { cause: error }));
+        reject(
+          new WireError("UNAVAILABLE", `the warehouse does not answer: ${error.message}`, { cause: error }),
+        );
       });
       outgoing.end(body);
     });

@@ -9,7 +9,11 @@ import type { Config } from "./settings.ts";
 import { listenAddress, reasonList, type PartContext, type PlatformPorts } from "./system-platform.ts";
 
 /** Starts the process. @throws {WireError} UNAVAILABLE when it does not come up */
-export function launchWarehouse(config: Config, dataDirectory: string, ports: PlatformPorts): Promise<Warehouse> {
+export function launchWarehouse(
+  config: Config,
+  dataDirectory: string,
+  ports: PlatformPorts,
+): Promise<Warehouse> {
   const directory = join(dataDirectory, "warehouse");
   mkdirSync(join(directory, "tmp"), { recursive: true, mode: 0o750 });
   const listen = listenAddress(config, "warehouse.listen");

@@ -59,7 +59,12 @@ async function stage(path: string, columnCount: number, rows: readonly string[])
 
 let objects = 0;
 /** A load of `count` rows at offsets begin, begin+1, … */
-async function load(journal: string, begin: number, count: number, startsTarget = begin === 0): Promise<PartitionLoad> {
+async function load(
+  journal: string,
+  begin: number,
+  count: number,
+  startsTarget = begin === 0,
+): Promise<PartitionLoad> {
   const rows = Array.from({ length: count }, (_, i) => {
     const id = `0193a0f0-0000-7000-8000-${String(begin + i).padStart(12, "0")}`;
     return `(${begin + i}::BIGINT, '${id}', '2026-01-02T03:04:05.678Z', 'line 1\nline "2", ${begin + i}')`;
@@ -69,24 +74,46 @@ async function load(journal: string, begin: number, count: number, startsTarget 
 }
 
 test("target: rows, offsets and journal stand in the table as staged", async () => {
-  const outcome = await target.load({ tableId: "main.a", columns, partitions: [await load("j/a", 0, 3)] }, never);
+  const outcome = await target.load(
+    { tableId: "main.a", columns, partitions: [await load("j/a", 0, 3)] },
+    never,
+  );
   assert.deepEqual(outcome, { kind: "loaded", rows: 3 });
-  const rows = await query(`select "received at"::varchar, body, _journal, _offset from main.a order by _offset`);
+  const rows = await query(
+    `select "received at"::varchar, body, _journal, _offset from main.a order by _offset`,
+  );
   assert.deepEqual(rows[1], ["2026-01-02 03:04:05.678", 'line 1\nline "2", 1', "j/a", "1"]);
 });
 
 test("target: the loaded end decides (D23)", async () => {
-  const run = (partition: PartitionLoad) => target.load({ tableId: "main.b", columns, partitions: [partition] }, never);
+  const run = (partition: PartitionLoad) =>
+    target.load({ tableId: "main.b", columns, partitions: [partition] }, never);
   const first = await load("j/b", 0, 3);
   assert.equal((await run(first)).kind, "loaded");
   assert.equal((await run(first)).kind, "already", "a repeated load does nothing");
   assert.equal((await run(await load("j/b", 1, 4, false))).kind, "refused", "an overlap is refused");
   assert.equal((await run(await load("j/b", 5, 1, false))).kind, "refused", "a gap is refused");
-  assert.equal((await run(await load("j/other", 7, 1, false))).kind, "refused", "a middle of an unknown partition is refused");
-  assert.equal((await run(await load("j/other", 7, 1, true))).kind, "loaded", "unless the target starts there");
+  assert.equal(
+    (await run(await load("j/other", 7, 1, false))).kind,
+    "refused",
+    "a middle of an unknown partition is refused",
+  );
+  assert.equal(
+    (await run(await load("j/other", 7, 1, true))).kind,
+    "loaded",
+    "unless the target starts there",
+  );
   assert.equal((await run(await load("j/b", 3, 2))).kind, "loaded");
-  assert.deepEqual(await query("select count(*), count(distinct _journal || _offset) from main.b"), [["6", "6"]]);
-  assert.deepEqual(await target.loadedEnds("main.b", never), new Map([["j/b", 5], ["j/other", 8]]));
+  assert.deepEqual(await query("select count(*), count(distinct _journal || _offset) from main.b"), [
+    ["6", "6"],
+  ]);
+  assert.deepEqual(
+    await target.loadedEnds("main.b", never),
+    new Map([
+      ["j/b", 5],
+      ["j/other", 8],
+    ]),
+  );
 });
 
 test("target: partitions of one load commit together or not at all", async () => {
@@ -113,12 +140,19 @@ test("target: rows of two sink versions stand under their own columns (D22)", as
   };
   await target.load({ tableId: "main.d", columns: two, partitions: [partition] }, never);
   const rows = await query("select a, b from main.d order by _offset");
-  assert.deepEqual(rows, [["a0", null], ["", null], ["a2", "b2"]]);
+  assert.deepEqual(rows, [
+    ["a0", null],
+    ["", null],
+    ["a2", "b2"],
+  ]);
 });
 
 test("target: a staged object of other bytes -> CORRUPT, nothing loaded", async () => {
   const partition = await load("j/e", 0, 2);
   writeFileSync(join(scratch, "staging", partition.objects[0]!.path), "0,a,b,c\n");
-  await assert.rejects(target.load({ tableId: "main.e", columns, partitions: [partition] }, never), /not what was staged/);
+  await assert.rejects(
+    target.load({ tableId: "main.e", columns, partitions: [partition] }, never),
+    /not what was staged/,
+  );
   assert.deepEqual(await query("select count(*) from main.e"), [["0"]]);
 });

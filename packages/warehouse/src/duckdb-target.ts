@@ -65,7 +65,11 @@ export class DuckDBTarget implements Target {
     }
   }
 
-  async #insertPartition(connection: EngineConnection, id: TableId, partition: PartitionLoad): Promise<number> {
+  async #insertPartition(
+    connection: EngineConnection,
+    id: TableId,
+    partition: PartitionLoad,
+  ): Promise<number> {
     let rows = 0;
     for (const object of partition.objects) await this.#check(partition.journal, object);
     for (const run of runsOfOneVersion(partition.objects)) {
@@ -73,8 +77,17 @@ export class DuckDBTarget implements Target {
       const expected = run.reduce((sum, object) => sum + object.rows, 0);
       const result = await connection.run(insertObjects(id, partition.journal, run[0]!, files));
       if (result.rowsChanged !== expected) {
-        const facts = { journal: partition.journal, begin: partition.begin, expected, found: result.rowsChanged };
-        throw new WireError("CORRUPT", `staged objects hold ${result.rowsChanged} rows instead of ${expected}`, { facts });
+        const facts = {
+          journal: partition.journal,
+          begin: partition.begin,
+          expected,
+          found: result.rowsChanged,
+        };
+        throw new WireError(
+          "CORRUPT",
+          `staged objects hold ${result.rowsChanged} rows instead of ${expected}`,
+          { facts },
+        );
       }
       rows += expected;
     }
@@ -133,7 +146,12 @@ function judge(partitions: readonly PartitionLoad[], ends: Ends): "load" | LoadO
   if (done === partitions.length) return { kind: "already" };
   const partly = partitions.find(({ journal, end }) => (ends.get(journal) ?? -1) >= end);
   if (partly === undefined) return "load";
-  return { kind: "refused", journal: partly.journal, begin: partly.begin, loadedEnd: ends.get(partly.journal) };
+  return {
+    kind: "refused",
+    journal: partly.journal,
+    begin: partly.begin,
+    loadedEnd: ends.get(partly.journal),
+  };
 }
 
 async function readEnds(connection: EngineConnection, tableId: string): Promise<Ends> {

@@ -31,7 +31,10 @@ export function columnType(column: Column): string {
 
 export function createTable(id: TableId, columns: readonly Column[]): readonly string[] {
   const fields = columns.map((column) => `${quoteName(column.name)} ${columnType(column)}`);
-  fields.push(`${quoteName(SYSTEM_COLUMNS.journal)} VARCHAR NOT NULL`, `${quoteName(SYSTEM_COLUMNS.offset)} BIGINT NOT NULL`);
+  fields.push(
+    `${quoteName(SYSTEM_COLUMNS.journal)} VARCHAR NOT NULL`,
+    `${quoteName(SYSTEM_COLUMNS.offset)} BIGINT NOT NULL`,
+  );
   return [
     `CREATE SCHEMA IF NOT EXISTS ${quoteName(id.schema)}`,
     `CREATE TABLE IF NOT EXISTS ${qualified(id)} (${fields.join(", ")})`,
@@ -46,7 +49,12 @@ export function addColumn(id: TableId, column: Column): string {
  * Inserts the rows of staged objects that share one sink version: Parquet with `_offset`, `c0`, `c1`, … (StagedObject).
  * @param files absolute paths, in journal order
  */
-export function insertObjects(id: TableId, journal: string, object: StagedObject, files: readonly string[]): string {
+export function insertObjects(
+  id: TableId,
+  journal: string,
+  object: StagedObject,
+  files: readonly string[],
+): string {
   const journalName = quoteName(SYSTEM_COLUMNS.journal);
   const offset = quoteName(SYSTEM_COLUMNS.offset);
   const names = object.columns.map((column) => quoteName(column.name));

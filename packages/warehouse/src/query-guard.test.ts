@@ -49,7 +49,10 @@ const ALLOWED: readonly [string, RegExp][] = [
   ["show tables", /"name":"t"/],
   ["describe t", /column_name/],
   ["explain select * from t", /explain_value/],
-  ["select 9007199254740993 as big, 1.5 as d, null as x, 'a\"b' as q", /"big":"9007199254740993","d":1.5,"x":null,"q":"a\\"b"/],
+  [
+    "select 9007199254740993 as big, 1.5 as d, null as x, 'a\"b' as q",
+    /"big":"9007199254740993","d":1.5,"x":null,"q":"a\\"b"/,
+  ],
   ["select sum(n) as n from t", /\{"n":45\}/],
   ["select [1,2] as l, {'a': 1} as s", /"l":\[1,2\],"s":\{"a":1\}/],
   ["select timestamp '2026-01-02 03:04:05.678' as at", /2026-01-02 03:04:05.678/],
@@ -87,7 +90,10 @@ const REFUSED: readonly [string, RegExp][] = [
 ];
 for (const [sql, expected] of REFUSED) {
   test(`sql: ${sql.replace(scratch, "…")} -> refused`, async () => {
-    await assert.rejects(run(sql), (error: unknown) => error instanceof WireError && expected.test(error.message));
+    await assert.rejects(
+      run(sql),
+      (error: unknown) => error instanceof WireError && expected.test(error.message),
+    );
   });
 }
 
@@ -124,11 +130,21 @@ test("sql: parameters by position and by name", async () => {
 });
 
 test("sql: NDJSON, CSV and Arrow by Accept", async () => {
-  assert.equal(await run("select n, s from t limit 2", {}, "application/x-ndjson"), '{"n":0,"s":"0"}\n{"n":1,"s":"1"}\n');
-  assert.equal(await run("select n, '' as e, null as x from t limit 1", {}, "text/csv"), 'n,e,x\r\n0,"",\r\n');
+  assert.equal(
+    await run("select n, s from t limit 2", {}, "application/x-ndjson"),
+    '{"n":0,"s":"0"}\n{"n":1,"s":"1"}\n',
+  );
+  assert.equal(
+    await run("select n, '' as e, null as x from t limit 1", {}, "text/csv"),
+    'n,e,x\r\n0,"",\r\n',
+  );
   const make = encoderFor("application/vnd.apache.arrow.stream");
   assert.ok(make !== undefined);
-  const query = { sql: "select n, s, 1.5::double as d from t order by n", parameters: [], limits: DEFAULT_LIMITS };
+  const query = {
+    sql: "select n, s, 1.5::double as d from t order by n",
+    parameters: [],
+    limits: DEFAULT_LIMITS,
+  };
   const { body } = await runner.run(query, make, never);
   const { tableFromIPC } = await import("apache-arrow");
   const table = tableFromIPC(body);

@@ -27,7 +27,14 @@ const TABLE_FUNCTIONS = new Set([
 ]);
 
 /** Scalar functions that reveal or change the process. */
-const REFUSED_FUNCTIONS = new Set(["current_setting", "getenv", "getvariable", "nextval", "currval", "write_log"]);
+const REFUSED_FUNCTIONS = new Set([
+  "current_setting",
+  "getenv",
+  "getvariable",
+  "nextval",
+  "currval",
+  "write_log",
+]);
 
 const EXPLAIN = /^\s*explain(\s+analyze)?\s+(?=\S)/i;
 
@@ -84,7 +91,8 @@ function walk(node: unknown, skipped: number): void {
 function checkTableFunction(call: unknown, skipped: number): void {
   const fields = (typeof call === "object" && call !== null ? call : {}) as Record<string, unknown>;
   const name = String(fields["function_name"]).toLowerCase();
-  if (!TABLE_FUNCTIONS.has(name)) throw refusal(`table function "${name}" is not allowed here`, location(fields), skipped);
+  if (!TABLE_FUNCTIONS.has(name))
+    throw refusal(`table function "${name}" is not allowed here`, location(fields), skipped);
 }
 
 function checkTable(fields: Record<string, unknown>, skipped: number): void {
@@ -96,7 +104,8 @@ function checkTable(fields: Record<string, unknown>, skipped: number): void {
 
 function checkFunction(fields: Record<string, unknown>, skipped: number): void {
   const name = String(fields["function_name"]).toLowerCase();
-  if (REFUSED_FUNCTIONS.has(name)) throw refusal(`function "${name}" is not allowed here`, location(fields), skipped);
+  if (REFUSED_FUNCTIONS.has(name))
+    throw refusal(`function "${name}" is not allowed here`, location(fields), skipped);
 }
 
 function location(fields: Record<string, unknown>): number | undefined {
@@ -105,11 +114,18 @@ function location(fields: Record<string, unknown>): number | undefined {
 }
 
 function refusal(message: string, at: number | undefined, skipped: number): WireError {
-  return new WireError("INVALID_ARGUMENT", message, at === undefined ? {} : { facts: { position: at + skipped + 1 } });
+  return new WireError(
+    "INVALID_ARGUMENT",
+    message,
+    at === undefined ? {} : { facts: { position: at + skipped + 1 } },
+  );
 }
 
 /** Message and 1-based position out of an engine error, whose text ends with `LINE n: …` and a caret below it. */
-export function describeEngineError(text: string, sql: string): { message: string; position: number | undefined } {
+export function describeEngineError(
+  text: string,
+  sql: string,
+): { message: string; position: number | undefined } {
   const at = /\n+LINE (\d+): ([^\n]*)\n( *)\^/.exec(text);
   if (at === null) return { message: text.trim(), position: undefined };
   const message = text.slice(0, at.index).trim();

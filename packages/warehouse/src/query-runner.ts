@@ -79,7 +79,9 @@ export class QueryRunner {
     try {
       await connection.run("SELECT 1");
     } catch (error) {
-      throw new WireError("UNAVAILABLE", `the engine does not answer: ${(error as Error).message}`, { cause: error });
+      throw new WireError("UNAVAILABLE", `the engine does not answer: ${(error as Error).message}`, {
+        cause: error,
+      });
     } finally {
       connection.closeSync();
     }
@@ -107,7 +109,9 @@ export class QueryRunner {
     } catch (error) {
       signal.throwIfAborted();
       if (timedOut) {
-        throw new WireError("REQUEST_TIMEOUT", `the query took longer than ${query.limits.timeMs} ms`, { cause: error });
+        throw new WireError("REQUEST_TIMEOUT", `the query took longer than ${query.limits.timeMs} ms`, {
+          cause: error,
+        });
       }
       throw queryError(error, query.sql);
     } finally {
@@ -140,7 +144,8 @@ async function execute(connection: EngineConnection, query: Query): Promise<Duck
   const tree = await connection.runAndReadAll("SELECT json_serialize_sql($1::VARCHAR)", [select]);
   checkTree(String(tree.getRows()[0]?.[0]), skipped);
   const statements = await connection.extractStatements(query.sql);
-  if (statements.count !== 1) throw new WireError("INVALID_ARGUMENT", `expected one statement, got ${statements.count}`);
+  if (statements.count !== 1)
+    throw new WireError("INVALID_ARGUMENT", `expected one statement, got ${statements.count}`);
   const statement = await statements.prepare(0);
   const expected = kind === "select" ? StatementType.SELECT : StatementType.EXPLAIN;
   if (statement.statementType !== expected) {
@@ -171,12 +176,18 @@ async function collect(
   const parts: Uint8Array[] = [];
   let rows = 0;
   let bytes = 0;
-  for (let chunk = await result.fetchChunk(); chunk !== null && chunk.rowCount > 0; chunk = await result.fetchChunk()) {
+  for (
+    let chunk = await result.fetchChunk();
+    chunk !== null && chunk.rowCount > 0;
+    chunk = await result.fetchChunk()
+  ) {
     rows += chunk.rowCount;
-    if (rows > limits.rows) throw new WireError("UNPROCESSABLE", `the result has more than ${limits.rows} rows`);
+    if (rows > limits.rows)
+      throw new WireError("UNPROCESSABLE", `the result has more than ${limits.rows} rows`);
     const part = encoder.chunk(chunk);
     bytes += part.length;
-    if (bytes > limits.bytes) throw new WireError("UNPROCESSABLE", `the result has more than ${limits.bytes} bytes`);
+    if (bytes > limits.bytes)
+      throw new WireError("UNPROCESSABLE", `the result has more than ${limits.bytes} bytes`);
     parts.push(part);
   }
   parts.push(encoder.end({ rows, elapsedMs: elapsedMs() }));
@@ -188,5 +199,8 @@ function queryError(error: unknown, sql: string): WireError {
   const text = error instanceof Error ? error.message : String(error);
   const { message, position } = describeEngineError(text, sql);
   if (/^out of memory/i.test(message)) return new WireError("UNPROCESSABLE", message, { cause: error });
-  return new WireError("INVALID_ARGUMENT", message, { facts: position === undefined ? {} : { position }, cause: error });
+  return new WireError("INVALID_ARGUMENT", message, {
+    facts: position === undefined ? {} : { position },
+    cause: error,
+  });
 }

@@ -1,5 +1,5 @@
-// Arrow IPC stream of a result: integers up to 64 bits, floats, booleans, dates and timestamps keep their type; whatever
-// else is text, as in JSON.
+// Arrow IPC stream of a result: integers up to 64 bits, floats, booleans, dates and timestamps keep their type;
+// whatever else is text, as in JSON.
 import type { DuckDBDataChunk, DuckDBValue } from "@duckdb/node-api";
 import { DuckDBDateValue, DuckDBTimestampValue } from "@duckdb/node-api";
 import {

@@ -38,11 +38,15 @@ function objectText(value: Exclude<DuckDBValue, null | boolean | number | bigint
     return `[${value.items.map((item) => jsonText(item)).join(",")}]`;
   }
   if (value instanceof DuckDBStructValue) {
-    const fields = Object.entries(value.entries).map(([name, field]) => `${JSON.stringify(name)}:${jsonText(field)}`);
+    const fields = Object.entries(value.entries).map(
+      ([name, field]) => `${JSON.stringify(name)}:${jsonText(field)}`,
+    );
     return `{${fields.join(",")}}`;
   }
   if (value instanceof DuckDBMapValue) {
-    const entries = value.entries.map(({ key, value: held }) => `{"key":${jsonText(key)},"value":${jsonText(held)}}`);
+    const entries = value.entries.map(
+      ({ key, value: held }) => `{"key":${jsonText(key)},"value":${jsonText(held)}}`,
+    );
     return `[${entries.join(",")}]`;
   }
   return JSON.stringify(value.toString());

@@ -13,7 +13,13 @@ import {
   type Clock,
 } from "@millrace/base";
 import { encoderFor, OFFERED_TYPES } from "./result-encoders.ts";
-import { DEFAULT_LIMITS, MAX_QUERY_BYTES, type ParameterValue, type Query, type QueryRunner } from "./query-runner.ts";
+import {
+  DEFAULT_LIMITS,
+  MAX_QUERY_BYTES,
+  type ParameterValue,
+  type Query,
+  type QueryRunner,
+} from "./query-runner.ts";
 
 export interface SqlDoor {
   readonly runner: QueryRunner;
@@ -26,7 +32,11 @@ export interface SqlDoor {
 }
 
 export function sqlRequestListener(door: SqlDoor): RequestListener {
-  const seconds = door.metrics.histogram("millrace_sql_query_seconds", "Time of SQL queries", SECONDS_BUCKETS);
+  const seconds = door.metrics.histogram(
+    "millrace_sql_query_seconds",
+    "Time of SQL queries",
+    SECONDS_BUCKETS,
+  );
   const queries = door.metrics.counter("millrace_sql_queries_total", "SQL queries by outcome");
   return (request, response) => {
     const startMs = door.clock.monotonicMs();
@@ -81,7 +91,7 @@ async function answerQuery(door: SqlDoor, request: IncomingMessage, response: Se
   }
   const contentType = request.headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
   if (contentType !== "application/json") {
-    throw new WireError("UNSUPPORTED_MEDIA_TYPE", "the body must be application/json: {\"query\":\"select …\"}");
+    throw new WireError("UNSUPPORTED_MEDIA_TYPE", 'the body must be application/json: {"query":"select …"}');
   }
   const makeEncoder = encoderFor(request.headers.accept);
   if (makeEncoder === undefined) {
@@ -123,11 +133,13 @@ export function parseQuery(body: string): Query {
   } catch (error) {
     throw new WireError("INVALID_ARGUMENT", `the body is not JSON: ${(error as Error).message}`);
   }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw field("body", "an object");
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
+    throw field("body", "an object");
   const { query, parameters = [], limits = {}, ...rest } = parsed as Record<string, unknown>;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) throw field(unknown, "one of query, parameters, limits");
-  if (typeof query !== "string" || query.trim() === "") throw field("query", "a string with one SQL statement");
+  if (typeof query !== "string" || query.trim() === "")
+    throw field("query", "a string with one SQL statement");
   if (typeof limits !== "object" || limits === null) throw field("limits", "an object");
   const { rows, timeMs } = limits as Record<string, unknown>;
   return {
@@ -151,7 +163,8 @@ function limit(name: string, value: unknown, usual: number): number {
 }
 
 function parseParameters(parameters: unknown): Query["parameters"] {
-  if (typeof parameters !== "object" || parameters === null) throw field("parameters", "an array or an object");
+  if (typeof parameters !== "object" || parameters === null)
+    throw field("parameters", "an array or an object");
   for (const [name, value] of Object.entries(parameters)) {
     if (value !== null && !["string", "number", "boolean"].includes(typeof value)) {
       throw field(`parameters.${name}`, "a string, number, boolean or null");
@@ -170,7 +183,12 @@ function sendError(response: ServerResponse, error: WireError): void {
   send(response, error.status, "application/json", `${JSON.stringify(body)}\n`);
 }
 
-function send(response: ServerResponse, status: number, contentType: string, body: string | Uint8Array): void {
+function send(
+  response: ServerResponse,
+  status: number,
+  contentType: string,
+  body: string | Uint8Array,
+): void {
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   response.writeHead(status, { "content-type": contentType, "content-length": bytes.length });
   response.end(bytes);

@@ -1,12 +1,18 @@
-// The warehouse as the platform's process sees it: a forked process that is started again when it dies, and a Target whose
-// calls fail as OUTCOME_UNKNOWN while it is away (the loaded end tells what happened, D23).
+// The warehouse as the platform's process sees it: a forked process that is started again when it dies, and a Target
+// whose calls fail as OUTCOME_UNKNOWN while it is away (the loaded end tells what happened, D23).
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { assert, unreachable, WireError, type Clock, type Logger } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, Target } from "@millrace/ingest";
-import type { FromWarehouse, ToWarehouse, WarehouseAnswer, WarehouseCall, WarehouseOptions } from "./process-messages.ts";
+import type {
+  FromWarehouse,
+  ToWarehouse,
+  WarehouseAnswer,
+  WarehouseCall,
+  WarehouseOptions,
+} from "./process-messages.ts";
 
-const ENTRY = fileURLToPath(new URL("system-warehouse-process.js", import.meta.url));
+const ENTRY = fileURLToPath(new URL("system-warehouse-main.js", import.meta.url));
 const RESTART_PAUSE_MS = 500;
 /** Time for the engine to close its file on stop. */
 const STOP_MS = 5000;
@@ -84,7 +90,8 @@ export class Warehouse implements Target {
   }
 
   #launch(): Promise<void> {
-    const options = this.#address === undefined ? this.#options : { ...this.#options, listenPort: this.#address.port };
+    const options =
+      this.#address === undefined ? this.#options : { ...this.#options, listenPort: this.#address.port };
     return new Promise((resolve, reject) => {
       const child = fork(ENTRY, [], {
         serialization: "advanced",
@@ -108,7 +115,13 @@ export class Warehouse implements Target {
         this.#child = undefined;
         this.#failAll(`the warehouse process ended (${signal ?? code})`);
         if (started) this.#relaunch();
-        else reject(new WireError("UNAVAILABLE", `the warehouse process ended before it was ready (${signal ?? code})`));
+        else
+          reject(
+            new WireError(
+              "UNAVAILABLE",
+              `the warehouse process ended before it was ready (${signal ?? code})`,
+            ),
+          );
       });
     });
   }

@@ -17,11 +17,20 @@ export function parseTableId(tableId: string): TableId {
   const parts = tableId.split(".");
   const [schema, table] = parts.length === 1 ? ["main", parts[0]] : parts;
   const valid = /^[A-Za-z_][A-Za-z0-9_]{0,62}$/;
-  if (parts.length > 2 || schema === undefined || table === undefined || !valid.test(schema) || !valid.test(table)) {
+  if (
+    parts.length > 2 ||
+    schema === undefined ||
+    table === undefined ||
+    !valid.test(schema) ||
+    !valid.test(table)
+  ) {
     const rule = "expected <schema>.<table>, each 1 to 63 of [A-Za-z0-9_], not starting with a digit";
     throw new WireError("INVALID_ARGUMENT", `table "${tableId}" is not a table name (${rule})`);
   }
-  if (schema.toLowerCase() === SYSTEM_SCHEMA || ["information_schema", "pg_catalog"].includes(schema.toLowerCase())) {
+  if (
+    schema.toLowerCase() === SYSTEM_SCHEMA ||
+    ["information_schema", "pg_catalog"].includes(schema.toLowerCase())
+  ) {
     throw new WireError("INVALID_ARGUMENT", `schema "${schema}" is reserved`);
   }
   return { schema, table };

@@ -15,7 +15,13 @@ import {
 } from "@millrace/base";
 import { DuckDBTarget } from "./duckdb-target.ts";
 import { openEngine, type Engine } from "./engine.ts";
-import type { FromWarehouse, ToWarehouse, WarehouseAnswer, WarehouseCall, WarehouseOptions } from "./process-messages.ts";
+import type {
+  FromWarehouse,
+  ToWarehouse,
+  WarehouseAnswer,
+  WarehouseCall,
+  WarehouseOptions,
+} from "./process-messages.ts";
 import { QueryRunner } from "./query-runner.ts";
 import { sqlRequestListener } from "./sql-http.ts";
 
@@ -55,7 +61,9 @@ function send(message: FromWarehouse): void {
 }
 
 async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) => void> {
-  const logger = jsonLogger(options.logLevel, (line) => process.stderr.write(line), { component: "warehouse" });
+  const logger = jsonLogger(options.logLevel, (line) => process.stderr.write(line), {
+    component: "warehouse",
+  });
   const engine = await openWhenFree(options, logger);
   const target = new DuckDBTarget(engine, (path) => join(options.stagingDir, path));
   const server = createServer(
