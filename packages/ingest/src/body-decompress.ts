@@ -1,10 +1,9 @@
 // Content-Encoding of request bodies. Both bounds, of size and of ratio, are given to the decompressor: a bomb stops
 // there and not behind it. Small bodies are decompressed at once, larger ones off the event loop's thread.
 import { gunzip, gunzipSync } from "node:zlib";
-import * as zlib from "node:zlib";
-import { decompress as decompressWasm, init as initWasm } from "@bokuweb/zstd-wasm";
 import { zstdFrames, type ZstdFrame } from "./body-zstd.ts";
 import { sizeText } from "./limits.ts";
+import { zstdDecompressor, type ZstdDecompress } from "./system-zstd.ts";
 
 export type Encoding = "identity" | "gzip" | "zstd";
 
@@ -24,11 +23,6 @@ export interface DecompressBounds {
 
 /** Decompressing so little takes less than handing it to another thread. */
 const AT_ONCE_BYTES_MAX = 8 * 1024;
-
-/** zlib's own zstd, where this Node has it (22.15). */
-const nativeZstd = (zlib as { zstdDecompressSync?: (bytes: Uint8Array, options: object) => Uint8Array })
-  .zstdDecompressSync;
-let wasm: Promise<void> | undefined;
 
 /** The encoding that a header names; undefined when it is not one of ours. */
 export function encodingOf(header: string): Encoding | undefined {
@@ -82,12 +76,12 @@ async function decompressZstd(
   if (frames === undefined) return { kind: "malformed", message: "Invalid zstd body: not whole frames." };
   const stated = frames.reduce((sum, frame) => sum + (frame.contentBytes ?? 0), 0);
   if (stated > limit) return tooLarge;
-  if (nativeZstd === undefined) await (wasm ??= initWasm());
+  const decompress = await zstdDecompressor();
   const parts: Uint8Array[] = [];
   let total = 0;
   for (const frame of frames) {
     if (frame.isSkippable) continue;
-    const content = decompressFrame(bytes, frame, limit - total);
+    const content = decompressFrame(decompress, bytes, frame, limit - total);
     if (content === undefined) {
       // A frame that does not say its size fails alike when it has no room and when it is broken.
       return frame.contentBytes === undefined
@@ -101,15 +95,16 @@ async function decompressZstd(
 }
 
 /** @returns undefined when it is broken or larger than `room` */
-function decompressFrame(bytes: Uint8Array, frame: ZstdFrame, room: number): Uint8Array | undefined {
-  const part = bytes.subarray(frame.begin, frame.end);
+function decompressFrame(
+  decompress: ZstdDecompress,
+  bytes: Uint8Array,
+  frame: ZstdFrame,
+  room: number,
+): Uint8Array | undefined {
   const size = frame.contentBytes ?? room;
   if (size > room) return undefined;
   try {
-    const content =
-      nativeZstd === undefined
-        ? decompressWasm(part, { defaultHeapSize: Math.max(1, size) })
-        : nativeZstd(part, { maxOutputLength: Math.max(1, size) });
+    const content = decompress(bytes.subarray(frame.begin, frame.end), size);
     return content.length <= size ? content : undefined;
   } catch {
     return undefined;

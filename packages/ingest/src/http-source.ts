@@ -69,7 +69,7 @@ export class HttpSource {
     return { connections: this.#server.connections, queuedBytes: this.#dispatcher.queuedBytes };
   }
 
-  /** @returns the address; a port 0 has become a free one @throws {WireError} UNAVAILABLE when it cannot listen there */
+  /** @returns the address; a port 0 has become a free one @throws the system's error (EADDRINUSE…) */
   async listen(address: {
     readonly host: string;
     readonly port: number;

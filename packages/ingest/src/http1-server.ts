@@ -1,7 +1,7 @@
 // The ingest listener: accepts connections, keeps their number, their memory and their time within bounds, and ends
 // them in order when the process stops.
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { WireError, type Clock } from "@millrace/base";
+import type { Clock } from "@millrace/base";
 import {
   Http1Connection,
   type ConnectionLimits,
@@ -58,13 +58,13 @@ export class Http1Server implements ConnectionOwner {
     return this.#connections.size;
   }
 
-  /** @returns the address; a port 0 has become a free one @throws {WireError} UNAVAILABLE when it cannot listen there */
+  /** @returns the address; a port 0 has become a free one @throws the system's error (EADDRINUSE…) */
   async listen(address: {
     readonly host: string;
     readonly port: number;
   }): Promise<{ host: string; port: number }> {
     await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", (cause) => reject(new WireError("UNAVAILABLE", cause.message, { cause })));
+      this.#server.once("error", reject);
       this.#server.listen(address.port, address.host, () => resolve());
     });
     this.#server.removeAllListeners("error");

@@ -1,0 +1,240 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { gzipSync } from "node:zlib";
+
+import { WireError } from "@millrace/base";
+import { compress, init } from "@bokuweb/zstd-wasm";
+
+import { DoorHarness, type RawAnswer } from "./http-source-testkit.ts";
+
+const NDJSON = { "Content-Type": "application/x-ndjson" };
+
+interface BatchBody {
+  readonly statusCode: number;
+  readonly error?: string;
+  readonly message: string;
+  readonly accepted: number;
+  readonly rejected: readonly { index: number; reason: string }[];
+  readonly rejectedCount: number;
+}
+
+let door: DoorHarness;
+beforeEach(async () => {
+  door = await new DoorHarness().open();
+});
+afterEach(() => door.close());
+
+function batch(answer: RawAnswer): BatchBody {
+  const body = JSON.parse(answer.body) as BatchBody;
+  assert.equal(body.statusCode, answer.status);
+  return body;
+}
+
+/** Values of the first column. */
+function origins(journal = "flights/0"): string[] {
+  return door.frames.rows(journal).map((row) => /^"([^"]*)"/.exec(row)![1]!);
+}
+
+describe("NDJSON", () => {
+  const accepted: [name: string, body: string, origins: string[]][] = [
+    ["lines", '{"origin":"a"}\n{"origin":"b"}\n', ["a", "b"]],
+    ["last line without newline", '{"origin":"a"}\n{"origin":"b"}', ["a", "b"]],
+    ["CRLF", '{"origin":"a"}\r\n{"origin":"b"}\r\n', ["a", "b"]],
+    ["empty lines", '\n\n{"origin":"a"}\n \t\r\n{"origin":"b"}\n\n', ["a", "b"]],
+    ["spaces around", '  {"origin":"a"} \t\n', ["a"]],
+    ["nothing", "", []],
+    ["only newlines", "\n\r\n", []],
+  ];
+  for (const [name, body, expected] of accepted) {
+    test(`${name} -> ${expected.length} records`, async () => {
+      const answer = await door.post(body, NDJSON);
+      assert.deepEqual(batch(answer), {
+        statusCode: 200,
+        message: `Accepted ${expected.length} of ${expected.length} records.`,
+        accepted: expected.length,
+        rejected: [],
+        rejectedCount: 0,
+      });
+      assert.deepEqual(origins(), expected);
+    });
+  }
+
+  test("body column -> each line by itself, without what surrounds it", async () => {
+    await door.post(' {"origin":"a"}\r\n{"origin":"b","x":[1, 2]}\n', NDJSON);
+    assert.deepEqual(door.frames.rows("flights/0"), [
+      '"a","{""origin"":""a""}"\n',
+      '"b","{""origin"":""b"",""x"":[1, 2]}"\n',
+    ]);
+  });
+
+  test("some are bad -> 200, the others are accepted, each bad one with index and reason", async () => {
+    const lines = [
+      '{"origin":"a"}',
+      "{",
+      '{"origin":"b"}',
+      '{"x":1}',
+      "",
+      '{"origin":"c"} x',
+      '"s"',
+      '{"origin":\n"d"}',
+    ];
+    const answer = await door.post(lines.join("\n"), NDJSON);
+    const column = 'Invalid value for column "origin": ';
+    assert.deepEqual(batch(answer), {
+      statusCode: 200,
+      message: "Accepted 2 of 8 records.",
+      accepted: 2,
+      rejected: [
+        {
+          index: 1,
+          reason: `${column}invalid JSON: unexpected end of the line, expected a key at position 1.`,
+        },
+        { index: 3, reason: `${column}path "origin" not found in the body.` },
+        { index: 4, reason: `${column}invalid JSON: unexpected data after the value at position 15.` },
+        { index: 5, reason: `${column}path "origin" not found in the body.` },
+        {
+          index: 6,
+          reason: `${column}invalid JSON: unexpected end of the line, expected a value at position 10.`,
+        },
+        { index: 7, reason: `${column}invalid JSON: unexpected data after the value at position 3.` },
+      ],
+      rejectedCount: 6,
+    });
+    assert.deepEqual(origins(), ["a", "b"]);
+  });
+
+  test("all are bad -> 422, the list is cut", async () => {
+    const answer = await door.post("x\n".repeat(5000), NDJSON);
+    const body = batch(answer);
+    assert.deepEqual([answer.status, body.error], [422, "stream.in.unprocessableContent"]);
+    assert.deepEqual([body.accepted, body.rejected.length, body.rejectedCount], [0, 1000, 5000]);
+    assert.equal(body.rejected.at(-1)!.index, 999);
+  });
+
+  test("more rows than a frame holds -> several frames, every row once and in order", async () => {
+    const count = 40_000;
+    const body = Array.from({ length: count }, (_, i) => `{"origin":${i}}`).join("\n");
+    assert.equal(batch(await door.post(body, NDJSON)).accepted, count);
+    assert.ok(door.frames.frames("flights/0").length >= 3);
+    assert.deepEqual(
+      origins(),
+      Array.from({ length: count }, (_, i) => String(i)),
+    );
+  });
+
+  test("a later frame fails -> its records are rejected, the others accepted", async () => {
+    let appends = 0;
+    door.frames.fail = () => (++appends === 2 ? new WireError("DISK_FULL", "full") : undefined);
+    const count = 40_000;
+    const body = Array.from({ length: count }, (_, i) => `{"origin":${i}}`).join("\n");
+    const answer = batch(await door.post(body, NDJSON));
+    assert.deepEqual([answer.statusCode, answer.accepted], [200, count - 16_384]);
+    assert.deepEqual(answer.rejected[0], { index: 16_384, reason: "The disk is full." });
+    assert.equal(answer.rejectedCount, 16_384);
+    assert.equal(door.frames.rows("flights/0").length, answer.accepted);
+  });
+
+  test("every frame fails -> what the append said", async () => {
+    door.frames.fail = () => new WireError("DISK_FULL", "full");
+    const answer = await door.post('{"origin":1}\n', NDJSON);
+    assert.deepEqual([answer.status, batch(answer).error], [507, "stream.in.insufficientStorage"]);
+    assert.equal(answer.headers["retry-after"], "5");
+  });
+
+  test("a record over the limit of one -> rejected, the batch goes on", async () => {
+    await door.close();
+    door = await new DoorHarness().open({ limits: { recordBytesMax: 100 } });
+    const big = JSON.stringify({ origin: "x".repeat(200) });
+    const body = batch(await door.post(`${big}\n{"origin":"a"}\n`, NDJSON));
+    assert.deepEqual(body.rejected, [{ index: 0, reason: 'Record size is over the maximum "100B".' }]);
+    assert.deepEqual(origins(), ["a"]);
+  });
+
+  test("several sinks -> a record that one cannot map goes to none", async () => {
+    await door.close();
+    door = await new DoorHarness().open({
+      sinks: [{ sinkId: "a", columns: [{ type: "body", name: "b" }] }, { sinkId: "b" }],
+    });
+    const body = batch(await door.post('{"origin":1}\n{"x":1}\n{"origin":2}\n', NDJSON));
+    assert.equal(body.accepted, 2);
+    assert.deepEqual(body.rejected, [
+      { index: 1, reason: 'b: Invalid value for column "origin": path "origin" not found in the body.' },
+    ]);
+    assert.equal(door.frames.rows("a/0").length, 2);
+    assert.equal(door.frames.rows("b/0").length, 2);
+  });
+
+  test("a sink that does not wait -> 202", async () => {
+    await door.close();
+    const settings = { "storage.level.local.encoding.sync.wait": false };
+    door = await new DoorHarness().open({ sinks: [{ settings }] });
+    assert.equal(batch(await door.post('{"origin":1}\n', NDJSON)).statusCode, 202);
+  });
+});
+
+describe("JSON array", () => {
+  test("elements -> records, each by itself", async () => {
+    const answer = batch(await door.post(' [ {"origin":"a"} ,{"origin":"b","x":[1,{}]}\n]\n'));
+    assert.deepEqual([answer.statusCode, answer.accepted], [200, 2]);
+    assert.deepEqual(door.frames.rows("flights/0"), [
+      '"a","{""origin"":""a""}"\n',
+      '"b","{""origin"":""b"",""x"":[1,{}]}"\n',
+    ]);
+  });
+
+  test("an element cannot be mapped -> rejected by its index", async () => {
+    const answer = batch(await door.post('[{"origin":"a"},1]'));
+    assert.deepEqual([answer.accepted, answer.rejected.map(({ index }) => index)], [1, [1]]);
+  });
+
+  test("empty -> accepted, nothing written", async () => {
+    assert.deepEqual(batch(await door.post("[ ]")).accepted, 0);
+    assert.deepEqual(door.frames.rows("flights/0"), []);
+  });
+
+  const broken = [
+    "[",
+    "[1,",
+    "[1 2]",
+    '[{"origin":"a"}',
+    '[{"origin":"a"},]',
+    '[{"origin":"a"}] x',
+    '[{"origin":"a"},{]',
+  ];
+  for (const body of broken) {
+    test(`${body} -> 422, nothing of it accepted`, async () => {
+      const answer = await door.post(body);
+      assert.equal(answer.status, 422);
+      assert.match(answer.body, /Invalid value for column \\"origin\\": invalid JSON: /);
+      assert.deepEqual(door.frames.rows("flights/0"), []);
+    });
+  }
+});
+
+describe("compressed batches", () => {
+  const lines = Array.from({ length: 3000 }, (_, i) => `{"origin":${i}}\n`).join("");
+
+  test("gzip, in two members -> all records", async () => {
+    const half = lines.indexOf("1500");
+    const cut = lines.indexOf("\n", half) + 1;
+    const body = Buffer.concat([gzipSync(lines.slice(0, cut)), gzipSync(lines.slice(cut))]);
+    const answer = batch(await door.post(body, { ...NDJSON, "Content-Encoding": "gzip" }));
+    assert.equal(answer.accepted, 3000);
+  });
+
+  test("zstd, in two frames -> all records; a bomb -> 413; broken -> 400", async () => {
+    await init();
+    const post = (body: Uint8Array): Promise<RawAnswer> =>
+      door.post(body, { ...NDJSON, "Content-Encoding": "zstd" });
+    const cut = lines.indexOf("\n", 10_000) + 1;
+    const frames = [lines.slice(0, cut), lines.slice(cut)].map((part) => compress(Buffer.from(part), 3));
+    assert.equal(batch(await post(Buffer.concat(frames))).accepted, 3000);
+    const bomb = compress(Buffer.alloc(20 * 1024 * 1024, 0x20), 3);
+    assert.equal((await post(bomb)).status, 413);
+    assert.equal((await post(Buffer.from("no zstd"))).status, 400);
+    assert.equal((await post(frames[0]!.subarray(0, 50))).status, 400);
+    const rotten = frames[0]!.slice();
+    for (let i = 20; i < 200; i++) rotten[i]! ^= 0x55;
+    assert.equal((await post(rotten)).status, 400);
+  });
+});
