@@ -113,8 +113,8 @@ async function waitForQuiet(platform: BenchPlatform): Promise<number> {
 }
 
 function summarise(ours: readonly Sample[], theirs: readonly Sample[]): ScenarioResult {
-  const ratio = spread(ours.map((sample, i) => sample.perCpuSecond / theirs[i]!.perCpuSecond));
-  const latencyRatio = spread(ours.map((sample, i) => sample.p99Ms / theirs[i]!.p99Ms));
+  const ratio = spread(ours.map((sample, i) => sample.perCpuSecond / theirs[i].perCpuSecond));
+  const latencyRatio = spread(ours.map((sample, i) => sample.p99Ms / theirs[i].p99Ms));
   return {
     figure: `${ratio.median.toFixed(2)}, p99 ${latencyRatio.median.toFixed(1)}x`,
     measured: {

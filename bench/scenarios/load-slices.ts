@@ -50,9 +50,7 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
   const connection = await plain.connect();
   try {
     await target.prepare("main.rows", COLUMNS, never);
-    await connection.run(
-      "create table rows (id uuid, received_at timestamp, origin varchar, body varchar, _journal varchar, _offset bigint)",
-    );
+    await connection.run(CREATE_ROWS);
     const loads = options.quick ? 4 : 10;
     let journal = 0;
     const ours = async (): Promise<number> => {
@@ -125,8 +123,8 @@ function stage(directory: string, journal: string) {
     const header = { producer: "00deadbeef00cafe", sequence: slice + 1, sinkVersion: 1, acceptedAtMs: 1 };
     const head = encodeFrameHead(header, lengths, lengths.length, bytes);
     const [frame] = new FrameDecoder(offset).push(Buffer.concat([head, bytes]));
-    columns.add(frame!);
-    offset = frame!.end;
+    columns.add(frame);
+    offset = frame.end;
     const staged = stagedObject([columns]);
     const path = `${journal.replaceAll("/", "-")}-${slice}-${performance.now()}.parquet`;
     writeFileSync(join(directory, path), Buffer.concat(staged.chunks));

@@ -39,11 +39,11 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       await Promise.all(pending);
       return (syncs.value() - before) / ((performance.now() - startMs) / 1000);
     };
-    await measure((n) => names[n % JOURNALS]!);
+    await measure((n) => names[n % JOURNALS]);
     const taken = await pairs(
       options.rounds,
-      () => measure((n) => names[n % JOURNALS]!),
-      () => measure(() => names[0]!),
+      () => measure((n) => names[n % JOURNALS]),
+      () => measure(() => names[0]),
     );
     for (const pair of taken)
       options.log(`${pair.ours.toFixed(0)} syncs/s, one journal ${pair.baseline.toFixed(0)} syncs/s`);

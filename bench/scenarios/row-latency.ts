@@ -37,7 +37,7 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       const rows = await scalar(platform, "select count(*) from main.bench");
       const nowMs = performance.now();
       while (visibleMs.length < Math.min(rows, acceptedMs.length))
-        visibleMs.push(nowMs - acceptedMs[visibleMs.length]!);
+        visibleMs.push(nowMs - acceptedMs[visibleMs.length]);
       if (nowMs > endMs + 30_000)
         throw new Error(`${rows} of ${acceptedMs.length} rows are visible after 30 s`);
       await sleep(10);
@@ -46,8 +46,8 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
     const sorted = [...visibleMs].sort((a, b) => a - b);
     const [p50, p99, max] = [0.5, 0.99, 1].map((q) => quantile(sorted, q) / 1000);
     return {
-      figure: `${p99!.toFixed(2)} s`,
-      measured: { records: sorted.length, p50Seconds: p50!, p99Seconds: p99!, maxSeconds: max! },
+      figure: `${p99.toFixed(2)} s`,
+      measured: { records: sorted.length, p50Seconds: p50, p99Seconds: p99, maxSeconds: max },
     };
   } finally {
     agent.destroy();

@@ -1,5 +1,5 @@
 // A transport over journals in memory, with scripted failures. For the tests of this package and its users.
-import { WireError } from "@millrace/base";
+import type { WireError } from "@millrace/base";
 import {
   EMPTY_LABELS,
   EMPTY_ROUTE,

@@ -123,7 +123,7 @@ export class HttpTransport implements JournalTransport {
       offset += content.length;
       if (offset >= end) return;
     }
-    const ending = (response.trailers as Record<string, string>)["x-close-error"];
+    const ending = response.trailers["x-close-error"];
     if (ending === "OFFSET_NOT_YET_AVAILABLE") {
       yield { status: ending, header: UNKNOWN_HEADER, offset, writeHead: offset, fragmentUrl: "" };
     }

@@ -51,7 +51,7 @@ export function resolveConfig(sources: readonly ConfigSource[]): ResolvedConfig 
 }
 
 function settingOf(name: SettingName): Setting<unknown> {
-  return SETTINGS[name] as unknown as Setting<unknown>;
+  return SETTINGS[name];
 }
 
 function parseSetting(setting: Setting<unknown>, text: string, where: string): unknown {

@@ -1,7 +1,7 @@
 // One snapshot a second for whoever watches the console; nothing is computed while nobody does.
 import type { Clock, Logger } from "@millrace/base";
 import type { FeedSnapshot, FeedSource } from "@millrace/console";
-import { LatencyWindow } from "./latency-window.ts";
+import type { LatencyWindow } from "./latency-window.ts";
 
 /** What a snapshot is made of, as of now. */
 export interface FeedSample {

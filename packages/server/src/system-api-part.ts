@@ -11,7 +11,7 @@ import { LatencyWindow } from "./latency-window.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 import { bindFailure, bindHost } from "./system-listen.ts";
-import { listenAddress, type PartContext } from "./system-platform.ts";
+import { listenAddress, type PartContext } from "./part-context.ts";
 
 export interface ApiPart {
   readonly app: FastifyInstance;
@@ -26,7 +26,7 @@ export async function startApi(
   lifecycle: Lifecycle,
   context: PartContext,
   dependencies: Omit<ApiDependencies, "signal">,
-  console_: ConsoleParts | undefined,
+  consoleParts: ConsoleParts | undefined,
 ): Promise<ApiPart> {
   const { config, metrics, health, logger } = context;
   const address = listenAddress(config, "api.listen");
@@ -50,10 +50,10 @@ export async function startApi(
   });
   app.get("/metrics", (_request, reply) => reply.type("text/plain; version=0.0.4").send(metrics.render()));
   await app.register(apiRoutes({ ...dependencies, signal: stopping.signal }));
-  if (console_ !== undefined) {
+  if (consoleParts !== undefined) {
     const latency = new LatencyWindow(metrics.histogram(APPEND_SECONDS, "Time of appends", SECONDS_BUCKETS));
-    const feed = new ConsoleFeed({ sample: console_.sample, latency, clock: context.clock, logger });
-    await addConsoleRoutes(app, { ...console_, feed, clock: context.clock, logger });
+    const feed = new ConsoleFeed({ sample: consoleParts.sample, latency, clock: context.clock, logger });
+    await addConsoleRoutes(app, { ...consoleParts, feed, clock: context.clock, logger });
   }
   const port = await lifecycle.start(
     "api.listen",

@@ -6,7 +6,7 @@ import { endpointUrl } from "./endpoints.ts";
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { listenHttp, type HttpListener } from "./system-listen.ts";
-import { listenAddress, reasonList, type PartContext } from "./system-platform.ts";
+import { listenAddress, type PartContext } from "./part-context.ts";
 
 export interface BrokerPart {
   readonly broker: Broker;
@@ -38,16 +38,16 @@ export async function startBroker(
       ),
     (opened) => opened.close(),
   );
-  context.health.add(() => reasonList(spools.unhealthy()));
+  context.health.addReason(() => spools.unhealthy());
 
   const address = listenAddress(config, "broker.listen");
-  let opened: Broker | undefined;
+  const part: { broker: Broker | undefined } = { broker: undefined };
   const authorise = brokerAuthoriser(address.host, config["auth.token"]);
   const handler = httpGateway({
     authorise,
-    transport: () => opened!.transport,
+    transport: () => part.broker!.transport,
     metrics: () => metrics.render(),
-    unready: () => (opened === undefined ? ["the broker is starting"] : context.health.reasons()),
+    unready: () => (part.broker === undefined ? ["the broker is starting"] : context.health.reasons()),
     logger,
   });
   // Brokers listen before they announce; a request that comes earlier finds the door not ready.
@@ -55,7 +55,7 @@ export async function startBroker(
     "broker.listen",
     () =>
       listenHttp("broker.listen", address, (request, response) => {
-        if (opened === undefined && request.url !== "/livez" && request.url !== "/readyz") {
+        if (part.broker === undefined && request.url !== "/livez" && request.url !== "/readyz") {
           response.writeHead(503, { "retry-after": "1" }).end("the broker is starting\n");
         } else {
           handler(request, response);
@@ -77,7 +77,7 @@ export async function startBroker(
       ),
     (started) => started.close(),
   );
-  opened = broker;
+  part.broker = broker;
   context.health.add(() => broker.health());
   return { broker, listener };
 }

@@ -62,7 +62,7 @@ function parquetSet(path: string): FlightData {
 async function openParquet(path: string): Promise<{ file: ArrayBuffer; metadata: FileMetaData }> {
   await init();
   const bytes = await readFile(path);
-  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length) as ArrayBuffer;
+  const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
   const metadata = parquetMetadata(file);
   assert(Number(metadata.num_rows) === PARQUET_ROWS, "the Parquet set is the one expected", {
     rows: metadata.num_rows,

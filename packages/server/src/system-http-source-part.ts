@@ -11,7 +11,7 @@ import {
 } from "@millrace/ingest";
 import type { Lifecycle } from "./lifecycle.ts";
 import { bindFailure, bindHost } from "./system-listen.ts";
-import { listenAddress, type PartContext } from "./system-platform.ts";
+import { listenAddress, type PartContext } from "./part-context.ts";
 
 /** Frames of a partition that may be under way at the same time. */
 const LANES = 1;

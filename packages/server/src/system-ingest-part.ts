@@ -11,7 +11,7 @@ import {
 } from "@millrace/ingest";
 import { partitionTemplate, STAGING_STORE } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { PartContext } from "./system-platform.ts";
+import type { PartContext } from "./part-context.ts";
 
 /** Definitions as this process sees them, followed from the coordination store. */
 export async function startDefinitions(

@@ -17,7 +17,7 @@ import { startApi, type ConsoleParts } from "./system-api-part.ts";
 import type { BrokerPart } from "./system-broker-part.ts";
 import { openPartitions, startDefinitions, startPipeline } from "./system-ingest-part.ts";
 import { startHttpSource } from "./system-http-source-part.ts";
-import { needs, type PartContext } from "./system-platform.ts";
+import { needs, type PartContext } from "./part-context.ts";
 import { sqlProxy } from "./system-sql-proxy.ts";
 
 interface IngestParts {
@@ -91,7 +91,7 @@ async function startApiParts(
   const tasks = new TaskStore({ store: coordination, clock, random, logger });
   let apiUrl = "";
   const { host, port } = warehouse.address;
-  const console_: ConsoleParts = {
+  const consoleParts: ConsoleParts = {
     transport,
     sql: sqlProxy(endpointUrl(host, port), context.config["auth.token"]),
     sample: () => Promise.resolve(sampleOf(context, catalog, pipeline)),
@@ -109,7 +109,7 @@ async function startApiParts(
       random,
       logger,
     },
-    parts.components.has("console") ? console_ : undefined,
+    parts.components.has("console") ? consoleParts : undefined,
   );
   apiUrl = endpointUrl(part.address.host, part.address.port);
   return part.address;

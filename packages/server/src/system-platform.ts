@@ -1,29 +1,22 @@
 // Composition of a process: one data directory, one disk, coordination, and the chosen components over them.
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { MetricsRegistry, WireError, type Clock, type Logger, type Random } from "@millrace/base";
-import { openDurableStore, type CoordinationStore } from "@millrace/metadata";
-import { openStores, type ObjectStores } from "@millrace/stores";
-import { openSystemDisk, type Disk } from "@millrace/wal";
+import { MetricsRegistry, type Clock, type Logger } from "@millrace/base";
+import { openDurableStore } from "@millrace/metadata";
+import { openStores } from "@millrace/stores";
+import { openSystemDisk } from "@millrace/wal";
 import type { ComponentName } from "./components.ts";
 import { endpointUrl, type Endpoints } from "./endpoints.ts";
 import { FRAGMENT_STORE, STAGING_STORE } from "./journal-templates.ts";
+import { Health } from "./health.ts";
 import { Lifecycle } from "./lifecycle.ts";
-import type { ListenAddress } from "./setting-kinds.ts";
+import type { PartContext, PlatformPorts } from "./part-context.ts";
 import type { Config } from "./settings.ts";
 import { ownDataDirectory } from "./system-data-directory.ts";
 import { removeEndpoints, writeEndpoints } from "./system-endpoints-file.ts";
 import { startBroker, type BrokerPart } from "./system-broker-part.ts";
 import { startIngest } from "./system-ingest.ts";
 import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
-
-export interface PlatformPorts {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  /** A failure after which nothing may be acknowledged: ends the process. */
-  readonly onFatal: (error: unknown) => void;
-}
 
 export interface Platform {
   readonly dataDirectory: string;
@@ -33,31 +26,6 @@ export interface Platform {
   readonly logger: Logger;
   /** @param signal aborts when the time for finishing work is over */
   stop(signal: AbortSignal): Promise<void>;
-}
-
-/** What the parts of a process share. */
-export interface PartContext extends PlatformPorts {
-  readonly config: Config;
-  readonly dataDirectory: string;
-  readonly disk: Disk;
-  readonly coordination: CoordinationStore;
-  readonly stores: ObjectStores;
-  readonly metrics: MetricsRegistry;
-  /** Names what stands against being ready; asked by /readyz of every listener. */
-  readonly health: Health;
-}
-
-/** Reasons against being ready, from whoever has one. */
-export class Health {
-  readonly #checks: (() => readonly string[])[] = [];
-
-  add(check: () => readonly string[]): void {
-    this.#checks.push(check);
-  }
-
-  reasons(): readonly string[] {
-    return this.#checks.flatMap((check) => check());
-  }
 }
 
 /** Starts the components in their order. When one fails, those before it are stopped and the failure is thrown. */
@@ -130,7 +98,7 @@ async function openContext(
     () => openDurableStore({ ...ports, disk, dir: "coordination", metrics }),
     (store) => store.close(),
   );
-  health.add(() => reasonList(coordination.unhealthy()));
+  health.addReason(() => coordination.unhealthy());
   return {
     ...ports,
     config,
@@ -141,21 +109,4 @@ async function openContext(
     metrics,
     health,
   };
-}
-
-export type ListenName = "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
-
-/** Address of a listener, with `ports free` applied. */
-export function listenAddress(config: Config, name: ListenName): ListenAddress {
-  return config.ports === "free" ? { ...config[name], port: 0 } : config[name];
-}
-
-export function reasonList(reason: string | undefined): readonly string[] {
-  return reason === undefined ? [] : [reason];
-}
-
-/** A part needs another that was not asked for. */
-export function needs(component: ComponentName, other: ComponentName): WireError {
-  const message = `component ${component} needs ${other} in the same process: millrace serve ${other} ${component} …`;
-  return new WireError("INVALID_ARGUMENT", message);
 }

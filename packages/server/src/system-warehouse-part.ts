@@ -6,7 +6,7 @@ import { STAGING_STORE } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { bindHost } from "./system-listen.ts";
 import type { Config } from "./settings.ts";
-import { listenAddress, reasonList, type PartContext, type PlatformPorts } from "./system-platform.ts";
+import { listenAddress, type PartContext, type PlatformPorts } from "./part-context.ts";
 
 /** Starts the process. @throws {WireError} UNAVAILABLE when it does not come up */
 export function launchWarehouse(
@@ -42,6 +42,6 @@ export async function adoptWarehouse(
     () => starting,
     (started) => started.close(),
   );
-  context.health.add(() => reasonList(warehouse.unhealthy()));
+  context.health.addReason(() => warehouse.unhealthy());
   return warehouse;
 }

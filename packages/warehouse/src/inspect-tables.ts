@@ -115,7 +115,7 @@ async function query(connection: DuckDBConnection, sql: string): Promise<readonl
     return (await connection.runAndReadAll(sql)).getRows();
   } catch (error) {
     const message = firstLine(error instanceof Error ? error.message : String(error));
-    const code = /^Catalog Error/.test(message) ? "NOT_FOUND" : "CORRUPT";
+    const code = message.startsWith("Catalog Error") ? "NOT_FOUND" : "CORRUPT";
     throw new WireError(code, message, { cause: error });
   }
 }

@@ -101,7 +101,10 @@ test("sql over http: a query -> its rows; with a token where one is needed", asy
 
 test("sql over http: probes and metrics", async () => {
   assert.deepEqual(await call({ method: "GET", path: "/livez" }), { status: 200, text: "ok\n" });
-  assert.deepEqual(await call({ method: "GET", path: "/readyz", port: guarded }), { status: 200, text: "ready\n" });
+  assert.deepEqual(await call({ method: "GET", path: "/readyz", port: guarded }), {
+    status: 200,
+    text: "ready\n",
+  });
   assert.match((await call({ method: "GET", path: "/metrics" })).text, /millrace_sql_queries_total/);
 });
 

@@ -1,0 +1,41 @@
+// What the parts of a process share, and what they need of each other.
+import { WireError, type Clock, type Logger, type MetricsRegistry, type Random } from "@millrace/base";
+import type { CoordinationStore } from "@millrace/metadata";
+import type { ObjectStores } from "@millrace/stores";
+import type { Disk } from "@millrace/wal";
+import type { ComponentName } from "./components.ts";
+import type { Health } from "./health.ts";
+import type { ListenAddress } from "./setting-kinds.ts";
+import type { Config } from "./settings.ts";
+
+export interface PlatformPorts {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** A failure after which nothing may be acknowledged: ends the process. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+export interface PartContext extends PlatformPorts {
+  readonly config: Config;
+  readonly dataDirectory: string;
+  readonly disk: Disk;
+  readonly coordination: CoordinationStore;
+  readonly stores: ObjectStores;
+  readonly metrics: MetricsRegistry;
+  /** Names what stands against being ready; asked by /readyz of every listener. */
+  readonly health: Health;
+}
+
+export type ListenName = "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
+
+/** Address of a listener, with `ports free` applied. */
+export function listenAddress(config: Config, name: ListenName): ListenAddress {
+  return config.ports === "free" ? { ...config[name], port: 0 } : config[name];
+}
+
+/** A part needs another that was not asked for. */
+export function needs(component: ComponentName, other: ComponentName): WireError {
+  const message = `component ${component} needs ${other} in the same process: millrace serve ${other} ${component} …`;
+  return new WireError("INVALID_ARGUMENT", message);
+}
