@@ -1,4 +1,5 @@
 // The life of a platform process: start, ready, signals, graceful stop, exit status.
+import { setMaxListeners } from "node:events";
 import {
   abortScope,
   InvariantError,
@@ -37,6 +38,8 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
   };
   // A second signal changes nothing: aborting twice is aborting once.
   for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, onSignal);
+  // Many parts wait on one signal; Node's warning from the eleventh on would be about nothing.
+  setMaxListeners(0);
   dieOfBugs(logger);
 
   const platform = await startPlatform(
