@@ -22,6 +22,18 @@ test(`pipeline: ${SEEDS} seeds of failures, crashes and doubled processes -> eve
   }
 });
 
+test("one seed played twice -> the same events at the same times", async () => {
+  const traces: string[] = [];
+  for (let i = 0; i < 2; i++) {
+    const world = new World({ seed: "pipeline-twice" });
+    await world.play();
+    traces.push(
+      `${world.agenda.executed} events, ${world.agenda.nowMs} ms, ${world.accepted} rows, ${world.target.loads} loads`,
+    );
+  }
+  assert.equal(traces[0], traces[1]);
+});
+
 test("negative control: a target that does not check its loaded end -> doubled rows are found", async () => {
   assert.ok(await someFail({ checksLoadedEnd: false }));
 });
