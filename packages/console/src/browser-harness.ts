@@ -1,5 +1,5 @@
-// Headless Chromium for tests of the page: every page notes what it must not do, namely ask another origin for anything,
-// log an error, or throw.
+// Headless Chromium for tests of the page: every page notes what it must not do, namely ask another origin for
+// anything, log an error, or throw.
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { after, before, type TestContext } from "node:test";

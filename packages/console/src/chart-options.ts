@@ -84,7 +84,7 @@ export function timeWindow(newestSeconds: number): { min: number; max: number } 
 /** Index nearest to `wanted` whose time the chart shows; -1 when there is none. @param times ascending, in seconds */
 export function visibleIndex(times: readonly (number | null)[], wanted: number): number {
   const newest = times.at(-1);
-  if (newest == null) return -1;
+  if (newest === undefined || newest === null) return -1;
   const first = times.findIndex((time) => (time ?? 0) >= timeWindow(newest).min);
   return Math.min(times.length - 1, Math.max(first, wanted));
 }

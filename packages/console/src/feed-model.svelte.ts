@@ -16,6 +16,8 @@ export class FeedModel {
   hasRates = $state(false);
   /** Grows with every snapshot: the history is not reactive by itself. */
   tick = $state(0);
+  /** Whether the numbers are those of now. */
+  readonly isLive = $derived(this.connection.kind === "live");
   readonly sums = $derived(this.snapshot === null ? null : sumsOf(this.snapshot));
   readonly #follower: StreamFollower;
   readonly #announce: (text: string) => void;

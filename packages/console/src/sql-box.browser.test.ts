@@ -77,11 +77,11 @@ test("sql: many rows -> a page of them, the header stays", { skip }, async (t) =
   await page.getByText("The first 200 of 5,000 rows are shown.").waitFor();
   assert.equal(await page.locator("[data-sql-rows]").innerText(), "5,000 rows");
   await result.evaluate((element) => element.scrollTo(0, element.scrollHeight));
-  const [top, header] = await result.evaluate((element) => [
-    element.getBoundingClientRect().top,
-    element.querySelector("th")!.getBoundingClientRect().top,
-  ]);
-  assert.ok(Math.abs(top! - header!) <= 2, `the header is at ${header}, the table at ${top}`);
+  const { top, header } = await result.evaluate((element) => ({
+    top: element.getBoundingClientRect().top,
+    header: element.querySelector("th")!.getBoundingClientRect().top,
+  }));
+  assert.ok(Math.abs(top - header) <= 2, `the header is at ${header}, the table at ${top}`);
   await page.getByRole("button", { name: "Show 1,000 more" }).click();
   assert.equal(await result.locator("tbody tr").count(), 1200);
   checkClean();
