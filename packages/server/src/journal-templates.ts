@@ -32,7 +32,11 @@ export function examplesTemplate(config: Config): JournalTemplate {
   return template(config, { labels: labelSet(["content-type", "text/plain"]) });
 }
 
-/** Partition journals of sinks. */
+/**
+ * Partition journals of sinks. They are kept for hours, not for ever, and compressing them would cost the loop that
+ * takes records in more than mapping them does.
+ */
 export function partitionTemplate(config: Config): JournalTemplate {
-  return template(config, { labels: labelSet(["app.gazette.dev/managed-by", "millrace/ingest"]) });
+  const made = template(config, { labels: labelSet(["app.gazette.dev/managed-by", "millrace/ingest"]) });
+  return { ...made, fragment: { ...made.fragment, compressionCodec: config["stream.codec"] } };
 }

@@ -92,6 +92,11 @@ export const SETTINGS = {
     "64MiB",
     "Bytes after which a fragment of a new journal rolls",
   ),
+  "stream.codec": setting(
+    choiceKind(["NONE", "GZIP", "ZSTANDARD", "SNAPPY"]),
+    "NONE",
+    "Codec of the partition journals of sinks",
+  ),
   "stream.retention": setting(
     durationKind(0, 365 * 24 * HOUR_MS),
     "24h",
