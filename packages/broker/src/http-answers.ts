@@ -1,7 +1,7 @@
 // What answers of the HTTP doors share: statuses, headers of a route, errors as text.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { CODES, WireError } from "@millrace/base";
-import { cleanPath, routeToken, type Header, type Status } from "@millrace/protocol";
+import { cleanPath, routeToken, type Header, type Route, type Status } from "@millrace/protocol";
 
 /** Where the protocol's own gateway says 500 to most of these, they say what is the matter. */
 const HTTP_STATUS: Record<Status, number> = {
@@ -55,7 +55,7 @@ export function answerError(response: ServerResponse, thrown: unknown): void {
 export function setRouteHeaders(request: IncomingMessage, response: ServerResponse, header: Header): void {
   const { route } = header;
   if (route.members.length === 0) return;
-  response.setHeader("X-Route-Token", headerValue(routeToken(route)));
+  response.setHeader("X-Route-Token", tokenOf(route));
   const endpoint = route.endpoints[route.primary];
   if (endpoint === undefined || endpoint === "") return;
   response.setHeader("Location", locationOf(endpoint, request.url ?? "/"));
@@ -64,6 +64,18 @@ export function setRouteHeaders(request: IncomingMessage, response: ServerRespon
 /** Fit for a header: no line breaks, nothing beyond Latin-1. */
 export function headerValue(value: string): string {
   return value.replaceAll(/[^\t\x20-\x7e]/g, "?");
+}
+
+/** Routes are kept between requests, and so is their text. */
+const tokens = new WeakMap<Route, string>();
+
+function tokenOf(route: Route): string {
+  let token = tokens.get(route);
+  if (token === undefined) {
+    token = headerValue(routeToken(route));
+    tokens.set(route, token);
+  }
+  return token;
 }
 
 function oneLine(message: string): string {

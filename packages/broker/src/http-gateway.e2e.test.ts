@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { spawn, spawnSync } from "node:child_process";
+import { connect } from "node:net";
 import { test } from "node:test";
-import { utf8, WireError } from "@millrace/base";
+import { never, utf8, WireError } from "@millrace/base";
 import { journalSpec, openTestBroker, preamble } from "./broker-testkit.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import { ask, begin, openTestGateway, type TestGateway } from "./http-testkit.ts";
@@ -205,3 +208,63 @@ test("REST: list, apply, read and fragments speak the protocol's JSON", async ()
     assert.equal(listed.fragments[0]!.spec.end, "5");
   });
 });
+
+test("gateway: a client that leaves in the middle of its body -> nothing of it is appended", async () => {
+  await withGateway(async ({ port, broker }) => {
+    await ask(port, "/examples/foobar", { method: "PUT", body: "kept" });
+    const socket = connect(port, "127.0.0.1");
+    const head = "PUT /examples/foobar HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n";
+    socket.write(head + "x".repeat(400_000));
+    await once(socket, "drain");
+    socket.destroy();
+    await once(socket, "close");
+    const barrier = { kind: "bytes", bytes: [] } as const;
+    const { commit } = await broker.transport.append(preamble("examples/foobar"), barrier, never);
+    assert.equal(commit?.end, 4);
+  });
+});
+
+test("gateway: a suspended journal -> reads 409 SUSPENDED, a PUT wakes it", async () => {
+  await withGateway(async ({ port, broker }) => {
+    const content = { kind: "bytes", bytes: [] } as const;
+    const suspend = preamble("examples/foobar", { suspend: "SUSPEND_NOW" });
+    assert.equal((await broker.transport.append(suspend, content, never)).status, "SUSPENDED");
+    const read = await ask(port, "/examples/foobar");
+    assert.deepEqual([read.status, read.body], [409, "SUSPENDED\n"]);
+    assert.equal((await ask(port, "/examples/foobar", { method: "PUT", body: "x" })).status, 204);
+  });
+});
+
+const hasCurl = spawnSync("curl", ["--version"]).status === 0;
+
+test(
+  "gateway: the tutorial's lines with curl -> appended, read, read from an offset, followed",
+  { skip: hasCurl ? false : "no curl" },
+  async () => {
+    await withGateway(async ({ port }) => {
+      const url = `http://localhost:${port}/examples/foobar`;
+      const curl = (args: readonly string[], input = ""): Promise<string> =>
+        run(["-s", "-4", ...args], input);
+      for (const line of ["hello\n", "world\n"]) {
+        assert.equal(await curl(["-X", "PUT", "--data-binary", "@-", url], line), "");
+      }
+      assert.equal(await curl([url]), "hello\nworld\n");
+      assert.equal(await curl([`${url}?offset=7`]), "orld\n");
+      const following = spawn("curl", ["-s", "-4", "-N", `${url}?offset=7&block=true`]);
+      const pieces = following.stdout[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+      assert.equal(String((await pieces.next()).value), "orld\n");
+      await curl(["-T", "-", url], "again\n");
+      assert.equal(String((await pieces.next()).value), "again\n");
+      following.kill();
+      await once(following, "close");
+    });
+  },
+);
+
+async function run(args: readonly string[], input: string): Promise<string> {
+  const child = spawn("curl", args);
+  child.stdin.end(input);
+  let out = "";
+  for await (const part of child.stdout as AsyncIterable<Buffer>) out += String(part);
+  return out;
+}

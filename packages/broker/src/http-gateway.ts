@@ -185,8 +185,9 @@ function journalOf(path: string): string | undefined {
   } catch {
     throw new WireError("INVALID_ARGUMENT", `invalid URL escape in ${path}`);
   }
-  // A trailing slash is kept: it makes an invalid name, which says so.
+  if (!/\/[./]/.test(plain)) return plain.slice(1);
   const clean = cleanPath(plain);
+  // A trailing slash is kept: it makes an invalid name, which says so.
   const isClean = plain === clean || plain === `${clean}/`;
   return isClean ? plain.slice(1) : undefined;
 }

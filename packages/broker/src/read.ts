@@ -156,20 +156,26 @@ class Readout {
     return isLocal ? this.#localContent(end) : this.#remoteContent(entry, end);
   }
 
+  /** Reads one chunk ahead, so that disk and consumer work at the same time. */
   async *#localContent(end: number): Responses {
     const { signal } = this.#scope;
+    let ahead = this.#readLocal(this.#offset, end);
     while (this.#offset < end) {
-      const content = await this.#readLocal(Math.min(READ_CHUNK_BYTES, end - this.#offset));
+      const content = await ahead;
       signal.throwIfAborted();
       if (content === undefined) return;
+      ahead = this.#readLocal(this.#offset + content.length, end);
+      // Whoever stops reading never asks for it.
+      ahead.catch(() => undefined);
       yield this.#chunk(content);
     }
   }
 
-  /** @returns undefined when the bytes are no longer here (S3) */
-  async #readLocal(bytes: number): Promise<Uint8Array | undefined> {
+  /** @returns undefined at `end`, or when the bytes are no longer here (S3) */
+  async #readLocal(offset: number, end: number): Promise<Uint8Array | undefined> {
+    if (offset >= end) return undefined;
     try {
-      return await this.#replica.spool.read(this.#offset, bytes);
+      return await this.#replica.spool.read(offset, Math.min(READ_CHUNK_BYTES, end - offset));
     } catch (error) {
       if (!(error instanceof WireError) || error.code !== "NOT_FOUND") throw error;
       this.#replica.local.refreshLocal();
