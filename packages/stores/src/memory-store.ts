@@ -164,7 +164,9 @@ export class MemoryStore implements ObjectStore {
   /** Puts an object there at once, as another process would. */
   set(path: string, bytes: Uint8Array, gzip = false): void {
     const nowMs = this.#clock.wallMs();
-    this.#objects.set(path, { bytes, modTimeMs: nowMs, listedFromMs: nowMs + this.listLagMs, gzip });
+    // What is written again stays listed.
+    const listedFromMs = this.#objects.get(path)?.listedFromMs ?? nowMs + this.listLagMs;
+    this.#objects.set(path, { bytes, modTimeMs: nowMs, listedFromMs, gzip });
   }
 
   /** The stored bytes, as they are. */
