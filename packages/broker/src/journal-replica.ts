@@ -12,7 +12,7 @@ import type { PreconditionFacts } from "./append-states.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import type { FlowOwner } from "./content-source.ts";
 import { boundRate, type RateBucket } from "./flow-control.ts";
-import { APPEND_QUEUE_BYTES_MAX, APPEND_QUEUE_ITEMS_MAX } from "./limits.ts";
+import { APPEND_QUEUE_BYTES_MAX, APPEND_QUEUE_ITEMS_MAX, CLOSE_GRACE_MS } from "./limits.ts";
 import type { LocalJournal, LocalJournals } from "./local-journal.ts";
 import { rollBegin } from "./roll-rule.ts";
 import type { StoreGate } from "./store-gate.ts";
@@ -23,6 +23,8 @@ export interface PipelineUser {
   readonly waitingBytes: number;
   granted(route: Route | undefined): void;
   invalidated(): void;
+  /** Gives the pipeline back at once, without having written. */
+  aborted(reason: Error): void;
 }
 
 export interface ReplicaPorts {
@@ -245,15 +247,19 @@ export class JournalReplica implements FlowOwner {
     if (url !== undefined) await this.#ports.storeGate.nextCheck(url, signal);
   }
 
+  /** Waits for an append that writes, but not for ever. */
   async close(fate: ReplicaFate): Promise<void> {
+    const over = new WireError("SHUTTING_DOWN", `journal ${this.journal} is no longer served here`);
+    const cancel = this.#ports.clock.after(CLOSE_GRACE_MS, () => this.#holder?.aborted(over));
     await this.#takePipeline();
+    cancel();
     const local = this.#local;
     if (local !== undefined) {
       if (fate === "released" && local.spool.pendingEnd > local.spool.begin)
         local.spool.roll(local.spool.pendingEnd);
       await local.settled();
     }
-    this.#closed.abort(new WireError("SHUTTING_DOWN", `journal ${this.journal} is no longer served here`));
+    this.#closed.abort(over);
     this.#opened.open();
     await this.#tasks.close();
     // An opening that was under way may have ended meanwhile.
@@ -278,7 +284,13 @@ export class JournalReplica implements FlowOwner {
 
   #takePipeline(): Promise<void> {
     return new Promise((taken) => {
-      const user: PipelineUser = { waitingBytes: 0, granted: () => taken(), invalidated: () => undefined };
+      const ignore = (): void => undefined;
+      const user: PipelineUser = {
+        waitingBytes: 0,
+        granted: () => taken(),
+        invalidated: ignore,
+        aborted: ignore,
+      };
       if (this.acquire(user) !== "queued") taken();
     });
   }

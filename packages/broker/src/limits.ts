@@ -26,3 +26,5 @@ export const MIN_APPEND_RATE = 65_536;
 export const STORE_BACKLOG_BYTES_MAX = 1024 ** 3;
 /** How long a reader waits for the first listing of a journal's stores when its offset is not on this disk. */
 export const FIRST_REFRESH_WAIT_MS = 10_000;
+/** How long a journal that is no longer served here waits for the append that writes to it. */
+export const CLOSE_GRACE_MS = 10_000;

@@ -9,6 +9,7 @@ import {
   type ListResponse,
 } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { eitherSignal } from "./either-signal.ts";
 import type { Resolver } from "./resolver.ts";
 
 export class Lister {
@@ -35,18 +36,39 @@ export class Lister {
     return { status: "OK", header: this.#resolver.header(), journals };
   }
 
-  /** A snapshot, then another each time the count of matches or the newest of their revisions has changed. */
+  /**
+   * A snapshot, then another each time the count of matches or the newest of their revisions has changed. Ends when
+   * the broker stops; rejects when `signal` aborts.
+   */
   async *watch(
     request: ListRequest,
     visible: LabelSelector | undefined,
     signal: AbortSignal,
-  ): AsyncGenerator<ListResponse> {
+  ): AsyncGenerator<ListResponse, void, undefined> {
+    const { stopped } = this.#resolver;
+    const scope = eitherSignal(signal, stopped);
+    try {
+      yield* this.#follow(request, visible, scope.signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!stopped.aborted) throw error;
+    } finally {
+      scope.dispose();
+    }
+  }
+
+  async *#follow(
+    request: ListRequest,
+    visible: LabelSelector | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<ListResponse, never, undefined> {
     const resume = request.watchResume;
     if (resume !== undefined) await this.#keyspace.waitForRevision(resume.etcd.revision + 1, signal);
     let last: string | undefined;
     for (;;) {
       const next = this.snapshot(request, visible);
-      const seen = `${next.journals.length}/${next.journals.reduce((most, j) => Math.max(most, j.modRevision), 0)}`;
+      const newest = next.journals.reduce((most, { modRevision }) => Math.max(most, modRevision), 0);
+      const seen = `${next.journals.length}/${newest}`;
       if (seen !== last) yield next;
       last = seen;
       // A change during the yield is not lost: the revision tells.

@@ -6,7 +6,7 @@
 //  S3  Local bytes may be released under a reader: it then asks the index again, which knows where they went.
 //  S4  What is not on this disk is looked for in the stores: a reader that comes before their first listing waits
 //      for it.
-import { abortScope, WireError, type AbortScope, type Clock } from "@millrace/base";
+import { WireError, type AbortScope, type Clock } from "@millrace/base";
 import {
   queryIndex,
   readRemoteFragment,
@@ -16,6 +16,7 @@ import {
 } from "@millrace/fragments";
 import { mayRead, type Header, type ReadRequest, type ReadResponse, type Status } from "@millrace/protocol";
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
+import { eitherSignal } from "./either-signal.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import type { JournalReplica } from "./journal-replica.ts";
 import { FIRST_REFRESH_WAIT_MS, READ_CHUNK_BYTES } from "./limits.ts";
@@ -69,10 +70,7 @@ async function* readReplica(
   header: Header,
   signal: AbortSignal,
 ): Responses {
-  const scope = abortScope(signal);
-  const onClosed = (): void => scope.abort(replica.closed.reason);
-  replica.closed.addEventListener("abort", onClosed, { once: true });
-  if (replica.closed.aborted) onClosed();
+  const scope = eitherSignal(signal, replica.closed);
   try {
     await replica.waitOpen(scope.signal);
     yield* new Readout(ports, replica, request, scope).run(header);
@@ -80,7 +78,6 @@ async function* readReplica(
     signal.throwIfAborted();
     if (!replica.closed.aborted) throw error; // S2
   } finally {
-    replica.closed.removeEventListener("abort", onClosed);
     scope.dispose();
   }
 }

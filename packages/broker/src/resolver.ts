@@ -22,6 +22,7 @@ import {
 } from "@millrace/protocol";
 import type { AppendResolution } from "./append-states.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { eitherSignal } from "./either-signal.ts";
 import type { JournalReplica, ReplicaFate } from "./journal-replica.ts";
 import { type Assignment, type Item } from "./journal-table.ts";
 
@@ -61,7 +62,7 @@ export class Resolver {
   readonly #closing = new Map<string, Promise<void>>();
   /** What appends of callers who see everything resolve to, until the keyspace changes. */
   readonly #primaries = new Map<string, Resolution>();
-  #phase: "serving" | "stopped" = "serving";
+  readonly #stopped = new AbortController();
 
   constructor(
     keyspace: BrokerKeyspace,
@@ -78,6 +79,11 @@ export class Resolver {
       for (const journal of changed) this.#reconcile(journal);
     });
     for (const journal of keyspace.table.assigned()) this.#reconcile(journal);
+  }
+
+  /** Aborts when this broker begins to stop. */
+  get stopped(): AbortSignal {
+    return this.#stopped.signal;
   }
 
   replicas(): JournalReplica[] {
@@ -118,7 +124,9 @@ export class Resolver {
   readThrough(header: Header | undefined, revision: number, signal: AbortSignal): Promise<void> | undefined {
     if (header !== undefined) this.checkHeader(header);
     const wanted = Math.max(revision, header?.etcd.revision ?? 0);
-    return this.#keyspace.holds(wanted) ? undefined : this.#keyspace.waitForRevision(wanted, signal);
+    if (this.#keyspace.holds(wanted)) return undefined;
+    const scope = eitherSignal(signal, this.#stopped.signal);
+    return this.#keyspace.waitForRevision(wanted, scope.signal).finally(() => scope.dispose());
   }
 
   /** @param journal without metadata segment @throws {WireError} SHUTTING_DOWN */
@@ -177,14 +185,14 @@ export class Resolver {
 
   /** Ends all local replicas, and with them their appends and reads; journals that resolve here fail from now on. */
   async close(): Promise<void> {
-    this.#phase = "stopped";
+    this.#stopped.abort(new WireError("SHUTTING_DOWN", "the broker is stopping"));
     this.#primaries.clear();
     for (const journal of [...this.#replicas.keys()]) this.#drop(journal, "stopped");
     await Promise.all(this.#closing.values());
   }
 
   #reconcile(journal: string): void {
-    if (this.#phase === "stopped") return;
+    if (this.stopped.aborted) return;
     const { table } = this.#keyspace;
     const item = table.item(journal);
     const assignments = table.assignments(journal);

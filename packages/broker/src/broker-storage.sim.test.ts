@@ -1,0 +1,217 @@
+// A broker over durable spools: what a restart, a full disk and a store that was emptied do to a journal.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MetricsRegistry, silentLogger, text, utf8, WireError } from "@millrace/base";
+import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
+import { inlineCodecs, openSpools, prepareCodecs, type Spools } from "@millrace/fragments";
+import { openMemoryStore } from "@millrace/metadata/testkit";
+import {
+  deleteChange,
+  labelSet,
+  parseLabelSelector,
+  type AppendPreamble,
+  type AppendResponse,
+} from "@millrace/protocol";
+import { objectStores } from "@millrace/stores";
+import { memoryStore } from "@millrace/stores/testkit";
+import { SimulatedDisk } from "@millrace/wal/testkit";
+import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
+import { openBroker, type Broker } from "./broker.ts";
+
+const J = "a/journal";
+const STORE = "file:///one/";
+await prepareCodecs();
+
+/** The world outside the process, and the process that lives in it now. */
+class Machine {
+  readonly agenda = new Agenda();
+  readonly clock = new SimulatedClock(this.agenda);
+  readonly random = seededRandom("machine");
+  readonly signal = new AbortController().signal;
+  readonly disk = new SimulatedDisk({
+    schedule: (ms, run) => this.agenda.schedule(ms, run),
+    random: this.random.fork("disk"),
+  });
+  readonly store = memoryStore({ url: STORE, clock: this.clock, random: this.random });
+  coordination!: Awaited<ReturnType<typeof openMemoryStore>>;
+  spools!: Spools;
+  broker!: Broker;
+
+  async start(): Promise<void> {
+    this.coordination ??= await openMemoryStore(this.clock, this.random);
+    const base = {
+      clock: this.clock,
+      random: this.random,
+      logger: silentLogger,
+      metrics: new MetricsRegistry(),
+    };
+    const onFatal = (error: WireError): void => assert.fail(error.message);
+    this.spools = await this.run(openSpools({ ...base, disk: this.disk.open(), onFatal }, {}, this.signal));
+    const stores = objectStores({ file: () => this.store });
+    const ports = {
+      ...base,
+      spools: this.spools,
+      stores,
+      coordination: this.coordination,
+      codecs: inlineCodecs,
+    };
+    const options = { id: { zone: "local", suffix: "broker" }, endpoint: "http://localhost:8080" };
+    this.broker = await this.run(openBroker(ports, options, this.signal));
+  }
+
+  async stop(): Promise<void> {
+    await this.run(this.broker.close().then(() => this.spools.close()));
+  }
+
+  async run<T>(work: Promise<T>): Promise<T> {
+    let isOver = false;
+    const ended = work.finally(() => (isOver = true));
+    ended.catch(() => undefined);
+    assert.ok(
+      await this.agenda.runUntil(() => isOver, this.agenda.nowMs + 60_000),
+      "it ends within a minute",
+    );
+    return ended;
+  }
+
+  append(part: string, fields: Partial<AppendPreamble> = {}): Promise<AppendResponse> {
+    const content = { kind: "bytes", bytes: [utf8(part)] } as const;
+    return this.run(this.broker.transport.append(preamble(J, fields), content, this.signal));
+  }
+
+  async content(): Promise<string> {
+    return text(await this.run(readAll(this.broker.transport, readRequest(J), this.signal)));
+  }
+
+  async apply(spec: Parameters<typeof journalSpec>[1] = {}): Promise<void> {
+    const { fragment } = journalSpec(J);
+    const stored = { fragment: { ...fragment, stores: [STORE] } };
+    await this.run(applySpec(this.broker.transport, journalSpec(J, { ...stored, ...spec })));
+  }
+}
+
+test("restart: twice, with everything persisted and the store's listing stale -> the head and registers stay", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.apply();
+  const registers = labelSet(["author", "me"]);
+  await machine.append("one;", { unionRegisters: registers });
+  await machine.append("two;", { suspend: "SUSPEND_NO_RESUME" });
+  await machine.append("", { suspend: "SUSPEND_NOW" });
+  await machine.agenda.advance(5000);
+  assert.equal(machine.broker.backlog().count, 0);
+  machine.store.listLagMs = 3_600_000;
+  for (let i = 0; i < 2; i++) {
+    await machine.stop();
+    await machine.start();
+  }
+  const fenced = { checkRegisters: parseLabelSelector("author=other") };
+  assert.equal((await machine.append("x", fenced)).status, "REGISTER_MISMATCH");
+  const { commit } = await machine.append("three;");
+  assert.equal(commit?.begin, 8);
+  assert.equal(await machine.content(), "one;two;three;");
+  await machine.stop();
+});
+
+test("restart: the journal was deleted meanwhile, or made anew -> its bytes do not come back", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.apply({ fragment: { ...journalSpec(J).fragment, stores: [] } });
+  await machine.append("old");
+  const other = machine.broker;
+  await machine.run(machine.broker.close());
+  await machine.run(machine.spools.close());
+  // Somebody else changes the keyspace while this broker is down.
+  const { coordination } = machine;
+  const key = "/gazette/cluster/items/a/journal";
+  await machine.run(coordination.txn({ compare: [], success: [{ kind: "delete", key }] }, machine.signal));
+  await machine.start();
+  assert.deepEqual(machine.spools.unclaimed(), []);
+  await machine.apply({ fragment: { ...journalSpec(J).fragment, stores: [] } });
+  assert.equal((await machine.append("new")).commit?.begin, 0);
+  assert.equal(await machine.content(), "new");
+  assert.notEqual(machine.broker, other);
+  await machine.stop();
+});
+
+test("disk: full -> appends are refused, reads go on; room again -> appends go on without restart", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.apply({ fragment: { ...journalSpec(J).fragment, stores: [] } });
+  await machine.append("kept;");
+  machine.disk.capacityBytes = machine.disk.usedBytes + 1000;
+  await machine.agenda.advance(1000);
+  let kept = "kept;";
+  let refused: WireError | undefined;
+  for (let i = 0; refused === undefined; i++) {
+    assert.ok(i < 1000, "the disk gets full");
+    const part = `${i} `.repeat(20_000);
+    try {
+      await machine.append(part);
+      kept += part;
+    } catch (error) {
+      refused = WireError.from(error);
+    }
+  }
+  assert.equal(refused.code, "DISK_FULL");
+  await assert.rejects(machine.append("x"), { code: "DISK_FULL" });
+  assert.notDeepEqual(machine.broker.health(), []);
+  assert.equal(await machine.content(), kept);
+  machine.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+  await machine.agenda.advance(2000);
+  assert.equal((await machine.append("more;")).status, "OK");
+  assert.equal(await machine.content(), `${kept}more;`);
+  assert.deepEqual(machine.broker.health(), []);
+  await machine.stop();
+});
+
+test("store: never worked -> appends are refused with its error, until it does", async () => {
+  const machine = new Machine();
+  await machine.start();
+  machine.store.faults = { forbidden: 1000 };
+  await machine.apply();
+  const refused = machine.append("x");
+  void refused.catch(() => undefined);
+  await assert.rejects(refused, /it ends within a minute/);
+  await machine.agenda.advance(600_000);
+  machine.store.faults = {};
+  await machine.agenda.advance(200_000);
+  assert.equal((await machine.append("y")).status, "OK");
+  await machine.stop();
+});
+
+test("store: fails after it has worked -> appends go on, and everything is persisted once it is back", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.apply();
+  await machine.append("one;");
+  machine.store.faults = { unavailable: 1000 };
+  for (const part of ["two;", "three;"]) assert.equal((await machine.append(part)).status, "OK");
+  await machine.agenda.advance(40 * 60_000);
+  assert.equal((await machine.append("four;")).status, "OK");
+  assert.equal(await machine.content(), "one;two;three;four;");
+  machine.store.faults = {};
+  await machine.append("", { suspend: "SUSPEND_NOW" });
+  await machine.agenda.advance(300_000);
+  assert.equal(machine.broker.backlog().count, 0);
+  assert.equal(await machine.content(), "one;two;three;four;");
+  await machine.stop();
+});
+
+test("delete: while its fragments wait for a failing store -> the journal is gone, a new one begins at 0", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.apply();
+  await machine.append("old one;");
+  machine.store.faults = { unavailable: 1000 };
+  await machine.append("old two;");
+  await machine.agenda.advance(1000);
+  assert.notEqual(machine.broker.backlog().count, 0);
+  await machine.run(machine.broker.transport.apply({ changes: [deleteChange(J, -1)] }, machine.signal));
+  await machine.apply({ fragment: { ...journalSpec(J).fragment, stores: [] } });
+  assert.equal((await machine.append("new;")).commit?.begin, 0);
+  await machine.agenda.advance(120_000);
+  assert.equal(machine.broker.backlog().count, 0);
+  assert.equal(await machine.content(), "new;");
+  await machine.stop();
+});
