@@ -325,6 +325,11 @@ export class DurableSpool implements Spool, TailOwner {
     return true;
   }
 
+  /** Whether writes of all acknowledged bytes were started. */
+  get isIssued(): boolean {
+    return this.tail.blocks.every(({ end, issued }) => issued >= Math.min(end, this.end));
+  }
+
   /** Whether the files have all acknowledged bytes, though perhaps not synced. */
   get isWritten(): boolean {
     return this.tail.blocks.every(({ end, written }) => written >= Math.min(end, this.end));

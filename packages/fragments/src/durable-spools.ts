@@ -172,15 +172,16 @@ class DurableSpools implements Spools, SpoolHost {
   }
 
   unhealthy(): string | undefined {
+    this.#space.refresh();
     return this.#log.unhealthy() ?? this.refusal()?.message;
   }
 
   async close(): Promise<void> {
     if (this.#state !== "open") return;
     this.#state = "closing";
-    while (this.#failure === undefined && [...this.#spools.values()].some(({ hasPending }) => hasPending)) {
-      await this.#gate.next(never);
-    }
+    const busy = (): boolean =>
+      [...this.#spools.values()].some((spool) => spool.hasPending || spool.strays > 0);
+    while (this.#failure === undefined && busy()) await this.#gate.next(never);
     await this.#checkpointing;
     await this.#chores.close();
     if (this.#failure === undefined) {
@@ -212,6 +213,7 @@ class DurableSpools implements Spools, SpoolHost {
   }
 
   log(spool: DurableSpool, entry: SpoolEntry): WireError | undefined {
+    if (this.#failure !== undefined) return this.refusal();
     if (entry.direct === undefined) this.spend(entry.end - entry.begin);
     return this.#records.entry(spool, entry);
   }

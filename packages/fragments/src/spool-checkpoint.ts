@@ -55,6 +55,9 @@ export class SpoolCheckpoint {
    * @throws {DiskError}
    */
   async run(): Promise<boolean> {
+    // What is acknowledged must be on its way to the files before they are synced. A stray write may forbid that yet.
+    this.#writer.write(this.#spools());
+    for (const spool of this.#spools()) if (!spool.isIssued) return false;
     const position = this.#log.synced + 1;
     const images = [];
     const files: DirtyFile[] = [];

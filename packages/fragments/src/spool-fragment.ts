@@ -21,6 +21,8 @@ export class SpoolFragment implements LocalFragment {
   #hashed: number;
   /** Of a closed fragment; "" until it is known. */
   #sum = "";
+  /** Recovery found it and has not read its bytes. */
+  #unread = false;
   readonly #source: HashSource;
 
   constructor(begin: number, source: HashSource) {
@@ -37,6 +39,7 @@ export class SpoolFragment implements LocalFragment {
     fragment.fresh = fragment.isEmpty;
     fragment.closed = closed;
     if (closed) fragment.#sum = image.sum;
+    fragment.#unread = !fragment.isEmpty && fragment.#sum === "";
     return fragment;
   }
 
@@ -51,7 +54,7 @@ export class SpoolFragment implements LocalFragment {
 
   /** Whether `sum` can be answered from memory. */
   get isSummed(): boolean {
-    return this.#sum !== "" || this.#hashed > this.begin || this.isEmpty;
+    return !this.#unread;
   }
 
   sum(): string {
@@ -79,6 +82,7 @@ export class SpoolFragment implements LocalFragment {
   adopt(sha1: RunningSha1, end: number): void {
     this.#sha1 = sha1;
     this.#hashed = end;
+    this.#unread = false;
     if (this.closed) this.#sum = sha1.hex();
   }
 

@@ -16,7 +16,7 @@ export interface SpoolOptions {
   readonly checkpointLogBytes: number;
   /** Space that is kept free, so that log and checkpoint can finish (D5). */
   readonly reserveBytes: number;
-  /** Pause between looks at the free space, and between attempts, while the disk is full. */
+  /** Longest pause between looks at the free space while bytes are written, and between attempts on a full disk. */
   readonly retryMs: number;
   /** Files synced together on the bulk lane during a checkpoint: a direct append waits for so many at most. */
   readonly syncBatchFiles: number;

@@ -15,6 +15,7 @@ export class SpoolSpace {
   #free: number;
   #low: boolean;
   #looking = false;
+  #lookedMs: number;
   #closed = false;
   #cancel: (() => void) | undefined;
 
@@ -32,6 +33,7 @@ export class SpoolSpace {
     this.#retryMs = options.retryMs;
     this.#onChange = onChange;
     this.#free = free;
+    this.#lookedMs = ports.clock.monotonicMs();
     this.#left = this.#allowance(free);
     this.#low = free < options.reserveBytes;
     if (this.#low) this.#lookLater();
@@ -53,12 +55,19 @@ export class SpoolSpace {
   spend(bytes: number): void {
     this.#left -= bytes;
     if (this.#left < 0) this.look();
+    else this.refresh();
+  }
+
+  /** Asks the disk when that was long ago: others write to it too. */
+  refresh(): void {
+    if (this.#clock.monotonicMs() - this.#lookedMs > this.#retryMs) this.look();
   }
 
   /** Asks the disk now: it refused a write, or something was freed. */
   look(): void {
     if (this.#looking || this.#closed) return;
     this.#looking = true;
+    this.#lookedMs = this.#clock.monotonicMs();
     this.#disk
       .freeBytes()
       .then((free) => this.#onFree(free))
@@ -88,7 +97,7 @@ export class SpoolSpace {
     this.#onChange();
   }
 
-  /** A part of what is above the reserve: others write to the disk too. */
+  /** A part of what is above the reserve: log and checkpoint take space that nobody counts here. */
   #allowance(free: number): number {
     return Math.max(0, free - this.#reserveBytes) / 4;
   }
