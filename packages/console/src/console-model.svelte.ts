@@ -6,6 +6,7 @@ import { TailModel } from "./tail-model.svelte.ts";
 import { storageOf } from "./theme.svelte.ts";
 
 const TOKEN_KEY = "millrace.token";
+const SHORTCUTS_KEY = "millrace.shortcuts";
 
 export class ConsoleModel {
   readonly api: ApiClient;
@@ -21,11 +22,15 @@ export class ConsoleModel {
   /** For screen readers: what changed that nobody asked for. */
   announcement = $state("");
   #token = $state("");
+  #usesShortcuts = $state(true);
   readonly #storage: Storage | undefined;
+  readonly #lasting: Storage | undefined;
 
   constructor(page: Window) {
     this.#storage = storageOf(page, "sessionStorage");
+    this.#lasting = storageOf(page, "localStorage");
     this.#token = this.#storage?.getItem(TOKEN_KEY) ?? "";
+    this.#usesShortcuts = this.#lasting?.getItem(SHORTCUTS_KEY) !== "off";
     this.apiUrl = new URL("../v1/", page.document.baseURI).href;
     this.api = new ApiClient({
       fetch: page.fetch.bind(page),
@@ -34,11 +39,22 @@ export class ConsoleModel {
     });
     this.feed = new FeedModel(this.api, page, (text) => this.announce(text));
     this.tail = new TailModel(this.api, page);
-    this.sql = new SqlModel(this.api, storageOf(page, "localStorage"), (text) => this.announce(text));
+    this.sql = new SqlModel(this.api, this.#lasting, (text) => this.announce(text));
   }
 
   get hasToken(): boolean {
     return this.#token !== "";
+  }
+
+  /** Single keys are in the way of those who speak to their computer: they can be switched off. */
+  get usesShortcuts(): boolean {
+    return this.#usesShortcuts;
+  }
+
+  set usesShortcuts(uses: boolean) {
+    this.#usesShortcuts = uses;
+    if (uses) this.#lasting?.removeItem(SHORTCUTS_KEY);
+    else this.#lasting?.setItem(SHORTCUTS_KEY, "off");
   }
 
   giveToken(token: string): void {

@@ -73,18 +73,21 @@ export class TailBuffer {
   }
 
   #take(offset: number, content: string): void {
+    // Most journals are ASCII, and then a length is a length.
+    const isAscii = byteLength(content) === content.length;
+    const lengthOf = (text: string): number => (isAscii ? text.length : byteLength(text));
     let at = offset;
     let from = 0;
     for (let end = content.indexOf("\n"); end >= 0; end = content.indexOf("\n", from)) {
       const piece = content.slice(from, end);
       this.#extend(at, piece);
       this.#endOpen();
-      at += byteLength(piece) + 1;
+      at += lengthOf(piece) + 1;
       from = end + 1;
     }
     const rest = content.slice(from);
     if (rest !== "") this.#extend(at, rest);
-    this.#head = at + byteLength(rest);
+    this.#head = at + lengthOf(rest);
   }
 
   #extend(offset: number, piece: string): void {
