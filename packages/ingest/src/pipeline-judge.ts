@@ -87,12 +87,10 @@ export class Judge {
     return [...this.#world.target.tables.values()].reduce((sum, table) => sum + table.rows.length, 0);
   }
 
+  /** Whether every row that counts is in a table. What is left may be frames that stood before: no rows, no rotation. */
   allLoaded(): boolean {
-    const { journals, target, view } = this.#world;
-    for (const [journal, { length }] of journals.journals) {
-      if (length === 0) continue;
-      if (![...target.tables.values()].some(({ ends }) => ends.get(journal) === length)) return false;
-    }
+    if (this.loadedRows() < this.countingRows()) return false;
+    const { view } = this.#world;
     const files = [...view.sinks.values()].flatMap((sink) => [...sink.files.values()]);
     return files.every(
       ({ entity }) => entity?.value.state === "imported" || entity?.value.state === "writing",
