@@ -9,7 +9,9 @@ import {
   prefixRange,
   type AtomicReads,
   type CoordinationStore,
-  type StoreOp, keyOf } from "@millrace/metadata";
+  type StoreOp,
+  keyOf,
+} from "@millrace/metadata";
 import { decodeSink, decodeSource, encodeDefinition, withVersion } from "./definition-codec.ts";
 import {
   branchKey,

@@ -45,8 +45,8 @@ export interface ConnectionOwner {
   readonly nowMs: number;
   /** No further requests are wanted: a connection ends when it has answered. */
   readonly isStopping: boolean;
-  /** Bytes of bodies that a connection holds have changed. */
-  onReceiving(connection: Http1Connection, delta: number): void;
+  /** What a connection holds of a body that is not whole has changed by `delta` to `bytes`. */
+  onReceiving(connection: Http1Connection, bytes: number, delta: number): void;
   onClosed(connection: Http1Connection): void;
 }
 
@@ -188,12 +188,12 @@ export class Http1Connection implements Http1Listener, ExchangeOwner {
     const delta = receivingBytes - this.#receivingBytes;
     if (delta === 0) return;
     this.#receivingBytes = receivingBytes;
-    this.#owner.onReceiving(this, delta);
+    this.#owner.onReceiving(this, receivingBytes, delta);
   }
 
   #flush(): void {
     let first = this.#first;
-    if (first?.answer === undefined) return;
+    if (first?.answer === undefined || this.#isEnding) return;
     let bytes = "";
     let isLast = false;
     while (first?.answer !== undefined && !isLast) {
@@ -257,7 +257,7 @@ export class Http1Connection implements Http1Listener, ExchangeOwner {
   #onClose(): void {
     this.#isEnding = true;
     this.#parser.stop();
-    if (this.#receivingBytes > 0) this.#owner.onReceiving(this, -this.#receivingBytes);
+    if (this.#receivingBytes > 0) this.#owner.onReceiving(this, 0, -this.#receivingBytes);
     this.#receivingBytes = 0;
     this.#owner.onClosed(this);
   }

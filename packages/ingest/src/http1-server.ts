@@ -28,6 +28,8 @@ export class Http1Server implements ConnectionOwner {
   readonly #options: Http1ServerOptions;
   readonly #server: Server;
   readonly #connections = new Set<Http1Connection>();
+  /** Connections in the middle of a body: those that are read, and those that wait for memory. */
+  readonly #receivers = new Set<Http1Connection>();
   readonly #held = new Set<Http1Connection>();
   #nowMs: number;
   #receivingBytes = 0;
@@ -95,25 +97,39 @@ export class Http1Server implements ConnectionOwner {
     this.#cancelTick?.();
   }
 
-  onReceiving(connection: Http1Connection, delta: number): void {
+  onReceiving(connection: Http1Connection, bytes: number, delta: number): void {
     this.#receivingBytes += delta;
     const { receivingBytesMax } = this.#options.limits;
-    if (this.#receivingBytes > receivingBytesMax && delta > 0) {
-      // Those that have nothing yet wait; at least one goes on, so that bodies come to their ends.
-      if (this.#held.size + 1 < this.#connections.size) {
-        this.#held.add(connection);
-        connection.hold(true);
-      }
-    } else if (this.#held.size > 0 && this.#receivingBytes <= receivingBytesMax) {
-      for (const held of this.#held) held.hold(false);
-      this.#held.clear();
-    }
+    if (bytes === 0) this.#receivers.delete(connection);
+    else if (!this.#held.has(connection)) this.#receivers.add(connection);
+    if (this.#receivingBytes > receivingBytesMax) {
+      // One always goes on, so that bodies come to their ends.
+      if (delta > 0 && this.#receivers.size > 1) this.#hold(connection);
+      else if (this.#receivers.size === 0) this.#releaseOne();
+    } else while (this.#held.size > 0) this.#releaseOne();
   }
 
   onClosed(connection: Http1Connection): void {
     this.#connections.delete(connection);
+    this.#receivers.delete(connection);
     this.#held.delete(connection);
+    if (this.#receivers.size === 0) this.#releaseOne();
     if (this.#connections.size === 0) this.#onEmpty?.();
+  }
+
+  #hold(connection: Http1Connection): void {
+    this.#receivers.delete(connection);
+    this.#held.add(connection);
+    connection.hold(true);
+  }
+
+  #releaseOne(): void {
+    for (const connection of this.#held) {
+      this.#held.delete(connection);
+      this.#receivers.add(connection);
+      connection.hold(false);
+      return;
+    }
   }
 
   #accept(socket: Socket): void {

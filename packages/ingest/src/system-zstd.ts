@@ -7,7 +7,11 @@ import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import * as zlib from "node:zlib";
 
-type ZstdWasm = typeof import("@bokuweb/zstd-wasm");
+/** What is used of it. */
+interface ZstdWasm {
+  init(): Promise<void>;
+  decompress(frame: Uint8Array, options: { readonly defaultHeapSize: number }): Uint8Array;
+}
 
 /** Decompresses one whole frame to at most `bytesMax` bytes. @throws when it is broken or larger */
 export type ZstdDecompress = (frame: Uint8Array, bytesMax: number) => Uint8Array;

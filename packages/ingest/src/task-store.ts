@@ -63,7 +63,9 @@ export class TaskStore {
     this.#clock = ports.clock;
     this.#random = ports.random;
     this.#logger = ports.logger;
-    this.#running = new TaskGroup("tasks", (task, error) => this.#logger.error("task-failed", { task, error }));
+    this.#running = new TaskGroup("tasks", (task, error) =>
+      this.#logger.error("task-failed", { task, error }),
+    );
   }
 
   /**

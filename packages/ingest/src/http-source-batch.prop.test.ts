@@ -1,0 +1,220 @@
+// NDJSON and JSON arrays of anything against a naive reading: split, JSON.parse, look.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { concatBytes, MetricsRegistry, silentLogger, systemClock, text, utf8 } from "@millrace/base";
+import { seededRandom } from "@millrace/base/testkit";
+import fc from "fast-check";
+
+import { BodyBytes } from "./body-bytes.ts";
+import {
+  DEFAULT_CONDITIONS,
+  type Column,
+  type SinkDefinition,
+  type SourceDefinition,
+} from "./definitions.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { FrameDecoder } from "./frame-decoder.ts";
+import { Exchange } from "./http1-exchange.ts";
+import { Answers } from "./http-source-answers.ts";
+import { findElements, writeElements, writeLines } from "./http-source-batch.ts";
+import { DoorRecord } from "./http-source-record.ts";
+import type { SourceRoute } from "./http-source-routes.ts";
+import { PathTree } from "./mapping-path.ts";
+import { compileMapping } from "./mapping.ts";
+
+const KEY = { projectId: 1, branchId: 1, sourceId: "s", sinkId: "k" };
+const COLUMNS: readonly Column[] = [
+  { type: "path", name: "o", path: "o" },
+  { type: "body", name: "b" },
+];
+const CHANGE = { at: "2026-01-01T00:00:00.000Z", by: { type: "system" } } as const;
+const VERSION = { ...CHANGE, number: 1, hash: "0", description: "" };
+
+interface Outcome {
+  readonly accepted: number;
+  readonly rejected: readonly number[];
+  readonly bodies: readonly string[];
+}
+
+class Fixture {
+  readonly random = seededRandom("batch");
+  readonly appended: Uint8Array[] = [];
+  readonly turns: (() => void)[] = [];
+  readonly record = new DoorRecord();
+  readonly route: SourceRoute;
+  answer = "";
+  readonly exchange = new Exchange({ onAnswered: () => undefined }, 0, false);
+
+  constructor() {
+    const dispatcher = new Dispatcher(
+      {
+        frames: {
+          appendFrame: (_journal, content) => {
+            this.appended.push(concatBytes(content));
+            return Promise.resolve({ begin: 0, end: 1 });
+          },
+        },
+        partitions: { ensure: () => Promise.resolve("j") },
+        turns: { atEnd: (run) => void this.turns.push(run) },
+        clock: systemClock,
+        random: this.random,
+        logger: silentLogger,
+        metrics: new MetricsRegistry(),
+      },
+      { limits: { queuedBytesMax: 1e9, partitionQueuedBytesMax: 1e9 }, lanes: 1 },
+      (error) => {
+        throw error;
+      },
+    );
+    const tree = new PathTree();
+    const mapping = compileMapping(COLUMNS, tree, this.random);
+    const publishers = [dispatcher.publisher(sinkDefinition(), 0)];
+    this.route = {
+      source: sourceDefinition(),
+      secret: new Uint8Array(48),
+      isEnabled: true,
+      tree,
+      sinks: [{ sink: sinkDefinition(), version: 1, isAwaited: true, mapping, publishers, current: 0 }],
+      readingColumn: "o",
+    };
+    this.record.scanner.use(tree);
+    this.record.form = "scanned";
+    this.record.bodyIsText = true;
+    this.record.acceptedAtMs = 1;
+  }
+
+  get options(): { answers: Answers; recordBytesMax: number } {
+    return { answers: new Answers(this.random), recordBytesMax: 1000 };
+  }
+
+  async outcome(): Promise<Outcome> {
+    while (this.exchange.answer === undefined) {
+      for (const run of this.turns.splice(0)) run();
+      await new Promise((done) => setImmediate(done));
+    }
+    const body = this.exchange.answer.slice(this.exchange.answer.indexOf("\r\n\r\n"));
+    const { accepted, rejected } = JSON.parse(body) as { accepted: number; rejected: { index: number }[] };
+    const frames = new FrameDecoder(0).push(concatBytes(this.appended));
+    const rows = frames.map((frame) => text(frame.body)).join("");
+    // The body is the last value of each row.
+    const bodies = Array.from(rows.matchAll(/,"((?:[^"]|"")*)"\n/g), ([, value = ""]) =>
+      value.replaceAll('""', '"'),
+    );
+    return { accepted, rejected: rejected.map(({ index }) => index), bodies };
+  }
+}
+
+function sourceDefinition(): SourceDefinition {
+  return { ...KEY, type: "http", name: "n", description: "", secret: "", version: VERSION, created: CHANGE };
+}
+
+function sinkDefinition(): SinkDefinition {
+  return {
+    ...KEY,
+    type: "table",
+    name: "n",
+    description: "",
+    table: { type: "duckdb", tableId: "main.t", mapping: { columns: COLUMNS } },
+    waitForAppend: true,
+    conditions: DEFAULT_CONDITIONS,
+    partitions: 1,
+    keyedPartitions: 1,
+    version: VERSION,
+    created: CHANGE,
+  };
+}
+
+function isRecord(line: string): boolean {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === "object" && value !== null && Object.hasOwn(value, "o");
+  } catch {
+    return false;
+  }
+}
+
+function expected(records: readonly string[]): Outcome {
+  const bodies = records.filter(isRecord);
+  const rejected = records.flatMap((record, index) => (isRecord(record) ? [] : [index]));
+  return { accepted: bodies.length, rejected, bodies };
+}
+
+const value = fc.oneof(
+  fc.json({ maxDepth: 2 }).map((json) => `{"o":${json}}`),
+  fc.json({ maxDepth: 2 }),
+  fc.constantFrom('{"o":1}', '{"o":"é"}', '{"o":"a\\nb"}', '{ "o" : null , "x" : [ 1 , 2 ] }'),
+);
+const line = fc.oneof(
+  { weight: 4, arbitrary: value },
+  fc.constantFrom(
+    "",
+    " ",
+    "\t\r",
+    "{",
+    '{"o":',
+    '{"o":1}}',
+    '{"o":1} {"o":2}',
+    "nul",
+    '"',
+    '{"o":"\t"}',
+    "[",
+    "]",
+    ",",
+  ),
+);
+const padding = fc.constantFrom("", "", " ", "\t", "  ");
+
+describe("batches against a naive reading", () => {
+  test("NDJSON: any lines -> the same records accepted and rejected, in order", async () => {
+    const body = fc.array(fc.tuple(padding, line, padding, fc.constantFrom("\n", "\n", "\r\n", "\n\n")), {
+      maxLength: 12,
+    });
+    await fc.assert(
+      fc.asyncProperty(body, fc.boolean(), async (lines, endsWithNewline) => {
+        let joined = lines.map((parts) => parts.join("")).join("");
+        if (!endsWithNewline) joined = joined.replace(/\r?\n+$/, "");
+        const records = joined.split("\n").map((each) => each.replace(/^[ \t\r]+|[ \t\r]+$/g, ""));
+        const f = new Fixture();
+        const bytes = utf8(joined);
+        writeLines(
+          f.route,
+          f.record,
+          new BodyBytes(bytes),
+          { begin: 0, end: bytes.length },
+          f.exchange,
+          f.options,
+        );
+        assert.deepEqual(await f.outcome(), expected(records.filter((record) => record !== "")));
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test("array: any elements -> the same records; broken -> found so as JSON.parse does", async () => {
+    const element = fc.tuple(padding, fc.oneof({ weight: 15, arbitrary: value }, line), padding);
+    const end = fc.constantFrom("]", "]", "]", "] \n", "", "]]", ",]");
+    await fc.assert(
+      fc.asyncProperty(fc.array(element, { maxLength: 8 }), end, async (elements, end) => {
+        const body = ` [${elements.map((parts) => parts.join("")).join(",")}${end}`;
+        const bytes = utf8(body);
+        const f = new Fixture();
+        const places = findElements(f.record.scanner, new BodyBytes(bytes), 0, bytes.length);
+        let parsed: unknown;
+        try {
+          parsed = JSON.parse(body);
+        } catch {
+          parsed = undefined;
+        }
+        assert.equal("problem" in places, !Array.isArray(parsed));
+        if ("problem" in places) return;
+        writeElements(f.route, f.record, new BodyBytes(bytes), places, f.exchange, f.options);
+        const { accepted, rejected } = await f.outcome();
+        const wanted = (parsed as unknown[]).map((each) => JSON.stringify(each));
+        assert.equal(accepted, wanted.filter(isRecord).length);
+        assert.deepEqual(rejected, expected(wanted).rejected);
+      }),
+      { numRuns: 400 },
+    );
+  });
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+
+import { Gate, never, silentLogger, WireError } from "@millrace/base";
+import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
+import type { CoordinationStore } from "@millrace/metadata";
+import { openMemoryStore } from "@millrace/metadata/testkit";
+
+import { TaskStore, type TaskRecord, type TaskSuccess } from "./task-store.ts";
+
+const REQUEST = { projectId: 1, type: "api.create.source", objectKey: "1/flights" } as const;
+const DONE: TaskSuccess = { result: "Done.", outputs: { sourceId: "flights" } };
+const HOUR_MS = 3_600_000;
+
+let agenda: Agenda;
+let store: CoordinationStore;
+let tasks: TaskStore;
+
+function open(): TaskStore {
+  const clock = new SimulatedClock(agenda);
+  return new TaskStore({ store, clock, random: seededRandom("tasks"), logger: silentLogger });
+}
+
+async function start(work: () => Promise<TaskSuccess>): Promise<TaskRecord> {
+  let record: TaskRecord | undefined;
+  void tasks.start(REQUEST, work, 1000, never).then((started) => (record = started));
+  await agenda.runUntil(() => record !== undefined, agenda.nowMs + 5000);
+  assert.ok(record !== undefined);
+  return record;
+}
+
+beforeEach(async () => {
+  agenda = new Agenda();
+  store = await openMemoryStore(new SimulatedClock(agenda), seededRandom("store"));
+  tasks = open();
+});
+afterEach(() => tasks.close());
+
+describe("tasks", () => {
+  test("start: work that is done in time -> finished, and its record says the same", async () => {
+    const record = await start(() => Promise.resolve(DONE));
+    assert.deepEqual([record.status, record.result, record.outputs], ["success", DONE.result, DONE.outputs]);
+    assert.match(
+      record.taskId,
+      /^api\.create\.source\/1\/flights\/2026-01-01T00:00:0\d\.\d{3}Z_[0-9a-z]{5}$/,
+    );
+    assert.deepEqual(await tasks.get(1, record.taskId, never), record);
+    assert.equal(await tasks.get(2, record.taskId, never), undefined);
+  });
+
+  test("start: work that takes longer -> processing, later finished", async () => {
+    const gate = new Gate();
+    const record = await start(async () => {
+      await gate.next(never);
+      return DONE;
+    });
+    assert.deepEqual([record.status, record.finishedAt], ["processing", undefined]);
+    gate.open();
+    for (let i = 0; i < 10; i++) await settle();
+    assert.equal((await tasks.get(1, record.taskId, never))?.status, "success");
+  });
+
+  test("start: work that fails -> its text for what a user did, nothing of our own mistakes", async () => {
+    const refused = await start(() => Promise.reject(new WireError("CONFLICT", "It exists.")));
+    assert.deepEqual([refused.status, refused.error], ["error", "It exists."]);
+    const broken = await start(() => Promise.reject(new Error("secret detail")));
+    assert.deepEqual([broken.status, broken.error], ["error", "Unknown error"]);
+  });
+
+  test("get: the process died under the work -> failed once its time is over", async () => {
+    const record = await start(() => new Promise(() => undefined));
+    tasks = open();
+    assert.equal((await tasks.get(1, record.taskId, never))?.status, "processing");
+    await agenda.advance(5 * 60_000);
+    const late = await tasks.get(1, record.taskId, never);
+    assert.deepEqual([late?.status, late?.error, late?.durationMs], ["error", "Task timed out.", 300_000]);
+  });
+
+  test("clean-up: success goes after an hour, failures after two days", async () => {
+    const good = await start(() => Promise.resolve(DONE));
+    const bad = await start(() => Promise.reject(new WireError("CONFLICT", "no")));
+    assert.equal(await tasks.cleanUp(never), 0);
+    await agenda.advance(HOUR_MS);
+    assert.equal(await tasks.cleanUp(never), 1);
+    assert.equal(await tasks.get(1, good.taskId, never), undefined);
+    assert.equal((await tasks.get(1, bad.taskId, never))?.status, "error");
+    await agenda.advance(47 * HOUR_MS);
+    assert.equal(await tasks.cleanUp(never), 1);
+  });
+});
