@@ -1,21 +1,21 @@
 // Tables in the look of the journal tools: Unicode box drawing, centred headers, left-aligned cells.
+import { cellOf, widthOf } from "./text-width.ts";
 
 export function renderBoxTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = header.map((name, i) => Math.max(length(name), ...rows.map((row) => length(row[i] ?? ""))));
+  const table = rows.map((cells) => header.map((_, i) => cellOf(cells[i] ?? "")));
+  const widths = header.map((name, i) =>
+    table.reduce((width, cells) => Math.max(width, widthOf(cells[i]!)), widthOf(name)),
+  );
   const rule = (left: string, middle: string, right: string): string =>
     `${left}${widths.map((width) => "─".repeat(width + 2)).join(middle)}${right}\n`;
   const line = (cells: readonly string[], pad: (cell: string, width: number) => string): string =>
-    `│${widths.map((width, i) => ` ${pad(cells[i] ?? "", width)} `).join("│")}│\n`;
+    `│${widths.map((width, i) => ` ${pad(cells[i]!, width)} `).join("│")}│\n`;
   let out = rule("┌", "┬", "┐") + line(header, centre) + rule("├", "┼", "┤");
-  for (const row of rows) out += line(row, (cell, width) => cell + " ".repeat(width - length(cell)));
+  for (const cells of table) out += line(cells, (cell, width) => cell + " ".repeat(width - widthOf(cell)));
   return out + rule("└", "┴", "┘");
 }
 
 function centre(text: string, width: number): string {
-  const left = Math.floor((width - length(text)) / 2);
-  return " ".repeat(left) + text + " ".repeat(width - length(text) - left);
-}
-
-function length(text: string): number {
-  return [...text].length;
+  const left = Math.floor((width - widthOf(text)) / 2);
+  return " ".repeat(left) + text + " ".repeat(width - widthOf(text) - left);
 }

@@ -1,10 +1,11 @@
 // `millrace journals append`: stdin or a file to one journal, as one atomic append or line by line.
 import { createReadStream } from "node:fs";
+import { WireError } from "@millrace/base";
+import { AppendService, append, type Commit } from "@millrace/client";
 import { Option, type Command } from "commander";
-import { AppendService, append, listJournals, type Commit } from "@millrace/client";
-import { UsageError, type CliIo } from "./cli-io.ts";
-import { CLIENT_PORTS, selectorOf, withTransport } from "./command-journals.ts";
-import { addDoorOptions, type DoorOptions } from "./system-doors.ts";
+import type { CliIo } from "./cli-io.ts";
+import { CLIENT_PORTS, selectedJournal } from "./journal-selection.ts";
+import { addDoorOptions, withTransport, type DoorOptions } from "./system-doors.ts";
 
 interface AppendOptions extends DoorOptions {
   readonly selector: string;
@@ -15,39 +16,52 @@ interface AppendOptions extends DoorOptions {
 
 /** Bytes of lines that go into one append call; the service batches further. */
 const LINES_BYTES = 64 * 1024;
+/** One atomic append is held in memory. */
+const ATOMIC_BYTES_MAX = 1024 * 1024 * 1024;
 
 export function addJournalsAppend(group: Command, io: CliIo): void {
+  const framing = new Option(
+    "-f, --framing <FRAMING>",
+    "none: all of it as one atomic append; lines: whole lines",
+  );
   const command = group
     .command("append")
     .description("Append stdin or a file to the journal that a selector matches")
-    .requiredOption("-l, --selector <SELECTOR>", "label selector that matches one journal")
-    .option("-i, --input <FILE>", "what to append; - is stdin", "-")
-    .addOption(
-      new Option("-f, --framing <FRAMING>", "none: all of it as one atomic append; lines: whole lines, in order")
-        .choices(["none", "lines"])
-        .default("none"),
+    .requiredOption(
+      "-l, --selector <SELECTOR>",
+      "label selector that matches one journal, e.g. name=examples/foobar",
     )
+    .addOption(new Option("-i, --input <FILE>", "what to append").default("-", "stdin"))
+    .addOption(framing.choices(["none", "lines"]).default("none"))
     .option("--json", "print the committed offsets as JSON");
   addDoorOptions(command, "broker").action((options: AppendOptions) =>
     withTransport(options, async (transport) => {
-      const { journals } = await listJournals(transport, selectorOf(options.selector), io.signal);
-      if (journals.length !== 1) throw new UsageError(`${options.selector} matches ${journals.length} journals, expected 1`);
-      const journal = journals[0]!.spec.name;
-      const input = options.input === "-" ? io.stdin : (createReadStream(options.input) as AsyncIterable<Uint8Array>);
+      const journal = await selectedJournal(transport, options.selector, io.signal);
+      const input =
+        options.input === "-" ? io.stdin : (createReadStream(options.input) as AsyncIterable<Uint8Array>);
       const ports = { transport, ...CLIENT_PORTS };
-      let commit: Commit;
-      if (options.framing === "none") {
-        const parts: Uint8Array[] = [];
-        for await (const part of input) parts.push(part);
-        commit = await append(ports, journal, parts, {}, io.signal);
-      } else {
-        commit = await appendLines(new AppendService(ports), journal, input, io.signal);
-      }
-      const { begin, end } = commit;
+      const { begin, end } =
+        options.framing === "none"
+          ? await append(ports, journal, await collect(input), {}, io.signal)
+          : await appendLines(new AppendService(ports), journal, input, io.signal);
       if (options.json === true) io.out(`${JSON.stringify({ journal, begin, end })}\n`);
       else io.err(`${journal}: committed [${begin}, ${end})\n`);
     }),
   );
+}
+
+async function collect(input: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of input) {
+    bytes += part.length;
+    if (bytes > ATOMIC_BYTES_MAX) {
+      const message = `the input is over ${ATOMIC_BYTES_MAX} bytes, too long for one append: try --framing lines`;
+      throw new WireError("TOO_LARGE", message);
+    }
+    parts.push(part);
+  }
+  return parts;
 }
 
 async function appendLines(
@@ -71,9 +85,15 @@ async function appendLines(
     await send(rest.slice(0, end));
     rest = rest.subarray(end);
   }
-  if (rest.length > 0 && rest.at(-1) !== 10) throw new UsageError("the last line has no newline: it was not appended");
-  if (rest.length > 0) await send(rest.slice());
-  if (first === undefined || last === undefined) throw new UsageError("the input is empty");
+  const end = rest.lastIndexOf(10) + 1;
+  if (end > 0) await send(rest.slice(0, end));
+  if (first === undefined || last === undefined) throw unended("the input has no whole line");
   const [{ begin }, commit] = await Promise.all([first, last]);
+  if (end < rest.length)
+    throw unended(`committed [${begin}, ${commit.end}), but the last line has no newline`);
   return { ...commit, begin };
+}
+
+function unended(what: string): WireError {
+  return new WireError("UNPROCESSABLE", `${what}: what follows the last newline was not appended`);
 }

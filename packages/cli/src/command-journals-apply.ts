@@ -1,8 +1,8 @@
 // `millrace journals apply`: specs from a YAML journalspace.
 import { readFileSync } from "node:fs";
-import type { Command } from "commander";
 import { applyJournals } from "@millrace/client";
 import {
+  applyRequestToJson,
   applyRequestToText,
   changesOf,
   journalTreeOfPlain,
@@ -11,11 +11,11 @@ import {
   validateJournalTree,
   type ApplyChange,
 } from "@millrace/protocol";
-import { parse } from "yaml";
+import type { Command } from "commander";
+import { parseDocument, visit } from "yaml";
 import { UsageError, type CliIo } from "./cli-io.ts";
-import { withTransport } from "./command-journals.ts";
-import { readAll } from "./command-sql.ts";
-import { addDoorOptions, type DoorOptions } from "./system-doors.ts";
+import { readAll } from "./read-all.ts";
+import { addDoorOptions, withTransport, type DoorOptions } from "./system-doors.ts";
 
 interface ApplyOptions extends DoorOptions {
   readonly specs: string;
@@ -27,38 +27,46 @@ export function addJournalsApply(group: Command, io: CliIo): void {
   const command = group
     .command("apply")
     .description("Create, change or delete journals as a YAML journalspace says")
-    .requiredOption("--specs <FILE>", "YAML file, or - for stdin")
+    .requiredOption("--specs <FILE>", "YAML file; - is stdin")
     .option("--dry-run", "check the specs and print what would be applied")
     .option("--json", "print the result as JSON");
   addDoorOptions(command, "broker").action(async (options: ApplyOptions) => {
-    const changes = readChanges(options.specs === "-" ? await readAll(io.stdin) : readSpecs(options.specs));
+    const yaml = options.specs === "-" ? await readAll(io.stdin) : readFileSync(options.specs, "utf8");
+    const changes = journalChanges(yaml);
     if (options.dryRun === true) {
-      io.out(applyRequestToText({ changes }));
+      const request = { changes };
+      io.out(
+        options.json === true
+          ? `${JSON.stringify(applyRequestToJson(request))}\n`
+          : applyRequestToText(request),
+      );
       return;
     }
-    const revision = await withTransport(options, (transport) => applyJournals(transport, changes, io.signal));
+    const revision = await withTransport(options, (transport) =>
+      applyJournals(transport, changes, io.signal),
+    );
     if (options.json === true) io.out(`${JSON.stringify({ applied: changes.length, revision })}\n`);
-    else io.err(`applied ${changes.length} changes at revision ${revision}\n`);
+    else
+      io.err(`applied ${changes.length} change${changes.length === 1 ? "" : "s"} at revision ${revision}\n`);
   });
 }
 
-function readSpecs(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new UsageError(`cannot read ${file}: ${(error as Error).message}`);
+/**
+ * The changes that a journalspace asks for. Scalars are taken as they are written: a label's value `007` is not 7.
+ * @throws {UsageError} for YAML, {WireError} INVALID_ARGUMENT for the specs in it
+ */
+export function journalChanges(yaml: string): readonly ApplyChange[] {
+  const document = parseDocument(yaml);
+  const [problem] = document.errors;
+  if (problem !== undefined) {
+    throw new UsageError(`YAML decode failed: ${problem.message.split("\n", 1)[0]!.replace(/:$/, "")}`);
   }
-}
-
-/** @throws {UsageError} for YAML, {WireError} INVALID_ARGUMENT for the specs in it */
-function readChanges(yaml: string): readonly ApplyChange[] {
-  let plain: unknown;
-  try {
-    plain = parse(yaml);
-  } catch (error) {
-    throw new UsageError(`YAML decode failed: ${(error as Error).message}`);
-  }
-  const tree = journalTreeOfPlain(plain);
+  visit(document, {
+    Scalar: (_, scalar) => {
+      if (scalar.value !== null && scalar.source !== undefined) scalar.value = scalar.source;
+    },
+  });
+  const tree = journalTreeOfPlain(document.toJS());
   validateJournalTree(tree);
   const changes = changesOf(pushDown(tree));
   validateApplyRequest({ changes });

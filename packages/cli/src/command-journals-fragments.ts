@@ -1,12 +1,12 @@
 // `millrace journals fragments`.
 import { Option, type Command } from "commander";
 import { systemClock } from "@millrace/base";
-import { listFragments, listJournals } from "@millrace/client";
+import { listFragments } from "@millrace/client";
 import { parseDuration, suspension, type ListedFragment } from "@millrace/protocol";
 import { renderBoxTable } from "./box-table.ts";
 import { UsageError, type CliIo } from "./cli-io.ts";
-import { selectorOf, withTransport } from "./command-journals.ts";
-import { addDoorOptions, type DoorOptions } from "./system-doors.ts";
+import { selectedJournals } from "./journal-selection.ts";
+import { addDoorOptions, withTransport, type DoorOptions } from "./system-doors.ts";
 
 interface FragmentsOptions extends DoorOptions {
   readonly selector: string;
@@ -22,24 +22,26 @@ export function addJournalsFragments(group: Command, io: CliIo): void {
     .command("fragments")
     .description("List the fragments of the journals that a selector matches")
     .requiredOption("-l, --selector <SELECTOR>", "label selector, e.g. name=examples/foobar")
-    .addOption(new Option("-o, --format <FORMAT>", "how to print").choices(["table", "json"]).default("table"))
+    .addOption(
+      new Option("-o, --format <FORMAT>", "how to print").choices(["table", "json"]).default("table"),
+    )
     .option("--json", "the same as --format json: a line for each fragment")
     .option("--from <UNIX>", "only fragments persisted at or after this time, Unix seconds")
     .option("--to <UNIX>", "only fragments persisted at or before this time, Unix seconds")
     .option("--url-ttl <DURATION>", "sign URLs that are good this long, e.g. 10m");
   addDoorOptions(command, "broker").action((options: FragmentsOptions) =>
     withTransport(options, async (transport) => {
-      const { journals } = await listJournals(transport, selectorOf(options.selector), io.signal);
+      const wanted = {
+        beginModTime: unixSeconds("--from", options.from),
+        endModTime: unixSeconds("--to", options.to),
+        ...(options.urlTtl === undefined ? {} : { signatureTtlMs: parseDuration(options.urlTtl) }),
+      };
+      const journals = await selectedJournals(transport, options.selector, io.signal);
       const found: ListedFragment[] = [];
       for (const { spec } of journals) {
         if (suspension(spec).level === "FULL") continue;
-        const request = {
-          journal: spec.name,
-          beginModTime: unixSeconds("--from", options.from),
-          endModTime: unixSeconds("--to", options.to),
-          ...(options.urlTtl === undefined ? {} : { signatureTtlMs: parseDuration(options.urlTtl) }),
-        };
-        for await (const fragment of listFragments(transport, request, io.signal)) found.push(fragment);
+        for await (const fragment of listFragments(transport, { journal: spec.name, ...wanted }, io.signal))
+          found.push(fragment);
       }
       if (options.json === true || options.format === "json") {
         for (const { spec, signedUrl } of found) io.out(`${JSON.stringify({ spec, signedUrl })}\n`);
@@ -52,12 +54,22 @@ export function addJournalsFragments(group: Command, io: CliIo): void {
 
 function unixSeconds(option: string, text: string | undefined): number {
   const seconds = Number(text ?? "0");
-  if (!Number.isSafeInteger(seconds) || seconds < 0) throw new UsageError(`${option} ${text}: expected Unix seconds`);
+  if (!/^\d+$/.test(text ?? "0") || !Number.isSafeInteger(seconds)) {
+    throw new UsageError(`${option} ${text}: expected Unix seconds, a whole number`);
+  }
   return seconds;
 }
 
 function renderFragments(fragments: readonly ListedFragment[], withUrls: boolean): string {
-  const header = ["JOURNAL", "OFFSET", "LENGTH", "PERSISTED", "SHA 1", "COMPRESSION", ...(withUrls ? ["URL"] : [])];
+  const header = [
+    "JOURNAL",
+    "OFFSET",
+    "LENGTH",
+    "PERSISTED",
+    "SHA 1",
+    "COMPRESSION",
+    ...(withUrls ? ["URL"] : []),
+  ];
   const nowSeconds = systemClock.wallMs() / 1000;
   const rows = fragments.map(({ spec, signedUrl }) => [
     spec.journal,
@@ -80,14 +92,15 @@ export function iecBytes(bytes: number): string {
   return `${value.toFixed(1)} TiB`;
 }
 
-function ago(seconds: number): string {
+export function ago(seconds: number): string {
   for (const [unit, size] of [
     ["day", 86_400],
     ["hour", 3600],
     ["minute", 60],
+    ["second", 1],
   ] as const) {
     const count = Math.floor(seconds / size);
     if (count >= 1) return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
   }
-  return `${Math.max(0, Math.floor(seconds))} seconds ago`;
+  return "0 seconds ago";
 }

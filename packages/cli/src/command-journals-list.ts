@@ -14,14 +14,14 @@ import {
 import { stringify } from "yaml";
 import { renderBoxTable } from "./box-table.ts";
 import type { CliIo } from "./cli-io.ts";
-import { CLIENT_PORTS, selectorOf, withTransport } from "./command-journals.ts";
-import { addDoorOptions, type DoorOptions } from "./system-doors.ts";
+import { CLIENT_PORTS, selectorOf } from "./journal-selection.ts";
+import { addDoorOptions, withTransport, type DoorOptions } from "./system-doors.ts";
 
 interface ListOptions extends DoorOptions {
   readonly selector?: string;
   readonly format: "table" | "yaml" | "json";
   readonly json?: true;
-  readonly labelColumns: readonly string[];
+  readonly labelColumns?: readonly string[];
   readonly primary?: true;
   readonly replicas?: true;
   readonly rf?: true;
@@ -33,10 +33,15 @@ export function addJournalsList(group: Command, io: CliIo): void {
   const command = group
     .command("list")
     .description("List journals that a selector matches")
-    .option("-l, --selector <SELECTOR>", "label selector, e.g. 'prefix=examples/, content-type in (text/plain)'")
-    .addOption(new Option("-o, --format <FORMAT>", "how to print").choices(["table", "yaml", "json"]).default("table"))
-    .option("--json", "the same as --format json")
-    .option("-L, --label-columns <NAME>", "a column for this label; may be repeated", collect, [])
+    .option(
+      "-l, --selector <SELECTOR>",
+      "label selector, e.g. 'prefix=examples/, content-type in (text/plain)'",
+    )
+    .addOption(
+      new Option("-o, --format <FORMAT>", "how to print").choices(["table", "yaml", "json"]).default("table"),
+    )
+    .option("--json", "the same as --format json: the whole answer as one object")
+    .option("-L, --label-columns <NAME>", "a column for this label; may be repeated", collect)
     .option("-p, --primary", "show who is primary")
     .option("-r, --replicas", "show who is replica")
     .option("--rf", "show the replication factor")
@@ -45,19 +50,24 @@ export function addJournalsList(group: Command, io: CliIo): void {
   addDoorOptions(command, "broker").action((options: ListOptions) =>
     withTransport(options, async (transport) => {
       const selector = selectorOf(options.selector);
+      // Also before a watch, which goes on asking when nobody listens.
+      const listing = await listJournals(transport, selector, io.signal);
       if (options.watch !== true) {
-        io.out(renderListing(await listJournals(transport, selector, io.signal), options));
+        io.out(renderListing(listing, options));
         return;
       }
-      for await (const journals of watchJournals({ transport, ...CLIENT_PORTS }, selector, io.signal)) {
-        const listing = await listJournals(transport, selector, io.signal);
-        io.out(renderListing({ ...listing, journals }, options));
+      try {
+        for await (const journals of watchJournals({ transport, ...CLIENT_PORTS }, selector, io.signal)) {
+          io.out(renderListing({ ...listing, journals }, options));
+        }
+      } catch (error) {
+        if (!io.signal.aborted) throw error;
       }
     }),
   );
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, ...value.split(",")];
 }
 
@@ -86,8 +96,9 @@ function columnsOf(options: ListOptions): readonly Column[] {
   if (options.rf) columns.push({ header: "RF", cell: ({ spec }) => String(spec.replication) });
   if (options.primary) columns.push({ header: "PRIMARY", cell: primaryCell });
   if (options.replicas) columns.push({ header: "REPLICAS", cell: replicasCell });
-  if (options.stores) columns.push({ header: "STORES", cell: ({ spec }) => spec.fragment.stores[0] ?? "<none>" });
-  for (const name of options.labelColumns) {
+  if (options.stores)
+    columns.push({ header: "STORES", cell: ({ spec }) => spec.fragment.stores[0] ?? "<none>" });
+  for (const name of options.labelColumns ?? []) {
     columns.push({
       header: name.toUpperCase().replaceAll(/[_.]/g, " "),
       cell: ({ spec }) => valuesOf(spec.labels, name).join(",") || "<none>",

@@ -1,10 +1,10 @@
 // `millrace journals read`: bytes of the matching journals to stdout, spans of one journal at a time.
 import type { Command } from "commander";
-import { WireError } from "@millrace/base";
-import { listJournals, readJournal } from "@millrace/client";
+import { strictText } from "@millrace/base";
+import { readJournal } from "@millrace/client";
 import { UsageError, type CliIo } from "./cli-io.ts";
-import { CLIENT_PORTS, selectorOf, withTransport } from "./command-journals.ts";
-import { addDoorOptions, type DoorOptions } from "./system-doors.ts";
+import { CLIENT_PORTS, selectedJournals } from "./journal-selection.ts";
+import { addDoorOptions, withTransport, type DoorOptions } from "./system-doors.ts";
 
 interface ReadOptions extends DoorOptions {
   readonly selector: string;
@@ -21,40 +21,44 @@ export function addJournalsRead(group: Command, io: CliIo): void {
     .requiredOption("-l, --selector <SELECTOR>", "label selector, e.g. name=examples/foobar")
     .option("-b, --block", "wait for new content, until interrupted")
     .option("--tail", "begin at the write head")
-    .option("--offset <N>", "begin at this offset (default 0)")
-    .option("--json", "print each span as a line {journal, offset, text}");
+    .option("--offset <N>", "begin at this offset; -1 is the write head (default: 0)")
+    .option("--json", "print each span as a line {journal, offset, text}, or base64 where it is not UTF-8");
   addDoorOptions(command, "broker").action((options: ReadOptions) =>
     withTransport(options, async (transport) => {
-      const { journals } = await listJournals(transport, selectorOf(options.selector), io.signal);
-      if (journals.length === 0) io.err(`no journals match selector ${options.selector}\n`);
       const offset = beginOffset(options);
+      const journals = await selectedJournals(transport, options.selector, io.signal);
       const read = async (journal: string): Promise<void> => {
         const wanted = { journal, offset, block: options.block === true };
         for await (const event of readJournal({ transport, ...CLIENT_PORTS }, wanted, io.signal)) {
-          if (event.kind === "jump") io.err(`${journal}: offsets ${event.from} to ${event.to} are gone\n`);
-          else if (options.json === true) io.out(jsonSpan(journal, event.offset, event.bytes));
-          else io.outBytes(event.bytes);
+          if (event.kind === "jump") io.err(`${journal}: offsets [${event.from}, ${event.to}) are gone\n`);
+          else if (options.json === true) await io.outBytes(Buffer.from(jsonSpan(journal, event)));
+          else await io.outBytes(event.bytes);
         }
       };
       try {
         await Promise.all(journals.map(({ spec }) => read(spec.name)));
       } catch (error) {
-        const isStopped = io.signal.aborted && error instanceof WireError && error.code === "SHUTTING_DOWN";
-        if (!isStopped) throw error;
+        // Interrupting is how a blocking read ends.
+        if (!io.signal.aborted) throw error;
       }
     }),
   );
 }
 
 function beginOffset(options: ReadOptions): number {
+  if (options.tail === true && options.offset !== undefined) throw new UsageError("--tail excludes --offset");
   if (options.tail === true) return -1;
-  const offset = Number(options.offset ?? "0");
-  if (!Number.isSafeInteger(offset) || offset < -1) {
-    throw new UsageError(`--offset ${options.offset}: expected an integer >= -1`);
+  const text = options.offset ?? "0";
+  const offset = Number(text);
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(offset) || offset < -1) {
+    throw new UsageError(`--offset ${text}: expected a whole number in [-1, ${Number.MAX_SAFE_INTEGER}]`);
   }
   return offset;
 }
 
-function jsonSpan(journal: string, offset: number, bytes: Uint8Array): string {
-  return `${JSON.stringify({ journal, offset, text: Buffer.from(bytes).toString() })}\n`;
+/** @param span.bytes may end inside a character */
+function jsonSpan(journal: string, span: { readonly offset: number; readonly bytes: Uint8Array }): string {
+  const text = strictText(span.bytes);
+  const content = text === undefined ? { base64: Buffer.from(span.bytes).toString("base64") } : { text };
+  return `${JSON.stringify({ journal, offset: span.offset, ...content })}\n`;
 }

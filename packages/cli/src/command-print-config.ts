@@ -8,7 +8,7 @@ export function addPrintConfigCommand(program: Command, io: CliIo): void {
   const command = program
     .command("print-config")
     .description("Show every setting, its value and where the value comes from; secrets are masked")
-    .option("--json", "Print JSON");
+    .option("--json", "print JSON");
   addSettingOptions(command).action((options: { json?: true }) => {
     const printed = printConfig(loadConfig(givenSettings(command)));
     if (options.json === true) {

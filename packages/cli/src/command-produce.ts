@@ -1,15 +1,16 @@
 // `millrace produce`: sends records to a source, and says how long the answers took.
-import { createReadStream } from "node:fs";
+import { closeSync, createReadStream, openSync } from "node:fs";
+import { systemClock } from "@millrace/base";
 import { Option, type Command } from "commander";
-import { systemClock, WireError } from "@millrace/base";
-import { Pool } from "undici";
-import { UsageError, type CliIo } from "./cli-io.ts";
-import { wholeNumber } from "./command-up.ts";
+import { UsageError, wholeNumber, type CliIo } from "./cli-io.ts";
 import { Latencies } from "./latencies.ts";
-import { batchesOf, generatedLines, inputLines } from "./produce-input.ts";
+import { batchesOf, generatedLines, inputLines, repeatedLines, textRecords } from "./produce-input.ts";
+import { Producer, type Totals } from "./produce-run.ts";
 
 interface ProduceOptions {
   readonly input: string;
+  readonly repeat?: string;
+  readonly text?: string;
   readonly generate?: string;
   readonly count?: string;
   readonly rate?: string;
@@ -18,143 +19,102 @@ interface ProduceOptions {
   readonly json?: true;
 }
 
-interface Totals {
-  sent: number;
-  accepted: number;
-  rejected: number;
-  failed: number;
-}
-
 const PROGRESS_MS = 1000;
-const RETRY_MS = 200;
+const GENERATED_COUNT = 10_000;
 
 export function addProduceCommand(program: Command, io: CliIo): void {
   program
     .command("produce")
-    .description("Send records to a source; the last line of stdout is a JSON summary with latency percentiles")
-    .argument("<url>", "URL of the source: http://…/stream/<project>/<source>/<secret>")
-    .option("-i, --input <FILE>", "file with one JSON record a line; - is stdin", "-")
+    .description(
+      "Send records to a source; the last line of stdout is a JSON summary with latency percentiles",
+    )
+    .argument("<url>", "URL of the source, as sources list prints it")
+    .addOption(new Option("-i, --input <FILE>", "file with one JSON record a line").default("-", "stdin"))
+    .option("--repeat <N>", "replay the file this many times")
+    .option("--text <FIELD>", "take each line as text, and send it as {FIELD: line}")
     .option("--generate <BYTES>", "generate records of this size instead")
-    .option("-n, --count <N>", "records to send (default: all of the input; 10000 generated ones)")
+    .option(
+      "-n, --count <N>",
+      `records to send (default: all of the input; ${GENERATED_COUNT} generated ones)`,
+    )
     .option("--rate <N>", "records a second (default: as fast as they are accepted)")
-    .option("-c, --connections <N>", "requests under way at a time", "8")
-    .addOption(new Option("-b, --batch <N>", "records in one request; more than 1 are sent as NDJSON").default("1"))
-    .option("--json", "no progress line, only the summary")
-    .action(async (url: string, options: ProduceOptions) => {
-      const summary = await produce(url, options, io);
-      io.out(`${JSON.stringify(summary)}\n`);
-      if (summary.failed > 0) io.exitCode(1);
-    });
+    .addOption(new Option("-c, --connections <N>", "requests under way at a time").default("8", "8"))
+    .addOption(
+      new Option("-b, --batch <N>", "records in one request; more than 1 go as NDJSON").default("1", "1"),
+    )
+    .option("--json", "only the summary, no progress on stderr")
+    .action((url: string, options: ProduceOptions) => produce(url, options, io));
 }
 
-async function produce(url: string, options: ProduceOptions, io: CliIo) {
-  const target = parseUrl(url);
-  const connections = wholeNumber("--connections", options.connections, 10_000);
+async function produce(url: string, options: ProduceOptions, io: CliIo): Promise<void> {
+  const records = recordsOf(options, io);
   const batch = wholeNumber("--batch", options.batch, 100_000);
-  const rate = options.rate === undefined ? Number.POSITIVE_INFINITY : wholeNumber("--rate", options.rate);
-  const batches = batchesOf(recordsOf(options, io), batch, countOf(options));
-  const pool = new Pool(target.origin, { connections, pipelining: 1 });
-  const totals: Totals = { sent: 0, accepted: 0, rejected: 0, failed: 0 };
+  const run = {
+    url: sourceUrl(url),
+    batches: batchesOf(records, batch, countOf(options)),
+    connections: wholeNumber("--connections", options.connections, 10_000),
+    rate: options.rate === undefined ? Number.POSITIVE_INFINITY : wholeNumber("--rate", options.rate),
+  };
   const latencies = new Latencies();
+  const producer = new Producer(run, latencies, io.signal);
+  const { totals } = producer;
   const startMs = systemClock.monotonicMs();
   const stopProgress = options.json === true ? () => undefined : showProgress(totals, startMs, io);
-  const sender = async (): Promise<void> => {
-    for (let next = await batches.next(); next.done !== true; next = await batches.next()) {
-      const records = next.value;
-      totals.sent += records.length;
-      const dueMs = startMs + ((totals.sent - records.length) / rate) * 1000;
-      const waitMs = dueMs - systemClock.monotonicMs();
-      if (waitMs > 0) await systemClock.sleep(waitMs, io.signal);
-      await sendBatch(pool, target, records, totals, latencies, io);
-    }
-  };
   try {
-    await Promise.all(Array.from({ length: connections }, sender));
+    await producer.run();
   } finally {
     stopProgress();
-    await pool.close();
   }
-  const seconds = (systemClock.monotonicMs() - startMs) / 1000;
+  const { failure, firstProblem } = producer;
+  // Nothing was done: the reason says it all.
+  if (failure !== undefined && totals.accepted === 0) throw failure;
+  const seconds = Math.max(0.001, Math.round(systemClock.monotonicMs() - startMs) / 1000);
   const recordsPerSecond = Math.round(totals.accepted / seconds);
-  return { ...totals, seconds: Math.round(seconds * 1000) / 1000, recordsPerSecond, latencyMs: latencies.summary() };
+  const summary = { ...totals, seconds, recordsPerSecond, latencyMs: latencies.summary() };
+  io.out(`${JSON.stringify(summary)}\n`);
+  if (firstProblem !== undefined)
+    io.err(`millrace: not all records were taken; first problem: ${firstProblem}\n`);
+  if (failure !== undefined) throw failure;
+  if (totals.failed + totals.rejected > 0) io.exitCode(1);
 }
 
-function parseUrl(url: string): URL {
-  try {
-    return new URL(url);
-  } catch {
-    throw new UsageError(`"${url}" is not a URL`);
-  }
+function sourceUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
+  throw new UsageError(`"${text}" is not a URL (expected http://HOST:PORT/stream/PROJECT/SOURCE/SECRET)`);
 }
 
 function recordsOf(options: ProduceOptions, io: CliIo): AsyncIterable<string> {
-  if (options.generate !== undefined) return generatedLines(wholeNumber("--generate", options.generate, 1_000_000));
-  if (options.input === "-") return inputLines(io.stdin);
-  return inputLines(createReadStream(options.input) as AsyncIterable<Uint8Array>);
+  const { input, text } = options;
+  const repeat = options.repeat === undefined ? 1 : wholeNumber("--repeat", options.repeat);
+  if (options.generate !== undefined)
+    return generatedLines(wholeNumber("--generate", options.generate, 1_000_000));
+  if (repeat > 1 && input === "-") throw new UsageError("--repeat replays a file: it needs --input");
+  if (input !== "-") closeSync(openSync(input, "r")); // fails now if it cannot be read
+  const open = (): AsyncIterable<string> =>
+    inputLines(input === "-" ? io.stdin : (createReadStream(input) as AsyncIterable<Uint8Array>));
+  const lines = repeatedLines(open, repeat);
+  return text === undefined ? lines : textRecords(lines, text);
 }
 
 function countOf(options: ProduceOptions): number {
   if (options.count !== undefined) return wholeNumber("--count", options.count);
-  return options.generate === undefined ? Number.POSITIVE_INFINITY : 10_000;
-}
-
-/** Refusals that wrote nothing are repeated; an unknown outcome is counted as failed, since repeating could double. */
-async function sendBatch(
-  pool: Pool,
-  target: URL,
-  records: readonly string[],
-  totals: Totals,
-  latencies: Latencies,
-  io: CliIo,
-): Promise<void> {
-  const single = records.length === 1;
-  const body = single ? records[0]! : `${records.join("\n")}\n`;
-  const headers = { "content-type": single ? "application/json" : "application/x-ndjson" };
-  for (;;) {
-    const beganMs = systemClock.monotonicMs();
-    const path = target.pathname + target.search;
-    const answer = await pool.request({ method: "POST", path, headers, body, signal: io.signal }).catch((error: Error) => {
-      io.signal.throwIfAborted();
-      throw new WireError("UNAVAILABLE", `no answer from ${target.origin}: ${error.message}`);
-    });
-    const text = await answer.body.text();
-    if (answer.statusCode === 429 || answer.statusCode === 507) {
-      await systemClock.sleep(RETRY_MS, io.signal);
-      continue;
-    }
-    latencies.add(systemClock.monotonicMs() - beganMs);
-    count(answer.statusCode, text, records.length, totals);
-    if (answer.statusCode === 404 || answer.statusCode === 401) throw new WireError("NOT_FOUND", text.trim());
-    return;
-  }
-}
-
-function count(status: number, text: string, records: number, totals: Totals): void {
-  if (status >= 500) {
-    totals.failed += records;
-  } else if (status >= 300) {
-    totals.rejected += records;
-  } else if (records === 1) {
-    totals.accepted++;
-  } else {
-    const { accepted, rejected = [] } = JSON.parse(text) as { accepted: number; rejected?: readonly unknown[] };
-    totals.accepted += accepted;
-    totals.rejected += rejected.length;
-  }
+  return options.generate === undefined ? Number.POSITIVE_INFINITY : GENERATED_COUNT;
 }
 
 function showProgress(totals: Totals, startMs: number, io: CliIo): () => void {
-  let cancel: () => void = () => undefined;
+  let isShown = false;
   const show = (): void => {
     const seconds = (systemClock.monotonicMs() - startMs) / 1000;
     const { sent, accepted, rejected, failed } = totals;
     const line = `${seconds.toFixed(1)}s  sent ${sent}  accepted ${accepted}  rejected ${rejected}  failed ${failed}`;
     io.err(io.isTerminal ? `\r\u001b[K${line}` : `${line}\n`);
+    isShown = true;
     cancel = systemClock.after(PROGRESS_MS, show);
   };
-  cancel = systemClock.after(PROGRESS_MS, show);
+  let cancel = systemClock.after(PROGRESS_MS, show);
   return () => {
     cancel();
-    if (io.isTerminal) io.err("\n");
+    if (io.isTerminal && isShown) io.err("\n");
   };
 }

@@ -1,7 +1,7 @@
 // `millrace sql`: one query against the warehouse.
 import { Option, type Command } from "commander";
-import { strictText, concatBytes } from "@millrace/base";
-import { UsageError, type CliIo } from "./cli-io.ts";
+import type { CliIo } from "./cli-io.ts";
+import { readAll } from "./read-all.ts";
 import { addDoorOptions, callDoor, type DoorOptions } from "./system-doors.ts";
 import { renderTable } from "./table-output.ts";
 
@@ -18,37 +18,48 @@ interface SqlAnswer {
 }
 
 export function addSqlCommand(program: Command, io: CliIo): void {
+  const output = new Option("-o, --output <FORMAT>", "how to print").choices([
+    "table",
+    "json",
+    "ndjson",
+    "csv",
+  ]);
   const command = program
     .command("sql")
     .description("Run one SELECT against the warehouse and print its rows")
-    .argument("[query]", "the query; - or nothing reads it from stdin")
-    .addOption(new Option("-o, --output <FORMAT>", "how to print").choices(["table", "json", "ndjson", "csv"]).default("table"))
+    .argument("[query]", "the query (default: stdin)")
+    .addOption(output.default("table"))
     .option("--json", "the same as --output json");
   addDoorOptions(command, "warehouse").action(async (query: string | undefined, options: SqlOptions) => {
     const text = query === undefined || query === "-" ? await readAll(io.stdin) : query;
-    const output = options.json === true ? "json" : options.output;
-    const accept = output === "table" ? ACCEPT.json : ACCEPT[output];
+    const format = options.json === true ? "json" : options.output;
+    const accept = format === "table" ? ACCEPT.json : ACCEPT[format];
     const call = { method: "POST", path: "/sql", body: { query: text }, accept } as const;
     const answer = await callDoor("warehouse", options, call, io.signal);
-    if (output !== "table") {
-      io.out(answer);
-      return;
-    }
-    const { columns, rows } = JSON.parse(answer) as SqlAnswer;
-    const names = columns.map((column) => column.name);
-    io.out(renderTable(names, rows.map((row) => Object.values(row).map(cellText))));
+    if (format === "table") io.out(tableOf(JSON.parse(answer) as SqlAnswer));
+    else io.out(answer.endsWith("\n") || answer === "" ? answer : `${answer}\n`);
+  });
+}
+
+function tableOf({ columns, rows }: SqlAnswer): string {
+  const keys = keysOf(columns.map(({ name }) => name));
+  return renderTable(
+    columns.map(({ name }) => name),
+    rows.map((row) => keys.map((key) => cellText(row[key]))),
+  );
+}
+
+/** The door's name of each column in its rows: equal names get a suffix, since an object cannot hold both. */
+function keysOf(names: readonly string[]): readonly string[] {
+  const seen = new Map<string, number>();
+  return names.map((name) => {
+    const count = seen.get(name) ?? 0;
+    seen.set(name, count + 1);
+    return count === 0 ? name : `${name}_${count}`;
   });
 }
 
 function cellText(value: unknown): string {
-  if (value === null) return "NULL";
-  return typeof value === "string" ? value.replaceAll(/[\n\r\t]/g, " ") : JSON.stringify(value);
-}
-
-export async function readAll(stream: AsyncIterable<Uint8Array>): Promise<string> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(part);
-  const text = strictText(concatBytes(parts));
-  if (text === undefined) throw new UsageError("the input is not UTF-8");
-  return text;
+  if (value === null || value === undefined) return "NULL";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

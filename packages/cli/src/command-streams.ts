@@ -28,12 +28,22 @@ export function addSourcesCommand(program: Command, io: CliIo): void {
     .description("Create an HTTP source and print its URL")
     .argument("<id>", "id of the source, 1 to 48 characters")
     .option("--name <NAME>", "name (default: the id)")
-    .option("--description <TEXT>", "description", "")
+    .option("--description <TEXT>", "description")
     .option("--json", "print the source as JSON");
   addDoorOptions(create, "api").action(async (id: string, options: SourceOptions) => {
-    const body = { type: "http", sourceId: id, name: options.name ?? id, description: options.description };
+    const body = {
+      type: "http",
+      sourceId: id,
+      name: options.name ?? id,
+      description: options.description ?? "",
+    };
     const outputs = await runTask(options, SOURCES, body, io);
-    const answer = await callDoor("api", options, { method: "GET", path: `${SOURCES}/${outputs.sourceId}` }, io.signal);
+    const answer = await callDoor(
+      "api",
+      options,
+      { method: "GET", path: `${SOURCES}/${outputs.sourceId}` },
+      io.signal,
+    );
     const source = JSON.parse(answer) as { http: { url: string } };
     io.out(options.json === true ? `${JSON.stringify(source)}\n` : `${source.http.url}\n`);
   });
@@ -46,31 +56,56 @@ export function addSourcesCommand(program: Command, io: CliIo): void {
 }
 
 export function addSinksCommand(program: Command, io: CliIo): void {
-  const group = program.command("sinks").description("Create and list sinks: which table gets a source's records");
+  const group = program
+    .command("sinks")
+    .description("Create and list sinks: which table gets a source's records");
   const create = group
     .command("create")
     .description("Create a sink of a source")
     .argument("<source>", "id of the source")
     .argument("<id>", "id of the sink, 1 to 48 characters")
     .requiredOption("--table <SCHEMA.TABLE>", "target table, e.g. main.flights")
-    .requiredOption("--columns <JSON|@FILE>", 'mapping, e.g. \'[{"type":"uuid","name":"id"},{"type":"body","name":"body"}]\'')
+    .requiredOption(
+      "--columns <JSON|@FILE>",
+      'mapping, e.g. \'[{"type":"uuid","name":"id"},{"type":"body","name":"body"}]\'',
+    )
     .option("--name <NAME>", "name (default: the id)")
-    .option("--description <TEXT>", "description", "")
+    .option("--description <TEXT>", "description")
     .option("--json", "print the sink as JSON");
   addDoorOptions(create, "api").action(async (source: string, id: string, options: SinkOptions) => {
-    const table = { type: "duckdb", tableId: options.table, mapping: { columns: readColumns(options.columns) } };
-    const body = { type: "table", sinkId: id, name: options.name ?? id, description: options.description, table };
-    const path = `${SOURCES}/${source}/sinks`;
+    const table = {
+      type: "duckdb",
+      tableId: options.table,
+      mapping: { columns: readColumns(options.columns) },
+    };
+    const body = {
+      type: "table",
+      sinkId: id,
+      name: options.name ?? id,
+      description: options.description ?? "",
+      table,
+    };
+    const path = `${SOURCES}/${encodeURIComponent(source)}/sinks`;
     const outputs = await runTask(options, path, body, io);
-    const answer = await callDoor("api", options, { method: "GET", path: `${path}/${outputs.sinkId}` }, io.signal);
+    const answer = await callDoor(
+      "api",
+      options,
+      { method: "GET", path: `${path}/${outputs.sinkId}` },
+      io.signal,
+    );
     io.out(options.json === true ? `${answer.trim()}\n` : `${outputs.sinkId}\n`);
   });
-  const list = group.command("list").description("List sinks of a source").argument("<source>", "id of the source");
-  addDoorOptions(list.option("--json", "print JSON"), "api").action(async (source: string, options: SourceOptions) => {
-    const sinks = await listAll(options, `${SOURCES}/${source}/sinks`, "sinks", io);
-    if (options.json === true) io.out(`${JSON.stringify(sinks)}\n`);
-    else io.out(renderTable(["ID", "NAME", "TABLE", "COLUMNS", "VERSION"], sinks.map(sinkRow)));
-  });
+  const list = group
+    .command("list")
+    .description("List sinks of a source")
+    .argument("<source>", "id of the source");
+  addDoorOptions(list.option("--json", "print JSON"), "api").action(
+    async (source: string, options: SourceOptions) => {
+      const sinks = await listAll(options, `${SOURCES}/${encodeURIComponent(source)}/sinks`, "sinks", io);
+      if (options.json === true) io.out(`${JSON.stringify(sinks)}\n`);
+      else io.out(renderTable(["ID", "NAME", "TABLE", "COLUMNS", "VERSION"], sinks.map(sinkRow)));
+    },
+  );
 }
 
 interface Listed {
@@ -80,7 +115,10 @@ interface Listed {
   readonly type: string;
   readonly version: { readonly number: number };
   readonly http?: { readonly url: string };
-  readonly table: { readonly tableId: string; readonly mapping: { readonly columns: readonly { name: string }[] } };
+  readonly table: {
+    readonly tableId: string;
+    readonly mapping: { readonly columns: readonly { name: string }[] };
+  };
 }
 
 function sourceRow({ sourceId, name, type, version, http }: Listed): readonly string[] {
@@ -93,12 +131,19 @@ function sinkRow({ sinkId, name, table, version }: Listed): readonly string[] {
 }
 
 /** All pages of a list. */
-async function listAll(options: DoorOptions, path: string, field: string, io: CliIo): Promise<readonly Listed[]> {
+async function listAll(
+  options: DoorOptions,
+  path: string,
+  field: string,
+  io: CliIo,
+): Promise<readonly Listed[]> {
   const all: Listed[] = [];
-  for (let afterId = ""; ; ) {
+  for (let afterId = ""; ;) {
     const query = afterId === "" ? "" : `?afterId=${encodeURIComponent(afterId)}`;
     const answer = await callDoor("api", options, { method: "GET", path: path + query }, io.signal);
-    const page = JSON.parse(answer) as Record<string, unknown> & { page: { lastId: string; totalCount: number } };
+    const page = JSON.parse(answer) as Record<string, unknown> & {
+      page: { lastId: string; totalCount: number };
+    };
     const items = page[field] as readonly Listed[];
     all.push(...items);
     if (items.length === 0 || all.length >= page.page.totalCount) return all;

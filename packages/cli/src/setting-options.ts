@@ -1,16 +1,19 @@
-// Options of every setting of the platform, for the commands that start it.
-import type { Command } from "commander";
+// Options of every setting of the platform, for the commands that start it or show its configuration.
 import { environmentName, SETTING_NAMES, SETTINGS } from "@millrace/server";
+import { Option, type Command } from "commander";
+
+const EXAMPLE = environmentName("broker.listen");
+const GROUP = `Settings (default in brackets; ${EXAMPLE} in the environment sets --broker.listen):`;
 
 /** Adds `--config` and an option for each setting. */
 export function addSettingOptions(command: Command): Command {
-  command.option("--config <FILE>", "YAML file with settings (MILLRACE_CONFIG)");
+  command.option("--config <FILE>", "YAML file with settings (env: MILLRACE_CONFIG)");
   for (const name of SETTING_NAMES) {
     const setting = SETTINGS[name];
     const isSwitch = setting.kind.name === "true|false";
     const argument = isSwitch ? `[${setting.kind.name}]` : `<${setting.kind.name}>`;
     const shown = setting.default === "" ? "none" : setting.default;
-    command.option(`--${name} ${argument}`, `${setting.help} (default ${shown}; ${environmentName(name)})`);
+    command.addOption(new Option(`--${name} ${argument}`, `${setting.help} [${shown}]`).helpGroup(GROUP));
   }
   return command;
 }

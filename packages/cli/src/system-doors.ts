@@ -1,59 +1,85 @@
-// Where a command finds the platform: an address that was given, else the running platform of a data directory, else the
-// default addresses.
-import { readFileSync } from "node:fs";
+// Where a command finds the platform: an address that was given, else the running platform of a data directory, else
+// the default addresses.
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { HttpTransport } from "@millrace/client";
 import { WireError, CODES, type Code } from "@millrace/base";
 import { SETTINGS } from "@millrace/server";
-import type { Command } from "commander";
+import { Option, type Command } from "commander";
 import { request } from "undici";
+import { UsageError } from "./cli-io.ts";
 
 export type Door = "broker" | "api" | "warehouse";
 
 export interface DoorOptions {
   readonly address?: string;
-  readonly data: string;
+  readonly data?: string;
   readonly token?: string;
 }
 
-/** Adds the options that {@link doorAddress} and {@link doorToken} read. */
+export const DEFAULT_DATA = SETTINGS.data.default;
+
+/** Adds the options that {@link doorAddress} and {@link callDoor} read. */
 export function addDoorOptions(command: Command, door: Door): Command {
   return command
-    .option("--address <URL>", `Address of the ${door} (default: endpoints.json of --data, else ${defaultAddress(door)})`)
-    .option("--data <DIR>", "Data directory of a platform on this machine", "./millrace-data")
-    .option("--token <TOKEN>", "Token to send (MILLRACE_AUTH_TOKEN)");
+    .option("--address <URL>", `address of the ${door} (default: of the platform that runs on --data)`)
+    .addOption(dataOption("data directory of a platform on this machine"))
+    .addOption(new Option("--token <TOKEN>", "token to send").env("MILLRACE_AUTH_TOKEN"));
 }
 
-export function doorAddress(door: Door, options: DoorOptions): string {
-  if (options.address !== undefined) return options.address.replace(/\/$/, "");
-  try {
-    const endpoints = JSON.parse(readFileSync(join(options.data, "endpoints.json"), "utf8")) as Record<string, string>;
-    return endpoints[door] ?? defaultAddress(door);
-  } catch {
-    return defaultAddress(door);
-  }
-}
-
-export function doorToken(options: DoorOptions): string {
-  return options.token ?? process.env["MILLRACE_AUTH_TOKEN"] ?? "";
-}
-
-export function openTransport(options: DoorOptions): HttpTransport {
-  return new HttpTransport({ address: doorAddress("broker", options), token: doorToken(options), connections: 16 });
-}
-
-function defaultAddress(door: Door): string {
-  return `http://${SETTINGS[`${door}.listen`].default}`;
-}
-
-export interface DoorAnswer {
-  readonly status: number;
-  readonly text: string;
+/** `--data`, without a default value: whoever names a directory means that one. */
+export function dataOption(help: string): Option {
+  return new Option("--data <DIR>", `${help} (default: ${DEFAULT_DATA})`).env("MILLRACE_DATA");
 }
 
 /**
- * One request with a JSON body. @throws {WireError} of the answer's status, with its message, unless it is 2xx;
- * UNAVAILABLE when nobody answers
+ * @throws {UsageError} for an address that is none
+ * @throws {WireError} UNAVAILABLE when nothing runs on the directory that was named, or when it runs without the door
+ */
+export function doorAddress(door: Door, options: DoorOptions): string {
+  const { address, data } = options;
+  if (address !== undefined) {
+    if (!/^https?:\/\/[^/]+/.test(address))
+      throw new UsageError(`--address ${address}: expected http://HOST:PORT`);
+    return address.replace(/\/$/, "");
+  }
+  const file = join(data ?? DEFAULT_DATA, "endpoints.json");
+  if (!existsSync(file)) {
+    if (data === undefined) return `http://${SETTINGS[`${door}.listen`].default}`;
+    throw new WireError(
+      "UNAVAILABLE",
+      `no platform runs on ${data}: start one with millrace up --data ${data}`,
+    );
+  }
+  const endpoints = JSON.parse(readFileSync(file, "utf8")) as Readonly<Record<string, string>>;
+  const found = endpoints[door];
+  if (found !== undefined) return found;
+  const names = Object.keys(endpoints).filter((name) => name !== "pid");
+  throw new WireError(
+    "UNAVAILABLE",
+    `the platform of ${data ?? DEFAULT_DATA} has no ${door}, only ${names.join(", ")}`,
+  );
+}
+
+/** Runs `work` with a transport to the broker, and closes it. @throws what `work` throws, UNAVAILABLE in our words */
+export async function withTransport<T>(
+  options: DoorOptions,
+  work: (transport: HttpTransport) => Promise<T>,
+): Promise<T> {
+  const address = doorAddress("broker", options);
+  const transport = new HttpTransport({ address, token: options.token ?? "", connections: 16 });
+  try {
+    return await work(transport);
+  } catch (error) {
+    throw error instanceof WireError && isRefusal(error.cause) ? noAnswer(address, error.cause) : error;
+  } finally {
+    await transport.close();
+  }
+}
+
+/**
+ * One request with a JSON body.
+ * @throws {WireError} of the answer's status, with its message, unless it is 2xx; UNAVAILABLE when nobody answers
  */
 export async function callDoor(
   door: Door,
@@ -62,7 +88,7 @@ export async function callDoor(
   signal: AbortSignal,
 ): Promise<string> {
   const address = doorAddress(door, options);
-  const token = doorToken(options);
+  const { token = "" } = options;
   const answer = await request(address + call.path, {
     method: call.method,
     headers: {
@@ -74,13 +100,29 @@ export async function callDoor(
     ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
   }).catch((error: unknown) => {
     signal.throwIfAborted();
-    throw new WireError("UNAVAILABLE", `no answer from ${address}: ${(error as Error).message} (is the platform up?)`);
+    throw noAnswer(address, error);
   });
   const text = await answer.body.text();
   if (answer.statusCode < 300) return text;
   const codes = Object.keys(CODES) as Code[];
   const code = codes.find((each) => CODES[each].status === answer.statusCode) ?? "INTERNAL";
   throw new WireError(code, messageOf(text, answer.statusCode));
+}
+
+/** What a person is told when a connection fails. */
+export function noAnswer(address: string, error: unknown): WireError {
+  if (isRefusal(error)) {
+    return new WireError(
+      "UNAVAILABLE",
+      `nothing listens on ${address}: is the platform up? Start it with millrace up`,
+    );
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return new WireError("UNAVAILABLE", `no answer from ${address}: ${message}`);
+}
+
+export function isRefusal(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === "ECONNREFUSED";
 }
 
 function messageOf(text: string, status: number): string {

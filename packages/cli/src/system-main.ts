@@ -3,44 +3,76 @@ import { readFileSync } from "node:fs";
 import { InvariantError, WireError } from "@millrace/base";
 import { Command, CommanderError } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
+import { addDoctorCommand } from "./command-doctor.ts";
 import { addPrintConfigCommand } from "./command-print-config.ts";
 import { addJournalsCommand } from "./command-journals.ts";
 import { addProduceCommand } from "./command-produce.ts";
 import { addSinksCommand, addSourcesCommand } from "./command-streams.ts";
 import { addSqlCommand } from "./command-sql.ts";
 import { addServeCommand, addUpCommand } from "./command-up.ts";
-
-const FAILED = 1;
-const BAD_USAGE = 2;
+import { processIo } from "./system-io.ts";
 
 /** Runs one command and sets the exit status. Never rejects. */
 export async function runMillrace(args: readonly string[]): Promise<void> {
-  const io = processIo();
+  await runCommand(args, processIo());
+}
+
+/** The same over any streams. */
+export async function runCommand(args: readonly string[], io: CliIo): Promise<void> {
   try {
     await makeProgram(io).parseAsync([...args], { from: "user" });
   } catch (error) {
-    io.exitCode(report(error, io));
+    // An input that a signal has cut fails in its own words.
+    const isCut = io.signal.aborted && !(error instanceof WireError);
+    io.exitCode(report(isCut ? io.signal.reason : error, io));
   }
 }
 
-/** The command tree; also what the tests of help texts walk. */
+/** The command tree; also what the test of the help texts walks. */
 export function makeProgram(io: CliIo): Command {
   const program = new Command("millrace")
     .description("A streaming platform: journals, ingest, tables, in one process or many")
-    .version(version(), "--version")
-    .showHelpAfterError("(see millrace --help)")
+    .version(version(), "--version", "print the version")
+    .helpOption("-h, --help", "show this help")
+    .helpCommand("help [command]", "show help for a command")
+    // Long names of settings leave a narrow column, which is still better than lines that the terminal breaks.
+    .configureHelp({ minWidthToWrap: 30 })
     .configureOutput({ writeOut: (text) => io.out(text), writeErr: (text) => io.err(text) })
     .exitOverride();
   addUpCommand(program, io);
   addServeCommand(program, io);
   addPrintConfigCommand(program, io);
+  addDoctorCommand(program, io);
   addJournalsCommand(program, io);
   addSourcesCommand(program, io);
   addSinksCommand(program, io);
   addProduceCommand(program, io);
   addSqlCommand(program, io);
-  for (const command of program.commands) command.copyInheritedSettings(program);
+  for (const command of commandsOf(program)) sayWhereHelpIs(command);
   return program;
+}
+
+/** `program` and everything below it, in the order in which help lists them. */
+export function commandsOf(program: Command): readonly Command[] {
+  return [program, ...program.commands.flatMap((command) => commandsOf(command))];
+}
+
+/** `millrace journals list`. */
+export function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
+}
+
+/** Bad usage is one line, like every other error. */
+function sayWhereHelpIs(command: Command): void {
+  command.configureOutput({
+    outputError: (text, write) => {
+      const line = text
+        .replace(/^error: /, "")
+        .trim()
+        .replace(/\.$/, "");
+      write(`millrace: ${oneLine(line)}; see ${pathOf(command)} --help\n`);
+    },
+  });
 }
 
 function version(): string {
@@ -48,47 +80,32 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-function report(error: unknown, io: CliIo): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : BAD_USAGE;
-  if (error instanceof UsageError) {
-    io.err(`millrace: ${error.message}\n`);
-    return BAD_USAGE;
+function report(error: unknown, io: CliIo): 0 | 1 | 2 {
+  // Commander has said what it had to say.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof UsageError || error instanceof WireError || isSystemError(error)) {
+    io.err(`millrace: ${oneLine(isSystemError(error) ? systemText(error) : error.message)}\n`);
+    const isUsage =
+      error instanceof UsageError || (error instanceof WireError && error.code === "INVALID_ARGUMENT");
+    return isUsage ? 2 : 1;
   }
-  if (error instanceof WireError) {
-    io.err(`millrace: ${error.message}\n`);
-    return error.code === "INVALID_ARGUMENT" ? BAD_USAGE : FAILED;
-  }
-  const stack = error instanceof InvariantError || !(error instanceof Error) ? undefined : error.stack;
+  // A bug: whoever reports it needs to say where.
+  const stack = error instanceof Error && !(error instanceof InvariantError) ? error.stack : undefined;
   io.err(`millrace: ${stack ?? String(error)}\n`);
-  return FAILED;
+  return 1;
 }
 
-function processIo(): CliIo {
-  const abort = new AbortController();
-  let isListening = false;
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    // The reader of a pipe has seen enough.
-    if (error.code === "EPIPE") process.exit(0);
-    throw error;
-  });
-  return {
-    out: (text) => void process.stdout.write(text),
-    outBytes: (bytes) => void process.stdout.write(bytes),
-    err: (text) => void process.stderr.write(text),
-    stdin: process.stdin as AsyncIterable<Uint8Array>,
-    isTerminal: process.stderr.isTTY,
-    get signal() {
-      // Commands that never ask keep the default: a signal ends them.
-      if (!isListening) {
-        isListening = true;
-        for (const name of ["SIGINT", "SIGTERM"] as const) {
-          process.on(name, () => abort.abort(new WireError("SHUTTING_DOWN", `stopped by ${name}`)));
-        }
-      }
-      return abort.signal;
-    },
-    exitCode: (code) => {
-      process.exitCode = code;
-    },
-  };
+/** A file that is not there, an address that is in use: the message says it all. */
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && "syscall" in error;
+}
+
+/** `cannot open x: no such file or directory`. */
+function systemText({ message, path, syscall }: NodeJS.ErrnoException): string {
+  const reason = /^[A-Z]+: ([^,]+),/.exec(message)?.[1];
+  return reason === undefined || path === undefined ? message : `cannot ${syscall} ${path}: ${reason}`;
+}
+
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s*\n\s*/g, " ");
 }

@@ -5,7 +5,7 @@ import type { ObjectStores } from "@millrace/stores";
 import type { InspectedTables } from "@millrace/warehouse";
 import { examineJournal, type JournalPorts } from "./doctor-journals.ts";
 import { examineOtherObjects } from "./doctor-objects.ts";
-import { CheckNotes, counted, type DoctorCheck } from "./doctor-report.ts";
+import { CheckNotes, counted, sized, type DoctorCheck } from "./doctor-report.ts";
 import { PartitionRows } from "./doctor-rows.ts";
 import { livesOf, type JournalItem } from "./doctor-storage.ts";
 import { compareRows, loadedJournals, type LoadedJournal } from "./doctor-tables.ts";
@@ -102,16 +102,14 @@ async function guarded(notes: CheckNotes, work: () => Promise<void>): Promise<vo
 }
 
 function fragments(notes: CheckNotes): DoctorCheck {
-  return notes.finish(
-    `${counted(notes.count("fragments"), "fragment")}, ${counted(notes.count("bytes"), "byte")}`,
-  );
+  return notes.finish(`${counted(notes.count("fragments"), "fragment")}, ${sized(notes.count("bytes"))}`);
 }
 
 function finishCoverage(notes: CheckNotes): DoctorCheck {
   const over = notes.count("over");
   const gone = over === 0 ? "" : `; ${counted(over, "deleted journal")} still to be removed`;
   return notes.finish(
-    `${counted(notes.count("journals"), "journal")}, ${counted(notes.count("bytes"), "byte")}${gone}`,
+    `${counted(notes.count("journals"), "journal")}, ${sized(notes.count("bytes"))}${gone}`,
   );
 }
 

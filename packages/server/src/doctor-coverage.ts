@@ -1,5 +1,6 @@
-// Whether the fragments of a journal hold every offset from the first one to the head, each with one content. Pure: what
-// the bytes are is known by their SHA-1, and where two fragments overlap without being the same, the caller compares.
+// Whether the fragments of a journal hold every offset from the first one to the head, each with one content. Pure:
+// what the bytes are is known by their SHA-1, and where two fragments overlap without being the same, the caller
+// compares.
 
 /** Offsets [begin, end) with the SHA-1 of their bytes. */
 export interface CoverSpan {

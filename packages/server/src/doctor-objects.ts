@@ -4,6 +4,9 @@ import { isIntact, type RemotePorts } from "@millrace/fragments";
 import { fragmentOfPath, type Fragment } from "@millrace/protocol";
 import type { CheckNotes } from "./doctor-report.ts";
 
+/** What brokers write to see whether the store works. */
+const HEALTH_PREFIX = ".test/";
+
 /** @param claimed paths of objects that were read with their journals */
 export async function examineOtherObjects(
   ports: RemotePorts,
@@ -13,7 +16,7 @@ export async function examineOtherObjects(
   signal: AbortSignal,
 ): Promise<void> {
   for await (const { path, bytes } of ports.stores.open(storeUrl).list("", signal)) {
-    if (claimed.has(path)) continue;
+    if (claimed.has(path) || path.startsWith(HEALTH_PREFIX)) continue;
     const fragment = fragmentAt(path);
     if (fragment === undefined) {
       notes.warn(`${path} in ${storeUrl}: ${bytes} bytes under a name that no fragment has`);

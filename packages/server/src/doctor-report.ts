@@ -101,8 +101,17 @@ export function reportOf(
   return { dataDirectory, sound: bad === 0, checks, bad, warnings: count("warn"), seconds };
 }
 
-/** `1 journal`, `2 journals`. */
+/** `1 journal`, `2 journals`, `3 objects`. */
 export function counted(count: number, what: string): string {
-  const plural = what.endsWith("y") ? `${what.slice(0, -1)}ies` : `${what}s`;
-  return `${count.toLocaleString("en-US")} ${count === 1 ? what : plural}`;
+  return `${count.toLocaleString("en-US")} ${what}${count === 1 ? "" : "s"}`;
+}
+
+/** `406 B`, `7.4 MiB`. */
+export function sized(bytes: number): string {
+  let value = bytes;
+  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
+    if (value < 1024) return unit === "B" ? `${value} B` : `${value.toFixed(1)} ${unit}`;
+    value /= 1024;
+  }
+  return `${value.toFixed(1)} TiB`;
 }

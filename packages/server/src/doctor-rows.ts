@@ -1,9 +1,9 @@
 // Rows that a partition's bytes say, against the rows that its tables have. Pure but for the frame decoder's state.
 //
-// C1 What counts is decided by the frames alone, as the reader of partitions does it (D20): a frame whose sequence is not
-//    above its producer's last one stood there before.
-// C2 Rows are compared in buckets of offsets, by their number and by the sum of their offsets: a row that is missing, one
-//    that is doubled and one that stands at another offset all show, with the place where.
+// C1 What counts is decided by the frames alone, as the reader of partitions does it (D20): a frame whose sequence is
+//    not above its producer's last one stood there before.
+// C2 Rows are compared in buckets of offsets, by their number and by the sum of their offsets: a row that is missing,
+//    one that is doubled and one that stands at another offset all show, with the place where.
 // C3 Bytes that are gone or damaged say nothing: buckets that they touch are not compared.
 // C4 Where the journal's beginning was trimmed, the first frame of a producer may repeat one that is gone. It is set
 //    aside: the caller asks the table whether it has rows there.

@@ -1,5 +1,6 @@
-// What stands in the staging store, against the slices that need it. An object of a slice that waits for its load must be
-// there; whatever no slice names is left over from a process that was killed, and the platform sweeps it away in time.
+// What stands in the staging store, against the slices that need it. An object of a slice that waits for its load
+// must be there; whatever no slice names is left over from a process that was killed, and the platform sweeps it away
+// in time.
 import { text, WireError } from "@millrace/base";
 import { prefixRange, type CoordinationStore } from "@millrace/metadata";
 import type { ObjectStore } from "@millrace/stores";

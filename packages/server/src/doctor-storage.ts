@@ -5,7 +5,7 @@ import { openDurableStore, prefixRange, EVERYTHING, type EmbeddedStore } from "@
 import { decodeItemValue, itemsPrefix, parseEntityKey, type JournalSpec } from "@millrace/protocol";
 import type { Disk } from "@millrace/wal";
 import type { ReadableDisk } from "./doctor-overlay-disk.ts";
-import { CheckNotes, counted, type DoctorCheck } from "./doctor-report.ts";
+import { CheckNotes, counted, sized, type DoctorCheck } from "./doctor-report.ts";
 
 export interface RecoveryPorts {
   /** Takes what recovery writes. */
@@ -108,9 +108,7 @@ export async function examineQuarantine(ports: RecoveryPorts): Promise<DoctorChe
     notes.warn(`${path}: ${bytes} bytes that the log does not know; the next start moves them there`);
   }
   const files = notes.count("files");
-  return notes.finish(
-    files === 0 ? "empty" : `${counted(files, "file")}, ${counted(notes.count("bytes"), "byte")}`,
-  );
+  return notes.finish(files === 0 ? "empty" : `${counted(files, "file")}, ${sized(notes.count("bytes"))}`);
 }
 
 /** The life of each journal that counts, and how many are over: theirs is removed by the next start. */

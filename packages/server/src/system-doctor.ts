@@ -1,7 +1,7 @@
 // `millrace doctor`: checks a data directory while no platform runs on it, and changes nothing.
 //
-// X1 It owns the directory as a platform does (D8), so nothing writes while it reads. The socket of an owner that died is
-//    cleared, as a start would; that is all it ever changes.
+// X1 It owns the directory as a platform does (D8), so nothing writes while it reads. The socket of an owner that
+//    died is cleared, as a start would; that is all it ever changes.
 // X2 Log, spools and coordination store are opened by the code that a start runs, over an overlay (OverlayDisk): what
 //    recovery would do is seen, and none of it reaches the disk.
 // X3 Damage in one place does not keep the others from being checked.
@@ -14,7 +14,14 @@ import { openSystemDisk, type Disk } from "@millrace/wal";
 import { inspectTables, type InspectedTables } from "@millrace/warehouse";
 import { examineContents } from "./doctor-contents.ts";
 import { OverlayDisk } from "./doctor-overlay-disk.ts";
-import { CheckNotes, counted, reportOf, sized, type DoctorCheck, type DoctorReport } from "./doctor-report.ts";
+import {
+  CheckNotes,
+  counted,
+  reportOf,
+  sized,
+  type DoctorCheck,
+  type DoctorReport,
+} from "./doctor-report.ts";
 import { examineStaging } from "./doctor-staging.ts";
 import { examineQuarantine, recoverCoordination, recoverLog, type RecoveryPorts } from "./doctor-storage.ts";
 import { STAGING_STORE } from "./journal-templates.ts";
@@ -32,8 +39,8 @@ const WAREHOUSE_FILE = "warehouse/warehouse.duckdb";
 
 /**
  * @param onProgress told what is looked at next
- * @throws {WireError} NOT_FOUND: `path` is no data directory; CONFLICT while a process owns it; CORRUPT when its format is
- * newer than this program
+ * @throws {WireError} NOT_FOUND: `path` is no data directory; CONFLICT while a process owns it; CORRUPT when its
+ * format is newer than this program
  */
 export async function examineDataDirectory(
   path: string,

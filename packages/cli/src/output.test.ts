@@ -1,0 +1,115 @@
+// What people see: tables, latencies, the doctor's report.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { renderBoxTable } from "./box-table.ts";
+import { ago, iecBytes } from "./command-journals-fragments.ts";
+import { renderReport } from "./command-doctor.ts";
+import { Latencies } from "./latencies.ts";
+import { renderTable } from "./table-output.ts";
+
+test("table: cells of any width -> aligned columns, no blanks at the ends of lines", () => {
+  const table = renderTable(
+    ["ID", "NAME"],
+    [
+      ["a", "über"],
+      ["long one", ""],
+    ],
+  );
+  assert.equal(table, "ID        NAME\na         über\nlong one\n");
+  assert.equal(renderTable(["n"], []), "n\n");
+  assert.equal(
+    renderTable(
+      ["a", "b"],
+      [
+        ["漢字", "x"],
+        ["e\u0301", "y"],
+      ],
+    ),
+    "a     b\n漢字  x\ne\u0301     y\n",
+  );
+});
+
+test("table: cells with escape sequences and newlines -> nothing that a terminal would obey", () => {
+  assert.equal(renderTable(["a"], [["x\u001b[2J\ny\u009b1m"]]), "a\nx\ufffd[2J y\ufffd1m\n");
+});
+
+test("box table: the columns of the journal tools -> centred headers, left-aligned cells", () => {
+  assert.equal(
+    renderBoxTable(["NAME", "PRIMARY"], [["examples/foobar", "broker-1"]]),
+    [
+      "┌─────────────────┬──────────┐",
+      "│      NAME       │ PRIMARY  │",
+      "├─────────────────┼──────────┤",
+      "│ examples/foobar │ broker-1 │",
+      "└─────────────────┴──────────┘",
+      "",
+    ].join("\n"),
+  );
+});
+
+test("latencies: none -> null; many -> percentiles in milliseconds, to the microsecond", () => {
+  const latencies = new Latencies();
+  assert.equal(latencies.summary(), null);
+  for (let i = 5000; i >= 1; i--) latencies.add(i / 10);
+  assert.deepEqual(latencies.summary(), { p50: 250.1, p90: 450.1, p99: 495.1, p999: 499.6, max: 500 });
+});
+
+test("bytes and times: each unit -> as people read them", () => {
+  assert.deepEqual([0, 1023, 1024, 2560, 5 * 2 ** 20, 2 ** 31, 3 * 2 ** 40].map(iecBytes), [
+    "0 B",
+    "1023 B",
+    "1.0 KiB",
+    "2.5 KiB",
+    "5.0 MiB",
+    "2.0 GiB",
+    "3.0 TiB",
+  ]);
+  assert.deepEqual([-1, 1, 59, 60, 7199, 90_000, 200_000].map(ago), [
+    "0 seconds ago",
+    "1 second ago",
+    "59 seconds ago",
+    "1 minute ago",
+    "1 hour ago",
+    "1 day ago",
+    "2 days ago",
+  ]);
+});
+
+test("doctor's report: checks with and without problems -> table, problems, one line that says it all", () => {
+  const sound = {
+    name: "coverage",
+    verdict: "ok",
+    found: "2 journals",
+    counts: {},
+    problems: [],
+    problemCount: 0,
+  } as const;
+  const problems = [{ verdict: "bad", message: "a/b: offsets [1, 2) are in no fragment" }] as const;
+  const bad = {
+    ...sound,
+    name: "rows",
+    verdict: "bad",
+    found: "1 table",
+    problems,
+    problemCount: 3,
+  } as const;
+  const base = { dataDirectory: "/d", seconds: 1.26, warnings: 0 };
+  assert.equal(
+    renderReport({ ...base, sound: true, checks: [sound], bad: 0 }),
+    "CHECK     RESULT  FOUND\ncoverage  ok      2 journals\n\nsound: /d (1 checks in 1.3 s)\n",
+  );
+  assert.equal(
+    renderReport({ ...base, sound: false, checks: [sound, bad], bad: 1 }),
+    [
+      "CHECK     RESULT  FOUND",
+      "coverage  ok      2 journals",
+      "rows      bad     1 table",
+      "",
+      "bad   rows: a/b: offsets [1, 2) are in no fragment",
+      "      rows: and 2 more",
+      "",
+      "BAD: 1 of 2 checks in 1.3 s found damage in /d; nothing was changed",
+      "",
+    ].join("\n"),
+  );
+});
