@@ -118,7 +118,7 @@ suite("D3: direct appends", () => {
     ].map(at);
     assert.ok(
       order.every((place) => place >= 0),
-      `${order}`,
+      order.join(),
     );
     assert.deepEqual(
       order,
@@ -335,7 +335,7 @@ suite("D5: failed syncs and full disks", () => {
     assert.equal((await fixture.append(spool, "more")).kind, "acknowledged");
   });
 
-  test("the log has the bytes, but the spool file is refused room -> acknowledged, readable, and written later", async () => {
+  test("the spool file finds no room for what the log has -> acknowledged, readable, and written later", async () => {
     const fixture = new SpoolFixture("D5/spool file", { reserveBytes: 0 });
     const spool = await fixture.reopen("a");
     await fixture.agenda.advance(20);
@@ -368,7 +368,7 @@ suite("D6: a segment is recycled only after its spools and the checkpoint", () =
           const text = `${spool.life.journal}${i};`.repeat(200);
           await new Promise<void>((resolve) => {
             const append = spool.openAppend();
-            append.write(Buffer.from(text), never);
+            void append.write(Buffer.from(text), never);
             append.commit(undefined, () => resolve());
           });
           acknowledged.set(spool.life.journal, (acknowledged.get(spool.life.journal) ?? "") + text);
@@ -409,7 +409,7 @@ suite("D6: a segment is recycled only after its spools and the checkpoint", () =
 });
 
 suite("D9: only the acknowledged exists", () => {
-  test("while the sync takes its time -> no end, no registers, no fragment, no read; only what is pending", async () => {
+  test("while the sync takes long -> no end, no registers, no fragment, no read; only what is pending", async () => {
     const fixture = new SpoolFixture("D9");
     const spool = await fixture.reopen("a");
     await fixture.append(spool, "old");

@@ -68,7 +68,7 @@ export class SpoolSimulation {
   /** The process must end: the log failed. */
   #fatal = false;
   /** What an asynchronous part of the simulation found. */
-  #failure: unknown;
+  #failure: Error | undefined;
   readonly counts = { acknowledged: 0, refused: 0, crashes: 0, direct: 0, reads: 0 };
 
   constructor(options: SimulationOptions) {
@@ -172,7 +172,7 @@ export class SpoolSimulation {
     };
     write(0).catch((error: unknown) => {
       if (life !== this.#life) return;
-      if (!(error instanceof WireError) || !REFUSALS.has(error.code)) this.#failure ??= error;
+      if (!(error instanceof WireError) || !REFUSALS.has(error.code)) this.#failure ??= asError(error);
       this.counts.refused++;
       journal.busy = false;
       append.rollback();
@@ -204,7 +204,7 @@ export class SpoolSimulation {
         if (life !== this.#life) throw new Violation("an outcome from another life");
         this.#onOutcome(model, spool, op, outcome);
       } catch (error) {
-        this.#failure ??= error;
+        this.#failure ??= asError(error);
       }
     });
   }
@@ -240,13 +240,13 @@ export class SpoolSimulation {
           if (bytes.length === 0) throw new Violation("a read of nothing");
           if (life === this.#life) model.compare(offset, bytes);
         } catch (error) {
-          this.#failure ??= error;
+          this.#failure ??= asError(error);
         }
       },
       (error: unknown) => {
         // The fragment may have been released meanwhile.
         const released = model.released.some(({ begin, end }) => begin <= offset && offset < end);
-        if (life === this.#life && !released) this.#failure ??= error;
+        if (life === this.#life && !released) this.#failure ??= asError(error);
       },
     );
   }
@@ -351,4 +351,8 @@ function sumOf(append: SpoolAppend): string | undefined {
   } catch {
     return undefined; // it was lost
   }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

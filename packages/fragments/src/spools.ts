@@ -24,7 +24,7 @@ export interface LocalFragment {
 
 export type CommitOutcome =
   | { readonly kind: "acknowledged"; readonly begin: number; readonly end: number }
-  /** Nothing of it was or will be visible: DISK_FULL, OVERLOADED, SHUTTING_DOWN. */
+  /** Nothing of it was or will be visible: DISK_FULL, OVERLOADED, SHUTTING_DOWN, UNAVAILABLE (the log has failed). */
   | { readonly kind: "refused"; readonly error: WireError }
   /** OUTCOME_UNKNOWN: the log failed under it (D5). A restart may or may not show it; answer that nobody knows. */
   | { readonly kind: "unknown"; readonly error: WireError };
@@ -35,25 +35,30 @@ export interface SpoolAppend {
   readonly begin: number;
   /** Bytes written so far. */
   readonly bytes: number;
-  /** SHA-1 (hex) of this append's own bytes; of nothing: da39a3ee5e6b4b0d3255bfef95601890afd80709. */
+  /**
+   * SHA-1 (hex) of this append's own bytes; of nothing: da39a3ee5e6b4b0d3255bfef95601890afd80709. To be asked before
+   * commit or rollback. @throws {WireError} when an append before it failed: then it can only be refused
+   */
   sum(): string;
   /**
-   * Adds bytes. `chunk` is copied or written before it resolves. Resolves at once while the append is small; from 256 KiB on
-   * (D3) bytes go straight to the spool file and it waits for room. Rejects with DISK_FULL; then roll back.
+   * Adds bytes. `chunk` is copied before it returns or resolves. Returns at once while the append is small; from
+   * 256 KiB on (D3) bytes go straight to the spool file and it may wait for room. Rejects with DISK_FULL, UNAVAILABLE,
+   * SHUTTING_DOWN, or the reason of `signal`; then roll back.
    */
   write(chunk: Uint8Array, signal: AbortSignal): Promise<void> | void;
   /**
-   * Ends the append: its bytes and `registers` (when given, the whole new set) become durable together. The next append may
-   * open at once; outcomes are reported in order, exactly once each, after the bytes became visible (D9).
+   * Ends the append: its bytes and `registers` (when given, the whole new set) become durable together. The next append
+   * may open at once; outcomes are reported in order, exactly once each, never before `commit` has returned, and after
+   * the bytes became visible (D9). When one is not acknowledged, neither are those committed behind it.
    */
   commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): void;
-  /** Forgets the bytes. Bytes that reached the spool file beyond its end are overwritten or quarantined, never served. */
+  /** Forgets the bytes. Those that reached the spool file are overwritten or quarantined, never served. */
   rollback(): void;
 }
 
 export interface Spool {
   readonly life: JournalLife;
-  /** Begin of the fragment being written. */
+  /** Begin of the fragment that the next append goes into, if everything that was handed over succeeds. */
   readonly begin: number;
   /** End of what is acknowledged: the write head as far as this disk knows. */
   readonly end: number;
@@ -62,41 +67,44 @@ export interface Spool {
   /** Registers if everything handed to commit succeeds. */
   readonly pendingRegisters: LabelSet;
   readonly registers: LabelSet;
-  /** Wall time of the first append of the current fragment, or undefined while it is empty. */
+  /** Wall time of the first append of the fragment that begins at `begin`, or undefined while it is empty. */
   readonly firstAppendMs: number | undefined;
   /** @throws InvariantError when an append is open already */
   openAppend(): SpoolAppend;
   /**
-   * Closes the current fragment (when not empty) and starts an empty one at `begin` >= pendingEnd. Durable before any later
-   * commit of this spool is acknowledged. `registers`: adopted as a whole when given.
+   * Closes the current fragment (when not empty) and starts an empty one at `begin` >= pendingEnd. Durable before any
+   * later commit of this spool is acknowledged. `registers`: adopted as a whole when given. A roll whose record, or a
+   * commit before it, is refused is forgotten: `begin` and `pendingEnd` then say where the spool stands.
    */
   roll(begin: number, registers?: LabelSet): void;
   /** Fragments with bytes on this disk that were not released, ascending, none overlapping; the last may still grow. */
   fragments(): readonly LocalFragment[];
   /**
-   * Acknowledged bytes from `offset`: at least 1 and at most `maxBytes`, all of one fragment. Memory first, then the file.
-   * `offset` must lie in a local fragment. The result must not be changed.
+   * Acknowledged bytes from `offset`: at least 1 and at most `maxBytes`, all of one fragment. Memory first, then the
+   * file. @throws {WireError} NOT_FOUND unless `offset` lies in a local fragment; CORRUPT, UNAVAILABLE
    */
   read(offset: number, maxBytes: number): Promise<Uint8Array>;
-  /** Frees a closed fragment that the store has confirmed (D18). Its file goes once the log no longer needs it. */
+  /** Frees a closed fragment that the store has confirmed (D18): its file goes once the log has the release. */
   release(fragment: { begin: number; end: number }): void;
   /** Called after acknowledgements, rolls and releases; at most once a batch. Returns a function that unsubscribes. */
   onChange(listener: () => void): () => void;
-  /** Forgets the journal (it was deleted): logged, its files go to quarantine or are removed as D1/D4 say. */
+  /** Forgets the journal (it was deleted), when nothing of it is pending: logged, then its files are removed. */
   remove(): void;
 }
 
 export interface Spools {
   /**
-   * The spool of a journal's life. What recovery found of the same life is continued; another life's bytes are quarantined (D1).
-   * `atLeast`: a head known from elsewhere (suspend offset); a spool whose end is below starts empty there.
+   * The spool of a journal's life; the same one when it is claimed again. What recovery found of the same life is
+   * continued; another life's bytes go to quarantine (D1). `atLeast`: a head known from elsewhere (suspend offset); a
+   * spool whose end is below starts empty there.
+   * @throws {WireError} CORRUPT when the journal's bytes are not what the log has the sum of; DISK_FULL, UNAVAILABLE
    */
   claim(life: JournalLife, atLeast: number): Promise<Spool>;
   /** Journals found by recovery and not claimed yet. */
   unclaimed(): readonly JournalLife[];
   /** Bytes waiting for the log; appends should wait while it is above the bound. */
   readonly queuedBytes: number;
-  /** Resolves when an append may be opened; rejects with DISK_FULL while the reserve is low, or when `signal` aborts. */
+  /** Resolves when an append may be opened; rejects with DISK_FULL while space is low, or when `signal` aborts. */
   room(signal: AbortSignal): Promise<void>;
   /** What stands against serving: a full disk, a stuck or failed log; undefined when healthy. For /readyz. */
   unhealthy(): string | undefined;

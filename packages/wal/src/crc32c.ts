@@ -24,7 +24,7 @@ const [T0, T1, T2, T3, T4, T5, T6, T7] = TABLES as readonly [
  */
 export function crc32c(bytes: Uint8Array, seed = 0): number {
   if (bytes.length < NATIVE_BYTES_MIN) return crc32cInScript(bytes, seed);
-  return nativeCrc32c(bytes as Buffer, seed);
+  return nativeCrc32c(bytes, seed);
 }
 
 /** The same without native code. Exported for the test that compares the two. */

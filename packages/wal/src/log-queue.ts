@@ -49,7 +49,7 @@ export class LogQueue {
     return this.#bytes + bytes <= queueBytesMax && this.#records + records <= queueRecordsMax;
   }
 
-  /** Opens a group with room for `bytes`, unless the open one has it. @returns the scope, see `WriteAheadLog.reserve` */
+  /** Opens a group with room for `bytes`, unless the open one has it. @returns the scope, see WriteAheadLog */
   reserve(bytes: number): number {
     assert(bytes <= this.#options.groupBytesMax, "records fit a group", { bytes });
     if (this.#open !== undefined && !this.#open.hasRoom(bytes)) this.#full.push(this.#close());

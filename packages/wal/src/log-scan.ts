@@ -223,9 +223,9 @@ async function refuseLaterClaims(
 ): Promise<void> {
   for (const segment of segments) {
     if (stop !== undefined && segment.header.number < stop.segment.header.number) continue;
-    const same = segment === stop?.segment;
-    const bytes = same ? stop!.bytes : await readSegment(disk, segment);
-    const offset = same ? stop!.offset : SEGMENT_HEADER_BYTES;
+    const at = segment === stop?.segment ? stop : undefined;
+    const bytes = at?.bytes ?? (await readSegment(disk, segment));
+    const offset = at?.offset ?? SEGMENT_HEADER_BYTES;
     const claim = findClaim(segment, bytes, offset, expected);
     if (claim === undefined) continue;
     const { path } = segment;

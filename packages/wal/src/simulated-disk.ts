@@ -296,7 +296,7 @@ class SimulatedDiskSession implements Disk {
         try {
           resolve(run());
         } catch (error) {
-          reject(error as Error);
+          reject(error);
         }
       });
     });

@@ -1,4 +1,4 @@
-// The log at work, and the rules of durability.md that it keeps: D2 (torn is not rotten) and D5 (failed syncs, full disks).
+// The log at work, and the rules of durability.md that it keeps: D2 (torn is not rotten), D5 (syncs that fail).
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { WireError } from "@millrace/base";
@@ -204,7 +204,7 @@ suite("D2: torn is not rotten", () => {
     }
   });
 
-  test("any byte of a group that a later one covers is rotten -> refused, file and offset named, nothing changed", async () => {
+  test("any byte of a group that a later one covers is rotten -> refused, place named, nothing changed", async () => {
     const origin = new LogFixture("rot");
     await origin.open();
     for (const text of ["first", "second", "third"]) await origin.appendAll(text);
@@ -325,7 +325,7 @@ suite("D5: failed syncs and full disks", () => {
     assert.ok(!fixture.replayed.includes("second"));
   });
 
-  test("no room for the next segment -> refused with DISK_FULL, nothing half written; taken again with room", async () => {
+  test("no room for the next segment -> refused with DISK_FULL, nothing half written; later taken again", async () => {
     const fixture = new LogFixture("full disk");
     await fixture.open();
     await fixture.agenda.advance(10);
