@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, text, utf8, WireError } from "@millrace/base";
+import { never, text, utf8, type WireError } from "@millrace/base";
 import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
 import { ANY_LABELS } from "@millrace/protocol";
 import {

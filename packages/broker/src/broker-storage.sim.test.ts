@@ -90,7 +90,7 @@ class Machine {
   }
 }
 
-test("restart: twice, with everything persisted and the store's listing stale -> the head and registers stay", async () => {
+test("restart: twice, all persisted, the store's listing stale -> head and registers stay", async () => {
   const machine = new Machine();
   await machine.start();
   await machine.apply();

@@ -26,7 +26,7 @@ export interface TestBroker {
   readonly metrics: MetricsRegistry;
   readonly clock: Clock;
   /** Ends the broker and the store. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export interface TestBrokerOptions extends Partial<BrokerOptions> {

@@ -9,7 +9,7 @@ export function eitherSignal(one: AbortSignal, other: AbortSignal): AbortScope {
   else other.addEventListener("abort", onOther, { once: true });
   return {
     signal: scope.signal,
-    abort: scope.abort,
+    abort: (reason) => scope.abort(reason),
     dispose: () => {
       other.removeEventListener("abort", onOther);
       scope.dispose();
