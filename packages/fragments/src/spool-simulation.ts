@@ -5,7 +5,7 @@ import { MetricsRegistry, never, silentLogger, WireError, type Random } from "@m
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
 import { LOG_DEFAULTS } from "@millrace/wal";
-import { SimulatedDisk } from "@millrace/wal/testkit";
+import { rotSomewhere, SimulatedDisk } from "@millrace/wal/testkit";
 import { openSpools } from "./durable-spools.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 import { contentOf, JournalModel, Violation, type ModelAppend } from "./spool-model.ts";
@@ -69,7 +69,15 @@ export class SpoolSimulation {
   #fatal = false;
   /** What an asynchronous part of the simulation found. */
   #failure: Error | undefined;
-  readonly counts = { acknowledged: 0, refused: 0, crashes: 0, direct: 0, reads: 0 };
+  readonly counts = {
+    acknowledged: 0,
+    refused: 0,
+    crashes: 0,
+    direct: 0,
+    reads: 0,
+    rotten: 0,
+    refusedRotten: 0,
+  };
 
   constructor(options: SimulationOptions) {
     this.#options = options;
@@ -288,6 +296,7 @@ export class SpoolSimulation {
         await this.#agenda.step(this.#agenda.nowMs + 1000);
       this.#end(this.#random.below(2) === 0);
     }
+    if (powerCut && this.#random.below(3) === 0) await this.#openRotten();
     await this.#open();
   }
 
@@ -315,6 +324,24 @@ export class SpoolSimulation {
       },
     };
     return openSpools(ports, SMALL_SPOOLS, never);
+  }
+
+  /** Bits of the log or the checkpoint flip: it is refused, or it does not matter. */
+  async #openRotten(): Promise<void> {
+    const rot = rotSomewhere(this.#disk, this.#random, (path) => path.startsWith("log/"));
+    if (rot === undefined) return;
+    this.counts.rotten++;
+    this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+    try {
+      await this.#drive(this.#opening());
+      // It does not matter, and stays. What was recovered is compared when the journals are claimed.
+    } catch (error) {
+      if (!(error instanceof WireError) || error.code !== "CORRUPT") throw error;
+      if (error.facts["path"] === undefined) throw new Violation(`no file is named: ${error.message}`);
+      this.counts.refusedRotten++;
+      rot.undo();
+    }
+    this.#end(this.#random.below(2) === 0);
   }
 
   async #open(): Promise<void> {
