@@ -240,6 +240,21 @@ test("append: the store is ahead of this disk -> refused, until an explicit offs
   );
 });
 
+test("read: this disk knows a head beyond what the stores list -> that is the write head (D1)", async () => {
+  await withJournal(
+    async ({ spools, trace }) => {
+      await trace();
+      // As after a restart with everything persisted, of which the last is not listed yet.
+      spools.spools.get(J)!.roll(30);
+      await settle();
+      assert.deepEqual(await trace({ offset: -1 }), ["OFFSET_NOT_YET_AVAILABLE header 30 of 30"]);
+      assert.deepEqual(await trace({ offset: 10 }), ["OFFSET_NOT_YET_AVAILABLE header 10 of 30"]);
+      assert.equal((await trace({ offset: 0 }))[0], "OK header 0 of 30 [0,5) url");
+    },
+    { stored: OLD },
+  );
+});
+
 test("list fragments: pages over local and stored ones, signed on demand", async () => {
   await withJournal(
     async ({ transport }) => {

@@ -123,13 +123,14 @@ class Readout {
 
   /** Waits, when the request says so, until there is something at the offset. */
   async #query(): Promise<IndexAnswer> {
-    const { index } = this.#replica;
+    const { index, spool } = this.#replica;
     const { clock } = this.#ports;
     const { beginModTime, block } = this.#request;
     const { signal } = this.#scope;
     const listedByMs = clock.monotonicMs() + FIRST_REFRESH_WAIT_MS;
     for (;;) {
-      const answer = queryIndex(index, { offset: this.#offset, beginModTime }, clock.wallMs());
+      const wanted = { offset: this.#offset, beginModTime, head: spool.end };
+      const answer = queryIndex(index, wanted, clock.wallMs());
       if (answer.kind === "found") return answer;
       const listingMs = index.isRefreshed ? 0 : listedByMs - clock.monotonicMs();
       if (listingMs > 0) {

@@ -10,6 +10,8 @@ export interface IndexRequest {
   readonly offset: number;
   /** Unix seconds: pass over persisted fragments that are older. */
   readonly beginModTime: number;
+  /** End of what this disk knows to be acknowledged: a listing that ends below it is stale (D1). */
+  readonly head: number;
 }
 
 export type IndexAnswer =
@@ -30,7 +32,7 @@ export type IndexAnswer =
 
 /** @param nowMs wall time, Unix ms */
 export function queryIndex(index: FragmentIndex, request: IndexRequest, nowMs: number): IndexAnswer {
-  const writeHead = index.end;
+  const writeHead = Math.max(index.end, request.head);
   let offset = request.offset === -1 ? writeHead : request.offset;
   for (;;) {
     const { index: at, found } = index.find(offset);

@@ -259,8 +259,8 @@ test("index: a confirmed fragment that was listed once and is then gone -> prune
 
 test("queryIndex: head, found, held back, jumped", () => {
   const index = new FragmentIndex();
-  const ask = (offset: number, nowMs = 0, beginModTime = 0): string => {
-    const answer = queryIndex(index, { offset, beginModTime }, nowMs);
+  const ask = (offset: number, nowMs = 0, beginModTime = 0, head = 0): string => {
+    const answer = queryIndex(index, { offset, beginModTime, head }, nowMs);
     const entry = answer.kind === "found" ? ` ${shape([answer.entry])}` : ` jump=${answer.jumpAtMs}`;
     return `${answer.kind} ${answer.offset} of ${answer.writeHead}${entry}`;
   };
@@ -277,6 +277,8 @@ test("queryIndex: head, found, held back, jumped", () => {
   assert.equal(ask(30, jumpAtMs), "found 40 of 60 r40-50");
   assert.equal(ask(20, jumpAtMs, 2001), "found 50 of 60 l50-60");
   assert.equal(ask(20, jumpAtMs, 2000), "found 40 of 60 r40-50");
+  assert.equal(ask(-1, 0, 0, 70), "not-yet 70 of 70 jump=undefined");
+  assert.equal(ask(55, 0, 0, 70), "found 55 of 70 l50-60");
 });
 
 test("pageOfIndex: bounds, inclusive end, tokens", () => {
