@@ -87,7 +87,7 @@ export class Judge {
     return [...this.#world.target.tables.values()].reduce((sum, table) => sum + table.rows.length, 0);
   }
 
-  /** Whether every row that counts is in a table. What is left may be frames that stood before: no rows, no rotation. */
+  /** Whether every row that counts is in a table. What is left may be repeated frames: no rows, no rotation. */
   allLoaded(): boolean {
     if (this.loadedRows() < this.countingRows()) return false;
     const { view } = this.#world;
