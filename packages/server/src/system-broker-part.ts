@@ -1,6 +1,7 @@
 // The broker as a part of the process: local storage, replicas, and the HTTP door on one port.
 import { openBroker, httpGateway, type Broker } from "@millrace/broker";
 import { openSpools, SPOOL_DEFAULTS } from "@millrace/fragments";
+import type { LogOptions } from "@millrace/wal";
 import { brokerAuthoriser } from "./broker-authoriser.ts";
 import { endpointUrl } from "./endpoints.ts";
 import { examplesTemplate } from "./journal-templates.ts";
@@ -16,6 +17,18 @@ export interface BrokerPart {
 /** Zone and suffix of the only broker of a data directory. */
 const LOCAL_BROKER = { zone: "local", suffix: "broker-1" };
 
+/** Small segments hold smaller groups, and begin at their size. */
+function segmentsOf(
+  segmentBytes: number,
+): Pick<LogOptions, "segmentBytes" | "firstSegmentBytes" | "groupBytesMax"> {
+  const { firstSegmentBytes, groupBytesMax } = SPOOL_DEFAULTS.log;
+  return {
+    segmentBytes,
+    firstSegmentBytes: Math.min(firstSegmentBytes, segmentBytes),
+    groupBytesMax: Math.min(groupBytesMax, segmentBytes / 2),
+  };
+}
+
 export async function startBroker(
   lifecycle: Lifecycle,
   context: PartContext,
@@ -29,7 +42,7 @@ export async function startBroker(
       openSpools(
         context,
         {
-          log: { ...SPOOL_DEFAULTS.log, segmentBytes },
+          log: { ...SPOOL_DEFAULTS.log, ...segmentsOf(segmentBytes) },
           tailBytesMax: config["broker.memory"],
           checkpointLogBytes: 3 * segmentBytes,
           reserveBytes: config["broker.reserve"],

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -57,6 +57,7 @@ test("data directory: a newer format -> refused, saying which formats are read",
   const path = scratch();
   writeFileSync(join(path, "format.json"), '{"format":2}');
   await assert.rejects(ownDataDirectory(path, systemRandom), /has format 2; .* up to 1/);
+  assert.deepEqual(readdirSync(path), ["format.json"], "whoever is refused leaves nothing");
   rmSync(path, { recursive: true });
 });
 

@@ -51,12 +51,16 @@ export async function ownDataDirectory(path: string, random: Random): Promise<Da
   try {
     await clearDeadSocket(path, socketPath, incarnation);
     const server = await listen(socketPath(SOCKET), { incarnation, pid: process.pid }, path);
-    const found = await ask(socketPath(SOCKET));
-    if (typeof found === "string" || found.incarnation !== incarnation) {
+    try {
+      const found = await ask(socketPath(SOCKET));
+      if (typeof found === "string" || found.incarnation !== incarnation) {
+        throw inUse(path, typeof found === "string" ? undefined : found);
+      }
+      checkFormat(path);
+    } catch (error) {
       await close(server);
-      throw inUse(path, typeof found === "string" ? undefined : found);
+      throw error;
     }
-    checkFormat(path);
     return {
       path,
       incarnation,

@@ -34,9 +34,23 @@ export async function startPlatform(
   ports: PlatformPorts,
   signal: AbortSignal,
 ): Promise<Platform> {
+  const lifecycle = new Lifecycle(ports.logger);
+  try {
+    return await startParts(lifecycle, settings, ports, signal);
+  } catch (error) {
+    await lifecycle.stop(AbortSignal.abort(error));
+    throw error;
+  }
+}
+
+async function startParts(
+  lifecycle: Lifecycle,
+  settings: { readonly config: Config; readonly components: readonly ComponentName[] },
+  ports: PlatformPorts,
+  signal: AbortSignal,
+): Promise<Platform> {
   const { config } = settings;
   const components = new Set(settings.components);
-  const lifecycle = new Lifecycle(ports.logger);
   const dataDirectory = resolve(config.data);
   await lifecycle.start(
     "data directory",
@@ -45,8 +59,13 @@ export async function startPlatform(
   );
   removeEndpoints(dataDirectory);
   // The warehouse's process takes longest to start: it does so beside everything else.
-  const starting = components.has("warehouse") ? launchWarehouse(config, dataDirectory, ports) : undefined;
-  starting?.catch(() => undefined);
+  const launched = components.has("warehouse")
+    ? await lifecycle.start(
+        "warehouse process",
+        async () => launchWarehouse(config, dataDirectory, ports),
+        (process) => process.stop(),
+      )
+    : undefined;
   const context = await openContext(lifecycle, config, dataDirectory, ports);
   const endpoints: Record<string, string> = {};
   const listening = (name: string, at: { host: string; port: number }, path = ""): void => {
@@ -58,7 +77,7 @@ export async function startPlatform(
     broker = await startBroker(lifecycle, context, signal);
     listening("broker", broker.listener);
   }
-  const warehouse = starting === undefined ? undefined : await adoptWarehouse(lifecycle, context, starting);
+  const warehouse = launched === undefined ? undefined : await adoptWarehouse(context, launched);
   if (warehouse !== undefined) listening("warehouse", warehouse.address);
   await startIngest(lifecycle, context, { components, broker, warehouse, listening }, signal);
 

@@ -31,17 +31,38 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
   const { config } = run.resolved;
   checkListeners(config);
   const logger = jsonLogger(config["log.level"], (line) => run.io.err(line));
+  const stopping = abortOnSignals(logger);
+  // Many parts wait on one signal; Node's warning from the eleventh on would be about nothing.
+  setMaxListeners(0);
+  dieOfBugs(logger);
+
+  try {
+    await startAndServe(run, logger, stopping);
+    run.io.exitCode(0);
+  } catch (error) {
+    // Told to stop before it was ready: whatever kept a part from starting then is nobody's concern.
+    if (!stopping.signal.aborted) throw error;
+    logger.info("stopped-while-starting", { error });
+    run.io.exitCode(0);
+  } finally {
+    // Nothing is left to do; what a library still holds open must not keep the process.
+    setImmediate(() => process.exit());
+  }
+}
+
+/** A second signal changes nothing: aborting twice is aborting once. */
+function abortOnSignals(logger: Logger): AbortController {
   const stopping = new AbortController();
   const onSignal = (name: NodeJS.Signals): void => {
     logger.info("stopping", { signal: name });
     stopping.abort(new WireError("SHUTTING_DOWN", `stopped by ${name}`));
   };
-  // A second signal changes nothing: aborting twice is aborting once.
   for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, onSignal);
-  // Many parts wait on one signal; Node's warning from the eleventh on would be about nothing.
-  setMaxListeners(0);
-  dieOfBugs(logger);
+  return stopping;
+}
 
+async function startAndServe(run: PlatformRun, logger: Logger, stopping: AbortController): Promise<void> {
+  const { config } = run.resolved;
   const platform = await startPlatform(
     { config, components: run.components },
     { clock: systemClock, random: systemRandom, logger, onFatal: (error) => die(logger, error) },
@@ -53,9 +74,6 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
   } finally {
     await stopInTime(platform, config["shutdown.timeout"], logger);
   }
-  run.io.exitCode(0);
-  // Nothing is left to do; what a library still holds open must not keep the process.
-  setImmediate(() => process.exit());
 }
 
 async function serve(platform: Platform, run: PlatformRun, stopping: AbortController): Promise<void> {

@@ -3,17 +3,24 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Warehouse } from "@millrace/warehouse";
 import { STAGING_STORE } from "./journal-templates.ts";
-import type { Lifecycle } from "./lifecycle.ts";
 import { bindHost } from "./system-listen.ts";
 import type { Config } from "./settings.ts";
 import { listenAddress, type PartContext, type PlatformPorts } from "./part-context.ts";
 
-/** Starts the process. @throws {WireError} UNAVAILABLE when it does not come up */
+/** A process that is coming up. */
+export interface LaunchedWarehouse {
+  /** Rejects with UNAVAILABLE when it does not come up. */
+  readonly ready: Promise<Warehouse>;
+  /** Ends it, however far it has come. */
+  stop(): Promise<void>;
+}
+
+/** Starts the process and does not wait for it. */
 export function launchWarehouse(
   config: Config,
   dataDirectory: string,
   ports: PlatformPorts,
-): Promise<Warehouse> {
+): LaunchedWarehouse {
   const directory = join(dataDirectory, "warehouse");
   mkdirSync(join(directory, "tmp"), { recursive: true, mode: 0o750 });
   const listen = listenAddress(config, "warehouse.listen");
@@ -28,20 +35,22 @@ export function launchWarehouse(
     token: config["auth.token"],
     logLevel: config["log.level"],
   };
-  return Warehouse.start(options, ports);
+  const ready = Warehouse.start(options, ports);
+  // Whoever adopts it learns of a failure; until then it waits.
+  ready.catch(() => undefined);
+  return {
+    ready,
+    stop: () =>
+      ready.then(
+        (warehouse) => warehouse.close(),
+        () => undefined,
+      ),
+  };
 }
 
-/** Makes a starting warehouse a part of the process. */
-export async function adoptWarehouse(
-  lifecycle: Lifecycle,
-  context: PartContext,
-  starting: Promise<Warehouse>,
-): Promise<Warehouse> {
-  const warehouse = await lifecycle.start(
-    "warehouse",
-    () => starting,
-    (started) => started.close(),
-  );
+/** Waits for it and takes it into the process's health. @throws {WireError} UNAVAILABLE when it does not come up */
+export async function adoptWarehouse(context: PartContext, launched: LaunchedWarehouse): Promise<Warehouse> {
+  const warehouse = await launched.ready;
   context.health.addReason(() => warehouse.unhealthy());
   return warehouse;
 }
