@@ -37,4 +37,6 @@ export type ToWarehouse =
 
 export type FromWarehouse =
   | { readonly kind: "ready"; readonly host: string; readonly port: number }
+  /** The last message of a process that cannot start. */
+  | { readonly kind: "not-started"; readonly code: Code; readonly message: string }
   | { readonly kind: "answer"; readonly id: number; readonly answer: WarehouseAnswer };

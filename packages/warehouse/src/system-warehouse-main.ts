@@ -114,9 +114,9 @@ function main(): void {
     start(first.options).then(
       (onMessage) => process.on("message", onMessage),
       (error: unknown) => {
-        const line = { level: "error", event: "warehouse-failed", message: String(error) };
-        process.stderr.write(`${JSON.stringify(line)}\n`);
-        process.exit(1);
+        const { code, message } = WireError.from(error);
+        const last: FromWarehouse = { kind: "not-started", code, message };
+        process.send?.(last, () => process.exit(1));
       },
     );
   });
@@ -124,7 +124,12 @@ function main(): void {
 
 function listen(server: Server, options: WarehouseOptions): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {
-    server.once("error", reject);
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const why = error.code === "EADDRINUSE" ? "the address is in use" : error.message;
+      const place = `${options.listenHost}:${options.listenPort}`;
+      const advice = "choose another with --warehouse.listen HOST:PORT";
+      reject(new WireError("CONFLICT", `cannot listen on ${place}: ${why}; ${advice}`));
+    });
     server.listen(options.listenPort, options.listenHost, () => resolve(server.address() as AddressInfo));
   });
 }

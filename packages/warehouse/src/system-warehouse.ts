@@ -99,14 +99,21 @@ export class Warehouse implements Target {
       });
       const start: ToWarehouse = { kind: "start", options };
       child.send(start);
+      let failure: WireError | undefined;
       child.on("message", (message: FromWarehouse) => {
-        if (message.kind === "ready") {
-          this.#child = child;
-          this.#address = { host: message.host, port: message.port };
-          this.#logger.info("warehouse-ready", { pid: child.pid, port: message.port });
-          resolve();
-        } else {
-          this.#settle(message.id, message.answer);
+        switch (message.kind) {
+          case "ready":
+            this.#child = child;
+            this.#address = { host: message.host, port: message.port };
+            this.#logger.info("warehouse-ready", { pid: child.pid, port: message.port });
+            return resolve();
+          case "not-started":
+            failure = new WireError(message.code, message.message);
+            return;
+          case "answer":
+            return this.#settle(message.id, message.answer);
+          default:
+            return unreachable(message);
         }
       });
       child.once("error", (error) => this.#logger.error("warehouse-process-error", { error }));
@@ -114,14 +121,9 @@ export class Warehouse implements Target {
         const started = this.#child === child;
         this.#child = undefined;
         this.#failAll(`the warehouse process ended (${signal ?? code})`);
+        const ending = `the warehouse process ended before it was ready (${signal ?? code})`;
         if (started) this.#relaunch();
-        else
-          reject(
-            new WireError(
-              "UNAVAILABLE",
-              `the warehouse process ended before it was ready (${signal ?? code})`,
-            ),
-          );
+        else reject(failure ?? new WireError("UNAVAILABLE", ending));
       });
     });
   }
