@@ -1,0 +1,167 @@
+// What tests do at a platform's doors: sources with sinks, queries, journals and their fragments.
+import assert from "node:assert/strict";
+import type { Endpoints } from "./endpoints.ts";
+import { ask, post, type Answer } from "./test-http.ts";
+import { until } from "./test-platform.ts";
+
+export type Headers = Readonly<Record<string, string>>;
+export type Row = Readonly<Record<string, unknown>>;
+
+export interface Column {
+  readonly type: "uuid" | "datetime" | "ip" | "body" | "headers" | "path";
+  readonly name: string;
+  readonly path?: string;
+  readonly rawString?: boolean;
+  readonly defaultValue?: string;
+}
+
+/** A text column with the value at `name`. */
+export function pathColumn(name: string): Column {
+  return { type: "path", name, path: name, rawString: true };
+}
+
+/** Creates source `id` with a sink of the same name into `main.<id>`. @returns the source's URL */
+export async function createStream(
+  endpoints: Endpoints,
+  id: string,
+  columns: readonly Column[],
+  headers: Headers = {},
+): Promise<string> {
+  const sources = `${endpoints.api}/v1/branches/default/sources`;
+  await finished(endpoints, await post(sources, { type: "http", name: id, sourceId: id }, headers), headers);
+  const table = { type: "duckdb", tableId: `main.${id}`, mapping: { columns } };
+  const sink = await post(`${sources}/${id}/sinks`, { type: "table", name: id, sinkId: id, table }, headers);
+  await finished(endpoints, sink, headers);
+  const source = await ask(`${sources}/${id}`, { headers });
+  assert.equal(source.status, 200, source.text);
+  return (source.json() as { http: { url: string } }).http.url;
+}
+
+/** The source's URL in this life of the platform: ports may have changed. */
+export function atDoor(endpoints: Endpoints, sourceUrl: string): string {
+  return endpoints["http-source"] + new URL(sourceUrl).pathname;
+}
+
+async function finished(endpoints: Endpoints, answer: Answer, headers: Headers): Promise<void> {
+  assert.equal(answer.status, 202, answer.text);
+  let task = answer.json() as { isFinished: boolean; url: string; error?: string };
+  await until("the task has finished", 30_000, async () => {
+    if (task.isFinished) return true;
+    task = (await ask(endpoints.api + new URL(task.url).pathname, { headers })).json() as typeof task;
+    return task.isFinished;
+  });
+  assert.equal(task.error, undefined);
+}
+
+/** The rows of a query. */
+export async function sql(
+  endpoints: Endpoints,
+  query: string,
+  headers: Headers = {},
+): Promise<readonly Row[]> {
+  const answer = await post(`${endpoints.warehouse}/sql`, { query }, headers);
+  assert.equal(answer.status, 200, `${query}: ${answer.text}`);
+  return (answer.json() as { rows: readonly Row[] }).rows;
+}
+
+export async function countRows(endpoints: Endpoints, table: string): Promise<number> {
+  const [row] = await sql(endpoints, `select count(*) as n from ${table}`);
+  return Number(row?.["n"]);
+}
+
+/** Waits until a table has exactly `rows` rows; more than that is a failure at once. */
+export async function waitForRows(
+  endpoints: Endpoints,
+  table: string,
+  rows: number,
+  limitMs = 30_000,
+): Promise<void> {
+  await until(`${table} has ${rows} rows`, limitMs, async () => {
+    const count = await countRows(endpoints, table);
+    assert.ok(count <= rows, `${table} has ${count} rows, and only ${rows} were accepted`);
+    return count === rows;
+  });
+}
+
+/** Waits until a table has every row that stands in the partitions of its sink. */
+export async function waitForLoaded(endpoints: Endpoints, table: string, limitMs = 60_000): Promise<void> {
+  const [, id = ""] = table.split(".");
+  const partitions = (await listJournals(endpoints)).filter(({ spec }) => spec.name.includes(`/${id}/`));
+  assert.ok(partitions.length > 0, `${table} has partitions`);
+  for (const { spec } of partitions) {
+    const head = await headOf(endpoints, spec.name);
+    const query =
+      `select coalesce(max(loaded_end), 0) as n from "_millrace"."loaded" ` +
+      `where "table" = '${table}' and journal = '${spec.name}'`;
+    await until(`${table} has all of ${spec.name}`, limitMs, async () => {
+      const [row] = await sql(endpoints, query);
+      return Number(row?.["n"]) >= head;
+    });
+  }
+}
+
+export interface Fragment {
+  readonly begin: number;
+  readonly end: number;
+  readonly isPersisted: boolean;
+}
+
+/** Messages of a REST call at the broker. */
+async function rest(endpoints: Endpoints, method: string, body: unknown): Promise<readonly Row[]> {
+  const answer = await post(`${endpoints.broker}/v1/journals/${method}`, body);
+  assert.equal(answer.status, 200, answer.text);
+  return answer.text
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Row);
+}
+
+interface ListedJournal {
+  readonly spec: { readonly name: string; readonly fragment: Readonly<Record<string, unknown>> };
+  readonly modRevision: string;
+}
+
+export async function listJournals(endpoints: Endpoints): Promise<readonly ListedJournal[]> {
+  const messages = await rest(endpoints, "list", {});
+  return messages.flatMap(
+    (message) => (message["result"] as { journals: readonly ListedJournal[] }).journals,
+  );
+}
+
+export async function listFragments(endpoints: Endpoints, journal: string): Promise<readonly Fragment[]> {
+  const [answer] = await rest(endpoints, "fragments", { journal });
+  const { fragments } = answer as { fragments: readonly { spec: Readonly<Record<string, string>> }[] };
+  return fragments.map(({ spec }) => ({
+    begin: Number(spec["begin"]),
+    end: Number(spec["end"]),
+    isPersisted: Number(spec["modTime"]) > 0,
+  }));
+}
+
+/** Write head of a journal. */
+export async function headOf(endpoints: Endpoints, journal: string): Promise<number> {
+  const answer = await ask(`${endpoints.broker}/${journal}?offset=-1`);
+  assert.equal(answer.status, 416, answer.text);
+  return Number(answer.headers["x-write-head"] ?? 0);
+}
+
+/**
+ * Makes every journal roll its open fragment and waits until the store has all there is: a flush interval of a second,
+ * and an empty append each, which closes what was begun in an earlier second.
+ */
+export async function persistEverything(endpoints: Endpoints): Promise<void> {
+  const changes = (await listJournals(endpoints)).map(({ spec, modRevision }) => ({
+    expectModRevision: modRevision,
+    upsert: { ...spec, fragment: { ...spec.fragment, flushInterval: "1s" } },
+  }));
+  await rest(endpoints, "apply", { changes });
+  for (const { spec } of await listJournals(endpoints)) {
+    const head = await headOf(endpoints, spec.name);
+    await until(`the store has all of ${spec.name}`, 60_000, async () => {
+      const pulse = await ask(`${endpoints.broker}/${spec.name}`, { method: "PUT", body: "" });
+      assert.equal(pulse.status, 204, pulse.text);
+      const persisted = (await listFragments(endpoints, spec.name)).filter((one) => one.isPersisted);
+      return head === 0 || persisted.some(({ end }) => end === head);
+    });
+  }
+}
