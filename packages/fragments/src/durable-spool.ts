@@ -87,6 +87,7 @@ export class DurableSpool implements Spool, TailOwner {
       log: (entry) => this.#host.log(this, entry),
       syncDirect: (direct, done) => this.#host.syncDirect(this, this.fragmentsHere.open, direct, done),
       apply: (entry) => this.#apply(entry),
+      failed: (outcome) => this.#host.onFailed(outcome),
       reset: (failure) => this.#reset(failure),
     });
   }

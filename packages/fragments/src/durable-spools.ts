@@ -25,6 +25,7 @@ import type { SpoolHost } from "./spool-host.ts";
 import type { JournalImage } from "./spool-image.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 import { SpoolLog } from "./spool-log.ts";
+import { spoolMetrics, type SpoolMetrics } from "./spool-metrics.ts";
 import { spoolDir } from "./spool-paths.ts";
 import { SpoolSpace } from "./spool-space.ts";
 import { TailMemory } from "./spool-tail.ts";
@@ -69,6 +70,7 @@ class DurableSpools implements Spools, SpoolHost {
   readonly #ports: SpoolPorts;
   readonly #options: SpoolOptions;
   readonly #logger: Logger;
+  readonly #metrics: SpoolMetrics;
   /** By directory: one for each life. */
   readonly #spools = new Map<string, DurableSpool>();
   readonly #space: SpoolSpace;
@@ -93,7 +95,8 @@ class DurableSpools implements Spools, SpoolHost {
     this.#logger = ports.logger;
     this.disk = ports.disk;
     this.memory = new TailMemory(options);
-    this.#space = new SpoolSpace(ports, options, free, () => this.#wakeAll());
+    this.#metrics = spoolMetrics(ports.metrics);
+    this.#space = new SpoolSpace(ports, options, this.#metrics.freeBytes, free, () => this.#wakeAll());
     this.#writer = new SpoolWriter(ports, options, {
       onWritten: (spools) => this.#onWritten(spools),
       onFull: () => this.#space.look(),
@@ -121,6 +124,8 @@ class DurableSpools implements Spools, SpoolHost {
     });
     try {
       await applyRecovery(this.#ports, recovered, signal);
+      const aside = recovered.actions.filter(({ kind }) => kind === "cut" || kind === "move");
+      this.#metrics.quarantined.add(aside.length);
     } catch (error) {
       this.#space.close();
       await this.#log.close();
@@ -265,6 +270,10 @@ class DurableSpools implements Spools, SpoolHost {
     return new WireError(code, error.message, { cause: error });
   }
 
+  onFailed(outcome: "refused" | "unknown"): void {
+    this.#metrics.failed.add(1, { outcome });
+  }
+
   touched(spool: DurableSpool): void {
     // The log tells the listeners of a group in one go: this runs once for all of them.
     if (this.#touched.size === 0) queueMicrotask(() => this.#flush());
@@ -278,6 +287,7 @@ class DurableSpools implements Spools, SpoolHost {
     for (const spool of touched) spool.notify();
     this.#gate.open();
     this.memory.evict();
+    this.#metrics.tailBytes.set(this.memory.bytes);
     if (this.#log.retainedBytes > this.#options.checkpointLogBytes) this.#startCheckpoint();
   }
 
@@ -303,16 +313,21 @@ class DurableSpools implements Spools, SpoolHost {
     if (this.#checkpointing !== undefined || this.#failure !== undefined) return;
     if (this.#state === "recovering") return;
     if (this.#state === "open" && clock.monotonicMs() < this.#checkpointAfterMs) return;
+    const startedMs = clock.monotonicMs();
     this.#checkpointing = this.#checkpoint
       .run()
-      .catch((error: unknown) => {
-        const failure = this.diskFailure(error);
-        this.#logger.warn("spool_checkpoint_failed", { error: failure.message });
-        return false;
-      })
-      .then((made) => {
+      .then(
+        (made) => (made ? "made" : "postponed"),
+        (error: unknown) => {
+          this.#logger.warn("spool_checkpoint_failed", { error: this.diskFailure(error).message });
+          return "failed";
+        },
+      )
+      .then((outcome) => {
         this.#checkpointing = undefined;
-        if (!made) this.#checkpointAfterMs = clock.monotonicMs() + this.#options.retryMs;
+        this.#metrics.checkpoints.add(1, { outcome });
+        if (outcome !== "made") this.#checkpointAfterMs = clock.monotonicMs() + this.#options.retryMs;
+        else this.#metrics.checkpointSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
       });
   }
 

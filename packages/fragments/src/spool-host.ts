@@ -32,6 +32,8 @@ export interface SpoolHost {
   ): void;
   /** The coded error for what the disk answered; a failed sync ends the log (D5). */
   diskFailure(error: unknown): WireError;
+  /** A commit was not acknowledged. */
+  onFailed(outcome: "refused" | "unknown"): void;
   /** The spool's acknowledged state changed: write its bytes and tell its listeners, once a batch. */
   touched(spool: DurableSpool): void;
 }

@@ -13,6 +13,8 @@ export interface PendingHooks {
   syncDirect(direct: DirectBytes, done: (failure: WireError | undefined) => void): void;
   /** The entry is durable: make it visible. */
   apply(entry: SpoolEntry): void;
+  /** A commit is about to be told that it failed. */
+  failed(outcome: "refused" | "unknown"): void;
   /** Entries failed and nothing is pending any more: stand where the last applied one left the spool. */
   reset(failure: WireError): void;
 }
@@ -111,7 +113,10 @@ export class PendingEntries implements EntryOwner {
         this.#failing = undefined;
         if (failure !== undefined) this.#hooks.reset(failure);
       }
-      entry.onOutcome?.(entry.outcome());
+      if (entry.onOutcome === undefined) continue;
+      const outcome = entry.outcome();
+      if (outcome.kind !== "acknowledged") this.#hooks.failed(outcome.kind);
+      entry.onOutcome(outcome);
     }
   }
 }

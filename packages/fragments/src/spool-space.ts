@@ -1,6 +1,6 @@
 // The low-space reserve (D5): appends are refused while the disk has less room than log and checkpoint need to finish.
 // Between looks at the disk the bytes handed out are counted, so that a burst cannot eat the reserve unseen.
-import { WireError, type Clock, type Logger } from "@millrace/base";
+import { WireError, type Clock, type Gauge, type Logger } from "@millrace/base";
 import type { Disk } from "@millrace/wal";
 
 export class SpoolSpace {
@@ -10,6 +10,7 @@ export class SpoolSpace {
   readonly #reserveBytes: number;
   readonly #retryMs: number;
   readonly #onChange: () => void;
+  readonly #gauge: Gauge;
   /** What may be handed out until the disk is asked again. */
   #left: number;
   #free: number;
@@ -23,6 +24,7 @@ export class SpoolSpace {
   constructor(
     ports: { disk: Disk; clock: Clock; logger: Logger },
     options: { reserveBytes: number; retryMs: number },
+    gauge: Gauge,
     free: number,
     onChange: () => void,
   ) {
@@ -32,6 +34,8 @@ export class SpoolSpace {
     this.#reserveBytes = options.reserveBytes;
     this.#retryMs = options.retryMs;
     this.#onChange = onChange;
+    this.#gauge = gauge;
+    gauge.set(free);
     this.#free = free;
     this.#lookedMs = ports.clock.monotonicMs();
     this.#left = this.#allowance(free);
@@ -87,6 +91,7 @@ export class SpoolSpace {
 
   #onFree(free: number): void {
     this.#free = free;
+    this.#gauge.set(free);
     this.#left = this.#allowance(free);
     const low = free < this.#reserveBytes;
     if (low) this.#lookLater();

@@ -1,4 +1,5 @@
 // Sizes and bounds of a log, each with its reason.
+import type { Labels } from "@millrace/base";
 
 export interface LogOptions {
   /** Directory of the log on its disk. */
@@ -20,6 +21,8 @@ export interface LogOptions {
   readonly retryMs: number;
   /** A sync that takes longer makes the log unhealthy, though not failed. */
   readonly stuckMs: number;
+  /** Labels of its metrics, where a process has several logs. */
+  readonly labels?: Labels;
 }
 
 export const LOG_DEFAULTS: LogOptions = {

@@ -302,10 +302,11 @@ export class WriteAheadLog {
     this.#uncovered = group.records > 0;
     this.#lastSyncMs = this.#clock.monotonicMs();
     this.#finish(group);
-    this.#metrics.syncs.add();
-    this.#metrics.syncSeconds.observe((this.#lastSyncMs - this.#startedMs) / 1000);
-    this.#metrics.bytes.add(group.used);
-    this.#metrics.records.add(group.records);
+    const { labels } = this.#options;
+    this.#metrics.syncs.add(1, labels);
+    this.#metrics.syncSeconds.observe((this.#lastSyncMs - this.#startedMs) / 1000, labels);
+    this.#metrics.bytes.add(group.used, labels);
+    this.#metrics.records.add(group.records, labels);
     const sequence = this.#synced;
     // The disk's thread goes on with the next group while the listeners of this one run.
     this.#start();
@@ -332,7 +333,7 @@ export class WriteAheadLog {
     const refusal = new WireError("DISK_FULL", `no space for the log: ${error.message}`, { cause: error });
     const refused = this.#queue.takeAll();
     this.#queue.moveTo(this.#current.header.number + 1);
-    for (const group of refused) this.#metrics.refused.add(group.records);
+    for (const group of refused) this.#metrics.refused.add(group.records, this.#options.labels);
     this.#tell(refused, refusal);
     this.#drained?.();
   }
@@ -363,7 +364,7 @@ export class WriteAheadLog {
 
   #finish(group: OpenGroup): void {
     this.#queue.done(group);
-    this.#metrics.queued.set(this.#queue.bytes);
+    this.#metrics.queued.set(this.#queue.bytes, this.#options.labels);
   }
 
   #enter(segment: ReadySegment): void {

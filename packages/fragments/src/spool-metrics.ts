@@ -1,0 +1,34 @@
+// Metrics of local storage; the log has its own (log-metrics.ts of wal).
+import { SECONDS_BUCKETS, type Counter, type Gauge, type Histogram, type Metrics } from "@millrace/base";
+
+export interface SpoolMetrics {
+  readonly tailBytes: Gauge;
+  readonly freeBytes: Gauge;
+  /** Labels: outcome = made | postponed | failed. */
+  readonly checkpoints: Counter;
+  readonly checkpointSeconds: Histogram;
+  /** Labels: outcome = refused | unknown. */
+  readonly failed: Counter;
+  readonly quarantined: Counter;
+}
+
+export function spoolMetrics(metrics: Metrics): SpoolMetrics {
+  return {
+    tailBytes: metrics.gauge("millrace_spool_tail_bytes", "Memory that holds recent bytes of journals."),
+    freeBytes: metrics.gauge(
+      "millrace_spool_free_bytes",
+      "Free space of the data directory, when last asked.",
+    ),
+    checkpoints: metrics.counter("millrace_spool_checkpoints_total", "Checkpoints of the log, by outcome."),
+    checkpointSeconds: metrics.histogram(
+      "millrace_spool_checkpoint_seconds",
+      "One checkpoint.",
+      SECONDS_BUCKETS,
+    ),
+    failed: metrics.counter("millrace_spool_failed_appends_total", "Commits that were not acknowledged."),
+    quarantined: metrics.counter(
+      "millrace_spool_quarantined_total",
+      "Files and parts set aside by recovery.",
+    ),
+  };
+}
