@@ -33,11 +33,11 @@ test("feed history: time without snapshots -> a gap, not a line across", () => {
   assert.equal(history.columns([COLUMN.recordsPerSecond])[0]?.[2], null);
 });
 
-test("feed history: the same moment twice -> once", () => {
+test("feed history: rates over next to no time say nothing -> left out", () => {
   const history = new FeedHistory();
-  history.push(snapshot(5), false);
-  history.push(snapshot(5), false);
-  assert.deepEqual(times(history), [5]);
+  const said = [5, 5, 5.3, 5.39, 6].map((second) => history.push(snapshot(second), false));
+  assert.deepEqual(said, [true, false, false, false, true]);
+  assert.deepEqual(times(history), [5, 6]);
 });
 
 test("feed history: the server's clock went back -> a new history, x never falls", () => {

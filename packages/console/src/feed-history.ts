@@ -3,6 +3,7 @@
 // H1 x grows: a server whose clock went back starts a new history.
 // H2 Time without snapshots is a gap, not a line between two points that know nothing of each other.
 // H3 The first snapshot of a connection has no previous one to be a rate against: it is a gap too.
+// H4 A snapshot right behind another (somebody else has connected) is a rate over next to no time: it is left out.
 import type { FeedSnapshot } from "./feed.ts";
 import { SeriesRing } from "./series-ring.ts";
 
@@ -13,6 +14,9 @@ const CAPACITY = HISTORY_SECONDS * 2;
 
 /** Milliseconds without a snapshot that are a gap. */
 const GAP_MS = 3500;
+
+/** Milliseconds over which a rate says something. */
+const RATE_MS_MIN = 400;
 
 /** Columns, for `columns()`. */
 export const COLUMN = {
@@ -26,12 +30,15 @@ export const COLUMN = {
 export class FeedHistory {
   readonly #ring = new SeriesRing(Object.keys(COLUMN).length, CAPACITY);
 
-  /** @param isFirst whether it is the first snapshot of its connection */
-  push(snapshot: FeedSnapshot, isFirst: boolean): void {
+  /**
+   * @param isFirst whether it is the first snapshot of its connection
+   * @returns whether the snapshot's rates say something
+   */
+  push(snapshot: FeedSnapshot, isFirst: boolean): boolean {
     const x = snapshot.atMs / 1000;
     const newest = this.#ring.newest;
-    if (newest !== undefined && x <= newest) {
-      if (newest - x < 1) return; // the same moment twice
+    if (newest !== undefined && Math.abs(x - newest) < RATE_MS_MIN / 1000) return false; // H4
+    if (newest !== undefined && x < newest) {
       this.#ring.clear(); // H1
     } else if (newest !== undefined && x - newest > GAP_MS / 1000) {
       this.#ring.push([newest + 1, null, null, null, null]); // H2
@@ -39,6 +46,7 @@ export class FeedHistory {
     const { recordsPerSecond, rowsPerSecond, appendP50Ms, appendP99Ms } = snapshot.rates;
     if (isFirst) this.#ring.push([x, null, null, null, null]);
     else this.#ring.push([x, recordsPerSecond, rowsPerSecond, appendP50Ms, appendP99Ms]);
+    return !isFirst;
   }
 
   get count(): number {

@@ -12,8 +12,8 @@ export class FeedModel {
   readonly history = new FeedHistory();
   connection = $state.raw<Connection>({ kind: "connecting", attempt: 1 });
   snapshot = $state.raw<FeedSnapshot | null>(null);
-  /** Whether the rates of `snapshot` are against a previous one. */
-  hasRates = $state(false);
+  /** The newest that say something; null when a connection has just begun. */
+  rates = $state.raw<FeedSnapshot["rates"] | null>(null);
   /** Grows with every snapshot: the history is not reactive by itself. */
   tick = $state(0);
   /** Whether the numbers are those of now. */
@@ -51,8 +51,8 @@ export class FeedModel {
   }
 
   #onSnapshot(snapshot: FeedSnapshot): void {
-    this.history.push(snapshot, this.#isFirst);
-    this.hasRates = !this.#isFirst;
+    if (this.history.push(snapshot, this.#isFirst)) this.rates = snapshot.rates;
+    else if (this.#isFirst) this.rates = null;
     this.#isFirst = false;
     const before = this.snapshot?.unhealthy ?? [];
     this.snapshot = snapshot;
