@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { never } from "@millrace/base";
+import { never, type WireError } from "@millrace/base";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { crc32c } from "@node-rs/crc32";
 import type { Column, PartitionLoad } from "@millrace/ingest";
@@ -155,4 +155,11 @@ test("target: a staged object of other bytes -> CORRUPT, nothing loaded", async 
     /not what was staged/,
   );
   assert.deepEqual(await query("select count(*) from main.e"), [["0"]]);
+});
+
+test("target: a staged object that is gone -> NOT_FOUND, so that it is staged again", async () => {
+  const partition = await load("j/f", 0, 2);
+  rmSync(join(scratch, "staging", partition.objects[0]!.path));
+  const request = { tableId: "main.f", columns, partitions: [partition] };
+  await assert.rejects(target.load(request, never), (error: WireError) => error.code === "NOT_FOUND");
 });

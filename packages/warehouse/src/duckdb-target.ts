@@ -94,9 +94,15 @@ export class DuckDBTarget implements Target {
     return rows;
   }
 
-  /** What is loaded is what was staged: another content under the name would lose or double rows. */
+  /**
+   * What is loaded is what was staged: another content under the name would lose or double rows.
+   * @throws {WireError} NOT_FOUND, CORRUPT: the object can be staged again from the journal
+   */
   async #check(journal: string, object: StagedObject): Promise<void> {
-    const bytes = await readFile(this.#resolvePath(object.path));
+    const bytes = await readFile(this.#resolvePath(object.path)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      throw new WireError("NOT_FOUND", `staged object ${object.path} is missing`, { facts: { journal } });
+    });
     if (bytes.length === object.bytes && crc32c(bytes) === object.crc32c) return;
     const facts = { journal, path: object.path, bytes: bytes.length, expectedBytes: object.bytes };
     throw new WireError("CORRUPT", `staged object ${object.path} is not what was staged`, { facts });
