@@ -20,7 +20,6 @@ export class TailBlock {
   /** Up to where writes to the spool file were started, and have ended. */
   issued: number;
   written: number;
-  dropped = false;
 
   constructor(tail: SpoolTail, fragment: number, begin: number, buffer: Uint8Array) {
     this.tail = tail;
@@ -55,9 +54,8 @@ export interface TailSizes {
 /** The memory of all journals together. */
 export class TailMemory {
   readonly sizes: TailSizes;
-  /** Oldest first; dropped ones are skipped. */
-  #blocks: TailBlock[] = [];
-  #head = 0;
+  /** Oldest first. */
+  readonly #blocks = new Set<TailBlock>();
   #bytes = 0;
   /** Buffers for reuse, by size: fresh shared memory costs page faults. */
   readonly #free = new Map<number, Uint8Array[]>();
@@ -80,27 +78,27 @@ export class TailMemory {
   }
 
   add(block: TailBlock): void {
-    this.#blocks.push(block);
+    this.#blocks.add(block);
     this.#bytes += block.buffer.length;
   }
 
   /** Drops the oldest blocks that nothing needs, down to the bound (T3). Pinned ones move to the back of the line. */
   evict(): void {
-    let tries = this.#blocks.length - this.#head;
-    while (this.#bytes > this.sizes.tailBytesMax && tries-- > 0) {
-      const block = this.#blocks[this.#head++]!;
-      if (block.dropped) continue;
-      if (block.tail.owner.mayDrop(block)) block.tail.drop(block);
-      else this.#blocks.push(block);
-    }
-    if (this.#head > 1024 && 2 * this.#head > this.#blocks.length) {
-      this.#blocks = this.#blocks.slice(this.#head);
-      this.#head = 0;
+    let tries = this.#blocks.size;
+    for (const block of this.#blocks) {
+      if (this.#bytes <= this.sizes.tailBytesMax || tries-- === 0) return;
+      if (block.tail.owner.mayDrop(block)) {
+        block.tail.drop(block);
+      } else {
+        this.#blocks.delete(block);
+        this.#blocks.add(block);
+      }
     }
   }
 
-  /** Gives back the buffer of a dropped block. */
-  give(block: TailBlock): void {
+  /** A block was dropped: takes its buffer back. */
+  remove(block: TailBlock): void {
+    this.#blocks.delete(block);
     this.#bytes -= block.buffer.length;
     this.reuse(block.buffer);
   }
@@ -207,10 +205,9 @@ export class SpoolTail {
     const at = this.blocks.indexOf(block);
     assert(at >= 0, "a block is dropped once", { begin: block.begin });
     this.blocks.splice(at, 1);
-    block.dropped = true;
     // A journal that stopped in the middle of a block is idle: it begins small again.
     if (at === this.blocks.length && block.room > 0) this.#nextBytes = this.#memory.sizes.tailBlockBytesMin;
-    this.#memory.give(block);
+    this.#memory.remove(block);
   }
 
   #blockAt(fragment: number, offset: number, wanted: number): TailBlock {
