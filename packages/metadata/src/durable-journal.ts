@@ -19,7 +19,6 @@ import {
   type Disk,
   type LogOptions,
   type LogPorts,
-  type LogScan,
 } from "@millrace/wal";
 import { ByteReader, ByteWriter } from "./binary.ts";
 import type { JournalVisitor, RecoverJournal, StoreJournal } from "./journal.ts";
@@ -27,7 +26,6 @@ import { readSnapshotFile, writeSnapshotFile, type SnapshotExtent } from "./snap
 
 const CHECKPOINT = "checkpoint";
 const PAYLOAD_VERSION = 1;
-const HARDEN_BYTES = 256 * 1024;
 const SNAPSHOT_NAME = /^snapshot-([0-9a-f]{16})$/;
 
 /** Small segments: the store compacts itself, and zeros for a segment are written at every first start. */
@@ -47,34 +45,37 @@ export interface DurableJournalOptions extends LogPorts {
   readonly log?: Partial<Omit<LogOptions, "dir">>;
 }
 
-/** How to recover the journal in `options.dir`. */
+/** How to recover the journal in `options.dir`. @throws {WireError} CORRUPT, naming file and offset; DISK_FULL */
 export function durableJournal(options: DurableJournalOptions): RecoverJournal {
   return async (visitor) => {
-    const { disk, dir } = options;
-    const log: LogOptions = { ...COORDINATION_LOG, ...options.log, dir: `${dir}/log` };
-    await disk.run("bulk", [{ kind: "make-dir", path: dir }]);
-    const checkpoint = await readCheckpoint(disk, dir, CHECKPOINT);
-    if (checkpoint !== undefined) await readSnapshot(disk, dir, checkpoint, visitor);
-    const from = checkpoint?.position ?? 1;
-    let tailBytes = 0;
-    const scan = await scanLog(
-      disk,
-      log.dir,
-      from,
-      (record, { sequence }) => {
-        if (sequence < from) return;
-        tailBytes += record.length;
-        visitor.onBatch(record);
-      },
-      never,
-    );
-    await hardenTail(disk, scan);
-    let fail: (error: WireError) => void = options.onFatal;
-    const wal = await WriteAheadLog.open(options, log, { onFatal: (error) => fail(error) }, scan);
-    const journal = new DurableJournal(options, log, wal, checkpoint, tailBytes);
-    fail = (error) => journal.onFatal(error);
-    return journal;
+    try {
+      return await recover(options, visitor);
+    } catch (thrown) {
+      if (!(thrown instanceof DiskError) || thrown.kind !== "full") throw thrown;
+      throw new WireError("DISK_FULL", `no space to begin: ${thrown.message}`, { cause: thrown });
+    }
   };
+}
+
+async function recover(options: DurableJournalOptions, visitor: JournalVisitor): Promise<StoreJournal> {
+  const { disk, dir } = options;
+  const log: LogOptions = { ...COORDINATION_LOG, ...options.log, dir: `${dir}/log` };
+  await disk.run("bulk", [{ kind: "make-dir", path: dir }]);
+  const checkpoint = await readCheckpoint(disk, dir, CHECKPOINT);
+  if (checkpoint !== undefined) await readSnapshot(disk, dir, checkpoint, visitor);
+  const from = checkpoint?.position ?? 1;
+  let tailBytes = 0;
+  const visit = (record: Uint8Array, { sequence }: { readonly sequence: number }): void => {
+    if (sequence < from) return;
+    tailBytes += record.length;
+    visitor.onBatch(record);
+  };
+  const scan = await scanLog(disk, log.dir, from, visit, never);
+  let fail: (error: WireError) => void = options.onFatal;
+  const wal = await WriteAheadLog.open(options, log, { onFatal: (error) => fail(error) }, scan);
+  const journal = new DurableJournal(options, log, wal, checkpoint, tailBytes);
+  fail = (error) => journal.onFatal(error);
+  return journal;
 }
 
 class DurableJournal implements StoreJournal {
@@ -199,24 +200,6 @@ class DurableJournal implements StoreJournal {
       this.#options.logger.warn("coordination-snapshot-removal-failed", { error: thrown });
     }
   }
-}
-
-/**
- * Makes durable what was just read. A process that was killed leaves a group in the page cache that may never have been
- * synced, and after a failed sync the kernel takes pages for clean that are not on the disk: a sync alone would do
- * nothing. So the last segment is written again, with the same bytes, before anything stands on it. Else: the log goes
- * on behind a group that a later power cut takes away, and the next start finds a hole (23 of 100 seeds of
- * durable-store.sim.test.ts did).
- */
-async function hardenTail(disk: Disk, { segments }: LogScan): Promise<void> {
-  const tail = segments.filter(({ last }) => last !== undefined).at(-1);
-  if (tail === undefined) return;
-  const { path } = tail;
-  for (let position = 0; position < tail.bytes; position += HARDEN_BYTES) {
-    const bytes = await disk.read(path, position, HARDEN_BYTES);
-    if (bytes.some((byte) => byte !== 0)) await disk.run("log", [{ kind: "write", path, position, bytes }]);
-  }
-  await disk.run("log", [{ kind: "sync", path }]);
 }
 
 async function readSnapshot(

@@ -154,6 +154,19 @@ async function threeCheckpoints(f: Fixture): Promise<void> {
   await driven(f, store.close());
 }
 
+test("disk full at the start -> DISK_FULL; with space it opens", async () => {
+  const f = fixture();
+  f.disk.capacityBytes = 1000;
+  await rejects(driven(f, openDurableStore(f.options)), {
+    code: "DISK_FULL",
+    message: /^no space to begin: /,
+  });
+  f.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
+  f.disk.kill();
+  const store = await driven(f, openDurableStore({ ...f.options, disk: f.disk.open() }));
+  equal(store.unhealthy(), undefined);
+});
+
 test("checkpoint file rotten -> the older generation serves", async () => {
   const f = fixture();
   await threeCheckpoints(f);
