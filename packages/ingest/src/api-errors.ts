@@ -73,7 +73,8 @@ export function envelopeOf(thrown: unknown, exceptionId: string): ErrorEnvelope 
 
 /** fastify's own refusals of a body: its type, its size, its JSON. */
 function frameworkError(thrown: unknown): ErrorEnvelope | undefined {
-  if (!(thrown instanceof Error) || !("statusCode" in thrown) || thrown instanceof WireError) return undefined;
+  if (!(thrown instanceof Error) || !("statusCode" in thrown) || thrown instanceof WireError)
+    return undefined;
   const statusCode = thrown.statusCode;
   if (typeof statusCode !== "number" || statusCode < 400 || statusCode >= 500) return undefined;
   return { statusCode, error: "stream.api.badRequest", message: sentence(thrown.message) };

@@ -55,9 +55,14 @@ export function parsePage(query: Readonly<Record<string, unknown>>): PageRequest
     throw new ApiError(400, "invalidFieldType", `invalid value "${limit}" for "limit", must be a integer`);
   }
   const number = Number(limit);
-  if (number < 1) throw new ApiError(400, "invalidRange", `limit must be greater or equal than 1 but got value ${limit}`);
+  if (number < 1)
+    throw new ApiError(400, "invalidRange", `limit must be greater or equal than 1 but got value ${limit}`);
   if (number > max) {
-    throw new ApiError(400, "invalidRange", `limit must be lesser or equal than ${max} but got value ${limit}`);
+    throw new ApiError(
+      400,
+      "invalidRange",
+      `limit must be lesser or equal than ${max} but got value ${limit}`,
+    );
   }
   return { afterId, limit: number };
 }
@@ -69,7 +74,11 @@ export function parseCreateSource(body: unknown): CreateSourceRequest {
   fields.oneOf("type", ["http"]);
   const common = readCommon(fields, "sourceId");
   refuseProblems(problems);
-  return { sourceId: idOf(common.id, common.name, "sourceId"), name: common.name, description: common.description };
+  return {
+    sourceId: idOf(common.id, common.name, "sourceId"),
+    name: common.name,
+    description: common.description,
+  };
 }
 
 /** @throws {ApiError} 400 */
@@ -125,7 +134,10 @@ function readColumns(mapping: BodyFields, problems: Problem[]): readonly Column[
     }
     names.add(name.toLowerCase());
     if (name.startsWith("_")) {
-      problems.push({ name: "badRequest", message: `column name "${name}" is reserved: it starts with an underscore` });
+      problems.push({
+        name: "badRequest",
+        message: `column name "${name}" is reserved: it starts with an underscore`,
+      });
     }
     return type === "path" ? readPathColumn(fields, name, problems) : { type, name };
   });
@@ -136,7 +148,10 @@ function readPathColumn(fields: BodyFields, name: string, problems: Problem[]): 
   if (path === undefined) problems.push({ name: "badRequest", message: `column "${name}" is missing path` });
   const parsed = parsePath(path ?? "");
   if (parsed.kind === "invalid") {
-    problems.push({ name: "badRequest", message: `column "${name}" path "${path}" is invalid: ${parsed.reason}` });
+    problems.push({
+      name: "badRequest",
+      message: `column "${name}" path "${path}" is invalid: ${parsed.reason}`,
+    });
   }
   const defaultValue = fields.optionalText("defaultValue", { min: 0, max: 4096 });
   const rawString = fields.optionalFlag("rawString");
@@ -183,7 +198,8 @@ class BodyFields {
     if (value === undefined || value === null) return undefined;
     if (typeof value !== "string") return this.#wrongType(name, "string", value);
     const count = Array.from(value).length;
-    const bound = count < length.min ? `greater or equal than ${length.min}` : `lesser or equal than ${length.max}`;
+    const bound =
+      count < length.min ? `greater or equal than ${length.min}` : `lesser or equal than ${length.max}`;
     if (count < length.min || count > length.max) {
       const message = `Length of ${this.#where}.${name} must be ${bound} but got value "${value}" (len=${count})`;
       this.#problems.push({ name: "invalidLength", message });
@@ -220,7 +236,10 @@ class BodyFields {
     if (this.#isMissing(name)) return [];
     const value: unknown = this.#fields[name];
     if (!Array.isArray(value)) return this.#wrongType(name, "array", value) ?? [];
-    const bound = value.length < length.min ? `greater or equal than ${length.min}` : `lesser or equal than ${length.max}`;
+    const bound =
+      value.length < length.min
+        ? `greater or equal than ${length.min}`
+        : `lesser or equal than ${length.max}`;
     if (value.length < length.min || value.length > length.max) {
       const message = `Length of ${this.#where}.${name} must be ${bound} but got len=${value.length}`;
       this.#problems.push({ name: "invalidLength", message });

@@ -62,7 +62,12 @@ export function sinksBody(source: SourceKey, page: Page<SinkDefinition>, request
 }
 
 function pageBody(page: Page<unknown>, request: PageRequest, lastId: string | undefined): PageBody {
-  return { limit: request.limit, totalCount: page.totalCount, afterId: request.afterId, lastId: lastId ?? "" };
+  return {
+    limit: request.limit,
+    totalCount: page.totalCount,
+    afterId: request.afterId,
+    lastId: lastId ?? "",
+  };
 }
 
 export function taskBody(task: TaskRecord, urls: ApiUrls): object {

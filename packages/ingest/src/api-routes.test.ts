@@ -96,8 +96,16 @@ class Harness {
     for (const close of this.#closers) await close();
   }
 
-  async call(method: "GET" | "POST", url: string, payload?: unknown): Promise<{ status: number; body: Json }> {
-    const response = await this.app.inject({ method, url, ...(payload === undefined ? {} : { payload: payload as object }) });
+  async call(
+    method: "GET" | "POST",
+    url: string,
+    payload?: unknown,
+  ): Promise<{ status: number; body: Json }> {
+    const response = await this.app.inject({
+      method,
+      url,
+      ...(payload === undefined ? {} : { payload: payload as object }),
+    });
     assert.match(String(response.headers["x-request-id"]), /^[0-9A-Za-z]{15}$/);
     return { status: response.statusCode, body: response.json<Json>() };
   }
@@ -116,13 +124,19 @@ describe("API", () => {
     assert.equal(status, 202);
     assert.equal(task["isFinished"], true);
     assert.equal(task["status"], "success");
-    assert.match(String(task["url"]), /^http:\/\/api\.test\/v1\/tasks\/api\.create\.source\/1\/flights\/[0-9TZ:.-]+_[0-9a-z]{5}$/);
+    assert.match(
+      String(task["url"]),
+      /^http:\/\/api\.test\/v1\/tasks\/api\.create\.source\/1\/flights\/[0-9TZ:.-]+_[0-9a-z]{5}$/,
+    );
     assert.equal(task["result"], "Source has been created successfully.");
     const polled = await api.call("GET", String(task["url"]).slice("http://api.test".length));
     assert.deepEqual(polled.body, task);
 
     const { body: source } = await api.call("GET", `${SOURCES}/flights`);
-    assert.match(String(at(source, "http", "url")), /^http:\/\/in\.test\/stream\/1\/flights\/[0-9a-zA-Z]{48}$/);
+    assert.match(
+      String(at(source, "http", "url")),
+      /^http:\/\/in\.test\/stream\/1\/flights\/[0-9a-zA-Z]{48}$/,
+    );
     assert.equal(at(source, "version", "number"), 1);
     assert.equal(at(source, "version", "description"), "New source.");
     assert.match(String(at(source, "version", "hash")), /^[0-9a-f]{16}$/);
@@ -161,7 +175,12 @@ describe("API", () => {
     };
     await api.call("POST", SINKS, { ...SINK, settings });
     const sink = api.mirror.sink({ projectId: 1, branchId: 1, sourceId: "flights", sinkId: "flights" });
-    assert.deepEqual(sink?.conditions.upload, { count: 5, bytes: 1024, intervalMs: 90_000, minIntervalMs: 0 });
+    assert.deepEqual(sink?.conditions.upload, {
+      count: 5,
+      bytes: 1024,
+      intervalMs: 90_000,
+      minIntervalMs: 0,
+    });
     assert.equal(sink?.conditions.import.intervalMs, 100);
     assert.equal(sink?.waitForAppend, false);
     assert.deepEqual(sink?.settings, settings);
@@ -192,51 +211,289 @@ describe("API", () => {
   test("lists: ordered by ID, page by page", async () => {
     for (const name of ["c", "a", "b"]) await api.call("POST", SOURCES, { type: "http", name });
     const page = async (query: string): Promise<Json> => (await api.call("GET", `${SOURCES}${query}`)).body;
-    const ids = (body: Json): string[] => (body["sources"] as Json[]).map((source) => String(source["sourceId"]));
+    const ids = (body: Json): string[] =>
+      (body["sources"] as Json[]).map((source) => String(source["sourceId"]));
     const first = await page("?limit=2");
     assert.deepEqual(ids(first), ["a", "b"]);
     assert.deepEqual(first["page"], { limit: 2, totalCount: 3, afterId: "", lastId: "b" });
     const second = await page("?limit=2&afterId=b");
     assert.deepEqual(ids(second), ["c"]);
     assert.deepEqual(second["page"], { limit: 2, totalCount: 3, afterId: "b", lastId: "c" });
-    assert.deepEqual((await page("?afterId=c"))["page"], { limit: 100, totalCount: 3, afterId: "c", lastId: "" });
+    assert.deepEqual((await page("?afterId=c"))["page"], {
+      limit: 100,
+      totalCount: 3,
+      afterId: "c",
+      lastId: "",
+    });
     assert.deepEqual((await api.call("GET", `${SOURCES}/a/sinks`)).body["sinks"], []);
   });
 });
 
 describe("API refusals", () => {
   const name41 = "n".repeat(41);
-  const cases: [name: string, method: "GET" | "POST", url: string, body: unknown, status: number, error: string, message: string][] = [
-    ["unknown source", "GET", `${SOURCES}/x`, undefined, 404, "sourceNotFound", 'Source "x" not found in the branch.'],
-    ["unknown sink", "GET", `${SINKS}/x`, undefined, 404, "sinkNotFound", 'Sink "x" not found in the source.'],
+  const cases: [
+    name: string,
+    method: "GET" | "POST",
+    url: string,
+    body: unknown,
+    status: number,
+    error: string,
+    message: string,
+  ][] = [
+    [
+      "unknown source",
+      "GET",
+      `${SOURCES}/x`,
+      undefined,
+      404,
+      "sourceNotFound",
+      'Source "x" not found in the branch.',
+    ],
+    [
+      "unknown sink",
+      "GET",
+      `${SINKS}/x`,
+      undefined,
+      404,
+      "sinkNotFound",
+      'Sink "x" not found in the source.',
+    ],
     ["unknown task", "GET", "/v1/tasks/a/b", undefined, 404, "taskNotFound", 'Task "a/b" not found.'],
-    ["unknown path", "GET", "/v1/foo/bar", undefined, 404, "endpointNotFound", 'No endpoint found for path "/v1/foo/bar".'],
-    ["sink of an unknown source", "POST", `${SOURCES}/x/sinks`, SINK, 404, "sourceNotFound", 'Source "x" not found in the branch.'],
-    ["taken source ID", "POST", SOURCES, FLIGHTS, 409, "sourceAlreadyExists", 'Source "flights" already exists in the branch.'],
-    ["branch of letters", "GET", "/v1/branches/x/sources", undefined, 400, "badRequest", 'Invalid branch: expected "default" or <int>.'],
-    ["another branch", "GET", "/v1/branches/7/sources", undefined, 400, "badRequest", 'Currently only default branch is supported, branch "7" is not default.'],
+    [
+      "unknown path",
+      "GET",
+      "/v1/foo/bar",
+      undefined,
+      404,
+      "endpointNotFound",
+      'No endpoint found for path "/v1/foo/bar".',
+    ],
+    [
+      "sink of an unknown source",
+      "POST",
+      `${SOURCES}/x/sinks`,
+      SINK,
+      404,
+      "sourceNotFound",
+      'Source "x" not found in the branch.',
+    ],
+    [
+      "taken source ID",
+      "POST",
+      SOURCES,
+      FLIGHTS,
+      409,
+      "sourceAlreadyExists",
+      'Source "flights" already exists in the branch.',
+    ],
+    [
+      "branch of letters",
+      "GET",
+      "/v1/branches/x/sources",
+      undefined,
+      400,
+      "badRequest",
+      'Invalid branch: expected "default" or <int>.',
+    ],
+    [
+      "another branch",
+      "GET",
+      "/v1/branches/7/sources",
+      undefined,
+      400,
+      "badRequest",
+      'Currently only default branch is supported, branch "7" is not default.',
+    ],
     ["no name", "POST", SOURCES, { type: "http" }, 400, "missingField", '"name" is missing from body.'],
-    ["nothing", "POST", SOURCES, {}, 400, "missingField", '- "type" is missing from body.\n- "name" is missing from body.'],
-    ["wrong type", "POST", SOURCES, { type: "otlp", name: "x" }, 400, "invalidEnumValue", 'Value of body.type must be one of "http" but got value "otlp".'],
-    ["name of a number", "POST", SOURCES, { type: "http", name: 1 }, 400, "invalidFieldType", 'Invalid value 1 for "body.name", must be a string.'],
-    ["long ID", "POST", SOURCES, { type: "http", name: "x", sourceId: "i".repeat(49) }, 400, "invalidLength", `Length of body.sourceId must be lesser or equal than 48 but got value "${"i".repeat(49)}" (len=49).`],
-    ["empty ID", "POST", SOURCES, { type: "http", name: "x", sourceId: "" }, 400, "invalidLength", 'Length of body.sourceId must be greater or equal than 1 but got value "" (len=0).'],
-    ["ID of nothing", "POST", SOURCES, { type: "http", name: "x", sourceId: "##" }, 400, "badRequest", '"sourceId" must not be empty.'],
-    ["long name", "POST", SOURCES, { type: "http", name: name41 }, 400, "invalidLength", `Length of body.name must be lesser or equal than 40 but got value "${name41}" (len=41).`],
-    ["page of 0", "GET", `${SOURCES}?limit=0`, undefined, 400, "invalidRange", "Limit must be greater or equal than 1 but got value 0."],
-    ["page of 101", "GET", `${SOURCES}?limit=101`, undefined, 400, "invalidRange", "Limit must be lesser or equal than 100 but got value 101."],
-    ["page of letters", "GET", `${SOURCES}?limit=x`, undefined, 400, "invalidFieldType", 'Invalid value "x" for "limit", must be a integer.'],
-    ["table type", "POST", SINKS, withTable({ type: "keboola" }), 400, "invalidEnumValue", 'Value of body.table.type must be one of "duckdb" but got value "keboola".'],
-    ["table ID", "POST", SINKS, withTable({ tableId: "a.b.c" }), 400, "badRequest", 'Table ID "a.b.c" is invalid: expected <schema>.<table>, each 1 to 63 of [A-Za-z0-9_], not starting with a digit.'],
-    ["no table", "POST", SINKS, { ...SINK, table: undefined }, 400, "missingField", '"table" is missing from body.'],
-    ["no columns", "POST", SINKS, withColumns([]), 400, "invalidLength", "Length of body.table.mapping.columns must be greater or equal than 1 but got len=0."],
-    ["path column without path", "POST", SINKS, withColumns([{ type: "path", name: "x" }]), 400, "badRequest", 'Column "x" is missing path.'],
-    ["path that is none", "POST", SINKS, withColumns([{ type: "path", name: "x", path: "a..b" }]), 400, "badRequest", 'Column "x" path "a..b" is invalid: empty step.'],
-    ["column twice", "POST", SINKS, withColumns([{ type: "ip", name: "x" }, { type: "uuid", name: "X" }]), 400, "badRequest", 'Column name "X" is not unique.'],
-    ["column type", "POST", SINKS, withColumns([{ type: "foo", name: "x" }]), 400, "invalidEnumValue", 'Value of body.table.mapping.columns[0].type must be one of "uuid" or "datetime" or "ip" or "body" or "headers" or "path" but got value "foo".'],
-    ["unknown setting", "POST", SINKS, { ...SINK, settings: { foo: 1 } }, 400, "badRequest", 'Key not found: "foo".'],
-    ["settings out of range", "POST", SINKS, { ...SINK, settings: { "storage.level.staging.upload.trigger.interval": "99ms", "storage.level.staging.upload.trigger.size": "bar" } }, 400, "badRequest",
-      '- Invalid "storage.level.staging.upload.trigger.interval" value "99ms": must be between 100ms and 30m0s.\n- Invalid "storage.level.staging.upload.trigger.size" value "bar": invalid syntax.'],
+    [
+      "nothing",
+      "POST",
+      SOURCES,
+      {},
+      400,
+      "missingField",
+      '- "type" is missing from body.\n- "name" is missing from body.',
+    ],
+    [
+      "wrong type",
+      "POST",
+      SOURCES,
+      { type: "otlp", name: "x" },
+      400,
+      "invalidEnumValue",
+      'Value of body.type must be one of "http" but got value "otlp".',
+    ],
+    [
+      "name of a number",
+      "POST",
+      SOURCES,
+      { type: "http", name: 1 },
+      400,
+      "invalidFieldType",
+      'Invalid value 1 for "body.name", must be a string.',
+    ],
+    [
+      "long ID",
+      "POST",
+      SOURCES,
+      { type: "http", name: "x", sourceId: "i".repeat(49) },
+      400,
+      "invalidLength",
+      `Length of body.sourceId must be lesser or equal than 48 but got value "${"i".repeat(49)}" (len=49).`,
+    ],
+    [
+      "empty ID",
+      "POST",
+      SOURCES,
+      { type: "http", name: "x", sourceId: "" },
+      400,
+      "invalidLength",
+      'Length of body.sourceId must be greater or equal than 1 but got value "" (len=0).',
+    ],
+    [
+      "ID of nothing",
+      "POST",
+      SOURCES,
+      { type: "http", name: "x", sourceId: "##" },
+      400,
+      "badRequest",
+      '"sourceId" must not be empty.',
+    ],
+    [
+      "long name",
+      "POST",
+      SOURCES,
+      { type: "http", name: name41 },
+      400,
+      "invalidLength",
+      `Length of body.name must be lesser or equal than 40 but got value "${name41}" (len=41).`,
+    ],
+    [
+      "page of 0",
+      "GET",
+      `${SOURCES}?limit=0`,
+      undefined,
+      400,
+      "invalidRange",
+      "Limit must be greater or equal than 1 but got value 0.",
+    ],
+    [
+      "page of 101",
+      "GET",
+      `${SOURCES}?limit=101`,
+      undefined,
+      400,
+      "invalidRange",
+      "Limit must be lesser or equal than 100 but got value 101.",
+    ],
+    [
+      "page of letters",
+      "GET",
+      `${SOURCES}?limit=x`,
+      undefined,
+      400,
+      "invalidFieldType",
+      'Invalid value "x" for "limit", must be a integer.',
+    ],
+    [
+      "table type",
+      "POST",
+      SINKS,
+      withTable({ type: "keboola" }),
+      400,
+      "invalidEnumValue",
+      'Value of body.table.type must be one of "duckdb" but got value "keboola".',
+    ],
+    [
+      "table ID",
+      "POST",
+      SINKS,
+      withTable({ tableId: "a.b.c" }),
+      400,
+      "badRequest",
+      'Table ID "a.b.c" is invalid: expected <schema>.<table>, each 1 to 63 of [A-Za-z0-9_], not starting with a digit.',
+    ],
+    [
+      "no table",
+      "POST",
+      SINKS,
+      { ...SINK, table: undefined },
+      400,
+      "missingField",
+      '"table" is missing from body.',
+    ],
+    [
+      "no columns",
+      "POST",
+      SINKS,
+      withColumns([]),
+      400,
+      "invalidLength",
+      "Length of body.table.mapping.columns must be greater or equal than 1 but got len=0.",
+    ],
+    [
+      "path column without path",
+      "POST",
+      SINKS,
+      withColumns([{ type: "path", name: "x" }]),
+      400,
+      "badRequest",
+      'Column "x" is missing path.',
+    ],
+    [
+      "path that is none",
+      "POST",
+      SINKS,
+      withColumns([{ type: "path", name: "x", path: "a..b" }]),
+      400,
+      "badRequest",
+      'Column "x" path "a..b" is invalid: empty step.',
+    ],
+    [
+      "column twice",
+      "POST",
+      SINKS,
+      withColumns([
+        { type: "ip", name: "x" },
+        { type: "uuid", name: "X" },
+      ]),
+      400,
+      "badRequest",
+      'Column name "X" is not unique.',
+    ],
+    [
+      "column type",
+      "POST",
+      SINKS,
+      withColumns([{ type: "foo", name: "x" }]),
+      400,
+      "invalidEnumValue",
+      'Value of body.table.mapping.columns[0].type must be one of "uuid" or "datetime" or "ip" or "body" or "headers" or "path" but got value "foo".',
+    ],
+    [
+      "unknown setting",
+      "POST",
+      SINKS,
+      { ...SINK, settings: { foo: 1 } },
+      400,
+      "badRequest",
+      'Key not found: "foo".',
+    ],
+    [
+      "settings out of range",
+      "POST",
+      SINKS,
+      {
+        ...SINK,
+        settings: {
+          "storage.level.staging.upload.trigger.interval": "99ms",
+          "storage.level.staging.upload.trigger.size": "bar",
+        },
+      },
+      400,
+      "badRequest",
+      '- Invalid "storage.level.staging.upload.trigger.interval" value "99ms": must be between 100ms and 30m0s.\n- Invalid "storage.level.staging.upload.trigger.size" value "bar": invalid syntax.',
+    ],
   ];
   for (const [name, method, url, body, status, error, message] of cases) {
     test(`${name} -> ${status} ${error}`, async () => {
@@ -249,7 +506,12 @@ describe("API refusals", () => {
 
   test("a body that is no JSON -> 400; another type -> 415", async () => {
     const post = (contentType: string) =>
-      api.app.inject({ method: "POST", url: SOURCES, headers: { "content-type": contentType }, payload: "{" });
+      api.app.inject({
+        method: "POST",
+        url: SOURCES,
+        headers: { "content-type": contentType },
+        payload: "{",
+      });
     assert.equal((await post("application/json")).statusCode, 400);
     assert.equal((await post("text/xml")).statusCode, 415);
     assert.equal((await post("application/json")).json<Json>()["error"], "stream.api.badRequest");
@@ -265,7 +527,10 @@ describe("API refusals", () => {
   });
 
   test("two creations of one ID at the same time -> one task succeeds", async () => {
-    const answers = await Promise.all([api.call("POST", SOURCES, FLIGHTS), api.call("POST", SOURCES, FLIGHTS)]);
+    const answers = await Promise.all([
+      api.call("POST", SOURCES, FLIGHTS),
+      api.call("POST", SOURCES, FLIGHTS),
+    ]);
     const ends = answers.map(({ body }) => body["status"] ?? body["statusCode"]);
     assert.equal(ends.filter((end) => end === "success").length, 1, String(ends));
   });

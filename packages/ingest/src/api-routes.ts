@@ -6,7 +6,14 @@ import { ApiError, envelopeOf } from "./api-errors.ts";
 import { parseBranch, parseCreateSink, parseCreateSource, parsePage } from "./api-requests.ts";
 import { sinkBody, sinksBody, sourceBody, sourcesBody, taskBody, type ApiUrls } from "./api-responses.ts";
 import type { CreateOutcome, DefinitionRepository } from "./definition-repository.ts";
-import { sinkPath, type By, type SinkDefinition, type SinkKey, type SourceDefinition, type SourceKey } from "./definitions.ts";
+import {
+  sinkPath,
+  type By,
+  type SinkDefinition,
+  type SinkKey,
+  type SourceDefinition,
+  type SourceKey,
+} from "./definitions.ts";
 import { DEFINITION_LIMITS } from "./limits.ts";
 import type { Target } from "./target.ts";
 import type { TaskOutputs, TaskRecord, TaskStore, TaskSuccess } from "./task-store.ts";
@@ -117,7 +124,9 @@ function sinkRoutes(app: FastifyInstance, deps: ApiDependencies): void {
   });
   app.get(path, (request) => listSinks(request, deps));
   app.get(`${path}/:sinkId`, async (request) => sinkBody(await sinkOf(request, deps)));
-  app.get(`${path}/:sinkId/statistics/total`, async (request) => deps.statistics.total(await sinkOf(request, deps)));
+  app.get(`${path}/:sinkId/statistics/total`, async (request) =>
+    deps.statistics.total(await sinkOf(request, deps)),
+  );
 }
 
 async function listSources(request: FastifyRequest, deps: ApiDependencies): Promise<object> {

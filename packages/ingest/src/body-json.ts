@@ -1,6 +1,6 @@
-// Scans one JSON value in place: checks that it is JSON (RFC 8259, UTF-8) and notes where the wanted values lie, without
-// making a string or an object of anything. The oracle of its tests is JSON.parse: what one accepts, the other accepts,
-// except that nesting is bounded here and malformed UTF-8 is refused.
+// Scans one JSON value in place: checks that it is JSON (RFC 8259, UTF-8) and notes where the wanted values lie,
+// without making a string or an object of anything. The oracle of its tests is JSON.parse: what one accepts, the
+// other accepts, except that nesting is bounded here and malformed UTF-8 is refused.
 //
 // S1 Of a repeated key the last one counts, as in JSON.parse, with everything below it.
 // S2 In line mode (NDJSON) a newline ends the record wherever it stands.

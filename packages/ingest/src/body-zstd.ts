@@ -1,5 +1,5 @@
-// Frames of a zstd body (RFC 8878, 3.1.1): where each ends and how much it says to hold. Both decompressors at hand want
-// one frame at a time, and to know beforehand how much room they may take.
+// Frames of a zstd body (RFC 8878, 3.1.1): where each ends and how much it says to hold. Both decompressors at hand
+// want one frame at a time, and to know beforehand how much room they may take.
 
 export interface ZstdFrame {
   readonly begin: number;

@@ -1,7 +1,8 @@
 // Sources and sinks in the coordination store: every change is one guarded transaction that writes the entity and its
 // version record, from the first version on.
 //
-// R1 A create whose outcome is unknown is looked up: what stands there tells by its secret or its time whether it is ours.
+// R1 A create whose outcome is unknown is looked up: what stands there tells by its secret or its time whether it is
+//    ours.
 // R2 Keys of deleted entities are read with every create, so that an ID that was deleted is never taken for a new one.
 import { WireError, type Clock, type Random } from "@millrace/base";
 import {

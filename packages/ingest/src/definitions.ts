@@ -66,7 +66,9 @@ export interface SinkDefinition extends SinkKey {
     readonly tableId: string;
     readonly mapping: { readonly columns: readonly Column[] };
   };
-  /** false: reply 202 as soon as the record is handed to the append. Setting `storage.level.local.encoding.sync.wait`. */
+  /**
+   * false: reply 202 as soon as the record is handed to the append. Setting `storage.level.local.encoding.sync.wait`.
+   */
   readonly waitForAppend: boolean;
   readonly conditions: SinkConditions;
   /** What the owner has set apart from the defaults, by the specification's keys. */

@@ -121,7 +121,10 @@ class Batch {
   readonly #record: DoorRecord;
   readonly #exchange: Exchange;
   readonly #options: BatchOptions;
-  /** Of each sink: its publisher and buffer, where the row of the record at hand begins, and the share of its open frame. */
+  /**
+   * Of each sink: its publisher and buffer, where the row of the record at hand begins, and the share of its open
+   * frame.
+   */
   readonly #publishers: PartitionPublisher[] = [];
   readonly #rows: RowBuffer[] = [];
   readonly #begins: number[] = [];

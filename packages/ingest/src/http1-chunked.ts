@@ -43,7 +43,10 @@ export class ChunkedBody {
   /** Bytes of extensions and trailers so far. */
   #syntaxBytes = 0;
 
-  /** @param limit bytes of the body @param syntaxBytesMax of extensions and trailers @param keep false: only read over it */
+  /**
+   * @param limit bytes of the body @param syntaxBytesMax of extensions and trailers @param keep false: only read over
+   * it
+   */
   constructor(limit: number, syntaxBytesMax: number, keep: boolean) {
     this.limit = limit;
     this.#syntaxBytesMax = syntaxBytesMax;

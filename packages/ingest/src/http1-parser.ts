@@ -9,8 +9,8 @@
 // Stricter than node:http: at most one empty line before a request line, whose parts have one space between them; eight
 // methods; HTTP/1.0 and 1.1 only; targets of visible ASCII without fragment; exactly one well-formed Host in 1.1; one
 // Content-Length of at most 15 digits, never beside Transfer-Encoding; one Content-Type and Content-Encoding; "chunked"
-// alone and only in 1.1; chunk sizes of at most 8 digits without whitespace around; chunk extensions of tokens, trailers
-// of visible ASCII, both bounded; no DEL in values; line ends are CRLF everywhere.
+// alone and only in 1.1; chunk sizes of at most 8 digits without whitespace around; chunk extensions of tokens,
+// trailers of visible ASCII, both bounded; no DEL in values; line ends are CRLF everywhere.
 import { BodyBytes } from "./body-bytes.ts";
 import { ChunkedBody } from "./http1-chunked.ts";
 import { HOST, isWord, methodOf, TARGET, TOKEN, VALUE, WORD } from "./http1-grammar.ts";

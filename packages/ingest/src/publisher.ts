@@ -6,7 +6,8 @@
 //                                       └──unknown──> the same bytes again … ──> under way
 //
 // P1 A lane is a producer with its own sequence. It has one frame under way and begins none before that is settled: an
-//    append of unknown outcome is retried unchanged before any later frame of the producer, and readers drop the double.
+//    append of unknown outcome is retried unchanged before any later frame of the producer, and readers drop the
+//    double.
 // P2 Once an attempt's outcome is unknown, only success settles the frame; what a later attempt says is no news.
 // P3 A frame whose rows were acknowledged before their append is tried until it is written or the process ends.
 // P4 Rows that wait are bounded in bytes; beyond that new ones are refused, which costs nobody anything.
@@ -222,7 +223,9 @@ export class PartitionPublisher {
     if (!this.#isScheduled) this.#schedule();
   }
 
-  /** Tries until the frame is settled (P1). @returns attempts made @throws {WireError} when it is certainly not written */
+  /**
+   * Tries until the frame is settled (P1). @returns attempts made @throws {WireError} when it is certainly not written
+   */
   async #attempt(frame: OpenFrame, content: readonly Uint8Array[], signal: AbortSignal): Promise<number> {
     const { clock, logger } = this.#ports;
     const startedMs = clock.monotonicMs();
