@@ -18,7 +18,8 @@ export class ConsoleFeed {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #subscribers = new Set<(snapshot: FeedSnapshot) => void>();
-  #cancel: (() => void) | undefined;
+  #isRunning = false;
+  #last: FeedSnapshot | undefined;
   #previous: { readonly atMs: number; readonly totals: FeedSnapshot["totals"] } | undefined;
 
   /** @param latency append latencies in seconds */
@@ -34,23 +35,33 @@ export class ConsoleFeed {
     this.#logger = ports.logger;
   }
 
-  /** Calls `listener` with a snapshot at once and then every second, until the returned function is called. */
+  /** Calls `listener` with a snapshot soon and then every second, until the returned function is called. */
   subscribe(listener: (snapshot: FeedSnapshot) => void): () => void {
     this.#subscribers.add(listener);
-    if (this.#subscribers.size === 1) {
+    if (this.#last !== undefined && this.#isRunning) {
+      listener(this.#last);
+    } else {
       this.#latency.take([]);
       this.#previous = undefined;
     }
-    this.#schedule(0);
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      this.#schedule(0);
+    }
     return () => {
       this.#subscribers.delete(listener);
     };
   }
 
   #schedule(delayMs: number): void {
-    this.#cancel?.();
-    this.#cancel = this.#clock.after(delayMs, () => {
-      this.#publish().catch((error: unknown) => this.#logger.error("console-feed-failed", { error }));
+    this.#clock.after(delayMs, () => {
+      this.#publish()
+        .catch((error: unknown) => this.#logger.error("console-feed-failed", { error }))
+        .finally(() => {
+          if (this.#subscribers.size > 0) this.#schedule(INTERVAL_MS);
+          else this.#isRunning = false;
+        })
+        .catch((error: unknown) => this.#logger.error("console-feed-failed", { error }));
     });
   }
 
@@ -79,8 +90,8 @@ export class ConsoleFeed {
       sources,
       unhealthy,
     };
+    this.#last = snapshot;
     for (const listener of this.#subscribers) listener(snapshot);
-    this.#schedule(INTERVAL_MS);
   }
 }
 

@@ -2,7 +2,7 @@
 // page's own origin, so that no other address has to trust it.
 import { fileURLToPath } from "node:url";
 import fastifyStatic from "@fastify/static";
-import { text, WireError, type Clock, type Logger } from "@millrace/base";
+import { WireError, type Clock, type Logger } from "@millrace/base";
 import { readHead, readJournal, type JournalTransport } from "@millrace/client";
 import { siteUrl } from "@millrace/console";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
@@ -10,6 +10,9 @@ import type { ConsoleFeed } from "./console-feed.ts";
 
 /** Bytes of a journal that its tail starts with. */
 const TAIL_BYTES = 16 * 1024;
+/** Bytes a second that a tail sends at most; a busy journal jumps ahead. */
+const TAIL_BYTES_PER_SECOND = 256 * 1024;
+const TAIL_PAUSE_MS = 1000;
 
 export interface ConsoleDoors {
   readonly feed: ConsoleFeed;
@@ -84,12 +87,15 @@ function abortOnClose(reply: FastifyReply): AbortSignal {
   return abort.signal;
 }
 
+/** Sends the end of a journal as it grows. What comes faster than a person could read is skipped, not queued. */
 function followTail(doors: ConsoleDoors, journal: string, stream: EventStream): void {
   const follow = async (): Promise<void> => {
     const { writeHead } = await readHead(doors.transport, journal, stream.signal);
-    const offset = Math.max(0, writeHead - TAIL_BYTES);
-    for await (const event of readJournal(doors, { journal, offset, block: true }, stream.signal)) {
-      if (event.kind === "content") stream.send("content", { offset: event.offset, text: text(event.bytes) });
+    let offset = Math.max(0, writeHead - TAIL_BYTES);
+    for (;;) {
+      offset = await followWindow(doors, journal, offset, stream);
+      const { writeHead: head } = await readHead(doors.transport, journal, stream.signal);
+      offset = Math.max(offset, head - TAIL_BYTES);
     }
   };
   follow()
@@ -99,4 +105,27 @@ function followTail(doors: ConsoleDoors, journal: string, stream: EventStream): 
     })
     .finally(() => stream.end())
     .catch((error: unknown) => doors.logger.error("tail-failed", { error }));
+}
+
+/** Follows until a second's worth of bytes was sent; then waits the second out. @returns the next offset */
+async function followWindow(
+  doors: ConsoleDoors,
+  journal: string,
+  begin: number,
+  stream: EventStream,
+): Promise<number> {
+  const startMs = doors.clock.monotonicMs();
+  const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  let at = begin;
+  for await (const event of readJournal(doors, { journal, offset: begin, block: true }, stream.signal)) {
+    if (event.kind !== "content") continue;
+    // A character that a chunk cuts comes whole with the next one.
+    stream.send("content", { offset: event.offset, text: decoder.decode(event.bytes, { stream: true }) });
+    at = event.offset + event.bytes.length;
+    const allowedBytes = TAIL_BYTES_PER_SECOND * Math.max(1, (doors.clock.monotonicMs() - startMs) / 1000);
+    if (at - begin < allowedBytes) continue;
+    await doors.clock.sleep(TAIL_PAUSE_MS, stream.signal);
+    return at;
+  }
+  return at;
 }

@@ -129,6 +129,13 @@ test("sql: parameters by position and by name", async () => {
   assert.match(await run("select $a || $b as s", { parameters: { a: "x", b: "y" } }), /"s":"xy"/);
 });
 
+test("sql: columns of equal names -> keys of their own", async () => {
+  assert.equal(
+    await run("select 1 as a, 2 as a, 3 as a_1", {}, "application/x-ndjson"),
+    '{"a":1,"a_2":2,"a_1":3}\n',
+  );
+});
+
 test("sql: NDJSON, CSV and Arrow by Accept", async () => {
   assert.equal(
     await run("select n, s from t limit 2", {}, "application/x-ndjson"),

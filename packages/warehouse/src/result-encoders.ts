@@ -94,11 +94,13 @@ function csvEncoder(columns: readonly ResultColumn[]): ResultEncoder {
 
 /** `"name":` of each column; equal names get a suffix, since an object cannot hold both. */
 function objectKeys(columns: readonly ResultColumn[]): readonly string[] {
-  const seen = new Map<string, number>();
+  const taken = new Set(columns.map(({ name }) => name));
+  const seen = new Set<string>();
   return columns.map(({ name }) => {
-    const count = seen.get(name) ?? 0;
-    seen.set(name, count + 1);
-    return `${JSON.stringify(count === 0 ? name : `${name}_${count}`)}:`;
+    let key = name;
+    for (let n = 1; seen.has(key) || (key !== name && taken.has(key)); n++) key = `${name}_${n}`;
+    seen.add(key);
+    return `${JSON.stringify(key)}:`;
   });
 }
 
