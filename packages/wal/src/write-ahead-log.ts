@@ -216,7 +216,8 @@ export class WriteAheadLog {
   recycle(position: number): void {
     while (this.#live.length > 1 && this.#live[0]!.last < position) {
       const segment = this.#live.shift()!;
-      this.#pool.recycle(segment).catch((error: unknown) => this.#onPoolFailure(error));
+      // What could not be renamed or removed is found, and recycled, by the next start.
+      this.#pool.recycle(segment).catch((error: unknown) => void this.#survivable(error));
     }
     // Its space may be what the next segment waits for.
     if (this.#next.kind === "failed") this.#prepareNext();
@@ -382,7 +383,7 @@ export class WriteAheadLog {
       .prepare(this.#current.header.number + 1, this.#options.segmentBytes)
       .then(
         (segment) => this.#onReady(segment),
-        (error: unknown) => this.#onPoolFailure(error),
+        (error: unknown) => this.#onPrepareFailed(error),
       )
       .catch(this.#onThrown);
   }
@@ -393,11 +394,9 @@ export class WriteAheadLog {
     this.#start();
   }
 
-  #onPoolFailure(error: unknown): void {
-    const fatal = !(error instanceof DiskError) || error.kind === "sync-failed";
-    if (fatal) return this.#fail(WireError.from(error));
-    this.#logger.warn("log_segment_failed", { path: error.path, error: error.message });
-    if (this.#next.kind !== "preparing") return;
+  #onPrepareFailed(thrown: unknown): void {
+    const error = this.#survivable(thrown);
+    if (error === undefined) return;
     this.#next = { kind: "failed", error };
     this.#setFull(true);
     if (this.#state === "open") {
@@ -407,6 +406,16 @@ export class WriteAheadLog {
       });
     }
     this.#start();
+  }
+
+  /** Fails the log when its disk is not to be trusted any more (W3). @returns any other failure, after saying so */
+  #survivable(error: unknown): DiskError | undefined {
+    if (!(error instanceof DiskError) || error.kind === "sync-failed") {
+      this.#fail(WireError.from(error));
+      return undefined;
+    }
+    this.#logger.warn("log_segment_failed", { path: error.path, error: error.message });
+    return error;
   }
 
   #setFull(full: boolean): void {
