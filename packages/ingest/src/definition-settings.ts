@@ -52,9 +52,6 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
   ...level(IMPORT, "import", { bytesMax: 500 * MB, intervalMsMax: 24 * HOUR_MS }),
 };
 
-/** Keys that may be given, sorted. */
-export const SETTING_KEYS: readonly string[] = Object.keys(SETTINGS).sort();
-
 function level(
   prefix: string,
   name: "upload" | "import",

@@ -2,7 +2,7 @@
 // and built anew for a source when it or one of its sinks changes.
 import { utf8, type Random } from "@millrace/base";
 import type { DefinitionMirror } from "./definition-mirror.ts";
-import { sinkPath, sourcePath, type SinkDefinition, type SourceDefinition } from "./definitions.ts";
+import { sinkPath, type SinkDefinition, type SourceDefinition } from "./definitions.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PathTree } from "./mapping-path.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
@@ -132,11 +132,6 @@ export function publisherFor(sink: SinkRoute): PartitionPublisher {
 }
 
 const NONE: readonly SourceRoute[] = [];
-
-/** For logs: never the secret. */
-export function routeName(route: SourceRoute): string {
-  return sourcePath(route.source);
-}
 
 /** FNV-1a. */
 function hashOf(bytes: Uint8Array, begin: number, end: number): number {

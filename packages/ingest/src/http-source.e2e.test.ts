@@ -442,7 +442,8 @@ describe("HTTP source: stopping", () => {
     const busy = door.connect();
     const late = door.connect();
     const post = (body: string): string =>
-      `POST ${door.path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+      `POST ${door.path} HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n` +
+      `Content-Length: ${body.length}\r\n\r\n${body}`;
     busy.send(post('{"origin":1}'));
     late.send(`POST ${door.path} HTTP/1.1\r\nHost: h\r\n`);
     while (door.source.load.queuedBytes === 0) await new Promise((done) => setImmediate(done));

@@ -56,7 +56,8 @@ const path = (path: string, more: { defaultValue?: string; rawString?: boolean }
 
 describe("mapping", () => {
   const BODY = `{ "s": "text", "q": "say \\"hi\\"", "n": 12.50, "big": 12345678901234567890, "e": 1e-7, "huge": 2.5E+22,
-    "t": true, "f": false, "nil": null, "o": {"a": [1, {"b": "x\\u00e9"}], "n": -0.0}, "list": [[1,2],"z"], "": 1, "é": "ž" }`;
+    "t": true, "f": false, "nil": null, "o": {"a": [1, {"b": "x\\u00e9"}], "n": -0.0}, "list": [[1,2],"z"],
+    "": 1, "é": "ž" }`;
   const rows: [column: Column, row: string][] = [
     [{ type: "datetime", name: "c" }, '"2026-01-02T03:04:05.067Z"\n'],
     [{ type: "ip", name: "c" }, '"203.0.113.7"\n'],

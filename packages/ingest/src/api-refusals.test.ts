@@ -1,0 +1,332 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+
+import { never } from "@millrace/base";
+
+import { ApiHarness, FLIGHTS, SINK, SINKS, SOURCES, type Json } from "./api-testkit.ts";
+
+const TYPES = '"uuid" or "datetime" or "ip" or "body" or "headers" or "path"';
+
+let api: ApiHarness;
+beforeEach(async () => {
+  api = new ApiHarness();
+  await api.open();
+});
+afterEach(() => api.close());
+
+describe("API refusals", () => {
+  const name41 = "n".repeat(41);
+  const cases: [
+    name: string,
+    method: "GET" | "POST",
+    url: string,
+    body: unknown,
+    status: number,
+    error: string,
+    message: string,
+  ][] = [
+    [
+      "unknown source",
+      "GET",
+      `${SOURCES}/x`,
+      undefined,
+      404,
+      "sourceNotFound",
+      'Source "x" not found in the branch.',
+    ],
+    [
+      "unknown sink",
+      "GET",
+      `${SINKS}/x`,
+      undefined,
+      404,
+      "sinkNotFound",
+      'Sink "x" not found in the source.',
+    ],
+    ["unknown task", "GET", "/v1/tasks/a/b", undefined, 404, "taskNotFound", 'Task "a/b" not found.'],
+    [
+      "unknown path",
+      "GET",
+      "/v1/foo/bar",
+      undefined,
+      404,
+      "endpointNotFound",
+      'No endpoint found for path "/v1/foo/bar".',
+    ],
+    [
+      "sink of an unknown source",
+      "POST",
+      `${SOURCES}/x/sinks`,
+      SINK,
+      404,
+      "sourceNotFound",
+      'Source "x" not found in the branch.',
+    ],
+    [
+      "taken source ID",
+      "POST",
+      SOURCES,
+      FLIGHTS,
+      409,
+      "sourceAlreadyExists",
+      'Source "flights" already exists in the branch.',
+    ],
+    [
+      "branch of letters",
+      "GET",
+      "/v1/branches/x/sources",
+      undefined,
+      400,
+      "badRequest",
+      'Invalid branch: expected "default" or <int>.',
+    ],
+    [
+      "another branch",
+      "GET",
+      "/v1/branches/7/sources",
+      undefined,
+      400,
+      "badRequest",
+      'Currently only default branch is supported, branch "7" is not default.',
+    ],
+    ["no name", "POST", SOURCES, { type: "http" }, 400, "missingField", '"name" is missing from body.'],
+    [
+      "nothing",
+      "POST",
+      SOURCES,
+      {},
+      400,
+      "missingField",
+      '- "type" is missing from body.\n- "name" is missing from body.',
+    ],
+    [
+      "wrong type",
+      "POST",
+      SOURCES,
+      { type: "otlp", name: "x" },
+      400,
+      "invalidEnumValue",
+      'Value of body.type must be one of "http" but got value "otlp".',
+    ],
+    [
+      "name of a number",
+      "POST",
+      SOURCES,
+      { type: "http", name: 1 },
+      400,
+      "invalidFieldType",
+      'Invalid value 1 for "body.name", must be a string.',
+    ],
+    [
+      "long ID",
+      "POST",
+      SOURCES,
+      { type: "http", name: "x", sourceId: "i".repeat(49) },
+      400,
+      "invalidLength",
+      `Length of body.sourceId must be lesser or equal than 48 but got value "${"i".repeat(49)}" (len=49).`,
+    ],
+    [
+      "empty ID",
+      "POST",
+      SOURCES,
+      { type: "http", name: "x", sourceId: "" },
+      400,
+      "invalidLength",
+      'Length of body.sourceId must be greater or equal than 1 but got value "" (len=0).',
+    ],
+    [
+      "ID of nothing",
+      "POST",
+      SOURCES,
+      { type: "http", name: "x", sourceId: "##" },
+      400,
+      "badRequest",
+      '"sourceId" must not be empty.',
+    ],
+    [
+      "long name",
+      "POST",
+      SOURCES,
+      { type: "http", name: name41 },
+      400,
+      "invalidLength",
+      `Length of body.name must be lesser or equal than 40 but got value "${name41}" (len=41).`,
+    ],
+    [
+      "page of 0",
+      "GET",
+      `${SOURCES}?limit=0`,
+      undefined,
+      400,
+      "invalidRange",
+      "Limit must be greater or equal than 1 but got value 0.",
+    ],
+    [
+      "page of 101",
+      "GET",
+      `${SOURCES}?limit=101`,
+      undefined,
+      400,
+      "invalidRange",
+      "Limit must be lesser or equal than 100 but got value 101.",
+    ],
+    [
+      "page of letters",
+      "GET",
+      `${SOURCES}?limit=x`,
+      undefined,
+      400,
+      "invalidFieldType",
+      'Invalid value "x" for "limit", must be a integer.',
+    ],
+    [
+      "table type",
+      "POST",
+      SINKS,
+      withTable({ type: "keboola" }),
+      400,
+      "invalidEnumValue",
+      'Value of body.table.type must be one of "duckdb" but got value "keboola".',
+    ],
+    [
+      "table ID",
+      "POST",
+      SINKS,
+      withTable({ tableId: "a.b.c" }),
+      400,
+      "badRequest",
+      'Table ID "a.b.c" is invalid: expected <schema>.<table>, ' +
+        "each 1 to 63 of [A-Za-z0-9_], not starting with a digit.",
+    ],
+    [
+      "no table",
+      "POST",
+      SINKS,
+      { ...SINK, table: undefined },
+      400,
+      "missingField",
+      '"table" is missing from body.',
+    ],
+    [
+      "no columns",
+      "POST",
+      SINKS,
+      withColumns([]),
+      400,
+      "invalidLength",
+      "Length of body.table.mapping.columns must be greater or equal than 1 but got len=0.",
+    ],
+    [
+      "path column without path",
+      "POST",
+      SINKS,
+      withColumns([{ type: "path", name: "x" }]),
+      400,
+      "badRequest",
+      'Column "x" is missing path.',
+    ],
+    [
+      "path that is none",
+      "POST",
+      SINKS,
+      withColumns([{ type: "path", name: "x", path: "a..b" }]),
+      400,
+      "badRequest",
+      'Column "x" path "a..b" is invalid: empty step.',
+    ],
+    [
+      "column twice",
+      "POST",
+      SINKS,
+      withColumns([
+        { type: "ip", name: "x" },
+        { type: "uuid", name: "X" },
+      ]),
+      400,
+      "badRequest",
+      'Column name "X" is not unique.',
+    ],
+    [
+      "column type",
+      "POST",
+      SINKS,
+      withColumns([{ type: "foo", name: "x" }]),
+      400,
+      "invalidEnumValue",
+      `Value of body.table.mapping.columns[0].type must be one of ${TYPES} but got value "foo".`,
+    ],
+    [
+      "unknown setting",
+      "POST",
+      SINKS,
+      { ...SINK, settings: { foo: 1 } },
+      400,
+      "badRequest",
+      'Key not found: "foo".',
+    ],
+    [
+      "settings out of range",
+      "POST",
+      SINKS,
+      {
+        ...SINK,
+        settings: {
+          "storage.level.staging.upload.trigger.interval": "99ms",
+          "storage.level.staging.upload.trigger.size": "bar",
+        },
+      },
+      400,
+      "badRequest",
+      '- Invalid "storage.level.staging.upload.trigger.interval" value "99ms": must be between 100ms and 30m0s.\n' +
+        '- Invalid "storage.level.staging.upload.trigger.size" value "bar": invalid syntax.',
+    ],
+  ];
+  for (const [name, method, url, body, status, error, message] of cases) {
+    test(`${name} -> ${status} ${error}`, async () => {
+      await api.call("POST", SOURCES, FLIGHTS);
+      const answer = await api.call(method, url, body);
+      assert.deepEqual(answer.body, { statusCode: status, error: `stream.api.${error}`, message });
+      assert.equal(answer.status, status);
+    });
+  }
+
+  test("a body that is no JSON -> 400; another type -> 415", async () => {
+    const post = (contentType: string) =>
+      api.app.inject({
+        method: "POST",
+        url: SOURCES,
+        headers: { "content-type": contentType },
+        payload: "{",
+      });
+    assert.equal((await post("application/json")).statusCode, 400);
+    assert.equal((await post("text/xml")).statusCode, 415);
+    assert.equal((await post("application/json")).json<Json>()["error"], "stream.api.badRequest");
+  });
+
+  test("the 101st source -> 409", async () => {
+    for (let i = 0; i < 100; i++) {
+      const input = { projectId: 1, branchId: 1, sourceId: `s${i}`, name: "n", description: "" };
+      await api.repository.createSource(input, { type: "system" }, never);
+    }
+    const { status, body } = await api.call("POST", SOURCES, FLIGHTS);
+    assert.deepEqual([status, body["error"]], [409, "stream.api.sourceCountLimitReached"]);
+  });
+
+  test("two creations of one ID at the same time -> one task succeeds", async () => {
+    const answers = await Promise.all([
+      api.call("POST", SOURCES, FLIGHTS),
+      api.call("POST", SOURCES, FLIGHTS),
+    ]);
+    const ends = answers.map(({ body }) => body["status"] ?? body["statusCode"]);
+    assert.equal(ends.filter((end) => end === "success").length, 1, String(ends));
+  });
+});
+
+function withTable(table: Json): Json {
+  return { ...SINK, table: { ...SINK.table, ...table } };
+}
+
+function withColumns(columns: Json[]): Json {
+  return withTable({ mapping: { columns } });
+}
