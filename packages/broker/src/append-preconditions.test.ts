@@ -76,8 +76,14 @@ const CASES: readonly Case[] = [
   },
   {
     what: "the first known write is rolled",
+    spec: { fragment: { ...journalSpec("a/journal").fragment, stores: ["file:///x/"] } },
     facts: { indexBegin: 0, indexEnd: 5, spoolBegin: 0, spoolEnd: 5 },
     want: "open-append 5",
+  },
+  {
+    what: "the first known write of a journal without stores",
+    facts: { indexBegin: 0, indexEnd: 5, spoolBegin: 0, spoolEnd: 5 },
+    want: "open-append 0",
   },
   {
     what: "default append to a suspended journal resumes it",

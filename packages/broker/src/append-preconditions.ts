@@ -95,27 +95,28 @@ function decideSuspension(
       if (level === "NONE" && (request.suspend === "SUSPEND_NOW" || !isDirty(spec, facts))) {
         return { kind: "suspend", suspend: { level: "PARTIAL", offset: at }, rollTo: at };
       }
-      if (level === "PARTIAL") return stream(facts, rollTo, "SUSPENDED");
+      if (level === "PARTIAL") return stream(spec, facts, rollTo, "SUSPENDED");
       break;
     case "SUSPEND_KEEP":
       break;
     default:
       return unreachable(request.suspend);
   }
-  return stream(facts, rollTo, "OK");
+  return stream(spec, facts, rollTo, "OK");
 }
 
-/** The first known write is rolled, hence persisted, before anything else is written. */
+/**
+ * The first known write is rolled, hence persisted, before anything else is written. Gazette does it without a store
+ * too, where it would only make two files of one.
+ */
 function stream(
+  spec: JournalSpec,
   facts: PreconditionFacts,
   rollTo: number,
   barrierStatus: "OK" | "SUSPENDED",
 ): PreconditionOutcome {
-  return {
-    kind: "stream",
-    rollTo: facts.spoolBegin === facts.indexBegin ? facts.spoolEnd : rollTo,
-    barrierStatus,
-  };
+  const isFirst = facts.spoolBegin === facts.indexBegin && spec.fragment.stores.length > 0;
+  return { kind: "stream", rollTo: isFirst ? facts.spoolEnd : rollTo, barrierStatus };
 }
 
 /** Something was written lately: its last fragment is local, or younger than the flush interval. */

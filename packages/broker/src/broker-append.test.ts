@@ -285,19 +285,18 @@ test("append: read-only journal -> bytes are NOT_ALLOWED, a barrier is fine", as
   );
 });
 
-test("append: the first write of a journal is a fragment of its own, and a long one is closed", async () => {
+test("append: a fragment that is longer than wanted -> is closed before the next append", async () => {
   await withBroker(
     async ({ transport, spools }) => {
-      for (const part of ["first", "x".repeat(1500), "y", "z"])
+      for (const part of ["x".repeat(1000), "x".repeat(500), "y", "z"])
         await transport.append(preamble(J), bytes(part), never);
       const ends = spools.spools
         .get(J)!
         .fragments()
         .map(({ begin, end }) => [begin, end]);
       assert.deepEqual(ends, [
-        [0, 5],
-        [5, 1505],
-        [1505, 1507],
+        [0, 1500],
+        [1500, 1502],
       ]);
     },
     { fragment: { ...journalSpec(J).fragment, length: 1024 } },

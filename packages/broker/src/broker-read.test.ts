@@ -121,12 +121,12 @@ test("read: blocking -> each commit is announced anew, up to an end offset that 
     await append("0123456");
     await append("0123456789");
     assert.deepEqual(await lines, [
-      "OK header 6 of 13 [6,13)",
+      "OK header 6 of 13 [0,13)",
       '6 "0123456"',
-      "OK 13 of 23 [6,23)",
+      "OK 13 of 23 [0,23)",
       '13 "0123456"',
     ]);
-    assert.deepEqual(await metadata, ["OK header 6 of 13 [6,13)"]);
+    assert.deepEqual(await metadata, ["OK header 6 of 13 [0,13)"]);
   });
 });
 
