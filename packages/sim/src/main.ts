@@ -1,70 +1,115 @@
 // `npm run sim`: `--seed N` replays one run, `--seeds K` runs 0 to K-1. Exits non-zero when a run breaks a promise; a
 // negative control is such a run on purpose.
 import { parseArgs } from "node:util";
-import { runSeed, SimulationFailure } from "./run-seed.ts";
+import { assert } from "@millrace/base";
+import type { Controls } from "./options.ts";
+import { runSeed, SimulationFailure, type RunSummary } from "./run-seed.ts";
+import { failureReport } from "./system-report.ts";
 
-const USAGE = `npm run sim -- [--seed N | --seeds K] [negative control]
+const USAGE = `npm run sim -- [--seed N | --seeds K] [--twice] [--keep-going] [negative control]
 
-  --seed N               replay the run of seed N; ends with {"seed":N,"events":…,"trace":"<sha256>"}
+  --seed N               replay the run of seed N; ends with {"seed":N,"events":…,"trace":"<sha256>",…}
   --seeds K              run seeds 0 to K-1 (default 20)
+  --twice                run each seed twice; the traces must be equal
+  --keep-going           go on after a seed that fails
   --without-sync         negative control: the disk ignores syncs
   --without-loaded-end   negative control: the target takes every load as it comes
   --without-sequences    negative control: a repeated frame gets a new identity
   --help
 `;
+const SEEDS_DEFAULT = 20;
+const SEEDS_MAX = 1_000_000;
+const PROGRESS_SEEDS = 20;
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: "string" },
-    seeds: { type: "string" },
-    "without-sync": { type: "boolean", default: false },
-    "without-loaded-end": { type: "boolean", default: false },
-    "without-sequences": { type: "boolean", default: false },
-    help: { type: "boolean", default: false },
-  },
-});
+interface Request {
+  readonly seeds: readonly string[];
+  readonly isSingle: boolean;
+  readonly twice: boolean;
+  readonly keepGoing: boolean;
+  readonly controls: Controls;
+}
 
-async function main(): Promise<number> {
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
+/** @returns undefined: only help is wanted @throws {Error} what is wrong with the arguments */
+function parse(): Request | undefined {
+  const { values } = parseArgs({
+    options: {
+      seed: { type: "string" },
+      seeds: { type: "string" },
+      twice: { type: "boolean", default: false },
+      "keep-going": { type: "boolean", default: false },
+      "without-sync": { type: "boolean", default: false },
+      "without-loaded-end": { type: "boolean", default: false },
+      "without-sequences": { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const { seed, seeds = String(SEEDS_DEFAULT) } = values;
+  const count = Number(seeds);
+  if (!Number.isInteger(count) || count < 1 || count > SEEDS_MAX) {
+    throw new Error(`--seeds ${seeds}: expected 1 to ${SEEDS_MAX}`);
   }
-  const controls = {
-    withoutSync: values["without-sync"],
-    withoutLoadedEnd: values["without-loaded-end"],
-    withoutSequences: values["without-sequences"],
+  if (seed === "") throw new Error("--seed: expected a seed");
+  return {
+    seeds: seed === undefined ? Array.from({ length: count }, (_, i) => String(i)) : [seed],
+    isSingle: seed !== undefined,
+    twice: values.twice,
+    keepGoing: values["keep-going"],
+    controls: {
+      withoutSync: values["without-sync"],
+      withoutLoadedEnd: values["without-loaded-end"],
+      withoutSequences: values["without-sequences"],
+    },
   };
-  const isSingle = values.seed !== undefined;
-  const seeds = values.seed !== undefined ? [values.seed] : Array.from({ length: Number(values.seeds ?? 20) }, (_, i) => String(i));
-  let events = 0;
-  let records = 0;
+}
+
+async function run({ seeds, isSingle, twice, keepGoing, controls }: Request): Promise<number> {
+  const total = { seeds: 0, failed: 0, events: 0, acknowledgedRecords: 0, acknowledgedAppends: 0 };
   for (const seed of seeds) {
-    const summary = await runSeed(seed, controls);
-    events += summary.events;
-    records += summary.acknowledgedRecords;
-    if (isSingle) process.stdout.write(`${JSON.stringify({ ...summary, seed: seedOf(seed) })}\n`);
-    else if (Number(seed) % 20 === 19) process.stderr.write(`${Number(seed) + 1} seeds, ${events} events\n`);
+    try {
+      const summary = await runOnce(seed, controls, twice);
+      total.events += summary.events;
+      total.acknowledgedRecords += summary.acknowledgedRecords;
+      total.acknowledgedAppends += summary.acknowledgedAppends;
+      if (isSingle) process.stdout.write(`${JSON.stringify({ ...summary, seed: shown(seed) })}\n`);
+    } catch (error) {
+      if (!(error instanceof SimulationFailure)) throw error;
+      process.stderr.write(failureReport(error));
+      total.failed++;
+      if (!keepGoing) return 1;
+    }
+    total.seeds++;
+    if (total.seeds % PROGRESS_SEEDS === 0) process.stderr.write(`${total.seeds} seeds, ${total.events} events\n`);
   }
-  if (!isSingle) process.stdout.write(`${JSON.stringify({ seeds: seeds.length, events, acknowledgedRecords: records })}\n`);
-  return 0;
+  if (!isSingle) process.stdout.write(`${JSON.stringify(total)}\n`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+async function runOnce(seed: string, controls: Controls, twice: boolean): Promise<RunSummary> {
+  const summary = await runSeed(seed, controls);
+  if (twice) {
+    const again = await runSeed(seed, controls);
+    assert(again.trace === summary.trace, "a seed gives one trace", { seed, first: summary.trace, again: again.trace });
+  }
+  return summary;
 }
 
 /** A seed that is a number is shown as one. */
-function seedOf(seed: string): string | number {
+function shown(seed: string): string | number {
   return /^\d{1,15}$/.test(seed) ? Number(seed) : seed;
 }
 
-function report(error: unknown): void {
-  if (!(error instanceof SimulationFailure)) {
-    process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
-    return;
+async function main(): Promise<number> {
+  let request: Request | undefined;
+  try {
+    request = parse();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
+    return 2;
   }
-  const cause = error.cause instanceof Error ? error.cause.stack : "";
-  process.stderr.write(`${error.newest.join("\n")}\n${error.message}\n${cause}\n`);
-  process.stderr.write(`Node ${process.version}; replay with: npm run sim -- --seed ${error.seed}\n`);
+  if (request !== undefined) return run(request);
+  process.stdout.write(USAGE);
+  return 0;
 }
 
-process.exitCode = await main().catch((error: unknown) => {
-  report(error);
-  return 1;
-});
+process.exitCode = await main();

@@ -1,7 +1,6 @@
-// One life of a whole platform process, put together from its real parts on simulated ports.
-import { MetricsRegistry, never, silentLogger, TaskGroup, type Random, type WireError } from "@millrace/base";
+// One life of a whole platform, put together from its real parts on simulated ports.
+import { MetricsRegistry, never, silentLogger, TaskGroup, type Metrics, type Random, type WireError } from "@millrace/base";
 import { openBroker, type Broker } from "@millrace/broker";
-import { Life } from "@millrace/broker/testkit";
 import { inlineCodecs, openSpools, SPOOL_DEFAULTS, type Spools } from "@millrace/fragments";
 import { DefinitionMirror, DefinitionRepository, openPipeline, Partitions, type Pipeline } from "@millrace/ingest";
 import { BufferPool, PartitionPublisher, publisherMetrics, QueueBudget } from "@millrace/ingest/testkit";
@@ -9,36 +8,41 @@ import { openDurableStore, type EmbeddedStore } from "@millrace/metadata";
 import { newJournalSpec } from "@millrace/protocol";
 import { objectStores } from "@millrace/stores";
 import { lossyFramePort, type FrameFaults } from "./frame-port.ts";
-import type { World } from "./world.ts";
+import type { Process } from "./process.ts";
+import { FRAGMENTS, LOCAL_PREFIX, RAW_PREFIX, STAGING, tableOf, type World } from "./world.ts";
 
-export const SINK = { projectId: 1, branchId: 1, sourceId: "sim", sinkId: "rows" } as const;
-export const TABLE = "main.rows";
-export const FRAGMENTS = "file:///fragments/";
-export const STAGING = "file:///staging/";
-/** Journals below this prefix are made by their first append. */
-export const RAW_PREFIX = "raw/";
+const SOURCE = { projectId: 1, branchId: 1, sourceId: "sim" } as const;
+const LANES = 2;
 
 export interface Node {
-  readonly life: Life;
+  readonly process: Process;
   readonly broker: Broker;
   readonly coordination: EmbeddedStore;
   readonly pipeline: Pipeline;
-  readonly publisher: PartitionPublisher;
+  readonly publishers: readonly TablePublisher[];
   readonly frames: FrameFaults;
   readonly random: Random;
-  /** Graceful stop: what was accepted becomes rows, everything is synced. */
-  close(): Promise<void>;
+  /**
+   * Graceful stop.
+   * @param signal ends the wait for rows to be loaded, not the rest
+   */
+  close(signal: AbortSignal): Promise<void>;
 }
 
-export async function openNode(world: World, number: number): Promise<Node> {
-  const life = new Life();
-  const random = world.random.fork(`life ${number}`);
-  const disk = world.disk.open();
-  const clock = life.clock(world.clock);
+/** Publishes rows of one partition. */
+export interface TablePublisher {
+  readonly table: string;
+  readonly publisher: PartitionPublisher;
+}
+
+/** @throws what a start refuses with */
+export async function openNode(world: World, process: Process): Promise<Node> {
+  const { life, disk } = process;
+  const random = world.random.fork(`life ${process.number}`);
   const stores = life.stores(objectStores({ file: (url) => world.store(url) }));
+  const onFatal = (error: WireError): void => world.onFatal(process, error);
   const metrics = new MetricsRegistry();
-  const onFatal = (error: WireError): void => world.fail(error);
-  const ports = { clock, random, logger: silentLogger, metrics, onFatal, disk };
+  const ports = { clock: life.clock(world.clock), random, logger: silentLogger, metrics, onFatal, disk };
 
   const coordination = await openDurableStore({ ...ports, dir: "coordination", log: logOptions(world) });
   const spools = await openSpools(ports, spoolOptions(world), never);
@@ -47,7 +51,12 @@ export async function openNode(world: World, number: number): Promise<Node> {
     {
       id: { zone: "local", suffix: "broker-1" },
       endpoint: "http://127.0.0.1:8080",
-      autoCreate: [{ prefix: RAW_PREFIX, template: template(world) }],
+      autoCreate: [
+        { prefix: RAW_PREFIX, template: template(world, [FRAGMENTS]) },
+        { prefix: LOCAL_PREFIX, template: template(world, []) },
+      ],
+      autoSuspend: world.swarm.autoSuspend,
+      onFatal,
     },
     never,
   );
@@ -55,52 +64,51 @@ export async function openNode(world: World, number: number): Promise<Node> {
   const catalog = new DefinitionMirror({ ...ports, store: coordination });
   await catalog.load(never);
   tasks.spawn("definitions", (signal) => catalog.run(signal));
-  if (catalog.sink(SINK) === undefined) await define(coordination, catalog, ports);
+  await define(world, coordination, catalog, ports);
 
   const { transport } = broker;
   const pipeline = await openPipeline(
     { ...ports, store: coordination, transport, catalog, stores, stagingStore: stores.open(STAGING), target: world.target },
-    {},
+    { cleanup: { fragments: { keptMs: world.swarm.keptMs, keptBytes: world.swarm.keptBytes } } },
     never,
   );
   pipeline.failure.catch((error: unknown) => world.fail(error));
-  const frames = { lostAnswers: world.swarm.lostAnswers, freshIdentity: world.controls.withoutSequences };
-  const publisher = new PartitionPublisher(
-    {
-      ...ports,
-      frames: lossyFramePort(transport, random.fork("frames"), frames),
-      partitions: new Partitions({ ...ports, store: coordination, transport, catalog }, template(world)),
-      turns: { atEnd: (run) => void clock.after(0, run) },
-      budget: new QueueBudget({ queuedBytesMax: 1 << 24, partitionQueuedBytesMax: 1 << 24 }),
-      buffers: new BufferPool(4, 1 << 20),
-      metrics: publisherMetrics(metrics),
-    },
-    { key: SINK, n: 0 },
-    1,
-    tasks,
-  );
-  return {
-    life,
-    broker,
-    coordination,
-    pipeline,
-    publisher,
-    frames,
-    random,
-    close: () => close({ publisher, pipeline, tasks, broker, spools, coordination }),
-  };
+  const frames = { lostAnswers: world.swarm.faults.lostAnswers, freshIdentity: world.controls.withoutSequences };
+  const partitions = new Partitions({ ...ports, store: coordination, transport, catalog }, template(world, [FRAGMENTS]));
+  const framePort = lossyFramePort(transport, random.fork("frames"), frames);
+  const publishers = openPublishers(world, { ...ports, frames: framePort, partitions, metrics }, tasks);
+  const parts = { publishers, pipeline, tasks, broker, spools, coordination };
+  return { process, broker, coordination, pipeline, publishers, frames, random, close: (signal) => close(parts, signal) };
 }
 
-async function close(parts: {
-  publisher: PartitionPublisher;
-  pipeline: Pipeline;
-  tasks: TaskGroup;
-  broker: Broker;
-  spools: Spools;
-  coordination: EmbeddedStore;
-}): Promise<void> {
-  await parts.publisher.drain();
-  await parts.pipeline.drain(never);
+type PublisherPorts = ConstructorParameters<typeof PartitionPublisher>[0];
+
+/** One for each partition of each sink, over one budget, as the dispatcher of the HTTP source has them. */
+function openPublishers(
+  world: World,
+  ports: Pick<PublisherPorts, "frames" | "partitions" | "clock" | "random" | "logger"> & { metrics: Metrics },
+  tasks: TaskGroup,
+): TablePublisher[] {
+  const shared: PublisherPorts = {
+    ...ports,
+    turns: { atEnd: (run) => void ports.clock.after(0, run) },
+    budget: new QueueBudget({ queuedBytesMax: 1 << 24, partitionQueuedBytesMax: 1 << 24 }),
+    buffers: new BufferPool(4, 1 << 20),
+    metrics: publisherMetrics(ports.metrics),
+  };
+  return Array.from({ length: world.swarm.sinks * world.swarm.partitions }, (_, i) => {
+    const sink = i % world.swarm.sinks;
+    const partition = { key: sinkKey(sink), n: Math.floor(i / world.swarm.sinks) };
+    return { table: tableOf(sink), publisher: new PartitionPublisher(shared, partition, LANES, tasks) };
+  });
+}
+
+async function close(
+  parts: Pick<Node, "publishers" | "pipeline" | "broker" | "coordination"> & { tasks: TaskGroup; spools: Spools },
+  signal: AbortSignal,
+): Promise<void> {
+  await Promise.all(parts.publishers.map(({ publisher }) => publisher.drain()));
+  await parts.pipeline.drain(signal);
   await parts.pipeline.close();
   await parts.tasks.close();
   await parts.broker.close();
@@ -125,19 +133,26 @@ function spoolOptions(world: World) {
   };
 }
 
-function template(world: World) {
+function template(world: World, stores: readonly string[]) {
   const { name: _name, ...spec } = newJournalSpec({ name: "sim/template", replication: 1 });
   const fragment = {
     ...spec.fragment,
     length: world.swarm.fragmentBytes,
+    flushIntervalMs: world.swarm.flushIntervalMs,
     compressionCodec: "GZIP" as const,
-    stores: [FRAGMENTS],
+    stores,
     refreshIntervalMs: 60_000,
   };
   return { ...spec, fragment };
 }
 
+function sinkKey(i: number) {
+  return { ...SOURCE, sinkId: `rows${i}` };
+}
+
+/** The source and its sinks; what an earlier life has defined is found. */
 async function define(
+  world: World,
   store: EmbeddedStore,
   catalog: DefinitionMirror,
   ports: Pick<ConstructorParameters<typeof DefinitionRepository>[0], "clock" | "random">,
@@ -145,12 +160,16 @@ async function define(
   const repository = new DefinitionRepository({ ...ports, store });
   const by = { type: "system" } as const;
   const description = "";
-  await repository.createSource({ ...SINK, name: "sim", description }, by, never);
   const columns = [
     { type: "path", name: "id", path: "id" },
     { type: "body", name: "body" },
   ] as const;
-  const sink = { ...SINK, name: "rows", description, tableId: TABLE, columns, settings: {} };
-  const outcome = await repository.createSink(sink, by, never);
-  if (outcome.kind === "created") await catalog.waitForRevision(outcome.revision, never);
+  const keys = Array.from({ length: world.swarm.sinks }, (_, i) => sinkKey(i));
+  if (keys.every((key) => catalog.sink(key) !== undefined)) return;
+  await repository.createSource({ ...SOURCE, name: "sim", description }, by, never);
+  for (const [i, key] of keys.entries()) {
+    const sink = { ...key, name: key.sinkId, description, tableId: tableOf(i), columns, settings: {} };
+    const outcome = await repository.createSink(sink, by, never);
+    if (outcome.kind === "created") await catalog.waitForRevision(outcome.revision, never);
+  }
 }

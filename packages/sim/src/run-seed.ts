@@ -1,33 +1,41 @@
-// A run: several lives of a platform, each ended by a power cut, a kill or a graceful stop; then everything heals, and the
-// judges look at the whole.
-import { assert, concatBytes, never, silentLogger, WireError } from "@millrace/base";
-import type { JournalModel } from "@millrace/broker/testkit";
-import { appendOnce, readJournal } from "@millrace/client";
+// A run: several lives of a platform, each ended by a power cut, a kill, a failure that it must not survive, or a graceful
+// stop; then everything heals, and the judges look at the whole.
+import { abortScope, assert, InvariantError, never, WireError } from "@millrace/base";
 import { prepareCodecs } from "@millrace/fragments";
 import { keyOf } from "@millrace/metadata";
-import { openNode, TABLE, type Node } from "./node.ts";
-import { NO_CONTROLS, type Controls } from "./options.ts";
-import { startCrowd } from "./senders.ts";
-import { World } from "./world.ts";
+import { DiskError } from "@millrace/wal";
+import { checkRefusal, rotSomewhere, turn, type Rot } from "./bit-rot.ts";
+import { startCrowd } from "./crowd.ts";
+import { disturb, meetFullDisk } from "./disturbances.ts";
+import { openNode, type Node } from "./node.ts";
+import { NO_CONTROLS, type Controls, type Swarm } from "./options.ts";
+import { checkPassing } from "./passing-journal.ts";
+import { ProcessEnded } from "./process.ts";
+import { checkJournal } from "./raw-journals.ts";
+import { chance, World } from "./world.ts";
 
 export interface RunSummary {
   readonly seed: string;
   readonly events: number;
   readonly trace: string;
   readonly lives: number;
+  readonly virtualMs: number;
   readonly acknowledgedRecords: number;
   readonly acknowledgedAppends: number;
+  readonly rows: number;
 }
 
 /** A run that broke a promise: with what is needed to look into it. */
 export class SimulationFailure extends Error {
   readonly seed: string;
   readonly newest: readonly string[];
-  constructor(seed: string, newest: readonly string[], cause: unknown) {
+  readonly swarm: Swarm;
+  constructor(seed: string, { swarm, trace }: World, cause: unknown) {
     super(`seed ${seed}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.name = "SimulationFailure";
     this.seed = seed;
-    this.newest = newest;
+    this.newest = trace.newest;
+    this.swarm = swarm;
   }
 }
 
@@ -38,17 +46,20 @@ export async function runSeed(seed: string, controls: Controls = NO_CONTROLS): P
   try {
     for (let life = 0; life < world.swarm.lives; life++) await live(world, life);
   } catch (error) {
-    throw new SimulationFailure(seed, world.trace.newest, error);
+    throw new SimulationFailure(seed, world, error);
   }
-  const appends = world.journals.reduce((sum, model) => sum + model.acknowledgedCount, 0);
-  world.trace.add(`rows ${world.target.tables.get(TABLE)?.rows.length ?? 0}`);
+  const journals = [...world.journals, world.fenced];
+  const rows = [...world.ledgers.values()].reduce((sum, ledger) => sum + ledger.rows, 0);
+  world.trace.add(`rows ${rows}`);
   return {
     seed,
     events: world.agenda.executed,
     trace: world.trace.digest(),
     lives: world.swarm.lives,
-    acknowledgedRecords: world.ledger.acknowledged,
-    acknowledgedAppends: appends,
+    virtualMs: Math.round(world.nowMs),
+    acknowledgedRecords: world.acknowledgedRecords,
+    acknowledgedAppends: journals.reduce((sum, { model }) => sum + model.acknowledgedCount, 0),
+    rows,
   };
 }
 
@@ -57,46 +68,128 @@ async function live(world: World, number: number): Promise<void> {
   const isLast = number === swarm.lives - 1;
   world.trace.add(`life ${number}`);
   if (isLast) world.heal();
-  const node = await world.finish("recovery", openNode(world, number));
-  if (isLast) node.frames.lostAnswers = 0;
-  await world.finish("counter", checkCounter(world, node, number));
-  for (const model of world.journals) await world.finish(`reading ${model.name}`, checkJournal(world, node, model));
-
-  const crowd = startCrowd(world, node, number);
-  const isFull = swarm.diskFull && number === 1 && !isLast;
-  if (isFull) await meetFullDisk(world);
-  await passTime(world, swarm.lifeMs / 2 + random.below(swarm.lifeMs));
-  checkTable(world);
-  const ending = isLast ? "close" : (["close", "kill", "crash", "crash"] as const)[random.below(4)]!;
-  world.trace.add(ending);
-  if (ending === "close") {
-    await world.finish("the last answers", crowd.stop());
-    if (isLast) for (const model of world.journals) await world.finish(`reading ${model.name}`, checkJournal(world, node, model));
-    await world.finish("closing", node.close());
-    if (isLast) checkEnd(world);
-  } else {
-    crowd.die();
-    node.life.kill();
-    if (ending === "crash") world.disk.crash();
-    else world.disk.kill();
+  else await cutRecoveries(world, number);
+  const rot = !isLast && number > 0 && chance(random, swarm.faults.rot) ? await rotSomewhere(world, random) : undefined;
+  const node = await start(world, number, rot);
+  try {
+    if (isLast) await finishHealthy(world, node, number);
+    else await work(world, node, number);
+  } catch (error) {
+    if (!(error instanceof ProcessEnded)) throw error;
+    world.trace.add("ended itself");
+    world.giveSpace();
+    leave(world, node, random.below(2) === 0 ? "kill" : "crash");
   }
 }
 
-async function passTime(world: World, ms: number): Promise<void> {
-  await world.agenda.advance(ms);
-  world.check();
+/** Recovery is idempotent: it may be cut off anywhere, any number of times. */
+async function cutRecoveries(world: World, number: number): Promise<void> {
+  const { random, swarm } = world;
+  while (chance(random, swarm.faults.cutRecovery)) {
+    const process = world.begin(number);
+    const opening = openNode(world, process);
+    let failure: unknown;
+    opening.catch((error: unknown) => (failure = error));
+    await world.passTime(random.below(40));
+    if (failure !== undefined) throw failure;
+    world.end(random.below(2) === 0 ? "kill" : "crash");
+  }
 }
 
-/** Appends are refused while the disk is full; with space again they are taken, without a restart. */
-async function meetFullDisk(world: World): Promise<void> {
-  await passTime(world, 200);
-  world.disk.capacityBytes = world.disk.usedBytes + 4096;
-  world.trace.add("disk full");
-  await passTime(world, 1000);
-  world.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
-  const acknowledged = world.ledger.acknowledged;
-  await passTime(world, 5000);
-  assert(world.ledger.acknowledged > acknowledged, "with space again records are accepted", { acknowledged });
+/** Starts a process that lives, and compares what it has with what is known. Starts that must be refused come before. */
+async function start(world: World, number: number, rot: Rot | undefined): Promise<Node> {
+  const { random, swarm } = world;
+  const isLast = number === swarm.lives - 1;
+  if (!isLast && chance(random, swarm.faults.fullDisk)) world.takeSpace(random.below(4 * swarm.segmentBytes));
+  if (!isLast && chance(random, swarm.faults.failedSync / 4)) world.failNextSync(() => true);
+  let rotten = rot;
+  for (;;) {
+    const process = world.begin(number);
+    try {
+      const node = await world.finish("recovery", openNode(world, process));
+      world.giveSpace();
+      await checkAll(world, node, number);
+      return node;
+    } catch (thrown) {
+      const refusal = refusalOf(thrown);
+      world.trace.add(`start refused: ${refusal ?? ""}`);
+      if (refusal === "CORRUPT" && rotten !== undefined) {
+        checkRefusal(thrown as WireError, rotten);
+        world.end("kill");
+        turn(world, rotten);
+        rotten = undefined;
+      } else if (refusal === "DISK_FULL" && world.isFull) {
+        world.end("kill");
+        world.giveSpace();
+      } else if (refusal !== undefined && process.syncFailed) world.end(random.below(2) === 0 ? "kill" : "crash");
+      else throw thrown;
+    }
+  }
+}
+
+/** Why a start did not succeed; undefined for what it must not fail with. */
+function refusalOf(thrown: unknown): string | undefined {
+  if (thrown instanceof ProcessEnded) return "ended";
+  if (thrown instanceof DiskError) return thrown.kind === "full" ? "DISK_FULL" : thrown.kind;
+  return thrown instanceof InvariantError ? undefined : WireError.from(thrown).code;
+}
+
+async function checkAll(world: World, node: Node, number: number): Promise<void> {
+  await world.finish("counter", checkCounter(world, node, number));
+  await checkJournals(world, node);
+}
+
+async function checkJournals(world: World, node: Node): Promise<void> {
+  for (const journal of [...world.journals, world.fenced]) {
+    await world.finish(`reading ${journal.name}`, checkJournal(world, node, journal));
+  }
+  await world.finish(`reading ${world.passing.name}`, checkPassing(world, node));
+}
+
+/** A life with disturbances, to its end. */
+async function work(world: World, node: Node, number: number): Promise<void> {
+  const { swarm, random } = world;
+  const crowd = startCrowd(world, node, String(number));
+  try {
+    const lifeMs = swarm.lifeMs / 2 + random.below(swarm.lifeMs);
+    disturb(world, node.process, random.fork(`disturbances ${number}`), lifeMs);
+    await world.passTime(lifeMs);
+    if (chance(random, swarm.faults.fullDisk)) await meetFullDisk(world, random);
+    const ending = (["close", "kill", "crash", "crash"] as const)[random.below(4)]!;
+    world.trace.add(ending);
+    if (ending !== "close") return leave(world, node, ending);
+    await world.finish("the last answers", crowd.stop());
+    await closeInTime(world, node, random.below(2) === 0 ? 10_000 : Number.POSITIVE_INFINITY);
+    if (random.below(2) === 0) world.disk.crash();
+  } finally {
+    crowd.die();
+  }
+}
+
+/** @param drainMs after it what is not loaded yet is left for the next life */
+async function closeInTime(world: World, node: Node, drainMs: number): Promise<void> {
+  const scope = abortScope(never);
+  if (drainMs < Number.POSITIVE_INFINITY) {
+    world.agenda.schedule(drainMs, () => scope.abort(new WireError("SHUTTING_DOWN", "no more time")));
+  }
+  await world.finish("closing", node.close(scope.signal));
+  world.end("kill");
+}
+
+async function finishHealthy(world: World, node: Node, number: number): Promise<void> {
+  const crowd = startCrowd(world, node, String(number));
+  node.frames.lostAnswers = 0;
+  await world.passTime(world.swarm.lifeMs / 2);
+  await world.finish("the last answers", crowd.stop());
+  await checkJournals(world, node);
+  await closeInTime(world, node, Number.POSITIVE_INFINITY);
+  crowd.die();
+  world.check();
+  for (const ledger of world.ledgers.values()) ledger.checkWhole();
+}
+
+function leave(world: World, node: Node, how: "kill" | "crash"): void {
+  if (world.process === node.process) world.end(how);
 }
 
 /** The coordination store remembers what it acknowledged: each life counts one further. */
@@ -104,40 +197,10 @@ async function checkCounter(world: World, { coordination }: Node, number: number
   const key = keyOf("sim/counter");
   const { kvs } = await coordination.range({ key }, never);
   const lives = kvs[0]?.value[0] ?? 0;
-  assert(lives === number, "an acknowledged transaction is remembered", { lives, number });
+  assert(lives === number || lives === number + 1, "an acknowledged transaction is remembered", { lives, number });
   const compare = [{ target: "mod", key, op: "=", revision: kvs[0]?.modRevision ?? 0 }] as const;
   const put = { kind: "put", key, value: Uint8Array.of(number + 1) } as const;
   const { succeeded } = await coordination.txn({ compare, success: [put] }, never);
   assert(succeeded, "nobody else writes the counter", { number });
   world.trace.add(`counter ${number + 1}`);
 }
-
-async function checkJournal(world: World, { broker }: Node, model: JournalModel): Promise<void> {
-  const { transport } = broker;
-  // The first append makes the journal.
-  for (;;) {
-    const answer = await appendOnce(transport, model.name, { kind: "bytes", bytes: [] }, {}, never).catch(WireError.from);
-    if (!(answer instanceof WireError)) break;
-    await world.sleep(100);
-  }
-  const parts: Uint8Array[] = [];
-  const ports = { transport, clock: world.clock, logger: silentLogger };
-  for await (const event of readJournal(ports, { journal: model.name, offset: 0, block: false }, never)) {
-    assert(event.kind === "content", "a journal has no hole", { journal: model.name });
-    parts.push(event.bytes);
-  }
-  model.checkWhole(concatBytes(parts));
-}
-
-function checkTable(world: World): void {
-  const table = world.target.tables.get(TABLE);
-  if (table !== undefined) world.ledger.checkRows(table);
-}
-
-function checkEnd(world: World): void {
-  const table = world.target.tables.get(TABLE);
-  if (table === undefined) assert(world.ledger.acknowledged === 0, "acknowledged records are rows", {});
-  else world.ledger.checkWhole(table);
-}
-
-

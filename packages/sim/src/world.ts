@@ -1,18 +1,30 @@
 // What outlives a process: the disk, the object stores, the target, and what the judges know.
-import { never, type Random } from "@millrace/base";
-import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
-import { JournalModel } from "@millrace/broker/testkit";
+import { assert, type Random, type WireError } from "@millrace/base";
+import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
+
 import { ModelTarget } from "@millrace/ingest/testkit";
 import type { ObjectStore } from "@millrace/stores";
 import { memoryStore, type MemoryStore } from "@millrace/stores/testkit";
 import { SimulatedDisk } from "@millrace/wal/testkit";
-import { FRAGMENTS, RAW_PREFIX, STAGING } from "./node.ts";
+import { FencedJournal } from "./fenced-journal.ts";
 import { drawSwarm, type Controls, type Swarm } from "./options.ts";
+import { PassingJournal } from "./passing-journal.ts";
+import { Process, ProcessEnded } from "./process.ts";
+import { RawJournal } from "./raw-journals.ts";
 import { RecordLedger } from "./record-ledger.ts";
 import { Trace } from "./trace.ts";
 
-/** Virtual time that any one step of recovery or shutdown may take. */
-const STEP_MS = 600_000;
+export const FRAGMENTS = "file:///fragments/";
+export const STAGING = "file:///staging/";
+/** Journals below this prefix are made by their first append; their fragments go to a store. */
+export const RAW_PREFIX = "raw/";
+/** The same without a store (D19). */
+export const LOCAL_PREFIX = "local/";
+
+/** Virtual time that any one step of recovery or shutdown may take: stores that failed are asked again ever later. */
+const STEP_MS = 2 * 3_600_000;
+/** A failed sync must have ended the process within this time. */
+const ENDS_MS = 5000;
 
 export class World {
   readonly agenda = new Agenda();
@@ -25,24 +37,34 @@ export class World {
   readonly fragments: MemoryStore;
   readonly staging: MemoryStore;
   readonly target: ModelTarget;
-  readonly ledger = new RecordLedger();
-  readonly journals = ["one", "two"].map((name) => new JournalModel(RAW_PREFIX + name));
+  /** By table. */
+  readonly ledgers: ReadonlyMap<string, RecordLedger>;
+  readonly journals = ["one", "two"].map((name) => new RawJournal(RAW_PREFIX + name));
+  readonly fenced = new FencedJournal(`${RAW_PREFIX}fenced`);
+  readonly passing = new PassingJournal(`${LOCAL_PREFIX}passing`);
+  process: Process | undefined;
+  /** Times what the disk does by this. */
+  diskSlowness = 1;
+  #isHealed = false;
   #failure: unknown;
 
-  constructor(seed: string, controls: Controls) {
+  constructor(seed: string, controls: Controls, swarm?: Swarm) {
     const { agenda, clock } = this;
     this.random = seededRandom(seed);
     this.controls = controls;
-    this.swarm = drawSwarm(this.random.fork("swarm"), controls);
+    this.swarm = swarm ?? drawSwarm(this.random.fork("swarm"), controls);
     this.disk = new SimulatedDisk({
       schedule: (delayMs, run) => void agenda.schedule(delayMs, run),
       random: this.random.fork("disk"),
+      delayMs: (random) => (0.05 + random.below(200) / 1000) * this.diskSlowness,
       withoutSync: controls.withoutSync,
       onOp: (line) => this.trace.add(line),
     });
     const random = this.random.fork("stores");
+    const { listLagMs } = this.swarm.faults;
+    const latencyMs = { min: 1, max: 20 };
     const store = (url: string): MemoryStore =>
-      memoryStore({ url, clock, random: random.fork(url), latencyMs: { min: 1, max: 20 }, faults: this.storeFaults() });
+      memoryStore({ url, clock, random: random.fork(url), latencyMs, listLagMs, faults: this.storeFaults() });
     this.fragments = store(FRAGMENTS);
     this.staging = store(STAGING);
     this.target = new ModelTarget({
@@ -54,10 +76,69 @@ export class World {
       sleepMs: 5000,
       checksLoadedEnd: !controls.withoutLoadedEnd,
     });
+    const tables = Array.from({ length: this.swarm.sinks }, (_, i) => tableOf(i));
+    this.ledgers = new Map(tables.map((table) => [table, new RecordLedger()]));
+  }
+
+  get nowMs(): number {
+    return this.agenda.nowMs;
+  }
+
+  get rawJournals(): readonly RawJournal[] {
+    return [...this.journals, this.fenced, this.passing.current];
+  }
+
+  /** Records and appends. */
+  get acknowledged(): number {
+    return this.rawJournals.reduce((sum, { model }) => sum + model.acknowledgedCount, this.acknowledgedRecords);
+  }
+
+  get acknowledgedRecords(): number {
+    return [...this.ledgers.values()].reduce((sum, { acknowledged }) => sum + acknowledged, 0);
   }
 
   store(url: string): ObjectStore {
     return url === STAGING ? this.staging : this.fragments;
+  }
+
+  /** A process starts. */
+  begin(number: number): Process {
+    const process = new Process(number, this.disk.open());
+    this.process = process;
+    return process;
+  }
+
+  /** The process is gone: killed, or with the power. */
+  end(how: "kill" | "crash"): void {
+    this.process?.life.kill();
+    this.process = undefined;
+    this.disk.failSync(() => false);
+    this.disk.failWrite(() => false);
+    if (how === "crash") this.disk.crash();
+    else this.disk.kill();
+  }
+
+  /** A process says that it cannot go on. */
+  onFatal(process: Process, error: WireError): void {
+    this.trace.add(`fatal ${error.code}`);
+    if (process.syncFailed) process.fatal ??= error;
+    else this.fail(error);
+  }
+
+  /** The next sync of a path that `matches` fails; the process then has to end (D5). */
+  failNextSync(matches: (path: string) => boolean): void {
+    this.disk.failSync((path) => {
+      const { process } = this;
+      if (process === undefined || !matches(path)) return false;
+      this.trace.add(`sync of ${path} fails`);
+      process.syncFailed = true;
+      this.agenda.schedule(ENDS_MS, () => {
+        if (this.process === process && process.fatal === undefined) {
+          this.fail(new Error(`the sync of ${path} failed and the process goes on`));
+        }
+      });
+      return true;
+    });
   }
 
   /** Remembers a failure that nobody awaits; the run ends with it. */
@@ -65,15 +146,34 @@ export class World {
     this.#failure ??= error;
   }
 
+  /** @throws what failed; {@link ProcessEnded} */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
+    for (const [table, ledger] of this.ledgers) ledger.observe(this.target.tables.get(table));
+    if (this.process?.fatal !== undefined) throw new ProcessEnded(this.process.fatal.message);
   }
 
   /** From now on nothing fails any more. */
   heal(): void {
-    this.fragments.faults = {};
-    this.staging.faults = {};
+    this.#isHealed = true;
+    this.setStoreFaults({});
+    for (const store of [this.fragments, this.staging]) store.listLagMs = 0;
     this.target.faults = {};
+    this.diskSlowness = 1;
+    this.giveSpace();
+  }
+
+  get isFull(): boolean {
+    return this.disk.capacityBytes < Number.MAX_SAFE_INTEGER;
+  }
+
+  /** @param bytes that still fit */
+  takeSpace(bytes: number): void {
+    this.disk.capacityBytes = this.disk.usedBytes + bytes;
+    this.trace.add("disk full");
+  }
+
+  giveSpace(): void {
     this.disk.capacityBytes = Number.MAX_SAFE_INTEGER;
   }
 
@@ -84,24 +184,63 @@ export class World {
       isOver = true;
     });
     ended.catch(() => undefined);
-    const done = (): boolean => isOver || this.#failure !== undefined;
-    const inTime = await this.agenda.runUntil(done, this.agenda.nowMs + STEP_MS);
-    this.check();
+    const inTime = await this.#run(() => isOver, this.nowMs + STEP_MS);
     if (!inTime) throw new Error(`${what} does not end within ${STEP_MS} virtual ms`);
     return ended;
   }
 
-  storeFaults() {
-    const rate = this.swarm.storeFaults;
-    return { unavailable: rate, "timeout-after-success": rate, truncated: rate, "cut-off": rate };
+  async passTime(ms: number): Promise<void> {
+    const endMs = this.nowMs + ms;
+    await this.#run(() => false, endMs);
+    await this.agenda.advance(Math.max(0, endMs - this.nowMs));
+    this.check();
   }
 
-  targetFaults() {
-    const rate = this.swarm.targetFaults;
+  async #run(isDone: () => boolean, endMs: number): Promise<boolean> {
+    await settle();
+    for (;;) {
+      if (isDone()) return true;
+      this.check();
+      if (!(await this.agenda.step(endMs))) {
+        this.check();
+        return isDone();
+      }
+    }
+  }
+
+  /** Unless everything has healed. */
+  setStoreFaults(faults: MemoryStore["faults"]): void {
+    for (const store of [this.fragments, this.staging]) store.faults = this.#isHealed ? {} : faults;
+  }
+
+  storeFaults(): MemoryStore["faults"] {
+    const rate = this.swarm.faults.store;
+    const slow = Math.ceil(rate / 10);
+    return { unavailable: rate, "timeout-after-success": rate, truncated: rate, "cut-off": rate, slow };
+  }
+
+  targetFaults(): ModelTarget["faults"] {
+    const rate = this.swarm.faults.target;
     return { before: rate, after: rate, sleep: Math.floor(rate / 4) };
   }
 
-  async sleep(ms: number): Promise<void> {
-    await this.clock.sleep(ms, never);
+  /** A user's pause: it goes on whatever becomes of the process. */
+  sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => this.agenda.schedule(ms, resolve));
   }
+}
+
+/** Table of the sink with number `i`. */
+export function tableOf(i: number): string {
+  return `main.rows${i}`;
+}
+
+export function chance(random: Random, thousandths: number): boolean {
+  return random.below(1000) < thousandths;
+}
+
+/** @throws InvariantError when the run is not what it should be */
+export function processOf(world: World): Process {
+  assert(world.process !== undefined, "a process runs");
+  return world.process;
 }

@@ -1,0 +1,61 @@
+// What happens to a process while it lives: drawn for each life, at random moments of it.
+import { assert, type Random } from "@millrace/base";
+import type { Process } from "./process.ts";
+import { chance, type World } from "./world.ts";
+
+/** After the disk has space again appends are accepted within this time. */
+const ACCEPTED_AGAIN_MS = 10_000;
+
+/** Plans them; they are left out once `process` has gone. */
+export function disturb(world: World, process: Process, random: Random, lifeMs: number): void {
+  const { faults } = world.swarm;
+  const sometime = (thousandths: number, run: () => void): void => {
+    if (!chance(random, thousandths)) return;
+    world.agenda.schedule(random.below(lifeMs), () => {
+      if (world.process === process) run();
+    });
+  };
+  sometime(faults.failedSync, () => world.failNextSync(pathFilter(random)));
+  sometime(faults.failedWrite, () => world.disk.failWrite(pathFilter(random)));
+  sometime(faults.slowDisk, () => slowDisk(world, random));
+  sometime(faults.pause, () => pause(world, random));
+  sometime(faults.pause, () => pause(world, random));
+  sometime(faults.storeOutage, () => storeOutage(world, random));
+}
+
+function pathFilter(random: Random): (path: string) => boolean {
+  const part = ["", "log/", "spools/", "coordination/"][random.below(4)]!;
+  return (path) => path.startsWith(part);
+}
+
+/** A disk that takes 20 to 200 times as long, for a while. */
+function slowDisk(world: World, random: Random): void {
+  world.trace.add("slow disk");
+  world.diskSlowness = 20 * (1 + random.below(10));
+  world.agenda.schedule(random.below(5000), () => (world.diskSlowness = 1));
+}
+
+/** The process stands still, as after SIGSTOP: for longer than any lease, or for a moment. */
+function pause(world: World, random: Random): void {
+  const ms = random.below([1000, 30_000, 300_000][random.below(3)]!);
+  world.trace.add(`paused for ${ms} ms`);
+  world.agenda.stall(ms);
+}
+
+function storeOutage(world: World, random: Random): void {
+  world.trace.add("stores are away");
+  world.setStoreFaults({ unavailable: 1000 });
+  world.agenda.schedule(random.below(30_000), () => world.setStoreFaults(world.storeFaults()));
+}
+
+/** The disk fills up: appends are refused, what is there is read. With space again they are taken, without a restart. */
+export async function meetFullDisk(world: World, random: Random): Promise<void> {
+  world.takeSpace(random.below(20_000));
+  await world.passTime(1000 + random.below(5000));
+  world.giveSpace();
+  const before = world.acknowledged;
+  for (let ms = 0; world.acknowledged === before; ms += 100) {
+    assert(ms < ACCEPTED_AGAIN_MS + 10 * world.swarm.paceMs, "with space again appends are accepted", { before });
+    await world.passTime(100);
+  }
+}

@@ -1,0 +1,200 @@
+// Journals that users append to and read themselves: what is known of one, its writers and its readers.
+import { assert, concatBytes, never, silentLogger, utf8, WireError, type Random } from "@millrace/base";
+import { JournalModel } from "@millrace/broker/testkit";
+import { appendOnce, readHead, readJournal, type AppendContent, type AppendOptions, type ReaderOptions } from "@millrace/client";
+import type { Shift } from "./crowd.ts";
+import type { Node } from "./node.ts";
+import type { World } from "./world.ts";
+
+/** A journal and its judge. */
+export class RawJournal {
+  readonly name: string;
+  readonly model: JournalModel;
+  /** Appends that nobody has answered yet. */
+  readonly #underWay = new Set<Uint8Array>();
+  /** Readers were given everything below. */
+  readEnd = 0;
+
+  constructor(name: string) {
+    this.name = name;
+    this.model = new JournalModel(name);
+  }
+
+  begin(bytes: Uint8Array): void {
+    this.#underWay.add(bytes);
+  }
+
+  /** The append is at `begin`. */
+  acknowledge(begin: number, bytes: Uint8Array): void {
+    this.#underWay.delete(bytes);
+    this.model.acknowledge(begin, bytes);
+  }
+
+  /** Certainly nothing of it was written. */
+  refuse(bytes: Uint8Array): void {
+    this.#underWay.delete(bytes);
+  }
+
+  /** Nobody knows what became of it. */
+  lose(bytes: Uint8Array): void {
+    this.#underWay.delete(bytes);
+    this.model.lose(bytes);
+  }
+
+  loseAll(): void {
+    for (const bytes of this.#underWay) this.model.lose(bytes);
+    this.#underWay.clear();
+  }
+
+  read(offset: number, bytes: Uint8Array): void {
+    this.model.read(offset, bytes);
+    this.readEnd = Math.max(this.readEnd, offset + bytes.length);
+  }
+
+  checkWhole(content: Uint8Array): void {
+    this.model.checkWhole(content);
+    this.readEnd = content.length;
+  }
+}
+
+export type AppendResult = "acknowledged" | "refused" | "mismatch" | "unknown" | "dead";
+
+/** What an append may be refused with; then nothing of it was written. */
+const REFUSALS: ReadonlySet<string> = new Set([
+  "DISK_FULL",
+  "OVERLOADED",
+  "FRAGMENT_STORE_UNHEALTHY",
+  "INSUFFICIENT_JOURNAL_BROKERS",
+  "UNAVAILABLE",
+  "SHUTTING_DOWN",
+]);
+
+/** Appends `bytes` once and tells the judge. @throws {WireError} what is no answer that a user must expect */
+export async function appendRaw(
+  world: World,
+  { broker }: Node,
+  journal: RawJournal,
+  bytes: Uint8Array,
+  shift: Shift,
+  { content = { kind: "bytes", bytes: [bytes] }, ...options }: AppendOptions & { readonly content?: AppendContent } = {},
+): Promise<AppendResult> {
+  journal.begin(bytes);
+  try {
+    const { begin } = await appendOnce(broker.transport, journal.name, content, options, never);
+    if (shift.isDead) return "dead";
+    journal.acknowledge(begin, bytes);
+    world.trace.add(`appended ${journal.name} ${begin}+${bytes.length}`);
+    return "acknowledged";
+  } catch (thrown) {
+    if (shift.isDead) return "dead";
+    const { code } = WireError.from(thrown);
+    world.trace.add(`append to ${journal.name} ${code}`);
+    if (code === "OUTCOME_UNKNOWN" || code === "INTERNAL") {
+      journal.lose(bytes);
+      return "unknown";
+    }
+    journal.refuse(bytes);
+    if (code === "REGISTER_MISMATCH") return "mismatch";
+    if (thrown === CUT || REFUSALS.has(code)) return "refused";
+    throw thrown;
+  }
+}
+
+const CUT = new WireError("REQUEST_TIMEOUT", "the client has gone away");
+
+/** Appends of all sizes, some streamed, some of those cut off. */
+export async function writeJournal(world: World, node: Node, journal: RawJournal, shift: Shift): Promise<void> {
+  const random = node.random.fork(`writer ${shift.name}`);
+  for (let n = 0; !shift.isOver; n++) {
+    const size = [20, 500, 40_000][random.below(random.below(6) === 0 ? 3 : 2)]!;
+    const label = `${shift.name}/${n};`;
+    const bytes = utf8(label.repeat(1 + random.below(Math.ceil(size / label.length))));
+    const content = random.below(2) === 0 ? undefined : streamed(bytes, random, random.below(10) === 0);
+    await appendRaw(world, node, journal, bytes, shift, content === undefined ? {} : { content });
+    await world.sleep(random.below(world.swarm.paceMs * 1.5));
+  }
+}
+
+function streamed(bytes: Uint8Array, random: Random, isCut: boolean): AppendContent {
+  const piece = 1 + random.below(bytes.length);
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    for (let at = 0; at < bytes.length; at += piece) yield await Promise.resolve(bytes.subarray(at, at + piece));
+    if (isCut) throw CUT;
+  }
+  return { kind: "chunks", chunks: chunks() };
+}
+
+/** Reads along from somewhere in the middle; what it is given is what everybody else was given. @returns what ends it */
+export function tailJournal(world: World, node: Node, journal: RawJournal): () => void {
+  const over = new AbortController();
+  const offset = node.random.fork(`tail ${journal.name}`).below(journal.readEnd + 1);
+  const read = (at: number, bytes: Uint8Array): void => {
+    if (over.signal.aborted) return;
+    world.trace.add(`read ${journal.name} ${at}+${bytes.length}`);
+    journal.read(at, bytes);
+  };
+  follow(world, node, { journal: journal.name, offset, block: true }, read, over.signal).catch((error: unknown) => {
+    if (!over.signal.aborted) world.fail(error);
+  });
+  return () => over.abort(new WireError("SHUTTING_DOWN", "nobody reads any more"));
+}
+
+/**
+ * Everything that the journal holds now. It waits for fragments that their store does not list yet: to a read that does
+ * not wait a hole looks like the head. @throws {WireError} CORRUPT
+ */
+export async function readWhole(world: World, node: Node, name: string): Promise<Uint8Array> {
+  const { writeHead } = await readHead(node.broker.transport, name, never);
+  const parts: Uint8Array[] = [];
+  if (writeHead === 0) return concatBytes(parts);
+  const options = { journal: name, offset: 0, block: true, endOffset: writeHead };
+  await follow(world, node, options, (_, bytes) => void parts.push(bytes), never);
+  return concatBytes(parts);
+}
+
+/** Pause before a journal is read again that is asleep, or of which the store lists too little. */
+const AGAIN_MS = 10_000;
+
+/** Reads on when the journal was asleep, and from where it was when a store that lists late has hidden the begin. */
+async function follow(
+  world: World,
+  node: Node,
+  options: ReaderOptions,
+  onContent: (offset: number, bytes: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const ports = { transport: node.broker.transport, clock: world.clock, logger: silentLogger };
+  const { journal } = options;
+  for (let at = options.offset; ; ) {
+    try {
+      for await (const event of readJournal(ports, { ...options, offset: at }, signal)) {
+        if (event.kind === "jump") {
+          const facts = { journal, from: event.from, to: event.to };
+          assert(world.swarm.faults.listLagMs > 0, "a journal has no hole", facts);
+          break;
+        }
+        assert(event.offset === at, "content follows on content", { journal, at, offset: event.offset });
+        onContent(at, event.bytes);
+        at += event.bytes.length;
+      }
+      if (options.endOffset !== undefined && at >= options.endOffset) return;
+    } catch (thrown) {
+      if (WireError.from(thrown).code !== "SUSPENDED") throw thrown;
+    }
+    await world.sleep(AGAIN_MS);
+  }
+}
+
+/** Makes the journal if it is not there yet, and compares it with what is known of it. @throws {WireError} CORRUPT */
+export async function checkJournal(world: World, node: Node, journal: RawJournal): Promise<void> {
+  for (;;) {
+    const content = { kind: "bytes", bytes: [] } as const;
+    const answer = await appendOnce(node.broker.transport, journal.name, content, {}, never).catch(WireError.from);
+    if (!(answer instanceof WireError)) break;
+    if (!REFUSALS.has(answer.code) && answer.code !== "OUTCOME_UNKNOWN") throw answer;
+    await world.sleep(100);
+  }
+  const content = await readWhole(world, node, journal.name);
+  world.trace.add(`checked ${journal.name} ${content.length}`);
+  journal.checkWhole(content);
+}

@@ -1,0 +1,71 @@
+// `npm run soak`: runs of random seeds until the time is over. Goes on after a run that fails, so that one morning's
+// soak says everything that it has found.
+import { parseArgs } from "node:util";
+import { systemClock, systemRandom, type Clock } from "@millrace/base";
+import { runSeed, SimulationFailure } from "./run-seed.ts";
+import { failureReport } from "./system-report.ts";
+
+const USAGE = `npm run soak -- [--minutes N]
+
+  --minutes N   how long (default 10); progress goes to stderr, a JSON summary is the last line of stdout
+  --help
+`;
+const MINUTES_DEFAULT = 10;
+const MINUTES_MAX = 100_000;
+const PROGRESS_MS = 30_000;
+
+/** @returns undefined: only help is wanted @throws {Error} what is wrong with the arguments */
+function minutesWanted(): number | undefined {
+  const options = { minutes: { type: "string" }, help: { type: "boolean", default: false } } as const;
+  const { values } = parseArgs({ options });
+  if (values.help) return undefined;
+  const minutes = Number(values.minutes ?? MINUTES_DEFAULT);
+  if (minutes > 0 && minutes <= MINUTES_MAX) return minutes;
+  throw new Error(`--minutes ${values.minutes}: expected more than 0 and at most ${MINUTES_MAX}`);
+}
+
+async function soak(clock: Clock, minutes: number): Promise<number> {
+  const startedMs = clock.monotonicMs();
+  const total = { seeds: 0, events: 0, acknowledgedRecords: 0, acknowledgedAppends: 0, virtualHours: 0 };
+  const failedSeeds: string[] = [];
+  let saidMs = startedMs;
+  const seconds = (): number => Math.round((clock.monotonicMs() - startedMs) / 1000);
+  while (clock.monotonicMs() - startedMs < minutes * 60_000) {
+    const seed = String(systemRandom.u32());
+    try {
+      const summary = await runSeed(seed);
+      total.events += summary.events;
+      total.acknowledgedRecords += summary.acknowledgedRecords;
+      total.acknowledgedAppends += summary.acknowledgedAppends;
+      total.virtualHours += summary.virtualMs / 3_600_000;
+    } catch (error) {
+      if (!(error instanceof SimulationFailure)) throw error;
+      process.stderr.write(failureReport(error));
+      failedSeeds.push(seed);
+    }
+    total.seeds++;
+    if (clock.monotonicMs() - saidMs >= PROGRESS_MS) {
+      saidMs = clock.monotonicMs();
+      const { seeds, events } = total;
+      process.stderr.write(`${seconds()} s: ${seeds} seeds, ${events} events, ${failedSeeds.length} failed\n`);
+    }
+  }
+  const virtualHours = Math.round(total.virtualHours);
+  process.stdout.write(`${JSON.stringify({ ...total, virtualHours, seconds: seconds(), failedSeeds })}\n`);
+  return failedSeeds.length === 0 ? 0 : 1;
+}
+
+async function main(): Promise<number> {
+  let minutes: number | undefined;
+  try {
+    minutes = minutesWanted();
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
+    return 2;
+  }
+  if (minutes !== undefined) return soak(systemClock, minutes);
+  process.stdout.write(USAGE);
+  return 0;
+}
+
+process.exitCode = await main();

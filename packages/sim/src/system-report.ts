@@ -1,0 +1,31 @@
+// What a person needs who looks into a failed run: a seed means something only together with its commit and its Node.
+import { execFileSync } from "node:child_process";
+import type { SimulationFailure } from "./run-seed.ts";
+
+/** Lines for stderr. */
+export function failureReport(failure: SimulationFailure): string {
+  const { seed, newest, swarm, cause } = failure;
+  return [
+    ...newest,
+    failure.message,
+    ...causes(cause),
+    `swarm ${JSON.stringify(swarm)}`,
+    `commit ${commit()}, Node ${process.version}`,
+    `replay with: npm run sim -- --seed ${seed}`,
+    "",
+  ].join("\n");
+}
+
+function causes(cause: unknown): string[] {
+  if (!(cause instanceof Error)) return cause === undefined ? [] : [String(cause)];
+  return [cause.stack ?? cause.message, ...causes(cause.cause)];
+}
+
+function commit(): string {
+  try {
+    const cwd = import.meta.dirname;
+    return execFileSync("git", ["rev-parse", "HEAD"], { cwd, encoding: "utf8", stdio: "pipe" }).trim();
+  } catch {
+    return "unknown";
+  }
+}
