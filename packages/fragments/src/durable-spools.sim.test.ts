@@ -470,4 +470,22 @@ suite("D17: registers", () => {
       assert.deepEqual(again.registers, again.end === 5 ? labelSet(["author", "1"]) : EMPTY_LABELS);
     }
   });
+
+  test("bytes and registers at the end of a full group, power cut behind it -> both, or neither", async () => {
+    let neither = 0;
+    for (let filler = 2200; filler < 2500; filler += 9) {
+      const fixture = new SpoolFixture(`D17/full group/${filler}`);
+      await fixture.open();
+      const other = await fixture.claim("other");
+      const spool = await fixture.claim("a");
+      const fillers = [2800, 2800, filler].map((bytes) => fixture.start(other, Buffer.alloc(bytes)));
+      fixture.start(spool, "bytes", labelSet(["author", "x".repeat(60)]));
+      await fixture.agenda.runUntil(() => fillers.some(({ outcome }) => outcome !== undefined), 1000);
+      fixture.disk.crash();
+      const again = await fixture.reopen("a");
+      assert.equal(again.registers.labels.length, again.end === 5 ? 1 : 0, `filler of ${filler}`);
+      if (again.end === 0) neither++;
+    }
+    assert.ok(neither > 3 && neither < 30, `${neither}`);
+  });
 });
