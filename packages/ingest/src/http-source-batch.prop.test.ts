@@ -42,15 +42,19 @@ class Fixture {
   readonly appended: Uint8Array[] = [];
   readonly turns: (() => void)[] = [];
   readonly record = new DoorRecord();
+  readonly dispatcher: Dispatcher;
   readonly route: SourceRoute;
-  answer = "";
+  /** Appends do not end. */
+  isStuck = false;
   readonly exchange = new Exchange({ onAnswered: () => undefined }, 0, false);
 
   constructor() {
-    const dispatcher = new Dispatcher(
+    this.dispatcher = new Dispatcher(
       {
         frames: {
-          appendFrame: (_journal, content) => {
+          appendFrame: (_journal, content, signal) => {
+            if (this.isStuck)
+              return new Promise((_resolve, reject) => signal.addEventListener("abort", reject));
             this.appended.push(concatBytes(content));
             return Promise.resolve({ begin: 0, end: 1 });
           },
@@ -69,7 +73,7 @@ class Fixture {
     );
     const tree = new PathTree();
     const mapping = compileMapping(COLUMNS, tree, this.random);
-    const publishers = [dispatcher.publisher(sinkDefinition(), 0)];
+    const publishers = [this.dispatcher.publisher(sinkDefinition(), 0)];
     this.route = {
       source: sourceDefinition(),
       secret: new Uint8Array(48),
@@ -82,6 +86,12 @@ class Fixture {
     this.record.form = "scanned";
     this.record.bodyIsText = true;
     this.record.acceptedAtMs = 1;
+  }
+
+  writeLines(joined: string): void {
+    const bytes = utf8(joined);
+    const range = { begin: 0, end: bytes.length };
+    writeLines(this.route, this.record, new BodyBytes(bytes), range, this.exchange, this.options);
   }
 
   get options(): { answers: Answers; recordBytesMax: number } {
@@ -176,15 +186,7 @@ describe("batches against a naive reading", () => {
         if (!endsWithNewline) joined = joined.replace(/\r?\n+$/, "");
         const records = joined.split("\n").map((each) => each.replace(/^[ \t\r]+|[ \t\r]+$/g, ""));
         const f = new Fixture();
-        const bytes = utf8(joined);
-        writeLines(
-          f.route,
-          f.record,
-          new BodyBytes(bytes),
-          { begin: 0, end: bytes.length },
-          f.exchange,
-          f.options,
-        );
+        f.writeLines(joined);
         assert.deepEqual(await f.outcome(), expected(records.filter((record) => record !== "")));
       }),
       { numRuns: 400 },
@@ -216,5 +218,16 @@ describe("batches against a naive reading", () => {
       }),
       { numRuns: 400 },
     );
+  });
+
+  test("the process stops while an append is under way -> 503, since it may have happened", async () => {
+    const f = new Fixture();
+    f.isStuck = true;
+    f.writeLines('{"o":1}\n{"x":1}\n');
+    for (const run of f.turns.splice(0)) run();
+    await new Promise((done) => setImmediate(done));
+    await f.dispatcher.stop(AbortSignal.abort());
+    assert.match(f.exchange.answer ?? "", /^HTTP\/1\.1 503 .*"error": "stream\.in\.outcomeUnknown"/s);
+    assert.match(f.exchange.answer ?? "", /\r\nRetry-After: 1\r\n/);
   });
 });
