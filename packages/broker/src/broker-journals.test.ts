@@ -181,6 +181,21 @@ test("apply: creates, updates and deletes at the expected revision, all or nothi
   });
 });
 
+test("allocation: hundreds of journals at once -> each gets its assignment", async () => {
+  await withBroker(async ({ transport }) => {
+    const names = Array.from({ length: 300 }, (_, i) => `many/${String(i).padStart(3, "0")}`);
+    for (let at = 0; at < names.length; at += 100) {
+      const changes = names.slice(at, at + 100).map((name) => upsertChange(journalSpec(name), 0));
+      assert.equal((await transport.apply({ changes }, never)).status, "OK");
+    }
+    const content = { kind: "bytes", bytes: [utf8("x")] } as const;
+    const answers = await Promise.all(names.map((name) => transport.append(preamble(name), content, never)));
+    assert.ok(answers.every(({ status }) => status === "OK"));
+    const { journals } = await transport.list({ selector: ANY_LABELS, watch: false }, never);
+    assert.ok(journals.every(({ route }) => route.primary === 0 && route.members.length === 1));
+  });
+});
+
 // Creation by the first append.
 
 test("auto-create: many first appends at once -> one journal, all of them in it", async () => {

@@ -14,6 +14,8 @@ import { parseQuery } from "./http-query.ts";
 
 /** Bodies up to this many bytes are collected. */
 const COLLECT_BYTES_MAX = 256 * 1024;
+/** Bytes of a refused body that are passed over, so that the client reads the refusal. */
+const PASS_OVER_BYTES_MAX = 4 * 1024 * 1024;
 
 /** @throws {WireError} INVALID_ARGUMENT */
 export function parseAppendRequest(journal: string, query: string): AppendPreamble {
@@ -40,19 +42,44 @@ export function serveAppend(
     return;
   }
   collect(request, (parts, rest) => {
-    const gone = rest === undefined ? never : abortOnClose(response);
-    const content: AppendContent =
-      rest === undefined
-        ? { kind: "bytes", bytes: parts }
-        : { kind: "chunks", chunks: body(parts, rest, bytesMax) };
-    transport.append(append, content, gone).then(
-      (answer) => answerAppend(request, response, answer),
-      (error: unknown) => {
-        if (rest !== undefined && !response.headersSent) response.setHeader("Connection", "close");
-        answerError(response, error);
-      },
+    if (rest === undefined) {
+      transport.append(append, { kind: "bytes", bytes: parts }, never).then(
+        (answer) => answerAppend(request, response, answer),
+        (error: unknown) => answerError(response, error),
+      );
+      return;
+    }
+    const content: AppendContent = { kind: "chunks", chunks: body(parts, rest, bytesMax) };
+    transport.append(append, content, abortOnClose(response)).then(
+      (answer) => afterBody(rest, response, () => answerAppend(request, response, answer)),
+      (error: unknown) => afterBody(rest, response, () => answerError(response, error)),
     );
   });
+}
+
+/**
+ * Answers once the rest of the body was passed over: a client that still sends may never see an answer that comes
+ * before. One that has a lot left is cut off.
+ */
+function afterBody(rest: IncomingMessage, response: ServerResponse, answer: () => void): void {
+  if (rest.complete || rest.destroyed) {
+    answer();
+    return;
+  }
+  let bytes = 0;
+  const end = (): void => {
+    rest.removeListener("data", onData).removeListener("end", end);
+    answer();
+  };
+  const onData = (part: Buffer): void => {
+    bytes += part.length;
+    if (bytes <= PASS_OVER_BYTES_MAX) return;
+    response.setHeader("Connection", "close");
+    rest.pause();
+    end();
+  };
+  rest.on("data", onData).on("end", end);
+  rest.resume();
 }
 
 function answerAppend(request: IncomingMessage, response: ServerResponse, answer: AppendResponse): void {
@@ -69,7 +96,6 @@ function answerAppend(request: IncomingMessage, response: ServerResponse, answer
     response.writeHead(204).end();
     return;
   }
-  if (!request.complete) response.setHeader("Connection", "close");
   answerText(response, httpStatusOf(status), status);
 }
 
@@ -114,7 +140,9 @@ async function* body(
     bytes += part.length;
     yield part;
   }
-  for await (const part of rest as AsyncIterable<Uint8Array>) {
+  // Whoever stops pulling still wants to answer: the socket must stay.
+  const pieces: AsyncIterable<Uint8Array> = rest.iterator({ destroyOnReturn: false });
+  for await (const part of pieces) {
     bytes += part.length;
     if (bytes > bytesMax) throw tooLarge(bytesMax);
     yield part;

@@ -135,6 +135,8 @@ test("gateway: a full disk -> PUT 507 and not ready, reads go on, and it recover
     assert.equal((await ask(port, "/readyz")).status, 503);
     assert.equal((await ask(port, "/livez")).status, 200);
     assert.equal((await ask(port, "/examples/foobar")).body, "kept");
+    const large = await ask(port, "/examples/foobar", { method: "PUT", body: "x".repeat(2_000_000) });
+    assert.equal(large.status, 507);
     spools.isFull = false;
     assert.equal((await ask(port, "/examples/foobar", { method: "PUT", body: "!" })).status, 204);
     assert.equal((await ask(port, "/examples/foobar")).body, "kept!");
