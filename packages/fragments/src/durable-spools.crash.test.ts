@@ -62,7 +62,7 @@ async function readAll(spool: Spool): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
-test("killed with SIGKILL at random moments -> every acknowledged append is there; recovery twice is the same", async () => {
+test("killed at random moments -> every acknowledged append is there; a second recovery finds the same", async () => {
   const root = await mkdtemp(join(tmpdir(), "spools-crash-"));
   const ledger = new Map<string, Acknowledged[]>();
   let next = 1;

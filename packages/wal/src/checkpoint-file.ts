@@ -72,11 +72,6 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointOutcome {
   };
 }
 
-/** Names of the files of a checkpoint `name`, among others in the same directory. */
-export function checkpointFiles(name: string): readonly string[] {
-  return [`${name}.0`, `${name}.1`, `${name}.new`];
-}
-
 /**
  * The newest readable generation; undefined when there is none at all.
  * @throws {WireError} CORRUPT when there are files and none of them is readable

@@ -174,7 +174,7 @@ for (const [name, withDisk] of [
 
     test("many files -> more than stay open, all are written and read", () =>
       withDisk(async (disk) => {
-        const names = Array.from({ length: 400 }, (_, i) => `f${i}`);
+        const names = Array.from({ length: 1200 }, (_, i) => `f${i}`);
         await disk.run(
           "bulk",
           names.map((path) => ({ kind: "write", path, position: 0, bytes: bytes(path) }) as const),

@@ -5,6 +5,9 @@ import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { DiskError, type DiskLane, type DiskOp } from "./disk.ts";
 import type { LaneReply, LaneRequest, LaneSetup } from "./system-disk-messages.ts";
 
+/** The log's lane writes to the spools of all busy journals; the other one syncs and removes. */
+const OPEN_FILES_MAX: Readonly<Record<DiskLane, number>> = { log: 1024, bulk: 256 };
+
 interface PendingRun {
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
@@ -21,10 +24,15 @@ export class SystemDiskLane {
 
   constructor(root: string, lane: DiskLane) {
     const { port1, port2 } = new MessageChannel();
-    const setup: LaneSetup & { port: MessagePort } = { root, posted: this.#posted, port: port2 };
+    const setup: LaneSetup & { port: MessagePort } = {
+      root,
+      openFilesMax: OPEN_FILES_MAX[lane],
+      posted: this.#posted,
+      port: port2,
+    };
     // Compiled the worker is a .js file; run from source it is a .ts file.
     const fromSource = import.meta.url.endsWith(".ts");
-    const file = fromSource ? "./system-disk-worker.ts" : "./system-disk-worker.js";
+    const file = fromSource ? "./system-disk-worker-main.ts" : "./system-disk-worker-main.js";
     this.#worker = new Worker(new URL(file, import.meta.url), {
       name: `disk-${lane}`,
       // Flags of the process (--input-type, --inspect-brk) are not for this thread; a loader for sources is.

@@ -3,6 +3,7 @@ import type { DiskErrorKind, DiskOp } from "./disk.ts";
 
 export interface LaneSetup {
   readonly root: string;
+  readonly openFilesMax: number;
   /** Counts what was posted: the thread sleeps on it with Atomics.wait, which wakes faster than an event loop. */
   readonly posted: Int32Array;
 }

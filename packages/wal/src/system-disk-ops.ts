@@ -15,20 +15,21 @@ import {
 import { join } from "node:path";
 import { DiskError, type DiskErrorKind, type DiskOp } from "./disk.ts";
 
-/** Open files of one lane: far below the usual limit of 1,024 descriptors, with two lanes and the reader. */
-const OPEN_FILES_MAX = 192;
 const FILE_MODE = 0o640;
 const DIR_MODE = 0o750;
 
 export class DiskOps {
   readonly #root: string;
+  #openFilesMax: number;
   /** In order of last use, oldest first. */
   readonly #files = new Map<string, number>();
   /** Directories whose entry in their parent this process has synced. */
   readonly #durableDirs = new Set<string>([""]);
 
-  constructor(root: string) {
+  /** @param openFilesMax kept open at once; fewer when the system has no more */
+  constructor(root: string, openFilesMax: number) {
     this.#root = root;
+    this.#openFilesMax = openFilesMax;
   }
 
   /** Performs `ops` in order and stops at the first failure. @throws {DiskError} */
@@ -150,14 +151,28 @@ export class DiskOps {
       return cached;
     }
     const flags = constants.O_RDWR | (create ? constants.O_CREAT : 0);
-    const file = openSync(this.#at(path), flags, FILE_MODE);
-    this.#files.set(path, file);
-    if (this.#files.size > OPEN_FILES_MAX) {
-      const [oldest, descriptor] = this.#files.entries().next().value!;
-      this.#files.delete(oldest);
-      closeSync(descriptor);
+    let file: number;
+    try {
+      file = openSync(this.#at(path), flags, FILE_MODE);
+    } catch (error) {
+      const code = codeOf(error);
+      if ((code !== "EMFILE" && code !== "ENFILE") || this.#files.size === 0) throw error;
+      // Others need descriptors too: keep fewer from now on.
+      this.#openFilesMax = Math.max(1, this.#files.size >> 1);
+      this.#closeOldest(this.#files.size >> 1);
+      file = openSync(this.#at(path), flags, FILE_MODE);
     }
+    this.#files.set(path, file);
+    this.#closeOldest(this.#openFilesMax);
     return file;
+  }
+
+  #closeOldest(kept: number): void {
+    for (const [path, file] of this.#files) {
+      if (this.#files.size <= kept) return;
+      this.#files.delete(path);
+      closeSync(file);
+    }
   }
 
   #at(path: string): string {

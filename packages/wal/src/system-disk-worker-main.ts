@@ -4,9 +4,9 @@ import { DiskError } from "./disk.ts";
 import type { LaneReply, LaneRequest, LaneSetup } from "./system-disk-messages.ts";
 import { DiskOps } from "./system-disk-ops.ts";
 
-const { root, posted, port } = workerData as LaneSetup & { port: MessagePort };
+const { root, openFilesMax, posted, port } = workerData as LaneSetup & { port: MessagePort };
 
-serve(new DiskOps(root));
+serve(new DiskOps(root, openFilesMax));
 
 function serve(ops: DiskOps): void {
   for (;;) {
