@@ -2,6 +2,7 @@
 import { createServer } from "node:http";
 
 const server = createServer((request, response) => {
+  /** @type {Buffer[]} */
   const chunks = [];
   request.on("data", (chunk) => chunks.push(chunk));
   request.on("end", () => {
@@ -10,4 +11,7 @@ const server = createServer((request, response) => {
     response.end("OK");
   });
 });
-server.listen(0, "127.0.0.1", () => process.stderr.write(`${server.address().port}\n`));
+server.listen(0, "127.0.0.1", () => {
+  const address = server.address();
+  process.stderr.write(`${typeof address === "object" ? address?.port : address}\n`);
+});

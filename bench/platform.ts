@@ -114,7 +114,7 @@ export async function scalar(platform: BenchPlatform, query: string): Promise<nu
   const answer = (await call(`${platform.endpoints["warehouse"]}/sql`, { query })) as {
     rows: Record<string, unknown>[];
   };
-  return Number(Object.values(answer.rows[0])[0]);
+  return Number(Object.values(answer.rows.at(0) ?? {}).at(0));
 }
 
 /** Waits until a table has `rows` rows. @returns milliseconds waited */

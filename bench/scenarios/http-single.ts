@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { createStream, scalar, startPlatform, waitForRows, type BenchPlatform } from "../platform.ts";
 import { cpuSeconds, end, start } from "../processes.ts";
 import type { RunOptions, Scenario, ScenarioResult } from "../scenario.ts";
-import { spread } from "../statistics.ts";
+import { spread, type Spread } from "../statistics.ts";
 import { postLoad, sampleRecord, type WrkResult } from "../wrk.ts";
 
 const CONNECTIONS = 64;
@@ -113,8 +113,10 @@ async function waitForQuiet(platform: BenchPlatform): Promise<number> {
 }
 
 function summarise(ours: readonly Sample[], theirs: readonly Sample[]): ScenarioResult {
-  const ratio = spread(ours.map((sample, i) => sample.perCpuSecond / theirs[i].perCpuSecond));
-  const latencyRatio = spread(ours.map((sample, i) => sample.p99Ms / theirs[i].p99Ms));
+  const against = (field: keyof Sample): Spread =>
+    spread(ours.map((sample, i) => sample[field] / (theirs.at(i)?.[field] ?? Number.NaN)));
+  const ratio = against("perCpuSecond");
+  const latencyRatio = against("p99Ms");
   return {
     figure: `${ratio.median.toFixed(2)}, p99 ${latencyRatio.median.toFixed(1)}x`,
     measured: {

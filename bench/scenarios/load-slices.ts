@@ -123,6 +123,7 @@ function stage(directory: string, journal: string) {
     const header = { producer: "00deadbeef00cafe", sequence: slice + 1, sinkVersion: 1, acceptedAtMs: 1 };
     const head = encodeFrameHead(header, lengths, lengths.length, bytes);
     const [frame] = new FrameDecoder(offset).push(Buffer.concat([head, bytes]));
+    if (frame === undefined) throw new Error("a frame was not decoded");
     columns.add(frame);
     offset = frame.end;
     const staged = stagedObject([columns]);

@@ -21,7 +21,8 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
   const seconds = options.quick ? 3 : 6;
   const opened = await openInProcessBroker();
   try {
-    const names = Array.from({ length: JOURNALS }, (_, i) => `bench/many-${String(i).padStart(4, "0")}`);
+    const nameOf = (n: number): string => `bench/many-${String(n % JOURNALS).padStart(4, "0")}`;
+    const names = Array.from({ length: JOURNALS }, (_, n) => nameOf(n));
     await opened.createJournals(names);
     const { transport } = opened.broker;
     const syncs = opened.metrics.counter("millrace_log_syncs_total", "");
@@ -39,11 +40,11 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       await Promise.all(pending);
       return (syncs.value() - before) / ((performance.now() - startMs) / 1000);
     };
-    await measure((n) => names[n % JOURNALS]);
+    await measure(nameOf);
     const taken = await pairs(
       options.rounds,
-      () => measure((n) => names[n % JOURNALS]),
-      () => measure(() => names[0]),
+      () => measure(nameOf),
+      () => measure(() => nameOf(0)),
     );
     for (const pair of taken)
       options.log(`${pair.ours.toFixed(0)} syncs/s, one journal ${pair.baseline.toFixed(0)} syncs/s`);

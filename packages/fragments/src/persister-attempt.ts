@@ -27,11 +27,6 @@ export type AttemptFailure =
   /** The object that was just written is not there, or has another length. */
   | { readonly kind: "not-confirmed"; readonly written: number; readonly found: number | undefined };
 
-export interface FoundObject {
-  readonly bytes: number;
-  readonly modTimeMs: number;
-}
-
 export type AttemptInput =
   /** Of a look: the object, or undefined when there is none. */
   | {
