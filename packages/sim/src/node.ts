@@ -1,5 +1,5 @@
 // One life of a whole platform, put together from its real parts on simulated ports.
-import { MetricsRegistry, never, silentLogger, TaskGroup, type Metrics, type Random, type WireError } from "@millrace/base";
+import { MetricsRegistry, silentLogger, TaskGroup, type Metrics, type Random, type WireError } from "@millrace/base";
 import { openBroker, type Broker } from "@millrace/broker";
 import { inlineCodecs, openSpools, SPOOL_DEFAULTS, type Spools } from "@millrace/fragments";
 import { DefinitionMirror, DefinitionRepository, openPipeline, Partitions, type Pipeline } from "@millrace/ingest";
@@ -37,7 +37,7 @@ export interface TablePublisher {
 
 /** @throws what a start refuses with */
 export async function openNode(world: World, process: Process): Promise<Node> {
-  const { life, disk } = process;
+  const { life, disk, signal } = process;
   const random = world.random.fork(`life ${process.number}`);
   const stores = life.stores(objectStores({ file: (url) => world.store(url) }));
   const onFatal = (error: WireError): void => world.onFatal(process, error);
@@ -45,7 +45,7 @@ export async function openNode(world: World, process: Process): Promise<Node> {
   const ports = { clock: life.clock(world.clock), random, logger: silentLogger, metrics, onFatal, disk };
 
   const coordination = await openDurableStore({ ...ports, dir: "coordination", log: logOptions(world) });
-  const spools = await openSpools(ports, spoolOptions(world), never);
+  const spools = await openSpools(ports, spoolOptions(world), signal);
   const broker = await openBroker(
     { ...ports, spools, stores, coordination, codecs: inlineCodecs },
     {
@@ -58,19 +58,19 @@ export async function openNode(world: World, process: Process): Promise<Node> {
       autoSuspend: world.swarm.autoSuspend,
       onFatal,
     },
-    never,
+    signal,
   );
   const tasks = new TaskGroup("node", (_task, error) => world.fail(error));
   const catalog = new DefinitionMirror({ ...ports, store: coordination });
-  await catalog.load(never);
+  await catalog.load(signal);
   tasks.spawn("definitions", (signal) => catalog.run(signal));
-  await define(world, coordination, catalog, ports);
+  await define(world, coordination, catalog, ports, signal);
 
   const { transport } = broker;
   const pipeline = await openPipeline(
     { ...ports, store: coordination, transport, catalog, stores, stagingStore: stores.open(STAGING), target: world.target },
     { cleanup: { fragments: { keptMs: world.swarm.keptMs, keptBytes: world.swarm.keptBytes } } },
-    never,
+    signal,
   );
   pipeline.failure.catch((error: unknown) => world.fail(error));
   const frames = { lostAnswers: world.swarm.faults.lostAnswers, freshIdentity: world.controls.withoutSequences };
@@ -156,6 +156,7 @@ async function define(
   store: EmbeddedStore,
   catalog: DefinitionMirror,
   ports: Pick<ConstructorParameters<typeof DefinitionRepository>[0], "clock" | "random">,
+  signal: AbortSignal,
 ): Promise<void> {
   const repository = new DefinitionRepository({ ...ports, store });
   const by = { type: "system" } as const;
@@ -166,10 +167,10 @@ async function define(
   ] as const;
   const keys = Array.from({ length: world.swarm.sinks }, (_, i) => sinkKey(i));
   if (keys.every((key) => catalog.sink(key) !== undefined)) return;
-  await repository.createSource({ ...SOURCE, name: "sim", description }, by, never);
+  await repository.createSource({ ...SOURCE, name: "sim", description }, by, signal);
   for (const [i, key] of keys.entries()) {
     const sink = { ...key, name: key.sinkId, description, tableId: tableOf(i), columns, settings: {} };
-    const outcome = await repository.createSink(sink, by, never);
-    if (outcome.kind === "created") await catalog.waitForRevision(outcome.revision, never);
+    const outcome = await repository.createSink(sink, by, signal);
+    if (outcome.kind === "created") await catalog.waitForRevision(outcome.revision, signal);
   }
 }

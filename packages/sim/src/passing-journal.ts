@@ -1,6 +1,6 @@
 // A journal without a store that is deleted and made again, over and over: each of its lives begins empty, and nothing of
 // an earlier one comes back (D1).
-import { assert, never, utf8, WireError } from "@millrace/base";
+import { assert, utf8, WireError } from "@millrace/base";
 import { applyJournals, getJournal } from "@millrace/client";
 import type { Shift } from "./crowd.ts";
 import type { Node } from "./node.ts";
@@ -70,7 +70,7 @@ async function remove(world: World, node: Node, shift: Shift): Promise<void> {
   passing.mayBeGone = true;
   const change = { expectModRevision: found.modRevision, delete: passing.name };
   try {
-    await applyJournals(node.broker.transport, [change], never);
+    await applyJournals(node.broker.transport, [change], node.process.signal);
     if (shift.isDead) return;
     trace.add(`deleted ${passing.name}`);
     passing.renew();
@@ -89,8 +89,8 @@ async function note({ passing }: World, node: Node): Promise<void> {
   passing.createRevision = (await find(node, passing.name))?.createRevision;
 }
 
-async function find({ broker }: Node, name: string): Promise<Awaited<ReturnType<typeof getJournal>> | undefined> {
-  return getJournal(broker.transport, name, never).catch((thrown: unknown) => {
+async function find({ broker, process }: Node, name: string): Promise<Awaited<ReturnType<typeof getJournal>> | undefined> {
+  return getJournal(broker.transport, name, process.signal).catch((thrown: unknown) => {
     if (WireError.from(thrown).code === "JOURNAL_NOT_FOUND") return undefined;
     throw thrown;
   });

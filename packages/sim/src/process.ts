@@ -1,4 +1,5 @@
 // One life of the platform's process, as the world outside sees it.
+import { setMaxListeners } from "node:events";
 import type { WireError } from "@millrace/base";
 import { Life } from "@millrace/broker/testkit";
 import type { Disk } from "@millrace/wal";
@@ -7,6 +8,8 @@ export class Process {
   readonly number: number;
   readonly disk: Disk;
   readonly life = new Life();
+  /** Of all requests to it. Never aborts; what waits for a dead process is forgotten with it. */
+  readonly signal: AbortSignal = new AbortController().signal;
   /** A sync of it failed, on purpose: it has to end (D5). */
   syncFailed = false;
   /** Why it ended itself. */
@@ -15,6 +18,7 @@ export class Process {
   constructor(number: number, disk: Disk) {
     this.number = number;
     this.disk = disk;
+    setMaxListeners(0, this.signal);
   }
 }
 

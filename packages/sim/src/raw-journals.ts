@@ -1,5 +1,5 @@
 // Journals that users append to and read themselves: what is known of one, its writers and its readers.
-import { assert, concatBytes, never, silentLogger, utf8, WireError, type Random } from "@millrace/base";
+import { assert, concatBytes, silentLogger, utf8, WireError, type Random } from "@millrace/base";
 import { JournalModel } from "@millrace/broker/testkit";
 import { appendOnce, readHead, readJournal, type AppendContent, type AppendOptions, type ReaderOptions } from "@millrace/client";
 import type { Shift } from "./crowd.ts";
@@ -72,7 +72,7 @@ const REFUSALS: ReadonlySet<string> = new Set([
 /** Appends `bytes` once and tells the judge. @throws {WireError} what is no answer that a user must expect */
 export async function appendRaw(
   world: World,
-  { broker }: Node,
+  { broker, process }: Node,
   journal: RawJournal,
   bytes: Uint8Array,
   shift: Shift,
@@ -80,7 +80,7 @@ export async function appendRaw(
 ): Promise<AppendResult> {
   journal.begin(bytes);
   try {
-    const { begin } = await appendOnce(broker.transport, journal.name, content, options, never);
+    const { begin } = await appendOnce(broker.transport, journal.name, content, options, process.signal);
     if (shift.isDead) return "dead";
     journal.acknowledge(begin, bytes);
     world.trace.add(`appended ${journal.name} ${begin}+${bytes.length}`);
@@ -144,11 +144,12 @@ export function tailJournal(world: World, node: Node, journal: RawJournal): () =
  * not wait a hole looks like the head. @throws {WireError} CORRUPT
  */
 export async function readWhole(world: World, node: Node, name: string): Promise<Uint8Array> {
-  const { writeHead } = await readHead(node.broker.transport, name, never);
+  const { signal } = node.process;
+  const { writeHead } = await readHead(node.broker.transport, name, signal);
   const parts: Uint8Array[] = [];
   if (writeHead === 0) return concatBytes(parts);
   const options = { journal: name, offset: 0, block: true, endOffset: writeHead };
-  await follow(world, node, options, (_, bytes) => void parts.push(bytes), never);
+  await follow(world, node, options, (_, bytes) => void parts.push(bytes), signal);
   return concatBytes(parts);
 }
 
@@ -189,7 +190,8 @@ async function follow(
 export async function checkJournal(world: World, node: Node, journal: RawJournal): Promise<void> {
   for (;;) {
     const content = { kind: "bytes", bytes: [] } as const;
-    const answer = await appendOnce(node.broker.transport, journal.name, content, {}, never).catch(WireError.from);
+    const { transport } = node.broker;
+    const answer = await appendOnce(transport, journal.name, content, {}, node.process.signal).catch(WireError.from);
     if (!(answer instanceof WireError)) break;
     if (!REFUSALS.has(answer.code) && answer.code !== "OUTCOME_UNKNOWN") throw answer;
     await world.sleep(100);

@@ -1,6 +1,6 @@
 // A run: several lives of a platform, each ended by a power cut, a kill, a failure that it must not survive, or a graceful
 // stop; then everything heals, and the judges look at the whole.
-import { abortScope, assert, InvariantError, never, WireError } from "@millrace/base";
+import { abortScope, assert, InvariantError, WireError } from "@millrace/base";
 import { prepareCodecs } from "@millrace/fragments";
 import { keyOf } from "@millrace/metadata";
 import { DiskError } from "@millrace/wal";
@@ -168,7 +168,7 @@ async function work(world: World, node: Node, number: number): Promise<void> {
 
 /** @param drainMs after it what is not loaded yet is left for the next life */
 async function closeInTime(world: World, node: Node, drainMs: number): Promise<void> {
-  const scope = abortScope(never);
+  const scope = abortScope(node.process.signal);
   if (drainMs < Number.POSITIVE_INFINITY) {
     world.agenda.schedule(drainMs, () => scope.abort(new WireError("SHUTTING_DOWN", "no more time")));
   }
@@ -193,14 +193,14 @@ function leave(world: World, node: Node, how: "kill" | "crash"): void {
 }
 
 /** The coordination store remembers what it acknowledged: each life counts one further. */
-async function checkCounter(world: World, { coordination }: Node, number: number): Promise<void> {
+async function checkCounter(world: World, { coordination, process }: Node, number: number): Promise<void> {
   const key = keyOf("sim/counter");
-  const { kvs } = await coordination.range({ key }, never);
+  const { kvs } = await coordination.range({ key }, process.signal);
   const lives = kvs[0]?.value[0] ?? 0;
   assert(lives === number || lives === number + 1, "an acknowledged transaction is remembered", { lives, number });
   const compare = [{ target: "mod", key, op: "=", revision: kvs[0]?.modRevision ?? 0 }] as const;
   const put = { kind: "put", key, value: Uint8Array.of(number + 1) } as const;
-  const { succeeded } = await coordination.txn({ compare, success: [put] }, never);
+  const { succeeded } = await coordination.txn({ compare, success: [put] }, process.signal);
   assert(succeeded, "nobody else writes the counter", { number });
   world.trace.add(`counter ${number + 1}`);
 }
