@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { init, decompress } from "@bokuweb/zstd-wasm";
+import { decompress } from "@bokuweb/zstd-wasm";
 import { assert } from "@millrace/base";
+import { prepareCodecs } from "@millrace/fragments";
 import { parquetMetadata, parquetRead, type FileMetaData } from "hyparquet";
 import { concatFlights, type Flight, type FlightData } from "./demo-records.ts";
 
@@ -60,7 +61,8 @@ function parquetSet(path: string): FlightData {
 }
 
 async function openParquet(path: string): Promise<{ file: ArrayBuffer; metadata: FileMetaData }> {
-  await init();
+  // The decoder has one instance in a process; initialising it again would corrupt it under others.
+  await prepareCodecs();
   const bytes = await readFile(path);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
   const metadata = parquetMetadata(file);
