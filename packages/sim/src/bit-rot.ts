@@ -27,13 +27,13 @@ export async function rotSomewhere(world: World, random: Random): Promise<Rot | 
   // Most of a segment is zeros that nobody looks at.
   const used = usedBytes(world.disk.read(file.path, 0, bytes));
   const rot = { path: file.path, offset: random.below(Math.max(1, used)), mask: 1 << random.below(8) };
+  world.note("rot", `${rot.path} ${rot.offset} ${rot.mask}`);
   turn(world, rot);
   return rot;
 }
 
 /** The same bit again: as it was. */
-export function turn({ disk, trace }: World, { path, offset, mask }: Rot): void {
-  trace.add(`rot ${path} ${offset} ${mask}`);
+export function turn({ disk }: World, { path, offset, mask }: Rot): void {
   disk.file(path)!.rot(offset, mask);
 }
 

@@ -16,7 +16,7 @@ export function disturb(world: World, process: Process, random: Random, lifeMs: 
     });
   };
   sometime(faults.failedSync, () => world.failNextSync(pathFilter(random)));
-  sometime(faults.failedWrite, () => world.disk.failWrite(pathFilter(random)));
+  sometime(faults.failedWrite, () => world.failNextWrite(pathFilter(random)));
   sometime(faults.slowDisk, () => slowDisk(world, random));
   sometime(faults.pause, () => pause(world, random));
   sometime(faults.pause, () => pause(world, random));
@@ -30,7 +30,7 @@ function pathFilter(random: Random): (path: string) => boolean {
 
 /** A disk that takes 20 to 200 times as long, for a while. */
 function slowDisk(world: World, random: Random): void {
-  world.trace.add("slow disk");
+  world.note("slow disk");
   world.diskSlowness = 20 * (1 + random.below(10));
   world.agenda.schedule(random.below(5000), () => (world.diskSlowness = 1));
 }
@@ -38,12 +38,12 @@ function slowDisk(world: World, random: Random): void {
 /** The process stands still, as after SIGSTOP: for longer than any lease, or for a moment. */
 function pause(world: World, random: Random): void {
   const ms = random.below([1000, 30_000, 300_000][random.below(3)]!);
-  world.trace.add(`paused for ${ms} ms`);
+  world.note("paused", `${ms} ms`);
   world.agenda.stall(ms);
 }
 
 function storeOutage(world: World, random: Random): void {
-  world.trace.add("stores are away");
+  world.note("stores away");
   world.setStoreFaults({ unavailable: 1000 });
   world.agenda.schedule(random.below(30_000), () => world.setStoreFaults(world.storeFaults()));
 }

@@ -5,6 +5,7 @@ import { assert } from "@millrace/base";
 import type { Controls } from "./options.ts";
 import { runSeed, SimulationFailure, type RunSummary } from "./run-seed.ts";
 import { failureReport } from "./system-report.ts";
+import { Totals } from "./totals.ts";
 
 const USAGE = `npm run sim -- [--seed N | --seeds K] [--twice] [--keep-going] [negative control]
 
@@ -64,25 +65,22 @@ function parse(): Request | undefined {
 }
 
 async function run({ seeds, isSingle, twice, keepGoing, controls }: Request): Promise<number> {
-  const total = { seeds: 0, failed: 0, events: 0, acknowledgedRecords: 0, acknowledgedAppends: 0 };
+  const totals = new Totals();
   for (const seed of seeds) {
     try {
       const summary = await runOnce(seed, controls, twice);
-      total.events += summary.events;
-      total.acknowledgedRecords += summary.acknowledgedRecords;
-      total.acknowledgedAppends += summary.acknowledgedAppends;
+      totals.add(summary);
       if (isSingle) process.stdout.write(`${JSON.stringify({ ...summary, seed: shown(seed) })}\n`);
     } catch (error) {
       if (!(error instanceof SimulationFailure)) throw error;
       process.stderr.write(failureReport(error));
-      total.failed++;
+      totals.addFailed(seed);
       if (!keepGoing) return 1;
     }
-    total.seeds++;
-    if (total.seeds % PROGRESS_SEEDS === 0) process.stderr.write(`${total.seeds} seeds, ${total.events} events\n`);
+    if (totals.seeds % PROGRESS_SEEDS === 0) process.stderr.write(`${totals.seeds} seeds, ${totals.events} events\n`);
   }
-  if (!isSingle) process.stdout.write(`${JSON.stringify(total)}\n`);
-  return total.failed === 0 ? 0 : 1;
+  if (!isSingle) process.stdout.write(`${JSON.stringify(totals.json())}\n`);
+  return totals.failed.length === 0 ? 0 : 1;
 }
 
 async function runOnce(seed: string, controls: Controls, twice: boolean): Promise<RunSummary> {

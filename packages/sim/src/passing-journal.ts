@@ -63,7 +63,7 @@ export async function checkPassing(world: World, node: Node): Promise<void> {
 }
 
 async function remove(world: World, node: Node, shift: Shift): Promise<void> {
-  const { passing, trace } = world;
+  const { passing } = world;
   const found = await find(node, passing.name);
   if (found === undefined || shift.isDead) return;
   passing.createRevision = found.createRevision;
@@ -72,12 +72,12 @@ async function remove(world: World, node: Node, shift: Shift): Promise<void> {
   try {
     await applyJournals(node.broker.transport, [change], node.process.signal);
     if (shift.isDead) return;
-    trace.add(`deleted ${passing.name}`);
+    world.note("journal deleted");
     passing.renew();
   } catch (thrown) {
     if (shift.isDead) return;
     const { code } = WireError.from(thrown);
-    trace.add(`deletion of ${passing.name} ${code}`);
+    world.note(`deletion ${code}`);
     if (code !== "OUTCOME_UNKNOWN") passing.mayBeGone = false;
     // A change of its assignments comes between now and then.
     if (!["OUTCOME_UNKNOWN", "DISK_FULL", "UNAVAILABLE", "ETCD_TRANSACTION_FAILED"].includes(code)) throw thrown;

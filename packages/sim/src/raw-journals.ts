@@ -88,7 +88,7 @@ export async function appendRaw(
   } catch (thrown) {
     if (shift.isDead) return "dead";
     const { code } = WireError.from(thrown);
-    world.trace.add(`append to ${journal.name} ${code}`);
+    world.note(`append ${code}`, journal.name);
     if (code === "OUTCOME_UNKNOWN" || code === "INTERNAL") {
       journal.lose(bytes);
       return "unknown";
@@ -172,6 +172,7 @@ async function follow(
         if (event.kind === "jump") {
           const facts = { journal, from: event.from, to: event.to };
           assert(world.swarm.faults.listLagMs > 0, "a journal has no hole", facts);
+          world.note("begin not listed yet", journal);
           break;
         }
         assert(event.offset === at, "content follows on content", { journal, at, offset: event.offset });

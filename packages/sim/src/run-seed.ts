@@ -1,17 +1,15 @@
 // A run: several lives of a platform, each ended by a power cut, a kill, a failure that it must not survive, or a graceful
 // stop; then everything heals, and the judges look at the whole.
-import { abortScope, assert, InvariantError, WireError } from "@millrace/base";
+import { abortScope, InvariantError, WireError } from "@millrace/base";
 import { prepareCodecs } from "@millrace/fragments";
-import { keyOf } from "@millrace/metadata";
 import { DiskError } from "@millrace/wal";
 import { checkRefusal, rotSomewhere, turn, type Rot } from "./bit-rot.ts";
+import { checkAll, checkJournals } from "./checks.ts";
 import { startCrowd } from "./crowd.ts";
 import { disturb, meetFullDisk } from "./disturbances.ts";
 import { openNode, type Node } from "./node.ts";
 import { NO_CONTROLS, type Controls, type Swarm } from "./options.ts";
-import { checkPassing } from "./passing-journal.ts";
 import { ProcessEnded } from "./process.ts";
-import { checkJournal } from "./raw-journals.ts";
 import { chance, World } from "./world.ts";
 
 export interface RunSummary {
@@ -23,6 +21,8 @@ export interface RunSummary {
   readonly acknowledgedRecords: number;
   readonly acknowledgedAppends: number;
   readonly rows: number;
+  /** How often what happened. */
+  readonly tally: Readonly<Record<string, number>>;
 }
 
 /** A run that broke a promise: with what is needed to look into it. */
@@ -49,6 +49,8 @@ export async function runSeed(seed: string, controls: Controls = NO_CONTROLS): P
     throw new SimulationFailure(seed, world, error);
   }
   const journals = [...world.journals, world.fenced];
+  const removed = world.fragments.operations.filter(({ operation }) => operation === "remove").length;
+  if (removed > 0) world.tally.set("fragments trimmed", removed);
   const rows = [...world.ledgers.values()].reduce((sum, ledger) => sum + ledger.rows, 0);
   world.trace.add(`rows ${rows}`);
   return {
@@ -60,6 +62,7 @@ export async function runSeed(seed: string, controls: Controls = NO_CONTROLS): P
     acknowledgedRecords: world.acknowledgedRecords,
     acknowledgedAppends: journals.reduce((sum, { model }) => sum + model.acknowledgedCount, 0),
     rows,
+    tally: Object.fromEntries([...world.tally].sort(([a], [b]) => (a < b ? -1 : 1))),
   };
 }
 
@@ -76,7 +79,6 @@ async function live(world: World, number: number): Promise<void> {
     else await work(world, node, number);
   } catch (error) {
     if (!(error instanceof ProcessEnded)) throw error;
-    world.trace.add("ended itself");
     world.giveSpace();
     leave(world, node, random.below(2) === 0 ? "kill" : "crash");
   }
@@ -91,6 +93,7 @@ async function cutRecoveries(world: World, number: number): Promise<void> {
     let failure: unknown;
     opening.catch((error: unknown) => (failure = error));
     await world.passTime(random.below(40));
+    world.note("recovery cut");
     if (failure !== undefined) throw failure;
     world.end(random.below(2) === 0 ? "kill" : "crash");
   }
@@ -112,7 +115,7 @@ async function start(world: World, number: number, rot: Rot | undefined): Promis
       return node;
     } catch (thrown) {
       const refusal = refusalOf(thrown);
-      world.trace.add(`start refused: ${refusal ?? ""}`);
+      world.note(`start refused: ${refusal ?? "?"}`);
       if (refusal === "CORRUPT" && rotten !== undefined) {
         checkRefusal(thrown as WireError, rotten);
         world.end("kill");
@@ -134,18 +137,6 @@ function refusalOf(thrown: unknown): string | undefined {
   return thrown instanceof InvariantError ? undefined : WireError.from(thrown).code;
 }
 
-async function checkAll(world: World, node: Node, number: number): Promise<void> {
-  await world.finish("counter", checkCounter(world, node, number));
-  await checkJournals(world, node);
-}
-
-async function checkJournals(world: World, node: Node): Promise<void> {
-  for (const journal of [...world.journals, world.fenced]) {
-    await world.finish(`reading ${journal.name}`, checkJournal(world, node, journal));
-  }
-  await world.finish(`reading ${world.passing.name}`, checkPassing(world, node));
-}
-
 /** A life with disturbances, to its end. */
 async function work(world: World, node: Node, number: number): Promise<void> {
   const { swarm, random } = world;
@@ -156,7 +147,6 @@ async function work(world: World, node: Node, number: number): Promise<void> {
     await world.passTime(lifeMs);
     if (chance(random, swarm.faults.fullDisk)) await meetFullDisk(world, random);
     const ending = (["close", "kill", "crash", "crash"] as const)[random.below(4)]!;
-    world.trace.add(ending);
     if (ending !== "close") return leave(world, node, ending);
     await world.finish("the last answers", crowd.stop());
     await closeInTime(world, node, random.below(2) === 0 ? 10_000 : Number.POSITIVE_INFINITY);
@@ -173,6 +163,7 @@ async function closeInTime(world: World, node: Node, drainMs: number): Promise<v
     world.agenda.schedule(drainMs, () => scope.abort(new WireError("SHUTTING_DOWN", "no more time")));
   }
   await world.finish("closing", node.close(scope.signal));
+  world.note("closed");
   world.end("kill");
 }
 
@@ -190,17 +181,4 @@ async function finishHealthy(world: World, node: Node, number: number): Promise<
 
 function leave(world: World, node: Node, how: "kill" | "crash"): void {
   if (world.process === node.process) world.end(how);
-}
-
-/** The coordination store remembers what it acknowledged: each life counts one further. */
-async function checkCounter(world: World, { coordination, process }: Node, number: number): Promise<void> {
-  const key = keyOf("sim/counter");
-  const { kvs } = await coordination.range({ key }, process.signal);
-  const lives = kvs[0]?.value[0] ?? 0;
-  assert(lives === number || lives === number + 1, "an acknowledged transaction is remembered", { lives, number });
-  const compare = [{ target: "mod", key, op: "=", revision: kvs[0]?.modRevision ?? 0 }] as const;
-  const put = { kind: "put", key, value: Uint8Array.of(number + 1) } as const;
-  const { succeeded } = await coordination.txn({ compare, success: [put] }, process.signal);
-  assert(succeeded, "nobody else writes the counter", { number });
-  world.trace.add(`counter ${number + 1}`);
 }

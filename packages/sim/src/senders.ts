@@ -28,7 +28,8 @@ function sendBatch(world: World, node: Node, ids: readonly string[], random: Ran
         if (shift.isDead) return;
         const knowledge = failure === undefined ? "acknowledged" : UNKNOWN.has(failure.code) ? "unknown" : "refused";
         for (const id of waiting.splice(0, rows)) ledger.settle(id, knowledge);
-        world.trace.add(`${knowledge} ${rows} records ${failure?.code ?? ""}`);
+        if (failure === undefined) world.trace.add(`acknowledged ${rows} records`);
+        else world.note(`records ${knowledge}: ${failure.code}`, String(rows));
         if (waiting.length === 0) resolve();
       },
     };

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import { systemClock, systemRandom, type Clock } from "@millrace/base";
 import { runSeed, SimulationFailure } from "./run-seed.ts";
 import { failureReport } from "./system-report.ts";
+import { Totals } from "./totals.ts";
 
 const USAGE = `npm run soak -- [--minutes N]
 
@@ -26,33 +27,26 @@ function minutesWanted(): number | undefined {
 
 async function soak(clock: Clock, minutes: number): Promise<number> {
   const startedMs = clock.monotonicMs();
-  const total = { seeds: 0, events: 0, acknowledgedRecords: 0, acknowledgedAppends: 0, virtualHours: 0 };
-  const failedSeeds: string[] = [];
+  const totals = new Totals();
   let saidMs = startedMs;
   const seconds = (): number => Math.round((clock.monotonicMs() - startedMs) / 1000);
   while (clock.monotonicMs() - startedMs < minutes * 60_000) {
     const seed = String(systemRandom.u32());
     try {
-      const summary = await runSeed(seed);
-      total.events += summary.events;
-      total.acknowledgedRecords += summary.acknowledgedRecords;
-      total.acknowledgedAppends += summary.acknowledgedAppends;
-      total.virtualHours += summary.virtualMs / 3_600_000;
+      totals.add(await runSeed(seed));
     } catch (error) {
       if (!(error instanceof SimulationFailure)) throw error;
       process.stderr.write(failureReport(error));
-      failedSeeds.push(seed);
+      totals.addFailed(seed);
     }
-    total.seeds++;
     if (clock.monotonicMs() - saidMs >= PROGRESS_MS) {
       saidMs = clock.monotonicMs();
-      const { seeds, events } = total;
-      process.stderr.write(`${seconds()} s: ${seeds} seeds, ${events} events, ${failedSeeds.length} failed\n`);
+      const { seeds, events, failed } = totals;
+      process.stderr.write(`${seconds()} s: ${seeds} seeds, ${events} events, ${failed.length} failed\n`);
     }
   }
-  const virtualHours = Math.round(total.virtualHours);
-  process.stdout.write(`${JSON.stringify({ ...total, virtualHours, seconds: seconds(), failedSeeds })}\n`);
-  return failedSeeds.length === 0 ? 0 : 1;
+  process.stdout.write(`${JSON.stringify({ ...totals.json(), seconds: seconds() })}\n`);
+  return totals.failed.length === 0 ? 0 : 1;
 }
 
 async function main(): Promise<number> {

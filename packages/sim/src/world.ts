@@ -30,6 +30,8 @@ export class World {
   readonly agenda = new Agenda();
   readonly clock = new SimulatedClock(this.agenda);
   readonly trace = new Trace(() => this.agenda.nowMs);
+  /** How often what happened, faults above all: a fault that never comes proves nothing. */
+  readonly tally = new Map<string, number>();
   readonly random: Random;
   readonly controls: Controls;
   readonly swarm: Swarm;
@@ -58,7 +60,7 @@ export class World {
       random: this.random.fork("disk"),
       delayMs: (random) => (0.05 + random.below(200) / 1000) * this.diskSlowness,
       withoutSync: controls.withoutSync,
-      onOp: (line) => this.trace.add(line),
+      onOp: (line) => this.#onDiskOp(line),
     });
     const random = this.random.fork("stores");
     const { listLagMs } = this.swarm.faults;
@@ -101,6 +103,12 @@ export class World {
     return url === STAGING ? this.staging : this.fragments;
   }
 
+  /** Something that is worth counting. */
+  note(what: string, detail = ""): void {
+    this.trace.add(`${what} ${detail}`);
+    this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
+  }
+
   /** A process starts. */
   begin(number: number): Process {
     const process = new Process(number, this.disk.open());
@@ -114,13 +122,14 @@ export class World {
     this.process = undefined;
     this.disk.failSync(() => false);
     this.disk.failWrite(() => false);
+    this.note(how === "crash" ? "power cut" : "killed");
     if (how === "crash") this.disk.crash();
     else this.disk.kill();
   }
 
   /** A process says that it cannot go on. */
   onFatal(process: Process, error: WireError): void {
-    this.trace.add(`fatal ${error.code}`);
+    this.note("ended itself", error.code);
     if (process.syncFailed) process.fatal ??= error;
     else this.fail(error);
   }
@@ -130,13 +139,22 @@ export class World {
     this.disk.failSync((path) => {
       const { process } = this;
       if (process === undefined || !matches(path)) return false;
-      this.trace.add(`sync of ${path} fails`);
+      this.note("sync failed", path);
       process.syncFailed = true;
       this.agenda.schedule(ENDS_MS, () => {
         if (this.process === process && process.fatal === undefined) {
           this.fail(new Error(`the sync of ${path} failed and the process goes on`));
         }
       });
+      return true;
+    });
+  }
+
+  /** The next write to a path that `matches` fails halfway. */
+  failNextWrite(matches: (path: string) => boolean): void {
+    this.disk.failWrite((path) => {
+      if (this.process === undefined || !matches(path)) return false;
+      this.note("write failed", path);
       return true;
     });
   }
@@ -170,7 +188,7 @@ export class World {
   /** @param bytes that still fit */
   takeSpace(bytes: number): void {
     this.disk.capacityBytes = this.disk.usedBytes + bytes;
-    this.trace.add("disk full");
+    this.note("disk full");
   }
 
   giveSpace(): void {
@@ -194,6 +212,13 @@ export class World {
     await this.#run(() => false, endMs);
     await this.agenda.advance(Math.max(0, endMs - this.nowMs));
     this.check();
+  }
+
+  #onDiskOp(line: string): void {
+    this.trace.add(line);
+    if (!line.startsWith("bulk rename")) return;
+    const what = line.endsWith(".spare") ? "segments recycled" : line.includes(" quarantine/") ? "quarantined" : "";
+    if (what !== "") this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
   }
 
   async #run(isDone: () => boolean, endMs: number): Promise<boolean> {
