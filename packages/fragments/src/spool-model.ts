@@ -47,6 +47,7 @@ export class JournalModel {
   readonly appends: ModelAppend[] = [];
   /** Handed over, without an outcome so far, in order. */
   pending: (ModelAppend | ModelRoll)[] = [];
+  readonly #unknown = new Set<ModelAppend | ModelRoll>();
   /** Ranges that were released: they may be gone. */
   readonly released: { begin: number; end: number }[] = [];
   /** The largest end that was ever seen: it must never shrink (D9). */
@@ -68,6 +69,11 @@ export class JournalModel {
     for (const op of this.pending.splice(0, at + 1)) this.#apply(op);
   }
 
+  /** Nobody knows; the next restart tells. */
+  leaveOpen(append: ModelAppend): void {
+    this.#unknown.add(append);
+  }
+
   refuse(append: ModelAppend): void {
     const at = this.pending.indexOf(append);
     if (at < 0) throw new Violation(`${this.journal}: append ${append.id} has two outcomes`);
@@ -82,13 +88,18 @@ export class JournalModel {
 
   /** After a restart: the spool must stand after some number of the pending ops, and then it stays there. */
   recover(spool: Spool): void {
-    for (let count = 0; count <= this.pending.length; count++) {
-      const { end, registers } = this.#after(count);
-      if (spool.end !== end || !equalLabelSets(spool.registers, registers)) continue;
-      for (const op of this.pending.slice(0, count)) this.#apply(op);
-      this.pending = [];
-      this.check(spool);
-      return;
+    // What the log failed under either took place, or did not and the journal went on without it.
+    const known = this.pending.filter((op) => !this.#unknown.has(op)).filter(wasNotForgotten);
+    for (const ops of [this.pending, known]) {
+      for (let count = 0; count <= ops.length; count++) {
+        const { end, registers } = this.#after(ops.slice(0, count));
+        if (spool.end !== end || !equalLabelSets(spool.registers, registers)) continue;
+        for (const op of ops.slice(0, count)) this.#apply(op);
+        this.pending = [];
+        this.#unknown.clear();
+        this.check(spool);
+        return;
+      }
     }
     throw new Violation(
       `${this.journal}: recovered to ${spool.end} with ${JSON.stringify(spool.registers)}, acknowledged ${this.end} ` +
@@ -146,9 +157,9 @@ export class JournalModel {
     return (this.appends.findLast(holds) ?? this.pending.find(holds)) as ModelAppend | undefined;
   }
 
-  #after(count: number): { end: number; registers: LabelSet } {
+  #after(ops: readonly (ModelAppend | ModelRoll)[]): { end: number; registers: LabelSet } {
     let { end, registers } = this;
-    for (const op of this.pending.slice(0, count)) {
+    for (const op of ops) {
       end = op.kind === "roll" ? op.begin : op.end;
       registers = op.registers ?? registers;
     }
@@ -168,4 +179,13 @@ export class JournalModel {
 
 function range({ begin, end }: { begin: number; end: number }): { begin: number; end: number } {
   return { begin, end };
+}
+
+/** A roll is forgotten with what was refused; then later ops begin below it. */
+function wasNotForgotten(
+  op: ModelAppend | ModelRoll,
+  at: number,
+  ops: readonly (ModelAppend | ModelRoll)[],
+): boolean {
+  return op.kind === "append" || ops.slice(at).every(({ begin }) => begin >= op.begin);
 }

@@ -219,6 +219,7 @@ export class SpoolSimulation {
 
   #onOutcome(model: JournalModel, spool: Spool, op: ModelAppend, outcome: CommitOutcome): void {
     if (outcome.kind === "unknown") {
+      model.leaveOpen(op);
       this.#fatal = true; // the process ends; only a restart can tell
     } else if (outcome.kind === "refused") {
       this.counts.refused++;
