@@ -129,34 +129,52 @@ export class Producer {
 
   #count({ status, text }: Answer, records: number): void {
     const { totals } = this;
+    let hasProblem = status >= 300;
     if (status === 401 || status === 404) {
       totals.rejected += records;
-      throw new WireError("NOT_FOUND", `the source answers ${status}: ${messageOf(text)}`);
+      throw new WireError("NOT_FOUND", `the source answers ${problemOf(status, text)}`);
     }
     if (status >= 500) totals.failed += records;
     else if (status >= 300) totals.rejected += records;
     else if (records === 1) totals.accepted++;
     else {
-      const { accepted, rejected = [] } = JSON.parse(text) as BatchAnswer;
+      const { accepted, rejected = [], rejectedCount = rejected.length } = JSON.parse(text) as BatchAnswer;
       totals.accepted += accepted;
-      totals.rejected += rejected.length;
-      const [first] = rejected;
-      if (first !== undefined) this.firstProblem ??= `record ${first.index} of its batch: ${first.reason}`;
-      return;
+      totals.rejected += rejectedCount;
+      hasProblem = rejectedCount > 0;
     }
-    if (status >= 300) this.firstProblem ??= `${status}: ${messageOf(text)}`;
+    if (hasProblem) this.firstProblem ??= problemOf(status, text);
   }
 }
 
+/** What answers hold, as far as it is read here: of a batch, of a record by its sinks, of an error. */
 interface BatchAnswer {
   readonly accepted: number;
   readonly rejected?: readonly { readonly index: number; readonly reason: string }[];
+  readonly rejectedCount?: number;
 }
 
-function messageOf(text: string): string {
+interface SourceAnswer extends Partial<BatchAnswer> {
+  readonly message?: string;
+  readonly sources?: readonly {
+    readonly sinks?: readonly { readonly error?: string; readonly message?: string }[];
+  }[];
+}
+
+/** The most exact reason that an answer gives. */
+function problemOf(status: number, text: string): string {
+  const { rejected = [], sources = [], message } = parsed(text);
+  const [first] = rejected;
+  if (first !== undefined) return `record ${first.index} of its batch: ${first.reason}`;
+  const failed = sources.flatMap(({ sinks = [] }) => sinks).find(({ error }) => error !== undefined);
+  return `${status}: ${failed?.message ?? message ?? text.trim()}`;
+}
+
+function parsed(text: string): SourceAnswer {
   try {
-    return (JSON.parse(text) as { message?: string }).message ?? text.trim();
+    return JSON.parse(text) as SourceAnswer;
   } catch {
-    return text.trim();
+    // Plain text, e.g. OK.
+    return {};
   }
 }
