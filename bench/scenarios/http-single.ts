@@ -1,10 +1,9 @@
 // Single-record POSTs of 300 B over 64 kept connections, acknowledged after fdatasync, against bare node:http that
 // parses the same JSON: requests per server CPU second of all processes, and the 99th percentile of the latency.
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createStream, scalar, startPlatform, waitForRows, type BenchPlatform } from "../platform.ts";
-import { cpuSeconds, end, start } from "../processes.ts";
+import { cpuSeconds, end, start, type Started } from "../processes.ts";
 import type { RunOptions, Scenario, ScenarioResult } from "../scenario.ts";
 import { spread, type Spread } from "../statistics.ts";
 import { postLoad, sampleRecord, type WrkResult } from "../wrk.ts";
@@ -53,8 +52,7 @@ async function run(
   const bare = start(process.execPath, [BARE_SERVER]);
   try {
     const url = await createStream(platform, "bench", settings);
-    const [line] = (await once(bare.child.stderr!, "data")) as [Buffer];
-    const bareUrl = `http://127.0.0.1:${line.toString().trim()}/`;
+    const bareUrl = `http://127.0.0.1:${await printedPort(bare)}/`;
     await postLoad(url, BODY, { connections: CONNECTIONS, seconds: 2 });
     await postLoad(bareUrl, BODY, { connections: CONNECTIONS, seconds: 2 });
     const ours: Sample[] = [];
@@ -69,6 +67,16 @@ async function run(
     await end(bare, "SIGKILL");
     await platform.stop();
   }
+}
+
+/** The port that the baseline says it listens on. */
+async function printedPort(server: Started): Promise<number> {
+  for (let waitedMs = 0; waitedMs < 10_000; waitedMs += 20) {
+    const port = Number.parseInt(server.stderr(), 10);
+    if (port > 0) return port;
+    await sleep(20);
+  }
+  throw new Error(`the baseline does not say its port: ${server.stderr()}`);
 }
 
 async function load(url: string, seconds: number): Promise<WrkResult> {
