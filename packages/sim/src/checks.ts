@@ -6,9 +6,8 @@ import { checkPassing } from "./passing-journal.ts";
 import { checkJournal } from "./raw-journals.ts";
 import type { World } from "./world.ts";
 
-/** @param number of this life: each counts one further in the coordination store */
-export async function checkAll(world: World, node: Node, number: number): Promise<void> {
-  await world.finish("counter", checkCounter(world, node, number));
+export async function checkAll(world: World, node: Node): Promise<void> {
+  await world.finish("counter", checkCounter(world, node));
   await checkJournals(world, node);
 }
 
@@ -19,15 +18,19 @@ export async function checkJournals(world: World, node: Node): Promise<void> {
   await world.finish(`reading ${world.passing.name}`, checkPassing(world, node));
 }
 
-/** The coordination store remembers what it acknowledged: each life counts one further. */
-async function checkCounter(world: World, { coordination, process }: Node, number: number): Promise<void> {
+/** The coordination store remembers what it acknowledged, and counts one further each time. */
+async function checkCounter(world: World, { coordination, process }: Node): Promise<void> {
   const key = keyOf("sim/counter");
   const { kvs } = await coordination.range({ key }, process.signal);
-  const lives = kvs[0]?.value[0] ?? 0;
-  assert(lives === number || lives === number + 1, "an acknowledged transaction is remembered", { lives, number });
+  const found = kvs[0]?.value[0] ?? 0;
+  const { counter } = world;
+  const isKnown = found === counter.acknowledged || (counter.isAsked && found === counter.acknowledged + 1);
+  assert(isKnown, "an acknowledged transaction is remembered", { found, acknowledged: counter.acknowledged });
+  world.counter = { acknowledged: found, isAsked: true };
   const compare = [{ target: "mod", key, op: "=", revision: kvs[0]?.modRevision ?? 0 }] as const;
-  const put = { kind: "put", key, value: Uint8Array.of(number + 1) } as const;
+  const put = { kind: "put", key, value: Uint8Array.of(found + 1) } as const;
   const { succeeded } = await coordination.txn({ compare, success: [put] }, process.signal);
-  assert(succeeded, "nobody else writes the counter", { number });
-  world.trace.add(`counter ${number + 1}`);
+  assert(succeeded, "nobody else writes the counter", { found });
+  world.counter = { acknowledged: found + 1, isAsked: false };
+  world.trace.add(`counter ${found + 1}`);
 }

@@ -111,7 +111,7 @@ async function start(world: World, number: number, rot: Rot | undefined): Promis
     try {
       const node = await world.finish("recovery", openNode(world, process));
       world.giveSpace();
-      await checkAll(world, node, number);
+      await checkAll(world, node);
       return node;
     } catch (thrown) {
       const refusal = refusalOf(thrown);

@@ -17,8 +17,14 @@ export async function sendRecords(world: World, node: Node, shift: Shift): Promi
   }
 }
 
-/** Resolves when all are answered. */
-function sendBatch(world: World, node: Node, ids: readonly string[], random: Random, shift: Shift): Promise<void> {
+/** One batch to a partition drawn by `random`. Resolves when all its records are answered. */
+export function sendBatch(
+  world: World,
+  node: Node,
+  ids: readonly string[],
+  random: Random,
+  shift: Shift,
+): Promise<void> {
   const { table, publisher } = node.publishers[random.below(node.publishers.length)]!;
   const ledger = world.ledgers.get(table)!;
   return new Promise((resolve) => {

@@ -1,5 +1,5 @@
 // What outlives a process: the disk, the object stores, the target, and what the judges know.
-import { assert, type Random, type WireError } from "@millrace/base";
+import { WireError, type Random } from "@millrace/base";
 import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
 
 import { ModelTarget } from "@millrace/ingest/testkit";
@@ -44,7 +44,11 @@ export class World {
   readonly journals = ["one", "two"].map((name) => new RawJournal(RAW_PREFIX + name));
   readonly fenced = new FencedJournal(`${RAW_PREFIX}fenced`);
   readonly passing = new PassingJournal(`${LOCAL_PREFIX}passing`);
+  /** What the coordination store's counter must be; one more if that was asked for and never answered. */
+  counter = { acknowledged: 0, isAsked: false };
   process: Process | undefined;
+  /** Told of each operation of the disk before it happens. */
+  onDiskOp: ((line: string) => void) | undefined;
   /** Times what the disk does by this. */
   diskSlowness = 1;
   #isHealed = false;
@@ -159,6 +163,11 @@ export class World {
     });
   }
 
+  /** The process ends when what happens now has happened. */
+  cut(process: Process): void {
+    process.fatal ??= new WireError("UNAVAILABLE", "cut off");
+  }
+
   /** Remembers a failure that nobody awaits; the run ends with it. */
   fail(error: unknown): void {
     this.#failure ??= error;
@@ -216,6 +225,7 @@ export class World {
 
   #onDiskOp(line: string): void {
     this.trace.add(line);
+    this.onDiskOp?.(line);
     if (!line.startsWith("bulk rename")) return;
     const what = line.endsWith(".spare") ? "segments recycled" : line.includes(" quarantine/") ? "quarantined" : "";
     if (what !== "") this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
@@ -262,10 +272,4 @@ export function tableOf(i: number): string {
 
 export function chance(random: Random, thousandths: number): boolean {
   return random.below(1000) < thousandths;
-}
-
-/** @throws InvariantError when the run is not what it should be */
-export function processOf(world: World): Process {
-  assert(world.process !== undefined, "a process runs");
-  return world.process;
 }
