@@ -124,6 +124,8 @@ export class OverlayDisk implements Disk {
   }
 
   async #write(file: FileNode, position: number, bytes: Uint8Array): Promise<void> {
+    // Writing nothing makes the file, and no file longer.
+    if (bytes.length === 0) return;
     for (let done = 0; done < bytes.length;) {
       const at = position + done;
       const page = Math.floor(at / PAGE_BYTES);
@@ -136,7 +138,8 @@ export class OverlayDisk implements Disk {
       }
       (await this.#pageForWrite(file, page)).set(part, from);
     }
-    file.length = Math.max(file.length, position + bytes.length);
+    // Writing nothing beyond the end does not move it.
+    if (bytes.length > 0) file.length = Math.max(file.length, position + bytes.length);
   }
 
   /** The page as it shows now, in memory of its own (V3). */
