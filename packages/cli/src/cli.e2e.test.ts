@@ -288,7 +288,9 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     assert.deepEqual([refused.code, refused.out], [1, ""]);
     assert.match(
       refused.err,
-      new RegExp(`^millrace: data directory .* is in use by process ${endpoints.pid}\n$`),
+      new RegExp(
+        `^millrace: data directory .* is in use by process ${endpoints.pid}: stop it first[^\\n]+\n$`,
+      ),
     );
     platform.process.kill("SIGTERM");
     assert.equal((await platform.end()).code, 0);

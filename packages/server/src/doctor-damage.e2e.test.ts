@@ -57,7 +57,7 @@ suite("doctor", () => {
     await sleep(400); // the log says that all of it is synced
     copy(stopped, cut);
     const busy = await examine(stopped).catch((error: WireError) => error);
-    assert.match((busy as WireError).message, new RegExp(`in use by process ${process.pid}$`));
+    assert.match((busy as WireError).message, new RegExp(`in use by process ${process.pid}: stop it first`));
     await stop(platform);
     const other = await start(unloaded, ["broker", "warehouse", "http-source", "api"]);
     await ingest(other, 30);

@@ -1,6 +1,7 @@
 // The overlay against a disk that is written: whatever is done to either, both read the same, and the disk below the
 // overlay stays as it was.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { seededRandom } from "@millrace/base/testkit";
 import { DiskError, type Disk, type DiskOp } from "@millrace/wal";
@@ -72,7 +73,7 @@ async function tree(disk: Pick<Disk, "list" | "read">, dir = ""): Promise<readon
         Buffer.from(middle),
         Buffer.from(content.subarray(Math.floor(bytes / 2)).subarray(0, 5000)),
       );
-      found.push(`${at} ${Buffer.from(content).toString("base64")}`);
+      found.push(`${at} ${bytes} ${createHash("sha1").update(content).digest("hex")}`);
     }
   }
   return found;

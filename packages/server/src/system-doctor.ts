@@ -52,7 +52,11 @@ export async function examineDataDirectory(
   if (!existsSync(join(dataDirectory, "format.json"))) {
     throw new WireError("NOT_FOUND", `${path} is not a data directory: it has no format.json`);
   }
-  const owned = await ownDataDirectory(dataDirectory, systemRandom);
+  const owned = await ownDataDirectory(dataDirectory, systemRandom).catch((thrown: unknown) => {
+    const error = WireError.from(thrown);
+    if (error.code !== "CONFLICT") throw error;
+    throw new WireError("CONFLICT", `${error.message}: stop it first, the doctor reads what nobody writes`);
+  });
   try {
     const below = await openSystemDisk(dataDirectory);
     try {
