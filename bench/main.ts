@@ -57,7 +57,7 @@ async function main(): Promise<void> {
   const machine = machineFacts();
   const date = new Date().toISOString().slice(0, 10);
   mkdirSync(new URL("results/", import.meta.url), { recursive: true });
-  const suffix = values.only === undefined && !values.quick ? "" : "-partial";
+  const suffix = values.only === undefined ? "" : "-partial";
   const file = new URL(`results/${date}${suffix}.json`, import.meta.url);
   writeFileSync(
     file,
@@ -68,7 +68,8 @@ async function main(): Promise<void> {
       `${record.name.padEnd(14)} ${record.figure.padEnd(28)} at least ${record.atLeast}, aim ${record.aim}\n`,
     );
   }
-  if (suffix === "") updateReadme(records, { date, rounds, machine: describeMachine(machine) });
+  if (suffix === "")
+    updateReadme(records, { date, rounds, quick: values.quick, machine: describeMachine(machine) });
   if (records.some((record) => record.figure === "failed")) process.exitCode = 1;
 }
 

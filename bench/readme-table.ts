@@ -6,10 +6,15 @@ const README = new URL("../README.md", import.meta.url);
 const BEGIN = "<!-- bench:begin -->";
 const END = "<!-- bench:end -->";
 
-export function updateReadme(
-  records: readonly ScenarioRecord[],
-  run: { date: string; rounds: number; machine: string },
-): void {
+interface TableRun {
+  readonly date: string;
+  readonly rounds: number;
+  /** Short loads: more noise. */
+  readonly quick: boolean;
+  readonly machine: string;
+}
+
+export function updateReadme(records: readonly ScenarioRecord[], run: TableRun): void {
   const readme = readFileSync(README, "utf8");
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);
@@ -18,10 +23,8 @@ export function updateReadme(
   writeFileSync(README, `${readme.slice(0, begin + BEGIN.length)}\n\n${table}\n${readme.slice(end)}`);
 }
 
-export function renderTable(
-  records: readonly ScenarioRecord[],
-  run: { date: string; rounds: number; machine: string },
-): string {
+export function renderTable(records: readonly ScenarioRecord[], run: TableRun): string {
+  const command = run.quick ? "npm run bench -- --quick" : "npm run bench";
   const rows = records.map(
     ({ title, figure, atLeast, aim }) => `| ${title} | ${figure} | ${atLeast} | ${aim} |`,
   );
@@ -30,7 +33,7 @@ export function renderTable(
     "| --- | --- | --- | --- |",
     ...rows,
     "",
-    `Measured ${run.date} with \`npm run bench\`: medians of ${run.rounds} rounds, ours and the baseline in turn; ` +
+    `Measured ${run.date} with \`${command}\`: medians of ${run.rounds} rounds, ours and the baseline in turn; ` +
       `${run.machine}.`,
     "",
   ].join("\n");

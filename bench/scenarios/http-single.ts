@@ -28,7 +28,7 @@ const NEVER_UPLOAD = {
 export const httpToRow: Scenario = {
   name: "http-to-row",
   title:
-    "single-record POST of 300 B, 64 connections, synced, until the row: requests per CPU second against bare `node:http`",
+    "POST of one 300 B record, 64 connections, synced, until the row: requests per CPU second against bare `node:http`",
   atLeast: "0.5, p99 under 4x",
   aim: "1.2",
   run: (options) => run(options, {}, true),
