@@ -139,7 +139,10 @@ async function verifyDirect(disk: Disk, journal: ReplayedJournal, signal: AbortS
   }
 }
 
-/** Writes the bytes that the log has into the spool files; the next checkpoint syncs them. */
+/**
+ * Writes the bytes that the log has into the spool files; the next checkpoint syncs them.
+ * @throws {InvariantError} when this reading of the log does not find all that the first one found
+ */
 async function writeLogged(
   disk: Disk,
   dir: string,
@@ -154,10 +157,12 @@ async function writeLogged(
     touched.map((journal): DiskOp => ({ kind: "make-dir", path: journal.dir })),
   );
   const waiting = new Map<string, { position: number; parts: Uint8Array[]; end: number }[]>();
+  let found = 0;
   const collect = (record: Uint8Array, place: { sequence: number; path: string; offset: number }): void => {
-    const found = replay.fragmentOf(record, place);
-    if (found === undefined) return;
-    const { journal, fragment, data } = found;
+    const placed = replay.fragmentOf(record, place);
+    if (placed === undefined) return;
+    const { journal, fragment, data } = placed;
+    found += data.bytes.length;
     const path = `${journal.dir}/${fragmentFile(fragment)}`;
     const runs = waiting.get(path) ?? [];
     if (runs.length === 0) waiting.set(path, runs);
@@ -178,6 +183,9 @@ async function writeLogged(
     }
     waiting.clear();
   });
+  const spans = touched.flatMap(({ logged }) => logged);
+  const wanted = spans.reduce((sum, { begin, end }) => sum + end - begin, 0);
+  assert(found === wanted, "both readings of the log find the same bytes", { found, wanted });
 }
 
 async function perform(disk: Disk, action: RecoveryAction, logger: Logger): Promise<void> {

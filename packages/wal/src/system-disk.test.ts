@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { openSystemDisk } from "./system-disk.ts";
 import { diskErrorOf } from "./system-disk-ops.ts";
 
 const index = new URL("./index.js", import.meta.url).href;
@@ -31,6 +32,41 @@ const WRITE = `[{ kind: "write", path: "f", position: 0, bytes: new Uint8Array(9
 
 test("openSystemDisk: never closed, idle -> the process ends by itself", async () => {
   assert.equal(await runScript(`await disk.run("log", ${WRITE}); console.log("done");`), "done\n");
+});
+
+test("list: other files come and go meanwhile -> those that stay are listed every time", async () => {
+  const root = await mkdtemp(join(tmpdir(), "disk-"));
+  const disk = await openSystemDisk(root);
+  try {
+    const bytes = new Uint8Array(1);
+    const stay = ["a", "m", "z"].map((name) => `dir/${name}`);
+    await disk.run("log", [{ kind: "make-dir", path: "dir" }]);
+    await disk.run(
+      "log",
+      stay.map((path) => ({ kind: "write", path, position: 0, bytes })),
+    );
+    let turns = 0;
+    const comeAndGo = async (): Promise<void> => {
+      for (; turns < 300; turns++) {
+        await disk.run("bulk", [{ kind: "write", path: "dir/new", position: 0, bytes }]);
+        await disk.run("bulk", [{ kind: "rename", from: "dir/new", to: "dir/other" }]);
+        await disk.run("bulk", [{ kind: "remove", path: "dir/other" }]);
+      }
+    };
+    const lists = async (): Promise<void> => {
+      while (turns < 300) {
+        const names = (await disk.list("dir")).map(({ name }) => `dir/${name}`);
+        assert.deepEqual(
+          stay.filter((name) => !names.includes(name)),
+          [],
+        );
+      }
+    };
+    await Promise.all([comeAndGo(), lists(), lists(), lists()]);
+  } finally {
+    await disk.close();
+    await rm(root, { recursive: true });
+  }
 });
 
 test("run: nothing else keeps the process alive -> it lives until the run has ended", async () => {

@@ -1,4 +1,5 @@
 // The real disk: a directory, two threads for what changes it (D7), the platform's I/O pool for reads.
+import type { Dirent } from "node:fs";
 import { mkdir, readdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import type { Disk, DiskEntry, DiskLane, DiskOp } from "./disk.ts";
@@ -54,17 +55,15 @@ class SystemDisk implements Disk {
   async list(dir: string): Promise<readonly DiskEntry[]> {
     if (dir !== "") assertDiskPath(dir);
     const at = join(this.#root, dir);
+    let found: Dirent[];
     try {
-      const found = await readdir(at, { withFileTypes: true });
-      const entries = found.map(async (entry): Promise<DiskEntry> => {
-        if (entry.isDirectory()) return { name: entry.name, kind: "dir", bytes: 0 };
-        return { name: entry.name, kind: "file", bytes: (await stat(join(at, entry.name))).size };
-      });
-      return (await Promise.all(entries)).sort((a, b) => (a.name < b.name ? -1 : 1));
+      found = await readdir(at, { withFileTypes: true });
     } catch (error) {
       if (codeOf(error) === "ENOENT") return [];
       throw diskErrorOf(dir, "list", error);
     }
+    const entries = await Promise.all(found.map((entry) => entryOf(dir, at, entry)));
+    return entries.filter((entry) => entry !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   async freeBytes(): Promise<number> {
@@ -78,5 +77,17 @@ class SystemDisk implements Disk {
 
   async close(): Promise<void> {
     await Promise.all([this.#lanes.log.close(), this.#lanes.bulk.close(), this.#reader.close()]);
+  }
+}
+
+/** @returns undefined when it went away since the directory was read: that says nothing of the other entries */
+async function entryOf(dir: string, at: string, entry: Dirent): Promise<DiskEntry | undefined> {
+  const { name } = entry;
+  if (entry.isDirectory()) return { name, kind: "dir", bytes: 0 };
+  try {
+    return { name, kind: "file", bytes: (await stat(join(at, name))).size };
+  } catch (error) {
+    if (codeOf(error) === "ENOENT") return undefined;
+    throw diskErrorOf(dir, "list", error);
   }
 }
