@@ -224,6 +224,7 @@ export class SpoolSimulation {
     } else if (outcome.kind === "refused") {
       this.counts.refused++;
       model.refuse(op);
+      if (outcome.error.code === "UNAVAILABLE") this.#fatal = true; // the log failed under what was before it
     } else {
       if (outcome.begin !== op.begin || outcome.end !== op.end)
         throw new Violation(`append ${op.id} stands elsewhere`);
@@ -231,6 +232,7 @@ export class SpoolSimulation {
       if (spool.end < op.end) throw new Violation(`append ${op.id} acknowledged before it is visible`);
       this.counts.acknowledged++;
     }
+    if (this.#fatal) return;
     if (model.pending.every(({ kind }) => kind === "roll") && spool.pendingEnd === spool.end)
       model.settleRolls(spool);
   }

@@ -5,8 +5,8 @@
 //       have the sequence that is expected; a larger one means that groups are missing that had been synced.
 //   S3  A later segment's first sequence voids that and larger ones in earlier segments: after a write that failed
 //       halfway the log went on there.
-//   S4  Where no segment goes on, the log ends: its tail was torn. But if any later valid group says that the place had
-//       been synced, it is corruption, and the error names file and offset.
+//   S4  Where no segment goes on, the log ends: its tail was torn. But if any later valid group says that the place, or
+//       the place in front of itself, had been synced, it is corruption, and the error names file and offset.
 import { WireError } from "@millrace/base";
 import type { Disk } from "./disk.ts";
 import {
@@ -95,7 +95,7 @@ export async function scanLog(
       tail = { sequence: last.sequence, bytes: bytes.subarray(last.begin - GROUP_HEADER_BYTES, end) };
     await afterSegment?.();
   }
-  await refuseLaterClaims(disk, segments, stop, expected ?? from);
+  await refuseLaterClaims(disk, segments, stop, { expected: expected ?? 0, from });
   const wanted = tail !== undefined && tail.sequence >= from;
   return {
     dir,
@@ -214,41 +214,48 @@ function groupAt(path: string, bytes: Uint8Array, at: number, header: SegmentHea
   return outcome.kind === "group" ? outcome.group : undefined;
 }
 
-/** S4: looks for any group behind the end of the log that says that this end had been synced. */
+/**
+ * S4: looks for any wanted group behind the end of the log that says that this end had been synced.
+ * @param expected at the end; 0 when nothing was valid: then whatever stands there is behind it
+ */
 async function refuseLaterClaims(
   disk: Disk,
   segments: readonly ScannedSegment[],
   stop: { segment: ScannedSegment; bytes: Uint8Array; offset: number } | undefined,
-  expected: number,
+  { expected, from }: { expected: number; from: number },
 ): Promise<void> {
   for (const segment of segments) {
     if (stop !== undefined && segment.header.number < stop.segment.header.number) continue;
     const at = segment === stop?.segment ? stop : undefined;
     const bytes = at?.bytes ?? (await readSegment(disk, segment));
     const offset = at?.offset ?? SEGMENT_HEADER_BYTES;
-    const claim = findClaim(segment, bytes, offset, expected);
+    // Either it claims the end itself; or it claims the group in front of it, whose place is broken though an older
+    // copy of that group was found (W6 of write-ahead-log.ts).
+    const claims = ({ sequence, synced }: Group): boolean =>
+      sequence >= from && (synced >= expected || (sequence >= expected && synced >= sequence - 1));
+    const claim = findGroup(segment, bytes, offset, claims);
     if (claim === undefined) continue;
     const { path } = segment;
     throw new WireError(
       "CORRUPT",
-      `${path}, offset ${offset}: group ${expected} of the log is broken, though group ${claim.sequence} at offset ` +
-        `${claim.begin - GROUP_HEADER_BYTES} says that it had been synced`,
+      `${path}, offset ${offset}: the log is broken here, though group ${claim.sequence} at offset ` +
+        `${claim.begin - GROUP_HEADER_BYTES} says that it had been synced up to group ${claim.synced}`,
       { facts: { path, offset } },
     );
   }
 }
 
-function findClaim(
+function findGroup(
   segment: ScannedSegment,
   bytes: Uint8Array,
   from: number,
-  expected: number,
+  matches: (group: Group) => boolean,
 ): Group | undefined {
   const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let at = haystack.indexOf(GROUP_MAGIC_BYTES, from);
   while (at >= 0) {
     const outcome = decodeGroup(bytes, at, segment.header);
-    if (outcome.kind === "group" && outcome.group.synced >= expected) return outcome.group;
+    if (outcome.kind === "group" && matches(outcome.group)) return outcome.group;
     at = haystack.indexOf(GROUP_MAGIC_BYTES, at + 1);
   }
   return undefined;

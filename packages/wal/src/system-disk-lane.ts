@@ -21,6 +21,7 @@ export class SystemDiskLane {
   readonly #exited: Promise<void>;
   #nextId = 1;
   #ended: DiskError | undefined;
+  #drained: (() => void) | undefined;
 
   constructor(root: string, lane: DiskLane) {
     const { port1, port2 } = new MessageChannel();
@@ -67,6 +68,8 @@ export class SystemDiskLane {
 
   /** Waits for pending runs, then ends the thread. */
   async close(): Promise<void> {
+    // The thread's end may be told before its last reply.
+    while (this.#pending.size > 0) await new Promise<void>((resolve) => (this.#drained = resolve));
     if (this.#ended === undefined) {
       this.#worker.ref();
       this.#post({ kind: "close" }, []);
@@ -85,7 +88,10 @@ export class SystemDiskLane {
     const run = this.#pending.get(id);
     if (run === undefined) return;
     this.#pending.delete(id);
-    if (this.#pending.size === 0) this.#port.unref();
+    if (this.#pending.size === 0) {
+      this.#port.unref();
+      this.#drained?.();
+    }
     if (failure === undefined) run.resolve();
     else run.reject(new DiskError(failure.kind, failure.path, failure.message));
   }
@@ -95,6 +101,7 @@ export class SystemDiskLane {
     for (const run of this.#pending.values()) run.reject(this.#ended);
     this.#pending.clear();
     this.#port.unref();
+    this.#drained?.();
   }
 }
 

@@ -241,6 +241,20 @@ suite("D2: torn is not rotten", () => {
     await assert.rejects(fixture.open(), isCorrupt(`log/${segmentName(1)}`));
   });
 
+  test("rot in the copy that a restart made of a group, whose older copy is whole -> refused all the same", async () => {
+    const fixture = new LogFixture("rot in a copy");
+    await fixture.open();
+    await fixture.appendAll("one");
+    fixture.disk.kill();
+    await fixture.open();
+    await fixture.appendAll("two");
+    await fixture.read();
+    fixture.disk.kill();
+    const { path } = fixture.scan.segments.findLast(({ first }) => first !== undefined)!;
+    fixture.disk.file(path)!.rot(SEGMENT_HEADER_BYTES + 42, 1);
+    await assert.rejects(fixture.open(), isCorrupt(path));
+  });
+
   test("a segment in the middle is missing, or its header is rotten -> refused", async () => {
     const fixture = new LogFixture("missing");
     await fixture.open();
