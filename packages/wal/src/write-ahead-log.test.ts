@@ -241,7 +241,7 @@ suite("D2: torn is not rotten", () => {
     await assert.rejects(fixture.open(), isCorrupt(`log/${segmentName(1)}`));
   });
 
-  test("rot in the copy that a restart made of a group, whose older copy is whole -> refused all the same", async () => {
+  test("rot in the copy that a restart made of a group, whose older copy is whole -> refused", async () => {
     const fixture = new LogFixture("rot in a copy");
     await fixture.open();
     await fixture.appendAll("one");
