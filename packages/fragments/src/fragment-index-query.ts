@@ -40,7 +40,8 @@ export function queryIndex(index: FragmentIndex, request: IndexRequest, nowMs: n
     const entry = index.at(at);
     const modTime = modTimeOf(entry);
     if (!found) {
-      if (modTime === 0) return { kind: "not-yet", offset, writeHead };
+      // Before the stores were listed a hole may be what they hold: one fragment persisted since then says nothing.
+      if (modTime === 0 || !index.isRefreshed) return { kind: "not-yet", offset, writeHead };
       const jumpAtMs = (modTime + OFFSET_JUMP_AGE_SECONDS + 1) * 1000;
       if (at > 0 && nowMs < jumpAtMs) return { kind: "not-yet", offset, writeHead, jumpAtMs };
       offset = entry.begin;

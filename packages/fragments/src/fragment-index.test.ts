@@ -257,6 +257,21 @@ test("index: a confirmed fragment that was listed once and is then gone -> prune
   assert.equal(shape(index.entries()), "r100-200");
 });
 
+test("queryIndex: a fragment persisted before the first listing -> what the store may hold is not passed over", () => {
+  const index = new FragmentIndex();
+  index.setLocal([local(100, 200), local(200, 210, false)]);
+  index.confirm(remote(100, 200, 2000), 0);
+  const ask = (): string => {
+    const { kind, offset } = queryIndex(index, { offset: 0, beginModTime: 0, head: 210 }, 0);
+    return `${kind} ${offset}`;
+  };
+  assert.equal(ask(), "not-yet 0");
+  index.setRemote([remote(0, 100), remote(100, 200)], 1);
+  assert.equal(ask(), "found 0");
+  index.setRemote([remote(100, 200)], 2);
+  assert.equal(ask(), "found 100", "it was pruned");
+});
+
 test("queryIndex: head, found, held back, jumped", () => {
   const index = new FragmentIndex();
   const ask = (offset: number, nowMs = 0, beginModTime = 0, head = 0): string => {
