@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after } from "node:test";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Endpoints } from "./endpoints.ts";
@@ -18,6 +19,9 @@ const READY_MS = 60_000;
 /** What the platform promises. */
 export const STOP_MS = 30_000;
 
+/** Time for the kernel to bury the dead. */
+const KILLED_MS = 10_000;
+
 export interface Exit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -26,11 +30,10 @@ export interface Exit {
 const groups = new Set<number>();
 const directories = new Set<string>();
 
-after(sweep);
 process.once("exit", sweep);
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(1));
 
-/** A directory that is gone when the test process is. */
+/** A directory that is gone when the test process is, unless MILLRACE_TEST_KEEP is set. */
 export function scratch(): string {
   const path = mkdtempSync(join(tmpdir(), "millrace-platform-"));
   directories.add(path);
@@ -40,6 +43,7 @@ export function scratch(): string {
 /** Ends whatever this process has started and removes its directories. */
 function sweep(): void {
   for (const group of groups) signalGroup(group, "SIGKILL");
+  if (process.env["MILLRACE_TEST_KEEP"] !== undefined) return;
   for (const path of directories) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
 }
 
@@ -77,10 +81,10 @@ export class TestPlatform {
     this.pid = child.pid;
     this.data = data;
     groups.add(child.pid);
-    child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.stdout += text));
-    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      this.stderr = (this.stderr + text).slice(-1_000_000);
-    });
+    // A test that failed must not wait for a platform that goes on.
+    child.unref();
+    read(child.stdout, (text) => (this.stdout += text));
+    read(child.stderr, (text) => (this.stderr = (this.stderr + text).slice(-1_000_000)));
     this.exited = new Promise((resolve) => {
       child.once("exit", (code, signal) => {
         this.#exit = { code, signal };
@@ -161,14 +165,14 @@ export class TestPlatform {
   /** `kill -9` of the whole group. */
   async killGroup(): Promise<void> {
     signalGroup(this.pid, "SIGKILL");
-    await this.exited;
-    await this.groupEnded(5000);
+    await this.ended(KILLED_MS);
+    await this.groupEnded(KILLED_MS);
   }
 
   /** `kill -9` of the process alone. */
   async killPid(): Promise<void> {
     process.kill(this.pid, "SIGKILL");
-    await this.exited;
+    await this.ended(KILLED_MS);
   }
 
   /** Its children must end with it. */
@@ -193,21 +197,29 @@ export class TestPlatform {
   }
 }
 
+function read(pipe: Readable | null, onText: (text: string) => void): void {
+  assert.ok(pipe instanceof Socket);
+  pipe.unref();
+  pipe.setEncoding("utf8").on("data", onText);
+}
+
 export function readEndpoints(data: string): Endpoints | undefined {
   const file = join(data, "endpoints.json");
   return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Endpoints) : undefined;
 }
 
-/** Asks until `holds`, for at most `limitMs`. What it throws ends the waiting. */
+/** Asks until `holds`, for at most `limitMs`. What it throws ends the waiting. @param claim may say how things stand */
 export async function until(
-  claim: string,
+  claim: string | (() => string),
   limitMs: number,
   holds: () => boolean | Promise<boolean>,
   pauseMs = 10,
 ): Promise<void> {
   const endMs = performance.now() + limitMs;
   while (!(await holds())) {
-    assert.ok(performance.now() < endMs, `not within ${limitMs} ms: ${claim}`);
+    if (performance.now() > endMs) {
+      assert.fail(`not within ${limitMs} ms: ${typeof claim === "string" ? claim : claim()}`);
+    }
     await sleep(pauseMs);
   }
 }

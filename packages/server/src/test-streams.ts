@@ -86,7 +86,9 @@ export async function waitForRows(
 /** Waits until a table has every row that stands in the partitions of its sink. */
 export async function waitForLoaded(endpoints: Endpoints, table: string, limitMs = 60_000): Promise<void> {
   const [, id = ""] = table.split(".");
-  const partitions = (await listJournals(endpoints)).filter(({ spec }) => spec.name.includes(`/${id}/`));
+  const partitions = (await listJournals(endpoints)).filter(
+    ({ spec }) => spec.name.startsWith("stream/") && spec.name.includes(`/${id}/`),
+  );
   assert.ok(partitions.length > 0, `${table} has partitions`);
   for (const { spec } of partitions) {
     const head = await headOf(endpoints, spec.name);
@@ -146,22 +148,26 @@ export async function headOf(endpoints: Endpoints, journal: string): Promise<num
 }
 
 /**
- * Makes every journal roll its open fragment and waits until the store has all there is: a flush interval of a second,
- * and an empty append each, which closes what was begun in an earlier second.
+ * Makes every journal roll its open fragment and waits until the store has all there is: fragments of the least length,
+ * one append of more than that to each journal, and then one of nothing, which closes what is full.
+ * @param fill appends at least 2 KiB to every journal, each in one go
  */
-export async function persistEverything(endpoints: Endpoints): Promise<void> {
+export async function persistEverything(endpoints: Endpoints, fill: () => Promise<void>): Promise<void> {
   const changes = (await listJournals(endpoints)).map(({ spec, modRevision }) => ({
     expectModRevision: modRevision,
-    upsert: { ...spec, fragment: { ...spec.fragment, flushInterval: "1s" } },
+    upsert: { ...spec, fragment: { ...spec.fragment, length: "1024" } },
   }));
   await rest(endpoints, "apply", { changes });
+  await fill();
   for (const { spec } of await listJournals(endpoints)) {
     const head = await headOf(endpoints, spec.name);
-    await until(`the store has all of ${spec.name}`, 60_000, async () => {
-      const pulse = await ask(`${endpoints.broker}/${spec.name}`, { method: "PUT", body: "" });
-      assert.equal(pulse.status, 204, pulse.text);
-      const persisted = (await listFragments(endpoints, spec.name)).filter((one) => one.isPersisted);
-      return head === 0 || persisted.some(({ end }) => end === head);
+    const pulse = await ask(`${endpoints.broker}/${spec.name}`, { method: "PUT", body: "" });
+    assert.equal(pulse.status, 204, pulse.text);
+    let fragments: readonly Fragment[] = [];
+    const claim = () => `the store has ${spec.name} up to ${head}: ${JSON.stringify(fragments.slice(-5))}`;
+    await until(claim, 60_000, async () => {
+      fragments = await listFragments(endpoints, spec.name);
+      return head === 0 || fragments.some(({ end, isPersisted }) => isPersisted && end === head);
     });
   }
 }
