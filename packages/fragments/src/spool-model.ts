@@ -47,6 +47,7 @@ export class JournalModel {
   readonly appends: ModelAppend[] = [];
   /** Handed over, without an outcome so far, in order. */
   pending: (ModelAppend | ModelRoll)[] = [];
+  #forgotten: ModelRoll[] = [];
   readonly #unknown = new Set<ModelAppend | ModelRoll>();
   /** Ranges that were released: they may be gone. */
   readonly released: { begin: number; end: number }[] = [];
@@ -67,6 +68,7 @@ export class JournalModel {
         throw new Violation(`${this.journal}: ${append.id} answered before ${before.id}`);
     }
     for (const op of this.pending.splice(0, at + 1)) this.#apply(op);
+    this.#forgotten = [];
   }
 
   /** Nobody knows; the next restart tells. */
@@ -82,21 +84,27 @@ export class JournalModel {
 
   /** Nothing is pending any more: rolls took place, or were forgotten with what was refused. */
   settleRolls(spool: Spool): void {
-    for (const roll of this.pending.splice(0)) if (spool.end >= roll.begin) this.#apply(roll);
+    for (const roll of this.pending.splice(0) as ModelRoll[]) {
+      if (spool.end >= roll.begin) this.#apply(roll);
+      else this.#forgotten.push(roll);
+    }
     this.check(spool);
   }
 
   /** After a restart: the spool must stand after some number of the pending ops, and then it stays there. */
-  recover(spool: Spool): void {
+  recover(spool: Spool, { logFailed }: { logFailed: boolean }): void {
     // What the log failed under either took place, or did not and the journal went on without it.
     const known = this.pending.filter((op) => !this.#unknown.has(op)).filter(wasNotForgotten);
-    for (const ops of [this.pending, known]) {
+    // Nobody is told of a roll; when the log failed under one, it may have taken place.
+    const forgotten = logFailed ? this.#forgotten.map((roll) => [roll]) : [];
+    for (const ops of [this.pending, known, ...forgotten]) {
       for (let count = 0; count <= ops.length; count++) {
         const { end, registers } = this.#after(ops.slice(0, count));
         if (spool.end !== end || !equalLabelSets(spool.registers, registers)) continue;
         for (const op of ops.slice(0, count)) this.#apply(op);
         this.pending = [];
         this.#unknown.clear();
+        this.#forgotten = [];
         this.check(spool);
         return;
       }

@@ -67,6 +67,8 @@ export class SpoolSimulation {
   #life = 0;
   /** The process must end: the log failed. */
   #fatal = false;
+  /** It failed in the last life that had journals. */
+  #logFailed = false;
   /** What an asynchronous part of the simulation found. */
   #failure: Error | undefined;
   readonly counts = {
@@ -306,6 +308,7 @@ export class SpoolSimulation {
   #end(powerCut: boolean): void {
     this.counts.crashes++;
     this.#life++;
+    this.#logFailed ||= this.#fatal;
     this.#fatal = false;
     this.#claimed = [];
     this.#disk.failSync(() => false);
@@ -351,6 +354,7 @@ export class SpoolSimulation {
     this.#disk.capacityBytes = Number.MAX_SAFE_INTEGER;
     this.#spools = await this.#drive(this.#opening());
     for (const model of this.#models.values()) await this.#claim(model);
+    this.#logFailed = false;
   }
 
   async #claim(model: JournalModel): Promise<void> {
@@ -358,7 +362,7 @@ export class SpoolSimulation {
     const spool = await this.#drive(
       this.#spools.claim({ journal, createRevision, epoch: 1 + this.#life }, 0),
     );
-    model.recover(spool);
+    model.recover(spool, { logFailed: this.#logFailed });
     await this.#drive(model.compareAll(spool));
     this.#claimed.push({ model, spool, busy: false });
   }
