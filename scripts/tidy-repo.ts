@@ -82,12 +82,14 @@ export function manifestOf(repo: Repo, path: string): Manifest {
   return JSON.parse(repo.texts.get(path) ?? "{}") as Manifest;
 }
 
-/** Paths that npm scripts, the CI script and HTML pages name. */
+/** Paths that npm scripts, the CI script and HTML pages name; of what is compiled, the source. */
 function namedByOtherFiles(texts: ReadonlyMap<string, string>): Set<string> {
   const named = new Set<string>();
   for (const [path, text] of texts) {
     if (path === "package.json" || path === ".ci/run") {
-      for (const match of text.matchAll(/[\w./-]+\.(?:mjs|ts|js)\b/g)) named.add(match[0]);
+      for (const [file] of text.matchAll(/[\w./-]+\.(?:mjs|ts|js)\b/g)) {
+        named.add(file.replace(/\/dist\/(.+)\.js$/, "/src/$1.ts"));
+      }
     } else if (path.endsWith(".html")) {
       for (const match of text.matchAll(/src="\.?\/?([\w./-]+\.(?:ts|js))"/g)) {
         named.add(posix.join(posix.dirname(path), match[1] ?? ""));

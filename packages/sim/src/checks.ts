@@ -2,7 +2,7 @@
 import { assert } from "@millrace/base";
 import { keyOf } from "@millrace/metadata";
 import type { Node } from "./node.ts";
-import { checkPassing } from "./passing-journal.ts";
+import { checkPassing } from "./passing-user.ts";
 import { checkJournal } from "./raw-journals.ts";
 import type { World } from "./world.ts";
 

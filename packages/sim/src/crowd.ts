@@ -1,9 +1,10 @@
 // Those who use the platform during one life.
 import type { Node } from "./node.ts";
-import { useFenced } from "./fenced-journal.ts";
-import { usePassing } from "./passing-journal.ts";
+import { useFenced } from "./fenced-writer.ts";
+import { usePassing } from "./passing-user.ts";
 import { tailJournal, writeJournal } from "./raw-journals.ts";
 import { sendRecords } from "./senders.ts";
+import type { Shift } from "./shift.ts";
 import type { World } from "./world.ts";
 
 export interface Crowd {
@@ -13,21 +14,14 @@ export interface Crowd {
   die(): void;
 }
 
-/** What a user of the platform looks at between two requests. */
-export interface Shift {
-  readonly name: string;
-  /** Begin nothing new. */
-  readonly isOver: boolean;
-  /** What comes now is of a process that is gone: it is not heard. */
-  readonly isDead: boolean;
-}
-
 export function startCrowd(world: World, node: Node, name: string): Crowd {
   const members = [
     ...Array.from({ length: world.swarm.senders }, (_, i) =>
       member(world, `${name}.${i}`, (shift) => sendRecords(world, node, shift)),
     ),
-    ...world.journals.map((one, i) => member(world, `${name}.${i}`, (shift) => writeJournal(world, node, one, shift))),
+    ...world.journals.map((one, i) =>
+      member(world, `${name}.${i}`, (shift) => writeJournal(world, node, one, shift)),
+    ),
     member(world, name, (shift) => useFenced(world, node, shift)),
     member(world, name, (shift) => usePassing(world, node, shift)),
   ];

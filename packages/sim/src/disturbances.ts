@@ -48,14 +48,16 @@ function storeOutage(world: World, random: Random): void {
   world.agenda.schedule(random.below(30_000), () => world.setStoreFaults(world.storeFaults()));
 }
 
-/** The disk fills up: appends are refused, what is there is read. With space again they are taken, without a restart. */
+/** The disk fills up: appends are refused. With space again they are taken, without a restart. */
 export async function meetFullDisk(world: World, random: Random): Promise<void> {
   world.takeSpace(random.below(20_000));
   await world.passTime(1000 + random.below(5000));
   world.giveSpace();
   const before = world.acknowledged;
   for (let ms = 0; world.acknowledged === before; ms += 100) {
-    assert(ms < ACCEPTED_AGAIN_MS + 10 * world.swarm.paceMs, "with space again appends are accepted", { before });
+    assert(ms < ACCEPTED_AGAIN_MS + 10 * world.swarm.paceMs, "with space again appends are accepted", {
+      before,
+    });
     await world.passTime(100);
   }
 }

@@ -16,7 +16,8 @@ export function lossyFramePort(transport: JournalTransport, random: Random, faul
     appendFrame: async (journal, content, signal) => {
       const bytes = faults.freshIdentity ? withFreshIdentity(content, random) : content;
       const commit = await appendOnce(transport, journal, { kind: "bytes", bytes }, {}, signal);
-      if (random.below(1000) < faults.lostAnswers) throw new WireError("OUTCOME_UNKNOWN", "the answer was lost");
+      if (random.below(1000) < faults.lostAnswers)
+        throw new WireError("OUTCOME_UNKNOWN", "the answer was lost");
       return commit;
     },
   };
@@ -27,5 +28,8 @@ function withFreshIdentity(content: readonly Uint8Array[], random: Random): read
   if (frame === undefined) return content;
   const producer = hex(random.fill(new Uint8Array(8)));
   const { sinkVersion, acceptedAtMs, rowLengths, count, body } = frame;
-  return [encodeFrameHead({ producer, sequence: 1, sinkVersion, acceptedAtMs }, rowLengths, count, body), body];
+  return [
+    encodeFrameHead({ producer, sequence: 1, sinkVersion, acceptedAtMs }, rowLengths, count, body),
+    body,
+  ];
 }

@@ -77,7 +77,8 @@ async function run({ seeds, isSingle, twice, keepGoing, controls }: Request): Pr
       totals.addFailed(seed);
       if (!keepGoing) return 1;
     }
-    if (totals.seeds % PROGRESS_SEEDS === 0) process.stderr.write(`${totals.seeds} seeds, ${totals.events} events\n`);
+    if (totals.seeds % PROGRESS_SEEDS === 0)
+      process.stderr.write(`${totals.seeds} seeds, ${totals.events} events\n`);
   }
   if (!isSingle) process.stdout.write(`${JSON.stringify(totals.json())}\n`);
   return totals.failed.length === 0 ? 0 : 1;
@@ -87,7 +88,11 @@ async function runOnce(seed: string, controls: Controls, twice: boolean): Promis
   const summary = await runSeed(seed, controls);
   if (twice) {
     const again = await runSeed(seed, controls);
-    assert(again.trace === summary.trace, "a seed gives one trace", { seed, first: summary.trace, again: again.trace });
+    assert(again.trace === summary.trace, "a seed gives one trace", {
+      seed,
+      first: summary.trace,
+      again: again.trace,
+    });
   }
   return summary;
 }

@@ -1,8 +1,21 @@
 // One life of a whole platform, put together from its real parts on simulated ports.
-import { MetricsRegistry, silentLogger, TaskGroup, type Metrics, type Random, type WireError } from "@millrace/base";
+import {
+  MetricsRegistry,
+  silentLogger,
+  TaskGroup,
+  type Metrics,
+  type Random,
+  type WireError,
+} from "@millrace/base";
 import { openBroker, type Broker } from "@millrace/broker";
 import { inlineCodecs, openSpools, SPOOL_DEFAULTS, type Spools } from "@millrace/fragments";
-import { DefinitionMirror, DefinitionRepository, openPipeline, Partitions, type Pipeline } from "@millrace/ingest";
+import {
+  DefinitionMirror,
+  DefinitionRepository,
+  openPipeline,
+  Partitions,
+  type Pipeline,
+} from "@millrace/ingest";
 import { BufferPool, PartitionPublisher, publisherMetrics, QueueBudget } from "@millrace/ingest/testkit";
 import { openDurableStore, type EmbeddedStore } from "@millrace/metadata";
 import { newJournalSpec } from "@millrace/protocol";
@@ -44,7 +57,7 @@ export async function openNode(world: World, process: Process): Promise<Node> {
   const metrics = new MetricsRegistry();
   const ports = { clock: life.clock(world.clock), random, logger: silentLogger, metrics, onFatal, disk };
 
-  const coordination = await openDurableStore({ ...ports, dir: "coordination", log: logOptions(world) });
+  const coordination = await openDurableStore({ ...ports, ...coordinationOptions(world) });
   const spools = await openSpools(ports, spoolOptions(world), signal);
   const broker = await openBroker(
     { ...ports, spools, stores, coordination, codecs: inlineCodecs },
@@ -68,17 +81,40 @@ export async function openNode(world: World, process: Process): Promise<Node> {
 
   const { transport } = broker;
   const pipeline = await openPipeline(
-    { ...ports, store: coordination, transport, catalog, stores, stagingStore: stores.open(STAGING), target: world.target },
+    {
+      ...ports,
+      store: coordination,
+      transport,
+      catalog,
+      stores,
+      stagingStore: stores.open(STAGING),
+      target: world.target,
+    },
     { cleanup: { fragments: { keptMs: world.swarm.keptMs, keptBytes: world.swarm.keptBytes } } },
     signal,
   );
   pipeline.failure.catch((error: unknown) => world.fail(error));
-  const frames = { lostAnswers: world.swarm.faults.lostAnswers, freshIdentity: world.controls.withoutSequences };
-  const partitions = new Partitions({ ...ports, store: coordination, transport, catalog }, template(world, [FRAGMENTS]));
+  const frames = {
+    lostAnswers: world.swarm.faults.lostAnswers,
+    freshIdentity: world.controls.withoutSequences,
+  };
+  const partitions = new Partitions(
+    { ...ports, store: coordination, transport, catalog },
+    template(world, [FRAGMENTS]),
+  );
   const framePort = lossyFramePort(transport, random.fork("frames"), frames);
   const publishers = openPublishers(world, { ...ports, frames: framePort, partitions, metrics }, tasks);
   const parts = { publishers, pipeline, tasks, broker, spools, coordination };
-  return { process, broker, coordination, pipeline, publishers, frames, random, close: (signal) => close(parts, signal) };
+  return {
+    process,
+    broker,
+    coordination,
+    pipeline,
+    publishers,
+    frames,
+    random,
+    close: (signal) => close(parts, signal),
+  };
 }
 
 type PublisherPorts = ConstructorParameters<typeof PartitionPublisher>[0];
@@ -104,7 +140,10 @@ function openPublishers(
 }
 
 async function close(
-  parts: Pick<Node, "publishers" | "pipeline" | "broker" | "coordination"> & { tasks: TaskGroup; spools: Spools },
+  parts: Pick<Node, "publishers" | "pipeline" | "broker" | "coordination"> & {
+    tasks: TaskGroup;
+    spools: Spools;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   await Promise.all(parts.publishers.map(({ publisher }) => publisher.drain()));
@@ -120,6 +159,11 @@ async function close(
 function logOptions({ swarm }: World) {
   const { segmentBytes } = swarm;
   return { segmentBytes, firstSegmentBytes: segmentBytes, groupBytesMax: segmentBytes / 4 };
+}
+
+function coordinationOptions(world: World) {
+  const { segmentBytes, historyMs } = world.swarm;
+  return { dir: "coordination", log: logOptions(world), checkpointLogBytes: segmentBytes, historyMs };
 }
 
 function spoolOptions(world: World) {

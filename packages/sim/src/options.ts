@@ -26,6 +26,8 @@ export interface Swarm {
   readonly fragmentBytes: number;
   readonly flushIntervalMs: number;
   readonly segmentBytes: number;
+  /** How long revisions of the coordination store stay readable. */
+  readonly historyMs: number;
   /** How long and how many bytes of imported fragments are kept (D27). */
   readonly keptMs: number;
   readonly keptBytes: number;
@@ -79,6 +81,7 @@ export const CALM: Swarm = {
   fragmentBytes: 16 * 1024,
   flushIntervalMs: 0,
   segmentBytes: 256 * 1024,
+  historyMs: 600_000,
   keptMs: 24 * 3_600_000,
   keptBytes: 1 << 30,
   autoSuspend: false,
@@ -103,6 +106,7 @@ export function drawSwarm(random: Random, controls: Controls): Swarm {
     fragmentBytes: oneOf(random, [2048, 16 * 1024, 256 * 1024]),
     flushIntervalMs: oneOf(random, [0, 0, 60_000]),
     segmentBytes: oneOf(random, [128 * 1024, 256 * 1024, 1024 * 1024]),
+    historyMs: oneOf(random, [1000, 60_000, 600_000]),
     keptMs: oneOf(random, [0, 20_000, 24 * 3_600_000]),
     keptBytes: oneOf(random, [0, 20_000, 1 << 30]),
     autoSuspend: random.below(2) === 0,

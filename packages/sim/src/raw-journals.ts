@@ -1,61 +1,17 @@
-// Journals that users append to and read themselves: what is known of one, its writers and its readers.
+// Users of journals: who appends, who reads along, and who reads everything.
 import { assert, concatBytes, silentLogger, utf8, WireError, type Random } from "@millrace/base";
-import { JournalModel } from "@millrace/broker/testkit";
-import { appendOnce, readHead, readJournal, type AppendContent, type AppendOptions, type ReaderOptions } from "@millrace/client";
-import type { Shift } from "./crowd.ts";
+import {
+  appendOnce,
+  readHead,
+  readJournal,
+  type AppendContent,
+  type AppendOptions,
+  type ReaderOptions,
+} from "@millrace/client";
 import type { Node } from "./node.ts";
+import type { RawJournal } from "./raw-journal.ts";
+import type { Shift } from "./shift.ts";
 import type { World } from "./world.ts";
-
-/** A journal and its judge. */
-export class RawJournal {
-  readonly name: string;
-  readonly model: JournalModel;
-  /** Appends that nobody has answered yet. */
-  readonly #underWay = new Set<Uint8Array>();
-  /** Readers were given everything below. */
-  readEnd = 0;
-
-  constructor(name: string) {
-    this.name = name;
-    this.model = new JournalModel(name);
-  }
-
-  begin(bytes: Uint8Array): void {
-    this.#underWay.add(bytes);
-  }
-
-  /** The append is at `begin`. */
-  acknowledge(begin: number, bytes: Uint8Array): void {
-    this.#underWay.delete(bytes);
-    this.model.acknowledge(begin, bytes);
-  }
-
-  /** Certainly nothing of it was written. */
-  refuse(bytes: Uint8Array): void {
-    this.#underWay.delete(bytes);
-  }
-
-  /** Nobody knows what became of it. */
-  lose(bytes: Uint8Array): void {
-    this.#underWay.delete(bytes);
-    this.model.lose(bytes);
-  }
-
-  loseAll(): void {
-    for (const bytes of this.#underWay) this.model.lose(bytes);
-    this.#underWay.clear();
-  }
-
-  read(offset: number, bytes: Uint8Array): void {
-    this.model.read(offset, bytes);
-    this.readEnd = Math.max(this.readEnd, offset + bytes.length);
-  }
-
-  checkWhole(content: Uint8Array): void {
-    this.model.checkWhole(content);
-    this.readEnd = content.length;
-  }
-}
 
 export type AppendResult = "acknowledged" | "refused" | "mismatch" | "unknown" | "dead";
 
@@ -76,7 +32,10 @@ export async function appendRaw(
   journal: RawJournal,
   bytes: Uint8Array,
   shift: Shift,
-  { content = { kind: "bytes", bytes: [bytes] }, ...options }: AppendOptions & { readonly content?: AppendContent } = {},
+  {
+    content = { kind: "bytes", bytes: [bytes] },
+    ...options
+  }: AppendOptions & { readonly content?: AppendContent } = {},
 ): Promise<AppendResult> {
   journal.begin(bytes);
   try {
@@ -103,7 +62,12 @@ export async function appendRaw(
 const CUT = new WireError("REQUEST_TIMEOUT", "the client has gone away");
 
 /** Appends of all sizes, some streamed, some of those cut off. */
-export async function writeJournal(world: World, node: Node, journal: RawJournal, shift: Shift): Promise<void> {
+export async function writeJournal(
+  world: World,
+  node: Node,
+  journal: RawJournal,
+  shift: Shift,
+): Promise<void> {
   const random = node.random.fork(`writer ${shift.name}`);
   for (let n = 0; !shift.isOver; n++) {
     const size = [20, 500, 40_000][random.below(random.below(6) === 0 ? 3 : 2)]!;
@@ -118,13 +82,14 @@ export async function writeJournal(world: World, node: Node, journal: RawJournal
 function streamed(bytes: Uint8Array, random: Random, isCut: boolean): AppendContent {
   const piece = 1 + random.below(bytes.length);
   async function* chunks(): AsyncGenerator<Uint8Array> {
-    for (let at = 0; at < bytes.length; at += piece) yield await Promise.resolve(bytes.subarray(at, at + piece));
+    for (let at = 0; at < bytes.length; at += piece)
+      yield await Promise.resolve(bytes.subarray(at, at + piece));
     if (isCut) throw CUT;
   }
   return { kind: "chunks", chunks: chunks() };
 }
 
-/** Reads along from somewhere in the middle; what it is given is what everybody else was given. @returns what ends it */
+/** Reads along from somewhere in the middle, and is given what everybody else is. @returns what ends it */
 export function tailJournal(world: World, node: Node, journal: RawJournal): () => void {
   const over = new AbortController();
   const offset = node.random.fork(`tail ${journal.name}`).below(journal.readEnd + 1);
@@ -133,9 +98,11 @@ export function tailJournal(world: World, node: Node, journal: RawJournal): () =
     world.trace.add(`read ${journal.name} ${at}+${bytes.length}`);
     journal.read(at, bytes);
   };
-  follow(world, node, { journal: journal.name, offset, block: true }, read, over.signal).catch((error: unknown) => {
-    if (!over.signal.aborted) world.fail(error);
-  });
+  follow(world, node, { journal: journal.name, offset, block: true }, read, over.signal).catch(
+    (error: unknown) => {
+      if (!over.signal.aborted) world.fail(error);
+    },
+  );
   return () => over.abort(new WireError("SHUTTING_DOWN", "nobody reads any more"));
 }
 
@@ -166,7 +133,7 @@ async function follow(
 ): Promise<void> {
   const ports = { transport: node.broker.transport, clock: world.clock, logger: silentLogger };
   const { journal } = options;
-  for (let at = options.offset; ; ) {
+  for (let at = options.offset; ;) {
     try {
       for await (const event of readJournal(ports, { ...options, offset: at }, signal)) {
         if (event.kind === "jump") {
@@ -192,7 +159,9 @@ export async function checkJournal(world: World, node: Node, journal: RawJournal
   for (;;) {
     const content = { kind: "bytes", bytes: [] } as const;
     const { transport } = node.broker;
-    const answer = await appendOnce(transport, journal.name, content, {}, node.process.signal).catch(WireError.from);
+    const answer = await appendOnce(transport, journal.name, content, {}, node.process.signal).catch(
+      (error: unknown) => WireError.from(error),
+    );
     if (!(answer instanceof WireError)) break;
     if (!REFUSALS.has(answer.code) && answer.code !== "OUTCOME_UNKNOWN") throw answer;
     await world.sleep(100);

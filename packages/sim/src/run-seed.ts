@@ -1,5 +1,5 @@
-// A run: several lives of a platform, each ended by a power cut, a kill, a failure that it must not survive, or a graceful
-// stop; then everything heals, and the judges look at the whole.
+// A run: several lives of a platform, each ended by a power cut, a kill, a failure that it must not survive, or a
+// graceful stop; then everything heals, and the judges look at the whole.
 import { abortScope, InvariantError, WireError } from "@millrace/base";
 import { prepareCodecs } from "@millrace/fragments";
 import { DiskError } from "@millrace/wal";
@@ -30,12 +30,14 @@ export class SimulationFailure extends Error {
   readonly seed: string;
   readonly newest: readonly string[];
   readonly swarm: Swarm;
-  constructor(seed: string, { swarm, trace }: World, cause: unknown) {
+  readonly controls: Controls;
+  constructor(seed: string, { swarm, controls, trace }: World, cause: unknown) {
     super(`seed ${seed}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
     this.name = "SimulationFailure";
     this.seed = seed;
     this.newest = trace.newest;
     this.swarm = swarm;
+    this.controls = controls;
   }
 }
 
@@ -72,7 +74,8 @@ async function live(world: World, number: number): Promise<void> {
   world.trace.add(`life ${number}`);
   if (isLast) world.heal();
   else await cutRecoveries(world, number);
-  const rot = !isLast && number > 0 && chance(random, swarm.faults.rot) ? await rotSomewhere(world, random) : undefined;
+  const rot =
+    !isLast && number > 0 && chance(random, swarm.faults.rot) ? await rotSomewhere(world, random) : undefined;
   const node = await start(world, number, rot);
   try {
     if (isLast) await finishHealthy(world, node, number);
@@ -90,16 +93,16 @@ async function cutRecoveries(world: World, number: number): Promise<void> {
   while (chance(random, swarm.faults.cutRecovery)) {
     const process = world.begin(number);
     const opening = openNode(world, process);
-    let failure: unknown;
-    opening.catch((error: unknown) => (failure = error));
+    let failure: Promise<unknown> | undefined;
+    opening.catch(() => (failure = opening));
     await world.passTime(random.below(40));
     world.note("recovery cut");
-    if (failure !== undefined) throw failure;
+    await failure;
     world.end(random.below(2) === 0 ? "kill" : "crash");
   }
 }
 
-/** Starts a process that lives, and compares what it has with what is known. Starts that must be refused come before. */
+/** Starts a process that lives, and compares what it has with what is known. Refused starts may come before. */
 async function start(world: World, number: number, rot: Rot | undefined): Promise<Node> {
   const { random, swarm } = world;
   const isLast = number === swarm.lives - 1;
@@ -124,7 +127,8 @@ async function start(world: World, number: number, rot: Rot | undefined): Promis
       } else if (refusal === "DISK_FULL" && world.isFull) {
         world.end("kill");
         world.giveSpace();
-      } else if (refusal !== undefined && process.syncFailed) world.end(random.below(2) === 0 ? "kill" : "crash");
+      } else if (refusal !== undefined && process.syncFailed)
+        world.end(random.below(2) === 0 ? "kill" : "crash");
       else throw thrown;
     }
   }

@@ -1,6 +1,6 @@
 // Senders of records, as the HTTP source would hand them on.
 import { utf8, WireError, type Random } from "@millrace/base";
-import type { Shift } from "./crowd.ts";
+import type { Shift } from "./shift.ts";
 import type { Node } from "./node.ts";
 import type { World } from "./world.ts";
 
@@ -32,7 +32,8 @@ export function sendBatch(
     const waiter = {
       onAppended: (rows: number, failure: WireError | undefined): void => {
         if (shift.isDead) return;
-        const knowledge = failure === undefined ? "acknowledged" : UNKNOWN.has(failure.code) ? "unknown" : "refused";
+        const knowledge =
+          failure === undefined ? "acknowledged" : UNKNOWN.has(failure.code) ? "unknown" : "refused";
         for (const id of waiting.splice(0, rows)) ledger.settle(id, knowledge);
         if (failure === undefined) world.trace.add(`acknowledged ${rows} records`);
         else world.note(`records ${knowledge}: ${failure.code}`, String(rows));

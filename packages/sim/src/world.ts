@@ -10,7 +10,7 @@ import { FencedJournal } from "./fenced-journal.ts";
 import { drawSwarm, type Controls, type Swarm } from "./options.ts";
 import { PassingJournal } from "./passing-journal.ts";
 import { Process, ProcessEnded } from "./process.ts";
-import { RawJournal } from "./raw-journals.ts";
+import { RawJournal } from "./raw-journal.ts";
 import { RecordLedger } from "./record-ledger.ts";
 import { Trace } from "./trace.ts";
 
@@ -52,7 +52,7 @@ export class World {
   /** Times what the disk does by this. */
   diskSlowness = 1;
   #isHealed = false;
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(seed: string, controls: Controls, swarm?: Swarm) {
     const { agenda, clock } = this;
@@ -96,7 +96,10 @@ export class World {
 
   /** Records and appends. */
   get acknowledged(): number {
-    return this.rawJournals.reduce((sum, { model }) => sum + model.acknowledgedCount, this.acknowledgedRecords);
+    return this.rawJournals.reduce(
+      (sum, { model }) => sum + model.acknowledgedCount,
+      this.acknowledgedRecords,
+    );
   }
 
   get acknowledgedRecords(): number {
@@ -170,7 +173,7 @@ export class World {
 
   /** Remembers a failure that nobody awaits; the run ends with it. */
   fail(error: unknown): void {
-    this.#failure ??= error;
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
   }
 
   /** @throws what failed; {@link ProcessEnded} */
@@ -226,9 +229,8 @@ export class World {
   #onDiskOp(line: string): void {
     this.trace.add(line);
     this.onDiskOp?.(line);
-    if (!line.startsWith("bulk rename")) return;
-    const what = line.endsWith(".spare") ? "segments recycled" : line.includes(" quarantine/") ? "quarantined" : "";
-    if (what !== "") this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
+    const what = line.startsWith("bulk rename") ? whatRenamed(line) : undefined;
+    if (what !== undefined) this.tally.set(what, (this.tally.get(what) ?? 0) + 1);
   }
 
   async #run(isDone: () => boolean, endMs: number): Promise<boolean> {
@@ -272,4 +274,10 @@ export function tableOf(i: number): string {
 
 export function chance(random: Random, thousandths: number): boolean {
   return random.below(1000) < thousandths;
+}
+
+function whatRenamed(line: string): string | undefined {
+  if (line.endsWith(".spare")) return "segments recycled";
+  if (line.includes(" quarantine/")) return "quarantined";
+  return /\/checkpoint\.[01]$/.test(line) ? "checkpoints" : undefined;
 }

@@ -2,8 +2,8 @@
 // likewise; whatever was acknowledged is there afterwards, and nothing else.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { useFenced } from "../fenced-journal.ts";
-import { usePassing } from "../passing-journal.ts";
+import { useFenced } from "../fenced-writer.ts";
+import { usePassing } from "../passing-user.ts";
 import { ProcessEnded } from "../process.ts";
 import { Stage } from "./stage.ts";
 

@@ -4,11 +4,12 @@ import assert from "node:assert/strict";
 import { utf8, type Random } from "@millrace/base";
 import { prepareCodecs } from "@millrace/fragments";
 import { checkAll, checkJournals } from "../checks.ts";
-import type { Shift } from "../crowd.ts";
+import type { Shift } from "../shift.ts";
 import { openNode, type Node } from "../node.ts";
 import { CALM, NO_CONTROLS, type Swarm } from "../options.ts";
 import type { Process } from "../process.ts";
-import { appendRaw, type AppendResult, type RawJournal } from "../raw-journals.ts";
+import type { RawJournal } from "../raw-journal.ts";
+import { appendRaw, type AppendResult } from "../raw-journals.ts";
 import { sendBatch } from "../senders.ts";
 import { World } from "../world.ts";
 
