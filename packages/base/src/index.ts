@@ -26,3 +26,4 @@ export {
 export { jsonLogger, systemClock, systemRandom } from "./system-ports.ts";
 export { hostPolicy, LOOPBACK_HOSTS, refuseHost, type HostPolicy } from "./host-guard.ts";
 export { bearsToken, equalSecret } from "./bearer-token.ts";
+export { RequestIds } from "./request-ids.ts";

@@ -149,7 +149,11 @@ class Gateway<Principal> {
     const failed = (error: unknown): void => {
       const { code, message } = WireError.from(error);
       if (code === "INTERNAL")
-        logger.error("http-request-failed", { method: request.method, error: message });
+        logger.error("http-request-failed", {
+          requestId: response.getHeader("X-Request-Id"),
+          method: request.method,
+          error: message,
+        });
       refuse(response, error);
     };
     try {

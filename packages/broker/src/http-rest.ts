@@ -69,6 +69,7 @@ export function answerRestError(response: ServerResponse, thrown: unknown): void
   const error = WireError.from(thrown);
   const { code } = grpcCodeOf(error);
   if (error.status === 503 || error.status === 429) response.setHeader("Retry-After", "1");
+  if (error.code === "UNAUTHENTICATED") response.setHeader("WWW-Authenticate", "Bearer");
   sendJson(response, error.status, { code, message: error.message, details: [] });
 }
 

@@ -1,6 +1,6 @@
 // The configuration API `/v1` as a fastify plugin: sources, sinks, statistics, tasks. Who may call it is the server's
 // matter (the guard of the address it is mounted at).
-import { WireError, type Logger, type Random } from "@millrace/base";
+import { RequestIds, WireError, type Logger, type Random } from "@millrace/base";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import { ApiError, envelopeOf } from "./api-errors.ts";
 import { parseBranch, parseCreateSink, parseCreateSource, parsePage } from "./api-requests.ts";
@@ -58,8 +58,9 @@ export function apiRoutes(deps: ApiDependencies): FastifyPluginAsync {
       if (error instanceof WireError && error.retry === "same-request") void reply.header("retry-after", "1");
       void reply.code(envelope.statusCode).send(envelope);
     });
+    const ids = new RequestIds(deps.random);
     app.addHook("onRequest", async (_request, reply) => {
-      void reply.header("x-request-id", randomText(deps.random, 15));
+      if (!reply.raw.hasHeader("x-request-id")) void reply.header("x-request-id", ids.next());
     });
     app.get("/health-check", (_request, reply) => reply.type("text/plain").send("OK"));
     await app.register(

@@ -1,5 +1,5 @@
 // Everything that the HTTP source says (keboola-stream specification 2.1, 2.4), with CORS on what a browser sends.
-import { CODES, type Random, type WireError } from "@millrace/base";
+import { CODES, RequestIds, type Random, type WireError } from "@millrace/base";
 import { encodeAnswer, type Answer } from "./http1-answer.ts";
 
 /** An error by the name that clients know it by. */
@@ -34,6 +34,15 @@ export const SHUTDOWN: DoorError = {
   retryAfter: 1,
 };
 
+/** A page that the process serves on every listener: metrics, readiness. */
+export interface DoorPage {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  /** Of a refusal: how to authenticate. */
+  readonly challenge?: string;
+}
+
 type Headers = Answer["headers"];
 
 const SERVER: Headers = [["Server", "Millrace"]];
@@ -43,34 +52,6 @@ const CORS: Headers = [
 ];
 const TEXT: Headers = [["Content-Type", "text/plain"]];
 const JSON_TYPE: Headers = [["Content-Type", "application/json"]];
-const LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz";
-
-/** Ids of 15 letters: a random part for the process, then a counter. Made for each answer, so it must cost nothing. */
-export class RequestIds {
-  readonly #process: string;
-  #high = 0;
-  #low = 0;
-  #prefix: string;
-
-  constructor(random: Random) {
-    let letters = "";
-    for (let i = 0; i < 9; i++) letters += LETTERS[random.below(LETTERS.length)];
-    this.#process = letters;
-    this.#prefix = `${letters}0000`;
-  }
-
-  next(): string {
-    if (this.#low === LOW_DIGITS.length) {
-      this.#low = 0;
-      this.#high = (this.#high + 1) % 36 ** 4;
-      this.#prefix = this.#process + this.#high.toString(36).padStart(4, "0");
-    }
-    return this.#prefix + LOW_DIGITS[this.#low++]!;
-  }
-}
-
-/** `00` to `zz`. */
-const LOW_DIGITS = Array.from({ length: 36 * 36 }, (_, n) => n.toString(36).padStart(2, "0"));
 
 export class Answers {
   readonly #ids: RequestIds;
@@ -110,8 +91,9 @@ export class Answers {
     return this.#encode({ status: 200, headers: [["Allow", allow]], body: "" }, isLast);
   }
 
-  page(status: number, contentType: string, body: string, isLast: boolean): string {
-    return this.#encode({ status, headers: [["Content-Type", contentType]], body }, isLast);
+  page({ status, contentType, body, challenge }: DoorPage, isLast: boolean): string {
+    const challenges: Headers = challenge === undefined ? [] : [["WWW-Authenticate", challenge]];
+    return this.#encode({ status, headers: [["Content-Type", contentType], ...challenges], body }, isLast);
   }
 
   error(error: DoorError, isLast: boolean): string {

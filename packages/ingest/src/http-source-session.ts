@@ -7,25 +7,33 @@ import type { Exchange } from "./http1-exchange.ts";
 import { isWord } from "./http1-grammar.ts";
 import { headerValue, type RequestHead } from "./http1-head.ts";
 import type { BodyPlan, Refusal } from "./http1-parser.ts";
-import { ROUTE_NOT_FOUND, SHUTDOWN, type Answers, type DoorError } from "./http-source-answers.ts";
+import {
+  ROUTE_NOT_FOUND,
+  SHUTDOWN,
+  type Answers,
+  type DoorError,
+  type DoorPage,
+} from "./http-source-answers.ts";
 import { parseContentType, type Content } from "./http-source-content.ts";
 import type { Intake } from "./http-source-intake.ts";
 import type { RouteTable } from "./http-source-routes.ts";
-import { targetOf, type DoorTarget } from "./http-source-target.ts";
+import { targetOf, type DoorTarget, type OtherTarget } from "./http-source-target.ts";
 
-/** A page that the process serves on every listener: metrics, readiness. */
-export interface DoorPage {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
+/** A request to another path than those of records; its body was discarded. */
+export interface OtherRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly host: string | undefined;
+  readonly origin: string | undefined;
+  readonly authorization: string | undefined;
 }
 
 export interface SessionPorts {
   readonly table: RouteTable;
   readonly answers: Answers;
   readonly intake: Intake;
-  /** undefined: there is no such page. Host and Origin are its matter. */
-  readonly page: (path: string, host: string | undefined, origin: string | undefined) => DoorPage | undefined;
+  /** Refuses whoever may not use this address, or answers; undefined: welcome, but there is no such page. */
+  readonly page: (request: OtherRequest) => DoorPage | undefined;
   /** No records are taken any more. */
   readonly isStopping: () => boolean;
 }
@@ -39,7 +47,7 @@ export class DoorSession implements Session {
   readonly #ports: SessionPorts;
   readonly #clientIp: Uint8Array;
   /** Of the request at hand: between its head and its body no other request is looked at. */
-  #target: DoorTarget = { kind: "page" };
+  #target: DoorTarget = { kind: "error", error: ROUTE_NOT_FOUND };
   #content: Content = JSON_CONTENT;
   #encoding: Encoding = "identity";
 
@@ -61,18 +69,16 @@ export class DoorSession implements Session {
   onRequest(head: RequestHead, body: BodyBytes, begin: number, end: number, exchange: Exchange): void {
     const { answers, intake, isStopping } = this.#ports;
     const target = this.#target;
+    if (target.kind !== "record") return this.#answer(target, head, exchange);
+    if (isStopping()) return exchange.send(answers.error(SHUTDOWN, exchange.isLast));
+    const { route } = target;
+    const received = { route, head, content: this.#content, clientIp: this.#clientIp, exchange };
+    intake.take(received, this.#encoding, body, begin, end);
+  }
+
+  #answer(target: OtherTarget, head: RequestHead, exchange: Exchange): void {
+    const { answers } = this.#ports;
     switch (target.kind) {
-      case "record": {
-        if (isStopping()) return exchange.send(answers.error(SHUTDOWN, exchange.isLast));
-        const received = {
-          route: target.route,
-          head,
-          content: this.#content,
-          clientIp: this.#clientIp,
-          exchange,
-        };
-        return intake.take(received, this.#encoding, body, begin, end);
-      }
       case "health":
         return exchange.send(answers.health(exchange.isLast));
       case "options":
@@ -81,8 +87,11 @@ export class DoorSession implements Session {
         return exchange.send(answers.allow(target.allow, exchange.isLast));
       case "notAllowed":
         return exchange.send(answers.notAllowed(target.allow, exchange.isLast));
-      case "page":
-        return this.#onPage(head, exchange);
+      case "page": {
+        const found = this.#page(head);
+        if (found === undefined) return this.#answer(target.otherwise, head, exchange);
+        return exchange.send(answers.page(found, exchange.isLast));
+      }
       case "error":
         return exchange.send(answers.error(target.error, exchange.isLast));
     }
@@ -115,11 +124,12 @@ export class DoorSession implements Session {
     return undefined;
   }
 
-  #onPage(head: RequestHead, exchange: Exchange): void {
-    const { answers, page } = this.#ports;
-    const found = page(head.path, headerValue(head, "host"), headerValue(head, "origin"));
-    if (found === undefined) exchange.send(answers.error(ROUTE_NOT_FOUND, exchange.isLast));
-    else exchange.send(answers.page(found.status, found.contentType, found.body, exchange.isLast));
+  #page(head: RequestHead): DoorPage | undefined {
+    const { method, path } = head;
+    const [host, origin, authorization] = ["host", "origin", "authorization"].map((name) =>
+      headerValue(head, name),
+    );
+    return this.#ports.page({ method, path, host, origin, authorization });
   }
 }
 

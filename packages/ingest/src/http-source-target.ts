@@ -4,14 +4,16 @@ import { latin1 } from "./http1-head.ts";
 import { DISABLED_SOURCE, NO_SOURCE_FOUND, ROUTE_NOT_FOUND, type DoorError } from "./http-source-answers.ts";
 import { isSecret, type RouteTable, type SourceRoute } from "./http-source-routes.ts";
 
-export type DoorTarget =
-  | { readonly kind: "record"; readonly route: SourceRoute }
+export type DoorTarget = { readonly kind: "record"; readonly route: SourceRoute } | OtherTarget;
+
+/** What is answered without a look at the body. */
+export type OtherTarget =
   | { readonly kind: "health" }
   | { readonly kind: "options" }
   | { readonly kind: "allow"; readonly allow: string }
   | { readonly kind: "notAllowed"; readonly allow: string }
-  /** Perhaps a page of the process: metrics, readiness. */
-  | { readonly kind: "page" }
+  /** Not an ingest path: the process may refuse the caller, or have a page there (metrics, readiness). */
+  | { readonly kind: "page"; readonly otherwise: OtherTarget }
   | { readonly kind: "error"; readonly error: DoorError };
 
 const STREAM = Uint8Array.from("/stream/", (c) => c.charCodeAt(0));
@@ -21,19 +23,18 @@ const HEALTH_ALLOW = "GET, OPTIONS";
 /** Compared with when there is no source of the name, so that its absence does not show in the time. */
 const NOBODY = new Uint8Array(48).fill(0x2a);
 
-const HEALTH: DoorTarget = { kind: "health" };
-const OPTIONS: DoorTarget = { kind: "options" };
-const INGEST_NOT_ALLOWED: DoorTarget = { kind: "notAllowed", allow: INGEST_ALLOW };
-const HEALTH_NOT_ALLOWED: DoorTarget = { kind: "notAllowed", allow: HEALTH_ALLOW };
-const HEALTH_OPTIONS: DoorTarget = { kind: "allow", allow: HEALTH_ALLOW };
-const PAGE: DoorTarget = { kind: "page" };
-const UNKNOWN_ROUTE: DoorTarget = { kind: "error", error: ROUTE_NOT_FOUND };
-const UNKNOWN_SOURCE: DoorTarget = { kind: "error", error: NO_SOURCE_FOUND };
-const DISABLED: DoorTarget = { kind: "error", error: DISABLED_SOURCE };
+const HEALTH: OtherTarget = { kind: "health" };
+const OPTIONS: OtherTarget = { kind: "options" };
+const INGEST_NOT_ALLOWED: OtherTarget = { kind: "notAllowed", allow: INGEST_ALLOW };
+const HEALTH_NOT_ALLOWED: OtherTarget = { kind: "notAllowed", allow: HEALTH_ALLOW };
+const HEALTH_OPTIONS: OtherTarget = { kind: "allow", allow: HEALTH_ALLOW };
+const UNKNOWN_ROUTE: OtherTarget = { kind: "error", error: ROUTE_NOT_FOUND };
+const UNKNOWN_SOURCE: OtherTarget = { kind: "error", error: NO_SOURCE_FOUND };
+const DISABLED: OtherTarget = { kind: "error", error: DISABLED_SOURCE };
 
 export function targetOf(head: RequestHead, table: RouteTable): DoorTarget {
   const { bytes, pathBegin, pathEnd, method } = head;
-  if (!startsWithStream(bytes, pathBegin, pathEnd)) return otherTarget(head);
+  if (!startsWithStream(bytes, pathBegin, pathEnd)) return { kind: "page", otherwise: otherTarget(head) };
   const project = pathBegin + STREAM.length;
   const source = segmentEnd(bytes, project, pathEnd) + 1;
   const secret = segmentEnd(bytes, source, pathEnd) + 1;
@@ -49,16 +50,13 @@ export function targetOf(head: RequestHead, table: RouteTable): DoorTarget {
   return isNumber(bytes, project, source - 1) ? UNKNOWN_SOURCE : invalidProject(bytes, project, source - 1);
 }
 
-function otherTarget(head: RequestHead): DoorTarget {
-  const { method, path } = head;
-  if (path === "/health-check") {
-    if (method === "GET") return HEALTH;
-    return method === "OPTIONS" ? HEALTH_OPTIONS : HEALTH_NOT_ALLOWED;
-  }
-  return method === "GET" ? PAGE : UNKNOWN_ROUTE;
+function otherTarget({ method, path }: RequestHead): OtherTarget {
+  if (path !== "/health-check") return UNKNOWN_ROUTE;
+  if (method === "GET") return HEALTH;
+  return method === "OPTIONS" ? HEALTH_OPTIONS : HEALTH_NOT_ALLOWED;
 }
 
-function invalidProject(bytes: Uint8Array, begin: number, end: number): DoorTarget {
+function invalidProject(bytes: Uint8Array, begin: number, end: number): OtherTarget {
   const message = `Invalid project ID "${latin1(bytes, begin, end)}".`;
   return { kind: "error", error: { status: 400, name: "badRequest", message } };
 }

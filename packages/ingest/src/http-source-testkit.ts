@@ -108,8 +108,11 @@ export class DoorHarness {
         partitions: { ensure: (key, n) => Promise.resolve(`${key.sinkId}/${n}`) },
         turns: systemTurns,
         metrics: this.metrics,
-        page: (path) =>
-          path === "/metrics" ? { status: 200, contentType: "text/plain", body: "page\n" } : undefined,
+        page: ({ path, origin }) => {
+          const contentType = "text/plain";
+          if (origin !== undefined) return { status: 403, contentType, body: "not you\n" };
+          return path === "/metrics" ? { status: 200, contentType, body: "page\n" } : undefined;
+        },
         onFatal: (error) => {
           throw error;
         },

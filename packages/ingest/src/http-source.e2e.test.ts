@@ -102,6 +102,21 @@ describe("HTTP source: routes", () => {
   });
 });
 
+describe("HTTP source: callers whom the process refuses", () => {
+  for (const path of ["/metrics", "/health-check", "/nowhere"]) {
+    test(`${path} -> the refusal, without CORS`, async () => {
+      const answer = await door.request("GET", path, "", { Origin: "http://evil.example" });
+      assert.deepEqual([answer.status, answer.body], [403, "not you\n"]);
+      assert.equal(answer.headers["access-control-allow-origin"], undefined);
+    });
+  }
+
+  test("an ingest path -> open to any page", async () => {
+    const answer = await door.post('{"origin":"MCI"}', { Origin: "http://evil.example" });
+    assert.deepEqual([answer.status, answer.headers["access-control-allow-origin"]], [200, "*"]);
+  });
+});
+
 describe("HTTP source: single records", () => {
   test("JSON -> 200 OK once the frame stands in the journal, with CORS", async () => {
     const answer = await door.post('{"origin":"MCI"}');

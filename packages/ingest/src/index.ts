@@ -50,6 +50,7 @@ export { Partitions, type PartitionTemplate } from "./partition-registry.ts";
 export type { FileStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
 export { HttpSource, type HttpSourceOptions, type HttpSourcePorts } from "./http-source.ts";
 export { systemTurns } from "./system-turns.ts";
-export type { DoorPage } from "./http-source-session.ts";
+export type { DoorPage } from "./http-source-answers.ts";
+export type { OtherRequest } from "./http-source-session.ts";
 export type { FramePort, PartitionPort } from "./publisher.ts";
 export type { Turns } from "./publisher-turns.ts";

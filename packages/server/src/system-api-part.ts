@@ -1,7 +1,7 @@
 // The configuration API and the console as parts of the process, on one address.
 import type { AddressInfo } from "node:net";
 import fastify, { type FastifyInstance } from "fastify";
-import { SECONDS_BUCKETS, WireError } from "@millrace/base";
+import { RequestIds, SECONDS_BUCKETS, WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { apiRoutes, type ApiDependencies } from "@millrace/ingest";
 import { guardApi } from "./api-guard.ts";
@@ -32,10 +32,17 @@ export async function startApi(
   const address = listenAddress(config, "api.listen");
   const stopping = new AbortController();
   const app = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true, logger: false });
+  const ids = new RequestIds(context.random);
+  app.addHook("onRequest", (_request, reply, done) => {
+    // On the raw answer: event streams take it over.
+    reply.raw.setHeader("x-request-id", ids.next());
+    done();
+  });
   guardApi(app, { listenHost: address.host, token: config["auth.token"] });
   app.setErrorHandler((thrown, _request, reply) => {
     const error = errorOf(thrown);
-    if (error.status >= 500) logger.error("api-request-failed", { error: thrown });
+    const requestId = reply.raw.getHeader("x-request-id");
+    if (error.status >= 500) logger.error("api-request-failed", { requestId, error: thrown });
     void reply
       .code(error.status)
       .send({ error: error.code, message: error.message, statusCode: error.status });

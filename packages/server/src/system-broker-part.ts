@@ -1,4 +1,5 @@
 // The broker as a part of the process: local storage, replicas, and the HTTP door on one port.
+import { hostPolicy, RequestIds } from "@millrace/base";
 import { openBroker, httpGateway, type Broker } from "@millrace/broker";
 import { openSpools, SPOOL_DEFAULTS } from "@millrace/fragments";
 import type { LogOptions } from "@millrace/wal";
@@ -55,9 +56,10 @@ export async function startBroker(
 
   const address = listenAddress(config, "broker.listen");
   const part: { broker: Broker | undefined } = { broker: undefined };
-  const authorise = brokerAuthoriser(address.host, config["auth.token"]);
+  const token = config["auth.token"];
+  const guard = { policy: hostPolicy(address.host, token !== ""), ids: new RequestIds(context.random) };
   const handler = httpGateway({
-    authorise,
+    authorise: brokerAuthoriser(token),
     transport: () => part.broker!.transport,
     metrics: () => metrics.render(),
     unready: () => (part.broker === undefined ? ["the broker is starting"] : context.health.reasons()),
@@ -67,7 +69,7 @@ export async function startBroker(
   const listener = await lifecycle.start(
     "broker.listen",
     () =>
-      listenHttp("broker.listen", address, (request, response) => {
+      listenHttp("broker.listen", address, guard, (request, response) => {
         if (part.broker === undefined && request.url !== "/livez" && request.url !== "/readyz") {
           response.writeHead(503, { "retry-after": "1" }).end("the broker is starting\n");
         } else {
@@ -85,6 +87,8 @@ export async function startBroker(
           id: LOCAL_BROKER,
           endpoint: endpointUrl(listener.host, listener.port),
           autoCreate: [{ prefix: "examples/", template: examplesTemplate(config) }],
+          autoSuspend: config["broker.auto-suspend"],
+          onFatal: context.onFatal,
         },
         signal,
       ),

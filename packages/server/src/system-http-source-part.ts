@@ -1,5 +1,5 @@
 // The HTTP source as a part of the process: records come in here and go to the broker of this process.
-import { hostPolicy, refuseHost } from "@millrace/base";
+import { bearsToken, hostPolicy, refuseHost } from "@millrace/base";
 import { append, type JournalTransport } from "@millrace/client";
 import {
   DEFAULT_DOOR_LIMITS,
@@ -15,6 +15,8 @@ import { listenAddress, type PartContext } from "./part-context.ts";
 
 /** Frames of a partition that may be under way at the same time. */
 const LANES = 1;
+const TEXT = "text/plain; charset=utf-8";
+const METRICS = "text/plain; version=0.0.4; charset=utf-8";
 
 export async function startHttpSource(
   lifecycle: Lifecycle,
@@ -62,22 +64,28 @@ export async function startHttpSource(
   return { host: address.host, port: bound.port };
 }
 
-/** Probes and metrics: like every listener's, behind Host and Origin. */
+/** Probes and metrics, and who may have them: like every listener's, behind Host, Origin and the token. */
 function pages({ config, health, metrics }: PartContext, listenHost: string): HttpSourcePorts["page"] {
-  const policy = hostPolicy(listenHost, config["auth.token"] !== "");
-  const text = "text/plain; charset=utf-8";
-  return (path, host, origin) => {
-    if (!["/livez", "/readyz", "/metrics"].includes(path)) return undefined;
+  const token = config["auth.token"];
+  const policy = hostPolicy(listenHost, token !== "");
+  const text = (status: number, line: string) => ({ status, contentType: TEXT, body: `${line}\n` });
+  return ({ method, path, host, origin, authorization }) => {
     const refused = refuseHost(host, origin, policy);
-    if (refused !== undefined) return { status: 403, contentType: text, body: `${refused}\n` };
-    if (path === "/livez") return { status: 200, contentType: text, body: "ok\n" };
-    if (path === "/metrics")
-      return { status: 200, contentType: "text/plain; version=0.0.4", body: metrics.render() };
-    const reasons = health.reasons();
-    return {
-      status: reasons.length === 0 ? 200 : 503,
-      contentType: text,
-      body: `${reasons.join("\n") || "ready"}\n`,
-    };
+    if (refused !== undefined) return text(403, refused);
+    if (method !== "GET") return undefined;
+    switch (path) {
+      case "/livez":
+        return text(200, "ok");
+      case "/readyz": {
+        const reasons = health.reasons();
+        return reasons.length === 0 ? text(200, "ready") : text(503, reasons.join("\n"));
+      }
+      case "/metrics":
+        if (!bearsToken(authorization, token))
+          return { ...text(401, "a token is required"), challenge: "Bearer" };
+        return { status: 200, contentType: METRICS, body: metrics.render() };
+      default:
+        return undefined;
+    }
   };
 }

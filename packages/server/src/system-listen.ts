@@ -1,7 +1,7 @@
 // HTTP listeners of the platform over node:http: bind, time limits, graceful end.
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { WireError } from "@millrace/base";
+import { refuseHost, WireError, type HostPolicy, type RequestIds } from "@millrace/base";
 import type { ListenAddress } from "./setting-kinds.ts";
 
 export interface HttpListener {
@@ -29,15 +29,21 @@ export function bindHost(host: string): string {
   return host.replaceAll(/[[\]]/g, "");
 }
 
+/** @param onRequest gets requests whose Host and Origin may use this address, with their id in the answer's head */
 export function listenHttp(
   what: string,
   address: ListenAddress,
+  guard: { readonly policy: HostPolicy; readonly ids: RequestIds },
   onRequest: RequestListener,
 ): Promise<HttpListener> {
-  const server = createServer(
-    { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 60_000 },
-    onRequest,
-  );
+  const limits = { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 60_000 };
+  const server = createServer(limits, (request, response) => {
+    response.setHeader("X-Request-Id", guard.ids.next());
+    const { host, origin } = request.headers;
+    const refused = refuseHost(host, origin, guard.policy);
+    if (refused === undefined) return onRequest(request, response);
+    response.writeHead(403, { "content-type": "text/plain; charset=utf-8" }).end(`${refused}\n`);
+  });
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(bindFailure(what, address, error)));
     server.listen(address.port, bindHost(address.host), () => {

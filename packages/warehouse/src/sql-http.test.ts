@@ -5,7 +5,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { hostPolicy, MetricsRegistry, silentLogger, systemClock } from "@millrace/base";
+import { hostPolicy, MetricsRegistry, silentLogger, systemClock, systemRandom } from "@millrace/base";
 import { openEngine, type Engine } from "./engine.ts";
 import { QueryRunner } from "./query-runner.ts";
 import { parseQuery, sqlRequestListener } from "./sql-http.ts";
@@ -42,6 +42,7 @@ async function listen(token: string): Promise<number> {
       hostPolicy: hostPolicy("127.0.0.1", token !== ""),
       token,
       clock: systemClock,
+      random: systemRandom,
       logger: silentLogger,
       metrics: new MetricsRegistry(),
     }),

@@ -10,7 +10,9 @@ import {
   type Logger,
   type MetricsRegistry,
   SECONDS_BUCKETS,
+  RequestIds,
   type Clock,
+  type Random,
 } from "@millrace/base";
 import { encoderFor, OFFERED_TYPES } from "./result-encoders.ts";
 import {
@@ -27,6 +29,7 @@ export interface SqlDoor {
   /** Token that queries must carry; "" when none is needed. */
   readonly token: string;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly metrics: MetricsRegistry;
 }
@@ -38,7 +41,10 @@ export function sqlRequestListener(door: SqlDoor): RequestListener {
     SECONDS_BUCKETS,
   );
   const queries = door.metrics.counter("millrace_sql_queries_total", "SQL queries by outcome");
+  const ids = new RequestIds(door.random);
   return (request, response) => {
+    const requestId = ids.next();
+    response.setHeader("x-request-id", requestId);
     const startMs = door.clock.monotonicMs();
     answer(door, request, response)
       .then((isQuery) => {
@@ -50,7 +56,7 @@ export function sqlRequestListener(door: SqlDoor): RequestListener {
         if (response.destroyed) return;
         const error = WireError.from(thrown);
         queries.add(1, { outcome: error.code.toLowerCase() });
-        if (error.status >= 500) door.logger.error("sql-request-failed", { error });
+        if (error.status >= 500) door.logger.error("sql-request-failed", { requestId, error });
         sendError(response, error);
       });
   };
