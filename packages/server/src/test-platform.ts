@@ -3,7 +3,7 @@
 // test.
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -204,8 +204,14 @@ function read(pipe: Readable | null, onText: (text: string) => void): void {
 }
 
 export function readEndpoints(data: string): Endpoints | undefined {
-  const file = join(data, "endpoints.json");
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Endpoints) : undefined;
+  let text: string;
+  try {
+    text = readFileSync(join(data, "endpoints.json"), "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
+  return JSON.parse(text) as Endpoints;
 }
 
 /** Asks until `holds`, for at most `limitMs`. What it throws ends the waiting. @param claim may say how things stand */

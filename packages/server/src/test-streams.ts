@@ -131,13 +131,17 @@ export async function listJournals(endpoints: Endpoints): Promise<readonly Liste
 }
 
 export async function listFragments(endpoints: Endpoints, journal: string): Promise<readonly Fragment[]> {
-  const [answer] = await rest(endpoints, "fragments", { journal });
-  const { fragments } = answer as { fragments: readonly { spec: Readonly<Record<string, string>> }[] };
-  return fragments.map(({ spec }) => ({
-    begin: Number(spec["begin"]),
-    end: Number(spec["end"]),
-    isPersisted: Number(spec["modTime"]) > 0,
-  }));
+  const all: Fragment[] = [];
+  for (let nextPageToken = "0"; ;) {
+    const [answer] = await rest(endpoints, "fragments", { journal, nextPageToken });
+    const page = answer as { nextPageToken: string; fragments: readonly { spec: Record<string, string> }[] };
+    for (const { spec } of page.fragments) {
+      const isPersisted = Number(spec["modTime"]) > 0;
+      all.push({ begin: Number(spec["begin"]), end: Number(spec["end"]), isPersisted });
+    }
+    ({ nextPageToken } = page);
+    if (nextPageToken === "0") return all;
+  }
 }
 
 /** Write head of a journal. */
