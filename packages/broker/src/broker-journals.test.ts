@@ -230,6 +230,17 @@ test("auto-create: reads, names outside and bad names -> create nothing", async 
   );
 });
 
+test("auto-create: a rule whose journals could not be read back -> the broker does not open", async () => {
+  const { name: _, ...template } = journalSpec("any");
+  const fragment = { ...template.fragment, flushIntervalMs: 1000 };
+  const autoCreate = [{ prefix: "examples/", template: { ...template, fragment } }];
+  const opening = withBroker(() => Promise.resolve(), { autoCreate });
+  await assert.rejects(opening, {
+    code: "INVALID_ARGUMENT",
+    message: /FlushInterval \(1s; expected >= 1m0s\)/,
+  });
+});
+
 test("auto-create: somebody else creates it first -> the append goes to theirs", async () => {
   await withBroker(
     async ({ transport, spec }) => {

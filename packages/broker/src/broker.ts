@@ -25,6 +25,7 @@ import {
   encodeBrokerSpec,
   memberKey,
   validateBrokerSpec,
+  validateJournalSpec,
   validateKeyspaceRoot,
   type BrokerSpec,
   type FragmentStoreHealthRequest,
@@ -109,7 +110,10 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** @param signal ends the opening; a broker that is open is ended by `close` */
+/**
+ * @param signal ends the opening; a broker that is open is ended by `close`
+ * @throws {WireError} INVALID_ARGUMENT about an option
+ */
 export async function openBroker(
   ports: BrokerPorts,
   options: BrokerOptions,
@@ -120,6 +124,10 @@ export async function openBroker(
   const self: BrokerSpec = { id, endpoint, journalLimit, exiting: false };
   validateBrokerSpec(self);
   validateKeyspaceRoot(root);
+  // What a rule makes is never asked for through apply, and a spec that cannot be read back is a journal for nobody.
+  for (const { prefix, template } of options.autoCreate ?? []) {
+    validateJournalSpec({ ...template, name: `${prefix}x` });
+  }
   const failures: string[] = [];
   const fail = (error: WireError): void => {
     failures.push(error.message);
