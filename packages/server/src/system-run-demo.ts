@@ -64,7 +64,8 @@ export async function runDemo(
 
 function whatToTry(endpoints: Endpoints, url: string): string {
   const record = `{"origin":"PRG","destination":"LIS","delay":3}`;
-  const select = "select origin, count(*) as flights from main.flights group by origin order by 2 desc limit 5";
+  const select =
+    "select origin, count(*) as flights from main.flights group by origin order by 2 desc limit 5";
   const query = `{"query":"${select}"}`;
   return [
     "",
