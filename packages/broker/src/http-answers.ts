@@ -37,7 +37,7 @@ export function answerText(response: ServerResponse, status: number, line: strin
   response.setHeader("Content-Type", "text/plain; charset=utf-8");
   response.setHeader("X-Content-Type-Options", "nosniff");
   response.setHeader("Content-Length", Buffer.byteLength(body));
-  if (status === 429 || status === 503) response.setHeader("Retry-After", "1");
+  if (status === 429 || status === 503 || status === 507) response.setHeader("Retry-After", "1");
   response.writeHead(status).end(body);
 }
 

@@ -132,6 +132,7 @@ test("gateway: a full disk -> PUT 507 and not ready, reads go on, and it recover
     spools.isFull = true;
     const refused = await ask(port, "/examples/foobar", { method: "PUT", body: "refused" });
     assert.deepEqual([refused.status, refused.headers["x-error-code"]], [507, "DISK_FULL"]);
+    assert.equal(refused.headers["retry-after"], "1");
     assert.equal((await ask(port, "/readyz")).status, 503);
     assert.equal((await ask(port, "/livez")).status, 200);
     assert.equal((await ask(port, "/examples/foobar")).body, "kept");
