@@ -15,6 +15,8 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const ROWS = 20_000;
 const READY_MS = 60_000;
 const STOP_MS = 30_000;
+/** From an empty directory to a row that SQL sees. */
+const FIRST_ROW_MS = 10_000;
 
 interface Flight {
   readonly delay: number;
@@ -24,6 +26,7 @@ interface Flight {
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-start-"));
 const data = join(folder, "data");
+const killed = join(folder, "killed");
 const children = new Set<ChildProcess>();
 after(() => {
   for (const child of children) if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
@@ -31,9 +34,9 @@ after(() => {
 });
 
 /** `npm start -- ARGS` in a process group of its own, which a shell would give it too. */
-function npmStart(args: readonly string[]): { child: ChildProcess; ended: Promise<Ended> } {
+function npmStart(args: readonly string[], directory = data): { child: ChildProcess; ended: Promise<Ended> } {
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const all = ["start", "--", ...args, "--data", data, "--ports", "free"];
+  const all = ["start", "--", ...args, "--data", directory, "--ports", "free"];
   const child = spawn("npm", all, { cwd: ROOT, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
   children.add(child);
   let stdout = "";
@@ -56,14 +59,21 @@ interface Ended {
 }
 
 /** The summary that a run with `--exit` prints as the last line of stdout. */
-async function replay(rows: number): Promise<Record<string, number>> {
-  const { code, stdout, stderr } = await npmStart(["--exit", "--rows", String(rows)]).ended;
+async function replay(rows: number, directory = data): Promise<Record<string, number>> {
+  const { code, stdout, stderr } = await npmStart(["--exit", "--rows", String(rows)], directory).ended;
   assert.equal(code, 0, stderr);
   return JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "") as Record<string, number>;
 }
 
-async function query(sql: string): Promise<Record<string, unknown>[]> {
-  const { warehouse } = JSON.parse(readFileSync(join(data, "endpoints.json"), "utf8")) as {
+async function ready(child: ChildProcess, directory: string): Promise<void> {
+  for (let waitedMs = 0; !existsSync(join(directory, "endpoints.json")); waitedMs += 20) {
+    assert.ok(waitedMs < READY_MS && child.exitCode === null, `not ready after ${waitedMs} ms`);
+    await sleep(20);
+  }
+}
+
+async function query(sql: string, directory = data): Promise<Record<string, unknown>[]> {
+  const { warehouse } = JSON.parse(readFileSync(join(directory, "endpoints.json"), "utf8")) as {
     warehouse: string;
   };
   const response = await fetch(`${warehouse}/sql`, {
@@ -84,16 +94,52 @@ test("npm start -- --exit: half of the records -> each is a row, and the last li
 });
 
 test("npm start -- --exit: the same data directory again -> goes on where it stopped", async () => {
-  assert.equal((await replay(ROWS))["rows"], ROWS);
+  const summary = await replay(ROWS);
+  assert.deepEqual([summary["accepted"], summary["rows"]], [ROWS / 2, ROWS]);
+});
+
+test("npm start -- --exit: when there is nothing left to replay -> sends nothing", async () => {
+  const summary = await replay(ROWS);
+  assert.deepEqual([summary["accepted"], summary["rows"]], [0, ROWS]);
+});
+
+test("npm start -- --exit: killed in the middle, and again -> goes on, and no record is there twice", async () => {
+  const killRound = async (records: number): Promise<number> => {
+    const beganMs = performance.now();
+    const { child, ended } = npmStart(["--demo-rate", "5000", "--rows", String(ROWS)], killed);
+    await ready(child, killed);
+    for (let rows = 0; rows < records;) {
+      await sleep(20);
+      // The table may not be there yet.
+      const [row] = await query("select count(*) as n from main.flights", killed).catch(() => []);
+      rows = Number(row?.["n"] ?? 0);
+    }
+    const ms = performance.now() - beganMs;
+    assert.ok(child.pid !== undefined);
+    process.kill(-child.pid, "SIGKILL");
+    await ended;
+    rmSync(join(killed, "endpoints.json"));
+    return ms;
+  };
+  const firstRowMs = await killRound(1);
+  assert.ok(firstRowMs < FIRST_ROW_MS, `the first flight was a row after ${Math.round(firstRowMs)} ms`);
+  await killRound(6000);
+  const summary = await replay(ROWS, killed);
+  assert.ok((summary["accepted"] ?? 0) < ROWS - 6000, "it did not begin anew");
+  assert.equal(summary["rows"], ROWS);
+  const { child, ended } = npmStart(["--no-demo"], killed);
+  await ready(child, killed);
+  const [counts] = await query('select count(*) as n, count(distinct "row") as d from main.flights', killed);
+  assert.deepEqual(counts, { n: ROWS, d: ROWS });
+  assert.ok(child.pid !== undefined);
+  process.kill(child.pid, "SIGTERM");
+  assert.equal((await ended).code, 0);
 });
 
 test("npm start: the table has each record of the data file once; SIGTERM to the group -> 0", async () => {
   rmSync(join(data, "endpoints.json"), { force: true }); // not to take the last run's for this one's
   const { child, ended } = npmStart(["--no-demo"]);
-  for (let waitedMs = 0; !existsSync(join(data, "endpoints.json")); waitedMs += 100) {
-    assert.ok(waitedMs < READY_MS && child.exitCode === null, `not ready after ${waitedMs} ms`);
-    await sleep(100);
-  }
+  await ready(child, data);
 
   const resolver = createRequire(join(ROOT, "packages", "server", "package.json"));
   const file = join(dirname(dirname(resolver.resolve("vega-datasets"))), "data", "flights-20k.json");
@@ -117,7 +163,7 @@ test("npm start: the table has each record of the data file once; SIGTERM to the
 
   assert.ok(child.pid !== undefined);
   process.kill(-child.pid, "SIGTERM");
-  const stopped = await Promise.race([ended, sleep(STOP_MS, undefined)]);
+  const stopped = await Promise.race([ended, sleep(STOP_MS, undefined, { ref: false })]);
   assert.ok(stopped !== undefined, `still running ${STOP_MS / 1000} s after SIGTERM`);
   assert.equal(stopped.code, 0, stopped.stderr);
 });
