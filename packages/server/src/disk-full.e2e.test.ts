@@ -113,7 +113,7 @@ for (const [name, leave] of [
       await nothingIsLost();
       const { endpoints } = platform;
       await batch(5000);
-    fill(leave);
+      fill(leave);
       await until("records and appends are refused", 20_000, async () => {
         const statuses = [(await record()).status, (await append()).status];
         return statuses.every((status) => status === 507);
