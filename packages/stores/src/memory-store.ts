@@ -86,7 +86,7 @@ export class MemoryStore implements ObjectStore {
 
   async *list(prefix: string, signal: AbortSignal): AsyncGenerator<ObjectEntry> {
     await this.#begin("list", checkedListPrefix(prefix), signal);
-    const nowMs = this.#clock.wallMs();
+    const nowMs = this.#clock.monotonicMs();
     const found: ObjectEntry[] = [];
     for (const [path, object] of this.#objects) {
       if (path.startsWith(prefix) && object.listedFromMs <= nowMs) found.push(entryOf(path, object));
@@ -163,10 +163,9 @@ export class MemoryStore implements ObjectStore {
 
   /** Puts an object there at once, as another process would. */
   set(path: string, bytes: Uint8Array, gzip = false): void {
-    const nowMs = this.#clock.wallMs();
-    // What is written again stays listed.
-    const listedFromMs = this.#objects.get(path)?.listedFromMs ?? nowMs + this.listLagMs;
-    this.#objects.set(path, { bytes, modTimeMs: nowMs, listedFromMs, gzip });
+    // What is written again stays listed. Lag is time that passes, whatever becomes of the wall clock.
+    const listedFromMs = this.#objects.get(path)?.listedFromMs ?? this.#clock.monotonicMs() + this.listLagMs;
+    this.#objects.set(path, { bytes, modTimeMs: this.#clock.wallMs(), listedFromMs, gzip });
   }
 
   /** The stored bytes, as they are. */
