@@ -20,6 +20,7 @@ export function disturb(world: World, process: Process, random: Random, lifeMs: 
   sometime(faults.slowDisk, () => slowDisk(world, random));
   sometime(faults.pause, () => pause(world, random));
   sometime(faults.pause, () => pause(world, random));
+  sometime(faults.clockStep, () => stepClock(world, random));
   sometime(faults.storeOutage, () => storeOutage(world, random));
 }
 
@@ -40,6 +41,13 @@ function pause(world: World, random: Random): void {
   const ms = random.below([1000, 30_000, 300_000][random.below(3)]!);
   world.note("paused", `${ms} ms`);
   world.agenda.stall(ms);
+}
+
+/** The wall clock is set, forwards or back, by up to an hour. */
+function stepClock(world: World, random: Random): void {
+  const ms = random.below(7_200_000) - 3_600_000;
+  world.note("clock set", `${ms} ms`);
+  world.clock.epochMs += ms;
 }
 
 function storeOutage(world: World, random: Random): void {

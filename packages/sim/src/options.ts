@@ -50,6 +50,7 @@ export interface Faults {
   readonly failedWrite: number;
   readonly slowDisk: number;
   readonly pause: number;
+  readonly clockStep: number;
   readonly storeOutage: number;
   /** Of each time between two lives. */
   readonly rot: number;
@@ -66,6 +67,7 @@ const NO_FAULTS: Faults = {
   failedWrite: 0,
   slowDisk: 0,
   pause: 0,
+  clockStep: 0,
   storeOutage: 0,
   rot: 0,
 };
@@ -132,6 +134,7 @@ function drawFaults(random: Random): Faults {
     failedWrite: rare(),
     slowDisk: rare(),
     pause: rare(),
+    clockStep: rare(),
     storeOutage: rare(),
     rot: rare(),
   };
