@@ -54,11 +54,23 @@ export async function readRecovery(
   }
   const from = checkpoint?.position ?? 1;
   const replay = new LogReplay(checkpoint === undefined ? [] : decodeJournalImages(checkpoint.payload), from);
-  const scan = await scanLog(disk, dir, from, (record, place) => replay.apply(record, place), signal);
+  const scan = await scanLog(disk, dir, from, (record, place) => replay.apply(record, place), signal).catch(
+    (error: unknown) => {
+      throw checkpoint?.passedOver === undefined ? error : causedBy(checkpoint.passedOver, error);
+    },
+  );
   const actions = planRecovery(replay, await listFiles(disk));
   for (const journal of replay.journals.values()) await verifyDirect(disk, journal, signal);
   const journals = [...replay.journals.values()].map(recovered);
   return { journals, scan, generation: checkpoint?.generation ?? 0, from, replay, actions };
+}
+
+/** The log is recycled behind the newest checkpoint: when that is not readable, the one before it lacks groups. */
+function causedBy(path: string, thrown: unknown): WireError {
+  const error = WireError.from(thrown);
+  if (error.code !== "CORRUPT") return error;
+  const message = `${path}, offset 0: this checkpoint is not readable, and for the other one: ${error.message}`;
+  return new WireError("CORRUPT", message, { facts: { path, offset: 0 }, cause: error });
 }
 
 /** The second half; the log is open. @throws {DiskError} */

@@ -3,7 +3,7 @@ import { MetricsRegistry, never, silentLogger, WireError } from "@millrace/base"
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import type { LabelSet } from "@millrace/protocol";
 import type { Disk, DiskOp } from "@millrace/wal";
-import { SimulatedDisk, type SimulatedDiskOptions } from "@millrace/wal/testkit";
+import { filesOf, SimulatedDisk, type SimulatedDiskOptions } from "@millrace/wal/testkit";
 import { openSpools } from "./durable-spools.ts";
 import type { SpoolOptions } from "./spool-limits.ts";
 import { SMALL_SPOOLS } from "./spool-simulation.ts";
@@ -123,4 +123,12 @@ export class SpoolFixture {
     if (!done) throw new Error("nothing more happens");
     return watched;
   }
+}
+
+/** Bytes of the files whose path begins with `prefix`, by path. */
+export function contents(disk: SimulatedDisk, prefix = ""): Map<string, string> {
+  const files = filesOf(disk).filter(({ path }) => path.startsWith(prefix));
+  return new Map(
+    files.map(({ path, bytes }) => [path, Buffer.from(disk.file(path)!.read(0, bytes)).toString("latin1")]),
+  );
 }

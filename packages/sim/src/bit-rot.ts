@@ -40,8 +40,7 @@ export function turn({ disk }: World, { path, offset, mask }: Rot): void {
 /** A start that was refused has said where the rot is. */
 export function checkRefusal(error: WireError, rot: Rot): void {
   const facts = { path: rot.path, offset: rot.offset, message: error.message };
-  const dir = rot.path.slice(0, rot.path.lastIndexOf("/") + 1);
-  assert(error.message.startsWith(dir), "a refusal names the rotten directory", facts);
+  assert(error.message.startsWith(`${rot.path},`), "a refusal names the rotten file", facts);
   assert(/, offset \d+: /.test(error.message), "a refusal names an offset", facts);
 }
 

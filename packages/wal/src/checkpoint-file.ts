@@ -32,6 +32,11 @@ export interface Checkpoint {
   readonly payload: Uint8Array;
 }
 
+export interface FoundCheckpoint extends Checkpoint {
+  /** The file of another generation that is not readable: it may have been the newer one. */
+  readonly passedOver: string | undefined;
+}
+
 export type CheckpointOutcome =
   | { readonly kind: "checkpoint"; readonly checkpoint: Checkpoint }
   | { readonly kind: "newer"; readonly version: number }
@@ -76,7 +81,11 @@ export function decodeCheckpoint(bytes: Uint8Array): CheckpointOutcome {
  * The newest readable generation; undefined when there is none at all.
  * @throws {WireError} CORRUPT when there are files and none of them is readable
  */
-export async function readCheckpoint(disk: Disk, dir: string, name: string): Promise<Checkpoint | undefined> {
+export async function readCheckpoint(
+  disk: Disk,
+  dir: string,
+  name: string,
+): Promise<FoundCheckpoint | undefined> {
   const present = new Map((await disk.list(dir)).map((entry) => [entry.name, entry.bytes]));
   let newest: Checkpoint | undefined;
   const broken: string[] = [];
@@ -100,7 +109,7 @@ export async function readCheckpoint(disk: Disk, dir: string, name: string): Pro
       facts: { path: broken[0], offset: 0 },
     });
   }
-  return newest;
+  return newest === undefined ? undefined : { ...newest, passedOver: broken[0] };
 }
 
 const INVALID: CheckpointOutcome = { kind: "invalid" };

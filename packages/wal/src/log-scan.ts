@@ -83,7 +83,9 @@ export async function scanLog(
     const limit = voidFrom(segments, i);
     if (segment.first === undefined || segment.first >= limit) continue; // S3
     if (expected === undefined) {
-      if (segment.first > from) throw missing(segment.path, SEGMENT_HEADER_BYTES, from, segment);
+      // What should be there begins in a segment that has no valid group, if there is one.
+      const before = segments.slice(0, i).findLast(({ first }) => first === undefined);
+      if (segment.first > from) throw missing((before ?? segment).path, SEGMENT_HEADER_BYTES, from, segment);
     } else if (segment.first > Math.max(expected, from) && stop !== undefined) {
       throw missing(stop.segment.path, stop.offset, expected, segment); // S2; what is missing below `from` is covered
     }

@@ -241,6 +241,17 @@ suite("D2: torn is not rotten", () => {
     await assert.rejects(fixture.open(), isCorrupt(`log/${segmentName(1)}`));
   });
 
+  test("rot in the very first group, with segments behind it -> refused, its own file named", async () => {
+    const fixture = new LogFixture("rot at the begin");
+    await fixture.open();
+    for (let i = 0; i < 12; i++) await fixture.appendAll("x".repeat(3000));
+    await fixture.read();
+    const [first] = groupOffsets(fixture, 1);
+    fixture.disk.kill();
+    fixture.disk.file(`log/${segmentName(1)}`)!.rot(first! + 50, 4);
+    await assert.rejects(fixture.open(), isCorrupt(`log/${segmentName(1)}`));
+  });
+
   test("rot in the copy that a restart made of a group, whose older copy is whole -> refused", async () => {
     const fixture = new LogFixture("rot in a copy");
     await fixture.open();
