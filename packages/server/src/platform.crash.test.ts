@@ -29,12 +29,18 @@ const CONNECTIONS = 8;
 /** Long enough for slices, loads and rolled fragments of every kind to be under way. */
 const LOAD_MS_MAX = 2000;
 const START_MS_MAX = 1500;
-/** Fragments roll all the time, the log is recycled, a checkpoint is made every few MiB. */
-const FLAGS = ["--journal.length", "64KiB", "--broker.segment-size", "1MiB", "--broker.memory", "4MiB"];
+const STOP_MS_MAX = 600;
+/** Fragments roll all the time. */
+const FLAGS = ["--journal.length", "64KiB"];
+/** Drawn for each life: the smallest ones recycle the log and make a checkpoint every few MiB. */
+const LIFE_FLAGS: readonly (readonly [flag: string, values: readonly string[]])[] = [
+  ["--broker.segment-size", ["1MiB", "1MiB", "2MiB", "16MiB"]],
+  ["--broker.memory", ["1MiB", "4MiB", "64MiB"]],
+];
 const TABLE = "main.crash";
 
 /** How a life ends. */
-type Death = "group" | "pid" | "starting" | "warehouse first";
+type Death = "group" | "pid" | "starting" | "stopping" | "warehouse first";
 
 class CrashRun {
   readonly data = scratch();
@@ -44,8 +50,14 @@ class CrashRun {
     new JournalLedger(SEED, "examples/crash/one"),
     new JournalLedger(SEED, "examples/crash/two"),
   ];
-  readonly flags: readonly string[];
-  readonly deaths: Record<Death, number> = { group: 0, pid: 0, starting: 0, "warehouse first": 0 };
+  readonly #flags: readonly string[];
+  readonly deaths: Record<Death, number> = {
+    group: 0,
+    pid: 0,
+    starting: 0,
+    stopping: 0,
+    "warehouse first": 0,
+  };
   readonly readyMs: number[] = [];
   sourceUrl = "";
   lives = 0;
@@ -53,13 +65,19 @@ class CrashRun {
 
   constructor() {
     const codecs = ["NONE", "GZIP", "ZSTANDARD", "SNAPPY"];
-    this.flags = [...FLAGS, "--journal.codec", codecs[this.random.below(codecs.length)]!];
+    this.#flags = [...FLAGS, "--journal.codec", codecs[this.random.below(codecs.length)]!];
+  }
+
+  /** Those of the run, and what is drawn for the next life. */
+  flags(): readonly string[] {
+    const drawn = LIFE_FLAGS.flatMap(([flag, values]) => [flag, values[this.random.below(values.length)]!]);
+    return [...this.#flags, ...drawn];
   }
 
   /** Starts the next life at once: nothing of the last one may keep it waiting. */
   async start(): Promise<TestPlatform> {
     const beganMs = performance.now();
-    const platform = await TestPlatform.start(this.data, this.flags);
+    const platform = await TestPlatform.start(this.data, this.flags());
     this.readyMs.push(performance.now() - beganMs);
     this.lives++;
     return platform;
@@ -150,11 +168,17 @@ async function die(run: CrashRun, platform: TestPlatform, death: Death): Promise
       await sleep(run.random.below(700));
       return platform.killGroup();
     }
-    case "pid": {
-      const children = platform.children();
-      assert.ok(children.length > 0, "the warehouse is a child");
-      return platform.killPid();
+    case "stopping": {
+      process.kill(platform.pid, "SIGTERM");
+      await Promise.race([platform.exited, sleep(run.random.below(STOP_MS_MAX))]);
+      // It may have stopped in good order by now.
+      if (platform.exit !== undefined)
+        assert.deepEqual(platform.exit, { code: 0, signal: null }, platform.stderr);
+      return platform.killGroup();
     }
+    case "pid":
+      assert.ok(platform.children().length > 0, "the warehouse is a child");
+      return platform.killPid();
     case "group":
     case "starting":
       return platform.killGroup();
@@ -181,7 +205,7 @@ async function killedUnderLoad(run: CrashRun, platform: TestPlatform, death: Dea
 /** Killed before it was ready, as often as it takes to come across every part of starting. */
 async function killedWhileStarting(run: CrashRun): Promise<void> {
   run.deaths.starting++;
-  const platform = TestPlatform.launch(run.data, run.flags);
+  const platform = TestPlatform.launch(run.data, run.flags());
   await Promise.race([platform.exited, sleep(run.random.below(START_MS_MAX))]);
   assert.equal(platform.exit, undefined, platform.stderr.slice(-5000));
   await platform.killGroup();
@@ -206,7 +230,7 @@ async function restartedInOrder(
 }
 
 function drawDeath(random: Random): Death {
-  return (["group", "group", "group", "pid", "warehouse first"] as const)[random.below(5)]!;
+  return (["group", "group", "group", "pid", "stopping", "warehouse first"] as const)[random.below(6)]!;
 }
 
 test("platform: killed at random moments under load -> what was acknowledged is there once, in order", async (t) => {

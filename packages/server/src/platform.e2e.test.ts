@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ask, post } from "./test-http.ts";
+import { ask, begin, post } from "./test-http.ts";
 import { readEndpoints, scratch, signalGroup, STOP_MS, TestPlatform, until } from "./test-platform.ts";
 import { atDoor, countRows, createStream, pathColumn, waitForRows } from "./test-streams.ts";
 
@@ -77,6 +77,26 @@ test("data directory: a second platform -> refused by the owner's pid, who is no
   assert.equal(readFileSync(join(data, "endpoints.json"), "utf8"), before);
   assert.equal((await ask(`${platform.endpoints.broker}/readyz`)).status, 200);
   await platform.stop();
+});
+
+test("data directory: several newcomers at once after a kill -> one gets it, the others are refused (D8)", async () => {
+  const data = scratch();
+  const first = await TestPlatform.start(data);
+  await first.killGroup();
+  const newcomers = Array.from({ length: 3 }, () => TestPlatform.launch(data));
+  await until(
+    "all but one have ended",
+    60_000,
+    () => newcomers.filter(({ exit }) => exit === undefined).length < 2,
+  );
+  const winner = newcomers.find(({ exit }) => exit === undefined);
+  assert.ok(winner !== undefined, newcomers.map(({ stderr }) => stderr).join(""));
+  for (const loser of newcomers.filter((one) => one !== winner)) {
+    assert.deepEqual(loser.exit, { code: 1, signal: null });
+    assert.match(loser.stderr, /is in use by (another process|process \d+)/);
+  }
+  await winner.ready();
+  await winner.stop();
 });
 
 test("data directory: of a newer format -> refused, saying which formats are read, and left alone", async () => {
@@ -196,6 +216,28 @@ test("SIGTERM: what was accepted just before -> is in the table before the proce
   const next = await TestPlatform.start(data);
   assert.equal(await countRows(next.endpoints, "main.kept"), 50, "at once: nothing was left to load");
   await next.stop();
+});
+
+test("SIGTERM: with readers, feeds, slow senders, idle connections -> ends with 0 in time", async () => {
+  const { platform, url } = await withRecords(scratch());
+  const { broker, console: page, "http-source": door } = platform.endpoints;
+  await ask(`${broker}/examples/kept`, { method: "PUT", body: "x" });
+  const tail = await begin(`${broker}/examples/kept?block=true`);
+  const feed = await begin(`${page}api/feed`);
+  const follow = await begin(`${page}api/tail?journal=examples/kept`);
+  assert.deepEqual([tail.statusCode, feed.statusCode, follow.statusCode], [206, 200, 200]);
+  const slow = [new URL(door), new URL(broker)].map((to) => {
+    const socket = connect(Number(to.port), to.hostname);
+    const path = to.port === new URL(door).port ? `POST ${new URL(url).pathname}` : "PUT /examples/kept";
+    socket.write(
+      `${path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\n1`,
+    );
+    return socket.on("error", () => undefined);
+  });
+  const idle = [new URL(door), new URL(broker)].map(({ port, hostname }) => connect(Number(port), hostname));
+  for (const one of [tail, feed, follow, ...idle]) one.on("error", () => undefined);
+  await platform.stop("group");
+  for (const one of [...slow, ...idle]) one.destroy();
 });
 
 test("SIGTERM: while it starts, at any moment -> ends with 0 in time and leaves nobody", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { ask, post, type Answer } from "./test-http.ts";
-import { scratch, TestPlatform } from "./test-platform.ts";
+import { scratch, TestPlatform, until } from "./test-platform.ts";
 import { createStream, waitForRows } from "./test-streams.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
@@ -90,4 +90,27 @@ test("SQL: four analytical queries at a time -> no record waits for them (D7)", 
   for (const answer of await finished) assert.equal(answer.status, 200, answer.text);
   assert.ok(slowestMs < 2000, `a record waited ${Math.round(slowestMs)} ms`);
   await waitForRows(platform.endpoints, "main.quick", sent);
+});
+
+test("SQL: the warehouse's process is killed -> not ready, records are taken, then all is there", async () => {
+  const { endpoints } = platform;
+  const source = await createStream(endpoints, "orphans", [{ type: "body", name: "body" }]);
+  await post(source, { n: 0 });
+  await waitForRows(endpoints, "main.orphans", 1);
+  const [warehouse] = platform.children();
+  process.kill(warehouse!, "SIGKILL");
+  for (let n = 1; n < 100; n++) assert.equal((await post(source, { n })).status, 200);
+  const readiness = new Set<number>();
+  await until("the platform says that it was not ready, and is again", 30_000, async () => {
+    readiness.add((await ask(`${endpoints.broker}/readyz`)).status);
+    return readiness.size === 2;
+  });
+  await until("there is a warehouse again, at the same address", 30_000, () =>
+    ask(`${endpoints.warehouse}/readyz`).then(
+      ({ status }) => status === 200,
+      () => false,
+    ),
+  );
+  await waitForRows(endpoints, "main.orphans", 100);
+  assert.notDeepEqual(platform.children(), [warehouse]);
 });

@@ -19,6 +19,9 @@ export interface LoadOptions {
 
 const BATCH_SHARE = 12;
 const BATCH_RECORDS_MAX = 120;
+/** Batches of this share make frames that go the direct way (D3). */
+const LARGE_SHARE = 16;
+const LARGE_RECORDS = 2000;
 const GZIP_SHARE = 4;
 /** Appends of this share are large enough for the direct way (D3). */
 const DIRECT_SHARE = 30;
@@ -73,7 +76,8 @@ export class Load {
     await this.#untilBroken(async (agent) => {
       if (random.below(BATCH_SHARE) > 0) await this.#postOne(agent, connection);
       else {
-        const count = 1 + random.below(BATCH_RECORDS_MAX);
+        const isLarge = random.below(LARGE_SHARE) === 0;
+        const count = isLarge ? LARGE_RECORDS : 1 + random.below(BATCH_RECORDS_MAX);
         await this.#postBatch(agent, connection, count, random.below(GZIP_SHARE) === 0);
       }
     });
