@@ -70,7 +70,14 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     return { code, ...(JSON.parse(out) as Record<string, unknown>) };
   }
 
-  test("up --json -> the addresses on stdout, as in endpoints.json; it serves in the process that was started", () => {
+  test("up --json -> the addresses on stdout, as in endpoints.json; it serves in the process that was started", async () => {
+    // It says so after the file is in place.
+    for (
+      const endMs = performance.now() + 10_000;
+      !platform.out.endsWith("\n") || platform.err === "";
+      await sleep(10)
+    )
+      assert.ok(performance.now() < endMs, "it says where it listens");
     assert.deepEqual(JSON.parse(platform.out), endpoints);
     assert.equal(endpoints.pid, platform.process.pid);
     for (const name of ["broker", "api", "http-source", "warehouse", "console"]) {
