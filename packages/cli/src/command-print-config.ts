@@ -9,8 +9,8 @@ export function addPrintConfigCommand(program: Command, io: CliIo): void {
     .command("print-config")
     .description("Show every setting, its value and where the value comes from; secrets are masked")
     .option("--json", "print JSON");
-  addSettingOptions(command).action((options: { json?: true }) => {
-    const printed = printConfig(loadConfig(givenSettings(command)));
+  addSettingOptions(command).action(async (options: { json?: true }) => {
+    const printed = printConfig(await loadConfig(givenSettings(command)));
     if (options.json === true) {
       io.out(`${JSON.stringify(printed, undefined, 2)}\n`);
       return;

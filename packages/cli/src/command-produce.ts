@@ -5,7 +5,7 @@ import { Option, type Command } from "commander";
 import { UsageError, wholeNumber, type CliIo } from "./cli-io.ts";
 import { Latencies } from "./latencies.ts";
 import { batchesOf, generatedLines, inputLines, repeatedLines, textRecords } from "./produce-input.ts";
-import { Producer, type Totals } from "./produce-run.ts";
+import type { Totals } from "./produce-run.ts";
 
 interface ProduceOptions {
   readonly input: string;
@@ -55,6 +55,7 @@ async function produce(url: string, options: ProduceOptions, io: CliIo): Promise
     connections: wholeNumber("--connections", options.connections, 10_000),
     rate: options.rate === undefined ? Number.POSITIVE_INFINITY : wholeNumber("--rate", options.rate),
   };
+  const { Producer } = await import("./produce-run.ts");
   const latencies = new Latencies();
   const producer = new Producer(run, latencies, io.signal);
   const { totals } = producer;

@@ -42,7 +42,7 @@ export function addUpCommand(program: Command, io: CliIo): void {
     if (options.exit === true && !options.demo)
       throw new UsageError("--exit waits for the demo: it excludes --no-demo");
     await runPlatform({
-      resolved: loadConfig(givenSettings(command)),
+      resolved: await loadConfig(givenSettings(command)),
       components: [...COMPONENTS],
       io,
       onReady: async (platform, signal) => {
@@ -71,7 +71,7 @@ export function addServeCommand(program: Command, io: CliIo): void {
       }
     }
     await runPlatform({
-      resolved: loadConfig(givenSettings(command)),
+      resolved: await loadConfig(givenSettings(command)),
       components: COMPONENTS.filter((component) => names.includes(component)),
       io,
       onReady: async (platform) => {

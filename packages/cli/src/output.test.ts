@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { renderBoxTable } from "./box-table.ts";
-import { ago, iecBytes } from "./command-journals-fragments.ts";
+import { ago, iecBytes } from "./run-journals-fragments.ts";
 import { renderReport } from "./command-doctor.ts";
 import { Latencies } from "./latencies.ts";
 import { renderTable } from "./table-output.ts";

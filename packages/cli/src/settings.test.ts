@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import type { PrintedSetting } from "@millrace/server";
 import { Command } from "commander";
-import { journalChanges } from "./command-journals-apply.ts";
+import { journalChanges } from "./run-journals-apply.ts";
 import { runRecorded } from "./recorded-io.ts";
 import { addSettingOptions, givenSettings } from "./setting-options.ts";
 

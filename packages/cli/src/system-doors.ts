@@ -1,12 +1,11 @@
 // Where a command finds the platform: an address that was given, else the running platform of a data directory, else
-// the default addresses.
+// the default addresses. Clients are loaded when a command calls: nobody waits for them who asks for help.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { HttpTransport } from "@millrace/client";
+import type { HttpTransport } from "@millrace/client";
 import { WireError, CODES, type Code } from "@millrace/base";
 import { SETTINGS } from "@millrace/server";
 import { Option, type Command } from "commander";
-import { request } from "undici";
 import { UsageError } from "./cli-io.ts";
 
 export type Door = "broker" | "api" | "warehouse";
@@ -67,6 +66,7 @@ export async function withTransport<T>(
   work: (transport: HttpTransport) => Promise<T>,
 ): Promise<T> {
   const address = doorAddress("broker", options);
+  const { HttpTransport } = await import("@millrace/client");
   const transport = new HttpTransport({ address, token: options.token ?? "", connections: 16 });
   try {
     return await work(transport);
@@ -89,6 +89,7 @@ export async function callDoor(
 ): Promise<string> {
   const address = doorAddress(door, options);
   const { token = "" } = options;
+  const { request } = await import("undici");
   const answer = await request(address + call.path, {
     method: call.method,
     headers: {

@@ -1,7 +1,6 @@
 // Reads what the configuration is made of: the YAML file and the environment.
 import { readFileSync } from "node:fs";
 import { WireError } from "@millrace/base";
-import { parse } from "yaml";
 import { environmentSource, flagSource, flattenYaml, resolveConfig, type ResolvedConfig } from "./config.ts";
 
 /**
@@ -9,16 +8,16 @@ import { environmentSource, flagSource, flattenYaml, resolveConfig, type Resolve
  * @param flags values by setting name; `config` is the YAML file, also given by MILLRACE_CONFIG
  * @throws {WireError} INVALID_ARGUMENT
  */
-export function loadConfig(flags: ReadonlyMap<string, string>): ResolvedConfig {
+export async function loadConfig(flags: ReadonlyMap<string, string>): Promise<ResolvedConfig> {
   const settings = new Map(flags);
   const file = settings.get("config") ?? process.env["MILLRACE_CONFIG"];
   settings.delete("config");
   const sources = [environmentSource(process.env), flagSource(settings)];
-  if (file !== undefined) sources.unshift(flattenYaml(readYaml(file), file));
+  if (file !== undefined) sources.unshift(flattenYaml(await readYaml(file), file));
   return resolveConfig(sources);
 }
 
-function readYaml(file: string): unknown {
+async function readYaml(file: string): Promise<unknown> {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -28,6 +27,7 @@ function readYaml(file: string): unknown {
       `cannot read configuration file ${file}: ${(error as Error).message}`,
     );
   }
+  const { parse } = await import("yaml");
   try {
     return parse(text);
   } catch (error) {

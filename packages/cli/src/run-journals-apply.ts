@@ -1,0 +1,62 @@
+// `millrace journals apply`: specs from a YAML journalspace.
+import { readFileSync } from "node:fs";
+import { applyJournals } from "@millrace/client";
+import {
+  applyRequestToJson,
+  applyRequestToText,
+  changesOf,
+  journalTreeOfPlain,
+  pushDown,
+  validateApplyRequest,
+  validateJournalTree,
+  type ApplyChange,
+} from "@millrace/protocol";
+import { parseDocument, visit } from "yaml";
+import { UsageError, type CliIo } from "./cli-io.ts";
+import { readAll } from "./read-all.ts";
+import { withTransport, type DoorOptions } from "./system-doors.ts";
+
+export interface ApplyOptions extends DoorOptions {
+  readonly specs: string;
+  readonly dryRun?: true;
+  readonly json?: true;
+}
+
+export async function runApply(options: ApplyOptions, io: CliIo): Promise<void> {
+  const yaml = options.specs === "-" ? await readAll(io.stdin) : readFileSync(options.specs, "utf8");
+  const changes = journalChanges(yaml);
+  if (options.dryRun === true) {
+    const request = { changes };
+    io.out(
+      options.json === true
+        ? `${JSON.stringify(applyRequestToJson(request))}\n`
+        : applyRequestToText(request),
+    );
+    return;
+  }
+  const revision = await withTransport(options, (transport) => applyJournals(transport, changes, io.signal));
+  if (options.json === true) io.out(`${JSON.stringify({ applied: changes.length, revision })}\n`);
+  else io.err(`applied ${changes.length} change${changes.length === 1 ? "" : "s"} at revision ${revision}\n`);
+}
+
+/**
+ * The changes that a journalspace asks for. Scalars are taken as they are written: a label's value `007` is not 7.
+ * @throws {UsageError} for YAML, {WireError} INVALID_ARGUMENT for the specs in it
+ */
+export function journalChanges(yaml: string): readonly ApplyChange[] {
+  const document = parseDocument(yaml);
+  const [problem] = document.errors;
+  if (problem !== undefined) {
+    throw new UsageError(`YAML decode failed: ${problem.message.split("\n", 1)[0]!.replace(/:$/, "")}`);
+  }
+  visit(document, {
+    Scalar: (_, scalar) => {
+      if (scalar.value !== null && scalar.source !== undefined) scalar.value = scalar.source;
+    },
+  });
+  const tree = journalTreeOfPlain(document.toJS());
+  validateJournalTree(tree);
+  const changes = changesOf(pushDown(tree));
+  validateApplyRequest({ changes });
+  return changes;
+}

@@ -1,0 +1,96 @@
+// `millrace journals list`.
+import { watchJournals, listJournals } from "@millrace/client";
+import {
+  listResponseToJson,
+  plainOfJournalTree,
+  suspension,
+  treeOfListing,
+  valuesOf,
+  hoist,
+  type ListedJournal,
+  type ListResponse,
+} from "@millrace/protocol";
+import { renderBoxTable } from "./box-table.ts";
+import type { CliIo } from "./cli-io.ts";
+import { CLIENT_PORTS, selectorOf } from "./journal-selection.ts";
+import { withTransport, type DoorOptions } from "./system-doors.ts";
+
+export interface ListOptions extends DoorOptions {
+  readonly selector?: string;
+  readonly format: "table" | "yaml" | "json";
+  readonly json?: true;
+  readonly labelColumns?: readonly string[];
+  readonly primary?: true;
+  readonly replicas?: true;
+  readonly rf?: true;
+  readonly stores?: true;
+  readonly watch?: true;
+}
+
+export async function runList(options: ListOptions, io: CliIo): Promise<void> {
+  await withTransport(options, async (transport) => {
+    const selector = selectorOf(options.selector);
+    // Also before a watch, which goes on asking when nobody listens.
+    const listing = await listJournals(transport, selector, io.signal);
+    if (options.watch !== true) {
+      io.out(await renderListing(listing, options));
+      return;
+    }
+    try {
+      for await (const journals of watchJournals({ transport, ...CLIENT_PORTS }, selector, io.signal)) {
+        io.out(await renderListing({ ...listing, journals }, options));
+      }
+    } catch (error) {
+      if (!io.signal.aborted) throw error;
+    }
+  });
+}
+
+async function renderListing(listing: ListResponse, options: ListOptions): Promise<string> {
+  const format = options.json === true ? "json" : options.format;
+  if (format === "json") return `${JSON.stringify(listResponseToJson(listing))}\n`;
+  if (format === "yaml") {
+    if (listing.journals.length === 0) return "{}\n";
+    const { stringify } = await import("yaml");
+    return stringify(plainOfJournalTree(hoist(treeOfListing(listing))));
+  }
+  const columns = columnsOf(options);
+  const rows = listing.journals.map((journal) => columns.map((column) => column.cell(journal)));
+  return renderBoxTable(
+    columns.map((column) => column.header),
+    rows,
+  );
+}
+
+interface Column {
+  readonly header: string;
+  readonly cell: (journal: ListedJournal) => string;
+}
+
+function columnsOf(options: ListOptions): readonly Column[] {
+  const columns: Column[] = [{ header: "NAME", cell: ({ spec }) => spec.name }];
+  if (options.rf) columns.push({ header: "RF", cell: ({ spec }) => String(spec.replication) });
+  if (options.primary) columns.push({ header: "PRIMARY", cell: primaryCell });
+  if (options.replicas) columns.push({ header: "REPLICAS", cell: replicasCell });
+  if (options.stores)
+    columns.push({ header: "STORES", cell: ({ spec }) => spec.fragment.stores[0] ?? "<none>" });
+  for (const name of options.labelColumns ?? []) {
+    columns.push({
+      header: name.toUpperCase().replaceAll(/[_.]/g, " "),
+      cell: ({ spec }) => valuesOf(spec.labels, name).join(",") || "<none>",
+    });
+  }
+  return columns;
+}
+
+function primaryCell({ spec, route }: ListedJournal): string {
+  const primary = route.members[route.primary]?.suffix ?? "<none>";
+  return suspension(spec).level === "NONE" ? primary : `${primary} <S>`;
+}
+
+function replicasCell({ route }: ListedJournal): string {
+  return route.members
+    .filter((_, i) => i !== route.primary)
+    .map((member) => member.suffix)
+    .join(",");
+}
