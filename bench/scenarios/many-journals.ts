@@ -28,7 +28,7 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
     const syncs = opened.metrics.counter("millrace_log_syncs_total", "");
     const content = { kind: "bytes", bytes: [utf8("x".repeat(300))] } as const;
     const measure = async (journalOf: (n: number) => string): Promise<number> => {
-      const before = syncs.value();
+      const before = syncs.value({ log: "journals" });
       const startMs = performance.now();
       const pending: Promise<unknown>[] = [];
       for (let n = 0; n < PER_SECOND * seconds; n++) {
@@ -38,7 +38,7 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
         pending.push(appendOnce(transport, journalOf(n), content, {}, never));
       }
       await Promise.all(pending);
-      return (syncs.value() - before) / ((performance.now() - startMs) / 1000);
+      return (syncs.value({ log: "journals" }) - before) / ((performance.now() - startMs) / 1000);
     };
     await measure(nameOf);
     const taken = await pairs(

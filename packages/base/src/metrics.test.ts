@@ -37,3 +37,15 @@ test("metrics: one name registered twice -> the same series", () => {
   metrics.counter("a_total", "A").add(1);
   assert.equal(metrics.counter("a_total", "A").value(), 2);
 });
+
+test("metrics: labels as one object or as equal ones, used by turns -> one series for each set", () => {
+  const metrics = new MetricsRegistry();
+  const a = { log: "a" };
+  const b = { log: "b" };
+  for (const labels of [a, a, b, a, { log: "a" }, b, undefined])
+    metrics.counter("a_total", "A").add(1, labels);
+  assert.deepEqual(
+    [a, b, undefined].map((labels) => metrics.counter("a_total", "A").value(labels)),
+    [4, 2, 1],
+  );
+});

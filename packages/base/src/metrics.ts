@@ -56,6 +56,8 @@ class Family {
   readonly help: string;
   readonly bounds: readonly number[];
   readonly series = new Map<string, Series>();
+  /** Of the labels last used: whoever has one set of them for all its values does not pay for their text each time. */
+  #recent: { readonly labels: Labels; readonly series: Series } | undefined;
   constructor(type: Family["type"], name: string, help: string, bounds: readonly number[]) {
     this.type = type;
     this.name = name;
@@ -64,12 +66,14 @@ class Family {
   }
 
   of(labels: Labels | undefined): Series {
+    if (labels !== undefined && labels === this.#recent?.labels) return this.#recent.series;
     const key = labels === undefined ? "" : renderLabels(labels);
     let series = this.series.get(key);
     if (series === undefined) {
       series = { labels: labels ?? {}, value: 0, buckets: this.bounds.map(() => 0), count: 0 };
       this.series.set(key, series);
     }
+    if (labels !== undefined) this.#recent = { labels, series };
     return series;
   }
 

@@ -31,7 +31,7 @@ const LOADS: readonly Load[] = [
 ];
 
 const metrics = new MetricsRegistry();
-const syncs = (): number => metrics.counter("millrace_log_syncs_total", "").value();
+const syncs = (): number => metrics.counter("millrace_log_syncs_total", "").value({ log: "journals" });
 
 async function main(): Promise<void> {
   const root = await mkdtemp(join(process.argv[2] ?? tmpdir(), "spools-bench-"));

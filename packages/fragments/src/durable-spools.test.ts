@@ -35,14 +35,14 @@ suite("append", () => {
     const spools = [];
     for (let i = 0; i < 20; i++) spools.push(await fixture.claim(`j/${i}`));
     const syncs = fixture.metrics.counter("millrace_log_syncs_total", "");
-    const before = syncs.value();
+    const before = syncs.value({ log: "journals" });
     const started = spools.flatMap((spool) => [
       fixture.start(spool, "first"),
       fixture.start(spool, "second"),
     ]);
     await fixture.agenda.runUntil(() => started.every(({ outcome }) => outcome !== undefined), 1000);
     assert.ok(started.every(({ outcome }) => outcome!.kind === "acknowledged"));
-    assert.equal(syncs.value() - before, 1);
+    assert.equal(syncs.value({ log: "journals" }) - before, 1);
   });
 
   test("rolled back, or empty -> nothing changes, and its turn comes all the same", async () => {

@@ -25,7 +25,7 @@ export interface SpoolOptions {
 const MIB = 1024 * 1024;
 
 export const SPOOL_DEFAULTS: SpoolOptions = {
-  log: LOG_DEFAULTS,
+  log: { ...LOG_DEFAULTS, name: "journals" },
   directBytesMin: 256 * 1024,
   tailBytesMax: 64 * MIB,
   tailBlockBytesMin: 4 * 1024,

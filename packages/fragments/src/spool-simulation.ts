@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 import { MetricsRegistry, never, silentLogger, WireError, type Random } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
-import { LOG_DEFAULTS } from "@millrace/wal";
 import { rotSomewhere, SimulatedDisk } from "@millrace/wal/testkit";
 import { openSpools } from "./durable-spools.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
@@ -15,7 +14,7 @@ import type { CommitOutcome, Spool, SpoolAppend, Spools } from "./spools.ts";
 export const SMALL_SPOOLS: SpoolOptions = {
   ...SPOOL_DEFAULTS,
   log: {
-    ...LOG_DEFAULTS,
+    ...SPOOL_DEFAULTS.log,
     segmentBytes: 24 * 1024,
     firstSegmentBytes: 12 * 1024,
     groupBytesMax: 8 * 1024,

@@ -31,6 +31,7 @@ const SNAPSHOT_NAME = /^snapshot-([0-9a-f]{16})$/;
 /** Small segments: the store compacts itself, and zeros for a segment are written at every first start. */
 export const COORDINATION_LOG: Omit<LogOptions, "dir"> = {
   ...LOG_DEFAULTS,
+  name: "coordination",
   segmentBytes: 8 * 1024 * 1024,
   firstSegmentBytes: 512 * 1024,
   groupBytesMax: 2 * 1024 * 1024,

@@ -258,6 +258,12 @@ test("metrics: at every door -> the Prometheus text format, with something in it
   }
 });
 
+test("metrics: the two logs of a platform -> told apart by a label", async () => {
+  const { text } = await ask(`${open.endpoints.broker}/metrics`);
+  for (const log of ["journals", "coordination"])
+    assert.match(text, new RegExp(`^millrace_log_syncs_total\\{log="${log}"\\} [1-9]`, "m"));
+});
+
 test("request ids: every answer has one, and no two have the same", async () => {
   const ids: string[] = [];
   for (const request of [...REQUESTS, ...REQUESTS, ...MISTAKES]) {

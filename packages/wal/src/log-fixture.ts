@@ -10,6 +10,7 @@ import { WriteAheadLog } from "./write-ahead-log.ts";
 /** Small, so that tests meet the ends of segments. */
 export const SMALL_LOG: LogOptions = {
   ...LOG_DEFAULTS,
+  name: "test",
   segmentBytes: 16 * 1024,
   firstSegmentBytes: 16 * 1024,
   groupBytesMax: 8 * 1024,

@@ -1,7 +1,8 @@
 // Sizes and bounds of a log, each with its reason.
-import type { Labels } from "@millrace/base";
 
 export interface LogOptions {
+  /** Label `log` of its metrics and a field of its log lines: a process has several logs. */
+  readonly name: string;
   /** Directory of the log on its disk. */
   readonly dir: string;
   /** Size of a segment. A checkpoint can free whole segments only. */
@@ -21,11 +22,10 @@ export interface LogOptions {
   readonly retryMs: number;
   /** A sync that takes longer makes the log unhealthy, though not failed. */
   readonly stuckMs: number;
-  /** Labels of its metrics, where a process has several logs. */
-  readonly labels?: Labels;
 }
 
-export const LOG_DEFAULTS: LogOptions = {
+/** Without a name: whoever opens a log gives it one. */
+export const LOG_DEFAULTS: Omit<LogOptions, "name"> = {
   dir: "log",
   segmentBytes: 16 * 1024 * 1024,
   firstSegmentBytes: 1024 * 1024,

@@ -85,7 +85,7 @@ async function openLog(disk: Disk): Promise<WriteAheadLog> {
   const onFatal = (error: Error): void => {
     throw error;
   };
-  return WriteAheadLog.open(ports, LOG_DEFAULTS, { onFatal }, scan);
+  return WriteAheadLog.open(ports, { ...LOG_DEFAULTS, name: "bench" }, { onFatal }, scan);
 }
 
 function measureLog(log: WriteAheadLog, bytes: number, inFlight: number): Promise<void> {

@@ -48,7 +48,7 @@ suite("write-ahead log", () => {
   test("append: several in one turn -> one sync, listeners in order, read back in order", async () => {
     const fixture = new LogFixture("one sync");
     await fixture.open();
-    const before = fixture.metrics.counter("millrace_log_syncs_total", "").value();
+    const before = fixture.metrics.counter("millrace_log_syncs_total", "").value({ log: "test" });
     const texts = ["a", "b", "", "d".repeat(3000)];
     const order: string[] = [];
     for (const text of texts) {
@@ -58,10 +58,29 @@ suite("write-ahead log", () => {
     }
     await fixture.agenda.runUntil(() => order.length === 4, 1000);
     assert.deepEqual(order, texts);
-    assert.equal(fixture.metrics.counter("millrace_log_syncs_total", "").value() - before, 1);
+    assert.equal(fixture.metrics.counter("millrace_log_syncs_total", "").value({ log: "test" }) - before, 1);
     await fixture.drive(fixture.log.close());
     await fixture.open();
     assert.deepEqual(fixture.replayed, texts);
+  });
+
+  test("metrics: two logs of a process -> each has its own series", async () => {
+    const one = new LogFixture("one of two", {}, { name: "journals" });
+    const other = new LogFixture("other of two", {}, { name: "coordination" });
+    Object.assign(other, { metrics: one.metrics });
+    for (const [fixture, texts] of [[one, ["a", "b"]] as const, [other, ["c"]] as const]) {
+      await fixture.open();
+      let logged = 0;
+      for (const text of texts) fixture.log.append([Buffer.from(text)], { onLogged: () => logged++ });
+      await fixture.agenda.runUntil(() => logged === texts.length, 1000);
+    }
+    const records = one.metrics.counter("millrace_log_records_total", "");
+    assert.deepEqual([records.value({ log: "journals" }), records.value({ log: "coordination" })], [2, 1]);
+    assert.doesNotMatch(
+      one.metrics.render(),
+      /^millrace_log_\w+(?:\{le="[^"]*"\})? /m,
+      "a series without a log",
+    );
   });
 
   test("append: more than segments hold -> goes on in the next ones, all read back", async () => {
@@ -283,7 +302,8 @@ suite("D2: torn is not rotten", () => {
     const fixture = new LogFixture("idle");
     await fixture.open();
     await fixture.appendAll("only");
-    const syncs = (): number => fixture.metrics.counter("millrace_log_syncs_total", "").value();
+    const syncs = (): number =>
+      fixture.metrics.counter("millrace_log_syncs_total", "").value({ log: "test" });
     assert.equal(syncs(), 1);
     await fixture.agenda.advance(90);
     assert.equal(syncs(), 1);

@@ -14,7 +14,15 @@
 //   W6  The last group that was found is written and synced again, as the first one of the new segment, which voids
 //       the old one (S3 of log-scan.ts): a process that was killed may have left it in the kernel's memory only, and
 //       after a failed sync the kernel may hold it for clean though it never reached the disk.
-import { assert, type Clock, type Logger, type Metrics, type Random, WireError } from "@millrace/base";
+import {
+  assert,
+  type Clock,
+  type Labels,
+  type Logger,
+  type Metrics,
+  type Random,
+  WireError,
+} from "@millrace/base";
 import { DiskError, type Disk } from "./disk.ts";
 import { GROUP_HEADER_BYTES, sealGroup } from "./group-codec.ts";
 import type { LogListener, OpenGroup } from "./log-group.ts";
@@ -70,6 +78,8 @@ export class WriteAheadLog {
   readonly #options: LogOptions;
   readonly #hooks: LogHooks;
   readonly #metrics: LogMetrics;
+  /** One object for all series, so that its text is made once. */
+  readonly #labels: Labels;
   readonly #pool: SegmentPool;
   readonly #queue: LogQueue;
   readonly #onThrown = (error: unknown): void => this.#fail(WireError.from(error));
@@ -145,6 +155,7 @@ export class WriteAheadLog {
     this.#options = options;
     this.#hooks = hooks;
     this.#metrics = logMetrics(ports.metrics);
+    this.#labels = { log: options.name };
     this.#pool = pool;
     this.#sequence = nextSequence;
     this.#synced = nextSequence - 1;
@@ -303,7 +314,7 @@ export class WriteAheadLog {
     this.#uncovered = group.records > 0;
     this.#lastSyncMs = this.#clock.monotonicMs();
     this.#finish(group);
-    const { labels } = this.#options;
+    const labels = this.#labels;
     this.#metrics.syncs.add(1, labels);
     this.#metrics.syncSeconds.observe((this.#lastSyncMs - this.#startedMs) / 1000, labels);
     this.#metrics.bytes.add(group.used, labels);
@@ -321,7 +332,7 @@ export class WriteAheadLog {
     if (!(error instanceof DiskError) || error.kind !== "full") return this.#fail(WireError.from(error)); // W3
     // A preallocated file should have room; file systems that copy on write may refuse all the same. Part of the
     // group may stand in the file, so the log goes on in another segment, which voids it (S3 of log-scan.ts).
-    this.#logger.warn("log_write_refused", { path: error.path, error: error.message });
+    this.#logger.warn("log_write_refused", { ...this.#labels, path: error.path, error: error.message });
     this.#inFlight = undefined;
     this.#finish(group);
     const unknown = new WireError("OUTCOME_UNKNOWN", error.message, { cause: error });
@@ -334,7 +345,7 @@ export class WriteAheadLog {
     const refusal = new WireError("DISK_FULL", `no space for the log: ${error.message}`, { cause: error });
     const refused = this.#queue.takeAll();
     this.#queue.moveTo(this.#current.header.number + 1);
-    for (const group of refused) this.#metrics.refused.add(group.records, this.#options.labels);
+    for (const group of refused) this.#metrics.refused.add(group.records, this.#labels);
     this.#tell(refused, refusal);
     this.#drained?.();
   }
@@ -350,7 +361,7 @@ export class WriteAheadLog {
     const pending = this.#queue.takeAll();
     if (this.#inFlight !== undefined) pending.unshift(this.#inFlight);
     this.#inFlight = undefined;
-    this.#logger.error("log_failed", { error: error.message });
+    this.#logger.error("log_failed", { ...this.#labels, error: error.message });
     this.#tell(pending, unknown);
     this.#drained?.();
     this.#hooks.onFatal(error);
@@ -365,7 +376,7 @@ export class WriteAheadLog {
 
   #finish(group: OpenGroup): void {
     this.#queue.done(group);
-    this.#metrics.queued.set(this.#queue.bytes, this.#options.labels);
+    this.#metrics.queued.set(this.#queue.bytes, this.#labels);
   }
 
   #enter(segment: ReadySegment): void {
