@@ -70,7 +70,7 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     return { code, ...(JSON.parse(out) as Record<string, unknown>) };
   }
 
-  test("up --json -> the addresses on stdout, as in endpoints.json; it serves in the process that was started", async () => {
+  test("up --json -> the addresses on stdout, as in endpoints.json; serves in the process started", async () => {
     // It says so after the file is in place.
     for (
       const endMs = performance.now() + 10_000;
