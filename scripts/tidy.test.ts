@@ -285,3 +285,20 @@ test("tidy: an error code without a row, with another status, or without a test 
     /errors\.md:3 error-codes: GONE is not in/,
   );
 });
+
+test("tidy: a metric without a row, one that differs from its row, a row without a metric -> findings", () => {
+  const files = (row: string): Record<string, string> => ({
+    "packages/wal/src/index.ts":
+      'export const a = metrics.gauge(\n  "millrace_a_bytes",\n  "Bytes of a.",\n);\nm.gauge("millrace_b", "");\n',
+    "docs/metrics.md": `# Metrics\n${row}`,
+  });
+  const row = "| `millrace_a_bytes` | gauge | `log` | Bytes of a |";
+  assert.deepEqual(findings(files(row)), []);
+  assertFinds(files(""), /index\.ts:1 metrics: millrace_a_bytes has no row in docs\/metrics\.md/);
+  assertFinds(files(row.replace("gauge", "counter")), /is a gauge, "Bytes of a\." here and a counter/);
+  assertFinds(files(row.replace("of a", "of b")), /"Bytes of a\." here and a gauge, "Bytes of b" in/);
+  assertFinds(
+    files(`${row}\n| \`gone_total\` | counter | | Gone |`),
+    /metrics\.md:3 metrics: nothing declares gone_total/,
+  );
+});

@@ -8,6 +8,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 
 import { checkErrorCodes } from "./tidy-error-rules.ts";
 import { checkFile } from "./tidy-file-rules.ts";
+import { checkMetrics } from "./tidy-metric-rules.ts";
 import { checkPackages } from "./tidy-package-rules.ts";
 import { type Finding, repoOf } from "./tidy-repo.ts";
 
@@ -18,7 +19,7 @@ const FOREIGN = /(?:^|\/)(?:dist|node_modules|results)\/|^package-lock\.json$/;
 export function tidy(texts: ReadonlyMap<string, string>): Finding[] {
   const repo = repoOf(texts);
   const findings = [...repo.sources.values()].flatMap((file) => checkFile(repo, file));
-  findings.push(...checkPackages(repo), ...checkErrorCodes(repo));
+  findings.push(...checkPackages(repo), ...checkErrorCodes(repo), ...checkMetrics(repo));
   return findings.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
 }
 
