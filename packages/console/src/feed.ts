@@ -72,6 +72,6 @@ export interface FeedSlice {
 export interface FeedRetry {
   readonly attempt: number;
   readonly reason: string;
-  /** Time of the next try; "" when it is not known. */
+  /** Time of the next try. */
   readonly after: string;
 }

@@ -437,4 +437,31 @@ describe("clean-up and statistics", () => {
       ["writing", "uploaded"],
     );
   });
+
+  test("a slice whose upload fails -> shown with attempt, reason and next try, until it is done", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink({ conditions: { ...NEVER, upload: { ...LAZY, count: 3 } } });
+    await world.append(sink, 0, 3);
+    world.staging.script = (operation) => (operation === "put" ? "unavailable" : undefined);
+    const pipeline = await world.during(world.pipeline());
+    const uploading = () =>
+      pipeline.statistics
+        .snapshot(world.clock.wallMs())[0]
+        ?.slices.find(({ state }) => state === "uploading");
+    await world.until(() => uploading()?.retryAttempt === 3);
+    const { retryReason, retryAfter } = uploading()!;
+    assert.match(retryReason!, /unavailable|503/);
+    const waitMs = Date.parse(retryAfter!) - world.clock.wallMs();
+    assert.ok(waitMs > 3000 && waitMs <= 4400, `next try in ${waitMs} ms`);
+    world.staging.script = undefined;
+    await world.until(() => uploading() === undefined);
+    const done = pipeline.statistics.snapshot(world.clock.wallMs())[0]!.slices;
+    assert.deepEqual(
+      done.map((slice) => [slice.state, slice.retryAttempt]),
+      [
+        ["writing", undefined],
+        ["uploaded", undefined],
+      ],
+    );
+  });
 });

@@ -1,6 +1,7 @@
 // Statistics by level (specification 1.12) and what the console shows, from the entities and from what readers see now.
 // Nothing is counted twice or kept beside the entities, so the numbers are those of the rows.
 import type { SinkKey } from "./definitions.ts";
+import type { RetryBlock } from "./retry-block.ts";
 import { statisticsOfTotals, type ProgressFeed } from "./reader-progress.ts";
 import {
   addStatistics,
@@ -23,20 +24,24 @@ export interface LevelStatistics {
   readonly levels: Readonly<Partial<Record<Level, Statistics>>>;
 }
 
-export interface FileStatistics {
+/** All three while the last attempt has failed. */
+export interface RetryStatistics {
+  readonly retryAttempt?: number;
+  readonly retryReason?: string;
+  readonly retryAfter?: string;
+}
+
+export interface FileStatistics extends RetryStatistics {
   readonly fileId: string;
   readonly state: StorageFile["state"];
   readonly openedAt: string;
   readonly closingAt?: string;
   readonly importingAt?: string;
   readonly importedAt?: string;
-  readonly retryAttempt?: number;
-  readonly retryReason?: string;
-  readonly retryAfter?: string;
   readonly statistics: LevelStatistics;
 }
 
-export interface SliceSnapshot {
+export interface SliceSnapshot extends RetryStatistics {
   readonly partition: number;
   readonly fileId: string;
   readonly begin: number;
@@ -44,7 +49,6 @@ export interface SliceSnapshot {
   readonly state: Slice["state"];
   readonly openedAt: string;
   readonly records: number;
-  readonly retryReason?: string;
 }
 
 export interface SinkSnapshot extends SinkKey {
@@ -160,7 +164,7 @@ export class StorageStatistics {
       state: slice.state,
       openedAt: slice.openedAt,
       records: this.#statistics(slice).recordsCount,
-      ...(slice.retry === undefined ? {} : { retryReason: slice.retry.reason }),
+      ...retryStatistics(slice.retry),
     };
   }
 
@@ -175,9 +179,7 @@ export class StorageStatistics {
       ...("closingAt" in file ? { closingAt: file.closingAt } : {}),
       ...("importingAt" in file ? { importingAt: file.importingAt } : {}),
       ...("importedAt" in file ? { importedAt: file.importedAt } : {}),
-      ...(retry === undefined
-        ? {}
-        : { retryAttempt: retry.attempt, retryReason: retry.reason, retryAfter: retry.retryAfter }),
+      ...retryStatistics(retry),
       statistics: levelStatistics(sums),
     };
   }
@@ -192,6 +194,11 @@ export class StorageStatistics {
     const progress = this.#feed.progress(slice);
     return progress?.begin === slice.begin ? statisticsOfTotals(progress) : NO_STATISTICS;
   }
+}
+
+function retryStatistics(retry: RetryBlock | undefined): RetryStatistics {
+  if (retry === undefined) return {};
+  return { retryAttempt: retry.attempt, retryReason: retry.reason, retryAfter: retry.retryAfter };
 }
 
 function levelStatistics(sums: Readonly<Partial<Record<Level, Statistics>>>): LevelStatistics {

@@ -62,12 +62,16 @@ function feedFile(file: FileStatistics, slices: readonly SliceSnapshot[]): FeedF
         begin: slice.begin,
         end: slice.end ?? null,
         records: slice.records,
-        retry: slice.retryReason === undefined ? null : { attempt: 1, reason: slice.retryReason, after: "" },
+        retry: retryOf(slice),
       })),
   };
 }
 
-function retryOf(file: FileStatistics): FeedRetry | null {
-  if (file.retryReason === undefined) return null;
-  return { attempt: file.retryAttempt ?? 1, reason: file.retryReason, after: file.retryAfter ?? "" };
+function retryOf({
+  retryAttempt,
+  retryReason,
+  retryAfter,
+}: FileStatistics | SliceSnapshot): FeedRetry | null {
+  if (retryAttempt === undefined || retryReason === undefined || retryAfter === undefined) return null;
+  return { attempt: retryAttempt, reason: retryReason, after: retryAfter };
 }
