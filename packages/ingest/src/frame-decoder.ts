@@ -5,6 +5,7 @@
 // A frame that lies whole in the pushed chunk is decoded in place; one that spans chunks is gathered in memory of its
 // own, which is as large as its header says, and no larger than the limits allow (F2).
 import { assert, WireError } from "@millrace/base";
+import { NO_POOL, type BytePool } from "./byte-pool.ts";
 import { crc32c } from "./frame-crc.ts";
 import { FRAME_LIMITS, FRAME_LINE_BYTES_MAX, FRAME_MAGIC, type Frame, type FrameLimits } from "./frame.ts";
 
@@ -25,6 +26,7 @@ const NEWLINE = 10;
 
 export class FrameDecoder {
   readonly #limits: FrameLimits;
+  readonly #pool: BytePool;
   /** Journal offset at which the frame being gathered begins. */
   #begin: number;
   #head: Head | undefined;
@@ -33,11 +35,17 @@ export class FrameDecoder {
   #headBytes = 0;
   #gathered: Uint8Array = EMPTY;
   #gatheredBytes = 0;
+  /** Memory of frames that were given out. */
+  readonly #given: Uint8Array[] = [];
 
-  /** @param offset journal offset of the first byte that will be pushed; a frame begins there */
-  constructor(offset: number, limits: FrameLimits = FRAME_LIMITS) {
+  /**
+   * @param offset journal offset of the first byte that will be pushed; a frame begins there
+   * @param pool for frames that span chunks; they stay valid until `recycle`
+   */
+  constructor(offset: number, limits: FrameLimits = FRAME_LIMITS, pool: BytePool = NO_POOL) {
     this.#begin = offset;
     this.#limits = limits;
+    this.#pool = pool;
   }
 
   /** Journal offset of the first byte that belongs to no frame given out so far: where a slice may end. */
@@ -70,10 +78,17 @@ export class FrameDecoder {
       const frame = this.#decode(this.#gathered, 0, this.#gatheredBytes);
       if (frame === undefined) continue;
       frames.push(frame);
+      if (this.#pool !== NO_POOL) this.#given.push(this.#gathered);
       this.#gathered = EMPTY;
       this.#gatheredBytes = 0;
     }
     return frames;
+  }
+
+  /** Nobody looks at the frames given out so far any more. */
+  recycle(): void {
+    for (const memory of this.#given) this.#pool.give(memory);
+    this.#given.length = 0;
   }
 
   /** Takes what the frame needs next, never a byte of its successor. @returns bytes taken */
@@ -102,8 +117,9 @@ export class FrameDecoder {
   #reserve(total: number, frameBytes: number | undefined): void {
     if (this.#gathered.length >= total) return;
     const capacity = frameBytes ?? Math.max(total, this.#gathered.length * 2);
-    const grown = new Uint8Array(capacity);
+    const grown = this.#pool.take(capacity);
     grown.set(this.#gathered.subarray(0, this.#gatheredBytes));
+    if (this.#gathered !== EMPTY) this.#pool.give(this.#gathered);
     this.#gathered = grown;
   }
 

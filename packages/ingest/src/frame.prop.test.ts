@@ -4,8 +4,9 @@ import { test } from "node:test";
 import { concatBytes } from "@millrace/base";
 import fc from "fast-check";
 
+import { BytePool } from "./byte-pool.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
-import { encodeFrameHead, type Frame } from "./frame.ts";
+import { encodeFrameHead, FRAME_LIMITS, type Frame } from "./frame.ts";
 
 const rows = fc.array(fc.uint8Array({ minLength: 1, maxLength: 40 }), { minLength: 1, maxLength: 12 });
 const frame = fc.record({
@@ -26,11 +27,15 @@ test("decode: any frames, any split -> the same frames at the same offsets", () 
         return concatBytes([encodeFrameHead(f, lengths, lengths.length, body), body]);
       });
       const all = concatBytes(encoded);
-      const decoder = new FrameDecoder(begin);
+      const decoder = new FrameDecoder(begin, FRAME_LIMITS, new BytePool(1_000_000));
       const decoded: Frame[] = [];
       let at = 0;
       for (const size of [...splits, all.length]) {
-        decoded.push(...decoder.push(all.slice(at, at + size)));
+        // What was given out is valid until it is recycled.
+        decoded.push(
+          ...decoder.push(all.slice(at, at + size)).map((got) => ({ ...got, body: got.body.slice() })),
+        );
+        decoder.recycle();
         at = Math.min(all.length, at + size);
         assert.equal(decoder.offset + decoder.pendingBytes, begin + at);
       }

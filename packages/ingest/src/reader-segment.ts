@@ -1,5 +1,6 @@
 // What a reader holds of a partition: rows of a span of offsets that begins and ends at frames, by sink version. Slices
 // are made of whole segments, so a boundary that the reader has sealed costs nothing later.
+import { NO_POOL, type BytePool } from "./byte-pool.ts";
 import type { FrameFilterCheckpoint } from "./frame-filter.ts";
 import type { Frame } from "./frame.ts";
 import type { Totals } from "./reader-progress.ts";
@@ -16,17 +17,27 @@ export class Segment {
   bytes = 0;
   firstMs = 0;
   lastMs = 0;
+  /** Somebody may still read the pages, though it was told to end. */
+  lent = false;
+  readonly #pool: BytePool;
 
-  constructor(begin: number) {
+  constructor(begin: number, pool: BytePool = NO_POOL) {
     this.begin = begin;
     this.end = begin;
+    this.#pool = pool;
+  }
+
+  /** The rows are needed no more. */
+  release(): void {
+    if (!this.lent) for (const stage of this.stages.values()) stage.release();
+    this.stages.clear();
   }
 
   /** @throws {WireError} CORRUPT; then nothing was added */
   add(frame: Frame): void {
     let stage = this.stages.get(frame.sinkVersion);
     if (stage === undefined) {
-      stage = new ColumnStage();
+      stage = new ColumnStage(this.#pool);
       this.stages.set(frame.sinkVersion, stage);
     }
     stage.add(frame);

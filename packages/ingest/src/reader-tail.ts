@@ -9,10 +9,11 @@
 import { Gate, WireError, type Clock, type Logger } from "@millrace/base";
 import { readJournal, type JournalTransport } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
+import type { BytePool } from "./byte-pool.ts";
 import { sinkPath } from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
-import type { Frame } from "./frame.ts";
+import { FRAME_LIMITS, type Frame } from "./frame.ts";
 import type { HeldBytes } from "./reader-held.ts";
 import { statisticsOfTotals, type Progress } from "./reader-progress.ts";
 import { Segment, totalsOf } from "./reader-segment.ts";
@@ -34,6 +35,7 @@ export interface TailPorts {
   readonly logger: Logger;
   readonly metrics: StorageMetrics;
   readonly held: HeldBytes;
+  readonly pool: BytePool;
   /** In [0, 1), anew at each call. */
   readonly spread: () => number;
   readonly sliceBytesMax: number;
@@ -138,7 +140,7 @@ export class PartitionTail {
   #reset(staged: { readonly offset: number; readonly filter: FrameFilterCheckpoint }): void {
     for (const segment of [...this.#segments, this.#open]) this.#ports.held.add(-segment.bytes);
     this.#segments = [];
-    this.#open = new Segment(staged.offset);
+    this.#open = new Segment(staged.offset, this.#ports.pool);
     this.#filter = new FrameFilter(staged.filter);
     this.#filterAtBegin = staged.filter;
     this.#full = false;
@@ -160,7 +162,7 @@ export class PartitionTail {
 
   async #read(signal: AbortSignal): Promise<void> {
     const { transport, clock, logger, metrics } = this.#ports;
-    const decoder = new FrameDecoder(this.offset);
+    const decoder = new FrameDecoder(this.offset, FRAME_LIMITS, this.#ports.pool);
     const options = { journal: this.journal, offset: this.offset, block: true };
     this.#sealAtEnds();
     for await (const event of readJournal({ transport, clock, logger }, options, signal)) {
@@ -179,6 +181,7 @@ export class PartitionTail {
         this.#take(frame);
         records += frame.count;
       }
+      decoder.recycle();
       metrics.readRecords.add(records);
       metrics.readBytes.add(event.bytes.length);
       metrics.heldBytes.set(this.#ports.held.bytes);
@@ -238,7 +241,7 @@ export class PartitionTail {
     if (this.#open.end === this.#open.begin) return;
     this.#open.filter = this.#filter.checkpoint();
     this.#segments.push(this.#open);
-    this.#open = new Segment(this.#open.end);
+    this.#open = new Segment(this.#open.end, this.#ports.pool);
   }
 
   /** What is held from `begin` on; undefined when that is not a boundary here. */
@@ -319,6 +322,7 @@ export class PartitionTail {
       const segment = this.#segments.shift()!;
       this.#filterAtBegin = segment.filter!;
       this.#ports.held.add(-segment.bytes);
+      segment.release();
     }
     if (this.#stagedOffset() < staged.offset) this.#misaligned = true;
   }
@@ -339,6 +343,8 @@ export class PartitionTail {
     try {
       objects = await putStaged(stagingStore, { ...slice, end: slice.end }, segments, signal);
     } catch (thrown) {
+      // The store may not have ended yet: whatever it writes now must be what it was given.
+      for (const segment of segments) segment.lent = true;
       signal.throwIfAborted();
       return this.#uploadFailed(stored, slice, WireError.from(thrown), signal);
     }

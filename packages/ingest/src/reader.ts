@@ -2,12 +2,13 @@
 import { TaskGroup, WireError, type Clock, type Logger, type Random } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
+import { BytePool } from "./byte-pool.ts";
 import { sinkPath } from "./definitions.ts";
 import { HeldBytes } from "./reader-held.ts";
 import type { Progress, ProgressFeed } from "./reader-progress.ts";
 import { PartitionTail, type TailPorts } from "./reader-tail.ts";
 import type { PartitionKey } from "./storage-entities.ts";
-import { HELD_BYTES_MAX, SLICE_BYTES_MAX } from "./storage-limits.ts";
+import { HELD_BYTES_MAX, POOL_KEPT_BYTES_MAX, SLICE_BYTES_MAX } from "./storage-limits.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
 
@@ -68,6 +69,7 @@ export class StorageReader implements ProgressFeed {
     this.#tailPorts = {
       ...rest,
       held: this.#held,
+      pool: new BytePool(POOL_KEPT_BYTES_MAX),
       spread: () => chance.below(1000) / 1000,
       sliceBytesMax: options.sliceBytesMax ?? SLICE_BYTES_MAX,
       onProgress: (path) => {

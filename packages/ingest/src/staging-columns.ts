@@ -10,6 +10,7 @@
 // S4 A frame is added whole or not at all.
 import { isUtf8 } from "node:buffer";
 import { text, utf8, WireError } from "@millrace/base";
+import { NO_POOL, type BytePool } from "./byte-pool.ts";
 import type { Frame } from "./frame.ts";
 
 /** Values of one column, PLAIN encoded: 8 bytes little-endian an offset; 4 bytes of length and the bytes a value. */
@@ -20,51 +21,76 @@ export interface ColumnPage {
 
 /** A page is closed near this size. Larger ones made DuckDB's scan slower, smaller ones cost headers. */
 export const PAGE_BYTES = 1024 * 1024;
-const PAGE_BYTES_FIRST = 1024;
 const QUOTE = 34;
 const COMMA = 44;
 const NEWLINE = 10;
 
+interface ClosedPage extends ColumnPage {
+  /** What `bytes` is the begin of. */
+  readonly memory: Uint8Array;
+}
+
 class Column {
-  readonly closed: ColumnPage[] = [];
-  bytes: Uint8Array = new Uint8Array(0);
+  readonly closed: ClosedPage[] = [];
+  bytes: Uint8Array = EMPTY;
   length = 0;
   values = 0;
-  /** Length before the frame that is being added. */
-  mark = 0;
+  readonly #pool: BytePool;
+  /** As it was before the frame that is being added. */
+  #mark = { closed: 0, length: 0, values: 0 };
+
+  constructor(pool: BytePool) {
+    this.#pool = pool;
+  }
+
+  mark(): void {
+    this.#mark = { closed: this.closed.length, length: this.length, values: this.values };
+  }
+
+  /** Forgets what was added since `mark`. */
+  rollBack(): void {
+    const { closed, length, values } = this.#mark;
+    const [first, ...others] = this.closed.splice(closed);
+    if (first !== undefined) {
+      for (const memory of [this.bytes, ...others.map((page) => page.memory)]) this.#pool.give(memory);
+      this.bytes = first.memory;
+    }
+    this.length = length;
+    this.values = values;
+  }
 
   /** Makes room for `bytes` more in the open page, which is closed first when it is large enough. */
   reserve(bytes: number): void {
-    if (this.length + bytes > this.bytes.length) {
-      if (this.length > 0 && this.length + bytes > PAGE_BYTES) this.#close(bytes);
-      else this.#grow(bytes);
+    const wanted = this.length + bytes;
+    if (wanted <= this.bytes.length) return;
+    if (this.length > 0 && wanted > PAGE_BYTES) {
+      this.closed.push({ ...this.#open(), memory: this.bytes });
+      this.bytes = this.#pool.take(Math.max(bytes, PAGE_BYTES));
+      this.length = 0;
+      this.values = 0;
+      return;
     }
-    this.mark = this.length;
+    const grown = this.#pool.take(Math.max(wanted, Math.min(PAGE_BYTES, this.bytes.length * 2)));
+    grown.set(this.bytes.subarray(0, this.length));
+    if (this.bytes !== EMPTY) this.#pool.give(this.bytes);
+    this.bytes = grown;
   }
 
   pages(): ColumnPage[] {
-    if (this.values === 0) return [...this.closed];
-    return [...this.closed, { bytes: this.bytes.subarray(0, this.length), values: this.values }];
+    return this.values === 0 ? [...this.closed] : [...this.closed, this.#open()];
   }
 
-  #close(bytes: number): void {
-    this.closed.push({ bytes: this.bytes.subarray(0, this.length), values: this.values });
-    this.bytes = new Uint8Array(Math.max(bytes, PAGE_BYTES));
-    this.length = 0;
-    this.values = 0;
+  memory(): Uint8Array[] {
+    const closed = this.closed.map(({ memory }) => memory);
+    return this.bytes === EMPTY ? closed : [...closed, this.bytes];
   }
 
-  #grow(bytes: number): void {
-    const wanted = Math.max(
-      this.length + bytes,
-      Math.min(PAGE_BYTES, this.bytes.length * 2),
-      PAGE_BYTES_FIRST,
-    );
-    const grown = new Uint8Array(wanted);
-    grown.set(this.bytes.subarray(0, this.length));
-    this.bytes = grown;
+  #open(): ColumnPage {
+    return { bytes: this.bytes.subarray(0, this.length), values: this.values };
   }
 }
+
+const EMPTY = new Uint8Array(0);
 
 /** Rows of one partition and one sink version, in journal order. */
 export class ColumnStage {
@@ -72,6 +98,12 @@ export class ColumnStage {
   #columns: Column[] = [];
   #rows = 0;
   #rowBytes = 0;
+  readonly #pool: BytePool;
+
+  /** @param pool where pages come from, and go to in the end */
+  constructor(pool: BytePool = NO_POOL) {
+    this.#pool = pool;
+  }
 
   get rows(): number {
     return this.#rows;
@@ -89,11 +121,16 @@ export class ColumnStage {
   /** Memory held. */
   get heldBytes(): number {
     let held = 0;
-    for (const column of this.#columns) {
-      held += column.bytes.length;
-      for (const page of column.closed) held += page.bytes.length;
-    }
+    for (const column of this.#columns) for (const memory of column.memory()) held += memory.length;
     return held;
+  }
+
+  /** Gives the pages back to the pool: nobody looks at them, or at the stage, any more. */
+  release(): void {
+    for (const column of this.#columns) for (const memory of column.memory()) this.#pool.give(memory);
+    this.#columns = [];
+    this.#rows = 0;
+    this.#rowBytes = 0;
   }
 
   /** Pages of each column (S1). Valid until the next `add`. */
@@ -103,27 +140,22 @@ export class ColumnStage {
 
   /** Copies the rows of `frame`. @throws {WireError} CORRUPT when a row is not the CSV that frames hold (S4) */
   add(frame: Frame): void {
-    if (this.#columns.length === 0) this.#columns = columnsOf(frame);
-    const clean = isUtf8(frame.body);
-    // Replacing a byte that is not UTF-8 makes it three (S3).
-    const widest = clean ? frame.body.length : frame.body.length * 3;
-    for (let i = 0; i < this.#columns.length; i++) {
-      this.#columns[i]!.reserve(i === 0 ? 8 * frame.count : widest + 4 * frame.count);
-    }
+    if (this.#columns.length === 0) this.#columns = columnsOf(frame, this.#pool);
+    for (const column of this.#columns) column.mark();
     try {
       this.#offsets(frame);
-      this.#values(frame, clean);
+      this.#values(frame, isUtf8(frame.body));
     } catch (error) {
-      for (const column of this.#columns) column.length = column.mark; // S4
+      for (const column of this.#columns) column.rollBack(); // S4
       throw error;
     }
-    for (const column of this.#columns) column.values += frame.count;
     this.#rows += frame.count;
     this.#rowBytes += frame.body.length;
   }
 
   #offsets(frame: Frame): void {
     const column = this.#columns[0]!;
+    column.reserve(8 * frame.count);
     const { bytes } = column;
     const lengths = frame.rowLengths;
     let at = column.length;
@@ -138,10 +170,12 @@ export class ColumnStage {
       bytes[at + 4] = high;
       bytes[at + 5] = high >>> 8;
       bytes[at + 6] = high >>> 16;
+      bytes[at + 7] = 0;
       at += 8;
       offset += lengths[row]!;
     }
     column.length = at;
+    column.values += frame.count;
   }
 
   #values(frame: Frame, clean: boolean): void {
@@ -150,9 +184,14 @@ export class ColumnStage {
     const last = columns.length - 1;
     let from = 0;
     for (let row = 0; row < frame.count; row++) {
-      const end = from + frame.rowLengths[row]!;
+      const rowBytes = frame.rowLengths[row]!;
+      const end = from + rowBytes;
+      // Replacing a byte that is not UTF-8 makes it three (S3).
+      const widest = 4 + (clean ? rowBytes : 3 * rowBytes);
       for (let i = 1; i <= last; i++) {
         const column = columns[i]!;
+        if (column.length + widest > column.bytes.length) column.reserve(widest);
+        column.values++;
         from = clean ? copyValue(body, from, end, column) : copyRepaired(body, from, end, column);
         if (from < 0 || body[from] !== (i === last ? NEWLINE : COMMA)) malformed(frame, row);
         from++;
@@ -202,7 +241,7 @@ function copyRepaired(body: Uint8Array, from: number, end: number, column: Colum
 }
 
 /** As many columns as the first row has values, and one for the offsets. */
-function columnsOf(frame: Frame): Column[] {
+function columnsOf(frame: Frame, pool: BytePool): Column[] {
   const { body } = frame;
   const end = frame.rowLengths[0]!;
   let columns = 1;
@@ -213,7 +252,7 @@ function columnsOf(frame: Frame): Column[] {
     else if (!quoted && (byte === COMMA || byte === NEWLINE)) columns++;
   }
   if (columns < 2) malformed(frame, 0);
-  return Array.from({ length: columns }, () => new Column());
+  return Array.from({ length: columns }, () => new Column(pool));
 }
 
 function malformed(frame: Frame, row: number): never {

@@ -8,10 +8,18 @@ import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
 import { concatBytes, utf8, WireError } from "@millrace/base";
 import fc from "fast-check";
 
+import { BytePool } from "./byte-pool.ts";
 import type { Frame } from "./frame.ts";
-import { ColumnStage } from "./staging-columns.ts";
+import { ColumnStage, PAGE_BYTES } from "./staging-columns.ts";
 import { stagedObject } from "./staging-parquet.ts";
 import { crc32c } from "./frame-crc.ts";
+
+/** Memory that was used before. */
+class UsedMemory extends BytePool {
+  override take(bytes: number): Uint8Array {
+    return super.take(bytes).fill(0xa5);
+  }
+}
 
 type Row = readonly (string | Uint8Array)[];
 
@@ -43,7 +51,7 @@ function frameOf(rows: readonly Row[], bodyBegin: number): Frame {
 }
 
 function staged(frames: readonly Frame[], stages = 1): ReturnType<typeof stagedObject> {
-  const all = Array.from({ length: stages }, () => new ColumnStage());
+  const all = Array.from({ length: stages }, () => new ColumnStage(new UsedMemory(0)));
   for (const [i, frame] of frames.entries()) all[Math.floor((i * stages) / frames.length)]!.add(frame);
   return stagedObject(all);
 }
@@ -154,11 +162,15 @@ test("a row that is not the sink's CSV -> CORRUPT, and nothing of its frame is k
   const good = frameOf([["a", "b"]], 100);
   const bad = ['"a"\n', '"a","b","c"\n', '"a","b\n', 'a","b"\n', '"a";"b"\n', '"a","b"x'];
   for (const row of bad) {
-    const stage = new ColumnStage();
+    const stage = new ColumnStage(new UsedMemory(PAGE_BYTES * 16));
     stage.add(good);
-    const body = concatBytes([csv(["c", "d"]), utf8(row)]);
-    const rowLengths = Uint32Array.of(body.length - row.length, row.length);
-    const frame: Frame = { ...good, count: 2, body, rowLengths };
+    // Large values: pages are closed before the bad row is met.
+    const before = Array.from({ length: 5 }, (_, i) =>
+      csv([i % 2 === 0 ? "c" : "c".repeat(PAGE_BYTES / 2), "d"]),
+    );
+    const body = concatBytes([...before, utf8(row)]);
+    const rowLengths = Uint32Array.from([...before, row], ({ length }) => length);
+    const frame: Frame = { ...good, count: rowLengths.length, body, rowLengths };
     assert.throws(
       () => stage.add(frame),
       (error) => error instanceof WireError && error.code === "CORRUPT",

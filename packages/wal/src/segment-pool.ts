@@ -1,7 +1,7 @@
 // Makes log segments ready ahead of need, on the bulk lane: zeros are written and synced, the header is written and
 // synced, and only then the file gets its number for a name (D2). Recycled segments skip the zeros.
 import { assert, type Logger, type Random } from "@millrace/base";
-import { DiskError, type Disk, type DiskOp } from "./disk.ts";
+import { DiskError, sharedBytes, type Disk, type DiskOp } from "./disk.ts";
 import { PREPARING_NAME, segmentName, spareName } from "./log-files.ts";
 import type { LogOptions } from "./log-options.ts";
 import {
@@ -121,7 +121,7 @@ export class SegmentPool {
 
   async #writeZeros(path: string, bytes: number): Promise<void> {
     assert(bytes > SEGMENT_HEADER_BYTES, "a segment holds more than its header", { bytes });
-    const zeros = new Uint8Array(Math.min(ZEROS_BYTES, bytes));
+    const zeros = sharedBytes(Math.min(ZEROS_BYTES, bytes));
     // A preparation that was interrupted may have left bytes; the file must be exactly as long as is asked.
     await this.#disk.run("bulk", [{ kind: "remove", path }]);
     for (let at = 0; at < bytes; at += zeros.length) {
