@@ -112,7 +112,11 @@ export const SETTINGS = {
     "1GiB",
     "Memory of the SQL engine before it spills",
   ),
-  "warehouse.threads": setting(integerKind(1, 1024), "2", "Threads of the SQL engine"),
+  "warehouse.threads": setting(
+    integerKind(0, 1024),
+    "0",
+    "Threads of the SQL engine; 0: one less than there are cores",
+  ),
   "shutdown.timeout": setting(
     durationKind(1000, 600_000),
     "25s",

@@ -1,5 +1,6 @@
 // The warehouse as a part of the process: a child with the SQL door (D7).
 import { mkdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Warehouse } from "@millrace/warehouse";
 import { STAGING_STORE } from "./journal-templates.ts";
@@ -13,6 +14,14 @@ export interface LaunchedWarehouse {
   readonly ready: Promise<Warehouse>;
   /** Ends it, however far it has come. */
   stop(): Promise<void>;
+}
+
+/**
+ * One core is left for the process that takes records. A load that has only one task makes its caller spin while
+ * another thread performs it: with two threads on two cores that was a quarter of the engine's CPU.
+ */
+function coresToSpare(): number {
+  return Math.max(1, availableParallelism() - 1);
 }
 
 /** Starts the process and does not wait for it. */
@@ -29,7 +38,7 @@ export function launchWarehouse(
     stagingDir: join(dataDirectory, new URL(STAGING_STORE).pathname),
     tempDir: join(directory, "tmp"),
     memoryBytes: config["warehouse.memory"],
-    threads: config["warehouse.threads"],
+    threads: config["warehouse.threads"] || coresToSpare(),
     listenHost: bindHost(listen.host),
     listenPort: listen.port,
     token: config["auth.token"],
