@@ -43,8 +43,8 @@ export class LocalJournal {
       index: this.index,
       spool: {
         fragments: () => (this.#isRemoved ? [] : spool.fragments()),
-        read: (offset, bytes) =>
-          this.#isRemoved ? Promise.reject(removed(spec)) : spool.read(offset, bytes),
+        read: (offset, bytes, signal) =>
+          this.#isRemoved ? Promise.reject(removed(spec)) : spool.read(offset, bytes, signal),
         release: (range) => {
           if (!this.#isRemoved) spool.release(range); // O1
         },

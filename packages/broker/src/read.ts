@@ -172,8 +172,9 @@ class Readout {
   /** @returns undefined at `end`, or when the bytes are no longer here (S3) */
   async #readLocal(offset: number, end: number): Promise<Uint8Array | undefined> {
     if (offset >= end) return undefined;
+    const bytes = Math.min(READ_CHUNK_BYTES, end - offset);
     try {
-      return await this.#replica.spool.read(offset, Math.min(READ_CHUNK_BYTES, end - offset));
+      return await this.#replica.spool.read(offset, bytes, this.#scope.signal);
     } catch (error) {
       if (!(error instanceof WireError) || error.code !== "NOT_FOUND") throw error;
       this.#replica.local.refreshLocal();

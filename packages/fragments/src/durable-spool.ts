@@ -11,6 +11,8 @@
 import { assert, Gate, utf8, waitUntil, WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import type { DiskOp } from "@millrace/wal";
+import type { CheckedSpan } from "./log-replay.ts";
+import type { RecoveredJournal } from "./recovery.ts";
 import { DurableAppend } from "./spool-append.ts";
 import { SpoolEntry, type DirectBytes } from "./spool-entry.ts";
 import { SpoolFragment } from "./spool-fragment.ts";
@@ -21,7 +23,7 @@ import { fragmentFile, spoolDir } from "./spool-paths.ts";
 import { PendingEntries } from "./spool-pending.ts";
 import { SpoolTail, type TailBlock, type TailOwner } from "./spool-tail.ts";
 import type { CommitOutcome, JournalLife, LocalFragment, Spool, SpoolAppend } from "./spools.ts";
-import type { RunningSha1 } from "./system-sha1.ts";
+import type { FragmentSums } from "./spool-sums.ts";
 
 /** A started write of a block's bytes to the spool file. */
 export interface IssuedWrite {
@@ -59,8 +61,8 @@ export class DurableSpool implements Spool, TailOwner {
 
   #life: JournalLife;
   #registers: LabelSet;
-  /** What recovery knows of the open fragment's SHA-1, until the bytes were read. */
-  #checked: { readonly sum: string; readonly end: number };
+  /** What recovery knows of the SHA-1 of the fragment that was open at the checkpoint, until its bytes were read. */
+  #checked: CheckedSpan;
   readonly #pending: PendingEntries;
   #hoped: Hoped;
   #append: DurableAppend | undefined;
@@ -80,7 +82,7 @@ export class DurableSpool implements Spool, TailOwner {
       image.fragments.map((closed) => SpoolFragment.recovered(closed, true, this.#hashSource)),
       SpoolFragment.recovered({ begin, end, firstAppendMs, sum: "" }, false, this.#hashSource),
     );
-    this.#checked = { sum: image.sum, end: image.sumEnd };
+    this.#checked = { begin, sum: image.sum, end: image.sumEnd };
     this.#registers = registers;
     this.#hoped = { begin, end, registers, firstAppendMs };
     this.#pending = new PendingEntries({
@@ -176,7 +178,7 @@ export class DurableSpool implements Spool, TailOwner {
     return this.fragmentsHere.list();
   }
 
-  async read(offset: number, maxBytes: number): Promise<Uint8Array> {
+  async read(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
     assert(maxBytes >= 1, "a read asks for at least one byte", { maxBytes });
     const fragment = this.fragmentsHere.at(offset);
     if (fragment === undefined) {
@@ -189,20 +191,12 @@ export class DurableSpool implements Spool, TailOwner {
     const block = this.tail.blocks[this.tail.indexOf(offset)];
     if (block !== undefined && block.begin <= offset) return this.tail.copy(offset, limit);
     const end = block === undefined ? limit : Math.min(limit, block.begin);
-    const path = this.pathOf(fragment);
-    const bytes = await this.#host.disk
-      .read(path, offset - fragment.begin, end - offset)
-      .catch((error: unknown) => {
-        throw this.#host.diskFailure(error);
-      });
-    if (bytes.length > 0) return bytes;
-    throw new WireError(
-      "CORRUPT",
-      `${path}, offset ${offset - fragment.begin}: the file ends before its fragment`,
-      {
-        facts: { path, offset: offset - fragment.begin },
-      },
-    );
+    return this.#host.readFile(this, fragment, { begin: offset, end }, signal);
+  }
+
+  /** Whether the fragment's file is this spool's to read: not released, nor removed with the journal. */
+  holds(fragment: SpoolFragment): boolean {
+    return !this.#removed && this.fragmentsHere.at(fragment.begin) === fragment;
   }
 
   release(range: { begin: number; end: number }): void {
@@ -280,9 +274,9 @@ export class DurableSpool implements Spool, TailOwner {
     if (this.strays === 0) this.#host.touched(this);
   }
 
-  /** SHA-1 of the open fragment, to go on from. */
-  forkSha1(): RunningSha1 {
-    return this.fragmentsHere.open.forkSha1();
+  /** Sums of the open fragment, to go on from. */
+  forkSums(): FragmentSums {
+    return this.fragmentsHere.open.forkSums();
   }
 
   // For the host.
@@ -348,7 +342,8 @@ export class DurableSpool implements Spool, TailOwner {
   }
 
   /** What recovery wrote must be synced before the log that has it is recycled. */
-  markRecovered({ written, touched }: { written: ReadonlySet<number>; touched: boolean }): void {
+  markRecovered({ written, touched, checked }: RecoveredJournal): void {
+    this.#checked = checked;
     for (const fragment of this.fragmentsHere.list()) {
       if (written.has(fragment.begin)) fragment.dirty = fragment.fresh = true;
     }
@@ -359,25 +354,28 @@ export class DurableSpool implements Spool, TailOwner {
   image(): JournalImage {
     const { open } = this.fragmentsHere;
     const known = open.isSummed && !open.isEmpty;
+    const checked = this.#checkedOf(open);
     return {
       ...this.#life,
       begin: open.begin,
       end: open.end,
-      sum: known ? open.sum() : this.#checked.sum,
-      sumEnd: known ? open.end : this.#checked.end,
+      sum: known ? open.sum() : (checked?.sum ?? ""),
+      sumEnd: known ? open.end : (checked?.end ?? open.begin),
       firstAppendMs: open.firstAppendMs,
       registers: this.#registers,
       fragments: this.fragmentsHere.kept().map((fragment) => fragment.image()),
     };
   }
 
-  /** Fragments whose SHA-1 recovery did not learn; for the open one also what it must be at some end. */
-  unsummed(): { fragment: SpoolFragment; checked: { sum: string; end: number } | undefined }[] {
+  /** Fragments whose SHA-1 recovery did not learn, with what it must be at some end where the checkpoint has that. */
+  unsummed(): { fragment: SpoolFragment; checked: CheckedSpan | undefined }[] {
     const { closed, open } = this.fragmentsHere;
-    const unknown = closed.filter(({ isSummed }) => !isSummed);
-    const found = unknown.map((fragment) => ({ fragment, checked: undefined }));
-    if (open.isSummed) return found;
-    return [...found, { fragment: open, checked: this.#checked.sum === "" ? undefined : this.#checked }];
+    const unknown = [...closed, open].filter(({ isSummed }) => !isSummed);
+    return unknown.map((fragment) => ({ fragment, checked: this.#checkedOf(fragment) }));
+  }
+
+  #checkedOf({ begin }: SpoolFragment): CheckedSpan | undefined {
+    return this.#checked.begin === begin && this.#checked.sum !== "" ? this.#checked : undefined;
   }
 
   #apply(entry: SpoolEntry): void {
@@ -386,13 +384,13 @@ export class DurableSpool implements Spool, TailOwner {
     if (entry.kind === "roll") {
       const closed = this.fragmentsHere.roll(new SpoolFragment(entry.begin, this.#hashSource));
       if (closed !== undefined) this.#host.logSum(this, closed);
-      this.#checked = { sum: "", end: entry.begin };
+      this.#checked = { begin: entry.begin, sum: "", end: entry.begin };
     } else if (entry.end > entry.begin) {
       assert(entry.begin === open.end, "commits follow each other", { begin: entry.begin, end: open.end });
       if (open.isEmpty) open.firstAppendMs = entry.timeMs;
       open.end = entry.end;
       if (entry.direct === undefined) this.#hashFullBlocks(open);
-      else open.adopt(entry.direct.whole, entry.end);
+      else open.adopt(entry.direct.whole);
     }
     this.#host.touched(this);
   }

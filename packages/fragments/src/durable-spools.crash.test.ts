@@ -57,7 +57,7 @@ async function readAll(spool: Spool): Promise<Buffer> {
   let at = 0;
   for (const { begin, end } of spool.fragments()) {
     assert.equal(begin, at);
-    for (; at < end; at += parts.at(-1)!.length) parts.push(await spool.read(at, 1024 * 1024));
+    for (; at < end; at += parts.at(-1)!.length) parts.push(await spool.read(at, 1024 * 1024, never));
   }
   return Buffer.concat(parts);
 }

@@ -334,7 +334,7 @@ suite("D9: only the acknowledged exists", () => {
       [3],
     );
     assert.equal(await fixture.text(spool), "old");
-    await assert.rejects(fixture.drive(spool.read(3, 1)), WireError);
+    await assert.rejects(fixture.drive(spool.read(3, 1, never)), WireError);
     await fixture.agenda.advance(100);
     assert.deepEqual([spool.end, changes], [7, 1]);
     assert.equal(await fixture.text(spool), "old new");

@@ -191,8 +191,8 @@ suite("roll", () => {
       ["one", "two", "three"].map(sha1),
     );
     assert.deepEqual(spool.registers, labelSet(["author", "next"]));
-    assert.equal(Buffer.from(await fixture.drive(spool.read(4, 99))).toString(), "wo");
-    await assert.rejects(fixture.drive(spool.read(50, 1)), hasCode("NOT_FOUND"));
+    assert.equal(Buffer.from(await fixture.drive(spool.read(4, 99, never))).toString(), "wo");
+    await assert.rejects(fixture.drive(spool.read(50, 1, never)), hasCode("NOT_FOUND"));
   });
 
   test("back -> our mistake; claim with a larger head -> starts empty there", async () => {
@@ -237,7 +237,7 @@ suite("read and release", () => {
       spool.fragments().map(({ begin }) => begin),
       [3],
     );
-    await assert.rejects(fixture.drive(spool.read(0, 1)), hasCode("NOT_FOUND"));
+    await assert.rejects(fixture.drive(spool.read(0, 1, never)), hasCode("NOT_FOUND"));
     await fixture.agenda.advance(50);
     off();
     assert.equal(changes, 1);

@@ -27,6 +27,7 @@ import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 import { SpoolLog } from "./spool-log.ts";
 import { spoolMetrics, type SpoolMetrics } from "./spool-metrics.ts";
 import { spoolDir } from "./spool-paths.ts";
+import { SpoolReads } from "./spool-reads.ts";
 import { SpoolSpace } from "./spool-space.ts";
 import { TailMemory } from "./spool-tail.ts";
 import { SpoolWriter } from "./spool-writer.ts";
@@ -75,6 +76,7 @@ class DurableSpools implements Spools, SpoolHost {
   readonly #spools = new Map<string, DurableSpool>();
   readonly #space: SpoolSpace;
   readonly #writer: SpoolWriter;
+  readonly #reads: SpoolReads;
   readonly #gate = new Gate();
   #log!: WriteAheadLog;
   #records!: SpoolLog;
@@ -97,6 +99,7 @@ class DurableSpools implements Spools, SpoolHost {
     this.memory = new TailMemory(options);
     this.#metrics = spoolMetrics(ports.metrics);
     this.#space = new SpoolSpace(ports, options, this.#metrics.freeBytes, free, () => this.#wakeAll());
+    this.#reads = new SpoolReads(ports, this.#metrics.rotten);
     this.#writer = new SpoolWriter(ports, options, {
       onWritten: (spools) => this.#onWritten(spools),
       onFull: () => this.#space.look(),
@@ -189,6 +192,7 @@ class DurableSpools implements Spools, SpoolHost {
     while (this.#failure === undefined && busy()) await this.#gate.next(never);
     await this.#checkpointing;
     await this.#chores.close();
+    await this.#reads.close();
     if (this.#failure === undefined) {
       this.#startCheckpoint();
       await this.#checkpointing;
@@ -257,6 +261,20 @@ class DurableSpools implements Spools, SpoolHost {
         (error: unknown) => done(this.diskFailure(error)),
       )
       .catch((error: unknown) => this.#fail(WireError.from(error)));
+  }
+
+  async readFile(
+    spool: DurableSpool,
+    fragment: SpoolFragment,
+    range: { readonly begin: number; readonly end: number },
+    signal: AbortSignal,
+  ): Promise<Uint8Array> {
+    try {
+      return await this.#reads.read(spool, fragment, range, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.diskFailure(error);
+    }
   }
 
   diskFailure(error: unknown): WireError {

@@ -25,6 +25,13 @@ export interface DirectSpan {
   readonly place: RecordPlace;
 }
 
+/** SHA-1 of [begin, end), which a checkpoint has of the fragment that was open then; "" for none. */
+export interface CheckedSpan {
+  readonly begin: number;
+  readonly end: number;
+  readonly sum: string;
+}
+
 /** Bytes that the log has, all of one fragment. */
 export interface LoggedSpan {
   readonly fragment: number;
@@ -43,8 +50,7 @@ export interface ReplayedJournal {
   firstAppendMs: number;
   registers: LabelSet;
   readonly fragments: FragmentImage[];
-  /** The SHA-1 of [begin, end) that the checkpoint has of the fragment that was open then; "" for none. */
-  readonly checked: { readonly begin: number; readonly end: number; readonly sum: string };
+  readonly checked: CheckedSpan;
   readonly logged: LoggedSpan[];
   readonly direct: DirectSpan[];
   /** Begins of fragments released since the checkpoint: their files may still be there. */

@@ -61,7 +61,7 @@ function write(ports: UploadPorts, { fragment, source }: Upload): Run {
   return async (signal, onProgress) => {
     const { compressionCodec: codec, backingStore } = fragment;
     let bytes = 0;
-    const body = each(ports.codecs.compress(codec, localContent(source, fragment)), (chunk) => {
+    const body = each(ports.codecs.compress(codec, localContent(source, fragment, signal)), (chunk) => {
       bytes += chunk.length;
       onProgress();
     });
@@ -78,11 +78,15 @@ function write(ports: UploadPorts, { fragment, source }: Upload): Run {
  * The fragment's bytes from this disk. The last chunk comes only once all of them have the fragment's SHA-1: bytes that
  * rotted here must not be stored under a name that vouches for others.
  */
-async function* localContent(source: Pick<Spool, "read">, fragment: Fragment): AsyncGenerator<Uint8Array> {
+async function* localContent(
+  source: Pick<Spool, "read">,
+  fragment: Fragment,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   const { begin, end, sum } = fragment;
   const hash = new RunningSha1();
   for (let at = begin; at < end;) {
-    const chunk = await source.read(at, Math.min(READ_BYTES, end - at));
+    const chunk = await source.read(at, Math.min(READ_BYTES, end - at), signal);
     assert(chunk.length > 0 && at + chunk.length <= end, "a read stays within its fragment", { at, end });
     hash.update(chunk);
     at += chunk.length;

@@ -6,14 +6,15 @@ import { assert, concatBytes, WireError, type Logger } from "@millrace/base";
 import { crc32c, readCheckpoint, scanLog, type Disk, type DiskOp, type LogScan } from "@millrace/wal";
 import { CHECKPOINT_VERSION, decodeJournalImages } from "./checkpoint-codec.ts";
 import type { DurableSpool } from "./durable-spool.ts";
-import { LogReplay, type ReplayedJournal } from "./log-replay.ts";
+import { LogReplay, type CheckedSpan, type ReplayedJournal } from "./log-replay.ts";
 import { planRecovery, type RecoveryAction, type SpoolFiles } from "./recovery-plan.ts";
 import { quarantine } from "./recovery-quarantine.ts";
 import { CHECKPOINT_NAME } from "./spool-checkpoint.ts";
 import type { JournalImage } from "./spool-image.ts";
 import type { SpoolOptions } from "./spool-limits.ts";
 import { fragmentFile, SPOOLS_DIR } from "./spool-paths.ts";
-import { RunningSha1 } from "./system-sha1.ts";
+import { corrupt, sumFile } from "./spool-reads.ts";
+import { FragmentSums } from "./spool-sums.ts";
 
 const CHUNK_BYTES = 1024 * 1024;
 /** Directories listed at once. */
@@ -23,6 +24,7 @@ export interface RecoveredJournal {
   readonly image: JournalImage;
   /** Begins of fragments whose files recovery wrote to. */
   readonly written: ReadonlySet<number>;
+  readonly checked: CheckedSpan;
   /** The log says more of it than the checkpoint: its directory may have entries that no sync covered. */
   readonly touched: boolean;
 }
@@ -92,26 +94,16 @@ export async function applyRecovery(
 export async function sumRecovered(disk: Disk, spool: DurableSpool): Promise<void> {
   for (const { fragment, checked } of spool.unsummed()) {
     const path = spool.pathOf(fragment);
-    const sha1 = new RunningSha1();
-    const end = fragment.end;
-    let at = fragment.begin;
-    while (at < end) {
-      const next = checked !== undefined && at < checked.end ? Math.min(checked.end, end) : end;
-      for (; at < next;) {
-        const bytes = await disk.read(path, at - fragment.begin, Math.min(CHUNK_BYTES, next - at));
-        if (bytes.length === 0) throw corrupt(path, at - fragment.begin, "the file ends here");
-        sha1.update(bytes);
-        at += bytes.length;
-      }
-      if (checked !== undefined && at === checked.end && sha1.hex() !== checked.sum) {
-        throw corrupt(
-          path,
-          0,
-          `the first ${at - fragment.begin} bytes are not those that the checkpoint has the sum of`,
-        );
+    const sums = new FragmentSums();
+    if (checked !== undefined) {
+      await sumFile(disk, path, sums, checked.end - fragment.begin, () => undefined);
+      if (sums.hex() !== checked.sum) {
+        const what = `the first ${sums.bytes} bytes are not those that the checkpoint has the sum of`;
+        throw corrupt(path, 0, what);
       }
     }
-    fragment.adopt(sha1, end);
+    await sumFile(disk, path, sums, fragment.end - fragment.begin, () => undefined);
+    if (!fragment.isSummed) fragment.adopt(sums);
   }
 }
 
@@ -233,10 +225,7 @@ function recovered(journal: ReplayedJournal): RecoveredJournal {
       fragments,
     },
     written: new Set(journal.logged.map(({ fragment }) => fragment)),
+    checked,
     touched: journal.logged.length + journal.direct.length + journal.released.size > 0,
   };
-}
-
-function corrupt(path: string, offset: number, what: string): WireError {
-  return new WireError("CORRUPT", `${path}, offset ${offset}: ${what}`, { facts: { path, offset } });
 }

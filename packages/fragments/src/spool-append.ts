@@ -94,7 +94,7 @@ export class DurableAppend implements SpoolAppend {
     await this.#spool.quiet(signal);
     if (this.#state === "ended") return;
     if (this.lost !== undefined) throw this.lost;
-    const sums = { own: new RunningSha1(), whole: this.#spool.forkSha1() };
+    const sums = { own: new RunningSha1(), whole: this.#spool.forkSums() };
     const place = { fragment: this.#fragment, begin: this.begin };
     const direct = new DirectWriter(this.#spool, this.#host, place, sums);
     this.#direct = direct;

@@ -4,6 +4,7 @@ import { Gate, type WireError } from "@millrace/base";
 import { crc32c } from "@millrace/wal";
 import type { DurableSpool } from "./durable-spool.ts";
 import type { SpoolHost } from "./spool-host.ts";
+import type { FragmentSums } from "./spool-sums.ts";
 import type { RunningSha1 } from "./system-sha1.ts";
 
 /** Buffers under way: one is written while others fill; more would only hold memory. */
@@ -23,14 +24,14 @@ export class DirectWriter {
   readonly #gate = new Gate();
   #crc = 0;
   readonly #own: RunningSha1;
-  readonly #whole: RunningSha1;
+  readonly #whole: FragmentSums;
 
   /** @param own SHA-1 of nothing @param whole of the fragment up to `begin` */
   constructor(
     spool: DurableSpool,
     host: SpoolHost,
     place: { fragment: number; begin: number },
-    sums: { own: RunningSha1; whole: RunningSha1 },
+    sums: { own: RunningSha1; whole: FragmentSums },
   ) {
     this.#spool = spool;
     this.#host = host;
@@ -49,8 +50,8 @@ export class DirectWriter {
     return this.#own;
   }
 
-  /** SHA-1 of the fragment with the append. */
-  get whole(): RunningSha1 {
+  /** Sums of the fragment with the append. */
+  get whole(): FragmentSums {
     return this.#whole;
   }
 

@@ -3,13 +3,13 @@ import type { WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import type { LogListener } from "@millrace/wal";
 import type { CommitOutcome } from "./spools.ts";
-import type { RunningSha1 } from "./system-sha1.ts";
+import type { FragmentSums } from "./spool-sums.ts";
 
 /** A direct append: its bytes are in the spool file when `finish` resolves, though not synced. */
 export interface DirectBytes {
   readonly crc: number;
-  /** SHA-1 of the fragment with the append. */
-  readonly whole: RunningSha1;
+  /** Sums of the fragment with the append. */
+  readonly whole: FragmentSums;
   finish(signal: AbortSignal): Promise<void>;
 }
 

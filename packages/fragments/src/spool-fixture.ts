@@ -1,5 +1,5 @@
 // Local storage over a simulated disk, for tests: open, append, end the process or the power, open again.
-import { MetricsRegistry, never, silentLogger, WireError } from "@millrace/base";
+import { MetricsRegistry, never, silentLogger, WireError, type LogFields } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import type { LabelSet } from "@millrace/protocol";
 import type { Disk, DiskOp } from "@millrace/wal";
@@ -16,6 +16,8 @@ export class SpoolFixture {
   readonly disk: SimulatedDisk;
   readonly options: Partial<SpoolOptions>;
   readonly fatal: WireError[] = [];
+  /** What was logged as an error: event and fields. */
+  readonly errors: [event: string, fields: LogFields | undefined][] = [];
   /** Operations of the disk since the last `open` began. */
   ops: string[] = [];
   /** Delay of operations, in ms, where a test sets it. */
@@ -44,7 +46,10 @@ export class SpoolFixture {
       disk: this.session,
       clock: this.clock,
       random: seededRandom(`${this.#seed}/${this.#lives++}`),
-      logger: silentLogger,
+      logger: {
+        ...silentLogger,
+        error: (event: string, fields?: LogFields) => void this.errors.push([event, fields]),
+      },
       metrics: this.metrics,
       onFatal: (error: WireError) => void this.fatal.push(error),
     };
@@ -97,7 +102,7 @@ export class SpoolFixture {
     const fragment = spool.fragments().find((one) => one.begin === begin)!;
     const parts: Uint8Array[] = [];
     for (let at = fragment.begin; at < fragment.end;) {
-      const part = await this.drive(spool.read(at, 1000));
+      const part = await this.drive(spool.read(at, 1000, never));
       parts.push(part);
       at += part.length;
     }

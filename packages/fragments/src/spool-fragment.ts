@@ -1,8 +1,9 @@
-// A fragment on this disk: its range, its running SHA-1, and what the checkpoint still has to sync of it.
+// A fragment on this disk: its range, its running sums, and what the checkpoint still has to sync of it.
 import { assert } from "@millrace/base";
 import type { FragmentImage } from "./spool-image.ts";
 import type { LocalFragment } from "./spools.ts";
-import { EMPTY_SHA1, RunningSha1 } from "./system-sha1.ts";
+import { FragmentSums, type SummedBlock } from "./spool-sums.ts";
+import { EMPTY_SHA1 } from "./system-sha1.ts";
 
 /** Gives the acknowledged bytes of [begin, end), which memory still has (T2 of spool-tail.ts). */
 export type HashSource = (begin: number, end: number) => readonly Uint8Array[];
@@ -16,9 +17,8 @@ export class SpoolFragment implements LocalFragment {
   dirty = false;
   /** Its file's directory entry was not synced yet. */
   fresh = true;
-  /** SHA-1 of [begin, hashed). */
-  #sha1 = new RunningSha1();
-  #hashed: number;
+  /** Of [begin, hashed). */
+  #sums = new FragmentSums();
   /** Of a closed fragment; "" until it is known. */
   #sum = "";
   /** Recovery found it and has not read its bytes. */
@@ -26,7 +26,7 @@ export class SpoolFragment implements LocalFragment {
   readonly #source: HashSource;
 
   constructor(begin: number, source: HashSource) {
-    this.begin = this.end = this.#hashed = begin;
+    this.begin = this.end = begin;
     this.firstAppendMs = 0;
     this.#source = source;
   }
@@ -47,9 +47,17 @@ export class SpoolFragment implements LocalFragment {
     return this.end === this.begin;
   }
 
-  /** Up to where the running SHA-1 has come. */
+  /**
+   * Up to where the running sums have come. Bytes that are in the file only lie below it, unless recovery found the
+   * fragment closed and with a sum: then none were read yet.
+   */
   get hashed(): number {
-    return this.#hashed;
+    return this.begin + this.#sums.bytes;
+  }
+
+  /** The block of the file that holds `offset`. @param offset begin <= offset < hashed */
+  blockAt(offset: number): SummedBlock {
+    return this.#sums.blockAt(offset - this.begin);
   }
 
   /** Whether `sum` can be answered from memory. */
@@ -61,29 +69,29 @@ export class SpoolFragment implements LocalFragment {
     if (this.#sum !== "") return this.#sum;
     if (this.isEmpty) return EMPTY_SHA1;
     this.hashTo(this.end);
-    return this.#sha1.hex();
+    return this.#sums.hex();
   }
 
-  /** Brings the running SHA-1 up to `end`, which is acknowledged. */
+  /** Brings the running sums up to `end`, which is acknowledged. */
   hashTo(end: number): void {
-    if (this.#sum !== "" || end <= this.#hashed) return;
+    const from = this.hashed;
+    if (this.#sum !== "" || end <= from) return;
     assert(end <= this.end, "only acknowledged bytes are summed", { end, acknowledged: this.end });
-    for (const part of this.#source(this.#hashed, end)) this.#sha1.update(part);
-    this.#hashed = end;
+    for (const part of this.#source(from, end)) this.#sums.update(part);
   }
 
-  /** A copy of the running SHA-1 at the end, for a direct append that goes on from there. */
-  forkSha1(): RunningSha1 {
+  /** A copy of the running sums at the end, for a direct append that goes on from there. */
+  forkSums(): FragmentSums {
     this.hashTo(this.end);
-    return this.#sha1.copy();
+    return this.#sums.fork();
   }
 
-  /** The SHA-1 of everything up to `end` is `sha1`. */
-  adopt(sha1: RunningSha1, end: number): void {
-    this.#sha1 = sha1;
-    this.#hashed = end;
+  /** `sums` are those of all of it. */
+  adopt(sums: FragmentSums): void {
+    assert(this.begin + sums.bytes === this.end, "the sums are of the whole fragment", { bytes: sums.bytes });
+    this.#sums = sums;
     this.#unread = false;
-    if (this.closed) this.#sum = sha1.hex();
+    if (this.closed) this.#sum = sums.hex();
   }
 
   close(): void {

@@ -30,6 +30,17 @@ export interface SpoolHost {
     direct: DirectBytes,
     done: (failure: WireError | undefined) => void,
   ): void;
+  /**
+   * Bytes of a fragment's file, checked (spool-reads.ts).
+   * @param range of the journal; none of it is in memory
+   * @throws {WireError} CORRUPT, NOT_FOUND, UNAVAILABLE, SHUTTING_DOWN
+   */
+  readFile(
+    spool: DurableSpool,
+    fragment: SpoolFragment,
+    range: { readonly begin: number; readonly end: number },
+    signal: AbortSignal,
+  ): Promise<Uint8Array>;
   /** The coded error for what the disk answered; a failed sync ends the log (D5). */
   diskFailure(error: unknown): WireError;
   /** A commit was not acknowledged. */

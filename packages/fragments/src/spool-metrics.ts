@@ -10,6 +10,7 @@ export interface SpoolMetrics {
   /** Labels: outcome = refused | unknown. */
   readonly failed: Counter;
   readonly quarantined: Counter;
+  readonly rotten: Counter;
 }
 
 export function spoolMetrics(metrics: Metrics): SpoolMetrics {
@@ -26,6 +27,10 @@ export function spoolMetrics(metrics: Metrics): SpoolMetrics {
       SECONDS_BUCKETS,
     ),
     failed: metrics.counter("millrace_spool_failed_appends_total", "Commits that were not acknowledged."),
+    rotten: metrics.counter(
+      "millrace_spool_rotten_reads_total",
+      "Reads of spool files that were refused as rotten.",
+    ),
     quarantined: metrics.counter(
       "millrace_spool_quarantined_total",
       "Files and parts set aside by recovery.",

@@ -1,6 +1,7 @@
 // What an onlooker knows of a journal: appends acknowledged, those whose outcome is open, what readers have seen. The
 // simulation compares spools with it; nothing of the implementation is used here.
 import { createHash } from "node:crypto";
+import { never } from "@millrace/base";
 import { equalLabelSets, type LabelSet } from "@millrace/protocol";
 import type { Spool } from "./spools.ts";
 
@@ -143,7 +144,7 @@ export class JournalModel {
     for (const { begin, end, sum } of spool.fragments().map((one) => ({ ...range(one), sum: one.sum() }))) {
       const sha1 = createHash("sha1");
       for (let at = begin; at < end;) {
-        const bytes = await spool.read(at, 1500);
+        const bytes = await spool.read(at, 1500, never);
         this.compare(at, bytes);
         sha1.update(bytes);
         at += bytes.length;

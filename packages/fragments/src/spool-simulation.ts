@@ -246,7 +246,7 @@ export class SpoolSimulation {
     const life = this.#life;
     this.counts.reads++;
     model.seenEnd = Math.max(model.seenEnd, spool.end);
-    spool.read(offset, 1 + this.#random.below(3000)).then(
+    spool.read(offset, 1 + this.#random.below(3000), never).then(
       (bytes) => {
         try {
           if (bytes.length === 0) throw new Violation("a read of nothing");

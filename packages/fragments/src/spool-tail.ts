@@ -189,6 +189,17 @@ export class SpoolTail {
     return copy;
   }
 
+  /** Copies of what is here of [begin, end), piece by piece. */
+  copies(begin: number, end: number): { readonly begin: number; readonly bytes: Uint8Array }[] {
+    const copies: { begin: number; bytes: Uint8Array }[] = [];
+    for (let i = this.indexOf(begin); i < this.blocks.length && this.blocks[i]!.begin < end; i++) {
+      const block = this.blocks[i]!;
+      const from = Math.max(begin, block.begin);
+      copies.push({ begin: from, bytes: block.slice(from, Math.min(block.end, end)).slice() });
+    }
+    return copies;
+  }
+
   /** Index of the block that holds `offset`, or of the first one beyond it. */
   indexOf(offset: number): number {
     let low = 0;

@@ -81,9 +81,11 @@ export interface Spool {
   fragments(): readonly LocalFragment[];
   /**
    * Acknowledged bytes from `offset`: at least 1 and at most `maxBytes`, all of one fragment. Memory first, then the
-   * file. @throws {WireError} NOT_FOUND unless `offset` lies in a local fragment; CORRUPT, UNAVAILABLE
+   * file, every byte of which is checked before it is given out.
+   * @throws {WireError} NOT_FOUND unless `offset` lies in a local fragment; CORRUPT with the facts `path` and `offset`
+   * (in the file); UNAVAILABLE, SHUTTING_DOWN
    */
-  read(offset: number, maxBytes: number): Promise<Uint8Array>;
+  read(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
   /** Frees a closed fragment that the store has confirmed (D18): its file goes once the log has the release. */
   release(fragment: { begin: number; end: number }): void;
   /** Called after acknowledgements, rolls and releases; at most once a batch. Returns a function that unsubscribes. */

@@ -55,7 +55,7 @@ export async function examineJournal(
   signal: AbortSignal,
 ): Promise<number> {
   const spool = await claim(journal, ports, checks.local);
-  const local = spool === undefined ? [] : localPieces(journal.name, spool, checks.local);
+  const local = spool === undefined ? [] : localPieces(journal.name, spool, checks.local, signal);
   const remote = await remotePieces(journal, ports, checks.remote, signal);
   const pieces = [...local, ...remote].sort((a, b) => a.begin - b.begin || a.end - b.end);
   const storeEnd = remote.reduce((end, piece) => Math.max(end, piece.end), 0);
@@ -89,12 +89,12 @@ async function claim(
   }
 }
 
-function localPieces(name: string, spool: Spool, notes: CheckNotes): Piece[] {
+function localPieces(name: string, spool: Spool, notes: CheckNotes, signal: AbortSignal): Piece[] {
   return spool.fragments().map((fragment) => {
     const { begin, end } = fragment;
     const read = async function* (offset: number): AsyncGenerator<Uint8Array> {
       for (let at = offset; at < end;) {
-        const bytes = await spool.read(at, Math.min(READ_BYTES, end - at));
+        const bytes = await spool.read(at, Math.min(READ_BYTES, end - at), signal);
         yield bytes;
         at += bytes.length;
       }
