@@ -30,6 +30,7 @@ const EPOCH_SECONDS = Date.UTC(2026, 0, 1) / 1000;
 interface Fixture extends TestBroker {
   readonly spools: FakeSpools;
   readonly agenda: Agenda;
+  readonly put: (stored: Stored) => Promise<void>;
   readonly append: (part: string) => Promise<void>;
   /** Messages of a read until it ends, written short. */
   readonly trace: (fields?: Partial<ReadRequest>) => Promise<string[]>;
@@ -49,10 +50,11 @@ async function withJournal(
   const agenda = new Agenda();
   const clock = new SimulatedClock(agenda);
   const store = memoryStore({ url: STORE, clock, random: seededRandom("store") });
-  for (const { begin, content, ageSeconds } of stored) {
+  const put = async ({ begin, content, ageSeconds }: Stored): Promise<void> => {
     clock.epochMs = (EPOCH_SECONDS - ageSeconds) * 1000;
     await store.put(contentPath(fragmentOf(begin, content)), once(utf8(content)), {}, never);
-  }
+  };
+  for (const one of stored) await put(one);
   clock.epochMs = EPOCH_SECONDS * 1000;
   const broker = await openTestBroker({ spools, clock, stores: { open: () => store } });
   const { transport } = broker;
@@ -63,6 +65,7 @@ async function withJournal(
       ...broker,
       spools,
       agenda,
+      put,
       append: async (part) => {
         const { status } = await transport.append(preamble(J), { kind: "bytes", bytes: [utf8(part)] }, never);
         assert.equal(status, "OK");
@@ -220,6 +223,27 @@ test("read: a hole -> is jumped over at the begin of the journal, and elsewhere 
       assert.deepEqual(await waiting, ["OK header 20 of 25 [20,25) url"]);
     },
     { stored: [old, young] },
+  );
+});
+
+test("read: local bytes that rotted -> refused, naming the file; or read from a store that has them", async () => {
+  const fragment = { ...journalSpec(J).fragment, stores: [STORE] };
+  await withJournal(
+    async ({ append, trace, spools, agenda, put }) => {
+      await append("foobarbaz");
+      spools.rottenFrom = 6;
+      const refused = { code: "CORRUPT", facts: { path: "spools/fake.raw", offset: 6 } };
+      await assert.rejects(trace(), refused);
+      assert.deepEqual(await trace({ endOffset: 6 }), ["OK header 0 of 9 [0,9)", '0 "foobar"']);
+      await put({ begin: 0, content: "foobarbaz", ageSeconds: 0 });
+      await agenda.advance(300_000);
+      const last = "OFFSET_NOT_YET_AVAILABLE 9 of 9";
+      assert.deepEqual(await trace(), ["OK header 0 of 9 [0,9) url", '0 "foobar"', '6 "baz"', last]);
+      assert.deepEqual(await trace({ offset: 7, endOffset: 8 }), ["OK header 7 of 9 [0,9) url", '7 "a"']);
+      await append("quux");
+      await assert.rejects(trace({ offset: 9 }), { code: "CORRUPT" });
+    },
+    { spec: { fragment } },
   );
 });
 

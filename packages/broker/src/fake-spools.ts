@@ -24,6 +24,8 @@ export class FakeSpools implements Spools {
   nowMs = (): number => 0;
   /** Set to refuse appends as a full disk does. */
   isFull = false;
+  /** From this offset on bytes have rotted. */
+  rottenFrom = Number.POSITIVE_INFINITY;
   /** While set, commits wait until `flush`. */
   isHeld = false;
   readonly spools = new Map<string, FakeSpool>();
@@ -149,7 +151,10 @@ export class FakeSpool implements Spool {
     const fragment = this.#fragments.find(({ begin, end }) => begin <= offset && offset < end);
     assert(fragment !== undefined, "the offset is local", { offset });
     const at = offset - fragment.begin;
-    return Promise.resolve(fragment.bytes().subarray(at, at + maxBytes));
+    const { rottenFrom } = this.#owner;
+    if (offset >= rottenFrom) return Promise.reject(rotten(at));
+    const bytesMax = Math.min(maxBytes, rottenFrom - offset);
+    return Promise.resolve(fragment.bytes().subarray(at, at + bytesMax));
   }
 
   release(span: { begin: number; end: number }): void {
@@ -230,6 +235,11 @@ class FakeFragment implements LocalFragment {
 
 function sha1(bytes: Uint8Array): string {
   return createHash("sha1").update(bytes).digest("hex");
+}
+
+function rotten(offset: number): WireError {
+  const path = "spools/fake.raw";
+  return new WireError("CORRUPT", `${path}, offset ${offset}: rotten`, { facts: { path, offset } });
 }
 
 function diskFull(): WireError {

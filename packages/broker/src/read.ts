@@ -6,12 +6,14 @@
 //  S3  Local bytes may be released under a reader: it then asks the index again, which knows where they went.
 //  S4  What is not on this disk is looked for in the stores: a reader that comes before their first listing waits
 //      for it.
+//  S5  Local bytes that rotted are refused, unless a store has the fragment too: then it is read from there.
 import { WireError, type AbortScope, type Clock } from "@millrace/base";
 import {
   queryIndex,
   readRemoteFragment,
   type FragmentEntry,
   type IndexAnswer,
+  type RemoteEntry,
   type RemotePorts,
 } from "@millrace/fragments";
 import { mayRead, type Header, type ReadRequest, type ReadResponse, type Status } from "@millrace/protocol";
@@ -147,11 +149,27 @@ class Readout {
   }
 
   /** Content up to the fragment's end as it was asked for, or less when it moved meanwhile. */
-  #content(entry: FragmentEntry): Responses {
+  async *#content(entry: FragmentEntry): Responses {
     const { endOffset } = this.#request;
     const end = endOffset === 0 ? entry.end : Math.min(entry.end, endOffset);
-    const isLocal = entry.kind === "local" || this.#replica.index.localAt(this.#offset) !== undefined;
-    return isLocal ? this.#localContent(end) : this.#remoteContent(entry, end);
+    if (entry.kind === "remote" && this.#replica.index.localAt(this.#offset) === undefined) {
+      return yield* this.#remoteContent(entry, end);
+    }
+    try {
+      yield* this.#localContent(end);
+    } catch (error) {
+      const stored = error instanceof WireError && error.code === "CORRUPT" ? this.#stored() : undefined;
+      if (stored === undefined) throw error;
+      yield* this.#remoteContent(stored, Math.min(end, stored.end)); // S5
+    }
+  }
+
+  /** The fragment of a store that holds the offset. */
+  #stored(): RemoteEntry | undefined {
+    const { index } = this.#replica;
+    const { index: at, found } = index.find(this.#offset);
+    const entry = found ? index.at(at) : undefined;
+    return entry?.kind === "remote" ? entry : undefined;
   }
 
   /** Reads one chunk ahead, so that disk and consumer work at the same time. */
@@ -182,7 +200,7 @@ class Readout {
     }
   }
 
-  async *#remoteContent(entry: Extract<FragmentEntry, { kind: "remote" }>, end: number): Responses {
+  async *#remoteContent(entry: RemoteEntry, end: number): Responses {
     const { signal } = this.#scope;
     for await (const part of readRemoteFragment(this.#ports.remote, entry.fragment, this.#offset, signal)) {
       const content = part.subarray(0, end - this.#offset);
