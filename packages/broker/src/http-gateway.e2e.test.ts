@@ -4,7 +4,8 @@ import { spawn, spawnSync } from "node:child_process";
 import { connect } from "node:net";
 import { test } from "node:test";
 import { never, utf8, WireError } from "@millrace/base";
-import { journalSpec, openTestBroker, preamble } from "./broker-testkit.ts";
+import { HttpTransport } from "@millrace/client";
+import { journalSpec, openTestBroker, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import { ask, begin, openTestGateway, type TestGateway } from "./http-testkit.ts";
 import type { GatewayOptions } from "./http-gateway.ts";
@@ -125,6 +126,34 @@ for (const [what, path, method, status, body] of REFUSED) {
     });
   });
 }
+
+test("gateway: bytes that rotted -> the status says so; found in mid-body, the trailer; clients are told", async () => {
+  await withGateway(async ({ port, spools }) => {
+    await ask(port, "/examples/foobar", { method: "PUT", body: "hello" });
+    spools.rottenFrom = 3;
+    const path = "spools/fake.raw, offset 3: rotten";
+    const refused = await ask(port, "/examples/foobar?offset=3");
+    assert.deepEqual(
+      [refused.status, refused.headers["x-error-code"], refused.body],
+      [500, "CORRUPT", `${path}\n`],
+    );
+    const begun = await ask(port, "/examples/foobar");
+    assert.deepEqual(
+      [begun.status, begun.body, begun.trailers["x-close-error"]],
+      [206, "hel", `CORRUPT: ${path}`],
+    );
+    const client = new HttpTransport({ address: `http://127.0.0.1:${port}`, token: "", connections: 1 });
+    try {
+      for (const offset of [0, 3])
+        await assert.rejects(readAll(client, readRequest("examples/foobar", { offset }), never), {
+          code: "CORRUPT",
+          message: path,
+        });
+    } finally {
+      await client.close();
+    }
+  });
+});
 
 test("gateway: a full disk -> PUT 507 and not ready, reads go on, and it recovers", async () => {
   await withGateway(async ({ port, spools }) => {

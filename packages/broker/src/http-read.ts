@@ -45,30 +45,34 @@ export async function serveRead(
       answerText(response, 503, "broker terminated RPC");
       return;
     }
-    writeHead(request, response, first.value);
     if (first.value.status !== "OK" || read.metadataOnly) {
+      writeHead(request, response, first.value);
       await messages.return?.();
       if (!response.writableEnded) response.end();
       return;
     }
-    await pump(messages, first.value.offset, response, gone.signal);
+    // What cannot be read at all is told by the status: few look at trailers.
+    const second = await messages.next();
+    writeHead(request, response, first.value);
+    await pump(messages, second, first.value.offset, response, gone.signal);
   } catch (error) {
     if (gone.signal.aborted) return;
-    if (response.headersSent) endWith(response, WireError.from(error).message);
+    const { code, message } = WireError.from(error);
+    if (response.headersSent) endWith(response, `${code}: ${message}`);
     else answerError(response, error);
   }
 }
 
-/** Writes content until the stream ends or jumps. */
+/** Writes content until the stream ends or jumps. @param first of the messages behind the metadata */
 async function pump(
   messages: AsyncIterator<ReadResponse>,
+  first: IteratorResult<ReadResponse>,
   begin: number,
   response: ServerResponse,
   gone: AbortSignal,
 ): Promise<void> {
   let offset = begin;
-  for (;;) {
-    const next = await messages.next();
+  for (let next = first; ; next = await messages.next()) {
     if (next.done === true) {
       endWith(response, "broker terminated RPC");
       return;

@@ -108,9 +108,14 @@ export class HttpTransport implements JournalTransport {
     const response = await this.#send(method, journalPath(request.journal) + query, { signal });
     const writeHead = Number(response.headers["x-write-head"] ?? 0);
     if (response.statusCode !== 206) {
-      const status =
-        response.statusCode === 416 ? "OFFSET_NOT_YET_AVAILABLE" : statusOf(await response.body.text());
-      if (status === undefined) throw failure("read", response.statusCode, "");
+      const answer = await response.body.text();
+      const status = response.statusCode === 416 ? "OFFSET_NOT_YET_AVAILABLE" : statusOf(answer);
+      if (status === undefined) {
+        const code = codeOf(response.headers["x-error-code"]);
+        throw code === undefined
+          ? failure("read", response.statusCode, answer)
+          : new WireError(code, answer.trim());
+      }
       yield { status, header: UNKNOWN_HEADER, offset: writeHead, writeHead, fragmentUrl: "" };
       return;
     }
@@ -127,6 +132,9 @@ export class HttpTransport implements JournalTransport {
     if (ending === "OFFSET_NOT_YET_AVAILABLE") {
       yield { status: ending, header: UNKNOWN_HEADER, offset, writeHead: offset, fragmentUrl: "" };
     }
+    const [, name, what] = /^([A-Z_]+): (.*)$/.exec(String(ending)) ?? [];
+    const code = codeOf(name);
+    if (code !== undefined) throw new WireError(code, what!);
   }
 
   async list(request: ListRequest, signal: AbortSignal): Promise<ListResponse> {
@@ -243,6 +251,10 @@ function failure(what: string, httpStatus: number, answer: string): WireError {
   const codes = Object.keys(CODES) as Code[];
   const code = codes.find((each) => CODES[each].status === httpStatus) ?? "INTERNAL";
   return new WireError(code, answer.trim() === "" ? `${what}: HTTP status ${httpStatus}` : answer.trim());
+}
+
+function codeOf(name: unknown): Code | undefined {
+  return typeof name === "string" && Object.hasOwn(CODES, name) ? (name as Code) : undefined;
 }
 
 function errorText(answer: string): string {
