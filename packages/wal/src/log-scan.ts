@@ -87,7 +87,12 @@ export async function scanLog(
       const before = segments.slice(0, i).findLast(({ first }) => first === undefined);
       if (segment.first > from) throw missing((before ?? segment).path, SEGMENT_HEADER_BYTES, from, segment);
     } else if (segment.first > Math.max(expected, from) && stop !== undefined) {
-      throw missing(stop.segment.path, stop.offset, expected, segment); // S2; what is missing below `from` is covered
+      // S2; what is missing below `from` is covered
+      const between = segments.slice(segments.indexOf(stop.segment) + 1, i);
+      const broken = await beginningBroken(disk, between);
+      throw broken === undefined
+        ? missing(stop.segment.path, stop.offset, expected, segment)
+        : missing(broken.path, SEGMENT_HEADER_BYTES, expected, segment);
     }
     const bytes = await readSegment(disk, segment);
     const { last, end } = visitSegment(segment, bytes, limit, visit);
@@ -176,6 +181,19 @@ function voidFrom(segments: readonly ScannedSegment[], index: number): number {
   let limit = Number.POSITIVE_INFINITY;
   for (const segment of segments.slice(index + 1)) limit = Math.min(limit, segment.first ?? limit);
   return limit;
+}
+
+/** The segment, if there is one, whose first group is broken and which has others. */
+async function beginningBroken(
+  disk: Disk,
+  segments: readonly ScannedSegment[],
+): Promise<ScannedSegment | undefined> {
+  for (const segment of segments) {
+    if (segment.first !== undefined) continue;
+    const bytes = await readSegment(disk, segment);
+    if (findGroup(segment, bytes, SEGMENT_HEADER_BYTES, () => true) !== undefined) return segment;
+  }
+  return undefined;
 }
 
 /** Visits the groups that count. @returns the offset at which the segment stops being valid */

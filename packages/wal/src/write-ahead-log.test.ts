@@ -271,6 +271,20 @@ suite("D2: torn is not rotten", () => {
     await assert.rejects(fixture.open(), isCorrupt(`log/${segmentName(1)}`));
   });
 
+  test("rot in the first group of a segment between two others -> refused, its own file named", async () => {
+    const fixture = new LogFixture("rot between");
+    await fixture.open();
+    for (let i = 0; i < 24; i++) await fixture.appendAll("x".repeat(1500));
+    await fixture.read();
+    const [first, second] = groupOffsets(fixture, 2);
+    assert.ok(
+      second !== undefined && filesOf(fixture.disk).some(({ path }) => path === `log/${segmentName(3)}`),
+    );
+    fixture.disk.kill();
+    fixture.disk.file(`log/${segmentName(2)}`)!.rot(first! + 50, 4);
+    await assert.rejects(fixture.open(), isCorrupt(`log/${segmentName(2)}`));
+  });
+
   test("rot in the copy that a restart made of a group, whose older copy is whole -> refused", async () => {
     const fixture = new LogFixture("rot in a copy");
     await fixture.open();
