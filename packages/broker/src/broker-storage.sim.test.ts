@@ -14,7 +14,7 @@ import {
 } from "@millrace/protocol";
 import { objectStores } from "@millrace/stores";
 import { memoryStore } from "@millrace/stores/testkit";
-import { SimulatedDisk } from "@millrace/wal/testkit";
+import { filesOf, SimulatedDisk } from "@millrace/wal/testkit";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { openBroker, type Broker } from "./broker.ts";
 
@@ -113,7 +113,7 @@ test("restart: twice, all persisted, the store's listing stale -> head and regis
   await machine.stop();
 });
 
-test("restart: the journal was deleted meanwhile, or made anew -> its bytes do not come back", async () => {
+test("restart: the journal was deleted meanwhile -> its bytes do not come back, nor hinder when rotten", async () => {
   const machine = new Machine();
   await machine.start();
   await machine.apply({ fragment: { ...journalSpec(J).fragment, stores: [] } });
@@ -125,6 +125,7 @@ test("restart: the journal was deleted meanwhile, or made anew -> its bytes do n
   const { coordination } = machine;
   const key = "/gazette/cluster/items/a/journal";
   await machine.run(coordination.txn({ compare: [], success: [{ kind: "delete", key }] }, machine.signal));
+  machine.disk.file(filesOf(machine.disk).find(({ path }) => path.startsWith("spools/"))!.path)!.rot(0, 1);
   await machine.start();
   assert.deepEqual(machine.spools.unclaimed(), []);
   await machine.apply({ fragment: { ...journalSpec(J).fragment, stores: [] } });

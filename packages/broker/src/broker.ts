@@ -251,7 +251,7 @@ async function openStorage(
     new StoreHealth({ ...ports, fetch: ports.fetch ?? fetchNothing }, background),
   );
   const journals = new LocalJournals({ spools, persister, clock });
-  await sweepLives(journals, keyspace, logger);
+  sweepLives(journals, keyspace, logger);
   const replicaPorts: ReplicaPorts = {
     journals,
     storeGate,
@@ -271,9 +271,9 @@ function taskFailure(task: string, error: unknown): WireError {
 }
 
 /** Forgets local bytes of journals that were deleted while this broker was down. */
-async function sweepLives(journals: LocalJournals, keyspace: BrokerKeyspace, logger: Logger): Promise<void> {
+function sweepLives(journals: LocalJournals, keyspace: BrokerKeyspace, logger: Logger): void {
   const { revision } = keyspace.header;
-  const over = await journals.sweep(({ journal, createRevision }) => {
+  const over = journals.sweep(({ journal, createRevision }) => {
     if (keyspace.table.item(journal)?.createRevision === createRevision) return false;
     // A keyspace that is older than the journal was reset or restored: it cannot tell that the journal was deleted.
     if (createRevision <= revision) return true;

@@ -46,6 +46,10 @@ export class FakeSpools implements Spools {
     return [];
   }
 
+  discard(life: JournalLife): void {
+    assert(false, "nothing is unclaimed", { journal: life.journal });
+  }
+
   room(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     return this.isFull ? Promise.reject(diskFull()) : Promise.resolve();

@@ -169,12 +169,9 @@ export class LocalJournals {
    * Forgets lives that recovery found and that are over: the journal is gone, or is another one now.
    * @param isOver whether a life is; what cannot be told is kept
    */
-  async sweep(isOver: (life: JournalLife) => boolean): Promise<readonly JournalLife[]> {
+  sweep(isOver: (life: JournalLife) => boolean): readonly JournalLife[] {
     const over = this.#ports.spools.unclaimed().filter(isOver);
-    for (const life of over) {
-      const spool = await this.#ports.spools.claim(life, 0);
-      spool.remove();
-    }
+    for (const life of over) this.#ports.spools.discard(life);
     return over;
   }
 }

@@ -169,6 +169,12 @@ class DurableSpools implements Spools, SpoolHost {
     return [...this.#spools.values()].filter(({ claimed }) => !claimed).map(({ life }) => life);
   }
 
+  discard({ journal, createRevision }: JournalLife): void {
+    const spool = this.#spools.get(spoolDir(journal, createRevision));
+    assert(spool?.claimed === false, "what is discarded was not claimed", { journal });
+    spool.remove();
+  }
+
   async room(signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();

@@ -104,6 +104,8 @@ export interface Spools {
   claim(life: JournalLife, atLeast: number): Promise<Spool>;
   /** Journals found by recovery and not claimed yet. */
   unclaimed(): readonly JournalLife[];
+  /** Forgets one of those as {@link Spool.remove} does. Its bytes are not looked at: they may be rotten. */
+  discard(life: JournalLife): void;
   /** Bytes waiting for the log; appends should wait while it is above the bound. */
   readonly queuedBytes: number;
   /** Resolves when an append may be opened; rejects with DISK_FULL while space is low, or when `signal` aborts. */
