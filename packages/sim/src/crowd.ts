@@ -2,7 +2,7 @@
 import type { Node } from "./node.ts";
 import { useFenced } from "./fenced-writer.ts";
 import { usePassing } from "./passing-user.ts";
-import { tailJournal, writeJournal } from "./raw-journals.ts";
+import { readAgain, tailJournal, writeJournal } from "./raw-journals.ts";
 import { sendRecords } from "./senders.ts";
 import type { Shift } from "./shift.ts";
 import type { World } from "./world.ts";
@@ -21,6 +21,9 @@ export function startCrowd(world: World, node: Node, name: string): Crowd {
     ),
     ...world.journals.map((one, i) =>
       member(world, `${name}.${i}`, (shift) => writeJournal(world, node, one, shift)),
+    ),
+    ...world.journals.map((one, i) =>
+      member(world, `${name}.${i}`, (shift) => readAgain(world, node, one, shift)),
     ),
     member(world, name, (shift) => useFenced(world, node, shift)),
     member(world, name, (shift) => usePassing(world, node, shift)),

@@ -22,6 +22,7 @@ export function disturb(world: World, process: Process, random: Random, lifeMs: 
   sometime(faults.pause, () => pause(world, random));
   sometime(faults.clockStep, () => stepClock(world, random));
   sometime(faults.storeOutage, () => storeOutage(world, random));
+  sometime(faults.spoolRot, () => spoolRot(world, random, lifeMs));
 }
 
 function pathFilter(random: Random): (path: string) => boolean {
@@ -54,6 +55,12 @@ function storeOutage(world: World, random: Random): void {
   world.note("stores away");
   world.setStoreFaults({ unavailable: 1000 });
   world.agenda.schedule(random.below(30_000), () => world.setStoreFaults(world.storeFaults()));
+}
+
+/** A bit turns in a spool file; after a while the file is mended, in this life or in a later one. */
+export function spoolRot(world: World, random: Random, lifeMs: number): void {
+  world.spoolRot.strike(random);
+  world.agenda.schedule(random.below(4 * lifeMs), () => world.spoolRot.mend());
 }
 
 /** The disk fills up: appends are refused. With space again they are taken, without a restart. */

@@ -16,6 +16,7 @@ const USAGE = `npm run sim -- [--seed N | --seeds K] [--twice] [--keep-going] [n
   --without-sync         negative control: the disk ignores syncs
   --without-loaded-end   negative control: the target takes every load as it comes
   --without-sequences    negative control: a repeated frame gets a new identity
+  --without-read-checks  negative control: spools give out what their files have
   --help
 `;
 const SEEDS_DEFAULT = 20;
@@ -41,6 +42,7 @@ function parse(): Request | undefined {
       "without-sync": { type: "boolean", default: false },
       "without-loaded-end": { type: "boolean", default: false },
       "without-sequences": { type: "boolean", default: false },
+      "without-read-checks": { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -60,6 +62,7 @@ function parse(): Request | undefined {
       withoutSync: values["without-sync"],
       withoutLoadedEnd: values["without-loaded-end"],
       withoutSequences: values["without-sequences"],
+      withoutReadChecks: values["without-read-checks"],
     },
   };
 }

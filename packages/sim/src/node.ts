@@ -22,6 +22,7 @@ import { newJournalSpec } from "@millrace/protocol";
 import { objectStores } from "@millrace/stores";
 import { lossyFramePort, type FrameFaults } from "./frame-port.ts";
 import type { Process } from "./process.ts";
+import { trustingSpools } from "./trusting-spools.ts";
 import { FRAGMENTS, LOCAL_PREFIX, RAW_PREFIX, STAGING, tableOf, type World } from "./world.ts";
 
 const SOURCE = { projectId: 1, branchId: 1, sourceId: "sim" } as const;
@@ -58,7 +59,8 @@ export async function openNode(world: World, process: Process): Promise<Node> {
   const ports = { clock: life.clock(world.clock), random, logger: silentLogger, metrics, onFatal, disk };
 
   const coordination = await openDurableStore({ ...ports, ...coordinationOptions(world) });
-  const spools = await openSpools(ports, spoolOptions(world), signal);
+  const opened = await openSpools(ports, spoolOptions(world), signal);
+  const spools = world.controls.withoutReadChecks ? trustingSpools(opened, disk) : opened;
   const broker = await openBroker(
     { ...ports, spools, stores, coordination, codecs: inlineCodecs },
     {
@@ -173,7 +175,7 @@ function spoolOptions(world: World) {
     checkpointLogBytes: 2 * segmentBytes,
     reserveBytes: 2 * segmentBytes,
     directBytesMin: 16 * 1024,
-    tailBytesMax: 64 * 1024,
+    tailBytesMax: world.swarm.tailBytes,
   };
 }
 

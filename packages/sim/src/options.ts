@@ -9,9 +9,16 @@ export interface Controls {
   readonly withoutLoadedEnd: boolean;
   /** A repeated frame gets a new identity: an append whose answer was lost then doubles rows. */
   readonly withoutSequences: boolean;
+  /** Spools give out what their files have: readers then get bytes that rotted. */
+  readonly withoutReadChecks: boolean;
 }
 
-export const NO_CONTROLS: Controls = { withoutSync: false, withoutLoadedEnd: false, withoutSequences: false };
+export const NO_CONTROLS: Controls = {
+  withoutSync: false,
+  withoutLoadedEnd: false,
+  withoutSequences: false,
+  withoutReadChecks: false,
+};
 
 export interface Swarm {
   /** Lives of the process; the last one is healthy. */
@@ -26,6 +33,8 @@ export interface Swarm {
   readonly fragmentBytes: number;
   readonly flushIntervalMs: number;
   readonly segmentBytes: number;
+  /** Memory for recent bytes of journals: what is older is read from the disk. */
+  readonly tailBytes: number;
   /** How long revisions of the coordination store stay readable. */
   readonly historyMs: number;
   /** How long and how many bytes of imported fragments are kept (D27). */
@@ -54,6 +63,8 @@ export interface Faults {
   readonly storeOutage: number;
   /** Of each time between two lives. */
   readonly rot: number;
+  /** The same of spool files, and of each life but the last. */
+  readonly spoolRot: number;
 }
 
 const NO_FAULTS: Faults = {
@@ -70,6 +81,7 @@ const NO_FAULTS: Faults = {
   clockStep: 0,
   storeOutage: 0,
   rot: 0,
+  spoolRot: 0,
 };
 
 /** Nothing fails and nothing is drawn: what scenarios begin with. */
@@ -83,6 +95,7 @@ export const CALM: Swarm = {
   fragmentBytes: 16 * 1024,
   flushIntervalMs: 0,
   segmentBytes: 256 * 1024,
+  tailBytes: 64 * 1024,
   historyMs: 600_000,
   keptMs: 24 * 3_600_000,
   keptBytes: 1 << 30,
@@ -112,11 +125,13 @@ export function drawSwarm(random: Random, controls: Controls): Swarm {
     keptMs: oneOf(random, [0, 20_000, 24 * 3_600_000]),
     keptBytes: oneOf(random, [0, 20_000, 1 << 30]),
     autoSuspend: random.below(2) === 0,
+    tailBytes: oneOf(random, [4096, 64 * 1024]),
     faults: drawFaults(random.fork("faults")),
   };
   // A control needs the fault that it leaves unprotected, and no other that might hide it.
   if (controls.withoutLoadedEnd) return { ...swarm, faults: { ...NO_FAULTS, target: 400 } };
   if (controls.withoutSequences) return { ...swarm, faults: { ...NO_FAULTS, lostAnswers: 400 } };
+  if (controls.withoutReadChecks) return { ...swarm, faults: { ...NO_FAULTS, spoolRot: 1000 } };
   if (controls.withoutSync) return { ...swarm, faults: NO_FAULTS };
   return swarm;
 }
@@ -137,6 +152,7 @@ function drawFaults(random: Random): Faults {
     clockStep: rare(),
     storeOutage: rare(),
     rot: rare(),
+    spoolRot: oneOf(random, [0, 200, 500, 1000]),
   };
 }
 

@@ -54,7 +54,7 @@ export async function appendRaw(
     }
     journal.refuse(bytes);
     if (code === "REGISTER_MISMATCH") return "mismatch";
-    if (thrown === CUT || REFUSALS.has(code)) return "refused";
+    if (thrown === CUT || REFUSALS.has(code) || world.spoolRot.explains(thrown)) return "refused";
     throw thrown;
   }
 }
@@ -89,16 +89,31 @@ function streamed(bytes: Uint8Array, random: Random, isCut: boolean): AppendCont
   return { kind: "chunks", chunks: chunks() };
 }
 
+/** Comes and goes, and reads something old each time. */
+export async function readAgain(world: World, node: Node, journal: RawJournal, shift: Shift): Promise<void> {
+  const random = node.random.fork(`reader ${shift.name}`);
+  while (!shift.isOver) {
+    const end = tailJournal(world, node, journal, random.below(journal.readEnd + 1));
+    await world.sleep(random.below(world.swarm.paceMs * 5));
+    end();
+  }
+}
+
 /** Reads along from somewhere in the middle, and is given what everybody else is. @returns what ends it */
-export function tailJournal(world: World, node: Node, journal: RawJournal): () => void {
+export function tailJournal(
+  world: World,
+  node: Node,
+  journal: RawJournal,
+  offset = node.random.fork(`tail ${journal.name}`).below(journal.readEnd + 1),
+): () => void {
   const over = new AbortController();
-  const offset = node.random.fork(`tail ${journal.name}`).below(journal.readEnd + 1);
   const read = (at: number, bytes: Uint8Array): void => {
     if (over.signal.aborted) return;
     world.trace.add(`read ${journal.name} ${at}+${bytes.length}`);
     journal.read(at, bytes);
   };
-  follow(world, node, { journal: journal.name, offset, block: true }, read, over.signal).catch(
+  const users = { onContent: read, onRot: () => undefined };
+  follow(world, node, { journal: journal.name, offset, block: true }, users, over.signal).catch(
     (error: unknown) => {
       if (!over.signal.aborted) world.fail(error);
     },
@@ -107,8 +122,8 @@ export function tailJournal(world: World, node: Node, journal: RawJournal): () =
 }
 
 /**
- * Everything that the journal holds now. It waits for fragments that their store does not list yet: to a read that does
- * not wait a hole looks like the head. @throws {WireError} CORRUPT
+ * Everything that the journal holds now; a file that is refused as rotten is mended. It waits for fragments that their
+ * store does not list yet: to a read that does not wait a hole looks like the head.
  */
 export async function readWhole(world: World, node: Node, name: string): Promise<Uint8Array> {
   const { signal } = node.process;
@@ -116,19 +131,29 @@ export async function readWhole(world: World, node: Node, name: string): Promise
   const parts: Uint8Array[] = [];
   if (writeHead === 0) return concatBytes(parts);
   const options = { journal: name, offset: 0, block: true, endOffset: writeHead };
-  await follow(world, node, options, (_, bytes) => void parts.push(bytes), signal);
+  const onContent = (_: number, bytes: Uint8Array): void => void parts.push(bytes);
+  await follow(world, node, options, { onContent, onRot: () => world.spoolRot.mend() }, signal);
   return concatBytes(parts);
 }
 
-/** Pause before a journal is read again that is asleep, or of which the store lists too little. */
+/** Pause before a journal is read again that is asleep, rotten, or of which the store lists too little. */
 const AGAIN_MS = 10_000;
 
-/** Reads on when the journal was asleep, and from where it was when a store that lists late has hidden the begin. */
+interface Follower {
+  onContent(offset: number, bytes: Uint8Array): void;
+  /** The read was refused because the file rotted. */
+  onRot(): void;
+}
+
+/**
+ * Reads on when the journal was asleep or has rotted, and from where it was when a store that lists late has hidden the
+ * begin.
+ */
 async function follow(
   world: World,
   node: Node,
   options: ReaderOptions,
-  onContent: (offset: number, bytes: Uint8Array) => void,
+  follower: Follower,
   signal: AbortSignal,
 ): Promise<void> {
   const ports = { transport: node.broker.transport, clock: world.clock, logger: silentLogger };
@@ -143,12 +168,13 @@ async function follow(
           break;
         }
         assert(event.offset === at, "content follows on content", { journal, at, offset: event.offset });
-        onContent(at, event.bytes);
+        follower.onContent(at, event.bytes);
         at += event.bytes.length;
       }
       if (options.endOffset !== undefined && at >= options.endOffset) return;
     } catch (thrown) {
-      if (WireError.from(thrown).code !== "SUSPENDED") throw thrown;
+      if (world.spoolRot.explains(thrown)) follower.onRot();
+      else if (WireError.from(thrown).code !== "SUSPENDED") throw thrown;
     }
     await world.sleep(AGAIN_MS);
   }
@@ -163,7 +189,8 @@ export async function checkJournal(world: World, node: Node, journal: RawJournal
       (error: unknown) => WireError.from(error),
     );
     if (!(answer instanceof WireError)) break;
-    if (!REFUSALS.has(answer.code) && answer.code !== "OUTCOME_UNKNOWN") throw answer;
+    if (world.spoolRot.explains(answer)) world.spoolRot.mend();
+    else if (!REFUSALS.has(answer.code) && answer.code !== "OUTCOME_UNKNOWN") throw answer;
     await world.sleep(100);
   }
   const content = await readWhole(world, node, journal.name);

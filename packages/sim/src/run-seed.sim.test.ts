@@ -20,6 +20,8 @@ test(`${SEEDS} seeds -> no promise is broken, and the faults came`, async () => 
     "recovery cut",
     "sync failed",
     "rot",
+    "spool rot",
+    "rot refused",
     "disk full",
     "paused",
   ]) {
@@ -45,8 +47,13 @@ async function firstFailure(controls: Partial<Controls>): Promise<string> {
 }
 
 test("negative control: a disk that ignores syncs -> something acknowledged is found missing", async () => {
-  const lost = /an acknowledged|what was read once stays|acknowledged bytes|says that it had been synced/;
+  const lost =
+    /an acknowledged|what was read once stays|acknowledged bytes|had been synced|no checkpoint is readable/;
   assert.match(await firstFailure({ withoutSync: true }), lost);
+});
+
+test("negative control: spools that give out what their files have -> rotten bytes are found", async () => {
+  assert.match(await firstFailure({ withoutReadChecks: true }), /an offset has two contents/);
 });
 
 test("negative control: a target without loaded ends -> a doubled row is found", async () => {

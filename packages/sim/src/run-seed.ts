@@ -6,7 +6,7 @@ import { DiskError } from "@millrace/wal";
 import { checkRefusal, rotSomewhere, turn, type Rot } from "./bit-rot.ts";
 import { checkAll, checkJournals } from "./checks.ts";
 import { startCrowd } from "./crowd.ts";
-import { disturb, meetFullDisk } from "./disturbances.ts";
+import { disturb, meetFullDisk, spoolRot } from "./disturbances.ts";
 import { openNode, type Node } from "./node.ts";
 import { NO_CONTROLS, type Controls, type Swarm } from "./options.ts";
 import { ProcessEnded } from "./process.ts";
@@ -74,6 +74,7 @@ async function live(world: World, number: number): Promise<void> {
   world.trace.add(`life ${number}`);
   if (isLast) world.heal();
   else await cutRecoveries(world, number);
+  if (!isLast && number > 0 && chance(random, swarm.faults.spoolRot)) spoolRot(world, random, swarm.lifeMs);
   const rot =
     !isLast && number > 0 && chance(random, swarm.faults.rot) ? await rotSomewhere(world, random) : undefined;
   const node = await start(world, number, rot);
@@ -97,7 +98,9 @@ async function cutRecoveries(world: World, number: number): Promise<void> {
     opening.catch(() => (failure = opening));
     await world.passTime(random.below(40));
     world.note("recovery cut");
-    await failure;
+    await failure?.catch((thrown: unknown) => {
+      if (!world.spoolRot.explains(thrown)) throw thrown;
+    });
     world.end(random.below(2) === 0 ? "kill" : "crash");
   }
 }
@@ -119,7 +122,10 @@ async function start(world: World, number: number, rot: Rot | undefined): Promis
     } catch (thrown) {
       const refusal = refusalOf(thrown);
       world.note(`start refused: ${refusal ?? "?"}`);
-      if (refusal === "CORRUPT" && rotten !== undefined) {
+      if (refusal === "CORRUPT" && world.spoolRot.explains(thrown)) {
+        world.end("kill");
+        world.spoolRot.mend();
+      } else if (refusal === "CORRUPT" && rotten !== undefined) {
         checkRefusal(thrown as WireError, rotten);
         world.end("kill");
         turn(world, rotten);
@@ -153,6 +159,7 @@ async function work(world: World, node: Node, number: number): Promise<void> {
     const ending = (["close", "kill", "crash", "crash"] as const)[random.below(4)]!;
     if (ending !== "close") return leave(world, node, ending);
     await world.finish("the last answers", crowd.stop());
+    world.spoolRot.mend();
     await closeInTime(world, node, random.below(2) === 0 ? 10_000 : Number.POSITIVE_INFINITY);
     if (random.below(2) === 0) world.disk.crash();
   } finally {

@@ -12,6 +12,7 @@ import { PassingJournal } from "./passing-journal.ts";
 import { Process, ProcessEnded } from "./process.ts";
 import { RawJournal } from "./raw-journal.ts";
 import { RecordLedger } from "./record-ledger.ts";
+import { SpoolRot } from "./spool-rot.ts";
 import { Trace } from "./trace.ts";
 
 export const FRAGMENTS = "file:///fragments/";
@@ -47,6 +48,7 @@ export class World {
   /** What the coordination store's counter must be; one more if that was asked for and never answered. */
   counter = { acknowledged: 0, isAsked: false };
   process: Process | undefined;
+  readonly spoolRot = new SpoolRot(this);
   /** Told of each operation of the disk before it happens. */
   onDiskOp: ((line: string) => void) | undefined;
   /** Times what the disk does by this. */
@@ -190,6 +192,7 @@ export class World {
     for (const store of [this.fragments, this.staging]) store.listLagMs = 0;
     this.target.faults = {};
     this.diskSlowness = 1;
+    this.spoolRot.mend();
     this.giveSpace();
   }
 

@@ -10,11 +10,15 @@ type Change =
 class Image {
   #bytes = new Uint8Array(0);
   length = 0;
+  /** Bits that turned and were not written over since, by position. */
+  readonly #rot = new Map<number, number>();
 
   write(position: number, bytes: Uint8Array): void {
     if (bytes.length === 0) return;
     this.#reserve(position + bytes.length);
     this.#bytes.set(bytes, position);
+    for (const at of this.#rot.keys())
+      if (at >= position && at < position + bytes.length) this.#rot.delete(at);
     this.length = Math.max(this.length, position + bytes.length);
   }
 
@@ -22,6 +26,24 @@ class Image {
     this.#reserve(length);
     if (length < this.length) this.#bytes.fill(0, length, this.length);
     this.length = length;
+    for (const at of this.#rot.keys()) if (at >= length) this.#rot.delete(at);
+  }
+
+  /** Turns bits of a byte, if there is one. */
+  rot(position: number, mask: number): void {
+    if (position >= this.length) return;
+    this.#bytes[position]! ^= mask;
+    const turned = (this.#rot.get(position) ?? 0) ^ mask;
+    if (turned === 0) this.#rot.delete(position);
+    else this.#rot.set(position, turned);
+  }
+
+  get isRotten(): boolean {
+    return this.#rot.size > 0;
+  }
+
+  mend(): void {
+    for (const [at, mask] of [...this.#rot]) this.rot(at, mask);
   }
 
   slice(begin: number, end: number): Uint8Array {
@@ -32,6 +54,7 @@ class Image {
     const copy = new Image();
     copy.#bytes = this.#bytes.slice(0, this.length);
     copy.length = this.length;
+    for (const [at, mask] of this.#rot) copy.#rot.set(at, mask);
     return copy;
   }
 
@@ -96,14 +119,19 @@ export class SimulatedFile {
 
   /** Flips bits of a byte that is synced. */
   rot(offset: number, mask: number): void {
-    for (const image of [this.#live, this.#durable]) {
-      const byte = image.slice(offset, offset + 1);
-      if (byte.length === 1)
-        image.write(
-          offset,
-          byte.map((value) => value ^ mask),
-        );
-    }
+    this.#live.rot(offset, mask);
+    this.#durable.rot(offset, mask);
+  }
+
+  /** Whether processes see bits that turned; what was written over is as it was written. */
+  get isRotten(): boolean {
+    return this.#live.isRotten;
+  }
+
+  /** Turns all bits back that turned. */
+  mend(): void {
+    this.#live.mend();
+    this.#durable.mend();
   }
 }
 

@@ -6,7 +6,7 @@ import { prepareCodecs } from "@millrace/fragments";
 import { checkAll, checkJournals } from "../checks.ts";
 import type { Shift } from "../shift.ts";
 import { openNode, type Node } from "../node.ts";
-import { CALM, NO_CONTROLS, type Swarm } from "../options.ts";
+import { CALM, NO_CONTROLS, type Controls, type Swarm } from "../options.ts";
 import type { Process } from "../process.ts";
 import type { RawJournal } from "../raw-journal.ts";
 import { appendRaw, type AppendResult } from "../raw-journals.ts";
@@ -23,8 +23,8 @@ export class Stage {
   #node: Node | undefined;
   #shift: Shift & { isDead: boolean } = { name: "stage", isOver: false, isDead: false };
 
-  constructor(seed: string, swarm: Partial<Swarm> = {}) {
-    this.world = new World(seed, NO_CONTROLS, { ...CALM, ...swarm });
+  constructor(seed: string, swarm: Partial<Swarm> = {}, controls: Controls = NO_CONTROLS) {
+    this.world = new World(seed, controls, { ...CALM, ...swarm });
     this.random = this.world.random.fork("stage");
   }
 
