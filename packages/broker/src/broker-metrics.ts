@@ -2,6 +2,7 @@
 // their number is up to users and they would never go away.
 import {
   SECONDS_BUCKETS,
+  WireError,
   type Clock,
   type Counter,
   type Gauge,
@@ -90,5 +91,21 @@ export class CallMeter {
       this.#started = 0;
       this.#completed.clear();
     });
+  }
+}
+
+/** Counts one call that answers with a status, or fails with a code. */
+export async function metered<T extends { readonly status: string }>(
+  meter: CallMeter,
+  call: () => T | Promise<T>,
+): Promise<T> {
+  meter.start();
+  try {
+    const answer = await call();
+    meter.end(answer.status);
+    return answer;
+  } catch (error) {
+    meter.end(WireError.from(error).code);
+    throw error;
   }
 }

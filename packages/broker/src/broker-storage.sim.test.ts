@@ -199,6 +199,56 @@ test("store: fails after it has worked -> appends go on, and everything is persi
   await machine.stop();
 });
 
+test("store: never worked -> said, and not ready only while no journal takes appends", async () => {
+  const machine = new Machine();
+  await machine.start();
+  machine.store.faults = { forbidden: 1000 };
+  await machine.apply();
+  assert.deepEqual([machine.broker.failingStores(), machine.broker.health()], [[], []]);
+  const content = { kind: "bytes", bytes: [utf8("x")] } as const;
+  const waiting = machine.broker.transport.append(preamble(J), content, machine.signal);
+  waiting.catch(() => undefined);
+  await machine.agenda.advance(500);
+  const [failing] = machine.broker.failingStores();
+  assert.equal(failing?.url, STORE);
+  assert.match(failing.reason, /^health check PUT failed: /);
+  assert.deepEqual(machine.broker.health(), ["no journal takes appends: the fragment store of each fails"]);
+  const request = { fragmentStore: STORE, checkDelete: false, checkDeletePrefix: "" };
+  const checked = await machine.run(machine.broker.storeHealth(request, machine.signal));
+  assert.deepEqual([checked.status, checked.storeHealthError], ["FRAGMENT_STORE_UNHEALTHY", failing.reason]);
+  const local = journalSpec("a/local");
+  await machine.run(applySpec(machine.broker.transport, local));
+  const taken = machine.broker.transport.append(preamble(local.name), content, machine.signal);
+  assert.equal((await machine.run(taken)).status, "OK");
+  assert.deepEqual([machine.broker.failingStores().length, machine.broker.health()], [1, []]);
+  machine.store.faults = {};
+  await machine.agenda.advance(120_000);
+  assert.deepEqual([machine.broker.failingStores(), machine.broker.health()], [[], []]);
+  await waiting;
+  await machine.stop();
+});
+
+test("store: an upload fails between two checks -> said at once, and the broker stays ready", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.apply();
+  await machine.append("one;");
+  await machine.agenda.advance(60_000);
+  assert.deepEqual(machine.broker.failingStores(), []);
+  machine.store.faults = { unavailable: 1000 };
+  await machine.append("", { suspend: "SUSPEND_NOW" }).catch(() => undefined);
+  await machine.agenda.advance(5000);
+  assert.deepEqual(
+    machine.broker.failingStores().map(({ url }) => url),
+    [STORE],
+  );
+  assert.deepEqual(machine.broker.health(), []);
+  machine.store.faults = {};
+  await machine.agenda.advance(120_000);
+  assert.deepEqual(machine.broker.failingStores(), []);
+  await machine.stop();
+});
+
 test("delete: while its fragments wait for a failing store -> the journal is gone, a new one begins at 0", async () => {
   const machine = new Machine();
   await machine.start();

@@ -18,6 +18,7 @@ import {
   StoreHealth,
   type Backlog,
   type Codecs,
+  type FailingStore,
   type Spools,
 } from "@millrace/fragments";
 import { openSession, type CoordinationStore, type Session } from "@millrace/metadata";
@@ -36,7 +37,7 @@ import {
 import type { ObjectStores } from "@millrace/stores";
 import type { AutoCreateRule } from "./auto-create.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
-import { brokerMetrics, type BrokerMetrics } from "./broker-metrics.ts";
+import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import type { Item } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
@@ -45,7 +46,7 @@ import { LocalTransport, type LocalTransportPorts } from "./local-transport.ts";
 import { runPulse } from "./pulse.ts";
 import { Resolver } from "./resolver.ts";
 import { SingleMemberAllocator } from "./single-member-allocator.ts";
-import { fetchNothing, StoreGate, type FetchUrl } from "./store-gate.ts";
+import { fetchNothing, StoreGate, type FetchUrl, type StoredJournal } from "./store-gate.ts";
 
 export interface BrokerPorts {
   /** Open; stays open when the broker closes. */
@@ -97,6 +98,8 @@ export interface Broker {
   readonly lease: bigint;
   /** Whether a store works (section 5.6). */
   storeHealth(request: FragmentStoreHealthRequest, signal: AbortSignal): Promise<FragmentStoreHealthResponse>;
+  /** Stores whose last check failed. Journals go on for a while without their store. */
+  failingStores(): readonly FailingStore[];
   /** What stands against serving; empty when ready. */
   health(): readonly string[];
   /** Closed fragments that wait for their stores. */
@@ -211,14 +214,18 @@ async function compose(parts: Parts): Promise<Broker> {
   const { autoSuspend = false } = options;
   const replicas = (): readonly JournalReplica[] => resolver.replicas();
   tasks.spawn("pulse", (stop) => runPulse({ clock, logger, transport, replicas, autoSuspend }, stop));
+  const { storeGate } = storage;
+  const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
   return {
     transport,
     transportFor: (visible) => new LocalTransport(served, visible),
     lease: session.lease,
-    storeHealth: (request, signal) => storage.storeGate.check(request, resolver.header(), signal),
+    storeHealth: (request, signal) =>
+      metered(healthMeter, () => storeGate.check(request, resolver.header(), signal)),
+    failingStores: () => storeGate.failing(),
     health: () => {
-      const unhealthy = spools.unhealthy();
-      return unhealthy === undefined ? failures : [...failures, unhealthy];
+      const unhealthy = [spools.unhealthy(), storeGate.unready(() => storedJournals(resolver))];
+      return [...failures, ...unhealthy.filter((reason) => reason !== undefined)];
     },
     backlog: () => storage.persister.backlog(),
     appendLatency: metrics.appendSeconds,
@@ -246,10 +253,10 @@ async function openStorage(
   const { spools, clock, logger } = ports;
   const refresh = { ...ports, codecs: ports.codecs ?? pooledCodecs };
   const background = new TaskGroup("broker's stores", (task, error) => fail(taskFailure(task, error)));
-  const persister = new Persister(refresh, PERSISTER_LIMITS, background);
-  const storeGate = new StoreGate(
-    new StoreHealth({ ...ports, fetch: ports.fetch ?? fetchNothing }, background),
-  );
+  const health = new StoreHealth({ ...ports, fetch: ports.fetch ?? fetchNothing }, background);
+  const storeGate = new StoreGate(health);
+  const onStoreFailure = (url: string): void => health.suspect(url);
+  const persister = new Persister({ ...refresh, onStoreFailure }, PERSISTER_LIMITS, background);
   const journals = new LocalJournals({ spools, persister, clock });
   sweepLives(journals, keyspace, logger);
   const replicaPorts: ReplicaPorts = {
@@ -264,6 +271,12 @@ async function openStorage(
     isJournal: (name) => keyspace.table.item(name) !== undefined,
   };
   return { replicaPorts, storeGate, persister, background };
+}
+
+function* storedJournals(resolver: Resolver): Generator<readonly [string | undefined, StoredJournal]> {
+  for (const replica of resolver.replicas()) {
+    if (replica.isOpen) yield [replica.spec.fragment.stores[0], replica.local];
+  }
 }
 
 function taskFailure(task: string, error: unknown): WireError {

@@ -174,6 +174,32 @@ test("gateway: a full disk -> PUT 507 and not ready, reads go on, and it recover
   });
 });
 
+test("gateway: something is wrong though it serves -> ready, with a line that says so", async () => {
+  const options = { degraded: () => ["1 fragment store failed the last check"] };
+  await withGateway(async ({ port }) => {
+    const { status, body } = await ask(port, "/readyz");
+    assert.deepEqual([status, body], [200, "ok\ndegraded: 1 fragment store failed the last check\n"]);
+  }, options);
+});
+
+test("gateway: REST asks whether a store works -> what its check says; no store -> 400", async () => {
+  await withGateway(async ({ port, broker }) => {
+    const asked = async (request: unknown): Promise<Record<string, unknown>> => {
+      const body = JSON.stringify(request);
+      const answer = await ask(port, "/v1/journals/store-health", { method: "POST", body });
+      return { ...(JSON.parse(answer.body) as Record<string, unknown>), http: answer.status };
+    };
+    const healthy = { http: 200, status: "OK", storeHealthError: "" };
+    const { header, ...answer } = await asked({ fragmentStore: "file:///any/", checkDelete: true });
+    assert.deepEqual(answer, healthy);
+    assert.ok(header !== undefined);
+    const ended = broker.metrics.counter("gazette_journal_server_completed_totals", "");
+    assert.equal(ended.value({ operation: "FragmentStoreHealth", status: "OK" }), 1);
+    assert.equal((await asked({ fragmentStore: "no-url" })).http, 400);
+    assert.equal((await asked({ fragmentStore: "file:///any/", checkDeletePrefix: "x/" })).http, 400);
+  });
+});
+
 test("gateway: the authoriser refuses -> 401 on journals, REST and metrics, but not on probes", async () => {
   const authorise = (): string => {
     throw new WireError("UNAUTHENTICATED", "missing or empty Authorization token");

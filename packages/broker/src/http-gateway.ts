@@ -16,6 +16,7 @@ import {
   answerRestError,
   restMethodOf,
   serveRest,
+  type CheckStore,
   type RestMethod,
 } from "./http-rest.ts";
 
@@ -31,6 +32,9 @@ export interface GatewayOptions<Principal> {
   readonly metrics: () => string;
   /** What stands against serving; empty when ready. */
   readonly unready: () => readonly string[];
+  /** What is wrong though it serves: shown to whoever asks whether it is ready, so without any name. */
+  readonly degraded: () => readonly string[];
+  readonly storeHealth: CheckStore;
   readonly logger: Logger;
   /** Largest body of a PUT. Default 1 GiB: an append lies whole in one fragment. */
   readonly putBytesMax?: number;
@@ -46,6 +50,7 @@ const REST_NEEDS: Record<RestMethod, Capability> = {
   read: "READ",
   apply: "APPLY",
   fragments: "READ",
+  "store-health": "READ",
 };
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
@@ -132,7 +137,8 @@ class Gateway<Principal> {
       request,
       response,
       REST_NEEDS[method],
-      (transport) => serveRest(transport, method, request, response),
+      (transport) =>
+        serveRest({ transport, storeHealth: this.#options.storeHealth }, method, request, response),
       answerRestError,
     );
   }
@@ -175,9 +181,10 @@ class Gateway<Principal> {
   }
 
   #answerReady(response: ServerResponse): void {
-    const reasons = this.#options.unready();
-    if (reasons.length === 0) answerText(response, 200, "ok");
-    else answerText(response, 503, reasons.join("\n"));
+    const { unready, degraded } = this.#options;
+    const reasons = unready();
+    if (reasons.length > 0) answerText(response, 503, reasons.join("\n"));
+    else answerText(response, 200, ["ok", ...degraded().map((line) => `degraded: ${line}`)].join("\n"));
   }
 }
 

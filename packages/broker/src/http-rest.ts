@@ -1,5 +1,5 @@
-// REST under /v1/journals (section 7.3): list and read as streams of JSON lines, apply and fragments as one answer
-// each. The last two are Millrace's, in the same JSON mapping.
+// REST under /v1/journals (section 7.3): list and read as streams of JSON lines; apply, fragments and store-health as
+// one answer each. These are Millrace's, in the same JSON mapping.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
@@ -9,6 +9,8 @@ import {
   EMPTY_PROCESS_ID,
   EMPTY_ROUTE,
   fragmentsRequestFromJson,
+  fragmentStoreHealthRequestFromJson,
+  fragmentStoreHealthResponseToJson,
   fragmentsResponseToJson,
   listRequestFromJson,
   listResponseToJson,
@@ -18,6 +20,8 @@ import {
   validateFragmentsRequest,
   validateListRequest,
   validateReadRequest,
+  type FragmentStoreHealthRequest,
+  type FragmentStoreHealthResponse,
   type Header,
   type ListResponse,
 } from "@millrace/protocol";
@@ -34,17 +38,30 @@ const ZERO_HEADER: Header = {
   etcd: { clusterId: 0n, memberId: 0n, revision: 0, raftTerm: 0n },
 };
 
-export type RestMethod = "list" | "read" | "apply" | "fragments";
+type UnaryMethod = "apply" | "fragments" | "store-health";
+export type RestMethod = "list" | "read" | UnaryMethod;
+
+/** Answers whether a store works, whoever asks. */
+export type CheckStore = (
+  request: FragmentStoreHealthRequest,
+  signal: AbortSignal,
+) => Promise<FragmentStoreHealthResponse>;
+
+/** What REST is served from. */
+export interface RestDoors {
+  readonly transport: JournalTransport;
+  readonly storeHealth: CheckStore;
+}
 
 /** The method of a path below /v1, or undefined when there is none. */
 export function restMethodOf(path: string, method: string): RestMethod | undefined {
   if (method !== "POST") return undefined;
-  const name = /^\/v1\/journals\/(list|read|apply|fragments)$/.exec(path)?.[1];
+  const name = /^\/v1\/journals\/(list|read|apply|fragments|store-health)$/.exec(path)?.[1];
   return name as RestMethod | undefined;
 }
 
 export async function serveRest(
-  transport: JournalTransport,
+  doors: RestDoors,
   method: RestMethod,
   request: IncomingMessage,
   response: ServerResponse,
@@ -53,12 +70,12 @@ export async function serveRest(
   response.once("close", () => gone.abort(new WireError("UNAVAILABLE", "the client went away")));
   try {
     const json = parseJson(await bodyOf(request));
-    if (method === "apply" || method === "fragments") {
-      const answer = await callUnary(transport, method, json, gone.signal);
+    if (method !== "list" && method !== "read") {
+      const answer = await callUnary(doors, method, json, gone.signal);
       sendJson(response, 200, answer);
       return;
     }
-    await pipe(streamOf(transport, method, json, gone.signal), response, gone.signal);
+    await pipe(streamOf(doors.transport, method, json, gone.signal), response, gone.signal);
   } catch (error) {
     if (!gone.signal.aborted) answerRestError(response, error);
   }
@@ -78,11 +95,15 @@ export function answerNotImplemented(response: ServerResponse): void {
 }
 
 async function callUnary(
-  transport: JournalTransport,
-  method: "apply" | "fragments",
+  { transport, storeHealth }: RestDoors,
+  method: UnaryMethod,
   json: unknown,
   signal: AbortSignal,
 ): Promise<unknown> {
+  if (method === "store-health") {
+    const request = fragmentStoreHealthRequestFromJson(json);
+    return fragmentStoreHealthResponseToJson(await storeHealth(request, signal));
+  }
   if (method === "apply") {
     const request = applyRequestFromJson(json);
     validateApplyRequest(request);

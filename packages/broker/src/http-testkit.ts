@@ -26,6 +26,8 @@ export async function openTestGateway(
     transport: () => test.transport,
     metrics: () => test.metrics.render(),
     unready: () => test.broker.health(),
+    degraded: () => [],
+    storeHealth: (request, signal) => test.broker.storeHealth(request, signal),
     logger: silentLogger,
     ...options,
   });

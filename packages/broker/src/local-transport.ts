@@ -1,5 +1,5 @@
 // The in-process transport: what doors and the rest of the platform call.
-import { WireError, type Clock } from "@millrace/base";
+import type { Clock } from "@millrace/base";
 import type { AppendContent, JournalTransport } from "@millrace/client";
 import type { RemotePorts, Spools } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
@@ -30,7 +30,7 @@ import { AppendResolver } from "./append-resolver.ts";
 import { applyJournals } from "./apply.ts";
 import type { AutoCreateRule } from "./auto-create.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import { CallMeter, type BrokerMetrics } from "./broker-metrics.ts";
+import { CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { Lister } from "./list.ts";
 import { listFragments } from "./list-fragments.ts";
 import { readJournal, type ReadPorts } from "./read.ts";
@@ -155,20 +155,5 @@ export class LocalTransport implements JournalTransport {
     if (through !== undefined) return through.then(served);
     const resolution = now();
     return isPassing(resolution.status) ? served() : resolution;
-  }
-}
-
-async function metered<T extends { readonly status: string }>(
-  meter: CallMeter,
-  call: () => T | Promise<T>,
-): Promise<T> {
-  meter.start();
-  try {
-    const answer = await call();
-    meter.end(answer.status);
-    return answer;
-  } catch (error) {
-    meter.end(WireError.from(error).code);
-    throw error;
   }
 }

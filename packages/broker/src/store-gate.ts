@@ -3,8 +3,10 @@
 // Gazette keeps unpersisted bytes in page caches, so that an unhealthy store stops all appends. Here they are durable
 // before they are acknowledged, so a store that has worked may fail for a while: appends go on until the journal's
 // backlog on this disk is at its bound. A store that never worked stops them at once: its URL or rights are wrong.
+// Readiness follows: a store that fails is said at once, but this broker is not ready only when no journal takes
+// appends any more, since a spec with a wrong store must not take the others down.
 import { WireError } from "@millrace/base";
-import type { StoreHealth } from "@millrace/fragments";
+import type { FailingStore, StoreHealth } from "@millrace/fragments";
 import {
   validateFragmentStoreHealthRequest,
   type FragmentStoreHealthRequest,
@@ -44,6 +46,26 @@ export class StoreGate {
     const hasWorked = this.#worked.has(url) || journal.hasPersisted(url);
     if (hasWorked && journal.unpersistedBytes < STORE_BACKLOG_BYTES_MAX) return undefined;
     return { url, reason };
+  }
+
+  /** Stores whose last check failed. */
+  failing(): readonly FailingStore[] {
+    return this.#health.failing();
+  }
+
+  /** Says so when a failing store keeps every one of `journals` from taking appends. */
+  unready(
+    journals: () => Iterable<readonly [url: string | undefined, journal: StoredJournal]>,
+  ): string | undefined {
+    const failing = new Set(this.failing().map(({ url }) => url));
+    if (failing.size === 0) return undefined;
+    let isAny = false;
+    for (const [url, journal] of journals()) {
+      if (url === undefined || !failing.has(url) || this.failure(url, journal) === undefined)
+        return undefined;
+      isAny = true;
+    }
+    return isAny ? "no journal takes appends: the fragment store of each fails" : undefined;
   }
 
   /** Resolves after the store's next check. */

@@ -40,4 +40,4 @@ export {
   type PersistSettings,
 } from "./persister.ts";
 export type { RetentionPolicy } from "./persister-retention.ts";
-export { StoreHealth, type StoreHealthPorts } from "./store-health.ts";
+export { StoreHealth, type FailingStore, type StoreHealthPorts } from "./store-health.ts";

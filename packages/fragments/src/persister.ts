@@ -18,6 +18,8 @@ import type { LocalFragment, Spool } from "./spools.ts";
 export interface PersisterPorts extends UploadPorts {
   readonly random: Random;
   readonly metrics: Metrics;
+  /** Told of each attempt that failed at its store. */
+  readonly onStoreFailure?: (url: string) => void;
 }
 
 export interface PersisterLimits {
@@ -340,6 +342,7 @@ export class Persister {
     if (reason.kind === "not-confirmed") {
       this.#metrics.attempts.add(1, { outcome: "not-confirmed" });
       const { written, found } = reason;
+      this.#ports.onStoreFailure?.(store);
       this.#ports.logger.error("fragment_not_confirmed", { ...fields, written, found });
       return;
     }
@@ -347,7 +350,10 @@ export class Persister {
     this.#metrics.attempts.add(1, { outcome: error.code });
     const more = { ...fields, code: error.code, reason: error.message };
     if (error.code === "CORRUPT") this.#ports.logger.error("local_fragment_corrupt", more);
-    else this.#ports.logger.warn("fragment_persist_failed", more);
+    else {
+      this.#ports.onStoreFailure?.(store);
+      this.#ports.logger.warn("fragment_persist_failed", more);
+    }
   }
 
   #report(): void {

@@ -12,6 +12,7 @@ interface World {
   readonly agenda: Agenda;
   readonly store: MemoryStore;
   readonly health: StoreHealth;
+  readonly metrics: MetricsRegistry;
   close(): Promise<void>;
 }
 
@@ -24,15 +25,16 @@ function world(fetch?: StoreHealthPorts["fetch"], slowMs = 0): World {
   const tasks = new TaskGroup("health", (_, error) => {
     throw error;
   });
+  const metrics = new MetricsRegistry();
   const ports: StoreHealthPorts = {
     stores: objectStores({ file: () => store }),
     clock,
     random,
     logger: silentLogger,
-    metrics: new MetricsRegistry(),
+    metrics,
     fetch: fetch ?? (() => Promise.reject(new Error("not asked for"))),
   };
-  return { agenda, store, health: new StoreHealth(ports, tasks), close: () => tasks.close() };
+  return { agenda, store, health: new StoreHealth(ports, tasks), metrics, close: () => tasks.close() };
 }
 
 test("healthy: put, get, list, sign; then again after 30 minutes, more or less a fifth", async () => {
@@ -148,6 +150,57 @@ test("settledProblem: waits for the first check, and for some more while it fail
   await w.agenda.advance(30_000);
   await Promise.all(asked);
   assert.deepEqual(seen, ["health check PUT failed: put of .test/health-check: 503 Slow Down", undefined]);
+  await w.close();
+});
+
+test("failing: stores whose last check failed, and their number as a metric; a store that is new is none", async () => {
+  const w = world();
+  const gauges = () =>
+    ["gazette_store_active", "millrace_stores_failing"].map((name) => w.metrics.gauge(name, "").value());
+  const checks = (status: string) =>
+    w.metrics.counter("gazette_store_health_check_total", "").value({ status });
+  assert.deepEqual(gauges(), [0, 0]);
+  failing("list")(w);
+  w.health.problem(URL);
+  assert.deepEqual([w.health.failing(), gauges()], [[], [1, 0]]);
+  await settle();
+  const reason = "health check LIST failed: list of .test/: 503 Slow Down";
+  assert.deepEqual([w.health.failing(), gauges()], [[{ url: URL, reason }], [1, 1]]);
+  w.store.script = undefined;
+  await w.agenda.advance(1000);
+  assert.deepEqual([w.health.failing(), gauges()], [[], [1, 0]]);
+  assert.ok(checks("error") >= 1);
+  assert.equal(checks("ok"), 1);
+  w.health.sweep();
+  w.health.sweep();
+  assert.deepEqual(gauges(), [0, 0]);
+  await w.close();
+});
+
+test("suspect: a store that worked fails at its use -> checked at once, though not again within 10 s", async () => {
+  const w = world();
+  w.health.suspect(URL);
+  await settle();
+  assert.deepEqual([w.health.problem(URL), w.store.operations.length], [undefined, 3]);
+  w.health.suspect(URL);
+  await settle();
+  assert.equal(w.store.operations.length, 3);
+  await w.agenda.advance(10_000);
+  failing("put")(w);
+  w.health.suspect(URL);
+  w.health.suspect(URL);
+  await settle();
+  assert.equal(w.store.operations.length, 4);
+  assert.deepEqual(
+    w.health.failing().map(({ url }) => url),
+    [URL],
+  );
+  w.store.script = undefined;
+  await w.agenda.advance(1000);
+  assert.deepEqual(w.health.failing(), []);
+  const { length } = w.store.operations;
+  await w.agenda.advance(23 * 60_000);
+  assert.equal(w.store.operations.length, length, "then as seldom as before");
   await w.close();
 });
 

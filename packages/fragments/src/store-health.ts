@@ -1,9 +1,11 @@
 // Whether stores work (gazette-broker.md 6.6): a small object is put, read, listed and, over a signed URL, fetched.
-// A store is checked from its first use on, until nobody has asked for it for an hour or two.
-import { Gate, InvariantError, text, utf8, waitUntil, WireError, abortScope } from "@millrace/base";
+// A store is checked from its first use on, until nobody has asked for it for an hour or two; at once when somebody
+// who used it says that it failed.
+import { abortScope, Gate, InvariantError, text, utf8, waitUntil, WireError } from "@millrace/base";
 import type { Clock, Logger, Metrics, Random, TaskGroup } from "@millrace/base";
-import { goQuote } from "@millrace/protocol";
+import { compareText, goQuote } from "@millrace/protocol";
 import type { ObjectStore, ObjectStores } from "@millrace/stores";
+import { storeHealthMetrics, type StoreHealthMetrics } from "./store-health-metrics.ts";
 
 export interface StoreHealthPorts {
   readonly stores: ObjectStores;
@@ -27,6 +29,8 @@ const HEALTHY_INTERVAL_MS = 30 * 60_000;
 const RETRY_MS = [0, 100, 1000, 1000, 10_000, 10_000];
 const UNHEALTHY_INTERVAL_MS = 100_000;
 const SWEEP_INTERVAL_MS = 60 * 60_000;
+/** At least so long between the end of a check and one that a failure elsewhere has prompted. */
+const PROMPTED_INTERVAL_MS = 10_000;
 
 interface Checked {
   readonly url: string;
@@ -36,11 +40,23 @@ interface Checked {
   marked: boolean;
   /** Checks that ended. */
   checks: number;
+  /** Monotonic, of the last check's end. */
+  checkedMs: number;
+  /** The next check may begin. */
+  isDue: boolean;
+  readonly due: Gate;
+}
+
+/** A store whose last check failed. */
+export interface FailingStore {
+  readonly url: string;
+  readonly reason: string;
 }
 
 export class StoreHealth {
   readonly #ports: StoreHealthPorts;
   readonly #tasks: TaskGroup;
+  readonly #metrics: StoreHealthMetrics;
   readonly #stores = new Map<string, Checked>();
   /** Opens after each check. */
   readonly checked = new Gate();
@@ -50,6 +66,8 @@ export class StoreHealth {
   constructor(ports: StoreHealthPorts, tasks: TaskGroup) {
     this.#ports = ports;
     this.#tasks = tasks;
+    this.#metrics = storeHealthMetrics(ports.metrics);
+    this.#report();
   }
 
   /** What is wrong with the store now, or undefined when its last check succeeded. Starts checks at the first call. */
@@ -70,6 +88,25 @@ export class StoreHealth {
       signal,
     );
     return store.error;
+  }
+
+  /** Stores whose last check failed, by URL. A store is not in it before its first check has ended. */
+  failing(): readonly FailingStore[] {
+    const failing: FailingStore[] = [];
+    for (const { url, error, checks } of this.#stores.values()) {
+      if (error !== undefined && checks > 0) failing.push({ url, reason: error });
+    }
+    return failing.sort((a, b) => compareText(a.url, b.url));
+  }
+
+  /** Somebody failed at using the store: it is checked soon, not only when its next check is due. */
+  suspect(url: string): void {
+    const store = this.#of(url);
+    // One that fails is checked often enough, and one that works may have refused a single object.
+    if (store.checks === 0 || store.error !== undefined) return;
+    if (this.#ports.clock.monotonicMs() - store.checkedMs < PROMPTED_INTERVAL_MS) return;
+    store.isDue = true;
+    store.due.open();
   }
 
   /**
@@ -102,14 +139,17 @@ export class StoreHealth {
       }
       store.marked = false;
     }
+    this.#report();
     this.checked.open();
   }
 
   #of(url: string): Checked {
     let store = this.#stores.get(url);
     if (store === undefined) {
-      const created: Checked = { url, error: FIRST, marked: true, checks: 0 };
+      const never = { error: FIRST, marked: true, checks: 0, checkedMs: 0, isDue: false };
+      const created: Checked = { url, ...never, due: new Gate() };
       this.#stores.set(url, created);
+      this.#report();
       this.#tasks.spawn(`health of ${url}`, (signal) => this.#checkLoop(created, signal));
       store = created;
     }
@@ -130,22 +170,41 @@ export class StoreHealth {
   }
 
   async #checkLoop(store: Checked, signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics, random } = this.#ports;
-    const count = metrics.counter("millrace_stores_health_checks_total", "Health checks of stores.");
+    const { clock, logger, random } = this.#ports;
     for (let failures = 0; this.#stores.get(store.url) === store;) {
       const error = await this.#check(store.url, signal);
       if (this.#stores.get(store.url) !== store) return;
       const fields = { store: store.url, failures };
       if (error === undefined && store.error !== undefined) logger.info("store_healthy", fields);
       if (error !== undefined) logger.warn("store_unhealthy", { ...fields, reason: error });
-      count.add(1, { outcome: error === undefined ? "ok" : "error" });
+      this.#metrics.checks.add(1, { status: error === undefined ? "ok" : "error" });
       store.error = error;
       store.checks++;
+      store.checkedMs = clock.monotonicMs();
+      this.#report();
       this.checked.open();
       const ms = error === undefined ? HEALTHY_INTERVAL_MS : (RETRY_MS[failures] ?? UNHEALTHY_INTERVAL_MS);
       failures = error === undefined ? 0 : failures + 1;
-      await clock.sleep(jittered(ms, random), signal);
+      await this.#untilDue(store, jittered(ms, random), signal);
     }
+  }
+
+  async #untilDue(store: Checked, ms: number, signal: AbortSignal): Promise<void> {
+    store.isDue = false;
+    const cancel = this.#ports.clock.after(ms, () => {
+      store.isDue = true;
+      store.due.open();
+    });
+    try {
+      await waitUntil(store.due, () => store.isDue, signal);
+    } finally {
+      cancel();
+    }
+  }
+
+  #report(): void {
+    this.#metrics.active.set(this.#stores.size);
+    this.#metrics.failing.set(this.failing().length);
   }
 
   async #check(url: string, signal: AbortSignal): Promise<string | undefined> {

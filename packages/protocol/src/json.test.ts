@@ -202,6 +202,18 @@ roundTrip(
   protocol.fragmentsResponseToJson,
   protocol.fragmentsResponseFromJson,
 );
+roundTrip(
+  "FragmentStoreHealthRequest",
+  arbitrary.healthRequest,
+  protocol.fragmentStoreHealthRequestToJson,
+  protocol.fragmentStoreHealthRequestFromJson,
+);
+roundTrip(
+  "FragmentStoreHealthResponse",
+  arbitrary.healthResponse,
+  protocol.fragmentStoreHealthResponseToJson,
+  protocol.fragmentStoreHealthResponseFromJson,
+);
 
 test("JSON input: any JSON -> a value or a WireError", () => {
   const keys = fc.constantFrom(

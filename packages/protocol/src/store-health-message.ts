@@ -11,7 +11,7 @@ import { headerMessage, validateHeader, type Header } from "./route.ts";
 import { statusField, validateStatus } from "./status.ts";
 import { validatePathComponent } from "./token.ts";
 import { invalid, within } from "./validation-error.ts";
-import { builder, codecs } from "./wire-codec.ts";
+import { builder, codecs, jsonCodecs } from "./wire-codec.ts";
 
 export interface FragmentStoreHealthRequest {
   /** URL of the store. */
@@ -42,10 +42,14 @@ const responseMessage = message<FragmentStoreHealthResponse>({
 
 export const { encode: encodeFragmentStoreHealthRequest, decode: decodeFragmentStoreHealthRequest } =
   codecs(requestMessage);
+export const { toJson: fragmentStoreHealthRequestToJson, fromJson: fragmentStoreHealthRequestFromJson } =
+  jsonCodecs(requestMessage);
 export const newFragmentStoreHealthRequest = builder(requestMessage);
 
 export const { encode: encodeFragmentStoreHealthResponse, decode: decodeFragmentStoreHealthResponse } =
   codecs(responseMessage);
+export const { toJson: fragmentStoreHealthResponseToJson, fromJson: fragmentStoreHealthResponseFromJson } =
+  jsonCodecs(responseMessage);
 export const newFragmentStoreHealthResponse = builder(responseMessage);
 
 /** @throws {ValidationError} */

@@ -49,11 +49,8 @@ export async function startApi(
   });
   app.get("/livez", (_request, reply) => reply.type("text/plain").send("ok\n"));
   app.get("/readyz", (_request, reply) => {
-    const reasons = health.reasons();
-    return reply
-      .code(reasons.length === 0 ? 200 : 503)
-      .type("text/plain")
-      .send(`${reasons.join("\n") || "ready"}\n`);
+    const { status, text } = health.page();
+    return reply.code(status).type("text/plain").send(text);
   });
   app.get("/metrics", (_request, reply) => reply.type("text/plain; version=0.0.4").send(metrics.render()));
   await app.register(apiRoutes({ ...dependencies, signal: stopping.signal }));

@@ -1,7 +1,7 @@
 // The broker as a part of the process: local storage, replicas, and the HTTP door on one port.
 import { hostPolicy, RequestIds } from "@millrace/base";
 import { openBroker, httpGateway, type Broker } from "@millrace/broker";
-import { openSpools, SPOOL_DEFAULTS } from "@millrace/fragments";
+import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
 import type { LogOptions } from "@millrace/wal";
 import { brokerAuthoriser } from "./broker-authoriser.ts";
 import { endpointUrl } from "./endpoints.ts";
@@ -9,6 +9,7 @@ import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { listenHttp, type HttpListener } from "./system-listen.ts";
 import { listenAddress, type PartContext } from "./part-context.ts";
+import type { Config } from "./settings.ts";
 
 export interface BrokerPart {
   readonly broker: Broker;
@@ -30,26 +31,25 @@ function segmentsOf(
   };
 }
 
+function spoolOptions(config: Config): Partial<SpoolOptions> {
+  const segmentBytes = config["broker.segment-size"];
+  return {
+    log: { ...SPOOL_DEFAULTS.log, ...segmentsOf(segmentBytes) },
+    tailBytesMax: config["broker.memory"],
+    checkpointLogBytes: 3 * segmentBytes,
+    reserveBytes: config["broker.reserve"],
+  };
+}
+
 export async function startBroker(
   lifecycle: Lifecycle,
   context: PartContext,
   signal: AbortSignal,
 ): Promise<BrokerPart> {
   const { config, metrics, logger } = context;
-  const segmentBytes = config["broker.segment-size"];
   const spools = await lifecycle.start(
     "local storage",
-    () =>
-      openSpools(
-        context,
-        {
-          log: { ...SPOOL_DEFAULTS.log, ...segmentsOf(segmentBytes) },
-          tailBytesMax: config["broker.memory"],
-          checkpointLogBytes: 3 * segmentBytes,
-          reserveBytes: config["broker.reserve"],
-        },
-        signal,
-      ),
+    () => openSpools(context, spoolOptions(config), signal),
     (opened) => opened.close(),
   );
   context.health.addReason(() => spools.unhealthy());
@@ -63,6 +63,8 @@ export async function startBroker(
     transport: () => part.broker!.transport,
     metrics: () => metrics.render(),
     unready: () => (part.broker === undefined ? ["the broker is starting"] : context.health.reasons()),
+    degraded: () => context.health.degradations(),
+    storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
     logger,
   });
   // Brokers listen before they announce; a request that comes earlier finds the door not ready.
@@ -96,5 +98,13 @@ export async function startBroker(
   );
   part.broker = broker;
   context.health.add(() => broker.health());
+  context.health.addDegradation(() => degradation(broker));
   return { broker, listener };
+}
+
+function degradation(broker: Broker): string | undefined {
+  const { length } = broker.failingStores();
+  return length === 0
+    ? undefined
+    : `${length} fragment store${length === 1 ? "" : "s"} failed the last check`;
 }

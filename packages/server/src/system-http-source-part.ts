@@ -77,8 +77,8 @@ function pages({ config, health, metrics }: PartContext, listenHost: string): Ht
       case "/livez":
         return text(200, "ok");
       case "/readyz": {
-        const reasons = health.reasons();
-        return reasons.length === 0 ? text(200, "ready") : text(503, reasons.join("\n"));
+        const ready = health.page();
+        return { status: ready.status, contentType: TEXT, body: ready.text };
       }
       case "/metrics":
         if (!bearsToken(authorization, token))

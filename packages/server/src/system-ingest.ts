@@ -1,5 +1,5 @@
 // Which of the ingest components run in this process, and what each needs of the others.
-import type { JournalTransport } from "@millrace/client";
+import type { Broker } from "@millrace/broker";
 import {
   DefinitionRepository,
   TaskStore,
@@ -43,7 +43,8 @@ export async function startIngest(
   if (parts.broker === undefined) throw needs(first, "broker");
   if (parts.warehouse === undefined) throw needs(first, "warehouse");
   const { warehouse } = parts;
-  const { transport } = parts.broker.broker;
+  const { broker } = parts.broker;
+  const { transport } = broker;
 
   const catalog = await startDefinitions(lifecycle, context, signal);
   const pipelineComponents = PIPELINE.filter((component) => components.has(component));
@@ -65,7 +66,7 @@ export async function startIngest(
   const at = await startApiParts(lifecycle, context, {
     catalog,
     pipeline,
-    transport,
+    broker,
     warehouse,
     sourceUrl,
     components,
@@ -80,21 +81,21 @@ async function startApiParts(
   parts: {
     readonly catalog: DefinitionMirror;
     readonly pipeline: Pipeline;
-    readonly transport: JournalTransport;
+    readonly broker: Broker;
     readonly warehouse: Warehouse;
     readonly sourceUrl: string;
     readonly components: ReadonlySet<ComponentName>;
   },
 ): Promise<{ host: string; port: number }> {
-  const { catalog, pipeline, transport, warehouse } = parts;
+  const { catalog, pipeline, broker, warehouse } = parts;
   const { coordination, clock, random, logger } = context;
   const tasks = new TaskStore({ store: coordination, clock, random, logger });
   let apiUrl = "";
   const { host, port } = warehouse.address;
   const consoleParts: ConsoleParts = {
-    transport,
+    transport: broker.transport,
     sql: sqlProxy(endpointUrl(host, port), context.config["auth.token"]),
-    sample: () => Promise.resolve(sampleOf(context, catalog, pipeline)),
+    sample: () => Promise.resolve(sampleOf(context, parts)),
   };
   const part = await startApi(
     lifecycle,
@@ -115,7 +116,10 @@ async function startApiParts(
   return part.address;
 }
 
-function sampleOf(context: PartContext, catalog: DefinitionMirror, pipeline: Pipeline): FeedSample {
+function sampleOf(
+  context: PartContext,
+  { catalog, pipeline, broker }: { catalog: DefinitionMirror; pipeline: Pipeline; broker: Broker },
+): FeedSample {
   const snapshots = pipeline.statistics.snapshot(context.clock.wallMs());
   const sources = catalog.sources().map((source) => ({ source, sinks: catalog.sinks(source) }));
   const total = (field: "accepted" | "loaded"): number =>
@@ -131,6 +135,7 @@ function sampleOf(context: PartContext, catalog: DefinitionMirror, pipeline: Pip
     sources: feedSources(sources, snapshots),
     unhealthy: [
       ...context.health.reasons(),
+      ...broker.failingStores().map(({ url, reason }) => `fragment store ${url} unhealthy: ${reason}`),
       ...pipeline.health().problems.map(({ subject, problem }) => `${subject}: ${problem}`),
     ],
   };
