@@ -111,7 +111,7 @@ export class ModelTarget implements Target {
     for (const { journal, begin, end, startsTarget } of request.partitions) {
       const loadedEnd = ends.get(journal);
       if (loadedEnd !== undefined && loadedEnd >= end) done++;
-      else if (loadedEnd === undefined ? !startsTarget : loadedEnd !== begin) {
+      else if (startsTarget ? (loadedEnd ?? 0) > begin : loadedEnd !== begin) {
         return { kind: "refused", journal, begin, loadedEnd };
       }
     }

@@ -1,8 +1,9 @@
 // The judge of pipeline-world.ts: what must hold after every change, and what at the end.
 //
 // W1 Each partition's slices tile it. W2 Files have only slices that their state permits. W3 Loaded ends never go back.
-// W4 A table holds, per partition, rows that count and follow each other in the journal, once. At the end, after
-// everything healed: W5 all rows are there, once over all tables, and statistics count them.
+// W4 The tables together hold, per partition, rows that count and follow each other in the journal, once: also when a
+// sink comes back to a table that it had before. At the end, after everything healed: W5 all rows are there, and
+// statistics count them.
 import assert from "node:assert/strict";
 import { text } from "@millrace/base";
 import type { SinkDefinition } from "./definitions.ts";
@@ -31,6 +32,7 @@ interface ExpectedRow {
 export class Judge {
   readonly #world: JudgedWorld;
   readonly #ends = new Map<string, number>();
+  /** Rows that were judged, by table and by journal. */
   readonly #verified = new Map<string, number>();
   readonly #oracles = new Map<string, { decoder: FrameDecoder; filter: FrameFilter; rows: ExpectedRow[] }>();
 
@@ -99,22 +101,19 @@ export class Judge {
 
   /** W4, for the rows that have come since it was last asked. */
   #judgeRows(): void {
+    const byJournal = new Map<string, ModelRow[]>();
     for (const [name, table] of this.#world.target.tables) {
-      const byJournal = new Map<string, ModelRow[]>();
       for (const row of table.rows.slice(this.#verified.get(name) ?? 0)) {
         byJournal.set(row.journal, [...(byJournal.get(row.journal) ?? []), row]);
       }
-      for (const [journal, rows] of byJournal) {
-        const key = `${name} ${journal}`;
-        const got = rows
-          .map(({ offset, values }) => ({ offset, values }))
-          .sort((a, b) => a.offset - b.offset);
-        const counting = this.#expected(journal);
-        const seen = this.#verified.get(key) ?? counting.findIndex(({ offset }) => offset === got[0]!.offset);
-        assert.deepEqual(got, counting.slice(seen, seen + rows.length), `W4: rows from ${seen} on of ${key}`);
-        this.#verified.set(key, seen + rows.length);
-      }
       this.#verified.set(name, table.rows.length);
+    }
+    for (const [journal, rows] of byJournal) {
+      const got = rows.map(({ offset, values }) => ({ offset, values })).sort((a, b) => a.offset - b.offset);
+      const seen = this.#verified.get(journal) ?? 0;
+      const wanted = this.#expected(journal).slice(seen, seen + rows.length);
+      assert.deepEqual(got, wanted, `W4: rows from ${seen} on of ${journal}`);
+      this.#verified.set(journal, seen + rows.length);
     }
   }
 

@@ -270,8 +270,8 @@ export class World {
       if (what < 4 && alive[0] !== undefined) this.#kill(alive[0]);
       else if (what < 6 && alive.length < 3)
         await this.#start(); // the old one does not know yet
-      else if (what < 8) this.#changeColumns(random);
-      else if (what < 9) this.#changeTable(random);
+      else if (what < 7) this.#changeColumns(random);
+      else this.#changeTable(random);
     }
   }
 
@@ -319,10 +319,11 @@ export class World {
     this.catalog.put({ ...sink, table });
   }
 
-  /** A table that was the target before is not chosen again: what it has of a partition would no longer be its end. */
+  /** To a new table, or back to one that was the target before. */
   #changeTable(random: Random): void {
     const sink = this.catalog.sink(this.sinks[random.below(this.sinks.length)]!)!;
-    this.catalog.put({ ...sink, table: { ...sink.table, tableId: `${sink.table.tableId}x` } });
+    const tableId = sink.table.tableId.replace(/x*$/, "x".repeat(random.below(3)));
+    this.catalog.put({ ...sink, table: { ...sink.table, tableId } });
   }
 
   #problems(): string {

@@ -340,6 +340,26 @@ describe("import", () => {
     await world.append(sink, 1, 1);
     await world.until(() => world.rows("main.next").length === 4);
   });
+
+  test("the target before that again -> goes on there, also when every answer of it is lost", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const pipeline = await world.during(world.pipeline());
+    let count = 0;
+    for (const tableId of ["main.sink", "main.next", "main.sink", "main.next", "main.sink"]) {
+      world.catalog.put({ ...sink, table: { ...sink.table, tableId } });
+      await world.agenda.advance(100);
+      world.target.faults = { after: 1000 };
+      const before = world.rows(tableId).length;
+      await world.append(sink, 0, ++count);
+      await world.until(() => world.rows(tableId).length === before + count);
+      world.target.faults = {};
+      await world.until(() => pipeline.health().healthy);
+    }
+    assert.deepEqual([world.rows().length, world.rows("main.next").length], [1 + 3 + 5, 2 + 4]);
+    const rows = [...world.rows(), ...world.rows("main.next")];
+    assert.equal(new Set(rows.map(({ offset }) => offset)).size, 15);
+  });
 });
 
 describe("clean-up and statistics", () => {

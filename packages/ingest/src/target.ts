@@ -27,8 +27,9 @@ export interface PartitionLoad {
   /** In journal order; may be empty (all frames were duplicates): the loaded end moves all the same. */
   readonly objects: readonly StagedObject[];
   /**
-   * True when the rotation that chose this target recorded `begin` as its start here: a target without a loaded end
-   * then accepts it.
+   * True when the rotation that chose this target recorded `begin` as its start here. What lies between the target's
+   * loaded end and `begin` went elsewhere then: the load is taken when there is no loaded end or one up to `begin`
+   * (docs/adr/0004-coming-back-to-a-target.md). Otherwise `begin` must be the loaded end.
    */
   readonly startsTarget: boolean;
 }
@@ -45,7 +46,7 @@ export type LoadOutcome =
   | { readonly kind: "loaded"; readonly rows: number }
   /** Every partition's end was reached before: nothing was done. */
   | { readonly kind: "already" }
-  /** A loaded end is neither begin nor at or past end: nothing was done. */
+  /** A partition's loaded end is not past its end, nor one from which this load goes on: nothing was done. */
   | {
       readonly kind: "refused";
       readonly journal: string;

@@ -116,6 +116,31 @@ test("target: the loaded end decides (D23)", async () => {
   );
 });
 
+test("target: a partition that comes back -> goes on behind what went elsewhere, never below its end", async () => {
+  const run = (partition: PartitionLoad) =>
+    target.load({ tableId: "main.back", columns, partitions: [partition] }, never);
+  assert.equal((await run(await load("j/back", 0, 3))).kind, "loaded");
+  assert.equal(
+    (await run(await load("j/back", 10, 2, false))).kind,
+    "refused",
+    "no rotation chose this table",
+  );
+  const again = await load("j/back", 10, 2, true);
+  assert.equal((await run(again)).kind, "loaded");
+  assert.equal((await run(again)).kind, "already");
+  assert.equal((await run(await load("j/back", 5, 4, true))).kind, "already", "an older load that slept");
+  assert.equal((await run(await load("j/back", 11, 4, true))).kind, "refused", "an overlap");
+  assert.equal((await run(await load("j/back", 12, 1, false))).kind, "loaded");
+  assert.deepEqual(await query("select _offset from main.back order by 1"), [
+    ["0"],
+    ["1"],
+    ["2"],
+    ["10"],
+    ["11"],
+    ["12"],
+  ]);
+});
+
 test("target: partitions of one load commit together or not at all", async () => {
   const bad = await load("j/c2", 0, 2);
   const short = { ...bad, objects: [{ ...bad.objects[0]!, rows: 3 }] };

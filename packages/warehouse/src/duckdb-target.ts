@@ -138,14 +138,17 @@ export class DuckDBTarget implements Target {
   }
 }
 
-/** The loaded end decides, never what the importer believes (D23). */
+/**
+ * The loaded end decides, never what the importer believes (D23). A partition that comes back to this table goes on
+ * behind what the tables between have of it.
+ */
 function judge(partitions: readonly PartitionLoad[], ends: Ends): "load" | LoadOutcome {
   let done = 0;
   for (const { journal, begin, end, startsTarget } of partitions) {
     assert(begin <= end, "begin <= end", { journal, begin, end });
     const loadedEnd = ends.get(journal);
     if (loadedEnd !== undefined && loadedEnd >= end) done++;
-    else if (loadedEnd === undefined ? !startsTarget : loadedEnd !== begin) {
+    else if (startsTarget ? (loadedEnd ?? 0) > begin : loadedEnd !== begin) {
       return { kind: "refused", journal, begin, loadedEnd };
     }
   }
