@@ -248,6 +248,24 @@ describe("API refusals", () => {
       'Column name "X" is not unique.',
     ],
     [
+      "column name with NUL",
+      "POST",
+      SINKS,
+      withColumns([{ type: "body", name: "a\u0000b" }]),
+      400,
+      "badRequest",
+      'Column name "a\\u0000b" is invalid: it must not contain control characters or halves of surrogate pairs.',
+    ],
+    [
+      "column name that is half a character",
+      "POST",
+      SINKS,
+      withColumns([{ type: "body", name: "\ud800" }]),
+      400,
+      "badRequest",
+      'Column name "\\ud800" is invalid: it must not contain control characters or halves of surrogate pairs.',
+    ],
+    [
       "column type",
       "POST",
       SINKS,
@@ -290,6 +308,18 @@ describe("API refusals", () => {
       assert.equal(answer.status, status);
     });
   }
+
+  test("a table that the target refuses -> 400 with its reason, no task, no sink", async () => {
+    await api.call("POST", SOURCES, FLIGHTS);
+    api.tableProblem =
+      'columns of the table "main.flights" do not match expected: "x" VARCHAR is not in the table';
+    const { status, body } = await api.call("POST", SINKS, SINK);
+    assert.equal(status, 400);
+    assert.equal(body["error"], "stream.api.badRequest");
+    assert.match(String(body["message"]), /^Columns of the table "main.flights" do not match expected: /);
+    assert.deepEqual(api.prepared, []);
+    assert.equal((await api.call("GET", `${SINKS}/flights`)).status, 404);
+  });
 
   test("a body that is no JSON -> 400; another type -> 415", async () => {
     const post = (contentType: string) =>

@@ -133,6 +133,13 @@ function readColumns(mapping: BodyFields, problems: Problem[]): readonly Column[
       problems.push({ name: "badRequest", message: `column name "${name}" is not unique` });
     }
     names.add(name.toLowerCase());
+    if (!isPrintable(name)) {
+      const rule = "it must not contain control characters or halves of surrogate pairs";
+      problems.push({
+        name: "badRequest",
+        message: `column name ${JSON.stringify(name)} is invalid: ${rule}`,
+      });
+    }
     if (name.startsWith("_")) {
       problems.push({
         name: "badRequest",
@@ -141,6 +148,12 @@ function readColumns(mapping: BodyFields, problems: Problem[]): readonly Column[
     }
     return type === "path" ? readPathColumn(fields, name, problems) : { type, name };
   });
+}
+
+/** Whether a table can have it as a name: no control character (NUL ends a name in SQL), and well-formed Unicode. */
+function isPrintable(name: string): boolean {
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  return !/[\u0000-\u001f\u007f-\u009f]/.test(name) && !/\p{Surrogate}/u.test(name);
 }
 
 function readPathColumn(fields: BodyFields, name: string, problems: Problem[]): Column {

@@ -28,7 +28,7 @@ export interface ApiDependencies {
   readonly repository: DefinitionRepository;
   readonly tasks: TaskStore;
   readonly statistics: StatisticsPort;
-  readonly target: Pick<Target, "prepare">;
+  readonly target: Pick<Target, "check" | "prepare">;
   /** Resolves once this process's doors know what the store held at `revision`. */
   readonly settled: (revision: number, signal: AbortSignal) => Promise<void>;
   readonly urls: () => ApiUrls;
@@ -111,6 +111,9 @@ function sinkRoutes(app: FastifyInstance, deps: ApiDependencies): void {
     if ((await deps.repository.sink(input, deps.signal)) !== undefined) throw sinkExists(input.sinkId);
     const others = await deps.repository.sinks(source, { afterId: "", limit: 1 }, deps.signal);
     checkCount("sink", others.totalCount, DEFINITION_LIMITS.sinksPerSourceMax);
+    // Records of a sink whose table cannot be made would be acknowledged and never become rows.
+    const problem = await deps.target.check(input.tableId, input.columns, deps.signal);
+    if (problem !== undefined) throw new ApiError(400, "badRequest", problem);
     const objectKey = sinkPath(input).slice(`${input.projectId}/`.length);
     const task = await startTask(deps, "api.create.sink", objectKey, async (signal) => {
       await deps.target.prepare(input.tableId, input.columns, signal);

@@ -48,6 +48,8 @@ export class ApiHarness {
   repository!: DefinitionRepository;
   prepared: { tableId: string; columns: readonly Column[] }[] = [];
   refusePrepare: WireError | undefined;
+  /** What the target says against any table. */
+  tableProblem: string | undefined;
   readonly #closers: (() => Promise<unknown>)[] = [];
 
   async open(): Promise<void> {
@@ -68,6 +70,7 @@ export class ApiHarness {
         tasks,
         statistics: { total: () => ({ total: null, levels: {} }) },
         target: {
+          check: () => Promise.resolve(this.tableProblem),
           prepare: (tableId, columns) => {
             if (this.refusePrepare !== undefined) return Promise.reject(this.refusePrepare);
             this.prepared.push({ tableId, columns });

@@ -55,6 +55,11 @@ export class ModelTarget implements Target {
     this.faults = options.faults ?? {};
   }
 
+  /** A model takes any columns. */
+  check(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   prepare(tableId: string, columns: readonly Column[]): Promise<void> {
     const table = this.#table(tableId);
     for (const { name } of columns) table.columns.add(name);

@@ -93,6 +93,7 @@ async function measure(name: string, records: number, perFrame: number): Promise
   let imports = 0;
   let loaded = 0;
   const target: Target = {
+    check: () => Promise.resolve(undefined),
     prepare: () => Promise.resolve(),
     loadedEnds: () => Promise.resolve(new Map()),
     load: (request) => {

@@ -55,7 +55,15 @@ export type LoadOutcome =
     };
 
 export interface Target {
-  /** Creates the table with its system columns when missing, and adds columns that are missing. */
+  /**
+   * Why a sink with `columns` must not be made on `tableId`, fit for its owner: a name that the target cannot have, or
+   * a table that is there with other columns; undefined when nothing speaks against it.
+   */
+  check(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<string | undefined>;
+  /**
+   * Creates the table with its system columns when it is missing.
+   * @throws {WireError} INVALID_ARGUMENT with what `check` would have said
+   */
   prepare(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<void>;
   /**
    * @throws {WireError} UNAVAILABLE, OUTCOME_UNKNOWN (ask again: the loaded end tells), UNPROCESSABLE (will fail

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
 import { never, type WireError } from "@millrace/base";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { crc32c } from "@node-rs/crc32";
@@ -187,4 +187,44 @@ test("target: a staged object that is gone -> NOT_FOUND, so that it is staged ag
   rmSync(join(scratch, "staging", partition.objects[0]!.path));
   const request = { tableId: "main.f", columns, partitions: [partition] };
   await assert.rejects(target.load(request, never), (error: WireError) => error.code === "NOT_FOUND");
+});
+
+describe("target: what no table can be made of", () => {
+  const id: Column = { type: "uuid", name: "id" };
+  for (const [tableId, problem] of [
+    ["temp.x", 'schema "temp" is reserved'],
+    ["System.x", 'schema "System" is reserved'],
+    ["W.x", 'schema "W" is reserved'],
+    ["INFORMATION_SCHEMA.t", 'schema "INFORMATION_SCHEMA" is reserved'],
+    ["_MILLRACE.loaded", 'schema "_MILLRACE" is reserved'],
+    ["a.b.c", 'table "a.b.c" is not a table name'],
+  ] as const) {
+    test(`${tableId} -> check says so, prepare refuses`, async () => {
+      assert.ok((await target.check(tableId, [id], never))?.includes(problem));
+      await assert.rejects(target.prepare(tableId, [id], never), { code: "INVALID_ARGUMENT" });
+    });
+  }
+});
+
+test("target: a table that is there -> a sink must have exactly its columns", async () => {
+  const expected = 'columns of the table "main.fit" do not match expected: ';
+  const check = (...mapping: Column[]) => target.check("main.fit", mapping, never);
+  const id: Column = { type: "uuid", name: "id" };
+  const body: Column = { type: "body", name: "body" };
+  assert.equal(await check(id, body), undefined, "nothing is there yet");
+  await target.prepare("main.fit", [id, body], never);
+  assert.equal(await check(id, body), undefined);
+  assert.equal(await check({ type: "headers", name: "BODY" }, { ...id, name: "ID" }), undefined);
+  assert.equal(
+    await check({ type: "body", name: "id" }, body),
+    `${expected}"id" is UUID in the table and would be VARCHAR`,
+  );
+  assert.equal(await check(id), `${expected}"body" VARCHAR of the table is not in the mapping`);
+  const wide: Column = { type: "ip", name: "ip" };
+  assert.equal(await check(id, body, wide), `${expected}"ip" VARCHAR is not in the table`);
+  await assert.rejects(target.prepare("main.fit", [id, body, wide], never), { code: "INVALID_ARGUMENT" });
+  assert.deepEqual(
+    await query("select column_name from duckdb_columns() where table_name = 'fit' order by 1"),
+    [["_journal"], ["_offset"], ["body"], ["id"]],
+  );
 });

@@ -6,6 +6,7 @@ import { assert, WireError } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "@millrace/ingest";
 import { inTransaction, type Engine, type EngineConnection } from "./engine.ts";
 import { addColumn, createTable, insertObjects, LOADED_TABLE } from "./load-sql.ts";
+import { checkTable } from "./table-check.ts";
 import { parseTableId, quoteText, type TableId } from "./table-id.ts";
 
 type Ends = ReadonlyMap<string, number>;
@@ -25,8 +26,14 @@ export class DuckDBTarget implements Target {
     this.#resolvePath = resolvePath;
   }
 
+  check(tableId: string, columns: readonly Column[], _signal: AbortSignal): Promise<string | undefined> {
+    return this.#serially((connection) => checkTable(connection, tableId, columns));
+  }
+
   prepare(tableId: string, columns: readonly Column[], _signal: AbortSignal): Promise<void> {
     return this.#serially(async (connection) => {
+      const problem = await checkTable(connection, tableId, columns);
+      if (problem !== undefined) throw new WireError("INVALID_ARGUMENT", problem);
       await this.#ensureTable(connection, tableId, parseTableId(tableId), columns);
     });
   }

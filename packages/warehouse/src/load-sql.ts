@@ -29,12 +29,19 @@ export function columnType(column: Column): string {
   }
 }
 
+/** Every column of a sink's table and its type, in order. */
+export function tableColumns(columns: readonly Column[]): readonly (readonly [name: string, type: string])[] {
+  return [
+    ...columns.map((column) => [column.name, columnType(column)] as const),
+    [SYSTEM_COLUMNS.journal, "VARCHAR"],
+    [SYSTEM_COLUMNS.offset, "BIGINT"],
+  ];
+}
+
 export function createTable(id: TableId, columns: readonly Column[]): readonly string[] {
-  const fields = columns.map((column) => `${quoteName(column.name)} ${columnType(column)}`);
-  fields.push(
-    `${quoteName(SYSTEM_COLUMNS.journal)} VARCHAR NOT NULL`,
-    `${quoteName(SYSTEM_COLUMNS.offset)} BIGINT NOT NULL`,
-  );
+  const fields = tableColumns(columns).map(([name, type], i) => {
+    return `${quoteName(name)} ${type}${i < columns.length ? "" : " NOT NULL"}`;
+  });
   return [
     `CREATE SCHEMA IF NOT EXISTS ${quoteName(id.schema)}`,
     `CREATE TABLE IF NOT EXISTS ${qualified(id)} (${fields.join(", ")})`,

@@ -19,11 +19,13 @@ export interface WarehouseOptions {
 }
 
 export type WarehouseCall =
+  | { readonly kind: "check"; readonly tableId: string; readonly columns: readonly Column[] }
   | { readonly kind: "prepare"; readonly tableId: string; readonly columns: readonly Column[] }
   | { readonly kind: "load"; readonly request: LoadRequest }
   | { readonly kind: "loaded-ends"; readonly tableId: string };
 
 export type WarehouseAnswer =
+  | { readonly kind: "checked"; readonly problem: string | undefined }
   | { readonly kind: "prepared" }
   | { readonly kind: "load-outcome"; readonly outcome: LoadOutcome }
   | { readonly kind: "loaded-ends"; readonly ends: readonly (readonly [journal: string, end: number])[] }

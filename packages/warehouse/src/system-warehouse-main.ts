@@ -45,6 +45,8 @@ async function openWhenFree(options: WarehouseOptions, logger: Logger): Promise<
 
 async function perform(target: DuckDBTarget, call: WarehouseCall): Promise<WarehouseAnswer> {
   switch (call.kind) {
+    case "check":
+      return { kind: "checked", problem: await target.check(call.tableId, call.columns, never) };
     case "prepare":
       await target.prepare(call.tableId, call.columns, never);
       return { kind: "prepared" };

@@ -60,6 +60,12 @@ export class Warehouse implements Target {
     return this.#child === undefined && !this.#stopping ? "the warehouse process is not running" : undefined;
   }
 
+  async check(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<string | undefined> {
+    const answer = await this.#call({ kind: "check", tableId, columns }, signal);
+    assert(answer.kind === "checked", "check is answered by checked", { kind: answer.kind });
+    return answer.problem;
+  }
+
   async prepare(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<void> {
     const answer = await this.#call({ kind: "prepare", tableId, columns }, signal);
     assert(answer.kind === "prepared", "prepare is answered by prepared", { kind: answer.kind });
@@ -177,6 +183,7 @@ export class Warehouse implements Target {
     switch (answer.kind) {
       case "failed":
         return call.reject(new WireError(answer.code, answer.message, { facts: answer.facts }));
+      case "checked":
       case "prepared":
       case "load-outcome":
       case "loaded-ends":

@@ -9,6 +9,15 @@ export interface TableId {
 /** Bookkeeping tables live here; sinks may not use it. */
 export const SYSTEM_SCHEMA = "_millrace";
 
+/** The engine's own schemas, and its own catalogs: a schema of a catalog's name is ambiguous in every statement. */
+const RESERVED_SCHEMAS: ReadonlySet<string> = new Set([
+  SYSTEM_SCHEMA,
+  "information_schema",
+  "pg_catalog",
+  "system",
+  "temp",
+]);
+
 /**
  * Parses `main.flights`; a name without a schema is in `main`.
  * @throws {WireError} INVALID_ARGUMENT with the rule that was broken
@@ -27,13 +36,12 @@ export function parseTableId(tableId: string): TableId {
     const rule = "expected <schema>.<table>, each 1 to 63 of [A-Za-z0-9_], not starting with a digit";
     throw new WireError("INVALID_ARGUMENT", `table "${tableId}" is not a table name (${rule})`);
   }
-  if (
-    schema.toLowerCase() === SYSTEM_SCHEMA ||
-    ["information_schema", "pg_catalog"].includes(schema.toLowerCase())
-  ) {
-    throw new WireError("INVALID_ARGUMENT", `schema "${schema}" is reserved`);
-  }
+  if (RESERVED_SCHEMAS.has(schema.toLowerCase())) throw reservedSchema(schema);
   return { schema, table };
+}
+
+export function reservedSchema(schema: string): WireError {
+  return new WireError("INVALID_ARGUMENT", `schema "${schema}" is reserved`);
 }
 
 export function quoteName(name: string): string {
