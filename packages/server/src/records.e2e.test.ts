@@ -69,7 +69,7 @@ test("a JSON record -> 200 OK, and each column has its value", async () => {
   assert.deepEqual([answer.text, answer.headers["content-type"]], ["OK", "text/plain"]);
   const [row] = (await newest(1, "*")) as Record<string, string>[];
   assert.match(row!["id"]!, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-  assert.match(row!["received_at"]!, /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{3}/);
+  assert.match(row!["received_at"]!, /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d{1,3})?/);
   assert.equal(row!["ip"], "127.0.0.1");
   const headers = JSON.parse(row!["headers"]!) as Record<string, string>;
   assert.equal(headers["X-Trace"], "t1");
