@@ -54,6 +54,8 @@ export class DurableSpool implements Spool, TailOwner {
   claimed = false;
   /** Writes of direct appends under way. */
   strays = 0;
+  /** Who waits until the file has everything. */
+  awaited = 0;
   /** A write failed: any block may have bytes that were not issued, not only the last ones. */
   rewrite = false;
   readonly tail: SpoolTail;
@@ -264,7 +266,13 @@ export class DurableSpool implements Spool, TailOwner {
   /** Resolves when nothing is pending and the file has all that is acknowledged. @throws {WireError} DISK_FULL */
   async quiet(signal: AbortSignal): Promise<void> {
     const calm = (): boolean => this.#pending.isEmpty && this.isWritten && this.strays === 0;
-    await waitUntil(this.#gate, () => calm() || this.#host.refusal() !== undefined, signal);
+    this.awaited++;
+    this.#host.touched(this);
+    try {
+      await waitUntil(this.#gate, () => calm() || this.#host.refusal() !== undefined, signal);
+    } finally {
+      this.awaited--;
+    }
     const refusal = this.#host.refusal();
     if (refusal !== undefined) throw refusal;
   }

@@ -307,7 +307,9 @@ class DurableSpools implements Spools, SpoolHost {
   #flush(): void {
     const touched = [...this.#touched];
     this.#touched.clear();
-    this.#writer.write(touched);
+    this.#writer.writeBehind(touched);
+    // What is not written pins memory, and keeps a direct append waiting.
+    if (this.memory.isShort || touched.some(({ awaited }) => awaited > 0)) this.#writer.flush();
     for (const spool of touched) spool.notify();
     this.#gate.open();
     this.memory.evict();

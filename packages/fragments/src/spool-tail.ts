@@ -70,6 +70,11 @@ export class TailMemory {
     return this.#bytes;
   }
 
+  /** Whether there is more than there should be. */
+  get isShort(): boolean {
+    return this.#bytes > this.sizes.tailBytesMax;
+  }
+
   take(bytes: number): Uint8Array {
     const buffer = this.#free.get(bytes)?.pop();
     if (buffer === undefined) return sharedBytes(bytes);
@@ -86,7 +91,7 @@ export class TailMemory {
   evict(): void {
     let tries = this.#blocks.size;
     for (const block of this.#blocks) {
-      if (this.#bytes <= this.sizes.tailBytesMax || tries-- === 0) return;
+      if (!this.isShort || tries-- === 0) return;
       if (block.tail.owner.mayDrop(block)) {
         block.tail.drop(block);
       } else {

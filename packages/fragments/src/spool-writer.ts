@@ -1,5 +1,6 @@
-// Moves acknowledged bytes from memory into the spool files: unsynced, on the log's lane, behind the group that made
-// them durable. When the disk is full the bytes stay in memory, and the log keeps them, until it takes them again.
+// Moves acknowledged bytes from memory into the spool files: unsynced, on the log's lane, some milliseconds behind the
+// group that made them durable. When the disk is full the bytes stay in memory, and the log keeps them, until it takes
+// them again.
 import type { Clock, Logger } from "@millrace/base";
 import { DiskError, type Disk, type DiskOp } from "@millrace/wal";
 import type { DurableSpool, IssuedWrite } from "./durable-spool.ts";
@@ -13,6 +14,9 @@ export interface SpoolWriterHooks {
   onBroken(error: unknown): void;
 }
 
+/** With groups of a few records, a write for each of them doubled the work of the disk's thread. */
+const WRITE_BEHIND_MS = 5;
+
 export class SpoolWriter {
   readonly #disk: Disk;
   readonly #clock: Clock;
@@ -21,6 +25,9 @@ export class SpoolWriter {
   readonly #hooks: SpoolWriterHooks;
   /** Spools whose writes failed and did not yet succeed. */
   readonly #failed = new Set<DurableSpool>();
+  /** Spools with bytes that are acknowledged and not issued, until `#cancelBehind` is due. */
+  readonly #behind = new Set<DurableSpool>();
+  #cancelBehind: (() => void) | undefined;
   #running = 0;
   #cancel: (() => void) | undefined;
   #idle: (() => void)[] = [];
@@ -40,6 +47,22 @@ export class SpoolWriter {
   /** Whether some acknowledged bytes could not be written. */
   get failing(): boolean {
     return this.#failed.size > 0;
+  }
+
+  /** Writes what is acknowledged some milliseconds later: the log has it, and a run costs more than its bytes. */
+  writeBehind(spools: Iterable<DurableSpool>): void {
+    for (const spool of spools) this.#behind.add(spool);
+    this.#cancelBehind ??= this.#clock.after(WRITE_BEHIND_MS, () => this.flush());
+  }
+
+  /** Starts writing now what was to be written soon. */
+  flush(): void {
+    this.#cancelBehind?.();
+    this.#cancelBehind = undefined;
+    if (this.#behind.size === 0) return;
+    const spools = [...this.#behind];
+    this.#behind.clear();
+    this.write(spools);
   }
 
   /** Starts writing what is acknowledged and not issued. */
@@ -75,10 +98,12 @@ export class SpoolWriter {
   }
 
   close(): void {
+    this.#cancelBehind?.();
     this.#cancel?.();
   }
 
   forget(spool: DurableSpool): void {
+    this.#behind.delete(spool);
     this.#failed.delete(spool);
   }
 
