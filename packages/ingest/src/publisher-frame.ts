@@ -42,6 +42,11 @@ export class OpenFrame {
     return this.rows.at;
   }
 
+  /** How many wait. */
+  get waiters(): number {
+    return this.#waiters.length;
+  }
+
   /** The last `length` bytes are a row. */
   add(length: number, waiter: AppendWaiter | undefined): void {
     if (this.#count === this.#lengths.length) {

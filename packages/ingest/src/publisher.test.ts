@@ -122,6 +122,66 @@ describe("partition publisher", () => {
     assert.equal(f.ensures, 1);
   });
 
+  test("commit: those who were just answered send again -> one frame with who waited meanwhile, at once", async () => {
+    const f = new Fixture();
+    const { agenda } = f;
+    f.appendMs = 4;
+    f.row("a");
+    f.row("b");
+    await agenda.advance(3);
+    f.row("c");
+    await agenda.advance(1);
+    f.row("d");
+    await agenda.advance(0);
+    assert.equal(f.attempts.length, 1);
+    f.row("e");
+    await agenda.advance(0);
+    assert.equal(f.attempts.length, 2);
+    await agenda.advance(10);
+    assert.deepEqual(f.rows(), ["a b", "c d e"]);
+  });
+
+  test("commit: those just answered send no more -> the others wait 1 ms, or as an append took", async () => {
+    for (const [appendMs, lingerMs] of [
+      [4, 1],
+      [0.4, 0.4],
+    ]) {
+      const f = new Fixture();
+      f.appendMs = appendMs!;
+      f.row("a");
+      await f.agenda.advance(appendMs! / 2);
+      f.row("b");
+      await f.agenda.advance(appendMs! / 2);
+      await f.agenda.advance(lingerMs! * 0.9);
+      assert.equal(f.attempts.length, 1);
+      await f.agenda.advance(lingerMs! * 0.2);
+      assert.equal(f.attempts.length, 2);
+    }
+  });
+
+  test("commit: a lone sender -> never waits", async () => {
+    const f = new Fixture();
+    for (let i = 1; i <= 5; i++) {
+      f.row("a");
+      await f.agenda.advance(0);
+      assert.equal(f.attempts.length, i);
+      await f.agenda.advance(f.appendMs);
+    }
+  });
+
+  test("drain: a frame that lingers -> is written", async () => {
+    const f = new Fixture();
+    f.row("a");
+    await f.agenda.advance(0.5);
+    const last = f.row("b");
+    await f.agenda.advance(0.5);
+    let isDrained = false;
+    void f.publisher.drain().then(() => (isDrained = true));
+    await f.agenda.advance(5);
+    assert.equal(last.outcome, "written");
+    assert.ok(isDrained);
+  });
+
   test("begin: another sink version -> another frame, in order", async () => {
     const f = new Fixture();
     const { agenda } = f;

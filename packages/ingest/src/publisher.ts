@@ -12,6 +12,9 @@
 // P3 A frame whose rows were acknowledged before their append is tried until it is written or the process ends.
 // P4 Rows that wait are bounded in bytes; beyond that new ones are refused, which costs nobody anything.
 // P5 Memory of a frame is used again only if its first attempt succeeded: a lost attempt may still be read by someone.
+// P6 A frame lingers for those who were just answered: each of them is likely to send its next record at once, and an
+//    append costs as much as a dozen records. It waits no longer than LINGER_MS, nor than the last append took; a lone
+//    sender never waits.
 import { assert, hex, WireError, type Clock, type Logger, type Random, type TaskGroup } from "@millrace/base";
 import { sinkPath, type SinkKey } from "./definitions.ts";
 import { FRAME_ROWS_MAX, FRAME_SEAL_BYTES, sizeText } from "./limits.ts";
@@ -69,6 +72,7 @@ interface Lane {
   isBusy: boolean;
 }
 
+const LINGER_MS = 1;
 const BACKOFF_MS_FIRST = 20;
 const BACKOFF_MS_MAX = 2000;
 /** Those who wait for a frame of unknown outcome are told so after this time; the frame is retried all the same. */
@@ -90,6 +94,10 @@ export class PartitionPublisher {
   /** Bytes of frames that are sealed or under way. */
   #sealedBytes = 0;
   #onIdle: (() => void) | undefined;
+  /** Until when the open frame lingers, unless as many wait for it as are expected (P6). */
+  #lingerUntilMs = 0;
+  #expected = 0;
+  #isTimed = false;
 
   /** @param lanes frames that may be under way at the same time @param tasks owns the appends */
   constructor(
@@ -190,7 +198,10 @@ export class PartitionPublisher {
   #pump(): void {
     for (const lane of this.#lanes) {
       if (lane.isBusy) continue;
-      if (this.#sealed.length === 0 && this.#open !== undefined) this.#seal();
+      if (this.#sealed.length === 0 && this.#open !== undefined) {
+        if (this.#lingers(this.#open)) break;
+        this.#seal();
+      }
       const frame = this.#sealed.shift();
       if (frame === undefined) break;
       lane.isBusy = true;
@@ -200,10 +211,24 @@ export class PartitionPublisher {
     if (this.isIdle) this.#onIdle?.();
   }
 
+  /** Whether `frame` is worth waiting for (P6); then it is looked at again in time. */
+  #lingers(frame: OpenFrame): boolean {
+    if (this.#isClosing || frame.waiters >= this.#expected) return false;
+    const leftMs = this.#lingerUntilMs - this.#ports.clock.monotonicMs();
+    if (leftMs <= 0) return false;
+    if (this.#isTimed) return true;
+    this.#isTimed = true;
+    this.#ports.clock.after(leftMs, () => {
+      this.#isTimed = false;
+      this.#pump();
+    });
+    return true;
+  }
+
   async #publish(lane: Lane, frame: OpenFrame, signal: AbortSignal): Promise<void> {
     const content = frame.encode(lane);
     const { metrics, clock, budget, buffers, logger } = this.#ports;
-    const { count, bytes } = frame;
+    const { count, bytes, waiters } = frame;
     const startedMs = clock.monotonicMs();
     let failure: WireError | undefined;
     try {
@@ -219,6 +244,9 @@ export class PartitionPublisher {
     this.#sealedBytes -= bytes;
     budget.bytes -= bytes;
     lane.isBusy = false;
+    const nowMs = clock.monotonicMs();
+    this.#expected = waiters + (this.#open?.waiters ?? 0);
+    this.#lingerUntilMs = nowMs + Math.min(LINGER_MS, nowMs - startedMs);
     frame.settle(failure);
     if (!this.#isScheduled) this.#schedule();
   }

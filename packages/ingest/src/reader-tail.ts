@@ -45,6 +45,10 @@ export interface TailPorts {
 /** Waits between attempts to make a transition that the coordination store did not take. */
 const COMMIT_RETRY_MS = 100;
 
+/** After few bytes the next ones are awaited: to read each group of the log by itself cost as much as its rows. */
+const PAUSE_MS = 5;
+const PAUSE_BELOW_BYTES = 64 * 1024;
+
 /** Thrown inside a tail to start it again (R4). */
 class Misaligned extends Error {}
 
@@ -186,6 +190,7 @@ export class PartitionTail {
       metrics.readBytes.add(event.bytes.length);
       metrics.heldBytes.set(this.#ports.held.bytes);
       this.#ports.onProgress(this.#path);
+      if (event.bytes.length < PAUSE_BELOW_BYTES) await clock.sleep(PAUSE_MS, signal);
     }
   }
 
