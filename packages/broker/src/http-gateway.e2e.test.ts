@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { spawn, spawnSync } from "node:child_process";
 import { connect } from "node:net";
 import { test } from "node:test";
-import { never, utf8, WireError } from "@millrace/base";
-import { HttpTransport } from "@millrace/client";
+import { concatBytes, never, silentLogger, systemClock, text, utf8, WireError } from "@millrace/base";
+import { HttpTransport, readJournal } from "@millrace/client";
 import { journalSpec, openTestBroker, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import { ask, begin, openTestGateway, type TestGateway } from "./http-testkit.ts";
@@ -151,6 +151,36 @@ test("gateway: bytes that rotted -> the status says so; found in mid-body, the t
         });
     } finally {
       await client.close();
+    }
+  });
+});
+
+test("gateway: a hole -> a client that does not wait is told its begin and end", async () => {
+  await withGateway(async ({ port, spools }) => {
+    await ask(port, "/examples/foobar", { method: "PUT", body: "hello" });
+    spools.spools.get("examples/foobar")!.roll(20);
+    await ask(port, "/examples/foobar", { method: "PUT", body: "world" });
+    const transport = new HttpTransport({ address: `http://127.0.0.1:${port}`, token: "", connections: 1 });
+    const ports = { transport, clock: systemClock, logger: silentLogger };
+    const read = async (offset: number): Promise<string> => {
+      const parts: Uint8Array[] = [];
+      for await (const event of readJournal(
+        ports,
+        { journal: "examples/foobar", offset, block: false },
+        never,
+      ))
+        if (event.kind === "content") parts.push(event.bytes);
+      return text(concatBytes(parts));
+    };
+    try {
+      assert.equal(await read(20), "world");
+      for (const begin of [0, 5, 7]) {
+        const facts = { journal: "examples/foobar", begin: Math.max(5, begin), end: 20 };
+        await assert.rejects(read(begin), { code: "OFFSET_NOT_YET_AVAILABLE", facts });
+      }
+      assert.equal(await read(25), "");
+    } finally {
+      await transport.close();
     }
   });
 });

@@ -4,10 +4,12 @@ import {
   EMPTY_LABELS,
   EMPTY_ROUTE,
   newAppendResponse,
+  newFragment,
   newReadResponse,
   type AppendPreamble,
   type AppendResponse,
   type ApplyResponse,
+  type FragmentsRequest,
   type FragmentsResponse,
   type Header,
   type ListResponse,
@@ -35,6 +37,8 @@ export class FakeTransport implements JournalTransport {
   /** Errors thrown after the first content of a read, one for each read. */
   readonly readFaults: WireError[] = [];
   readonly calls: string[] = [];
+  /** Offsets that no fragment holds, of all journals. */
+  hole = { begin: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY };
 
   async append(
     request: AppendPreamble,
@@ -76,21 +80,20 @@ export class FakeTransport implements JournalTransport {
     }
     this.calls.push(`read ${request.journal}@${request.offset}`);
     const offset = request.offset === -1 ? bytes.length : request.offset;
-    if (offset >= bytes.length) {
-      yield newReadResponse({
-        status: "OFFSET_NOT_YET_AVAILABLE",
-        header: HEADER,
-        offset,
-        writeHead: bytes.length,
-      });
+    const { hole } = this;
+    const notYet = { status: "OFFSET_NOT_YET_AVAILABLE", header: HEADER, writeHead: bytes.length } as const;
+    if (offset >= bytes.length || (offset >= hole.begin && offset < hole.end)) {
+      yield newReadResponse({ ...notYet, offset });
       return;
     }
     yield newReadResponse({ status: "OK", header: HEADER, offset, writeHead: bytes.length });
     if (request.metadataOnly) return;
     const fault = this.readFaults.shift();
-    const end = fault === undefined ? bytes.length : offset + 1;
+    const whole = offset < hole.begin ? Math.min(bytes.length, hole.begin) : bytes.length;
+    const end = fault === undefined ? whole : offset + 1;
     yield newReadResponse({ status: "OK", offset, content: bytes.subarray(offset, end) });
     if (fault !== undefined) throw fault;
+    if (end < bytes.length) yield newReadResponse({ ...notYet, offset: end });
   }
 
   list(): Promise<ListResponse> {
@@ -105,7 +108,11 @@ export class FakeTransport implements JournalTransport {
     return Promise.resolve({ status: "OK", header: HEADER });
   }
 
-  listFragments(): Promise<FragmentsResponse> {
-    return Promise.resolve({ status: "OK", header: HEADER, fragments: [], nextPageToken: 0 });
+  listFragments({ journal, nextPageToken }: FragmentsRequest): Promise<FragmentsResponse> {
+    const { end: begin } = this.hole;
+    const end = this.journals.get(journal)?.length ?? 0;
+    const spec = newFragment({ journal, begin, end, sum: EMPTY_SHA1, compressionCodec: "NONE" });
+    const fragments = begin >= nextPageToken && begin < end ? [{ spec, signedUrl: "" }] : [];
+    return Promise.resolve({ status: "OK", header: HEADER, fragments, nextPageToken: 0 });
   }
 }

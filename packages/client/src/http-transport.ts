@@ -116,7 +116,8 @@ export class HttpTransport implements JournalTransport {
           ? failure("read", response.statusCode, answer)
           : new WireError(code, answer.trim());
       }
-      yield { status, header: UNKNOWN_HEADER, offset: writeHead, writeHead, fragmentUrl: "" };
+      const at = request.offset < 0 ? writeHead : request.offset;
+      yield { status, header: UNKNOWN_HEADER, offset: at, writeHead, fragmentUrl: "" };
       return;
     }
     let offset = rangeBegin(response, request.offset);
@@ -130,7 +131,9 @@ export class HttpTransport implements JournalTransport {
     }
     const ending = response.trailers["x-close-error"];
     if (ending === "OFFSET_NOT_YET_AVAILABLE") {
-      yield { status: ending, header: UNKNOWN_HEADER, offset, writeHead: offset, fragmentUrl: "" };
+      // The head as it was when the answer began: below it there is a hole.
+      const head = Math.max(offset, writeHead);
+      yield { status: ending, header: UNKNOWN_HEADER, offset, writeHead: head, fragmentUrl: "" };
     }
     const [, name, what] = /^([A-Z_]+): (.*)$/.exec(String(ending)) ?? [];
     const code = codeOf(name);

@@ -55,6 +55,25 @@ test("reader: what a retry cannot mend -> told at once", async () => {
   await assert.rejects(collect(ports, {}), /rotten/);
 });
 
+test("reader: a hole, without blocking -> said with begin and end, after what comes before it", async () => {
+  const ports = fixture();
+  ports.transport.journals.set("j/one", utf8("hello, world"));
+  const facts = (begin: number, end: number) => ({
+    code: "OFFSET_NOT_YET_AVAILABLE",
+    facts: { journal: "j/one", begin, end },
+  });
+  ports.transport.hole = { begin: 5, end: 7 };
+  await assert.rejects(collect(ports, {}), facts(5, 7));
+  await assert.rejects(collect(ports, { offset: 6 }), facts(6, 7));
+  assert.equal(await collect(ports, { offset: 7 }), "world");
+  assert.equal(await collect(ports, { passHoles: true }), "helloworld");
+  // What was acknowledged last is in no fragment that is known.
+  ports.transport.hole = { begin: 5, end: 12 };
+  await assert.rejects(collect(ports, {}), facts(5, 12));
+  assert.equal(await collect(ports, { passHoles: true }), "hello");
+  assert.equal(await collect(ports, { offset: -1 }), "");
+});
+
 test("read head: write head without content", async () => {
   const ports = fixture();
   ports.transport.journals.set("j/one", utf8("hello"));

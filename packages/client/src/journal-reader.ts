@@ -15,6 +15,8 @@ export interface ReaderOptions {
   readonly endOffset?: number;
   /** Unix seconds: skip persisted fragments older than this. */
   readonly beginModTime?: number;
+  /** Without `block`: go on behind offsets that no known fragment holds, which is told as a jump. */
+  readonly passHoles?: true;
 }
 
 export type ReadEvent =
@@ -25,7 +27,7 @@ export type ReadEvent =
       readonly bytes: Uint8Array;
       readonly writeHead: number;
     }
-  /** Offsets [from, to) are gone: pruned, or skipped by beginModTime or an operator's reset. */
+  /** Offsets [from, to) are gone: pruned, or skipped by beginModTime or an operator's reset; or see passHoles. */
   | { readonly kind: "jump"; readonly from: number; readonly to: number };
 
 /** Attempts before a missing journal is believed to be missing. */
@@ -47,7 +49,8 @@ export function readRequest(options: ReaderOptions): ReadRequest {
 /**
  * Yields content from `offset` on. Ends at `endOffset`, or at the write head unless `block`.
  * @param signal ends the iteration by rejecting with its reason
- * @throws {WireError} JOURNAL_NOT_FOUND, SUSPENDED, INVALID_ARGUMENT, CORRUPT, …; anything a retry may mend is retried
+ * @throws {WireError} JOURNAL_NOT_FOUND, SUSPENDED, INVALID_ARGUMENT, CORRUPT, …; anything a retry may mend is retried.
+ * Without `block` OFFSET_NOT_YET_AVAILABLE with the facts `begin` and `end`: a hole, behind which the journal goes on
  */
 export async function* readJournal(
   ports: { transport: JournalTransport; clock: Clock; logger: Logger },
@@ -57,10 +60,16 @@ export async function* readJournal(
   const end = options.endOffset ?? Number.POSITIVE_INFINITY;
   let at = options.offset;
   for (let attempt = 0; at < end; attempt++) {
+    let hole: Hole | undefined;
     try {
       let writeHead = 0;
       for await (const response of ports.transport.read(readRequest({ ...options, offset: at }), signal)) {
-        if (response.status === "OFFSET_NOT_YET_AVAILABLE" && !options.block) return;
+        if (response.status === "OFFSET_NOT_YET_AVAILABLE" && !options.block) {
+          const { offset: begin, writeHead: end } = response;
+          if (begin >= end) return;
+          hole = await holeAt(ports.transport, options.journal, { begin, end }, signal);
+          break;
+        }
         if (response.status !== "OK") throw statusError(response.status, `read of ${options.journal}`);
         if (response.content === undefined) {
           writeHead = response.writeHead;
@@ -83,8 +92,36 @@ export async function* readJournal(
         message: error.message,
       });
     }
-    if (at < end) await backOff(ports.clock, readBackoffMs(attempt), signal);
+    if (hole !== undefined) {
+      if (options.passHoles !== true) throw holeError(options.journal, hole);
+      yield { kind: "jump", from: hole.begin, to: hole.end };
+      at = hole.end;
+      attempt = -1;
+    } else if (at < end) await backOff(ports.clock, readBackoffMs(attempt), signal);
   }
+}
+
+interface Hole {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** @param most the hole, if no fragment begins in it @returns undefined: one begins there by now */
+async function holeAt(
+  transport: JournalTransport,
+  journal: string,
+  { begin, end }: Hole,
+  signal: AbortSignal,
+): Promise<Hole | undefined> {
+  const bounds = { beginModTime: 0, endModTime: 0, nextPageToken: begin, pageLimit: 1 };
+  const { fragments } = await transport.listFragments({ journal, ...bounds, doNotProxy: false }, signal);
+  const next = fragments[0]?.spec.begin ?? end;
+  return next <= begin ? undefined : { begin, end: Math.min(next, end) };
+}
+
+function holeError(journal: string, { begin, end }: Hole): WireError {
+  const message = `read of ${journal}: no fragment is known that holds offsets [${begin}, ${end})`;
+  return new WireError("OFFSET_NOT_YET_AVAILABLE", message, { facts: { journal, begin, end } });
 }
 
 function isPassing(error: WireError, attempt: number): boolean {
