@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, text, utf8 } from "@millrace/base";
+import { never, text, utf8, type WireError } from "@millrace/base";
 import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
 import {
   contentPath,
@@ -10,7 +10,7 @@ import {
   type ReadRequest,
   type ReadResponse,
 } from "@millrace/protocol";
-import { memoryStore } from "@millrace/stores/testkit";
+import { memoryStore, type MemoryStore } from "@millrace/stores/testkit";
 import { createHash } from "node:crypto";
 import {
   applySpec,
@@ -30,6 +30,7 @@ const EPOCH_SECONDS = Date.UTC(2026, 0, 1) / 1000;
 interface Fixture extends TestBroker {
   readonly spools: FakeSpools;
   readonly agenda: Agenda;
+  readonly store: MemoryStore;
   readonly put: (stored: Stored) => Promise<void>;
   readonly append: (part: string) => Promise<void>;
   /** Messages of a read until it ends, written short. */
@@ -44,7 +45,11 @@ interface Stored {
 
 async function withJournal(
   run: (fixture: Fixture) => Promise<void>,
-  { spec = {}, stored = [] }: { spec?: Partial<JournalSpec>; stored?: readonly Stored[] } = {},
+  {
+    spec = {},
+    stored = [],
+    isAway = false,
+  }: { spec?: Partial<JournalSpec>; stored?: readonly Stored[]; isAway?: boolean } = {},
 ): Promise<void> {
   const spools = new FakeSpools();
   const agenda = new Agenda();
@@ -56,6 +61,7 @@ async function withJournal(
   };
   for (const one of stored) await put(one);
   clock.epochMs = EPOCH_SECONDS * 1000;
+  if (isAway) store.script = () => "unavailable";
   const broker = await openTestBroker({ spools, clock, stores: { open: () => store } });
   const { transport } = broker;
   try {
@@ -65,6 +71,7 @@ async function withJournal(
       ...broker,
       spools,
       agenda,
+      store,
       put,
       append: async (part) => {
         const { status } = await transport.append(preamble(J), { kind: "bytes", bytes: [utf8(part)] }, never);
@@ -244,6 +251,30 @@ test("read: local bytes that rotted -> refused, naming the file; or read from a 
       await assert.rejects(trace({ offset: 9 }), { code: "CORRUPT" });
     },
     { spec: { fragment } },
+  );
+});
+
+test("read: stores that cannot be listed -> waits, then says so; the head is known", async () => {
+  await withJournal(
+    async ({ trace, spools, agenda, store }) => {
+      const answer = async (fields: Partial<ReadRequest>): Promise<unknown> => {
+        const lines = trace(fields).catch((error: WireError) => `${error.code}: ${error.message}`);
+        await agenda.advance(10_000);
+        return lines;
+      };
+      const about = "is not on this disk, and its stores could not be listed yet";
+      assert.equal(await answer({ offset: -1 }), `UNAVAILABLE: offset 0 of ${J} ${about}`);
+      spools.spools.get(J)!.roll(30);
+      await settle();
+      assert.equal(await answer({ offset: 0 }), `UNAVAILABLE: offset 0 of ${J} ${about}`);
+      assert.deepEqual(await answer({ offset: -1 }), ["OFFSET_NOT_YET_AVAILABLE header 30 of 30"]);
+      const blocked = trace({ offset: 0, block: true, endOffset: 10 });
+      await agenda.advance(60_000);
+      store.script = undefined;
+      await agenda.advance(60_000);
+      assert.deepEqual((await blocked).at(-1), '5 "bbbbb"');
+    },
+    { stored: OLD, isAway: true },
   );
 });
 

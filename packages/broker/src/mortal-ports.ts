@@ -42,6 +42,7 @@ export class Life {
   #store(real: ObjectStore): ObjectStore {
     return {
       url: real.url,
+      listLagMsMax: real.listLagMsMax,
       list: (prefix, signal) => this.#items(real.list(prefix, signal)),
       get: (path, range, signal) => this.#items(real.get(path, range, signal)),
       head: (path, signal) => this.#ask(() => real.head(path, signal)),

@@ -5,7 +5,8 @@
 //  S2  The stream ends without error when the journal is no longer served here; the caller's abort rejects.
 //  S3  Local bytes may be released under a reader: it then asks the index again, which knows where they went.
 //  S4  What is not on this disk is looked for in the stores: a reader that comes before their first listing waits
-//      for it.
+//      for it, and is told when it does not come. Until nothing can be missing from listings, a hole at the journal's
+//      begin is taken for one as anywhere else, not for what was pruned.
 //  S5  Local bytes that rotted are refused, unless a store has the fragment too: then it is read from there.
 import { WireError, type AbortScope, type Clock } from "@millrace/base";
 import {
@@ -130,6 +131,7 @@ class Readout {
     const { beginModTime, block } = this.#request;
     const { signal } = this.#scope;
     const listedByMs = clock.monotonicMs() + FIRST_REFRESH_WAIT_MS;
+    let isFresh = false;
     for (;;) {
       const wanted = { offset: this.#offset, beginModTime, head: spool.end };
       const answer = queryIndex(index, wanted, clock.wallMs());
@@ -140,12 +142,28 @@ class Readout {
         await changeWithin(index.changed, listingMs, clock, signal);
         continue;
       }
-      if (!block) return answer;
+      if (!block) {
+        // Spools tell of growth once a batch: what looks like a hole may be news.
+        if (!isFresh && answer.offset < spool.end) {
+          isFresh = true;
+          this.#replica.local.refreshLocal();
+          continue;
+        }
+        const isUnknown = answer.offset < answer.writeHead || answer.writeHead === 0;
+        if (!index.isRefreshed && isUnknown) throw this.#notListed(answer);
+        return answer;
+      }
       // Whoever asked for the head waits where it was when he came.
       this.#offset = answer.offset;
       if (answer.jumpAtMs === undefined) await index.changed.next(signal);
       else await changeWithin(index.changed, answer.jumpAtMs - clock.wallMs(), clock, signal);
     }
+  }
+
+  #notListed({ offset, writeHead }: IndexAnswer): WireError {
+    const { journal } = this.#replica;
+    const message = `offset ${offset} of ${journal} is not on this disk, and its stores could not be listed yet`;
+    return new WireError("UNAVAILABLE", message, { facts: { journal, offset, writeHead } });
   }
 
   /** Content up to the fragment's end as it was asked for, or less when it moved meanwhile. */

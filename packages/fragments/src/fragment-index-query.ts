@@ -42,8 +42,10 @@ export function queryIndex(index: FragmentIndex, request: IndexRequest, nowMs: n
     if (!found) {
       // Before the stores were listed a hole may be what they hold: one fragment persisted since then says nothing.
       if (modTime === 0 || !index.isRefreshed) return { kind: "not-yet", offset, writeHead };
+      // At the begin a hole is what was pruned, once the stores cannot hide anything of an earlier process any more.
+      const isPruned = at === 0 && index.isSettled;
       const jumpAtMs = (modTime + OFFSET_JUMP_AGE_SECONDS + 1) * 1000;
-      if (at > 0 && nowMs < jumpAtMs) return { kind: "not-yet", offset, writeHead, jumpAtMs };
+      if (!isPruned && nowMs < jumpAtMs) return { kind: "not-yet", offset, writeHead, jumpAtMs };
       offset = entry.begin;
     }
     if (modTime === 0 || modTime >= request.beginModTime) return { kind: "found", offset, writeHead, entry };

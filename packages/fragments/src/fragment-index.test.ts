@@ -269,6 +269,8 @@ test("queryIndex: a fragment persisted before the first listing -> what the stor
   index.setRemote([remote(0, 100), remote(100, 200)], 1);
   assert.equal(ask(), "found 0");
   index.setRemote([remote(100, 200)], 2);
+  assert.equal(ask(), "not-yet 0", "it may not be listed any more, or not yet");
+  index.settle();
   assert.equal(ask(), "found 100", "it was pruned");
 });
 
@@ -285,8 +287,11 @@ test("queryIndex: head, found, held back, jumped", () => {
   assert.equal(ask(-1), "not-yet 60 of 60 jump=undefined");
   assert.equal(ask(55), "found 55 of 60 l50-60");
   index.setRemote([remote(20, 30, 1000), remote(40, 50, 2000)], 0);
-  assert.equal(ask(0), "found 20 of 60 r20-30");
   const jumpAtMs = (2000 + 6 * 3600 + 1) * 1000;
+  assert.equal(ask(0), `not-yet 0 of 60 jump=${jumpAtMs - 1_000_000}`);
+  assert.equal(ask(0, jumpAtMs - 1_000_000), "found 20 of 60 r20-30");
+  index.settle();
+  assert.equal(ask(0), "found 20 of 60 r20-30");
   assert.equal(ask(30), `not-yet 30 of 60 jump=${jumpAtMs}`);
   assert.equal(ask(30, jumpAtMs - 1), `not-yet 30 of 60 jump=${jumpAtMs}`);
   assert.equal(ask(30, jumpAtMs), "found 40 of 60 r40-50");

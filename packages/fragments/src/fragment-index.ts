@@ -54,6 +54,7 @@ export class FragmentIndex {
   #local: readonly LocalEntry[] = [];
   readonly #confirmed = new Map<string, Confirmed>();
   #refreshed = false;
+  #settled = false;
   /** The set is `#remote[0, #headCount)` followed by `#tail`. */
   #headCount = 0;
   #tail: FragmentEntry[] = [];
@@ -65,6 +66,19 @@ export class FragmentIndex {
   /** Whether the stores were listed once. Until then appends and fragment listings wait on {@link changed}. */
   get isRefreshed(): boolean {
     return this.#refreshed;
+  }
+
+  /**
+   * Whether nothing that an earlier process stored can be missing: a listing has come in that began after all of that
+   * had to be listed.
+   */
+  get isSettled(): boolean {
+    return this.#settled;
+  }
+
+  /** The listing that {@link setRemote} is given next shows all that an earlier process stored. */
+  settle(): void {
+    this.#settled = true;
   }
 
   /** Members of the cover set. */

@@ -28,17 +28,18 @@ interface World {
 
 interface WorldOptions {
   readonly latencyMs?: number;
+  readonly listLagMs?: number;
   readonly stores?: readonly string[];
   readonly script?: MemoryStore["script"];
 }
 
 function world(options: WorldOptions = {}): World {
-  const { latencyMs = 0, stores: urls = [URL], script } = options;
+  const { latencyMs = 0, listLagMs = 0, stores: urls = [URL], script } = options;
   const agenda = new Agenda();
   const clock = new SimulatedClock(agenda);
   const random = seededRandom("refresh");
   const latency = { min: latencyMs, max: latencyMs };
-  const store = memoryStore({ url: URL, clock, random, latencyMs: latency, slowMs: 3_600_000 });
+  const store = memoryStore({ url: URL, clock, random, latencyMs: latency, listLagMs, slowMs: 3_600_000 });
   store.script = script;
   const events: string[] = [];
   const log = (event: string): void => void events.push(event);
@@ -70,6 +71,26 @@ function world(options: WorldOptions = {}): World {
 }
 
 const ends = ({ index }: World): number[] => [...index.entries()].map(({ end }) => end);
+
+test("listings that lag -> settled by the first one that shows all that an earlier process stored", async () => {
+  for (const [listLagMs, settledBy] of [
+    [0, 0],
+    [1, 300_000],
+    [300_000, 300_000],
+    [300_001, 600_000],
+  ] as const) {
+    const w = world({ listLagMs });
+    for (let atMs = 0; atMs <= 600_000; atMs += 300_000) {
+      await w.agenda.advance(atMs === 0 ? 0 : 300_000);
+      await settle();
+      assert.deepEqual(
+        [listLagMs, w.index.isRefreshed, w.index.isSettled],
+        [listLagMs, true, atMs >= settledBy],
+      );
+    }
+    await w.end();
+  }
+});
 
 test("at the start, then at each interval after the attempt", async () => {
   const w = world({ latencyMs: 1000 });

@@ -31,6 +31,7 @@ export class RemoteRefresh {
   readonly #ports: RefreshPorts;
   readonly #index: FragmentIndex;
   readonly #journal: () => RefreshedJournal | undefined;
+  readonly #openedMs: number;
   readonly #wake = new Gate();
   #isDue = true;
   #failures = 0;
@@ -39,6 +40,7 @@ export class RemoteRefresh {
   constructor(ports: RefreshPorts, index: FragmentIndex, journal: () => RefreshedJournal | undefined) {
     this.#ports = ports;
     this.#index = index;
+    this.#openedMs = ports.clock.monotonicMs();
     this.#journal = journal;
   }
 
@@ -63,12 +65,14 @@ export class RemoteRefresh {
   async #refresh(journal: RefreshedJournal, signal: AbortSignal): Promise<void> {
     const { clock, logger, metrics } = this.#ports;
     const startedMs = clock.wallMs();
+    const openMs = clock.monotonicMs() - this.#openedMs;
     const scope = abortScope(signal);
     const slow = new WireError("UNAVAILABLE", `listing took more than ${LISTING_MS_MAX} ms`);
     const cancel = clock.after(LISTING_MS_MAX, () => scope.abort(slow));
     const outcomes = metrics.counter("millrace_fragments_refreshes_total", "Listings of a journal's stores.");
     try {
       const listed = await listRemoteFragments(this.#ports, journal, scope.signal);
+      if (openMs >= this.#listLagMsMax(journal)) this.#index.settle();
       const missing = this.#index.setRemote(listed, startedMs);
       for (const { fragment } of missing) {
         logger.error("confirmed_fragment_not_listed", { journal: journal.name, fragment });
@@ -91,6 +95,10 @@ export class RemoteRefresh {
       cancel();
       scope.dispose();
     }
+  }
+
+  #listLagMsMax({ stores }: RefreshedJournal): number {
+    return stores.reduce((ms, url) => Math.max(ms, this.#ports.stores.open(url).listLagMsMax), 0);
   }
 
   #pauseMs(intervalMs: number): number {

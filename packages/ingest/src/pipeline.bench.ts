@@ -59,6 +59,7 @@ function frames(records: number, perFrame: number): Uint8Array[] {
 }
 
 const stagingStore: ObjectStore = {
+  listLagMsMax: 0,
   url: "file:///nowhere/",
   async put(_path, body) {
     for await (const chunk of body) void chunk;

@@ -34,6 +34,7 @@ export interface FileStorePorts {
 
 export class FileStore implements ObjectStore {
   readonly url: string;
+  readonly listLagMsMax = 0;
   /** The store's directory: root and prefix. */
   readonly base: string;
   readonly #root: string;

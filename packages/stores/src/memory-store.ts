@@ -63,6 +63,7 @@ const CHUNK_BYTES = 64 * 1024;
 
 export class MemoryStore implements ObjectStore {
   readonly url: string;
+  readonly listLagMsMax: number;
   /** Faults of the next operations, asked before chance: return a fault, "none", or undefined to leave it to chance. */
   script: ((operation: StoreOperation, path: string) => StoreFault | "none" | undefined) | undefined;
   /** Chances in force; replace it to heal the store. */
@@ -78,7 +79,7 @@ export class MemoryStore implements ObjectStore {
   constructor(options: MemoryStoreOptions) {
     this.url = options.url ?? "file:///memory/";
     this.faults = options.faults ?? {};
-    this.listLagMs = options.listLagMs ?? 0;
+    this.listLagMs = this.listLagMsMax = options.listLagMs ?? 0;
     this.#options = options;
     this.#clock = options.clock;
     this.#random = options.random.fork("memory-store");

@@ -23,6 +23,8 @@ export interface PutOptions {
 export interface ObjectStore {
   /** The URL that made it, as in a JournalSpec, e.g. `file:///fragments/`. */
   readonly url: string;
+  /** How long after its put an object may stay out of listings; 0: none does. */
+  readonly listLagMsMax: number;
   /** Objects whose path starts with `prefix`, in no particular order; keys that end in '/' are left out. */
   list(prefix: string, signal: AbortSignal): AsyncIterable<ObjectEntry>;
   /** The object's bytes from `begin` (default 0) up to `end` (default its length). */
