@@ -89,13 +89,51 @@ function streamed(bytes: Uint8Array, random: Random, isCut: boolean): AppendCont
   return { kind: "chunks", chunks: chunks() };
 }
 
-/** Comes and goes, and reads something old each time. */
+/** Comes and goes, and reads something old each time: for a while, or up to the head. */
 export async function readAgain(world: World, node: Node, journal: RawJournal, shift: Shift): Promise<void> {
   const random = node.random.fork(`reader ${shift.name}`);
   while (!shift.isOver) {
-    const end = tailJournal(world, node, journal, random.below(journal.readEnd + 1));
-    await world.sleep(random.below(world.swarm.paceMs * 5));
-    end();
+    const offset = random.below(journal.readEnd + 1);
+    const pauseMs = random.below(world.swarm.paceMs * 5);
+    if (random.below(2) === 0) {
+      const end = tailJournal(world, node, journal, offset);
+      await world.sleep(pauseMs);
+      end();
+    } else {
+      await readToHead(world, node, journal, offset, shift);
+      await world.sleep(pauseMs);
+    }
+  }
+}
+
+/** Reads without waiting: to what is the end by now, unless the reader says why not. */
+async function readToHead(
+  world: World,
+  node: Node,
+  journal: RawJournal,
+  offset: number,
+  shift: Shift,
+): Promise<void> {
+  const ports = { transport: node.broker.transport, clock: world.clock, logger: silentLogger };
+  const { end } = journal.model;
+  const options = { journal: journal.name, offset, block: false };
+  let at = offset;
+  try {
+    for await (const event of readJournal(ports, options, node.process.signal)) {
+      if (shift.isDead) return;
+      assert(event.kind === "content", "a journal has no hole", { journal: journal.name, at });
+      journal.read(at, event.bytes);
+      at += event.bytes.length;
+    }
+    if (!shift.isDead) assert(at >= end, "a read that ends has come to the head", { at, end });
+  } catch (thrown) {
+    if (shift.isDead || world.spoolRot.explains(thrown)) return;
+    const { code, facts } = WireError.from(thrown);
+    world.note(`read ${code}`, journal.name);
+    if (code === "SUSPENDED") return;
+    const { begin, end } = facts as { begin: number; end: number };
+    const isTold = code === "OFFSET_NOT_YET_AVAILABLE" && begin >= at && begin < end;
+    if (!isTold || world.swarm.faults.listLagMs === 0) throw thrown;
   }
 }
 
@@ -136,7 +174,7 @@ export async function readWhole(world: World, node: Node, name: string): Promise
   return concatBytes(parts);
 }
 
-/** Pause before a journal is read again that is asleep, rotten, or of which the store lists too little. */
+/** Pause before a journal is read again that is asleep or rotten. */
 const AGAIN_MS = 10_000;
 
 interface Follower {
@@ -146,8 +184,7 @@ interface Follower {
 }
 
 /**
- * Reads on when the journal was asleep or has rotted, and from where it was when a store that lists late has hidden the
- * begin.
+ * Reads on when the journal was asleep or has rotted.
  */
 async function follow(
   world: World,
@@ -162,10 +199,7 @@ async function follow(
     try {
       for await (const event of readJournal(ports, { ...options, offset: at }, signal)) {
         if (event.kind === "jump") {
-          const facts = { journal, from: event.from, to: event.to };
-          assert(world.swarm.faults.listLagMs > 0, "a journal has no hole", facts);
-          world.note("begin not listed yet", journal);
-          break;
+          assert(false, "a journal has no hole", { journal, from: event.from, to: event.to });
         }
         assert(event.offset === at, "content follows on content", { journal, at, offset: event.offset });
         follower.onContent(at, event.bytes);

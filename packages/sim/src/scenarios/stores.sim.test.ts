@@ -2,6 +2,8 @@
 // that this process wrote and had confirmed.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { silentLogger } from "@millrace/base";
+import { readJournal } from "@millrace/client";
 import type { StoreFault } from "@millrace/stores/testkit";
 import { CALM } from "../options.ts";
 import { Stage } from "./stage.ts";
@@ -54,5 +56,37 @@ test("D18: a store that lists late, through restarts -> every byte is there once
     await stage.close();
     await stage.start();
   }
+  await stage.end();
+});
+
+test("a store that lists late, after a restart -> the begin is not taken for pruned, and a hole is said", async () => {
+  const stage = new Stage("late begin", { ...SWARM, faults: { ...CALM.faults, listLagMs: 30_000 } });
+  const { world, journal } = stage;
+  await stage.start();
+  await stage.append("first;".repeat(300));
+  const begin = journal.model.end;
+  await stage.append("second;".repeat(300));
+  await stage.pass(1000);
+  stage.kill();
+  await stage.startUnchecked();
+  const ports = { transport: stage.node.broker.transport, clock: world.clock, logger: silentLogger };
+  const readOnce = async (): Promise<number> => {
+    let end = 0;
+    const options = { journal: journal.name, offset: 0, block: false };
+    for await (const event of readJournal(ports, options, stage.node.process.signal)) {
+      assert.equal(event.kind, "content");
+      if (event.kind === "content") end = event.offset + event.bytes.length;
+    }
+    return end;
+  };
+  await stage.append("third;".repeat(300));
+  await stage.append("fourth;");
+  await stage.pass(1000);
+  // What this process stored and confirmed it knows; what the one before it stored is not listed yet.
+  assert.equal(stage.node.broker.backlog().count, 0);
+  const hole = { code: "OFFSET_NOT_YET_AVAILABLE", facts: { journal: journal.name, begin: 0, end: begin } };
+  await assert.rejects(stage.finish(readOnce()), hole);
+  await stage.pass(120_000);
+  assert.equal(await stage.finish(readOnce()), journal.model.end);
   await stage.end();
 });
