@@ -63,11 +63,13 @@ export interface BrokerPorts {
   readonly fetch?: FetchUrl;
 }
 
+export const DEFAULT_ROOT = "/gazette/cluster";
+
 export interface BrokerOptions {
   readonly id: ProcessId;
   /** URL at which others reach this broker. */
   readonly endpoint: string;
-  /** Root of the broker's keys. Default `/gazette/cluster`. */
+  /** Root of the broker's keys. Default {@link DEFAULT_ROOT}. */
   readonly root?: string;
   readonly journalLimit?: number;
   readonly leaseSeconds?: number;
@@ -122,7 +124,7 @@ export async function openBroker(
   options: BrokerOptions,
   signal: AbortSignal,
 ): Promise<Broker> {
-  const root = options.root ?? "/gazette/cluster";
+  const root = options.root ?? DEFAULT_ROOT;
   const { id, endpoint, journalLimit = 1024 } = options;
   const self: BrokerSpec = { id, endpoint, journalLimit, exiting: false };
   validateBrokerSpec(self);

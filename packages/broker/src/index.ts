@@ -1,3 +1,3 @@
-export { openBroker, type Broker, type BrokerOptions, type BrokerPorts } from "./broker.ts";
+export { DEFAULT_ROOT, openBroker, type Broker, type BrokerOptions, type BrokerPorts } from "./broker.ts";
 export { type AutoCreateRule } from "./auto-create.ts";
 export { httpGateway, type Capability, type GatewayOptions, type RequestHandler } from "./http-gateway.ts";

@@ -1,5 +1,6 @@
 export type { CommitOutcome, JournalLife, LocalFragment, Spool, SpoolAppend, Spools } from "./spools.ts";
 export { openSpools, type SpoolPorts } from "./durable-spools.ts";
+export { QUARANTINE_DIR, SPOOLS_DIR } from "./spool-paths.ts";
 export { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 export { addCover, coverDifference, longestOverlapping, type Span } from "./fragment-index-cover.ts";
 export {

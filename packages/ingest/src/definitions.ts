@@ -122,3 +122,8 @@ export function sinkPath(key: SinkKey): string {
 export function partitionJournal(key: SinkKey, n: number): string {
   return `stream/${sinkPath(key)}/p${String(n).padStart(3, "0")}`;
 }
+
+/** Whether a journal has a name as {@link partitionJournal} makes them. */
+export function isPartitionJournal(name: string): boolean {
+  return /^stream\/\d+\/\d+\/[^/]+\/[^/]+\/p\d{3,}$/.test(name);
+}

@@ -1,5 +1,6 @@
 export {
   DEFAULT_CONDITIONS,
+  isPartitionJournal,
   partitionJournal,
   sinkPath,
   sourcePath,
@@ -35,6 +36,8 @@ export {
   type NewSource,
 } from "./definition-repository.ts";
 export { sinkSettings, type SettingValues } from "./definition-settings.ts";
+export { decodeSlice } from "./storage-codec.ts";
+export { SLICES_PREFIX } from "./storage-keys.ts";
 export { TaskStore } from "./task-store.ts";
 export { DEFAULT_DOOR_LIMITS, DOOR_RANGES, type DoorLimits } from "./limits.ts";
 export {

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 
 import { FLAG, valueOf } from "@millrace/protocol";
 
+import { isPartitionJournal } from "./definitions.ts";
 import { Fixture } from "./pipeline-fixture.ts";
 import { PARTITION_LABELS } from "./partition-registry.ts";
 import { tilingViolation } from "./storage-rules.ts";
@@ -13,6 +14,9 @@ describe("partitions", () => {
     const sink = world.sink();
     const journal = await world.partitions.ensure(sink, 2, world.signal);
     assert.equal(journal, "stream/1/1/source/sink/p002");
+    assert.ok(isPartitionJournal(journal) && isPartitionJournal(`${journal}345`));
+    for (const other of ["examples/p000", `${journal}/x`, `x/${journal}`, journal.slice(0, -1)])
+      assert.ok(!isPartitionJournal(other), other);
     const { spec } = world.journals.journals.get(journal)!;
     assert.equal(valueOf(spec.labels, PARTITION_LABELS.sink), "sink");
     await world.agenda.advance(10);

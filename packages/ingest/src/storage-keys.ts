@@ -10,7 +10,8 @@ import type { PartitionKey, Slice, StorageFile } from "./storage-entities.ts";
 export const STORAGE_PREFIX: Key = "stream/storage/";
 const PARTITIONS = "stream/storage/partition/all/";
 const FILES = "stream/storage/file/all/";
-const SLICES = "stream/storage/slice/all/";
+/** Of all slices. */
+export const SLICES_PREFIX: Key = "stream/storage/slice/all/";
 const LOCAL_STATS = "stream/storage/stats/local/";
 const TARGET_STATS = "stream/storage/stats/target/";
 
@@ -30,7 +31,9 @@ export function filesPrefix(key: SinkKey): Key {
 }
 
 export function sliceKey(slice: Pick<Slice, "fileId" | "n" | "begin"> & SinkKey): Key {
-  return keyOf(`${SLICES}${sinkPath(slice)}/${slice.fileId}/${partitionName(slice.n)}/${hex16(slice.begin)}`);
+  return keyOf(
+    `${SLICES_PREFIX}${sinkPath(slice)}/${slice.fileId}/${partitionName(slice.n)}/${hex16(slice.begin)}`,
+  );
 }
 
 /** What files that were removed had loaded. */
@@ -44,7 +47,7 @@ export function progressKey(key: PartitionKey): Key {
 }
 
 export function kindOfKey(key: Key): StorageKind {
-  if (key.startsWith(SLICES)) return "slice";
+  if (key.startsWith(SLICES_PREFIX)) return "slice";
   if (key.startsWith(FILES)) return "file";
   if (key.startsWith(PARTITIONS)) return "partition";
   if (key.startsWith(LOCAL_STATS)) return "progress";

@@ -12,3 +12,4 @@ export { BufferPool, type AppendWaiter } from "./publisher-frame.ts";
 export { publisherMetrics } from "./publisher-metrics.ts";
 export { ColumnStage } from "./staging-columns.ts";
 export { stagedObject } from "./staging-parquet.ts";
+export { storedSlice } from "./storage-fixtures.ts";

@@ -1,6 +1,7 @@
 // Fragments, coverage and rows of all journals: each journal is read once for all of these checks.
 import { silentLogger, WireError } from "@millrace/base";
 import { pooledCodecs, type JournalLife, type Spools } from "@millrace/fragments";
+import { isPartitionJournal } from "@millrace/ingest";
 import type { ObjectStores } from "@millrace/stores";
 import type { InspectedTables } from "@millrace/warehouse";
 import { examineJournal, type JournalPorts } from "./doctor-journals.ts";
@@ -25,7 +26,6 @@ interface ContentPorts {
 
 type Loaded = ReadonlyMap<string, LoadedJournal>;
 
-const PARTITION = /^stream\/.+\/p\d{3,}$/;
 const NOTHING_LOADED: LoadedJournal = { tables: [], end: 0 };
 
 /** @param rowNotes of the check of rows, which opening the warehouse began */
@@ -58,7 +58,7 @@ export async function examineContents(
     const spec = items?.get(name)?.spec;
     const journal = { name, spec, life: lives.get(name), stores: spec?.fragment.stores ?? [FRAGMENT_STORE] };
     const target = loaded?.get(name) ?? NOTHING_LOADED;
-    const rows = PARTITION.test(name) ? new PartitionRows(name, target.end) : undefined;
+    const rows = isPartitionJournal(name) ? new PartitionRows(name, target.end) : undefined;
     const head = await examineJournal(journal, ports, checks, rows, signal);
     if (rows === undefined) continue;
     rowNotes.add("partitions");

@@ -1,27 +1,14 @@
 // What stands in the staging store, against the slices that need it. An object of a slice that waits for its load
 // must be there; whatever no slice names is left over from a process that was killed, and the platform sweeps it away
 // in time.
-import { text, WireError } from "@millrace/base";
+import { WireError } from "@millrace/base";
+import { decodeSlice, SLICES_PREFIX } from "@millrace/ingest";
 import { prefixRange, type CoordinationStore } from "@millrace/metadata";
 import type { ObjectStore } from "@millrace/stores";
 import { crc32c } from "@millrace/wal";
 import type { CheckNotes } from "./doctor-report.ts";
 
-/** A staged object as its slice records it. */
-interface StagedObject {
-  readonly path: string;
-  readonly bytes: number;
-  readonly crc32c: number;
-}
-
-interface StoredSlice {
-  readonly state: string;
-  readonly objects?: readonly StagedObject[];
-}
-
-/** Where slices stand in the coordination store, and the state in which their objects are needed. */
-const SLICES = "stream/storage/slice/all/";
-const NEEDED_STATE = "uploaded";
+type Slice = ReturnType<typeof decodeSlice>;
 
 export async function examineStaging(
   coordination: CoordinationStore,
@@ -36,12 +23,18 @@ export async function examineStaging(
     notes.add("bytes", bytes);
   }
   const named = new Set<string>();
-  for (const { key, value } of (await coordination.range(prefixRange(SLICES), signal)).kvs) {
-    const slice = JSON.parse(text(value)) as StoredSlice;
+  for (const { key, value } of (await coordination.range(prefixRange(SLICES_PREFIX), signal)).kvs) {
     notes.add("slices");
-    for (const object of slice.objects ?? []) {
+    let slice: Slice;
+    try {
+      slice = decodeSlice(value, key);
+    } catch (thrown) {
+      notes.bad(WireError.from(thrown).message);
+      continue;
+    }
+    for (const object of "objects" in slice ? slice.objects : []) {
       named.add(object.path);
-      if (slice.state !== NEEDED_STATE) continue;
+      if (slice.state !== "uploaded") continue; // Later ones are in the table.
       notes.add("waiting");
       const damage = await damageOf(object, store, signal);
       if (damage !== undefined)
@@ -56,7 +49,7 @@ export async function examineStaging(
 }
 
 async function damageOf(
-  object: StagedObject,
+  object: { readonly path: string; readonly bytes: number; readonly crc32c: number },
   store: ObjectStore,
   signal: AbortSignal,
 ): Promise<string | undefined> {

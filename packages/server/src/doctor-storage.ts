@@ -1,9 +1,18 @@
 // The parts of the doctor that run a start's own recovery over the overlay: coordination store, local log, quarantine.
 import { MetricsRegistry, silentLogger, WireError, type Clock, type Random } from "@millrace/base";
-import { openSpools, type JournalLife, type Spools } from "@millrace/fragments";
+import { DEFAULT_ROOT } from "@millrace/broker";
+import {
+  openSpools,
+  QUARANTINE_DIR,
+  SPOOL_DEFAULTS,
+  SPOOLS_DIR,
+  type JournalLife,
+  type Spools,
+} from "@millrace/fragments";
 import { openDurableStore, prefixRange, EVERYTHING, type EmbeddedStore } from "@millrace/metadata";
 import { decodeItemValue, itemsPrefix, parseEntityKey, type JournalSpec } from "@millrace/protocol";
 import type { Disk } from "@millrace/wal";
+import { COORDINATION_DIR } from "./data-layout.ts";
 import type { ReadableDisk } from "./doctor-overlay-disk.ts";
 import { CheckNotes, counted, sized, type DoctorCheck } from "./doctor-report.ts";
 
@@ -27,12 +36,7 @@ export interface Recovered<T> {
   readonly opened: T | undefined;
 }
 
-const COORDINATION_DIR = "coordination";
-const LOG_DIR = "log";
-const SPOOLS_DIR = "spools";
-const QUARANTINE_DIR = "quarantine";
-/** Of the broker's keys, as it takes it by default. */
-const BROKER_ROOT = "/gazette/cluster";
+const LOG_DIR = SPOOL_DEFAULTS.log.dir;
 
 /** Replays the store's log. */
 export async function recoverCoordination(
@@ -57,11 +61,11 @@ export async function recoverCoordination(
   notes.add("keys", count);
   const items = new Map<string, JournalItem>();
   for (const { key, value, createRevision } of (
-    await store.range(prefixRange(itemsPrefix(BROKER_ROOT)), signal)
+    await store.range(prefixRange(itemsPrefix(DEFAULT_ROOT)), signal)
   ).kvs) {
     notes.add("journals");
     try {
-      const place = parseEntityKey(BROKER_ROOT, key);
+      const place = parseEntityKey(DEFAULT_ROOT, key);
       if (place.kind !== "item") continue;
       items.set(place.item, { spec: decodeItemValue(place.item, value), createRevision });
     } catch (thrown) {

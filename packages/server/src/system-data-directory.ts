@@ -18,11 +18,11 @@ import {
 import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { hex, WireError, type Random } from "@millrace/base";
+import { FORMAT_FILE } from "./data-layout.ts";
 
 /** Format of everything below the directory. A directory of a newer format is refused. */
 const FORMAT = 1;
 const SOCKET = "owner.sock";
-const FORMAT_FILE = "format.json";
 const ASK_MS = 2000;
 
 export interface DataDirectory {

@@ -12,6 +12,7 @@ import type { CoordinationStore } from "@millrace/metadata";
 import { openStores, type ObjectStores } from "@millrace/stores";
 import { openSystemDisk, type Disk } from "@millrace/wal";
 import { inspectTables, type InspectedTables } from "@millrace/warehouse";
+import { FORMAT_FILE, WAREHOUSE_DIR, WAREHOUSE_FILE } from "./data-layout.ts";
 import { examineContents } from "./doctor-contents.ts";
 import { OverlayDisk } from "./doctor-overlay-disk.ts";
 import {
@@ -34,9 +35,6 @@ interface Patient extends RecoveryPorts {
   readonly onProgress: (what: string) => void;
 }
 
-/** Below the data directory. */
-const WAREHOUSE_FILE = "warehouse/warehouse.duckdb";
-
 /**
  * @param onProgress told what is looked at next
  * @throws {WireError} NOT_FOUND: `path` is no data directory; CONFLICT while a process owns it; CORRUPT when its
@@ -49,8 +47,8 @@ export async function examineDataDirectory(
 ): Promise<DoctorReport> {
   const dataDirectory = resolve(path);
   // Owning a directory makes it one: look first.
-  if (!existsSync(join(dataDirectory, "format.json"))) {
-    throw new WireError("NOT_FOUND", `${path} is not a data directory: it has no format.json`);
+  if (!existsSync(join(dataDirectory, FORMAT_FILE))) {
+    throw new WireError("NOT_FOUND", `${path} is not a data directory: it has no ${FORMAT_FILE}`);
   }
   const owned = await ownDataDirectory(dataDirectory, systemRandom).catch((thrown: unknown) => {
     const error = WireError.from(thrown);
@@ -135,7 +133,7 @@ async function openTables(
   signal: AbortSignal,
 ): Promise<{ readonly notes: CheckNotes; readonly opened: InspectedTables | undefined }> {
   const notes = new CheckNotes("rows", ["tables", "rows", "partitions", "compared", "waiting"]);
-  const file = join(dataDirectory, WAREHOUSE_FILE);
+  const file = join(dataDirectory, WAREHOUSE_DIR, WAREHOUSE_FILE);
   if (!existsSync(file)) return { notes, opened: undefined };
   onProgress("the warehouse");
   try {

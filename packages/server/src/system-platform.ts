@@ -6,6 +6,7 @@ import { openDurableStore } from "@millrace/metadata";
 import { openStores } from "@millrace/stores";
 import { openSystemDisk } from "@millrace/wal";
 import type { ComponentName } from "./components.ts";
+import { COORDINATION_DIR } from "./data-layout.ts";
 import { endpointUrl, type Endpoints } from "./endpoints.ts";
 import { FRAGMENT_STORE, STAGING_STORE } from "./journal-templates.ts";
 import { Health } from "./health.ts";
@@ -114,7 +115,7 @@ async function openContext(
   );
   const coordination = await lifecycle.start(
     "coordination",
-    () => openDurableStore({ ...ports, disk, dir: "coordination", metrics }),
+    () => openDurableStore({ ...ports, disk, dir: COORDINATION_DIR, metrics }),
     (store) => store.close(),
   );
   health.addReason(() => coordination.unhealthy());

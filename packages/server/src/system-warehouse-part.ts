@@ -3,6 +3,7 @@ import { mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { Warehouse } from "@millrace/warehouse";
+import { WAREHOUSE_DIR, WAREHOUSE_FILE } from "./data-layout.ts";
 import { STAGING_STORE } from "./journal-templates.ts";
 import { bindHost } from "./system-listen.ts";
 import type { Config } from "./settings.ts";
@@ -30,11 +31,11 @@ export function launchWarehouse(
   dataDirectory: string,
   ports: PlatformPorts,
 ): LaunchedWarehouse {
-  const directory = join(dataDirectory, "warehouse");
+  const directory = join(dataDirectory, WAREHOUSE_DIR);
   mkdirSync(join(directory, "tmp"), { recursive: true, mode: 0o750 });
   const listen = listenAddress(config, "warehouse.listen");
   const options = {
-    file: join(directory, "warehouse.duckdb"),
+    file: join(directory, WAREHOUSE_FILE),
     stagingDir: join(dataDirectory, new URL(STAGING_STORE).pathname),
     tempDir: join(directory, "tmp"),
     memoryBytes: config["warehouse.memory"],

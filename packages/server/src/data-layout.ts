@@ -1,0 +1,10 @@
+// What stands where in a data directory, beside the log, the spools and the quarantine of local storage (fragments) and
+// the stores (journal-templates.ts): one place for those who write it and the doctor.
+
+/** Says whose directory it is, and in which format. */
+export const FORMAT_FILE = "format.json";
+/** The coordination store. */
+export const COORDINATION_DIR = "coordination";
+export const WAREHOUSE_DIR = "warehouse";
+/** In WAREHOUSE_DIR. */
+export const WAREHOUSE_FILE = "warehouse.duckdb";
