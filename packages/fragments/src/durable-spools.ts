@@ -86,6 +86,7 @@ class DurableSpools implements Spools, SpoolHost {
   /** After a checkpoint that could not be made the next one waits until then. */
   #checkpointAfterMs = 0;
   readonly #touched = new Set<DurableSpool>();
+  readonly #unsummable = new WeakSet<DurableSpool>();
   #nextId = 1;
   /** `recovering`: no checkpoint yet, the files lack what the log has. */
   #state: "recovering" | "open" | "closing" | "closed" = "recovering";
@@ -340,8 +341,11 @@ class DurableSpools implements Spools, SpoolHost {
     if (this.#state === "recovering") return;
     if (this.#state === "open" && clock.monotonicMs() < this.#checkpointAfterMs) return;
     const startedMs = clock.monotonicMs();
-    this.#checkpointing = this.#checkpoint
-      .run()
+    const unsummed = this.#unsummed();
+    const summing = unsummed.length === 0 ? undefined : this.#sumAll(unsummed);
+    const running =
+      summing === undefined ? this.#checkpoint.run() : summing.then(() => this.#checkpoint.run());
+    this.#checkpointing = running
       .then(
         (made) => (made ? "made" : "postponed"),
         (error: unknown) => {
@@ -355,6 +359,27 @@ class DurableSpools implements Spools, SpoolHost {
         if (outcome !== "made") this.#checkpointAfterMs = clock.monotonicMs() + this.#options.retryMs;
         else this.#metrics.checkpointSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
       });
+  }
+
+  #unsummed(): DurableSpool[] {
+    return [...this.#spools.values()].filter(
+      (spool) => !this.#unsummable.has(spool) && spool.unsummed().length > 0,
+    );
+  }
+
+  /** What recovery wrote from the log and nobody claims: once the log lets go of it, nothing else tells rot in it. */
+  async #sumAll(spools: readonly DurableSpool[]): Promise<void> {
+    for (const spool of spools) {
+      try {
+        await sumRecovered(this.disk, spool);
+      } catch (error) {
+        this.#unsummable.add(spool); // whoever claims it is told
+        this.#logger.warn("spool_not_summed", {
+          journal: spool.life.journal,
+          error: this.diskFailure(error).message,
+        });
+      }
+    }
   }
 
   #wakeAll(): void {

@@ -250,4 +250,31 @@ suite("bit rot found after a restart", () => {
     fixture.disk.file(path)!.rot(17, 1);
     await readAll(fixture, await fixture.claim("a"), 0, 6000, 1000);
   });
+
+  test("bytes of a journal that nobody claims, when the log lets go of them -> held against what it had", async () => {
+    for (const ending of ["kill", "close"] as const) {
+      const fixture = new SpoolFixture(`restart/unclaimed/${ending}`);
+      const spool = await fixture.reopen("a");
+      await fill(fixture, spool, 0, 5000);
+      await fixture.close();
+      await fill(fixture, await fixture.reopen("a"), 5000, 6000);
+      fixture.disk.kill();
+      // A life that has the rest of it from the log, and makes checkpoints.
+      await fixture.open();
+      if (ending === "close") await fixture.close();
+      else {
+        await pushOut(fixture);
+        const made = fixture.metrics.counter("millrace_spool_checkpoints_total", "");
+        const before = made.value({ outcome: "made" });
+        for (let i = 0; made.value({ outcome: "made" }) === before; i++) await pushOut(fixture);
+        fixture.disk.kill();
+      }
+      const path = fileOf(fixture);
+      fixture.disk.file(path)!.rot(5500, 1);
+      await fixture.open();
+      await assert.rejects(fixture.claim("a"), rottenAt(path, 0));
+      fixture.disk.file(path)!.rot(5500, 1);
+      await readAll(fixture, await fixture.claim("a"), 0, 6000, 1000);
+    }
+  });
 });
