@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { never, WireError } from "@millrace/base";
 import { contents, SpoolFixture } from "./spool-fixture.ts";
+import { SMALL_SPOOLS } from "./spool-simulation.ts";
 
 suite("D5: failed syncs and full disks", () => {
   test("the log's sync fails -> fatal, pending appends are unknown, nothing is acknowledged any more", async () => {
@@ -30,6 +31,27 @@ suite("D5: failed syncs and full disks", () => {
       await fixture.agenda.advance(100);
       assert.equal(fixture.fatal.length, 1);
     }
+  });
+
+  test("the sync of a direct append fails while a checkpoint waits behind it -> the log is not let go", async () => {
+    const log = { ...SMALL_SPOOLS.log, segmentBytes: 96 * 1024, firstSegmentBytes: 96 * 1024 };
+    const fixture = new SpoolFixture("D5/behind", { log, checkpointLogBytes: 20 * 1024 });
+    const [spool, busy] = [await fixture.reopen("a"), await fixture.claim("busy")];
+    let expected = "";
+    for (let i = 0; i < 10; i++) {
+      expected += String(i).repeat(1500);
+      await fixture.append(spool, String(i).repeat(1500));
+    }
+    fixture.delayMs = (op) => (op?.kind === "sync" && op.path.endsWith(".raw") ? 500 : undefined);
+    fixture.disk.failSync((path) => path.endsWith(".raw"));
+    const direct = fixture.append(spool, Buffer.alloc(5000));
+    for (let i = 0; i < 5; i++) await fixture.append(busy, Buffer.alloc(2000, i));
+    assert.equal(fixture.fatal.length, 0);
+    assert.equal((await direct).kind, "refused");
+    await fixture.agenda.advance(5000);
+    assert.deepEqual([fixture.fatal.length, fixture.ops.some((op) => op.includes("checkpoint"))], [1, false]);
+    fixture.disk.crash();
+    assert.equal(await fixture.text(await fixture.reopen("a")), expected);
   });
 
   test("the disk fills up -> DISK_FULL, unhealthy, reads go on; room again -> goes on without a restart", async () => {

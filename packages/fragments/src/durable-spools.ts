@@ -121,6 +121,7 @@ class DurableSpools implements Spools, SpoolHost {
       log: this.#log,
       spools: () => this.#spools.values(),
       generation: recovered.generation,
+      isBroken: () => this.#failure !== undefined,
     });
     this.#chores = new SpoolChores(this.#ports, this.#options, this.#records, {
       onFreed: () => this.#space.look(),

@@ -23,6 +23,7 @@ export class SpoolCheckpoint {
   readonly #writer: SpoolWriter;
   readonly #log: WriteAheadLog;
   readonly #spools: () => Iterable<DurableSpool>;
+  readonly #isBroken: () => boolean;
   #generation: number;
   /** Directories outside of a spool's own that have changed. */
   readonly dirtyDirs = new Set<string>();
@@ -35,6 +36,8 @@ export class SpoolCheckpoint {
       log: WriteAheadLog;
       spools: () => Iterable<DurableSpool>;
       generation: number;
+      /** A sync failed somewhere: one that succeeds after it says nothing of the same file (D5). */
+      isBroken: () => boolean;
     },
   ) {
     this.#disk = ports.disk;
@@ -45,6 +48,7 @@ export class SpoolCheckpoint {
     this.#log = parts.log;
     this.#spools = parts.spools;
     this.#generation = parts.generation;
+    this.#isBroken = parts.isBroken;
     this.dirtyDirs.add(SPOOLS_DIR);
   }
 
@@ -88,6 +92,10 @@ export class SpoolCheckpoint {
       await this.#sync(files.map(({ path }) => ({ kind: "sync", path })));
       await this.#sync(dirs.map(({ path }) => ({ kind: "sync-dir", path })));
       for (const { fragments } of dirs) for (const fragment of fragments) fragment.fresh = false;
+      if (this.#isBroken()) {
+        restore();
+        return false;
+      }
       const payload = encodeJournalImages(images);
       const generation = this.#generation + 1;
       const checkpoint = { generation, position, payloadVersion: CHECKPOINT_VERSION, payload };
