@@ -5,6 +5,7 @@ import {
   DefinitionMirror,
   openPipeline,
   Partitions,
+  TaskStore,
   type Pipeline,
   type PipelineComponent,
   type Target,
@@ -29,6 +30,26 @@ export async function startDefinitions(
       return mirror;
     },
     () => tasks.close(),
+  );
+}
+
+/** Tasks of the API, and the removal of the records of old ones (D27). */
+export function startTasks(
+  lifecycle: Lifecycle,
+  context: Pick<PartContext, "coordination" | "clock" | "random" | "logger" | "onFatal">,
+): Promise<TaskStore> {
+  const store = new TaskStore({ ...context, store: context.coordination });
+  const tasks = new TaskGroup("task records", (_task, error) => context.onFatal(error));
+  return lifecycle.start(
+    "tasks",
+    () => {
+      tasks.spawn("removal", (stopping) => store.run(stopping));
+      return Promise.resolve(store);
+    },
+    async () => {
+      await store.close();
+      await tasks.close();
+    },
   );
 }
 

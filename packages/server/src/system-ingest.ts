@@ -2,7 +2,6 @@
 import type { Broker } from "@millrace/broker";
 import {
   DefinitionRepository,
-  TaskStore,
   type DefinitionMirror,
   type Pipeline,
   type PipelineComponent,
@@ -15,7 +14,7 @@ import { endpointUrl } from "./endpoints.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { startApi, type ConsoleParts } from "./system-api-part.ts";
 import type { BrokerPart } from "./system-broker-part.ts";
-import { openPartitions, startDefinitions, startPipeline } from "./system-ingest-part.ts";
+import { openPartitions, startDefinitions, startPipeline, startTasks } from "./system-ingest-part.ts";
 import { startHttpSource } from "./system-http-source-part.ts";
 import { needs, type PartContext } from "./part-context.ts";
 import { sqlProxy } from "./system-sql-proxy.ts";
@@ -89,7 +88,7 @@ async function startApiParts(
 ): Promise<{ host: string; port: number }> {
   const { catalog, pipeline, broker, warehouse } = parts;
   const { coordination, clock, random, logger } = context;
-  const tasks = new TaskStore({ store: coordination, clock, random, logger });
+  const tasks = await startTasks(lifecycle, context);
   let apiUrl = "";
   const { host, port } = warehouse.address;
   const consoleParts: ConsoleParts = {
