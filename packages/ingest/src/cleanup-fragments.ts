@@ -19,7 +19,7 @@ export interface ImportedJournal {
 /** Removes what lies below an offset of a journal from wherever it is kept. */
 export interface JournalTrimmer {
   /**
-   * @returns what was removed, and ms until time alone makes more removable (undefined: never)
+   * @returns what was removed, and ms until more may be removable without another import (undefined: nothing is left)
    * @throws {WireError} of the broker and the store; trimming again is right
    */
   trim(
@@ -69,10 +69,12 @@ export class StoreTrimmer implements JournalTrimmer {
     signal: AbortSignal,
   ): Promise<{ removed: number; againMs: number | undefined }> {
     const imported: Fragment[] = [];
+    let isWaiting = false;
     for (const { journal, imported: below } of journals) {
       const gone = this.#removed.get(journal) ?? 0;
       for await (const { spec } of listFragments(this.#transport, { journal }, signal)) {
-        if (spec.backingStore !== "" && spec.end <= below && spec.end > gone) imported.push(spec);
+        if (spec.backingStore === "" || spec.end > below) isWaiting ||= spec.begin < below;
+        else if (spec.end > gone) imported.push(spec);
       }
     }
     const { remove, againMs } = removableFragments(imported, policy, nowMs);
@@ -82,6 +84,10 @@ export class StoreTrimmer implements JournalTrimmer {
       this.#removed.set(journal, Math.max(end, this.#removed.get(journal) ?? 0));
       this.#logger.debug("fragment-removed", { journal, begin: fragment.begin, end });
     }
-    return { removed: remove.length, againMs };
+    // What is imported and cannot go yet is kept for its time at least, and no import may come to look again.
+    return {
+      removed: remove.length,
+      againMs: isWaiting ? Math.min(againMs ?? policy.keptMs, policy.keptMs) : againMs,
+    };
   }
 }

@@ -57,6 +57,8 @@ interface ModelJournal {
 export class ModelJournals implements JournalTransport {
   readonly journals = new Map<string, ModelJournal>();
   faults: JournalFaults;
+  /** Whether fragments are listed as persisted; false: only local yet. */
+  isPersisted = true;
   readonly #options: ModelJournalsOptions;
   readonly #random: Random;
   #revision = 1;
@@ -205,7 +207,7 @@ export class ModelJournals implements JournalTransport {
         end,
         compressionCodec: "NONE",
         modTime,
-        backingStore: fragments.store,
+        backingStore: this.isPersisted ? fragments.store : "",
       });
       listed.push({ spec, signedUrl: "" });
     }

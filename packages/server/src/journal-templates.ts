@@ -2,6 +2,10 @@
 import { labelSet, newJournalSpec, type JournalSpec } from "@millrace/protocol";
 import type { Config } from "./settings.ts";
 
+/** Bounds of the time for which the fragment of a partition stays open; a spec allows no less than a minute. */
+const FLUSH_MS_MIN = 60_000;
+const FLUSH_MS_MAX = 60 * 60_000;
+
 export type JournalTemplate = Omit<JournalSpec, "name">;
 
 /** Where `up` keeps persisted fragments: below the data directory. */
@@ -38,5 +42,10 @@ export function examplesTemplate(config: Config): JournalTemplate {
  */
 export function partitionTemplate(config: Config): JournalTemplate {
   const made = template(config, { labels: labelSet(["app.gazette.dev/managed-by", "millrace/ingest"]) });
-  return { ...made, fragment: { ...made.fragment, compressionCodec: config["stream.codec"] } };
+  // An open fragment is not removed, however old: that of a slow partition is closed in time (D27).
+  const flushIntervalMs = Math.min(FLUSH_MS_MAX, Math.max(FLUSH_MS_MIN, config["stream.retention"]));
+  return {
+    ...made,
+    fragment: { ...made.fragment, compressionCodec: config["stream.codec"], flushIntervalMs },
+  };
 }
