@@ -44,8 +44,8 @@ export function parseWrk(output: string): WrkResult {
   return {
     requests: number(/(\d+) requests in/),
     requestsPerSecond: number(/Requests\/sec:\s+([\d.]+)/),
-    p50Ms: milliseconds(/50%\s+(\S+)/.exec(output)?.[1]),
-    p99Ms: milliseconds(/99%\s+(\S+)/.exec(output)?.[1]),
+    p50Ms: milliseconds(/^ +50% +(\S+)/m.exec(output)?.[1]),
+    p99Ms: milliseconds(/^ +99% +(\S+)/m.exec(output)?.[1]),
     failures: number(/Non-2xx or 3xx responses: (\d+)/) + socketErrors,
   };
 }
