@@ -46,7 +46,10 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
   };
   const engine = await openEngine({ file: join(directory, "ours.duckdb"), ...engineOptions });
   const target = new DuckDBTarget(engine, (path) => join(staging, path));
-  const plain = await DuckDBInstance.create(join(directory, "theirs.duckdb"), { threads: "2" });
+  const plain = await DuckDBInstance.create(join(directory, "theirs.duckdb"), {
+    threads: "2",
+    checkpoint_threshold: "64MiB",
+  });
   const connection = await plain.connect();
   try {
     await target.prepare("main.rows", COLUMNS, never);
