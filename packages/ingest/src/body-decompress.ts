@@ -21,6 +21,10 @@ export interface DecompressBounds {
   readonly bytesFree: number;
 }
 
+/** A sender that flushes makes a frame of each flush; tiny ones would keep the event loop for seconds. */
+const ZSTD_FRAMES_MAX = 1000;
+/** Others have their turn after so much. */
+const PAUSE_AFTER_BYTES = 1024 * 1024;
 /** Decompressing so little takes less than handing it to another thread. */
 const AT_ONCE_BYTES_MAX = 8 * 1024;
 
@@ -72,15 +76,20 @@ async function decompressZstd(
   limit: number,
   tooLarge: DecompressOutcome,
 ): Promise<DecompressOutcome> {
-  const frames = zstdFrames(bytes);
-  if (frames === undefined) return { kind: "malformed", message: "Invalid zstd body: not whole frames." };
+  const frames = zstdFrames(bytes, ZSTD_FRAMES_MAX);
+  if (typeof frames === "string") return { kind: "malformed", message: `Invalid zstd body: ${frames}.` };
   const stated = frames.reduce((sum, frame) => sum + (frame.contentBytes ?? 0), 0);
   if (stated > limit) return tooLarge;
   const decompress = await zstdDecompressor();
   const parts: Uint8Array[] = [];
   let total = 0;
+  let pausedAt = 0;
   for (const frame of frames) {
     if (frame.isSkippable) continue;
+    if (total - pausedAt >= PAUSE_AFTER_BYTES) {
+      pausedAt = total;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
     const content = decompressFrame(decompress, bytes, frame, limit - total);
     if (content === undefined) {
       // A frame that does not say its size fails alike when it has no room and when it is broken.

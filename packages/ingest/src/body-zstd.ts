@@ -9,22 +9,27 @@ export interface ZstdFrame {
   readonly contentBytes: number | undefined;
 }
 
+const NOT_WHOLE = "not whole frames";
 const MAGIC = 0xfd2fb528;
 const SKIPPABLE_FIRST = 0x184d2a50;
 const SKIPPABLE_LAST = 0x184d2a5f;
 
-/** @returns undefined when the bytes are not whole frames, one after another */
-export function zstdFrames(bytes: Uint8Array): readonly ZstdFrame[] | undefined {
+/**
+ * @param framesMax more are not looked at: each costs a call, however little it holds
+ * @returns what is wrong when the bytes are not whole frames, one after another
+ */
+export function zstdFrames(bytes: Uint8Array, framesMax: number): readonly ZstdFrame[] | string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const frames: ZstdFrame[] = [];
   let at = 0;
   while (at < bytes.length) {
     const frame = at + 8 <= bytes.length ? frameAt(view, at) : undefined;
-    if (frame === undefined || frame.end > bytes.length) return undefined;
+    if (frame === undefined || frame.end > bytes.length) return NOT_WHOLE;
+    if (frames.length === framesMax) return `more than ${framesMax} frames`;
     frames.push(frame);
     at = frame.end;
   }
-  return frames.length === 0 ? undefined : frames;
+  return frames.length === 0 ? NOT_WHOLE : frames;
 }
 
 function frameAt(view: DataView, begin: number): ZstdFrame | undefined {

@@ -239,5 +239,34 @@ describe("compressed batches", () => {
     const rotten = frames[0]!.slice();
     for (let i = 20; i < 200; i++) rotten[i]! ^= 0x55;
     assert.equal((await post(rotten)).status, 400);
+    const tiny = compress(Buffer.from("{}"), 3);
+    const many = await post(Buffer.concat(Array<Uint8Array>(2000).fill(tiny)));
+    assert.equal(many.status, 400);
+    assert.match(many.body, /more than 1000 frames/);
   });
+});
+
+describe("many tiny records in one body", () => {
+  const record = '{"origin":"a"}';
+  const count = 100_000;
+  const bodies: [name: string, body: string, headers: Record<string, string>][] = [
+    ["NDJSON", `${record}\n`.repeat(count), NDJSON],
+    ["an array", `[${Array(count).fill(record).join()}]`, { "Content-Type": "application/json" }],
+  ];
+  for (const [name, body, headers] of bodies) {
+    test(`${name} -> another request is answered before it, and all records are accepted`, async () => {
+      const answered: string[] = [];
+      const large = door.post(body, headers).then((answer) => {
+        answered.push("large");
+        return batch(answer);
+      });
+      const isTaken = (): boolean => door.frames.rows("flights/0").length > 0;
+      while (!isTaken()) await new Promise((done) => setImmediate(done));
+      assert.equal((await door.post(record)).status, 200);
+      answered.push("small");
+      assert.equal((await large).accepted, count);
+      assert.deepEqual(answered, ["small", "large"]);
+      assert.equal(door.frames.rows("flights/0").length, count + 1);
+    });
+  }
 });

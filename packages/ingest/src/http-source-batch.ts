@@ -1,12 +1,9 @@
-// Many records in one body: NDJSON, or a JSON array. A batch is not atomic and says so (D25): 200 with how many were
-// accepted and which were not, 422 when none was, 503 when it is not known.
+// Many records of one body, which http-source-walk.ts finds. A batch is not atomic and says so (D25): 200 with how many
+// were accepted and which were not, 422 when none was, 503 when it is not known.
 //
 // B1 A record is accepted when every sink has mapped it; one that a sink cannot map goes to none of them.
-// B2 Lines without anything in them are no records and have no index.
-// B3 An array is looked through before anything of it is written: if it is not JSON, nothing of it is accepted.
 import { WireError } from "@millrace/base";
 import type { BodyBytes } from "./body-bytes.ts";
-import type { JsonScanner } from "./body-json.ts";
 import type { RowBuffer } from "./csv-writer.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
@@ -14,7 +11,6 @@ import type { DoorRecord } from "./http-source-record.ts";
 import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
 import { mappingError } from "./http-source-single.ts";
 import { REJECTIONS_LISTED_MAX, sizeText } from "./limits.ts";
-import { undecodable } from "./mapping.ts";
 import type { AppendWaiter } from "./publisher-frame.ts";
 import type { PartitionPublisher } from "./publisher.ts";
 
@@ -28,95 +24,7 @@ interface Rejection {
   readonly reason: string;
 }
 
-const LF = 0x0a;
-
-/** Records line by line from body[begin, end). */
-export function writeLines(
-  route: SourceRoute,
-  record: DoorRecord,
-  body: BodyBytes,
-  range: { readonly begin: number; readonly end: number },
-  exchange: Exchange,
-  options: BatchOptions,
-): void {
-  const batch = new Batch(route, record, exchange, options);
-  const { scanner } = record;
-  const { bytes } = body;
-  const { end } = range;
-  let at = range.begin;
-  while (at < end) {
-    const first = bytes[at]!;
-    if (first === LF || first === 0x20 || first === 0x0d || first === 0x09) {
-      at++; // B2
-      continue;
-    }
-    const after = scanner.scan(body, at, end, true);
-    if (after >= 0 && (after === end || bytes[after] === LF)) {
-      batch.write(body, scanner.valueBegin, scanner.valueEnd);
-      at = after + 1;
-      continue;
-    }
-    const problem = after < 0 ? scanner.problem : "unexpected data after the value";
-    const problemAt = (after < 0 ? scanner.problemAt : after) - at;
-    batch.reject(
-      undecodable(route.readingColumn, `invalid JSON: ${problem} at position ${problemAt}`).message,
-    );
-    const newline = bytes.indexOf(LF, at);
-    at = newline < 0 || newline >= end ? end : newline + 1;
-  }
-  batch.close();
-}
-
-/** Places of the elements of an array: begin and end of each, one after the other. */
-export type ElementPlaces = readonly number[];
-
-/** The elements of the array that is the whole of body[begin, end), or what is wrong with it, at which position. */
-export function findElements(
-  scanner: JsonScanner,
-  body: BodyBytes,
-  begin: number,
-  end: number,
-): ElementPlaces | { readonly problem: string; readonly at: number } {
-  const { bytes } = body;
-  const places: number[] = [];
-  let at = skipSpace(bytes, begin, end) + 1;
-  const first = skipSpace(bytes, at, end);
-  if (first < end && bytes[first] === 0x5d) at = first;
-  else {
-    for (;;) {
-      at = scanner.scan(body, at, end, false);
-      if (at < 0) return { problem: scanner.problem, at: scanner.problemAt };
-      places.push(scanner.valueBegin, scanner.valueEnd);
-      if (at < end && bytes[at] === 0x2c) at++;
-      else break;
-    }
-  }
-  if (at >= end) return { problem: "unexpected end, expected ',' or ']'", at: end };
-  if (bytes[at] !== 0x5d) return { problem: "expected ',' or ']'", at };
-  const after = skipSpace(bytes, at + 1, end);
-  return after === end ? places : { problem: "unexpected data after the value", at: after };
-}
-
-/** Records from the elements of an array that was looked through (B3). */
-export function writeElements(
-  route: SourceRoute,
-  record: DoorRecord,
-  body: BodyBytes,
-  places: ElementPlaces,
-  exchange: Exchange,
-  options: BatchOptions,
-): void {
-  const batch = new Batch(route, record, exchange, options);
-  for (let i = 0; i < places.length; i += 2) {
-    const begin = places[i]!;
-    const end = places[i + 1]!;
-    record.scanner.scan(body, begin, end, false);
-    batch.write(body, begin, end);
-  }
-  batch.close();
-}
-
-class Batch {
+export class Batch {
   readonly #route: SourceRoute;
   readonly #record: DoorRecord;
   readonly #exchange: Exchange;
@@ -268,10 +176,3 @@ class FrameShare implements AppendWaiter {
 }
 
 const NONE_ACCEPTED: DoorError = { status: 422, name: "unprocessableContent", message: "" };
-
-function skipSpace(bytes: Uint8Array, begin: number, end: number): number {
-  let at = begin;
-  while (at < end && (bytes[at] === 0x20 || bytes[at] === LF || bytes[at] === 0x0d || bytes[at] === 0x09))
-    at++;
-  return at;
-}

@@ -4,8 +4,8 @@
 //                            ├─────> JSON: an array's elements ─────────> batch
 //                            └─────> JSON value, form, anything else ───> single record
 //
-// Everything is synchronous unless a large body has to be decompressed: head and body are looked at where they were
-// received, and copied only to survive that wait.
+// Everything is synchronous unless a large body has to be decompressed, or holds so many records that others must have
+// their turns in between: head and body are looked at where they were received, and copied only to survive that wait.
 import { text, utf8, type Clock } from "@millrace/base";
 import { BodyBytes } from "./body-bytes.ts";
 import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
@@ -14,11 +14,12 @@ import { isUtf8 } from "./body-utf8.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import type { RequestHead } from "./http1-head.ts";
 import type { Answers, DoorError } from "./http-source-answers.ts";
-import { findElements, writeElements, writeLines, type BatchOptions } from "./http-source-batch.ts";
+import { Batch, type BatchOptions } from "./http-source-batch.ts";
 import type { Content } from "./http-source-content.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
 import { mappingError, writeSingle } from "./http-source-single.ts";
+import { ArrayWalk, LineWalk, type ArrayProblem, type BodyWalk } from "./http-source-walk.ts";
 import { sizeText, type DoorLimits } from "./limits.ts";
 import { undecodable } from "./mapping.ts";
 
@@ -107,29 +108,52 @@ export class Intake {
   }
 
   #records(received: Received, body: BodyBytes, begin: number, end: number): void {
-    const { route, content, exchange } = received;
-    const { record } = this.#ports;
-    record.scanner.use(route.tree);
-    record.form = "scanned";
-    record.bodyIsText = true;
+    const { content } = received;
+    this.#startRecords(received);
     if (content.kind === "ndjson") {
-      writeLines(route, record, body, { begin, end }, exchange, this.#batchOptions);
+      const { scanner } = this.#ports.record;
+      const batch = this.#batch(received);
+      this.#walk(received, new LineWalk({ body, begin, end }, scanner, batch, received.route.readingColumn));
     } else if (content.kind === "json" && firstByte(body.bytes, begin, end) === ARRAY) {
-      this.#array(received, body, begin, end);
+      const { scanner } = this.#ports.record;
+      const refuse = ({ problem, at }: ArrayProblem): void =>
+        this.#refuseBody(received, `invalid JSON: ${problem} at position ${at - begin}`);
+      const start = (): Batch => this.#batch(received);
+      this.#walk(received, new ArrayWalk({ body, begin, end }, scanner, start, refuse));
     } else {
       this.#single(received, body, begin, end);
     }
   }
 
-  #array(received: Received, body: BodyBytes, begin: number, end: number): void {
-    const { route, exchange } = received;
+  #startRecords({ route }: Received): void {
     const { record } = this.#ports;
-    const places = findElements(record.scanner, body, begin, end);
-    if ("problem" in places) {
-      this.#refuseBody(received, `invalid JSON: ${places.problem} at position ${places.at - begin}`);
-      return;
-    }
-    writeElements(route, record, body, places, exchange, this.#batchOptions);
+    record.scanner.use(route.tree);
+    record.form = "scanned";
+    record.bodyIsText = true;
+  }
+
+  #batch({ route, exchange }: Received): Batch {
+    return new Batch(route, this.#ports.record, exchange, this.#batchOptions);
+  }
+
+  /** Goes through a body; after each step others have their turn. */
+  #walk(received: Received, walk: BodyWalk): void {
+    if (walk.step()) return;
+    const { record, clock, onFatal } = this.#ports;
+    const { acceptedAtMs, clientIp } = record;
+    const head = received.head.copy();
+    const goOn = (): void => {
+      // Answered already: it took too long. What was not looked at is not taken.
+      if (received.exchange.answer !== undefined) return;
+      try {
+        record.startRequest(acceptedAtMs, clientIp, head);
+        this.#startRecords(received);
+        if (!walk.step()) clock.after(0, goOn);
+      } catch (error) {
+        onFatal(error);
+      }
+    };
+    clock.after(0, goOn);
   }
 
   #single(received: Received, body: BodyBytes, begin: number, end: number): void {
