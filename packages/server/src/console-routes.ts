@@ -1,5 +1,6 @@
 // The console: its page, its live feed, and the two things that it shows of other doors (SQL, a journal's tail) on the
 // page's own origin, so that no other address has to trust it.
+import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import fastifyStatic from "@fastify/static";
 import { WireError, type Clock, type Logger } from "@millrace/base";
@@ -26,7 +27,8 @@ export interface ConsoleDoors {
 export interface SqlAnswer {
   readonly status: number;
   readonly contentType: string;
-  readonly body: Uint8Array;
+  /** Read as far as the client takes it. */
+  readonly body: Readable;
 }
 
 export async function addConsoleRoutes(app: FastifyInstance, doors: ConsoleDoors): Promise<void> {
@@ -40,10 +42,7 @@ export async function addConsoleRoutes(app: FastifyInstance, doors: ConsoleDoors
     const abort = abortOnClose(reply);
     const accept = request.headers.accept ?? "application/json";
     const answer = await doors.sql(JSON.stringify(request.body), accept, abort);
-    return reply
-      .code(answer.status)
-      .header("content-type", answer.contentType)
-      .send(Buffer.from(answer.body));
+    return reply.code(answer.status).header("content-type", answer.contentType).send(answer.body);
   });
   app.get<{ Querystring: { journal?: string } }>("/console/api/tail", (request, reply) => {
     const journal = request.query.journal;

@@ -1,4 +1,5 @@
-// Passes the console's queries on to the warehouse's own address.
+// Passes the console's queries on to the warehouse's own address, and the answers as they come: a large result must not
+// fill this process.
 import { request } from "node:http";
 import { WireError } from "@millrace/base";
 import type { SqlAnswer } from "./console-routes.ts";
@@ -15,18 +16,12 @@ export function sqlProxy(
       const outgoing = request(
         new URL("/sql", warehouseUrl),
         { method: "POST", headers, signal },
-        (response) => {
-          const parts: Uint8Array[] = [];
-          response.on("data", (part: Uint8Array) => parts.push(part));
-          response.on("error", reject);
-          response.on("end", () =>
-            resolve({
-              status: response.statusCode ?? 500,
-              contentType: response.headers["content-type"] ?? "application/json",
-              body: Buffer.concat(parts),
-            }),
-          );
-        },
+        (response) =>
+          resolve({
+            status: response.statusCode ?? 500,
+            contentType: response.headers["content-type"] ?? "application/json",
+            body: response,
+          }),
       );
       outgoing.on("error", (error) => {
         reject(
