@@ -32,6 +32,7 @@ import {
   type FragmentStoreHealthRequest,
   type FragmentStoreHealthResponse,
   type LabelSelector,
+  type LabelSet,
   type ProcessId,
 } from "@millrace/protocol";
 import type { ObjectStores } from "@millrace/stores";
@@ -96,6 +97,8 @@ export interface Broker {
   readonly transport: JournalTransport;
   /** In-process access to the journals that `visible` selects; the others are not found. */
   transportFor(visible: LabelSelector): JournalTransport;
+  /** Labels of a journal as the keyspace has them; undefined when there is none of the name. */
+  labelsOf(journal: string): LabelSet | undefined;
   /** Of this broker's session; what stands under it ends with it. */
   readonly lease: bigint;
   /** Whether a store works (section 5.6). */
@@ -221,6 +224,7 @@ async function compose(parts: Parts): Promise<Broker> {
   return {
     transport,
     transportFor: (visible) => new LocalTransport(served, visible),
+    labelsOf: (journal) => keyspace.table.item(journal)?.spec.labels,
     lease: session.lease,
     storeHealth: (request, signal) =>
       metered(healthMeter, () => storeGate.check(request, resolver.header(), signal)),

@@ -204,6 +204,22 @@ test("gateway: a full disk -> PUT 507 and not ready, reads go on, and it recover
   });
 });
 
+test("gateway: a journal that nobody may PUT to -> 403 and why; it is read as any other", async () => {
+  const refuseAppend = (journal: string): string | undefined =>
+    journal === "examples/closed" ? `journal ${journal} is closed` : undefined;
+  const options: Partial<GatewayOptions<string>> = { refuseAppend };
+  await withGateway(async ({ port, broker }) => {
+    const content = { kind: "bytes", bytes: [utf8("kept")] } as const;
+    await broker.transport.append(preamble("examples/closed"), content, never);
+    for (const path of ["/examples/closed", "/examples/closed;meta"]) {
+      const { status, body } = await ask(port, path, { method: "PUT", body: "x" });
+      assert.deepEqual([status, body], [403, "journal examples/closed is closed\n"]);
+    }
+    assert.equal((await ask(port, "/examples/closed")).body, "kept");
+    assert.equal((await ask(port, "/examples/open", { method: "PUT", body: "x" })).status, 204);
+  }, options);
+});
+
 test("gateway: something is wrong though it serves -> ready, with a line that says so", async () => {
   const options = { degraded: () => ["1 fragment store failed the last check"] };
   await withGateway(async ({ port }) => {

@@ -7,7 +7,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "@millrace/base";
 import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
-import { cleanPath } from "@millrace/protocol";
+import { cleanPath, stripMeta } from "@millrace/protocol";
 import { answerError, answerText } from "./http-answers.ts";
 import { parseAppendRequest, serveAppend } from "./http-append.ts";
 import { parseReadRequest, serveRead } from "./http-read.ts";
@@ -36,6 +36,8 @@ export interface GatewayOptions<Principal> {
   readonly degraded: () => readonly string[];
   readonly storeHealth: CheckStore;
   readonly logger: Logger;
+  /** Why nobody may PUT to a journal, fit for who tried: others depend on what stands in it. Default: all may. */
+  readonly refuseAppend?: (journal: string) => string | undefined;
   /** Largest body of a PUT. Default 1 GiB: an append lies whole in one fragment. */
   readonly putBytesMax?: number;
   /** Web origins that may use REST. */
@@ -105,9 +107,11 @@ class Gateway<Principal> {
       } else if (method === "PUT") {
         const append = parseAppendRequest(journal, query);
         const bytesMax = this.#options.putBytesMax ?? PUT_BYTES_MAX;
-        this.#withPrincipal(request, response, "APPEND", (transport) =>
-          serveAppend(transport, append, request, response, bytesMax),
-        );
+        this.#withPrincipal(request, response, "APPEND", (transport) => {
+          const refusal = this.#options.refuseAppend?.(stripMeta(journal));
+          if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
+          serveAppend(transport, append, request, response, bytesMax);
+        });
       } else {
         answerText(response, 400, `unknown method: ${method}`);
       }

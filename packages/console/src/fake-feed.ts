@@ -48,6 +48,7 @@ export function busySnapshot(n: number, atMs: number): FeedSnapshot {
       { sourceId: "audit", name: "Audit", type: "http", disabled: true, sinks: [] },
     ],
     unhealthy: [],
+    degraded: [],
   };
 }
 
@@ -59,6 +60,7 @@ export function emptySnapshot(atMs: number): FeedSnapshot {
     rates: { recordsPerSecond: 0, rowsPerSecond: 0, bytesPerSecond: 0, appendP50Ms: null, appendP99Ms: null },
     sources: [],
     unhealthy: [],
+    degraded: [],
   };
 }
 
@@ -71,11 +73,22 @@ export function failingSnapshot(n: number, atMs: number, unhealthy: readonly str
     after: new Date(atMs + 12_000).toISOString(),
   };
   const [first, ...others] = snapshot.sources;
+  const problem =
+    "import into main.flights failed: file stream/storage/file/1/1/flights/flights/00000000000000000017: " +
+    `Conversion Error: ${"x".repeat(200)}`;
   const sinks = (first?.sinks ?? []).map((sink) => ({
     ...sink,
+    problems: [problem],
     files: sink.files.map((file, i) => (i === 2 ? withRetry(file, retry) : file)),
   }));
-  return { ...snapshot, sources: [{ ...first!, sinks }, ...others], unhealthy };
+  return {
+    ...snapshot,
+    sources: [{ ...first!, sinks }, ...others],
+    unhealthy,
+    degraded: [
+      "fragment store s3://a-bucket-with-a-long-name/and/a/long/prefix/without/an/end/ unhealthy: 403",
+    ],
+  };
 }
 
 function withRetry(file: FeedFile, retry: FeedRetry): FeedFile {
@@ -105,6 +118,7 @@ function busySink(options: {
     loadedRows: loaded,
     lagBytes: (accepted - loaded) * 214,
     partitions: Array.from({ length: partitions }, (_, i) => `stream/1/${sinkId}/part-00${i}`),
+    problems: [],
     files: FILE_STATES.map((state, i) => busyFile({ state, i, n, atMs, partitions })),
   };
 }

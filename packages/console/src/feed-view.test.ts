@@ -42,6 +42,7 @@ function sink(members: Partial<FeedSink> = {}): FeedSink {
     loadedRows: 7,
     lagBytes: 300,
     partitions: [],
+    problems: [],
     files: [file()],
     ...members,
   };

@@ -40,6 +40,12 @@ export function sumsOf(snapshot: FeedSnapshot): Sums {
   };
 }
 
+/** How much is wrong though the platform is ready. */
+export function warningsOf(snapshot: FeedSnapshot): number {
+  const sinks = snapshot.sources.flatMap((source) => source.sinks);
+  return snapshot.degraded.length + sum(sinks.map((sink) => sink.problems.length));
+}
+
 export function lagOf(sink: FeedSink, nowMs: number): Lag {
   const records = Math.max(0, sink.acceptedRecords - sink.loadedRows);
   const waiting = sink.files.filter((file) => file.state !== "imported" && file.records > 0);

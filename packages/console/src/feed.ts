@@ -20,8 +20,10 @@ export interface FeedSnapshot {
     readonly appendP99Ms: number | null;
   };
   readonly sources: readonly FeedSource[];
-  /** What stands against being ready; empty when healthy. */
+  /** What stands against being ready, as /readyz says it; empty when ready. */
   readonly unhealthy: readonly string[];
+  /** What is wrong with the platform though it is ready. What is wrong with a sink stands at the sink. */
+  readonly degraded: readonly string[];
 }
 
 export interface FeedSource {
@@ -45,6 +47,8 @@ export interface FeedSink {
   readonly lagBytes: number;
   /** Partition journals, for the journal tail. */
   readonly partitions: readonly string[];
+  /** Why records of it do not become rows, or are not taken; each once. */
+  readonly problems: readonly string[];
   /** The newest first, at most 10. */
   readonly files: readonly FeedFile[];
 }

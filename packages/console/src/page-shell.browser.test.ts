@@ -140,6 +140,24 @@ test("page: not ready -> the reasons, in the title and for screen readers too", 
   checkClean();
 });
 
+test("page: one sink fails -> ready, and a warning at that sink", { skip }, async (t) => {
+  const { server, url } = await fakeServer(t);
+  server.backlog = () => [failingSnapshot(10, Date.now(), [])];
+  const { page, checkClean } = await open(t, url);
+  await page.locator("[data-readiness=ready]").getByText("Ready, 2 warnings").waitFor();
+  await page
+    .locator("[data-sink=flights] [data-sink-problem]")
+    .getByText("import into main.flights failed")
+    .waitFor();
+  assert.equal(await page.locator("[data-sink=orders] [data-sink-problem]").count(), 0);
+  await page.locator("[data-notice=degraded]").getByText("fragment store s3://").waitFor();
+  assert.equal(await page.locator("[data-notice=not-ready]").count(), 0);
+  assert.equal(await page.title(), "Millrace");
+  server.sendSnapshot(busySnapshot(11, Date.now()));
+  await page.locator("[data-sink-problem]").waitFor({ state: "detached" });
+  checkClean();
+});
+
 test("page: small enough to load at once", () => {
   const sizes = readdirSync(new URL("assets/", siteUrl)).map((name) => {
     return gzipSync(readFileSync(new URL(`assets/${name}`, siteUrl))).length;

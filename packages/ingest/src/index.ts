@@ -48,8 +48,9 @@ export {
   type PipelineHealth,
   type PipelineOptions,
   type PipelinePorts,
+  type PipelineProblem,
 } from "./pipeline.ts";
-export { Partitions, type PartitionTemplate } from "./partition-registry.ts";
+export { isPartition, Partitions, type PartitionTemplate } from "./partition-registry.ts";
 export type { FileStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
 export { HttpSource, type HttpSourceOptions, type HttpSourcePorts } from "./http-source.ts";
 export { systemTurns } from "./system-turns.ts";

@@ -91,6 +91,11 @@ export class ModelJournals implements JournalTransport {
     return begin;
   }
 
+  /** Loses what stands from `length` on. */
+  truncate(name: string, length: number): void {
+    this.journals.get(name)!.length = length;
+  }
+
   async append(
     preamble: AppendPreamble,
     content: AppendContent,

@@ -79,7 +79,7 @@ export class ModelTarget implements Target {
     });
   }
 
-  async loadedEnds(tableId: string): Promise<ReadonlyMap<string, number>> {
+  async loadedEnds(tableId: string, _signal?: AbortSignal): Promise<ReadonlyMap<string, number>> {
     await this.#pause();
     return new Map(this.tables.get(tableId)?.ends);
   }

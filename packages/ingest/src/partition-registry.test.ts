@@ -27,7 +27,7 @@ describe("partitions", () => {
       [[0, "writing", true]],
     );
     assert.deepEqual(world.fileStates(sink), ["writing"]);
-    assert.equal(await world.partitions.ensure(sink, 2, world.signal), journal);
+    assert.equal(await world.during(world.partitions.ensure(sink, 2, world.signal)), journal);
   });
 
   test("many at once, the same and others of the lane -> each once, one file for each lane", async () => {

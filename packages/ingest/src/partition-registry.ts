@@ -3,7 +3,8 @@
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { applyJournals, getJournal, type JournalTransport } from "@millrace/client";
 import { atomically, keyOf, prefixRange, type CoordinationStore, type StoreOp } from "@millrace/metadata";
-import { FLAG, labelSet, unionLabels, type JournalSpec } from "@millrace/protocol";
+import { FLAG, labelSet, unionLabels, valueOf, type JournalSpec, type LabelSet } from "@millrace/protocol";
+import { PartitionIntegrity } from "./partition-integrity.ts";
 import { partitionJournal, sinkPath, type SinkKey } from "./definitions.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import { decodeFile, decodePartition, encodeJson } from "./storage-codec.ts";
@@ -11,6 +12,7 @@ import type { Partition, PartitionKey, StorageFile } from "./storage-entities.ts
 import { isoTime } from "./storage-json.ts";
 import { fileKey, filesPrefix, partitionKey, sliceKey } from "./storage-keys.ts";
 import { laneOf } from "./storage-limits.ts";
+import type { Target } from "./target.ts";
 import { nextFileId, openFile, openSlice } from "./storage-transitions.ts";
 
 /** What all partition journals have in common. */
@@ -20,9 +22,12 @@ export interface PartitionPorts {
   readonly store: CoordinationStore;
   readonly transport: JournalTransport;
   readonly catalog: SinkCatalog;
+  readonly target: Pick<Target, "loadedEnds">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
+
+const PARTITION_KIND = "partition";
 
 /** Labels of a partition journal, for selectors. */
 export const PARTITION_LABELS = {
@@ -31,12 +36,19 @@ export const PARTITION_LABELS = {
   sink: "millrace.dev/sink",
 } as const;
 
+/** Whether a journal with these labels holds a sink's records: frames that only the platform appends. */
+export function isPartition(labels: LabelSet): boolean {
+  return valueOf(labels, PARTITION_LABELS.kind) === PARTITION_KIND;
+}
+
 export class Partitions {
   readonly #ports: PartitionPorts;
   readonly #template: PartitionTemplate;
+  readonly #integrity: PartitionIntegrity;
 
   constructor(ports: PartitionPorts, template: PartitionTemplate) {
     this.#ports = ports;
+    this.#integrity = new PartitionIntegrity(ports);
     this.#template = template;
   }
 
@@ -44,7 +56,8 @@ export class Partitions {
    * Makes sure that partition `n` of a sink is there and that its rows will be loaded. A retired one becomes active.
    * Ask again when an append to its journal says NOT_ALLOWED or JOURNAL_NOT_FOUND.
    * @returns its journal
-   * @throws {WireError} NOT_FOUND for an unknown sink, CONFLICT, and what the store and the broker say
+   * @throws {WireError} NOT_FOUND for an unknown sink, CONFLICT, CORRUPT when the journal has lost acknowledged bytes,
+   * and what store, broker and target say
    */
   async ensure(key: SinkKey, n: number, signal: AbortSignal): Promise<string> {
     const { projectId, branchId, sourceId, sinkId } = key;
@@ -53,7 +66,11 @@ export class Partitions {
     const known = await store.range({ key: partitionKey(partition) }, signal);
     if (known.kvs[0] !== undefined) {
       const entity = decodePartition(known.kvs[0].value, known.kvs[0].key);
-      if (entity.state === "active") return entity.journal;
+      const { journal, state } = entity;
+      const stagedEnd = Math.max(entity.staged.offset, entity.state === "retired" ? entity.end : 0);
+      const tableId = catalog.sink(key)?.table.tableId;
+      await this.#integrity.check({ journal, stagedEnd, tableId }, signal);
+      if (state === "active") return journal;
     }
     const definition = catalog.sink(key);
     if (definition === undefined) throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} not found`);
@@ -68,7 +85,7 @@ export class Partitions {
   async #applyJournal(key: PartitionKey, name: string, signal: AbortSignal): Promise<void> {
     const { transport } = this.#ports;
     const own = labelSet(
-      [PARTITION_LABELS.kind, "partition"],
+      [PARTITION_LABELS.kind, PARTITION_KIND],
       [PARTITION_LABELS.source, key.sourceId],
       [PARTITION_LABELS.sink, key.sinkId],
     );

@@ -49,8 +49,7 @@ export class Fixture {
       latencyMs: { min: 5, max: 5 },
     });
     this.storage = new StorageStore({ store, clock, logger: silentLogger });
-    const ports = { store, transport: this.journals, catalog: this.catalog, clock, logger: silentLogger };
-    this.partitions = new Partitions(ports, TEMPLATE);
+    this.partitions = this.reopenPartitions();
   }
 
   static async open(options: Partial<ModelJournalsOptions> = {}): Promise<Fixture> {
@@ -60,6 +59,12 @@ export class Fixture {
     await fixture.storage.load(fixture.signal);
     fixture.storage.run(fixture.signal).catch(() => {});
     return fixture;
+  }
+
+  /** As another process has them. */
+  reopenPartitions(): Partitions {
+    const { store, journals: transport, catalog, target, clock } = this;
+    return new Partitions({ store, transport, catalog, target, clock, logger: silentLogger }, TEMPLATE);
   }
 
   get stores(): ObjectStores {

@@ -202,9 +202,9 @@ export class World {
 
   /** Appends frames, each until its outcome is known, before the next one of its partition. */
   async #door(door: number, signal: AbortSignal): Promise<void> {
-    const { store, journals, catalog, clock } = this;
+    const { store, journals, catalog, clock, target } = this;
     const random = this.random.fork(`door-${door}`);
-    const ports = { store, transport: journals, catalog, clock, logger: silentLogger };
+    const ports = { store, transport: journals, catalog, target, clock, logger: silentLogger };
     const partitions = new Partitions(ports, TEMPLATE);
     let producer = producerOf(random);
     const sequences = new Map<string, number>();

@@ -9,13 +9,17 @@ import { StoreTrimmer } from "./cleanup-fragments.ts";
 import { Coordinator } from "./coordinator.ts";
 import { sinkPath } from "./definitions.ts";
 import { Importer, type ImporterOptions } from "./importer.ts";
+import { PartitionIntegrity } from "./partition-integrity.ts";
 import { publishedFeed, publishProgress } from "./reader-publisher.ts";
 import { StorageReader, type ReaderOptions } from "./reader.ts";
 import { StorageStatistics, type StatisticsFeed } from "./statistics.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
-import type { PartitionKey } from "./storage-entities.ts";
+import { retryWaitMs } from "./retry-block.ts";
+import type { PartitionKey, Slice, StorageFile } from "./storage-entities.ts";
+import { laneOf } from "./storage-limits.ts";
 import { storageMetrics, type StorageMetrics } from "./storage-metrics.ts";
 import { StorageStore } from "./storage-store.ts";
+import type { Stored } from "./storage-view.ts";
 import type { Target } from "./target.ts";
 
 export interface PipelinePorts {
@@ -44,9 +48,18 @@ export interface PipelineOptions {
   readonly publishIntervalMs?: number;
 }
 
+/**
+ * `lost`: a partition that has lost acknowledged bytes and takes no records. `unreadable`: one that cannot be read.
+ * `retrying`: a slice or a file that failed and is tried again. `undecodable`: entities that are not readable.
+ */
+export type ProblemKind = "lost" | "unreadable" | "retrying" | "undecodable";
+
 export interface PipelineProblem {
+  readonly kind: ProblemKind;
   /** A partition's journal, a slice or a file. */
   readonly subject: string;
+  /** Path of the sink whose matter it is; undefined when it is everybody's. */
+  readonly sink: string | undefined;
   readonly problem: string;
 }
 
@@ -63,8 +76,12 @@ export interface DrainOutcome {
 
 type InnerPorts = Omit<PipelinePorts, "metrics"> & {
   readonly storage: StorageStore;
+  readonly integrity: PartitionIntegrity;
   readonly metrics: StorageMetrics;
 };
+
+/** A drain waits for a try that comes within this time. */
+const RETRY_SOON_MS = 2000;
 
 const EVERYTHING: readonly PipelineComponent[] = ["storage-reader", "storage-coordinator"];
 
@@ -102,7 +119,8 @@ export class Pipeline {
     this.failure.catch(() => {});
     this.#tasks = new TaskGroup("pipeline", (_task, error) => this.#onFailure(error));
     const components = options.components ?? EVERYTHING;
-    const inner = { ...ports, storage, metrics: storageMetrics(ports.metrics) };
+    const integrity = new PartitionIntegrity(ports);
+    const inner = { ...ports, storage, integrity, metrics: storageMetrics(ports.metrics) };
     const reader = components.includes("storage-reader")
       ? new StorageReader(inner, options.reader ?? {})
       : undefined;
@@ -126,25 +144,31 @@ export class Pipeline {
 
   health(): PipelineHealth {
     const problems: PipelineProblem[] = [];
-    for (const { journal, problem } of this.#reader?.problems() ?? [])
-      problems.push({ subject: journal, problem });
-    for (const sink of this.#storage.view.sinks.values()) {
+    for (const { key, journal, problem } of this.#reader?.problems() ?? []) {
+      const kind = problem.isLost ? "lost" : "unreadable";
+      problems.push({ kind, subject: journal, sink: sinkPath(key), problem: problem.reason });
+    }
+    for (const [path, sink] of this.#storage.view.sinks) {
       for (const { entity, slices } of sink.files.values()) {
         for (const stored of entity === undefined ? slices.values() : [entity, ...slices.values()]) {
           const { retry } = stored.value;
-          if (retry !== undefined) problems.push({ subject: stored.key, problem: retry.reason });
+          if (retry === undefined) continue;
+          problems.push({ kind: "retrying", subject: stored.key, sink: path, problem: retry.reason });
         }
       }
     }
     const { undecodable } = this.#storage;
-    if (undecodable > 0)
-      problems.push({ subject: "storage model", problem: `${undecodable} entities are not readable` });
+    if (undecodable > 0) {
+      const problem = `${undecodable} entities are not readable`;
+      problems.push({ kind: "undecodable", subject: "storage model", sink: undefined, problem });
+    }
     return { healthy: problems.length === 0, problems };
   }
 
   /**
    * Gets everything that stands in the partitions now into its table, conditions or not. Call when nothing is accepted
-   * any more, then close.
+   * any more, then close. It does not wait for what has failed and is not tried again soon: a table that refuses its
+   * rows would take all the time there is.
    * @param signal ends the waiting: what remains is done after the next start
    */
   async drain(signal: AbortSignal): Promise<DrainOutcome> {
@@ -152,12 +176,15 @@ export class Pipeline {
     const heads = await this.#heads(signal);
     for (;;) {
       const remaining = new Map<string, number>();
+      let moves = false;
       for (const { key, journal, head } of heads) {
         const partition = this.#storage.view.partition(key);
         const imported = partition === undefined ? head : importedEnd(partition);
-        if (imported < head) remaining.set(journal, head - imported);
+        if (imported >= head) continue;
+        remaining.set(journal, head - imported);
+        moves ||= !this.#isStuck(key);
       }
-      if (remaining.size === 0 || this.#coordinator === undefined) return { remaining };
+      if (!moves || this.#coordinator === undefined) return { remaining };
       try {
         await this.#changed.next(signal);
       } catch {
@@ -200,6 +227,19 @@ export class Pipeline {
     this.#tasks.spawn("storage-coordinator", (signal) => coordinator.run(signal));
     this.#tasks.spawn("importer", (signal) => importer.run(signal));
     this.#tasks.spawn("cleanup", (signal) => cleanup.run(signal));
+  }
+
+  /** Whether rows of a partition wait for a person, or for a try that is not soon. */
+  #isStuck(key: PartitionKey): boolean {
+    if (this.#reader?.status(key)?.problem?.isLasting === true) return true;
+    const sink = this.#storage.view.sink(key);
+    const nowMs = this.#ports.clock.wallMs();
+    const waits = (stored: Stored<Slice | StorageFile> | undefined): boolean => {
+      return stored !== undefined && retryWaitMs(stored.value.retry, nowMs) > RETRY_SOON_MS;
+    };
+    if (sink?.partitions.get(key.n)?.slices.some(waits) === true) return true;
+    const files = [...(sink?.files.values() ?? [])].map(({ entity }) => entity);
+    return files.some((file) => file?.value.lane === laneOf(key.n) && waits(file));
   }
 
   /** Write heads of all active partitions now. One that cannot be asked counts as what was read of it. */

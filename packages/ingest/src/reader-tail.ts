@@ -6,6 +6,7 @@
 //    that transaction moves `staged` to its end.
 // R3 What is held is bounded, by slice and by reader. At a bound the tail stops reading and asks for rotation (`full`).
 // R4 A slice that ends where the tail has no boundary (another process decided) starts the tail again from `staged`.
+// R5 Nothing is read of a partition that has lost acknowledged bytes (partition-integrity.ts).
 import { Gate, WireError, type Clock, type Logger } from "@millrace/base";
 import { readJournal, type JournalTransport } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
@@ -14,12 +15,14 @@ import { sinkPath } from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
 import { FRAME_LIMITS, type Frame } from "./frame.ts";
+import type { PartitionIntegrity } from "./partition-integrity.ts";
 import type { HeldBytes } from "./reader-held.ts";
 import { statisticsOfTotals, type Progress } from "./reader-progress.ts";
 import { Segment, totalsOf } from "./reader-segment.ts";
 import { afterFailure, retryWaitMs } from "./retry-block.ts";
 import { putStaged } from "./staging-put.ts";
 import type { PartitionKey, SliceClosing, SliceUploading, Slice } from "./storage-entities.ts";
+import type { SinkCatalog } from "./storage-catalog.ts";
 import { msOf } from "./storage-json.ts";
 import { SLICE_VERSIONS_MAX } from "./storage-limits.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
@@ -34,6 +37,8 @@ export interface TailPorts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StorageMetrics;
+  readonly integrity: PartitionIntegrity;
+  readonly catalog: SinkCatalog;
   readonly held: HeldBytes;
   readonly pool: BytePool;
   /** In [0, 1), anew at each call. */
@@ -55,8 +60,8 @@ class Misaligned extends Error {}
 export class PartitionTail {
   readonly key: PartitionKey;
   readonly journal: string;
-  /** Frames read since the tail was made. */
-  framesTaken = 0;
+  /** The greatest offset that was ever read to. */
+  reached = 0;
   readonly #path: string;
   readonly #ports: TailPorts;
   /** Opens when the partition's slices changed or memory was freed. */
@@ -116,6 +121,11 @@ export class PartitionTail {
    * @throws {WireError} what stands against reading: CORRUPT, JOURNAL_NOT_FOUND, …
    */
   async run(signal: AbortSignal): Promise<void> {
+    const partition = this.#view()?.entity?.value;
+    if (partition === undefined) return;
+    const tableId = this.#ports.catalog.sink(this.key)?.table.tableId;
+    const { journal, staged: before } = partition;
+    await this.#ports.integrity.check({ journal, stagedEnd: before.offset, tableId }, signal); // R5
     const staged = this.#view()?.entity?.value.staged;
     if (staged === undefined) return;
     this.#reset(staged);
@@ -204,7 +214,7 @@ export class PartitionTail {
       };
       throw new WireError("CORRUPT", `a slice ends at ${this.#nextEnd}, inside a frame`, { facts });
     }
-    this.framesTaken++;
+    this.reached = Math.max(this.reached, frame.end);
     if (this.#filter.accept(frame)) {
       this.#open.add(frame);
       this.#sliceBytes += frame.body.length;

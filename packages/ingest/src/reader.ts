@@ -4,9 +4,11 @@ import type { JournalTransport } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
 import { BytePool } from "./byte-pool.ts";
 import { sinkPath } from "./definitions.ts";
+import { LostBytes, type PartitionIntegrity } from "./partition-integrity.ts";
 import { HeldBytes } from "./reader-held.ts";
 import type { Progress, ProgressFeed } from "./reader-progress.ts";
 import { PartitionTail, type TailPorts } from "./reader-tail.ts";
+import type { SinkCatalog } from "./storage-catalog.ts";
 import type { PartitionKey } from "./storage-entities.ts";
 import { HELD_BYTES_MAX, POOL_KEPT_BYTES_MAX, SLICE_BYTES_MAX } from "./storage-limits.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
@@ -20,6 +22,8 @@ export interface ReaderPorts {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: StorageMetrics;
+  readonly integrity: PartitionIntegrity;
+  readonly catalog: SinkCatalog;
 }
 
 export interface ReaderOptions {
@@ -35,12 +39,27 @@ export interface TailStatus {
   readonly offset: number;
   readonly writeHead: number;
   /** Why it is not being read, until it is again. */
-  readonly problem: string | undefined;
+  readonly problem: ReadingProblem | undefined;
+}
+
+/** Why a partition cannot be read. */
+export interface ReadingProblem {
+  readonly reason: string;
+  /** It has lost acknowledged bytes: it takes no records either. */
+  readonly isLost: boolean;
+  /** Only a person can mend it, or it is tried again after a long time. */
+  readonly isLasting: boolean;
 }
 
 /** First and longest wait before a tail that failed starts again, doubled in between. */
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 30_000;
+
+/** A tail that has not failed for so long reads again. */
+const RECOVERED_MS = 1000;
+
+/** A wait that is worth no waiting for. */
+const LONG_WAIT_MS = 2000;
 
 /** Before a tail starts again that has to read from another offset. */
 const REALIGN_WAIT_MS = 20;
@@ -48,7 +67,7 @@ const REALIGN_WAIT_MS = 20;
 interface Running {
   readonly tail: PartitionTail;
   readonly stop: AbortController;
-  problem: string | undefined;
+  problem: ReadingProblem | undefined;
 }
 
 export class StorageReader implements ProgressFeed {
@@ -99,10 +118,14 @@ export class StorageReader implements ProgressFeed {
     return { journal, offset, writeHead, problem: running.problem };
   }
 
-  /** What stands against reading, by journal. */
-  problems(): readonly { readonly journal: string; readonly problem: string }[] {
+  /** What stands against reading, by partition. */
+  problems(): readonly {
+    readonly key: PartitionKey;
+    readonly journal: string;
+    readonly problem: ReadingProblem;
+  }[] {
     return [...this.#all()].flatMap(({ tail, problem }) =>
-      problem === undefined ? [] : [{ journal: tail.journal, problem }],
+      problem === undefined ? [] : [{ key: tail.key, journal: tail.journal, problem }],
     );
   }
 
@@ -152,6 +175,7 @@ export class StorageReader implements ProgressFeed {
         await this.#keepRunning(running, signal);
       } finally {
         tails.delete(key.n);
+        this.#note(running, undefined);
         if (tails.size === 0) this.#running.delete(path);
       }
       if (!signal.aborted) this.#onSink(path, tasks); // it may be active again
@@ -173,15 +197,21 @@ export class StorageReader implements ProgressFeed {
     else signal.addEventListener("abort", onAbort, { once: true });
     try {
       for (let failures = 0; !stop.signal.aborted;) {
-        const before = tail.framesTaken;
-        running.problem = undefined;
+        const before = tail.reached;
+        const recovered =
+          running.problem === undefined
+            ? () => undefined
+            : this.#ports.clock.after(RECOVERED_MS, () => this.#note(running, undefined));
         try {
           await tail.run(stop.signal);
           if (!stop.signal.aborted) await this.#ports.clock.sleep(REALIGN_WAIT_MS, stop.signal);
         } catch (thrown) {
+          recovered();
           if (stop.signal.aborted) break;
-          if (tail.framesTaken > before) failures = 0;
+          if (tail.reached > before) failures = 0;
           await this.#onFailure(running, WireError.from(thrown), failures++, stop.signal);
+        } finally {
+          recovered();
         }
       }
     } catch (thrown) {
@@ -193,11 +223,22 @@ export class StorageReader implements ProgressFeed {
 
   async #onFailure(running: Running, error: WireError, failures: number, signal: AbortSignal): Promise<void> {
     const waitMs = Math.min(RESTART_MAX_MS, RESTART_MIN_MS * 2 ** Math.min(failures, 12));
-    running.problem = error.message;
+    const isLasting = error.retry === "never" || waitMs > LONG_WAIT_MS;
+    this.#note(running, { reason: error.message, isLost: error instanceof LostBytes, isLasting });
     this.#ports.metrics.failures.add(1, { operation: "read", code: error.code });
     const log = isPassing(error) ? "warn" : "error";
     this.#ports.logger[log]("partition-read-failed", { journal: running.tail.journal, error, waitMs });
     await this.#ports.clock.sleep(waitMs, signal);
+  }
+
+  /** Whoever waits for the partition, or shows it, is told of the change. */
+  #note(running: Running, problem: ReadingProblem | undefined): void {
+    if (running.problem === undefined && problem === undefined) return;
+    running.problem = problem;
+    const problems = [...this.#all()].flatMap((one) => one.problem ?? []);
+    this.#ports.metrics.unreadablePartitions.set(problems.length);
+    this.#ports.metrics.lostPartitions.set(problems.filter(({ isLost }) => isLost).length);
+    this.#tailPorts.onProgress(sinkPath(running.tail.key));
   }
 }
 

@@ -42,6 +42,14 @@ export function storageMetrics(metrics: Metrics) {
       VISIBLE_BUCKETS,
     ),
     failures: metrics.counter("millrace_storage_failures_total", "Failed attempts, by operation and code."),
+    unreadablePartitions: metrics.gauge(
+      "millrace_storage_unreadable_partitions",
+      "Partitions that cannot be read: their records do not become rows.",
+    ),
+    lostPartitions: metrics.gauge(
+      "millrace_storage_lost_partitions",
+      "Unreadable partitions that have lost acknowledged bytes: they take no records.",
+    ),
     removedFragments: metrics.counter(
       "millrace_storage_removed_fragments_total",
       "Fragments of partitions removed.",

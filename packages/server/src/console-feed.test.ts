@@ -15,7 +15,7 @@ function fixture() {
       state.samples++;
       if (state.fails) return Promise.reject(new Error("no"));
       const totals = { acceptedRecords: state.accepted, loadedRows: 0, appendedBytes: 0, appends: 0 };
-      return Promise.resolve({ totals, sources: [], unhealthy: [] });
+      return Promise.resolve({ totals, sources: [], unhealthy: [], degraded: [] });
     },
     latency: new LatencyWindow(seconds),
     clock,

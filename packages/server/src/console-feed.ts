@@ -8,6 +8,7 @@ export interface FeedSample {
   readonly totals: FeedSnapshot["totals"];
   readonly sources: readonly FeedSource[];
   readonly unhealthy: readonly string[];
+  readonly degraded: readonly string[];
 }
 
 const INTERVAL_MS = 1000;
@@ -67,7 +68,7 @@ export class ConsoleFeed {
 
   async #publish(): Promise<void> {
     if (this.#subscribers.size === 0) return;
-    const { totals, sources, unhealthy } = await this.#sample();
+    const { totals, sources, unhealthy, degraded } = await this.#sample();
     const atMs = this.#clock.monotonicMs();
     const before = this.#previous;
     const seconds = before === undefined ? 0 : (atMs - before.atMs) / 1000;
@@ -89,6 +90,7 @@ export class ConsoleFeed {
       },
       sources,
       unhealthy,
+      degraded,
     };
     this.#last = snapshot;
     for (const listener of this.#subscribers) listener(snapshot);

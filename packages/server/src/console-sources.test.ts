@@ -40,7 +40,7 @@ test("console: a slice and a file that failed -> attempt, reason and next try of
       { ...slice, begin: 9, state: "writing" },
     ],
   };
-  const [file] = feedSources([{ source, sinks: [sink] }], [snapshot])[0]!.sinks[0]!.files;
+  const [file] = feedSources([{ source, sinks: [sink] }], [snapshot], [])[0]!.sinks[0]!.files;
   const retry = { attempt: 4, reason: "no space", after: "2026-11-21T12:00:08.000Z" };
   assert.deepEqual(file!.retry, { ...retry, attempt: 2 });
   assert.deepEqual(

@@ -3,12 +3,15 @@ import type { FeedFile, FeedRetry, FeedSink, FeedSource } from "@millrace/consol
 import {
   partitionJournal,
   sinkPath,
+  type PipelineProblem,
   type SinkDefinition,
   type SinkSnapshot,
   type SourceDefinition,
 } from "@millrace/ingest";
 
 const FILES_SHOWN = 10;
+/** Many files fail for the same reason. */
+const PROBLEMS_SHOWN = 3;
 
 type FileStatistics = SinkSnapshot["files"][number];
 type SliceSnapshot = SinkSnapshot["slices"][number];
@@ -16,6 +19,7 @@ type SliceSnapshot = SinkSnapshot["slices"][number];
 export function feedSources(
   sources: readonly { source: SourceDefinition; sinks: readonly SinkDefinition[] }[],
   snapshots: readonly SinkSnapshot[],
+  problems: readonly PipelineProblem[],
 ): readonly FeedSource[] {
   const bySink = new Map(snapshots.map((snapshot) => [sinkPath(snapshot), snapshot]));
   return sources.map(({ source, sinks }) => ({
@@ -23,11 +27,15 @@ export function feedSources(
     name: source.name,
     type: source.type,
     disabled: source.disabled !== undefined,
-    sinks: sinks.map((sink) => feedSink(sink, bySink.get(sinkPath(sink)))),
+    sinks: sinks.map((sink) => feedSink(sink, bySink.get(sinkPath(sink)), problems)),
   }));
 }
 
-function feedSink(sink: SinkDefinition, snapshot: SinkSnapshot | undefined): FeedSink {
+function feedSink(
+  sink: SinkDefinition,
+  snapshot: SinkSnapshot | undefined,
+  problems: readonly PipelineProblem[],
+): FeedSink {
   const partitions = new Set(
     (snapshot?.slices ?? []).map((slice) => partitionJournal(sink, slice.partition)),
   );
@@ -40,10 +48,20 @@ function feedSink(sink: SinkDefinition, snapshot: SinkSnapshot | undefined): Fee
     loadedRows: snapshot?.loaded ?? 0,
     lagBytes: snapshot?.lagBytes ?? 0,
     partitions: [...partitions].sort(),
+    problems: problemsOf(sinkPath(sink), problems),
     files: (snapshot?.files ?? [])
       .slice(0, FILES_SHOWN)
       .map((file) => feedFile(file, snapshot?.slices ?? [])),
   };
+}
+
+function problemsOf(path: string, problems: readonly PipelineProblem[]): readonly string[] {
+  const own = problems.filter(({ sink }) => sink === path);
+  const texts = own.map(({ kind, subject, problem }) => {
+    if (kind === "lost") return `takes no records: ${problem}`;
+    return kind === "unreadable" ? `partition ${subject} cannot be read: ${problem}` : problem;
+  });
+  return [...new Set(texts)].slice(0, PROBLEMS_SHOWN);
 }
 
 function feedFile(file: FileStatistics, slices: readonly SliceSnapshot[]): FeedFile {

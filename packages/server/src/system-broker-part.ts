@@ -1,6 +1,7 @@
 // The broker as a part of the process: local storage, replicas, and the HTTP door on one port.
 import { hostPolicy, RequestIds } from "@millrace/base";
 import { openBroker, httpGateway, type Broker } from "@millrace/broker";
+import { isPartition } from "@millrace/ingest";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
 import type { LogOptions } from "@millrace/wal";
 import { brokerAuthoriser } from "./broker-authoriser.ts";
@@ -65,6 +66,7 @@ export async function startBroker(
     unready: () => (part.broker === undefined ? ["the broker is starting"] : context.health.reasons()),
     degraded: () => context.health.degradations(),
     storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
+    refuseAppend: (journal) => refusePartition(journal, part.broker!),
     logger,
   });
   // Brokers listen before they announce; a request that comes earlier finds the door not ready.
@@ -100,6 +102,13 @@ export async function startBroker(
   context.health.add(() => broker.health());
   context.health.addDegradation(() => degradation(broker));
   return { broker, listener };
+}
+
+/** One stray byte between the frames of a partition, and nothing behind it can be read any more. */
+function refusePartition(journal: string, broker: Broker): string | undefined {
+  const labels = broker.labelsOf(journal);
+  if (labels === undefined || !isPartition(labels)) return undefined;
+  return `journal ${journal} holds the records of a sink in frames: only its source appends (POST /stream/…)`;
 }
 
 function degradation(broker: Broker): string | undefined {

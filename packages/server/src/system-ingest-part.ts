@@ -92,7 +92,11 @@ export async function startPipeline(
 
 export function openPartitions(
   context: PartContext,
-  parts: { readonly transport: JournalTransport; readonly catalog: DefinitionMirror },
+  parts: {
+    readonly transport: JournalTransport;
+    readonly catalog: DefinitionMirror;
+    readonly target: Target;
+  },
 ): Partitions {
   return new Partitions(
     { ...context, ...parts, store: context.coordination },

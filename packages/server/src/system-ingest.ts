@@ -8,6 +8,7 @@ import {
 } from "@millrace/ingest";
 import type { Warehouse } from "@millrace/warehouse";
 import type { ComponentName } from "./components.ts";
+import { addPipelineHealth } from "./pipeline-health.ts";
 import { feedSources } from "./console-sources.ts";
 import type { FeedSample } from "./console-feed.ts";
 import { endpointUrl } from "./endpoints.ts";
@@ -54,9 +55,10 @@ export async function startIngest(
     pipelineComponents,
     signal,
   );
+  addPipelineHealth(context.health, pipeline);
   let sourceUrl = context.config["http-source.public-url"];
   if (components.has("http-source")) {
-    const partitions = openPartitions(context, { transport, catalog });
+    const partitions = openPartitions(context, { transport, catalog, target: warehouse });
     const at = await startHttpSource(lifecycle, context, { transport, catalog, partitions });
     listening("http-source", at);
     if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);
@@ -120,6 +122,7 @@ function sampleOf(
   { catalog, pipeline, broker }: { catalog: DefinitionMirror; pipeline: Pipeline; broker: Broker },
 ): FeedSample {
   const snapshots = pipeline.statistics.snapshot(context.clock.wallMs());
+  const { problems } = pipeline.health();
   const sources = catalog.sources().map((source) => ({ source, sinks: catalog.sinks(source) }));
   const total = (field: "accepted" | "loaded"): number =>
     snapshots.reduce((sum, each) => sum + each[field], 0);
@@ -131,11 +134,13 @@ function sampleOf(
       appendedBytes: counter("gazette_spool_commit_bytes_total"),
       appends: counter("gazette_spool_commits_total"),
     },
-    sources: feedSources(sources, snapshots),
-    unhealthy: [
-      ...context.health.reasons(),
+    sources: feedSources(sources, snapshots, problems),
+    unhealthy: context.health.reasons(),
+    degraded: [
       ...broker.failingStores().map(({ url, reason }) => `fragment store ${url} unhealthy: ${reason}`),
-      ...pipeline.health().problems.map(({ subject, problem }) => `${subject}: ${problem}`),
+      ...problems
+        .filter(({ sink }) => sink === undefined)
+        .map(({ subject, problem }) => `${subject}: ${problem}`),
     ],
   };
 }

@@ -1,0 +1,96 @@
+// Whether a partition's journal still holds what was taken from it. Offsets are forever: when a journal ends before
+// what was staged or loaded of it, acknowledged bytes are gone (a log that was cut, a data directory put together from
+// copies of different times), and whatever is appended now stands at offsets that count as done and never becomes a
+// row. Such a partition takes no records and is not read, until a person has mended it.
+import { abortScope, WireError, type Clock } from "@millrace/base";
+import { readHead, type JournalTransport } from "@millrace/client";
+import type { Target } from "./target.ts";
+
+export interface IntegrityPorts {
+  readonly transport: JournalTransport;
+  readonly target: Pick<Target, "loadedEnds">;
+  readonly clock: Clock;
+}
+
+/** What a partition's bytes were taken to, as the coordination store has it. */
+export interface TakenPartition {
+  readonly journal: string;
+  /** Everything below was staged. */
+  readonly stagedEnd: number;
+  readonly tableId: string | undefined;
+}
+
+/** Thrown for a partition that has lost acknowledged bytes. */
+export class LostBytes extends WireError {}
+
+/** A target that is busy or away must not hold up records for longer. */
+const TARGET_TIMEOUT_MS = 5000;
+
+export class PartitionIntegrity {
+  readonly #ports: IntegrityPorts;
+  /** Journals that were found whole: a head never goes back while a process lives. */
+  readonly #whole = new Set<string>();
+  /** Questions under way, by table: tails start together. */
+  readonly #asking = new Map<string, Promise<ReadonlyMap<string, number>>>();
+
+  constructor(ports: IntegrityPorts) {
+    this.#ports = ports;
+  }
+
+  /**
+   * @throws {LostBytes} when the journal ends too early
+   * @throws {WireError} what broker and target say when they cannot be asked
+   */
+  async check(partition: TakenPartition, signal: AbortSignal): Promise<void> {
+    const { journal, stagedEnd, tableId } = partition;
+    if (this.#whole.has(journal)) return;
+    const head = await this.#head(journal, signal);
+    if (head === undefined) return;
+    if (head < stagedEnd) throw lost(journal, { head, taken: stagedEnd, what: "were staged" });
+    const loadedEnd = tableId === undefined ? 0 : ((await this.#ends(tableId, signal)).get(journal) ?? 0);
+    if (head < loadedEnd) throw lost(journal, { head, taken: loadedEnd, what: `are in table ${tableId}` });
+    this.#whole.add(journal);
+  }
+
+  /** Undefined for a suspended journal: all of it is in its store, and it goes on where that ends. */
+  async #head(journal: string, signal: AbortSignal): Promise<number | undefined> {
+    try {
+      return (await readHead(this.#ports.transport, journal, signal)).writeHead;
+    } catch (thrown) {
+      if (signal.aborted || WireError.from(thrown).code !== "SUSPENDED") throw thrown;
+      return undefined;
+    }
+  }
+
+  #ends(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    let asking = this.#asking.get(tableId);
+    if (asking === undefined) {
+      asking = this.#ask(tableId, signal).finally(() => this.#asking.delete(tableId));
+      this.#asking.set(tableId, asking);
+    }
+    return asking;
+  }
+
+  async #ask(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const scope = abortScope(signal);
+    const cancel = this.#ports.clock.after(TARGET_TIMEOUT_MS, () => {
+      scope.abort(new WireError("UNAVAILABLE", `the target has not answered in ${TARGET_TIMEOUT_MS} ms`));
+    });
+    try {
+      return await this.#ports.target.loadedEnds(tableId, scope.signal);
+    } finally {
+      cancel();
+      scope.dispose();
+    }
+  }
+}
+
+function lost(
+  journal: string,
+  { head, taken, what }: { head: number; taken: number; what: string },
+): LostBytes {
+  const message =
+    `journal ${journal} ends at offset ${head}, but its bytes up to ${taken} ${what}: acknowledged bytes are lost; ` +
+    "restore the data directory from one backup";
+  return new LostBytes("CORRUPT", message, { facts: { journal, head, taken } });
+}

@@ -1,0 +1,94 @@
+// What cannot get on without a person: imports and partitions that fail for good, and journals that lost bytes.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { WireError } from "@millrace/base";
+
+import type { SinkConditions } from "./definitions.ts";
+import { Fixture } from "./pipeline-fixture.ts";
+
+const LAZY = { count: 1e6, bytes: 1e9, intervalMs: 3_600_000, minIntervalMs: 0 };
+/** Nothing is due by itself. */
+const NEVER: SinkConditions = { upload: LAZY, import: { ...LAZY, slicesCount: 100, maxSlices: 100 } };
+
+describe("drain of what is stuck", () => {
+  test("an import that cannot succeed -> the drain ends once that has shown, not when its time is over", async () => {
+    const world = await Fixture.open();
+    const stuck = world.sink({ sinkId: "stuck" });
+    const journal = await world.append(stuck, 0, 3);
+    const load = world.target.load.bind(world.target);
+    world.target.load = (request, signal) =>
+      request.partitions.some((partition) => partition.journal === journal)
+        ? Promise.reject(new WireError("UNPROCESSABLE", "the table refuses the column"))
+        : load(request, signal);
+    const pipeline = await world.during(world.pipeline());
+    await world.until(() => !pipeline.health().healthy);
+    assert.deepEqual(
+      pipeline.health().problems.map(({ kind, sink }) => [kind, sink]),
+      [["retrying", "1/1/source/stuck"]],
+    );
+    const other = world.sink({
+      sinkId: "other",
+      conditions: NEVER,
+      table: { ...stuck.table, tableId: "main.other" },
+    });
+    await world.append(other, 0, 4);
+    const before = world.agenda.nowMs;
+    const { remaining } = await world.during(pipeline.drain(world.signal), 5000);
+    assert.deepEqual([...remaining.keys()], [journal]);
+    assert.equal(world.rows("main.other").length, 4, "what moves is waited for");
+    assert.ok(world.agenda.nowMs - before < 2000, `took ${world.agenda.nowMs - before} ms`);
+  });
+
+  test("a partition that cannot be read -> the drain does not wait for it", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink({ conditions: NEVER });
+    const journal = await world.append(sink, 0, 2);
+    world.journals.push(journal, new TextEncoder().encode("garbage\n".repeat(40)));
+    const pipeline = await world.during(world.pipeline());
+    const { remaining } = await world.during(pipeline.drain(world.signal), 5000);
+    assert.deepEqual([...remaining.keys()], [journal]);
+  });
+});
+
+describe("a partition that has lost acknowledged bytes", () => {
+  for (const harm of ["staged", "loaded"] as const) {
+    test(`its journal ends before what was ${harm} -> not read, no records, said as lost`, async () => {
+      const world = await Fixture.open();
+      const sink = world.sink();
+      await world.append(sink, 0, 3);
+      const journal = await world.append(sink, 0, 3);
+      const first = await world.during(world.pipeline());
+      await world.until(() => world.rows().length === 6);
+      await world.during(first.close());
+      const head = world.journals.content(journal).length;
+      if (harm === "staged") world.journals.truncate(journal, head / 2);
+      else world.target.tables.get("main.sink")!.ends.set(journal, head + 7);
+      const pipeline = await world.during(world.pipeline());
+      await world.until(() => !pipeline.health().healthy);
+      const [problem] = pipeline.health().problems;
+      assert.deepEqual([problem!.kind, problem!.subject], ["lost", journal]);
+      const [end, taken] = harm === "staged" ? [head / 2, head] : [head, head + 7];
+      assert.ok(problem!.problem.includes(`ends at offset ${end}, but its bytes up to ${taken} `));
+      const reopened = world.reopenPartitions();
+      await assert.rejects(world.during(reopened.ensure(sink, 0, world.signal)), { code: "CORRUPT" });
+      assert.match(world.metrics.render(), /^millrace_storage_lost_partitions 1$/m);
+      await world.agenda.advance(120_000);
+      assert.equal(pipeline.health().problems.length, 1);
+      assert.equal(world.rows().length, 6);
+    });
+  }
+
+  test("a target that does not answer -> the partition takes no records yet, and says why", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    await world.append(sink, 0, 3);
+    const { target } = world;
+    target.loadedEnds = (_table, signal?: AbortSignal) =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      });
+    const reopened = world.reopenPartitions();
+    await assert.rejects(world.during(reopened.ensure(sink, 0, world.signal)), { code: "UNAVAILABLE" });
+  });
+});
