@@ -15,6 +15,10 @@ export interface DemoRecord extends Flight {
   readonly row: number;
 }
 
+/** Rows of the two sets, known beforehand so that a set is read only when the replay gets there. */
+export const JSON_FLIGHTS = 20_000;
+export const PARQUET_FLIGHTS = 3_000_000;
+
 export interface FlightData {
   /** Number of flights. */
   readonly count: number;

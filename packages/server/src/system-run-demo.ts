@@ -42,8 +42,8 @@ export async function runDemo(
 ): Promise<DemoSummary> {
   const { endpoints, token } = platform;
   const doors = openDemoDoors({ ...endpoints, token });
+  const data = openDemoData();
   try {
-    const data = await openDemoData();
     const demo = new Demo({ doors, data, clock: platform.clock, logger: platform.logger });
     const url = await demo.prepare(signal);
     if (!settings.exit) io.err(whatToTry(endpoints, url));
@@ -58,6 +58,7 @@ export async function runDemo(
     const recordsPerSecond = seconds === 0 ? 0 : Math.round(progress.accepted / seconds);
     return { accepted: progress.accepted, rows: progress.rows, seconds: round3(seconds), recordsPerSecond };
   } finally {
+    await data.close();
     await doors.close();
   }
 }
