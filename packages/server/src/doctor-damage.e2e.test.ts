@@ -299,6 +299,7 @@ async function pretendLoaded(dir: string, end: number): Promise<void> {
       file: join(dir, "warehouse/warehouse.duckdb"),
       stagingDir: `${join(dir, "staging")}/`,
       tempDir: join(dir, "warehouse/tmp"),
+      reserveBytes: 0,
       memoryBytes: 2 ** 27,
       threads: 1,
       listenHost: "127.0.0.1",
@@ -311,7 +312,7 @@ async function pretendLoaded(dir: string, end: number): Promise<void> {
   const partitions = [{ journal: PARTITION, begin: 0, end, objects: [], startsTarget: true }];
   const outcome = await warehouse.load({ tableId: "main.flights", columns: COLUMNS, partitions }, never);
   assert.deepEqual(outcome, { kind: "loaded", rows: 0 });
-  await warehouse.close();
+  await warehouse.close(never);
 }
 
 /** Where the only partition of `dir` ends, as `[0, end)`. */

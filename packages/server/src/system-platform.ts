@@ -64,7 +64,7 @@ async function startParts(
     ? await lifecycle.start(
         "warehouse process",
         async () => launchWarehouse(config, dataDirectory, ports),
-        (process) => process.stop(),
+        (process, stopSignal) => process.stop(stopSignal),
       )
     : undefined;
   const context = await openContext(lifecycle, config, dataDirectory, ports);

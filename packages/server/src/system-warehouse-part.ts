@@ -13,8 +13,8 @@ import { listenAddress, type PartContext, type PlatformPorts } from "./part-cont
 export interface LaunchedWarehouse {
   /** Rejects with UNAVAILABLE when it does not come up. */
   readonly ready: Promise<Warehouse>;
-  /** Ends it, however far it has come. */
-  stop(): Promise<void>;
+  /** Ends it, however far it has come. @param signal aborts when the time for stopping is over */
+  stop(signal: AbortSignal): Promise<void>;
 }
 
 /**
@@ -38,6 +38,7 @@ export function launchWarehouse(
     file: join(directory, WAREHOUSE_FILE),
     stagingDir: join(dataDirectory, new URL(STAGING_STORE).pathname),
     tempDir: join(directory, "tmp"),
+    reserveBytes: config["broker.reserve"],
     memoryBytes: config["warehouse.memory"],
     threads: config["warehouse.threads"] || coresToSpare(),
     listenHost: bindHost(listen.host),
@@ -50,9 +51,9 @@ export function launchWarehouse(
   ready.catch(() => undefined);
   return {
     ready,
-    stop: () =>
+    stop: (signal) =>
       ready.then(
-        (warehouse) => warehouse.close(),
+        (warehouse) => warehouse.close(signal),
         () => undefined,
       ),
   };

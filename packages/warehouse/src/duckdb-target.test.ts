@@ -10,6 +10,7 @@ import type { Column, PartitionLoad } from "@millrace/ingest";
 import { DuckDBTarget } from "./duckdb-target.ts";
 import { openEngine, type Engine } from "./engine.ts";
 
+const fails = (error: unknown): void => assert.fail(String(error));
 const scratch = mkdtempSync(join(tmpdir(), "millrace-target-"));
 const columns: readonly Column[] = [
   { type: "uuid", name: "id" },
@@ -28,7 +29,7 @@ before(async () => {
     memoryBytes: 256 * 2 ** 20,
     threads: 2,
   });
-  target = new DuckDBTarget(engine, (path) => join(scratch, "staging", path));
+  target = new DuckDBTarget(engine, (path) => join(scratch, "staging", path), fails);
 });
 after(() => {
   engine.closeSync();

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { crc32c } from "@node-rs/crc32";
 import { assert, WireError } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "@millrace/ingest";
-import { inTransaction, type Engine, type EngineConnection } from "./engine.ts";
+import { engineFailure, inTransaction, isLost, type Engine, type EngineConnection } from "./engine.ts";
 import { addColumn, createTable, insertObjects, LOADED_TABLE } from "./load-sql.ts";
 import { checkTable } from "./table-check.ts";
 import { parseTableId, quoteText, type TableId } from "./table-id.ts";
@@ -15,15 +15,32 @@ type Ends = ReadonlyMap<string, number>;
 export class DuckDBTarget implements Target {
   readonly #engine: Engine;
   readonly #resolvePath: (path: string) => string;
+  readonly #onLost: (error: unknown) => void;
   #connection: EngineConnection | undefined;
+  #problem: string | undefined;
   #turn: Promise<unknown> = Promise.resolve();
   /** Columns known to be in a table, so that a load asks nothing when nothing changed. */
   readonly #known = new Map<string, Set<string>>();
 
-  /** @param resolvePath absolute file of a staged object's path */
-  constructor(engine: Engine, resolvePath: (path: string) => string) {
+  /**
+   * @param resolvePath absolute file of a staged object's path
+   * @param onLost told when the engine can do nothing more
+   */
+  constructor(engine: Engine, resolvePath: (path: string) => string, onLost: (error: unknown) => void) {
     this.#engine = engine;
     this.#resolvePath = resolvePath;
+    this.#onLost = onLost;
+  }
+
+  /** Why nothing can be loaded now, known from the last load. */
+  problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Lets go of the engine once what is under way is over. */
+  async close(): Promise<void> {
+    await this.#turn;
+    this.#connection?.closeSync();
   }
 
   check(tableId: string, columns: readonly Column[], _signal: AbortSignal): Promise<string | undefined> {
@@ -38,8 +55,16 @@ export class DuckDBTarget implements Target {
     });
   }
 
-  load(request: LoadRequest, _signal: AbortSignal): Promise<LoadOutcome> {
-    return this.#serially((connection) => this.#load(connection, request));
+  async load(request: LoadRequest, _signal: AbortSignal): Promise<LoadOutcome> {
+    try {
+      const outcome = await this.#serially((connection) => this.#load(connection, request));
+      this.#problem = undefined;
+      return outcome;
+    } catch (error) {
+      const failure = loadFailure(error);
+      this.#problem = failure.code === "DISK_FULL" ? failure.message : undefined;
+      throw failure;
+    }
   }
 
   loadedEnds(tableId: string, _signal: AbortSignal): Promise<Ends> {
@@ -52,24 +77,20 @@ export class DuckDBTarget implements Target {
     for (const object of request.partitions.flatMap((partition) => partition.objects)) {
       await this.#ensureTable(connection, request.tableId, id, object.columns);
     }
-    try {
-      return await inTransaction(connection, "", async () => {
-        const ends = await readEnds(connection, request.tableId);
-        const verdict = judge(request.partitions, ends);
-        if (verdict !== "load") return verdict;
-        let rows = 0;
-        for (const partition of request.partitions) {
-          rows += await this.#insertPartition(connection, id, partition);
-          await connection.run(
-            `INSERT OR REPLACE INTO ${LOADED_TABLE} VALUES (${quoteText(request.tableId)}, ` +
-              `${quoteText(partition.journal)}, ${partition.end})`,
-          );
-        }
-        return { kind: "loaded", rows };
-      });
-    } catch (error) {
-      throw loadFailure(error);
-    }
+    return inTransaction(connection, "", async () => {
+      const ends = await readEnds(connection, request.tableId);
+      const verdict = judge(request.partitions, ends);
+      if (verdict !== "load") return verdict;
+      let rows = 0;
+      for (const partition of request.partitions) {
+        rows += await this.#insertPartition(connection, id, partition);
+        await connection.run(
+          `INSERT OR REPLACE INTO ${LOADED_TABLE} VALUES (${quoteText(request.tableId)}, ` +
+            `${quoteText(partition.journal)}, ${partition.end})`,
+        );
+      }
+      return { kind: "loaded", rows };
+    });
   }
 
   async #insertPartition(
@@ -140,7 +161,9 @@ export class DuckDBTarget implements Target {
       this.#connection ??= await this.#engine.connect();
       return work(this.#connection);
     });
-    this.#turn = result.catch(() => undefined);
+    this.#turn = result.catch((error: unknown) => {
+      if (isLost(error)) this.#onLost(error);
+    });
     return result;
   }
 }
@@ -193,12 +216,9 @@ function* runsOfOneVersion(objects: readonly StagedObject[]): Iterable<readonly 
 
 function loadFailure(error: unknown): WireError {
   if (error instanceof WireError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  if (/no space left|could not write|out of memory/i.test(message)) {
-    return new WireError("UNAVAILABLE", `load failed: ${message}`, { cause: error });
-  }
-  if (/^(conversion|invalid input|constraint|catalog|binder|parser) error/i.test(message)) {
-    return new WireError("UNPROCESSABLE", `load failed: ${message}`, { cause: error });
-  }
-  return new WireError("UNAVAILABLE", `load failed: ${message}`, { cause: error });
+  const message = `load failed: ${error instanceof Error ? error.message : String(error)}`;
+  const failure = engineFailure(error);
+  if (failure !== undefined) return new WireError(failure.code, message, { cause: error });
+  const isOfRows = /^load failed: (conversion|invalid input|constraint|catalog|binder|parser) error/i;
+  return new WireError(isOfRows.test(message) ? "UNPROCESSABLE" : "UNAVAILABLE", message, { cause: error });
 }

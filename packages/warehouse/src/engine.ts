@@ -1,6 +1,7 @@
 // DuckDB opened for this platform: one database file, its configuration locked, no network, no files but the staging
 // directory (which query-guard.ts keeps from users).
 import { DuckDBInstance, type DuckDBConnection } from "@duckdb/node-api";
+import { WireError } from "@millrace/base";
 import { quoteText } from "./table-id.ts";
 import { CREATE_BOOKKEEPING } from "./load-sql.ts";
 
@@ -53,6 +54,28 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
     connection.closeSync();
   }
   return engine;
+}
+
+/**
+ * What an error of the engine says of the engine itself, whatever was asked of it; undefined when the statement, its
+ * data or its limits are to blame. The beginning of the text is the error's type, the one thing that tells.
+ *
+ * After a FATAL error (a checkpoint that met a full disk) the engine answers nothing more: only opening the database
+ * anew helps.
+ */
+export function engineFailure(error: unknown): WireError | undefined {
+  const text = error instanceof Error ? error.message : String(error);
+  if (isLost(error)) return new WireError("UNAVAILABLE", `the engine starts anew: ${text}`, { cause: error });
+  if (text.startsWith("INTERNAL Error")) return new WireError("INTERNAL", text, { cause: error });
+  const isOfStorage = /^(IO|TransactionContext) Error/.test(text);
+  if (!isOfStorage && !/^Out of Memory Error.*max_temp_directory_size/s.test(text)) return undefined;
+  const isFull = /no space left|max_temp_directory_size/i.test(text);
+  return new WireError(isFull ? "DISK_FULL" : "UNAVAILABLE", text, { cause: error });
+}
+
+/** Whether the engine can do nothing more. */
+export function isLost(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith("FATAL Error");
 }
 
 /** Runs `work` in a transaction: commits when it resolves, rolls back when it throws. */

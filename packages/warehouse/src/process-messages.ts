@@ -8,6 +8,8 @@ export interface WarehouseOptions {
   /** Directory that staged objects' paths are relative to, absolute, ending in '/'. */
   readonly stagingDir: string;
   readonly tempDir: string;
+  /** Free space below which the platform takes nothing new: the process is not ready then. */
+  readonly reserveBytes: number;
   readonly memoryBytes: number;
   readonly threads: number;
   readonly listenHost: string;
@@ -35,10 +37,14 @@ export type ToWarehouse =
   /** The first message: options may hold secrets, so they are not arguments of the process. */
   | { readonly kind: "start"; readonly options: WarehouseOptions }
   | { readonly kind: "call"; readonly id: number; readonly call: WarehouseCall }
+  /** Answered by pong at once, whatever else it does. */
+  | { readonly kind: "ping" }
   | { readonly kind: "stop" };
 
 export type FromWarehouse =
   | { readonly kind: "ready"; readonly host: string; readonly port: number }
   /** The last message of a process that cannot start. */
   | { readonly kind: "not-started"; readonly code: Code; readonly message: string }
-  | { readonly kind: "answer"; readonly id: number; readonly answer: WarehouseAnswer };
+  | { readonly kind: "answer"; readonly id: number; readonly answer: WarehouseAnswer }
+  /** @property problem what keeps it from loading now */
+  | { readonly kind: "pong"; readonly problem?: string };

@@ -8,6 +8,7 @@ import { openEngine, type Engine } from "./engine.ts";
 import { QueryRunner, DEFAULT_LIMITS, type Query } from "./query-runner.ts";
 import { encoderFor } from "./result-encoders.ts";
 
+const fails = (error: unknown): void => assert.fail(String(error));
 const scratch = mkdtempSync(join(tmpdir(), "millrace-sql-"));
 const staged = join(scratch, "staging", "a.csv");
 let engine: Engine;
@@ -27,7 +28,7 @@ before(async () => {
   const connection = await engine.connect();
   await connection.run("create table main.t as select i as n, i::varchar as s from range(10) r(i)");
   connection.closeSync();
-  runner = new QueryRunner(engine, systemClock, { concurrency: 2, queue: 2 });
+  runner = new QueryRunner(engine, { clock: systemClock, onLost: fails }, { concurrency: 2, queue: 2 });
 });
 after(() => {
   engine.closeSync();

@@ -1,7 +1,7 @@
 // Runs users' queries within their limits. Over a limit is an error that says so, never a shortened result.
 import { StatementType, type DuckDBResult, type DuckDBValue } from "@duckdb/node-api";
-import { concatBytes, WireError, type Clock } from "@millrace/base";
-import { inTransaction, type Engine, type EngineConnection } from "./engine.ts";
+import { abortScope, concatBytes, WireError, type AbortScope, type Clock } from "@millrace/base";
+import { engineFailure, inTransaction, isLost, type Engine, type EngineConnection } from "./engine.ts";
 import { checkTree, describeEngineError, splitExplain } from "./query-guard.ts";
 import type { ResultColumn, ResultEncoder } from "./result-encoders.ts";
 
@@ -15,6 +15,9 @@ export interface QueryLimits {
 }
 
 export const DEFAULT_LIMITS: QueryLimits = { rows: 1_000_000, bytes: 512 * 1024 * 1024, timeMs: 60_000 };
+
+/** An engine that is asked whether it is there answers in this time, or is not there. */
+const PROBE_MS = 5000;
 
 /** Bytes of a statement's text. */
 export const MAX_QUERY_BYTES = 1024 * 1024;
@@ -38,14 +41,23 @@ export interface QueryResult {
 export class QueryRunner {
   readonly #engine: Engine;
   readonly #clock: Clock;
+  readonly #onLost: (error: unknown) => void;
   readonly #concurrency: number;
   readonly #queueMax: number;
+  /** Of the queries that run. */
+  readonly #scopes = new Set<AbortScope>();
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(engine: Engine, clock: Clock, bounds: { concurrency: number; queue: number }) {
+  /** @param ports.onLost told when the engine can do nothing more */
+  constructor(
+    engine: Engine,
+    ports: { clock: Clock; onLost: (error: unknown) => void },
+    bounds: { concurrency: number; queue: number },
+  ) {
     this.#engine = engine;
-    this.#clock = clock;
+    this.#clock = ports.clock;
+    this.#onLost = ports.onLost;
     this.#concurrency = bounds.concurrency;
     this.#queueMax = bounds.queue;
   }
@@ -73,12 +85,32 @@ export class QueryRunner {
     }
   }
 
-  /** Resolves when the engine answers. @throws {WireError} UNAVAILABLE when it does not */
+  /** Ends the queries that run. */
+  close(): void {
+    for (const scope of this.#scopes)
+      scope.abort(new WireError("SHUTTING_DOWN", "the warehouse is stopping"));
+  }
+
+  /** Resolves when the engine answers. @throws {WireError} UNAVAILABLE when it does not, or not soon */
   async probe(): Promise<void> {
+    let cancel = (): void => undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = new WireError("UNAVAILABLE", `the engine has not answered in ${PROBE_MS} ms`);
+      cancel = this.#clock.after(PROBE_MS, () => reject(error));
+    });
+    try {
+      await Promise.race([this.#selectOne(), late]);
+    } finally {
+      cancel();
+    }
+  }
+
+  async #selectOne(): Promise<void> {
     const connection = await this.#engine.connect();
     try {
       await connection.run("SELECT 1");
     } catch (error) {
+      if (isLost(error)) this.#onLost(error);
       throw new WireError("UNAVAILABLE", `the engine does not answer: ${(error as Error).message}`, {
         cause: error,
       });
@@ -94,30 +126,35 @@ export class QueryRunner {
     signal: AbortSignal,
   ): Promise<QueryResult> {
     const startMs = this.#clock.monotonicMs();
-    let timedOut = false;
-    const cancelTimer = this.#clock.after(query.limits.timeMs, () => {
-      timedOut = true;
-      connection.interrupt();
-    });
-    const onAbort = (): void => connection.interrupt();
-    signal.addEventListener("abort", onAbort, { once: true });
+    const { timeMs } = query.limits;
+    const scope = abortScope(signal);
+    this.#scopes.add(scope);
+    const cancelTimer = this.#clock.after(timeMs, () =>
+      scope.abort(new WireError("REQUEST_TIMEOUT", `the query took longer than ${timeMs} ms`)),
+    );
+    const cancelInterrupts = this.#interruptOnceAborted(connection, scope.signal);
     try {
       return await inTransaction(connection, "READ ONLY", async () => {
         const result = await execute(connection, query);
         return await collect(result, query.limits, makeEncoder, () => this.#clock.monotonicMs() - startMs);
       });
     } catch (error) {
-      signal.throwIfAborted();
-      if (timedOut) {
-        throw new WireError("REQUEST_TIMEOUT", `the query took longer than ${query.limits.timeMs} ms`, {
-          cause: error,
-        });
-      }
+      scope.signal.throwIfAborted();
+      if (isLost(error)) this.#onLost(error);
       throw queryError(error, query.sql);
     } finally {
       cancelTimer();
-      signal.removeEventListener("abort", onAbort);
+      cancelInterrupts();
+      scope.dispose();
+      this.#scopes.delete(scope);
     }
+  }
+
+  /** @returns what ends it */
+  #interruptOnceAborted(connection: EngineConnection, signal: AbortSignal): () => void {
+    const interrupt = (): void => connection.interrupt();
+    signal.addEventListener("abort", interrupt, { once: true });
+    return () => signal.removeEventListener("abort", interrupt);
   }
 
   async #enter(signal: AbortSignal): Promise<void> {
@@ -196,6 +233,8 @@ async function collect(
 
 function queryError(error: unknown, sql: string): WireError {
   if (error instanceof WireError) return error;
+  const failure = engineFailure(error);
+  if (failure !== undefined) return failure;
   const text = error instanceof Error ? error.message : String(error);
   const { message, position } = describeEngineError(text, sql);
   if (/^out of memory/i.test(message)) return new WireError("UNPROCESSABLE", message, { cause: error });

@@ -10,6 +10,7 @@ import { openEngine, type Engine } from "./engine.ts";
 import { QueryRunner } from "./query-runner.ts";
 import { parseQuery, sqlRequestListener } from "./sql-http.ts";
 
+const fails = (error: unknown): void => assert.fail(String(error));
 const scratch = mkdtempSync(join(tmpdir(), "millrace-sql-http-"));
 const TOKEN = "0123456789abcdef";
 let engine: Engine;
@@ -38,7 +39,8 @@ after(() => {
 async function listen(token: string): Promise<number> {
   const server = createServer(
     sqlRequestListener({
-      runner: new QueryRunner(engine, systemClock, { concurrency: 2, queue: 2 }),
+      runner: new QueryRunner(engine, { clock: systemClock, onLost: fails }, { concurrency: 2, queue: 2 }),
+      problems: () => [],
       hostPolicy: hostPolicy("127.0.0.1", token !== ""),
       token,
       clock: systemClock,

@@ -25,6 +25,8 @@ import {
 
 export interface SqlDoor {
   readonly runner: QueryRunner;
+  /** What else stands against being ready. */
+  readonly problems: () => readonly string[];
   readonly hostPolicy: HostPolicy;
   /** Token that queries must carry; "" when none is needed. */
   readonly token: string;
@@ -80,7 +82,9 @@ async function answer(door: SqlDoor, request: IncomingMessage, response: ServerR
       return false;
     case "/readyz":
       await door.runner.probe();
-      send(response, 200, "text/plain; charset=utf-8", "ready\n");
+      if (door.problems().length > 0) {
+        send(response, 503, "text/plain; charset=utf-8", `${door.problems().join("\n")}\n`);
+      } else send(response, 200, "text/plain; charset=utf-8", "ready\n");
       return false;
     case "/metrics":
       send(response, 200, "text/plain; version=0.0.4; charset=utf-8", door.metrics.render());

@@ -1,8 +1,9 @@
 // Entry of the warehouse's own process (D7): it ends when its parent's channel does, so it never outlives the platform.
 // Signals to the process group are the parent's business: it tells us to stop when loads are over.
+import { statfsSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import {
   hostPolicy,
   jsonLogger,
@@ -29,6 +30,8 @@ import { sqlRequestListener } from "./sql-http.ts";
 /** Attempts to open the database while a previous process, whose parent was killed, is still closing it. */
 const OPEN_ATTEMPTS = 100;
 const OPEN_PAUSE_MS = 50;
+/** For telling those who asked that the engine is lost. */
+const LAST_ANSWERS_MS = 100;
 
 async function openWhenFree(options: WarehouseOptions, logger: Logger): Promise<Engine> {
   for (let attempt = 1; ; attempt++) {
@@ -68,10 +71,14 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
     component: "warehouse",
   });
   const engine = await openWhenFree(options, logger);
-  const target = new DuckDBTarget(engine, (path) => join(options.stagingDir, path));
+  const onLost = endOnce(logger);
+  const target = new DuckDBTarget(engine, (path) => join(options.stagingDir, path), onLost);
+  const ports = { clock: systemClock, onLost };
+  const runner = new QueryRunner(engine, ports, { concurrency: 4, queue: 64 });
   const server = createServer(
     sqlRequestListener({
-      runner: new QueryRunner(engine, systemClock, { concurrency: 4, queue: 64 }),
+      runner,
+      problems: () => [spaceProblem(options), target.problem()].filter((each) => each !== undefined),
       hostPolicy: hostPolicy(options.listenHost, options.token !== ""),
       token: options.token,
       clock: systemClock,
@@ -86,11 +93,19 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
     switch (message.kind) {
       case "start":
         return;
+      case "ping": {
+        const problem = target.problem();
+        return send({ kind: "pong", ...(problem === undefined ? {} : { problem }) });
+      }
       case "stop":
         server.close();
         server.closeAllConnections();
-        engine.closeSync();
-        process.exit(0);
+        // Only without connections does the engine close its file, which saves the next start from replaying.
+        runner.close();
+        target
+          .close()
+          .then(() => engine.closeSync())
+          .then(end, end);
         return;
       case "call":
         perform(target, message.call)
@@ -101,7 +116,7 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
           .then((answer) => send({ kind: "answer", id: message.id, answer }))
           .catch((error: unknown) => {
             logger.error("warehouse-broke", { error });
-            process.exit(1);
+            end();
           });
         return;
       default:
@@ -110,8 +125,34 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
   };
 }
 
+/**
+ * Ends this process now. process.exit() would wait for the threads that queries and loads run on, for as long as they
+ * run: past the parent's end, with the database locked.
+ */
+function end(): void {
+  process.kill(process.pid, "SIGKILL");
+}
+
+/** For an engine that can do nothing more: its parent starts another process, which opens the database anew. */
+function endOnce(logger: Logger): (error: unknown) => void {
+  let isEnding = false;
+  return (error) => {
+    if (isEnding) return;
+    isEnding = true;
+    logger.error("warehouse-engine-lost", { error });
+    systemClock.after(LAST_ANSWERS_MS, end);
+  };
+}
+
+/** The same disk as the log's: when records are refused for want of space, this is no place for rows either. */
+function spaceProblem({ file, reserveBytes }: WarehouseOptions): string | undefined {
+  const { bavail, bsize } = statfsSync(dirname(file));
+  const freeBytes = bavail * bsize;
+  return freeBytes < reserveBytes ? `free space ${freeBytes} below the reserve ${reserveBytes}` : undefined;
+}
+
 function main(): void {
-  process.on("disconnect", () => process.exit(0));
+  process.on("disconnect", end);
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
   process.once("message", (first: ToWarehouse) => {
     if (first.kind !== "start") process.exit(1);

@@ -1,8 +1,15 @@
 // The warehouse as the platform's process sees it: a forked process that is started again when it dies, and a Target
-// whose calls fail as OUTCOME_UNKNOWN while it is away (the loaded end tells what happened, D23).
+// whose loads wait while it is away, and fail as OUTCOME_UNKNOWN when it goes meanwhile (the loaded end tells what
+// happened, D23).
+//
+// W1 It is started again whatever it died of, and whatever kept the last start from succeeding (no file descriptor, no
+//    memory, no room on the disk), with a pause that grows.
+// W2 It is asked every few seconds whether it is there. One that stays silent is named by unhealthy(), and one that
+//    stays so for long (stopped, swapped out) is killed: what was asked of it is then asked of its successor.
+// W3 It never outlives this process: it ends with the channel, and is killed when this process exits.
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { assert, unreachable, WireError, type Clock, type Logger } from "@millrace/base";
+import { assert, Gate, unreachable, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, Target } from "@millrace/ingest";
 import type {
   FromWarehouse,
@@ -13,9 +20,20 @@ import type {
 } from "./process-messages.ts";
 
 const ENTRY = fileURLToPath(new URL("system-warehouse-main.js", import.meta.url));
-const RESTART_PAUSE_MS = 500;
-/** Time for the engine to close its file on stop. */
+/** Before a process that ended is started again; twice as long after each start that came to nothing. */
+const PAUSE_FIRST_MS = 500;
+const PAUSE_MAX_MS = 10_000;
+/** One that lived this long did not die of what the one before it died of. */
+const LIVED_MS = 60_000;
+/** W2: counted in questions, not by a clock: when this process itself was stopped, the other one was not silent. */
+const PING_MS = 2000;
+const SILENT_PINGS = 3;
+const KILL_PINGS = 15;
+/** Time for the engine to close its file on stop, and what is left of it once the time for stopping is over. */
 const STOP_MS = 5000;
+const HURRY_MS = 1000;
+/** Threads that its calls run on: the queries of users must leave some for loads and probes. */
+const POOL_THREADS = 12;
 
 interface PendingCall {
   readonly resolve: (answer: WarehouseAnswer) => void;
@@ -27,21 +45,41 @@ export class Warehouse implements Target {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #calls = new Map<number, PendingCall>();
+  /** Opens when a process is ready, and when none will be any more. */
+  readonly #changed = new Gate();
+  readonly #killIt = (): void => void this.#process?.kill("SIGKILL");
+  /** The process, from its making to its end. */
+  #process: ChildProcess | undefined;
+  /** The process once it is ready. */
   #child: ChildProcess | undefined;
   #address: { host: string; port: number } | undefined;
   #nextId = 1;
   #stopping = false;
+  #pauseMs = PAUSE_FIRST_MS;
+  /** Why there is no process. */
+  #ending = "";
+  /** Questions since it last answered one. */
+  #unanswered = 0;
+  #cancelAsking = (): void => undefined;
+  /** What it says keeps it from loading. */
+  #problem: string | undefined;
 
   private constructor(options: WarehouseOptions, ports: { clock: Clock; logger: Logger }) {
     this.#options = options;
     this.#clock = ports.clock;
     this.#logger = ports.logger;
+    process.once("exit", this.#killIt); // W3
   }
 
   /** Starts the process and resolves when it is ready. @throws {WireError} UNAVAILABLE when it ends before that */
   static async start(options: WarehouseOptions, ports: { clock: Clock; logger: Logger }): Promise<Warehouse> {
     const warehouse = new Warehouse(options, ports);
-    await warehouse.#launch();
+    try {
+      await warehouse.#launch();
+    } catch (error) {
+      process.off("exit", warehouse.#killIt);
+      throw error;
+    }
     return warehouse;
   }
 
@@ -56,8 +94,12 @@ export class Warehouse implements Target {
     return this.#child?.pid;
   }
 
+  /** What keeps records from becoming rows, if it is the warehouse. */
   unhealthy(): string | undefined {
-    return this.#child === undefined && !this.#stopping ? "the warehouse process is not running" : undefined;
+    if (this.#stopping) return undefined;
+    if (this.#child === undefined) return `the warehouse process is not running: ${this.#ending}`;
+    if (this.#unanswered >= SILENT_PINGS) return "the warehouse process does not answer";
+    return this.#problem;
   }
 
   async check(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<string | undefined> {
@@ -72,29 +114,52 @@ export class Warehouse implements Target {
   }
 
   async load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome> {
+    await this.#waitForProcess(signal);
     const answer = await this.#call({ kind: "load", request }, signal);
     assert(answer.kind === "load-outcome", "load is answered by load-outcome", { kind: answer.kind });
     return answer.outcome;
   }
 
   async loadedEnds(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    await this.#waitForProcess(signal);
     const answer = await this.#call({ kind: "loaded-ends", tableId }, signal);
     assert(answer.kind === "loaded-ends", "loaded-ends is answered by loaded-ends", { kind: answer.kind });
     return new Map(answer.ends);
   }
 
-  /** Ends the process; calls under way fail. */
-  async close(): Promise<void> {
+  /** Ends the process; calls under way fail. @param signal aborts when the time for stopping is over */
+  async close(signal: AbortSignal): Promise<void> {
     this.#stopping = true;
-    const child = this.#child;
-    if (child === undefined) return;
-    const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-    this.#send({ kind: "stop" });
-    const cancel = this.#clock.after(STOP_MS, () => child.kill("SIGKILL"));
-    await gone;
-    cancel();
+    this.#changed.open();
+    const child = this.#process;
+    if (child !== undefined) {
+      const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+      if (this.#child === undefined || this.#unanswered >= SILENT_PINGS) child.kill("SIGKILL");
+      else this.#send({ kind: "stop" });
+      const cancel = this.#clock.after(STOP_MS, () => child.kill("SIGKILL"));
+      const cancelHurry = this.#onceAborted(signal, () => child.kill("SIGKILL"));
+      await gone;
+      cancel();
+      cancelHurry();
+    }
+    process.off("exit", this.#killIt);
   }
 
+  /** Runs `act` a moment after `signal` has aborted, unless the returned function is called first. */
+  #onceAborted(signal: AbortSignal, act: () => void): () => void {
+    let cancel = (): void => undefined;
+    const onAbort = (): void => {
+      cancel = this.#clock.after(HURRY_MS, act);
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    return () => {
+      signal.removeEventListener("abort", onAbort);
+      cancel();
+    };
+  }
+
+  /** @throws {WireError} when no process comes of it; some failures are thrown, others come as events (W1) */
   #launch(): Promise<void> {
     const options =
       this.#address === undefined ? this.#options : { ...this.#options, listenPort: this.#address.port };
@@ -102,48 +167,107 @@ export class Warehouse implements Target {
       const child = fork(ENTRY, [], {
         serialization: "advanced",
         stdio: ["ignore", "ignore", "inherit", "ipc"],
+        env: { ...process.env, UV_THREADPOOL_SIZE: String(POOL_THREADS) },
       });
-      const start: ToWarehouse = { kind: "start", options };
-      child.send(start);
       let failure: WireError | undefined;
-      child.on("message", (message: FromWarehouse) => {
-        switch (message.kind) {
-          case "ready":
-            this.#child = child;
-            this.#address = { host: message.host, port: message.port };
-            this.#logger.info("warehouse-ready", { pid: child.pid, port: message.port });
-            return resolve();
-          case "not-started":
-            failure = new WireError(message.code, message.message);
-            return;
-          case "answer":
-            return this.#settle(message.id, message.answer);
-          default:
-            return unreachable(message);
-        }
+      let wasReady = false;
+      // Before anything is sent: a process that could not be made has no channel, and tells so by this event alone.
+      child.on("error", (error) => {
+        this.#logger.error("warehouse-process-error", { error });
+        reject(new WireError("UNAVAILABLE", `the warehouse process: ${error.message}`, { cause: error }));
       });
-      child.once("error", (error) => this.#logger.error("warehouse-process-error", { error }));
+      child.on("message", (message: FromWarehouse) => {
+        if (message.kind === "not-started") failure = new WireError(message.code, message.message);
+        this.#onMessage(child, message);
+        if (message.kind !== "ready") return;
+        wasReady = true;
+        resolve();
+      });
       child.once("exit", (code, signal) => {
-        const started = this.#child === child;
-        this.#child = undefined;
-        this.#failAll(`the warehouse process ended (${signal ?? code})`);
-        const ending = `the warehouse process ended before it was ready (${signal ?? code})`;
-        if (started) this.#relaunch();
-        else reject(failure ?? new WireError("UNAVAILABLE", ending));
+        const ending = `the warehouse process ended (${signal ?? code})`;
+        if (this.#process === child) this.#process = undefined;
+        if (this.#child === child) this.#forget(ending);
+        if (wasReady) return this.#relaunch(ending);
+        reject(failure ?? new WireError("UNAVAILABLE", `${ending} before it was ready`));
+      });
+      if (child.pid !== undefined) this.#process = child;
+      const start: ToWarehouse = { kind: "start", options };
+      if (child.connected) child.send(start, (error) => error !== null && child.kill("SIGKILL"));
+    });
+  }
+
+  #onMessage(child: ChildProcess, message: FromWarehouse): void {
+    switch (message.kind) {
+      case "ready": {
+        this.#child = child;
+        this.#address = { host: message.host, port: message.port };
+        this.#unanswered = 0;
+        this.#problem = undefined;
+        this.#logger.info("warehouse-ready", { pid: child.pid, port: message.port });
+        this.#watch(child);
+        this.#changed.open();
+        return;
+      }
+      case "not-started":
+        return;
+      case "answer":
+        return this.#settle(message.id, message.answer);
+      case "pong":
+        this.#unanswered = 0;
+        this.#problem = message.problem;
+        return;
+      default:
+        return unreachable(message);
+    }
+  }
+
+  /** Nothing more is asked of the process: what was asked of it has an unknown outcome. */
+  #forget(ending: string): void {
+    this.#child = undefined;
+    this.#ending = ending;
+    this.#cancelAsking();
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    for (const call of calls) call.reject(new WireError("OUTCOME_UNKNOWN", ending));
+  }
+
+  /** Asks it whether it is there, as long as it lives (W2). */
+  #watch(child: ChildProcess): void {
+    const ask = (asked: number): void => {
+      if (this.#child !== child || this.#stopping) return;
+      if (asked * PING_MS >= LIVED_MS) this.#pauseMs = PAUSE_FIRST_MS;
+      if (this.#unanswered === SILENT_PINGS) this.#logger.warn("warehouse-silent", { pid: child.pid });
+      if (this.#unanswered >= KILL_PINGS) {
+        this.#logger.error("warehouse-killed", { pid: child.pid, silentMs: this.#unanswered * PING_MS });
+        child.kill("SIGKILL");
+        // One that waits for its disk cannot even be killed at once: nobody waits for it.
+        return this.#forget("the warehouse process does not answer");
+      }
+      // A channel that nobody reads fills up: it is asked once, until it answers.
+      if (this.#unanswered === 0) this.#send({ kind: "ping" });
+      this.#unanswered++;
+      this.#cancelAsking = this.#clock.after(PING_MS, () => ask(asked + 1));
+    };
+    ask(0);
+  }
+
+  #relaunch(ending: string): void {
+    this.#ending = ending;
+    if (this.#stopping) return;
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(PAUSE_MAX_MS, pauseMs * 2);
+    this.#logger.error("warehouse-process-died", { ending, pauseMs });
+    this.#clock.after(pauseMs, () => {
+      if (this.#stopping) return;
+      this.#launch().catch((error: unknown) => {
+        this.#logger.error("warehouse-restart-failed", { error });
+        this.#relaunch(error instanceof Error ? error.message : String(error));
       });
     });
   }
 
-  #relaunch(): void {
-    if (this.#stopping) return;
-    this.#logger.error("warehouse-process-died", { pauseMs: RESTART_PAUSE_MS });
-    this.#clock.after(RESTART_PAUSE_MS, () => {
-      if (this.#stopping) return;
-      this.#launch().catch((error: unknown) => {
-        this.#logger.error("warehouse-restart-failed", { error });
-        this.#relaunch();
-      });
-    });
+  async #waitForProcess(signal: AbortSignal): Promise<void> {
+    await waitUntil(this.#changed, () => this.#child !== undefined || this.#stopping, signal);
   }
 
   #call(call: WarehouseCall, signal: AbortSignal): Promise<WarehouseAnswer> {
@@ -191,11 +315,5 @@ export class Warehouse implements Target {
       default:
         return unreachable(answer);
     }
-  }
-
-  #failAll(message: string): void {
-    const calls = [...this.#calls.values()];
-    this.#calls.clear();
-    for (const call of calls) call.reject(new WireError("OUTCOME_UNKNOWN", message));
   }
 }
