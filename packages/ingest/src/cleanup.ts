@@ -4,8 +4,8 @@
 // L1 Only what is imported is ever removed. A file that failed stays, and says why, until somebody mends it.
 // L2 Files go from the oldest on, so the slices that remain still tile their partition.
 // L3 What a removed file had loaded is added to the sink's sum in the same transaction.
-// L4 Only persisted fragments are removed. Imported bytes that are still local are looked for again, without waiting for
-//    another import; partitions close their fragments in time (flush interval of their specs).
+// L4 Only persisted fragments are removed. Imported bytes that are still local are looked for again, without waiting
+//    for another import; partitions close their fragments in time (flush interval of their specs).
 import { TaskGroup, WireError, type Clock, type Logger } from "@millrace/base";
 import type { ObjectStore } from "@millrace/stores";
 import type { FragmentPolicy, ImportedJournal, JournalTrimmer } from "./cleanup-fragments.ts";
