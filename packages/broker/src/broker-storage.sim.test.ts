@@ -6,8 +6,10 @@ import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { inlineCodecs, openSpools, prepareCodecs, type Spools } from "@millrace/fragments";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import {
+  contentPath,
   deleteChange,
   labelSet,
+  newFragmentsRequest,
   parseLabelSelector,
   type AppendPreamble,
   type AppendResponse,
@@ -178,6 +180,29 @@ test("store: never worked -> appends are refused with its error, until it does",
   machine.store.faults = {};
   await machine.agenda.advance(200_000);
   assert.equal((await machine.append("y")).status, "OK");
+  await machine.stop();
+});
+
+test("store: a fragment is removed on purpose -> not listed from then on, what follows is read", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.apply();
+  await machine.append("old;");
+  await machine.append("", { suspend: "SUSPEND_NOW" });
+  await machine.agenda.advance(60_000);
+  await machine.append("new;");
+  const listed = async () =>
+    machine.run(machine.broker.transport.listFragments(newFragmentsRequest({ journal: J }), machine.signal));
+  const [old] = (await listed()).fragments;
+  assert.equal(old?.spec.backingStore, STORE);
+  machine.store.delete(contentPath(old.spec));
+  machine.broker.fragmentRemoved(old.spec);
+  assert.deepEqual(
+    (await listed()).fragments.map(({ spec }) => [spec.begin, spec.end]),
+    [[4, 8]],
+  );
+  const wanted = readRequest(J, { offset: 4 });
+  assert.equal(text(await machine.run(readAll(machine.broker.transport, wanted, machine.signal))), "new;");
   await machine.stop();
 });
 

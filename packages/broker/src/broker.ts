@@ -29,6 +29,7 @@ import {
   validateJournalSpec,
   validateKeyspaceRoot,
   type BrokerSpec,
+  type Fragment,
   type FragmentStoreHealthRequest,
   type FragmentStoreHealthResponse,
   type LabelSelector,
@@ -105,6 +106,8 @@ export interface Broker {
   storeHealth(request: FragmentStoreHealthRequest, signal: AbortSignal): Promise<FragmentStoreHealthResponse>;
   /** Stores whose last check failed. Journals go on for a while without their store. */
   failingStores(): readonly FailingStore[];
+  /** Whoever removes fragments from stores on purpose says so: they are not missed, and no reader is sent to them. */
+  fragmentRemoved(fragment: Fragment): void;
   /** What stands against serving; empty when ready. */
   health(): readonly string[];
   /** Closed fragments that wait for their stores. */
@@ -229,6 +232,7 @@ async function compose(parts: Parts): Promise<Broker> {
     storeHealth: (request, signal) =>
       metered(healthMeter, () => storeGate.check(request, resolver.header(), signal)),
     failingStores: () => storeGate.failing(),
+    fragmentRemoved: (fragment) => storage.replicaPorts.journals.fragmentRemoved(fragment),
     health: () => {
       const unhealthy = [spools.unhealthy(), storeGate.unready(() => storedJournals(resolver))];
       return [...failures, ...unhealthy.filter((reason) => reason !== undefined)];

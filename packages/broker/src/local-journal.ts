@@ -14,7 +14,7 @@ import {
   type Spool,
   type Spools,
 } from "@millrace/fragments";
-import { evaluatePathTemplate, parsePathTemplate, type JournalSpec } from "@millrace/protocol";
+import { evaluatePathTemplate, parsePathTemplate, type Fragment, type JournalSpec } from "@millrace/protocol";
 
 /**
  * Bytes of closed fragments of a journal without stores that stay on this disk: unbounded, retention decides
@@ -156,6 +156,11 @@ export class LocalJournals {
         await this.#ports.clock.sleep(CLAIM_RETRY_MS, signal);
       }
     }
+  }
+
+  /** A fragment was removed from its store on purpose. */
+  fragmentRemoved(fragment: Fragment): void {
+    this.#journals.get(fragment.journal)?.index.forget(fragment);
   }
 
   /** Forgets a journal that was deleted; `journal` may be what is open of it. */

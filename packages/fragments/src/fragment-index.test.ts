@@ -247,6 +247,18 @@ test("index: a listing that began before a confirmation -> the confirmed fragmen
   assert.equal(shape(index.entries()), "r0-100 l200-210");
 });
 
+test("index: a confirmed fragment that was removed on purpose -> gone at once, never missing", () => {
+  const index = new FragmentIndex({ graceMs: 1000 });
+  index.setRemote([remote(0, 100)], 0);
+  index.setLocal([local(100, 200), local(200, 210, false)]);
+  index.confirm(remote(100, 200), 5000);
+  index.setLocal([local(200, 210, false)]);
+  for (const removed of [remote(0, 100), remote(100, 200), remote(100, 200)]) index.forget(removed.fragment);
+  assert.equal(shape(index.entries()), "l200-210");
+  assert.deepEqual(index.summary(), { begin: 200, end: 210, lastModTime: 0 });
+  assert.deepEqual(index.setRemote([], 7000), []);
+});
+
 test("index: a confirmed fragment that was listed once and is then gone -> pruned, not missing", () => {
   const index = new FragmentIndex();
   index.confirm(remote(0, 100), 0);

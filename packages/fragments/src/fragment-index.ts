@@ -151,6 +151,16 @@ export class FragmentIndex {
     this.changed.open();
   }
 
+  /** A fragment was removed from its store on purpose: it is not missed, and no reader is sent to it. */
+  forget(fragment: Fragment): void {
+    const name = nameOf(remoteEntry(fragment));
+    const before = this.#remote.length;
+    this.#remote = this.#remote.filter((entry) => nameOf(entry) !== name);
+    if (!this.#confirmed.delete(name) && this.#remote.length === before) return;
+    this.#rebuild();
+    this.changed.open();
+  }
+
   /**
    * Replaces the remote fragments by what a listing of all stores showed.
    * @param listed in the order of the stores: of twins, the last one counts

@@ -53,10 +53,18 @@ export class StoreTrimmer implements JournalTrimmer {
   readonly #transport: JournalTransport;
   readonly #stores: ObjectStores;
   readonly #logger: Logger;
+  readonly #onRemoved: (fragment: Fragment) => void;
   /** By journal: ends of fragments that were removed and may still be listed for a while. */
   readonly #removed = new Map<string, number>();
 
-  constructor(ports: { transport: JournalTransport; stores: ObjectStores; logger: Logger }) {
+  constructor(ports: {
+    transport: JournalTransport;
+    stores: ObjectStores;
+    logger: Logger;
+    /** Told of each object that was removed. */
+    onRemoved: (fragment: Fragment) => void;
+  }) {
+    this.#onRemoved = ports.onRemoved;
     this.#transport = ports.transport;
     this.#stores = ports.stores;
     this.#logger = ports.logger;
@@ -82,6 +90,7 @@ export class StoreTrimmer implements JournalTrimmer {
       await this.#stores.open(fragment.backingStore).remove(contentPath(fragment), signal);
       const { journal, end } = fragment;
       this.#removed.set(journal, Math.max(end, this.#removed.get(journal) ?? 0));
+      this.#onRemoved(fragment);
       this.#logger.debug("fragment-removed", { journal, begin: fragment.begin, end });
     }
     // What is imported and cannot go yet is kept for its time at least, and no import may come to look again.

@@ -3,6 +3,7 @@
 import { Gate, TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
 import { readHead, type JournalTransport } from "@millrace/client";
 import type { CoordinationStore } from "@millrace/metadata";
+import type { Fragment } from "@millrace/protocol";
 import type { ObjectStore, ObjectStores } from "@millrace/stores";
 import { Cleanup, importedEnd, type CleanupOptions } from "./cleanup.ts";
 import { StoreTrimmer } from "./cleanup-fragments.ts";
@@ -28,6 +29,8 @@ export interface PipelinePorts {
   readonly stagingStore: ObjectStore;
   /** Where fragments of partition journals are; absent: they are never removed. */
   readonly stores?: ObjectStores;
+  /** Told of each fragment that was removed from its store: a broker of this process need not miss it. */
+  readonly onFragmentRemoved?: (fragment: Fragment) => void;
   readonly target: Target;
   readonly catalog: SinkCatalog;
   readonly clock: Clock;
@@ -219,8 +222,9 @@ export class Pipeline {
   }
 
   #startCoordinator(coordinator: Coordinator, inner: InnerPorts, options: PipelineOptions): void {
-    const { transport, stores, logger } = inner;
-    const trimmer = stores === undefined ? {} : { trimmer: new StoreTrimmer({ transport, stores, logger }) };
+    const { transport, stores, logger, onFragmentRemoved: onRemoved = () => undefined } = inner;
+    const trimmer =
+      stores === undefined ? {} : { trimmer: new StoreTrimmer({ transport, stores, logger, onRemoved }) };
     const cleanup = new Cleanup({ ...inner, ...trimmer }, options.cleanup ?? {});
     const importer = new Importer(inner, options.importer ?? {});
     importer.onImported = (file, slices) => cleanup.onImported(file, slices);

@@ -1,5 +1,6 @@
 // The parts between the source and the table: definitions, the pipeline, the HTTP source.
 import { TaskGroup } from "@millrace/base";
+import type { Broker } from "@millrace/broker";
 import type { JournalTransport } from "@millrace/client";
 import {
   DefinitionMirror,
@@ -10,6 +11,7 @@ import {
   type PipelineComponent,
   type Target,
 } from "@millrace/ingest";
+import type { Fragment } from "@millrace/protocol";
 import { partitionTemplate, STAGING_STORE } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
@@ -58,7 +60,7 @@ export async function startPipeline(
   lifecycle: Lifecycle,
   context: PartContext,
   parts: {
-    readonly transport: JournalTransport;
+    readonly broker: Broker;
     readonly catalog: DefinitionMirror;
     readonly target: Target;
   },
@@ -66,11 +68,16 @@ export async function startPipeline(
   signal: AbortSignal,
 ): Promise<Pipeline> {
   const { config, coordination, stores } = context;
+  const { broker, catalog, target } = parts;
+  const { transport } = broker;
+  const store = coordination;
+  const stagingStore = stores.open(STAGING_STORE);
+  const onFragmentRemoved = (fragment: Fragment): void => broker.fragmentRemoved(fragment);
   const pipeline = await lifecycle.start(
     "pipeline",
     () =>
       openPipeline(
-        { ...context, ...parts, store: coordination, stagingStore: stores.open(STAGING_STORE) },
+        { ...context, store, transport, stagingStore, catalog, target, onFragmentRemoved },
         {
           components,
           cleanup: {

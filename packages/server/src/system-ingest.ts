@@ -51,7 +51,7 @@ export async function startIngest(
   const pipeline = await startPipeline(
     lifecycle,
     context,
-    { transport, catalog, target: warehouse },
+    { broker, catalog, target: warehouse },
     pipelineComponents,
     signal,
   );

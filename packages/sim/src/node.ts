@@ -91,6 +91,7 @@ export async function openNode(world: World, process: Process): Promise<Node> {
       stores,
       stagingStore: stores.open(STAGING),
       target: world.target,
+      onFragmentRemoved: (fragment) => broker.fragmentRemoved(fragment),
     },
     { cleanup: { fragments: { keptMs: world.swarm.keptMs, keptBytes: world.swarm.keptBytes } } },
     signal,
