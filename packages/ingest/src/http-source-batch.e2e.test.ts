@@ -167,6 +167,50 @@ describe("NDJSON", () => {
     assert.equal(door.frames.rows("b/0").length, 2);
   });
 
+  test("verbose -> what each sink did, with counts, and who refused", async () => {
+    await door.close();
+    const settings = { "storage.level.local.encoding.sync.wait": false };
+    door = await new DoorHarness().open({
+      sinks: [{ sinkId: "a", columns: [{ type: "body", name: "b" }], settings }, { sinkId: "b" }],
+    });
+    const refusal = 'Invalid value for column "origin": path "origin" not found in the body.';
+    const sources = async (body: string, headers: Record<string, string>): Promise<unknown> => {
+      const answer = await door.post(body, headers, `${door.path}?verbose=true`);
+      return (JSON.parse(answer.body) as { sources: unknown }).sources;
+    };
+    const source = { projectId: 1, sourceId: "flights", branchId: 1 };
+    assert.deepEqual(await sources('{"origin":1}\n{"x":1}\n{"origin":2}\n', NDJSON), [
+      {
+        ...source,
+        statusCode: 200,
+        message: "Written to 1/2 sinks.",
+        sinks: [
+          { sinkId: "a", statusCode: 202, message: "accepted", accepted: 2, refused: 0 },
+          {
+            sinkId: "b",
+            statusCode: 200,
+            error: "stream.in.unprocessableContent",
+            message: refusal,
+            accepted: 2,
+            refused: 1,
+          },
+        ],
+      },
+    ]);
+    assert.deepEqual(await sources('[{"origin":1}]', {}), [
+      {
+        ...source,
+        statusCode: 200,
+        message: "Successfully written to 2/2 sinks.",
+        sinks: [
+          { sinkId: "a", statusCode: 202, message: "accepted", accepted: 1, refused: 0 },
+          { sinkId: "b", statusCode: 200, message: "processed", accepted: 1, refused: 0 },
+        ],
+      },
+    ]);
+    assert.equal("sources" in batch(await door.post('{"origin":1}\n', NDJSON)), false);
+  });
+
   test("a sink that does not wait -> 202", async () => {
     await door.close();
     const settings = { "storage.level.local.encoding.sync.wait": false };

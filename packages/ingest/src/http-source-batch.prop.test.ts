@@ -106,7 +106,7 @@ class Fixture {
   }
 
   batch(): Batch {
-    const options = { answers: new Answers(this.random), recordBytesMax: 1000 };
+    const options = { answers: new Answers(this.random), recordBytesMax: 1000, isVerbose: false };
     return new Batch(this.route, this.record, this.exchange, options);
   }
 

@@ -17,6 +17,17 @@ import type { PartitionPublisher } from "./publisher.ts";
 export interface BatchOptions {
   readonly answers: Answers;
   readonly recordBytesMax: number;
+  /** Whether the answer says what each sink did. */
+  readonly isVerbose: boolean;
+}
+
+/** What a sink did with the records that were mapped, for the verbose answer; bounded by the number of sinks. */
+interface SinkTally {
+  /** Records that this sink could not map: they went to none. */
+  refused: number;
+  /** Records of its frames that were not appended, or of which that is not known. */
+  unwritten: number;
+  first: DoorError | undefined;
 }
 
 interface Rejection {
@@ -48,8 +59,11 @@ export class Batch {
   #failure: DoorError | undefined;
   #unknown: DoorError | undefined;
   #isAwaited = false;
+  readonly #tallies: readonly SinkTally[];
 
   constructor(route: SourceRoute, record: DoorRecord, exchange: Exchange, options: BatchOptions) {
+    const tally = (): SinkTally => ({ refused: 0, unwritten: 0, first: undefined });
+    this.#tallies = route.sinks.map(tally);
     this.#route = route;
     this.#record = record;
     this.#exchange = exchange;
@@ -74,6 +88,9 @@ export class Batch {
       if (failure === undefined) continue;
       for (let before = 0; before < i; before++) this.#rows[before]!.at = this.#begins[before]!; // B1
       if (failure.status >= 429) this.#failure = failure;
+      const tally = this.#tallies[i]!;
+      tally.refused++;
+      tally.first ??= failure;
       return this.reject(
         sinks.length === 1 ? failure.message : `${sinks[i]!.sink.sinkId}: ${failure.message}`,
       );
@@ -93,6 +110,9 @@ export class Batch {
       const error = appendError(failure);
       if (failure.code === "OUTCOME_UNKNOWN") this.#unknown = error;
       else this.#failure = error;
+      const tally = this.#tallies[share.sink]!;
+      tally.unwritten += share.indexes.length;
+      tally.first ??= error;
       for (const index of share.indexes) {
         if (this.#unwritten.has(index)) continue;
         this.#unwritten.add(index);
@@ -122,7 +142,7 @@ export class Batch {
     }
     let share = this.#shares[i];
     if (share === undefined || share.publisher !== publisher || share.frame !== publisher.frame) {
-      share = new FrameShare(this, publisher);
+      share = new FrameShare(this, publisher, i);
       this.#shares[i] = share;
       this.#missing++;
       this.#isAwaited = true;
@@ -152,8 +172,33 @@ export class Batch {
       rejected: this.#rejections.sort((a, b) => a.index - b.index),
       // The list is cut when it is very long.
       rejectedCount: this.#rejected,
+      ...(this.#options.isVerbose ? { sources: [this.#sourceBody(statusCode)] } : {}),
     };
     this.#exchange.send(answers.json(statusCode, body, this.#exchange.isLast, failure?.retryAfter));
+  }
+
+  #sourceBody(statusCode: number): object {
+    const { sinks, source } = this.#route;
+    const { projectId, sourceId, branchId } = source;
+    const results = sinks.map((sink, i) => this.#sinkBody(sink, this.#tallies[i]!));
+    const failed = this.#tallies.filter(({ first }) => first !== undefined).length;
+    const written = `${sinks.length - failed}/${sinks.length} sinks.`;
+    const done = sinks.length === 0 ? "No enabled sink found." : `Successfully written to ${written}`;
+    const message = failed === 0 ? done : `Written to ${written}`;
+    return { projectId, sourceId, branchId, statusCode, message, sinks: results };
+  }
+
+  /** The first thing that went wrong stands for all: reasons of the records are in `rejected`. */
+  #sinkBody({ sink, isAwaited }: SinkRoute, { refused, unwritten, first }: SinkTally): object {
+    const { sinkId } = sink;
+    const accepted = this.#mapped - unwritten;
+    const done = isAwaited ? 200 : 202;
+    if (first === undefined) {
+      return { sinkId, statusCode: done, message: isAwaited ? "processed" : "accepted", accepted, refused };
+    }
+    const { status, name, message } = first;
+    const statusCode = accepted > 0 && unwritten === 0 ? done : status;
+    return { sinkId, statusCode, error: `stream.in.${name}`, message, accepted, refused };
   }
 }
 
@@ -162,10 +207,13 @@ class FrameShare implements AppendWaiter {
   readonly indexes: number[] = [];
   readonly publisher: PartitionPublisher;
   readonly frame: number;
+  /** Position of the sink in the route. */
+  readonly sink: number;
   readonly #batch: Batch;
 
-  constructor(batch: Batch, publisher: PartitionPublisher) {
+  constructor(batch: Batch, publisher: PartitionPublisher, sink: number) {
     this.#batch = batch;
+    this.sink = sink;
     this.publisher = publisher;
     this.frame = publisher.frame;
   }

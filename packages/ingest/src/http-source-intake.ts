@@ -14,7 +14,7 @@ import { isUtf8 } from "./body-utf8.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import type { RequestHead } from "./http1-head.ts";
 import type { Answers, DoorError } from "./http-source-answers.ts";
-import { Batch, type BatchOptions } from "./http-source-batch.ts";
+import { Batch } from "./http-source-batch.ts";
 import type { Content } from "./http-source-content.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
@@ -45,11 +45,8 @@ const ARRAY = 0x5b;
 
 export class Intake {
   readonly #ports: IntakePorts;
-  readonly #batchOptions: BatchOptions;
-
   constructor(ports: IntakePorts) {
     this.#ports = ports;
-    this.#batchOptions = { answers: ports.answers, recordBytesMax: ports.limits.recordBytesMax };
   }
 
   /** Bound of a body of this kind. */
@@ -112,13 +109,14 @@ export class Intake {
     this.#startRecords(received);
     if (content.kind === "ndjson") {
       const { scanner } = this.#ports.record;
-      const batch = this.#batch(received);
+      const batch = this.#batch(received, isVerbose(received.head));
       this.#walk(received, new LineWalk({ body, begin, end }, scanner, batch, received.route.readingColumn));
     } else if (content.kind === "json" && firstByte(body.bytes, begin, end) === ARRAY) {
       const { scanner } = this.#ports.record;
       const refuse = ({ problem, at }: ArrayProblem): void =>
         this.#refuseBody(received, `invalid JSON: ${problem} at position ${at - begin}`);
-      const start = (): Batch => this.#batch(received);
+      const verbose = isVerbose(received.head); // the head is gone when others had their turns
+      const start = (): Batch => this.#batch(received, verbose);
       this.#walk(received, new ArrayWalk({ body, begin, end }, scanner, start, refuse));
     } else {
       this.#single(received, body, begin, end);
@@ -132,8 +130,10 @@ export class Intake {
     record.bodyIsText = true;
   }
 
-  #batch({ route, exchange }: Received): Batch {
-    return new Batch(route, this.#ports.record, exchange, this.#batchOptions);
+  #batch({ route, exchange }: Received, verbose: boolean): Batch {
+    const { answers, limits, record } = this.#ports;
+    const options = { answers, recordBytesMax: limits.recordBytesMax, isVerbose: verbose };
+    return new Batch(route, record, exchange, options);
   }
 
   /** Goes through a body; after each step others have their turn. */
@@ -172,8 +172,7 @@ export class Intake {
       this.#refuseBody(received, problem);
       return;
     }
-    const isVerbose = head.queryEnd > head.queryBegin && isVerboseQuery(head.query);
-    writeSingle(route, record, exchange, { answers, isVerbose });
+    writeSingle(route, record, exchange, { answers, isVerbose: isVerbose(head) });
   }
 
   /** Makes the body's content known to the record. @returns why it cannot be */
@@ -211,8 +210,8 @@ function firstByte(bytes: Uint8Array, begin: number, end: number): number {
   return -1;
 }
 
-function isVerboseQuery(query: string): boolean {
-  return new URLSearchParams(query).get("verbose") === "true";
+function isVerbose(head: RequestHead): boolean {
+  return head.queryEnd > head.queryBegin && new URLSearchParams(head.query).get("verbose") === "true";
 }
 
 function decodeCharset(charset: string, bytes: Uint8Array): Uint8Array | undefined {
