@@ -116,12 +116,25 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     );
     const more = ["other", "second", "--table", "main.second", "--columns", `@${file}`, "--json"];
     assert.equal((JSON.parse(await ok(["sinks", "create", ...more])) as { sinkId: string }).sinkId, "second");
+    const interval = "storage.level.target.import.trigger.interval";
+    const settings = [
+      "--setting",
+      `${interval}=1m`,
+      "--setting",
+      "storage.level.local.encoding.sync.wait=false",
+    ];
+    const third = ["other", "third", "--table", "main.third", "--columns", COLUMNS, "--json", ...settings];
+    const made = JSON.parse(await ok(["sinks", "create", ...third])) as { settings: unknown };
+    assert.deepEqual(made.settings, { [interval]: "1m", "storage.level.local.encoding.sync.wait": false });
+    const typo = ["other", "fourth", "--table", "main.fourth", "--columns", COLUMNS];
+    assert.match((await run(["sinks", "create", ...typo, "--setting", "x=1"])).err, /Key not found: "x"/);
+    assert.equal((await run(["sinks", "create", ...typo, "--setting", "x"])).code, 2);
     const listed = await ok(["sinks", "list", "flights"]);
     assert.match(
       listed,
       /^ID +NAME +TABLE .*\nflights +flights +main\.flights +id,received_at,origin,body +1\n$/,
     );
-    assert.equal((JSON.parse(await ok(["sinks", "list", "other", "--json"])) as unknown[]).length, 1);
+    assert.equal((JSON.parse(await ok(["sinks", "list", "other", "--json"])) as unknown[]).length, 2);
     const none = await run(["sinks", "list", "nowhere"]);
     assert.deepEqual([none.code, none.out], [1, ""]);
     assert.match(none.err, /^millrace: [^\n]*nowhere[^\n]*\n$/);

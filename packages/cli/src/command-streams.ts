@@ -19,6 +19,7 @@ interface SourceOptions extends DoorOptions {
 interface SinkOptions extends SourceOptions {
   readonly table: string;
   readonly columns: string;
+  readonly setting: readonly string[];
 }
 
 export function addSourcesCommand(program: Command, io: CliIo): void {
@@ -71,6 +72,7 @@ export function addSinksCommand(program: Command, io: CliIo): void {
     )
     .option("--name <NAME>", "name (default: the id)")
     .option("--description <TEXT>", "description")
+    .option("--setting <NAME=VALUE>", "a setting of this sink; may be repeated (docs/sinks.md)", collect, [])
     .option("--json", "print the sink as JSON");
   addDoorOptions(create, "api").action(async (source: string, id: string, options: SinkOptions) => {
     const table = {
@@ -84,6 +86,7 @@ export function addSinksCommand(program: Command, io: CliIo): void {
       name: options.name ?? id,
       description: options.description ?? "",
       table,
+      settings: readSettings(options.setting),
     };
     const path = `${SOURCES}/${encodeURIComponent(source)}/sinks`;
     const outputs = await runTask(options, path, body, io);
@@ -174,6 +177,22 @@ async function runTask(
   if (task.error !== undefined) throw new WireError("INTERNAL", task.error);
   if (task.outputs === undefined) throw new WireError("INTERNAL", "the task has no outputs");
   return task.outputs;
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+/** Values that are JSON flags or numbers are sent as such, others as text. */
+function readSettings(given: readonly string[]): Readonly<Record<string, string | number | boolean>> {
+  const settings = given.map((one): [string, string | number | boolean] => {
+    const at = one.indexOf("=");
+    if (at < 1) throw new UsageError(`--setting: expected NAME=VALUE, got ${one}`);
+    const value = one.slice(at + 1);
+    if (value === "true" || value === "false") return [one.slice(0, at), value === "true"];
+    return [one.slice(0, at), /^[0-9]{1,15}$/.test(value) ? Number(value) : value];
+  });
+  return Object.fromEntries(settings);
 }
 
 function readColumns(given: string): unknown {

@@ -25,8 +25,9 @@ export function sourceBody(source: SourceDefinition, urls: ApiUrls): object {
 }
 
 export function sinkBody(sink: SinkDefinition): object {
-  const { projectId, branchId, sourceId, sinkId, type, name, description, table } = sink;
-  return { projectId, branchId, sourceId, sinkId, type, name, description, table, ...historyBody(sink) };
+  const { projectId, branchId, sourceId, sinkId, type, name, description, table, settings = {} } = sink;
+  const key = { projectId, branchId, sourceId, sinkId };
+  return { ...key, type, name, description, table, settings, ...historyBody(sink) };
 }
 
 function historyBody(entity: {

@@ -79,6 +79,7 @@ describe("API", () => {
     assert.equal(sink?.conditions.import.intervalMs, 100);
     assert.equal(sink?.waitForAppend, false);
     assert.deepEqual(sink?.settings, settings);
+    assert.deepEqual((await api.call("GET", `${SINKS}/flights`)).body["settings"], settings);
   });
 
   test("the target refuses a sink's table: the task says why, nothing is created", async () => {
@@ -130,4 +131,9 @@ test("API: auxiliary routes", async () => {
   assert.match(String(health.headers["content-type"]), /^text\/plain/);
   const index = await api.call("GET", "/v1");
   assert.deepEqual(index.body, { api: "stream", documentation: "http://api.test/v1/documentation" });
+  const root = await api.app.inject({ method: "GET", url: "/" });
+  assert.deepEqual([root.statusCode, root.headers.location], [301, "/v1"]);
+  const { status, body } = await api.call("GET", "/nowhere?x=1");
+  assert.deepEqual([status, body["error"]], [404, "stream.api.endpointNotFound"]);
+  assert.equal(body["message"], 'No endpoint found for path "/nowhere".');
 });

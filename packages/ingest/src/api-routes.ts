@@ -62,13 +62,16 @@ export function apiRoutes(deps: ApiDependencies): FastifyPluginAsync {
     app.addHook("onRequest", async (_request, reply) => {
       if (!reply.raw.hasHeader("x-request-id")) void reply.header("x-request-id", ids.next());
     });
+    const notFound = (request: FastifyRequest): never => {
+      const path = request.url.split("?", 1)[0] ?? "";
+      throw new ApiError(404, "endpointNotFound", `No endpoint found for path "${path}"`);
+    };
+    app.setNotFoundHandler(notFound);
+    app.get("/", (_request, reply) => reply.redirect("/v1", 301));
     app.get("/health-check", (_request, reply) => reply.type("text/plain").send("OK"));
     await app.register(
       async (v1) => {
-        v1.setNotFoundHandler((request) => {
-          const path = request.url.split("?", 1)[0] ?? "";
-          throw new ApiError(404, "endpointNotFound", `No endpoint found for path "${path}"`);
-        });
+        v1.setNotFoundHandler(notFound);
         const documentation = (): string => `${deps.urls().api}/v1/documentation`;
         v1.get("/", () => ({ api: "stream", documentation: documentation() }));
         sourceRoutes(v1, deps);

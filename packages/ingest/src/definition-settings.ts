@@ -20,6 +20,7 @@ interface Setting {
   /** Bounds of the number, of the bytes or of the milliseconds. */
   readonly min: number;
   readonly max: number;
+  readonly initial: number;
   apply(settings: Mutable, value: number): void;
 }
 
@@ -46,6 +47,7 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
     kind: "flag",
     min: 0,
     max: 1,
+    initial: 1,
     apply: (settings, value) => (settings.waitForAppend = value === 1),
   },
   ...level(UPLOAD, "upload", { bytesMax: 50 * MB, intervalMsMax: 30 * MINUTE_MS }),
@@ -57,32 +59,59 @@ function level(
   name: "upload" | "import",
   max: { readonly bytesMax: number; readonly intervalMsMax: number },
 ): Record<string, Setting> {
+  const initial = DEFAULT_CONDITIONS[name];
   return {
     [`${prefix}.minInterval`]: {
       kind: "interval",
       min: 0,
       max: max.intervalMsMax,
+      initial: initial.minIntervalMs,
       apply: (settings, value) => (settings[name].minIntervalMs = value),
     },
     [`${prefix}.trigger.count`]: {
       kind: "count",
       min: 1,
       max: 10_000_000,
+      initial: initial.count,
       apply: (settings, value) => (settings[name].count = value),
     },
     [`${prefix}.trigger.size`]: {
       kind: "size",
       min: 100,
       max: max.bytesMax,
+      initial: initial.bytes,
       apply: (settings, value) => (settings[name].bytes = value),
     },
     [`${prefix}.trigger.interval`]: {
       kind: "interval",
       min: 100,
       max: max.intervalMsMax,
+      initial: initial.intervalMs,
       apply: (settings, value) => (settings[name].intervalMs = value),
     },
   };
+}
+
+/** What a setting is by default, and its bounds, as its owner writes them. */
+export interface SettingDescription {
+  readonly name: string;
+  readonly initial: string;
+  readonly min: string;
+  readonly max: string;
+}
+
+/** All settings, ordered by name. */
+export function describeSettings(): readonly SettingDescription[] {
+  return Object.entries(SETTINGS)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, { kind, min, max, initial }]) => {
+      return {
+        name,
+        initial: boundText(kind, initial),
+        min: boundText(kind, min),
+        max: boundText(kind, max),
+      };
+    });
 }
 
 /**
@@ -124,6 +153,7 @@ function outOfRange(key: string, value: SettingValue, setting: Setting): string 
 }
 
 function boundText(kind: Kind, bound: number): string {
+  if (kind === "flag") return String(bound === 1);
   if (kind === "size") return sizeText(bound);
   return kind === "interval" ? printDuration(bound) : String(bound);
 }

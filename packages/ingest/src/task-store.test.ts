@@ -37,6 +37,17 @@ beforeEach(async () => {
 afterEach(() => tasks.close());
 
 describe("tasks", () => {
+  test("start: the duration is what lies between creation and end", async () => {
+    const clock = new SimulatedClock(agenda);
+    const record = await start(async () => {
+      await clock.sleep(250, never);
+      return DONE;
+    });
+    const tookMs = Date.parse(record.finishedAt!) - Date.parse(record.createdAt);
+    assert.ok(tookMs >= 250, String(tookMs));
+    assert.equal(record.durationMs, tookMs);
+  });
+
   test("start: work that is done in time -> finished, and its record says the same", async () => {
     const record = await start(() => Promise.resolve(DONE));
     assert.deepEqual([record.status, record.result, record.outputs], ["success", DONE.result, DONE.outputs]);

@@ -156,10 +156,11 @@ export class TaskStore {
     work: (signal: AbortSignal) => Promise<TaskSuccess>,
     signal: AbortSignal,
   ): Promise<TaskRecord> {
-    const startedMs = this.#clock.monotonicMs();
     const outcome = await this.#outcome(record, work, signal);
-    const durationMs = Math.round(this.#clock.monotonicMs() - startedMs);
-    return { ...record, ...outcome, finishedAt: isoTime(this.#clock.wallMs()), durationMs };
+    const finishedMs = this.#clock.wallMs();
+    // What lies between the record's two times, unless somebody set the clock back.
+    const durationMs = Math.max(0, finishedMs - Date.parse(record.createdAt));
+    return { ...record, ...outcome, finishedAt: isoTime(finishedMs), durationMs };
   }
 
   async #outcome(
