@@ -2,8 +2,32 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { never, WireError } from "@millrace/base";
+import { filesOf } from "@millrace/wal/testkit";
 import { contents, SpoolFixture } from "./spool-fixture.ts";
 import { SMALL_SPOOLS } from "./spool-simulation.ts";
+
+suite("D2: the log is gone", () => {
+  test("bytes in spools without any log -> refused, nothing changed; spools without bytes -> opened", async () => {
+    for (const content of ["bytes", ""]) {
+      const fixture = new SpoolFixture(`no log/${content}`);
+      const spool = await fixture.reopen("a");
+      if (content !== "") await fixture.append(spool, content);
+      await fixture.close();
+      for (const { path } of filesOf(fixture.disk)) {
+        if (path.startsWith("log/")) fixture.disk.perform({ kind: "remove", path }, "bulk");
+      }
+      const before = filesOf(fixture.disk);
+      if (content === "") await fixture.open();
+      else {
+        await assert.rejects(fixture.open(), {
+          code: "CORRUPT",
+          message: /^log, offset 0: .*spools\/a~.*has bytes/,
+        });
+        assert.deepEqual(filesOf(fixture.disk), before);
+      }
+    }
+  });
+});
 
 suite("D5: failed syncs and full disks", () => {
   test("the log's sync fails -> fatal, pending appends are unknown, nothing is acknowledged any more", async () => {

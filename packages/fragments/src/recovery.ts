@@ -61,10 +61,22 @@ export async function readRecovery(
       throw checkpoint?.passedOver === undefined ? error : causedBy(checkpoint.passedOver, error);
     },
   );
-  const actions = planRecovery(replay, await listFiles(disk));
+  const files = await listFiles(disk);
+  if (checkpoint === undefined && scan.segments.length === 0) refuseWithoutLog(dir, files);
+  const actions = planRecovery(replay, files);
   for (const journal of replay.journals.values()) await verifyDirect(disk, journal, signal);
   const journals = [...replay.journals.values()].map(recovered);
   return { journals, scan, generation: checkpoint?.generation ?? 0, from, replay, actions };
+}
+
+/** A spool file is made when the log is there, which alone knows what of it counts (D1). @throws {WireError} CORRUPT */
+function refuseWithoutLog(log: string, files: SpoolFiles): void {
+  for (const [dir, entries] of files.dirs) {
+    const file = entries.find(({ kind, bytes }) => kind === "file" && bytes > 0);
+    if (file === undefined) continue;
+    const message = `${log}, offset 0: neither segments nor a checkpoint are here, but ${dir}/${file.name} has bytes`;
+    throw new WireError("CORRUPT", message, { facts: { path: log, offset: 0 } });
+  }
 }
 
 /** The log is recycled behind the newest checkpoint: when that is not readable, the one before it lacks groups. */

@@ -2,7 +2,7 @@
 // CORRUPT, naming the file and an offset, or nothing is lost. Rot in the last group of a log cannot be told from a torn
 // tail, so it is spared (D2).
 import { assert, never, type Random, type WireError } from "@millrace/base";
-import { scanLog, type Disk } from "@millrace/wal";
+import { readCheckpoint, scanLog, type Disk } from "@millrace/wal";
 import { filesOf, type SimulatedDisk } from "@millrace/wal/testkit";
 import type { World } from "./world.ts";
 
@@ -52,7 +52,8 @@ async function sparedFrom(disk: SimulatedDisk, path: string, bytes: number): Pro
   const visit = (_record: Uint8Array, place: typeof last): void => {
     if (place.sequence > last.sequence) last = place;
   };
-  await scanLog(reader(disk), log, Number.MAX_SAFE_INTEGER, visit, never);
+  const checkpoint = await readCheckpoint(reader(disk), log.split("/")[0]!, "checkpoint");
+  await scanLog(reader(disk), log, checkpoint?.position ?? 1, visit, never);
   if (last.path === path) return Math.max(0, last.offset - GROUP_HEAD_BYTES);
   return last.path === "" ? 0 : bytes;
 }

@@ -7,7 +7,12 @@ import fc from "fast-check";
 import { decodeCheckpoint, encodeCheckpoint } from "./checkpoint-file.ts";
 import { decodeGroup, GROUP_HEADER_BYTES, sealGroup, visitRecords } from "./group-codec.ts";
 import { OpenGroup } from "./log-group.ts";
-import { decodeSegmentHeader, encodeSegmentHeader, SEGMENT_HEADER_BYTES } from "./segment-codec.ts";
+import {
+  decodeSegmentHeader,
+  encodeSegmentHeader,
+  SEGMENT_HEADER_BYTES,
+  type SegmentHeader,
+} from "./segment-codec.ts";
 
 /** Lines "name: hex". Lines are added with new versions, never changed. */
 const golden = new Map(
@@ -18,18 +23,21 @@ const golden = new Map(
 );
 
 const SALT = Uint8Array.of(1, 2, 3, 4, 5, 6, 7, 8);
-const SEGMENT = encodeSegmentHeader(0x1_0000_0002, SALT);
+const ORIGIN = { bytes: 0x1_0010_0000, begin: 0x4_0000_0005, previous: 0x1_0000_0001 };
+/** Header of the segment that the golden groups stand in. */
+const FIRST: SegmentHeader = { number: 0x1_0000_0002, seed: 0xc39cd9e0, origin: undefined };
+const SEGMENT = encodeSegmentHeader(0x1_0000_0002, ORIGIN, SALT);
 
 function groupOf(records: readonly string[], at: { sequence: number; synced: number }): Uint8Array {
-  const open = new OpenGroup(new Uint8Array(64 * 1024), 64 * 1024, SEGMENT.header.number);
+  const open = new OpenGroup(new Uint8Array(64 * 1024), 64 * 1024, FIRST.number);
   for (const record of records) open.add([Buffer.from(record)], undefined);
   const bytes = open.buffer.slice(0, open.used);
-  sealGroup(bytes, SEGMENT.header, at);
+  sealGroup(bytes, FIRST, at);
   return bytes;
 }
 
 function recordsOf(bytes: Uint8Array, at = 0): string[] | undefined {
-  const outcome = decodeGroup(bytes, at, SEGMENT.header);
+  const outcome = decodeGroup(bytes, at, FIRST);
   if (outcome.kind !== "group") return undefined;
   const records: string[] = [];
   assert.ok(visitRecords(bytes, outcome.group, (record) => records.push(Buffer.from(record).toString())));
@@ -37,11 +45,17 @@ function recordsOf(bytes: Uint8Array, at = 0): string[] | undefined {
 }
 
 suite("segment header", () => {
-  test("version 1 -> golden", () => {
-    assert.equal(hex(SEGMENT.bytes.subarray(0, 28)), golden.get("segment-1"));
+  test("version 2 -> golden", () => {
+    assert.equal(hex(SEGMENT.bytes.subarray(0, 60)), golden.get("segment-2"));
+    const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
+    bytes.set(unhex(golden.get("segment-2")!)!);
+    assert.deepEqual(decodeSegmentHeader(bytes), { kind: "header", header: SEGMENT.header });
+  });
+
+  test("version 1 -> read, without an origin", () => {
     const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
     bytes.set(unhex(golden.get("segment-1")!)!);
-    assert.deepEqual(decodeSegmentHeader(bytes), { kind: "header", header: SEGMENT.header });
+    assert.deepEqual(decodeSegmentHeader(bytes), { kind: "header", header: FIRST });
   });
 
   test("one copy broken -> the other is read; both -> invalid", () => {
@@ -53,10 +67,20 @@ suite("segment header", () => {
   });
 
   test("a newer version -> said so; a short file -> invalid", () => {
-    const newer = unhex(golden.get("segment-of-version-2")!)!;
-    assert.deepEqual(decodeSegmentHeader(newer), { kind: "newer", version: 2 });
-    for (let bytes = 0; bytes < 28; bytes++) {
+    const newer = unhex(golden.get("segment-of-version-3")!)!;
+    assert.deepEqual(decodeSegmentHeader(newer), { kind: "newer", version: 3 });
+    for (let bytes = 0; bytes < 60; bytes++) {
       assert.deepEqual(decodeSegmentHeader(SEGMENT.bytes.subarray(0, bytes)), { kind: "invalid" });
+    }
+    const early = unhex(golden.get("segment-of-version-2")!)!;
+    assert.deepEqual(decodeSegmentHeader(early), { kind: "invalid" });
+  });
+
+  test("any bit flipped in both copies -> invalid", () => {
+    for (let bit = 0; bit < 60 * 8; bit++) {
+      const bytes = SEGMENT.bytes.slice();
+      for (const at of [0, 2048]) bytes[at + (bit >> 3)]! ^= 1 << (bit & 7);
+      assert.deepEqual(decodeSegmentHeader(bytes), { kind: "invalid" }, `bit ${bit}`);
     }
   });
 });
@@ -98,8 +122,8 @@ suite("group", () => {
 
   test("the same bytes under another number or another salt -> invalid (D2)", () => {
     const group = groupOf(["old"], { sequence: 7, synced: 6 });
-    const otherNumber = encodeSegmentHeader(SEGMENT.header.number + 1, SALT).header;
-    const otherSalt = encodeSegmentHeader(SEGMENT.header.number, new Uint8Array(8)).header;
+    const otherNumber = encodeSegmentHeader(FIRST.number + 1, ORIGIN, SALT).header;
+    const otherSalt = encodeSegmentHeader(FIRST.number, ORIGIN, new Uint8Array(8)).header;
     assert.deepEqual(decodeGroup(group, 0, otherNumber), { kind: "invalid" });
     assert.deepEqual(decodeGroup(group, 0, otherSalt), { kind: "invalid" });
   });
@@ -109,8 +133,8 @@ suite("group", () => {
     for (const length of [7, 9, 0xffffffff]) {
       const bytes = group.slice();
       new DataView(bytes.buffer).setUint32(GROUP_HEADER_BYTES, length, true);
-      sealGroup(bytes, SEGMENT.header, { sequence: 1, synced: 0 });
-      const outcome = decodeGroup(bytes, 0, SEGMENT.header);
+      sealGroup(bytes, FIRST, { sequence: 1, synced: 0 });
+      const outcome = decodeGroup(bytes, 0, FIRST);
       assert.ok(outcome.kind === "group");
       assert.equal(
         visitRecords(bytes, outcome.group, () => undefined),

@@ -7,6 +7,8 @@
 //       halfway the log went on there.
 //   S4  Where no segment goes on, the log ends: its tail was torn. But if any later valid group says that the place, or
 //       the place in front of itself, had been synced, it is corruption, and the error names file and offset.
+//
+// What must be there at all, log-whole.ts says.
 import { WireError } from "@millrace/base";
 import type { Disk } from "./disk.ts";
 import {
@@ -18,6 +20,7 @@ import {
 } from "./group-codec.ts";
 import type { Group } from "./group-codec.ts";
 import { parseLogFile } from "./log-files.ts";
+import { NO_GROUP_OFFSET, refuseMissingGroups, refuseShortSegment } from "./log-whole.ts";
 import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader } from "./segment-codec.ts";
 
 /** Enough for header and first group of most segments in one read. */
@@ -103,6 +106,8 @@ export async function scanLog(
     await afterSegment?.();
   }
   await refuseLaterClaims(disk, segments, stop, { expected: expected ?? 0, from });
+  const { path, offset } = { path: stop?.segment.path, offset: stop?.offset ?? NO_GROUP_OFFSET };
+  refuseMissingGroups(dir, segments, { expected, from, path, offset });
   const wanted = tail !== undefined && tail.sequence >= from;
   return {
     dir,
@@ -140,6 +145,7 @@ async function probe(disk: Disk, path: string, bytes: number, number: number): P
     });
   }
   const { header } = outcome;
+  refuseShortSegment(path, bytes, header);
   const length = groupBytes(head, SEGMENT_HEADER_BYTES, header);
   if (
     length !== undefined &&

@@ -9,6 +9,7 @@ import {
   SALT_BYTES,
   SEGMENT_HEADER_BYTES,
   type SegmentHeader,
+  type SegmentOrigin,
 } from "./segment-codec.ts";
 
 /** Written in pieces, so that a direct append on the same lane waits for one of them at most. */
@@ -43,11 +44,11 @@ export class SegmentPool {
 
   /**
    * Makes segment `number` ready; uses a spare when there is one.
-   * @param bytes its size when it has to be made
+   * @param origin its size is that of a spare when there is one
    * @throws {DiskError}
    */
-  prepare(number: number, bytes: number): Promise<ReadySegment> {
-    return this.#inTurn(() => this.#prepare(number, bytes));
+  prepare(number: number, origin: SegmentOrigin): Promise<ReadySegment> {
+    return this.#inTurn(() => this.#prepare(number, origin));
   }
 
   /** Takes a segment that nobody needs any more: it waits as a spare, or is removed. @throws {DiskError} */
@@ -88,26 +89,25 @@ export class SegmentPool {
     return turn;
   }
 
-  async #prepare(number: number, bytes: number): Promise<ReadySegment> {
+  async #prepare(number: number, origin: SegmentOrigin): Promise<ReadySegment> {
     const { dir } = this.#options;
     const preparing = `${dir}/${PREPARING_NAME}`;
     const path = `${dir}/${segmentName(number)}`;
-    const { bytes: head, header } = encodeSegmentHeader(
-      number,
-      this.#random.fill(new Uint8Array(SALT_BYTES)),
-    );
+    const spare = this.#spares.pop();
+    const bytes = spare?.bytes ?? origin.bytes;
+    const salt = this.#random.fill(new Uint8Array(SALT_BYTES));
+    const { bytes: head, header } = encodeSegmentHeader(number, { ...origin, bytes }, salt);
     const finish: DiskOp[] = [
       { kind: "write", path: preparing, position: 0, bytes: head },
       { kind: "sync", path: preparing },
       { kind: "rename", from: preparing, to: path },
       { kind: "sync-dir", path: dir },
     ];
-    const spare = this.#spares.pop();
     if (spare !== undefined) {
       // Durable under the new name before the header changes: a power cut must not give the old name a torn header.
       const rename: DiskOp = { kind: "rename", from: spare.path, to: preparing };
       await this.#disk.run("bulk", [rename, { kind: "sync-dir", path: dir }, ...finish]);
-      return { path, bytes: spare.bytes, header };
+      return { path, bytes, header };
     }
     try {
       await this.#writeZeros(preparing, bytes);

@@ -14,6 +14,8 @@
 //   W6  The last group that was found is written and synced again, as the first one of the new segment, which voids
 //       the old one (S3 of log-scan.ts): a process that was killed may have left it in the kernel's memory only, and
 //       after a failed sync the kernel may hold it for clean though it never reached the disk.
+//   W7  The newest segment that has a group stays, and empty segments go newest first: so a start can tell from the
+//       headers of those that are there whether one is missing (log-whole.ts).
 import {
   assert,
   type Clock,
@@ -53,6 +55,8 @@ export interface LogHooks {
 /** A segment that holds groups which may still be needed. */
 interface LiveSegment extends ReadySegment {
   last: number;
+  /** It has a group that is synced. */
+  isUsed: boolean;
 }
 
 type NextSegment =
@@ -130,16 +134,27 @@ export class WriteAheadLog {
       // What has no group was made ready and not used; its number is spent all the same (W5). What begins with the
       // last group is about to be void.
       if (segment.first === undefined || segment.first === tail?.sequence) unused.push(segment);
-      else live.push({ ...segment, last: segment.last ?? segment.first });
+      else live.push({ ...segment, last: segment.last ?? segment.first, isUsed: true });
     }
     // The copy relies on what the segment before it says, which therefore stays as long as the copy is wanted.
     const before = live.at(-1);
     if (before !== undefined && tail !== undefined) before.last = Math.max(before.last, tail.sequence);
-    for (const segment of unused) if (segment.first === undefined) await pool.recycle(segment);
+    // W7: also the last segment of all stays until there is another one.
+    const later = unused.filter(({ first }, i) => first !== undefined || (i === 0 && live.length === 0));
+    const empty = unused.filter((segment) => !later.includes(segment)).reverse();
+    for (const [i, segment] of empty.entries()) {
+      if (i > 0) await ports.disk.run("bulk", [{ kind: "sync-dir", path: options.dir }]); // W7
+      await pool.recycle(segment);
+    }
     const fits = SEGMENT_HEADER_BYTES + (tail?.bytes.length ?? 0) <= options.firstSegmentBytes;
-    const first = await pool.prepare(last + 1, fits ? options.firstSegmentBytes : options.segmentBytes);
+    const first = await pool.prepare(last + 1, {
+      bytes: fits ? options.firstSegmentBytes : options.segmentBytes,
+      // The tail may not be synced before it is written again.
+      begin: tail?.sequence ?? nextSequence,
+      previous: scan.segments.findLast((segment) => segment.first !== undefined)?.header.number ?? 0,
+    });
     if (tail !== undefined) await writeTail(ports.disk, first, tail);
-    for (const segment of unused) if (segment.first !== undefined) await pool.recycle(segment);
+    for (const segment of later) await pool.recycle(segment);
     return new WriteAheadLog(ports, options, hooks, { pool, live, first, nextSequence, tail });
   }
 
@@ -160,7 +175,7 @@ export class WriteAheadLog {
     this.#sequence = nextSequence;
     this.#synced = nextSequence - 1;
     this.#lastSyncMs = ports.clock.monotonicMs();
-    this.#current = { ...first, last: nextSequence - 1 };
+    this.#current = { ...first, last: nextSequence - 1, isUsed: tail !== undefined };
     this.#live = [...live, this.#current];
     this.#position = SEGMENT_HEADER_BYTES + (tail?.bytes.length ?? 0);
     this.#queue = new LogQueue(options, first.header.number, first.bytes - this.#position);
@@ -225,7 +240,7 @@ export class WriteAheadLog {
 
   /** Frees the segments that hold only groups below `position`: their owner has synced what they cover (D6). */
   recycle(position: number): void {
-    while (this.#live.length > 1 && this.#live[0]!.last < position) {
+    while (this.#live[0]!.last < position && this.#live.slice(1).some(({ isUsed }) => isUsed)) {
       const segment = this.#live.shift()!;
       // What could not be renamed or removed is found, and recycled, by the next start.
       this.#pool.recycle(segment).catch((error: unknown) => void this.#survivable(error));
@@ -309,6 +324,7 @@ export class WriteAheadLog {
   #onSynced(group: OpenGroup): void {
     this.#synced = this.#sequence++;
     this.#current.last = this.#synced;
+    this.#current.isUsed = true;
     this.#position += group.used;
     this.#inFlight = undefined;
     this.#uncovered = group.records > 0;
@@ -380,7 +396,7 @@ export class WriteAheadLog {
   }
 
   #enter(segment: ReadySegment): void {
-    this.#current = { ...segment, last: this.#synced };
+    this.#current = { ...segment, last: this.#synced, isUsed: false };
     this.#live.push(this.#current);
     this.#position = SEGMENT_HEADER_BYTES;
     this.#prepareNext();
@@ -391,7 +407,11 @@ export class WriteAheadLog {
     this.#cancelRetry?.();
     this.#cancelRetry = undefined;
     this.#pool
-      .prepare(this.#current.header.number + 1, this.#options.segmentBytes)
+      .prepare(this.#current.header.number + 1, {
+        bytes: this.#options.segmentBytes,
+        begin: this.#synced + 1,
+        previous: this.#current.header.number,
+      })
       .then(
         (segment) => this.#onReady(segment),
         (error: unknown) => this.#onPrepareFailed(error),
