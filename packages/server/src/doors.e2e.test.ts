@@ -241,6 +241,12 @@ for (const [name, flags, headers] of [
     }
     assert.deepEqual(await sql(endpoints, "select 1 as one", headers), [{ one: 1 }]);
     await platform.stop();
+    const said = platform.logLines().filter(({ event }) => event === "listens-without-authentication");
+    const warned = said.map(
+      ({ level, setting, address }) => `${String(level)} ${String(setting)} ${String(address)}`,
+    );
+    const expected = name === "--allow-anonymous" ? DOORS.map((door) => `warn ${door}.listen 0.0.0.0:0`) : [];
+    assert.deepEqual(warned.sort(), expected.sort());
   });
 }
 

@@ -12,6 +12,12 @@ const LISTEN_SETTINGS: readonly ListenSetting[] = [
   "warehouse.listen",
 ];
 
+/** A listener that other machines reach and at which nothing authenticates them, by its setting. */
+export interface OpenListener {
+  readonly setting: ListenSetting;
+  readonly address: string;
+}
+
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host);
 }
@@ -24,14 +30,20 @@ export function checkListeners(config: Config): void {
       `auth.token has ${config["auth.token"].length} characters (expected >= 16)`,
     );
   }
-  if (config["auth.token"] !== "" || config["allow-anonymous"]) return;
-  for (const name of LISTEN_SETTINGS) {
-    const { host, port } = config[name];
-    if (isLoopback(host)) continue;
-    throw new WireError(
-      "INVALID_ARGUMENT",
-      `--${name} ${host}:${port} is reachable from other machines, and nothing authenticates its callers: set ` +
-        `--auth.token (or MILLRACE_AUTH_TOKEN), listen on 127.0.0.1, or pass --allow-anonymous`,
-    );
-  }
+  const [first] = openListeners(config);
+  if (first === undefined || config["allow-anonymous"]) return;
+  throw new WireError(
+    "INVALID_ARGUMENT",
+    `--${first.setting} ${first.address} is reachable from other machines, and nothing authenticates its callers: ` +
+      `set --auth.token (or MILLRACE_AUTH_TOKEN), listen on 127.0.0.1, or pass --allow-anonymous`,
+  );
+}
+
+/** Listeners that are allowed only by `allow-anonymous`: whoever starts a platform with them is told. */
+export function openListeners(config: Config): readonly OpenListener[] {
+  if (config["auth.token"] !== "") return [];
+  return LISTEN_SETTINGS.filter((setting) => !isLoopback(config[setting].host)).map((setting) => ({
+    setting,
+    address: `${config[setting].host}:${config[setting].port}`,
+  }));
 }

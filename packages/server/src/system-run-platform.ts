@@ -12,7 +12,7 @@ import {
 } from "@millrace/base";
 import type { ComponentName } from "./components.ts";
 import type { ResolvedConfig } from "./config.ts";
-import { checkListeners } from "./listen-policy.ts";
+import { checkListeners, openListeners } from "./listen-policy.ts";
 import { startPlatform, type Platform } from "./system-platform.ts";
 
 export interface PlatformRun {
@@ -31,6 +31,8 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
   const { config } = run.resolved;
   checkListeners(config);
   const logger = jsonLogger(config["log.level"], (line) => run.io.err(line));
+  // As SECURITY.md promises: nobody is left open without a word.
+  for (const open of openListeners(config)) logger.warn("listens-without-authentication", { ...open });
   const stopping = abortOnSignals(logger);
   // Many parts wait on one signal; Node's warning from the eleventh on would be about nothing.
   setMaxListeners(0);
