@@ -2,9 +2,10 @@
 //
 // E1 Records are sent in order, one request at a time, so that what was accepted is a prefix of the replay, whatever
 //    dies.
-// E2 Every record carries its number in the replay; the next one to send is one above the largest in the table once the
-//    table has everything that was accepted. So a data directory never gets a record twice, without any state of the
-//    demo.
+// E2 Every record carries its number in the replay, and the table keeps the body of each. Once the table has everything
+//    that was accepted, the next one to send is the first whose body is not there. So a data directory never gets a
+//    record twice, without any state of the demo, and records that somebody else posts to the source end or shift
+//    nothing, whatever number they claim.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { demoBody, type FlightData } from "./demo-records.ts";
 
@@ -77,6 +78,7 @@ const SINK = {
     },
   },
 };
+const TABLE = SINK.table.tableId;
 const SOURCES_PATH = "/v1/branches/default/sources";
 const SINKS_PATH = `${SOURCES_PATH}/${SOURCE.sourceId}/sinks`;
 const POLL_MS = 100;
@@ -111,14 +113,20 @@ export class Demo {
     const end = Math.min(options.rows, this.#data.count);
     const startMs = this.#clock.monotonicMs();
     const first = await this.#nextRecord(signal);
+    const foreign = (await this.#numberedRows(signal)) - first;
     const progress: DemoProgress = { accepted: 0, rows: first, lag: 0, elapsedMs: 0 };
     const report = (): void => {
       progress.elapsedMs = this.#clock.monotonicMs() - startMs;
-      progress.lag = Math.max(0, first + progress.accepted - progress.rows);
+      progress.lag = first + progress.accepted - progress.rows;
       options.onProgress(progress);
     };
+    const count = async (): Promise<void> => {
+      // What others post meanwhile may be counted too: never more than was sent.
+      const rows = Math.min((await this.#numberedRows(watching.signal)) - foreign, first + progress.accepted);
+      progress.rows = Math.max(progress.rows, rows);
+    };
     const watching = new AbortController();
-    const watcher = this.#watchRows(progress, report, watching.signal);
+    const watcher = this.#watch(count, report, watching.signal);
     try {
       for (let at = first; at < end; at += BATCH_RECORDS) {
         const flights = await this.#data.read(at, Math.min(end, at + BATCH_RECORDS));
@@ -127,7 +135,8 @@ export class Demo {
         const waitMs = dueMs - (this.#clock.monotonicMs() - startMs);
         if (waitMs > 1) await this.#clock.sleep(waitMs, signal);
       }
-      while (progress.rows < end) await this.#clock.sleep(POLL_MS / 4, signal);
+      await this.#drain(signal);
+      progress.rows = await this.#replayedRows(Math.max(first, end), signal);
       report();
       return progress;
     } finally {
@@ -136,12 +145,12 @@ export class Demo {
     }
   }
 
-  /** Keeps `progress.rows` up to date. A query that fails is tried again: the replay does not depend on it. */
-  async #watchRows(progress: DemoProgress, report: () => void, signal: AbortSignal): Promise<void> {
+  /** Keeps the progress up to date. A query that fails is tried again: the replay does not depend on it. */
+  async #watch(count: () => Promise<void>, report: () => void, signal: AbortSignal): Promise<void> {
     let reportedMs = this.#clock.monotonicMs();
     while (!signal.aborted) {
       try {
-        progress.rows = Math.max(progress.rows, await this.#demoRows(signal));
+        await count();
       } catch (error) {
         if (!signal.aborted) this.#logger.debug("demo-count-failed", { error });
       }
@@ -153,33 +162,57 @@ export class Demo {
     }
   }
 
-  async #demoRows(signal: AbortSignal): Promise<number> {
-    const { n } = await this.#doors.sql(
-      `select count(*) as n from ${SINK.table.tableId} where "row" <> ''`,
+  /** Rows of the replay's first `end` records, of which the table must have each. */
+  async #replayedRows(end: number, signal: AbortSignal): Promise<number> {
+    const number = `try_cast("row" as bigint)`;
+    const rows = await this.#count(
+      `select count(distinct ${number}) as n from ${TABLE} where ${number} between 0 and ${end - 1}`,
       signal,
     );
-    return Number(n);
+    if (rows !== end)
+      throw new WireError("INTERNAL", `the table has ${rows} of ${end} accepted demo records`);
+    return rows;
+  }
+
+  /** Rows that say a number, the demo's or not. */
+  #numberedRows(signal: AbortSignal): Promise<number> {
+    return this.#count(`select count(*) as n from ${TABLE} where "row" <> ''`, signal);
   }
 
   /** Number of the first record that is not in the platform (E2). */
   async #nextRecord(signal: AbortSignal): Promise<number> {
-    while (!(await this.#isDrained(signal))) await this.#clock.sleep(POLL_MS, signal);
-    const query = `select coalesce(max(try_cast("row" as bigint)) + 1, 0) as n from ${SINK.table.tableId}`;
-    const { n } = await this.#doors.sql(query, signal);
-    return Number(n);
+    await this.#drain(signal);
+    // Up to the first number that nobody has. What was accepted of the replay is a prefix of it (E1) and lies below.
+    let next = await this.#count(
+      `select count(*) as n from (select n, row_number() over (order by n) - 1 as i from (select distinct ` +
+        `try_cast("row" as bigint) as n from ${TABLE}) where n between 0 and ${this.#data.count - 1}) where n = i`,
+      signal,
+    );
+    // Whatever else claims a number of the replay has not its record's body.
+    while (next > 0 && !(await this.#has(next - 1, signal))) next--;
+    return next;
   }
 
-  /** Whether the table has everything that stands in the partitions of the sink. */
-  async #isDrained(signal: AbortSignal): Promise<boolean> {
-    for (const [journal, head] of await this.#doors.partitionHeads(SOURCE.sourceId, SINK.sinkId, signal)) {
-      const { n } = await this.#doors.sql(
+  async #has(record: number, signal: AbortSignal): Promise<boolean> {
+    const body = demoBody(await this.#data.read(record, record + 1), record).trimEnd();
+    const rows = `select count(*) as n from ${TABLE} where "row" = '${record}' and body = ${sqlText(body)}`;
+    return (await this.#count(rows, signal)) > 0;
+  }
+
+  /** Waits until the table has everything that stands in the partitions of the sink now. */
+  async #drain(signal: AbortSignal): Promise<void> {
+    const heads = await this.#doors.partitionHeads(SOURCE.sourceId, SINK.sinkId, signal);
+    for (const [journal, head] of heads) {
+      const end =
         `select coalesce(max(loaded_end), 0) as n from "_millrace"."loaded" ` +
-          `where "table" = '${SINK.table.tableId}' and journal = '${journal}'`,
-        signal,
-      );
-      if (Number(n) < head) return false;
+        `where "table" = ${sqlText(TABLE)} and journal = ${sqlText(journal)}`;
+      while ((await this.#count(end, signal)) < head) await this.#clock.sleep(POLL_MS / 4, signal);
     }
-    return true;
+  }
+
+  async #count(query: string, signal: AbortSignal): Promise<number> {
+    const { n } = await this.#doors.sql(query, signal);
+    return Number(n);
   }
 
   /** Sends a batch until it is accepted whole; an unknown outcome is found out before it is sent again. */
@@ -219,4 +252,8 @@ export class Demo {
     }
     if (task.error !== undefined) throw new WireError("INTERNAL", `POST ${collection} failed: ${task.error}`);
   }
+}
+
+function sqlText(value: string): string {
+  return `'${value.replaceAll("'", "''")}'`;
 }
