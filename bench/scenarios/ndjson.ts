@@ -9,7 +9,7 @@ import { spread } from "../statistics.ts";
 import { postLoad, sampleRecord } from "../wrk.ts";
 
 const RECORDS = 1000;
-const CONNECTIONS = 8;
+const CONNECTIONS = 32;
 
 export const ndjson: Scenario = {
   name: "ndjson",

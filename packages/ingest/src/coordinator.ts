@@ -35,7 +35,7 @@ export interface CoordinatorPorts {
 }
 
 /** Milliseconds from one look at a sink to the next. */
-const LOOK_SPACING_MS = 5;
+const LOOK_SPACING_MS = 20;
 /** First and longest wait after a failed look, doubled in between. */
 const RETRY_MIN_MS = 50;
 const RETRY_MAX_MS = 5000;

@@ -51,7 +51,7 @@ export interface TailPorts {
 const COMMIT_RETRY_MS = 100;
 
 /** After few bytes the next ones are awaited: to read each group of the log by itself cost as much as its rows. */
-const PAUSE_MS = 5;
+const PAUSE_MS = 10;
 const PAUSE_BELOW_BYTES = 64 * 1024;
 
 /** Thrown inside a tail to start it again (R4). */
