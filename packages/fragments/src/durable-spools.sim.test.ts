@@ -119,6 +119,19 @@ suite("D3: direct appends", () => {
     );
   });
 
+  test("the spool's directory was made, its parent not synced -> claimed again, all survives", async () => {
+    for (let seed = 0; seed < 10; seed++) {
+      const fixture = new SpoolFixture(`D3/directory/${seed}`);
+      await fixture.open();
+      fixture.disk.failMakeDir((path) => path.startsWith("spools/"));
+      await assert.rejects(fixture.claim("a"), { code: "UNAVAILABLE" });
+      const spool = await fixture.claim("a");
+      assert.equal((await fixture.append(spool, LARGE)).kind, "acknowledged");
+      fixture.disk.crash();
+      assert.equal((await fixture.reopen("a")).end, LARGE.length);
+    }
+  });
+
   test("power cut at any moment -> the append is there as a whole, or not at all", async () => {
     const seen = new Set<number>();
     for (let seed = 0; seed < 80; seed++) {

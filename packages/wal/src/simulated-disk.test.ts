@@ -36,6 +36,26 @@ test("crash: unsynced write -> over the seeds it is kept, lost and torn", async 
   for (const image of ["....", "abcd", "ab..", "..cd", ".b..", "a.cd"]) assert.ok(seen.has(image), image);
 });
 
+test("make-dir: fails halfway, or the sync of the parent does -> lost by some power cuts, unless made again", async () => {
+  for (const again of [false, true]) {
+    for (const fault of ["failMakeDir", "failSync"] as const) {
+      const seen = new Set<boolean>();
+      for (let seed = 0; seed < 40; seed++) {
+        const medium = memoryDisk(seededRandom(`make-dir/${seed}`));
+        const disk = medium.open();
+        const make = (path: string): Promise<void> => disk.run("bulk", [{ kind: "make-dir", path }]);
+        await make("d");
+        medium[fault]((path) => path === (fault === "failSync" ? "d" : "d/e"));
+        await assert.rejects(make("d/e"), { kind: fault === "failSync" ? "sync-failed" : "io" });
+        if (again) await make("d/e");
+        medium.crash();
+        seen.add((await medium.open().list("d")).some(({ name }) => name === "e"));
+      }
+      assert.deepEqual([...seen].sort(), again ? [true] : [false, true]);
+    }
+  }
+});
+
 test("crash: unsynced creation and rename -> kept or lost as a whole", async () => {
   const seen = new Set<string>();
   for (let seed = 0; seed < 60; seed++) {

@@ -5,6 +5,7 @@
 //   kill()       the process dies; what it wrote stays, synced or not
 //   rot          flipped bits in synced bytes
 //   capacity     writes that extend a file fail with "full" after the part that fits
+//   failMakeDir  one directory is made and its parent is not synced, as when no descriptor is free
 //   failSync     one sync fails, and its pages are lost for good (D5)
 //   withoutSync  the negative control: syncs do nothing
 import type { Random } from "@millrace/base";
@@ -39,6 +40,7 @@ export class SimulatedDisk {
   #entryChanges: EntryChange[] = [];
   #session = 0;
   #failSync: ((path: string) => boolean) | undefined;
+  #failMakeDir: ((path: string) => boolean) | undefined;
   #failWrite: ((path: string) => boolean) | undefined;
   /** Bytes that fit, all files together. */
   capacityBytes: number;
@@ -80,6 +82,11 @@ export class SimulatedDisk {
   /** The next sync of a path that `matches` fails. */
   failSync(matches: (path: string) => boolean): void {
     this.#failSync = matches;
+  }
+
+  /** The next make-dir that makes a path that `matches` fails behind that, before the parent is synced. */
+  failMakeDir(matches: (path: string) => boolean): void {
+    this.#failMakeDir = matches;
   }
 
   /** The next write to a path that `matches` fails as if the disk were full, after half of it. */
@@ -183,7 +190,9 @@ export class SimulatedDisk {
 
   #makeDir(path: string): void {
     let dir = this.root;
+    let parent = "";
     for (const name of path.split("/")) {
+      const made = parent === "" ? name : `${parent}/${name}`;
       let node = dir.live.get(name);
       if (node === undefined) {
         node = new SimulatedDir();
@@ -191,8 +200,13 @@ export class SimulatedDisk {
         this.#entryChanges.push({ kind: "link", dir, name, node });
       }
       if (node.kind !== "dir") throw new DiskError("io", path, `mkdir ${path}: a file is in the way`);
-      this.#syncDir(dir, path);
+      if (this.#failMakeDir?.(made) === true) {
+        this.#failMakeDir = undefined;
+        throw new DiskError("io", parent, `open ${parent}: too many open files`);
+      }
+      this.#syncDir(dir, parent);
       dir = node;
+      parent = made;
     }
   }
 

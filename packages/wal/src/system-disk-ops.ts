@@ -18,6 +18,9 @@ import { DiskError, type DiskErrorKind, type DiskOp } from "./disk.ts";
 const FILE_MODE = 0o640;
 const DIR_MODE = 0o750;
 
+/** Directories that a run made, or found, by the parent whose sync they wait for; parents first. */
+type Made = Map<string, Set<string>>;
+
 export class DiskOps {
   readonly #root: string;
   #openFilesMax: number;
@@ -34,22 +37,24 @@ export class DiskOps {
 
   /** Performs `ops` in order and stops at the first failure. @throws {DiskError} */
   perform(ops: readonly DiskOp[]): void {
-    const parents = new Set<string>();
+    const made: Made = new Map();
     for (const op of ops) {
       // Neighbouring make-dir ops share the sync of their parent.
-      if (op.kind !== "make-dir") this.#syncParents(parents);
-      this.#perform(op, parents);
+      if (op.kind !== "make-dir") this.#syncParents(made);
+      this.#perform(op, made);
     }
-    this.#syncParents(parents);
+    this.#syncParents(made);
   }
 
-  /** Closes cached files at or below `path`: another thread renamed or removed it. */
+  /** Forgets what is known of `path` and what is below it: it was renamed or removed, maybe by another thread. */
   forget(path: string): void {
+    const isThere = (known: string): boolean => known === path || known.startsWith(`${path}/`);
     for (const [cached, file] of this.#files) {
-      if (cached !== path && !cached.startsWith(`${path}/`)) continue;
+      if (!isThere(cached)) continue;
       this.#files.delete(cached);
       closeSync(file);
     }
+    for (const dir of this.#durableDirs) if (isThere(dir)) this.#durableDirs.delete(dir);
   }
 
   close(): void {
@@ -57,14 +62,14 @@ export class DiskOps {
     this.#files.clear();
   }
 
-  #perform(op: DiskOp, parents: Set<string>): void {
+  #perform(op: DiskOp, made: Made): void {
     switch (op.kind) {
       case "write":
         return this.#write(op.path, op.position, op.bytes);
       case "sync":
         return this.#sync(op.path);
       case "make-dir":
-        return this.#makeDir(op.path, parents);
+        return this.#makeDir(op.path, made);
       case "sync-dir":
         return this.#syncDir(op.path);
       case "rename":
@@ -104,34 +109,37 @@ export class DiskOps {
     }
   }
 
-  #makeDir(path: string, parents: Set<string>): void {
-    let made = "";
+  #makeDir(path: string, made: Made): void {
+    let dir = "";
     for (const name of path.split("/")) {
-      const parent = made;
-      made = made === "" ? name : `${made}/${name}`;
-      if (this.#durableDirs.has(made)) continue;
-      attempt(made, "mkdir", () => {
+      const parent = dir;
+      dir = dir === "" ? name : `${dir}/${name}`;
+      if (this.#durableDirs.has(dir)) continue;
+      attempt(dir, "mkdir", () => {
         try {
-          mkdirSync(this.#at(made), { mode: DIR_MODE });
+          mkdirSync(this.#at(dir), { mode: DIR_MODE });
         } catch (error) {
           if (codeOf(error) !== "EEXIST") throw error;
         }
       });
-      // Also when it was there: an earlier process may have died between making and syncing it.
-      parents.add(parent);
-      this.#durableDirs.add(made);
+      // Also when it was there: an earlier process may have died between making and syncing it, or this one failed.
+      const siblings = made.get(parent) ?? new Set();
+      made.set(parent, siblings.add(dir));
     }
   }
 
-  #syncParents(parents: Set<string>): void {
-    for (const parent of parents) this.#syncDir(parent);
-    parents.clear();
+  /** Only what was synced counts as durable: after a failure all of it is made and synced again. */
+  #syncParents(made: Made): void {
+    for (const [parent, dirs] of made) {
+      this.#syncDir(parent);
+      for (const dir of dirs) this.#durableDirs.add(dir);
+    }
+    made.clear();
   }
 
   #remove(path: string): void {
     attempt(path, "remove", () => {
       this.forget(path);
-      this.#durableDirs.delete(path);
       try {
         unlinkSync(this.#at(path));
       } catch (error) {

@@ -28,6 +28,56 @@ async function runScript(script: string): Promise<string> {
   }
 }
 
+/** Runs `script` with a DiskOps `ops` on calls of node:fs that it may let fail. @returns what it printed, as JSON */
+async function runOps(script: string): Promise<unknown> {
+  const module = new URL("./system-disk-ops.js", import.meta.url).href;
+  const whole = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
+    const { fsyncSync, mkdirSync, openSync } = fs;
+    const opened = new Map(), synced = []; let fails = () => undefined;
+    const refuse = (call, path) => { const code = fails(call, path); if (code) throw Object.assign(new Error(code), { code }); };
+    fs.openSync = (path, ...rest) => { refuse("open", path); const file = openSync(path, ...rest); opened.set(file, path); return file; };
+    fs.mkdirSync = (path, ...rest) => { refuse("mkdir", path); return mkdirSync(path, ...rest); };
+    fs.fsyncSync = (file) => { fsyncSync(file); synced.push(opened.get(file).slice(root.length + 1)); };
+    syncBuiltinESMExports();
+    const { DiskOps } = await import(${JSON.stringify(module)});
+    const root = fs.realpathSync("."), ops = new DiskOps(root, 16);
+    const make = (...paths) => { try { ops.perform(paths.map((path) => ({ kind: "make-dir", path }))); return "made"; } catch (error) { return error.kind; } };
+    ${script}; console.log(JSON.stringify({ outcomes, synced }));`;
+  const cwd = await mkdtemp(join(tmpdir(), "disk-"));
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", whole], {
+      cwd,
+    });
+    return JSON.parse(stdout);
+  } finally {
+    await rm(cwd, { recursive: true });
+  }
+}
+
+test("make-dir: its parent could not be synced -> the next one syncs it, however often it is asked", async () => {
+  const found = await runOps(`const outcomes = [make("spools")];
+    fails = (call, path) => call === "open" && path.endsWith("spools") ? "EMFILE" : undefined;
+    outcomes.push(make("spools/a")); fails = () => undefined; outcomes.push(make("spools/a"), make("spools/a"))`);
+  assert.deepEqual(found, { outcomes: ["made", "io", "made", "made"], synced: ["", "spools"] });
+});
+
+test("make-dir: a later one of the run fails -> those before it are not taken for durable", async () => {
+  const found =
+    await runOps(`fails = (call, path) => call === "mkdir" && path.endsWith("b") ? "ENOSPC" : undefined;
+    const outcomes = [make("x/a", "x/b")]; fails = () => undefined; outcomes.push(make("x/a"), make("x/b"))`);
+  assert.deepEqual(found, { outcomes: ["full", "made", "made"], synced: ["", "x", "x"] });
+});
+
+test("make-dir: it was renamed or removed since -> made and synced again, as is what was below it", async () => {
+  const found = await runOps(`const outcomes = [make("x/a/b"), make("y")];
+    ops.perform([{ kind: "rename", from: "x/a", to: "y/a" }]); outcomes.push(make("x/a/b"));
+    ops.perform([{ kind: "remove", path: "x/a/b" }]); outcomes.push(make("x/a/b"))`);
+  assert.deepEqual(found, {
+    outcomes: ["made", "made", "made", "made"],
+    synced: ["", "x", "x/a", "", "x", "x/a", "x/a"],
+  });
+});
+
 const WRITE = `[{ kind: "write", path: "f", position: 0, bytes: new Uint8Array(9) }, { kind: "sync", path: "f" }]`;
 
 test("openSystemDisk: never closed, idle -> the process ends by itself", async () => {
