@@ -189,6 +189,22 @@ suite("D4: a spool counts only up to checkpoint plus log", () => {
     }
   });
 
+  test("no room for what is to be quarantined -> each start is refused and leaves no part of it", async () => {
+    const fixture = new SpoolFixture("D4/no room");
+    const spool = await fixture.reopen("a");
+    await fixture.append(spool, "acknowledged");
+    await fixture.drive(Promise.resolve(spool.openAppend().write(Buffer.alloc(5000, "h"), never)));
+    await fixture.agenda.advance(20);
+    for (let start = 0; start < 3; start++) {
+      fixture.disk.kill();
+      fixture.disk.failWrite((path) => path.startsWith("quarantine/"));
+      await assert.rejects(fixture.open(), { code: "DISK_FULL" });
+      assert.deepEqual(contents(fixture.disk, "quarantine/"), new Map());
+    }
+    assert.equal(await fixture.text(await fixture.reopen("a")), "acknowledged");
+    assert.equal(contents(fixture.disk, "quarantine/").size, 1);
+  });
+
   test("unknown files and directories -> quarantined under their names, never over another one", async () => {
     const fixture = new SpoolFixture("D4/unknown");
     await fixture.append(await fixture.reopen("a"), "mine");

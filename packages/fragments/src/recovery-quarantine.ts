@@ -1,7 +1,7 @@
 // Quarantine (D4): what lies beyond checkpoint and log, or belongs to nobody, is kept aside, never served and never
 // deleted. Everything is durable there before it disappears from its old place.
 import { hex16 } from "@millrace/base";
-import type { Disk, DiskOp } from "@millrace/wal";
+import type { Disk } from "@millrace/wal";
 import type { RecoveryAction } from "./recovery-plan.ts";
 import { QUARANTINE_DIR, SPOOLS_DIR } from "./spool-paths.ts";
 
@@ -26,19 +26,37 @@ export async function quarantine(
     ]);
     return;
   }
-  const to = `${dir}/${await freeName(disk, dir, `${action.name}+${hex16(action.from)}`)}`;
+  const name = `${action.name}+${hex16(action.from)}`;
+  const copy = `${dir}/${name}.unfinished`;
+  try {
+    await copyTail(disk, from, copy, action);
+  } catch (error) {
+    // Every start tries again: copies that stay behind would eat up the space that is missing.
+    await disk.run("bulk", [{ kind: "remove", path: copy }]).catch(() => undefined);
+    throw error;
+  }
+  const to = `${dir}/${await freeName(disk, dir, name)}`;
+  await disk.run("bulk", [
+    { kind: "rename", from: copy, to },
+    { kind: "sync-dir", path: dir },
+    { kind: "truncate", path: from, bytes: action.from },
+  ]);
+}
+
+async function copyTail(
+  disk: Disk,
+  from: string,
+  to: string,
+  action: Extract<RecoveryAction, { kind: "cut" }>,
+): Promise<void> {
+  await disk.run("bulk", [{ kind: "remove", path: to }]);
   for (let done = 0; done < action.bytes;) {
     const bytes = await disk.read(from, action.from + done, Math.min(CHUNK_BYTES, action.bytes - done));
     if (bytes.length === 0) break;
     await disk.run("bulk", [{ kind: "write", path: to, position: done, bytes }]);
     done += bytes.length;
   }
-  const finish: DiskOp[] = [
-    { kind: "sync", path: to },
-    { kind: "sync-dir", path: dir },
-    { kind: "truncate", path: from, bytes: action.from },
-  ];
-  await disk.run("bulk", finish);
+  await disk.run("bulk", [{ kind: "sync", path: to }]);
 }
 
 /** Nothing in quarantine is overwritten: a name that is taken gets a number. */
