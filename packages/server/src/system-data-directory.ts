@@ -19,6 +19,7 @@ import { connect, createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { hex, WireError, type Random } from "@millrace/base";
 import { FORMAT_FILE } from "./data-layout.ts";
+import { fileError, namingFile } from "./system-file-errors.ts";
 
 /** Format of everything below the directory. A directory of a newer format is refused. */
 const FORMAT = 1;
@@ -43,7 +44,7 @@ interface Owner {
  * @throws {WireError} CONFLICT when another process owns it, CORRUPT when its format is newer or unreadable
  */
 export async function ownDataDirectory(path: string, random: Random): Promise<DataDirectory> {
-  mkdirSync(path, { recursive: true, mode: 0o750 });
+  namingFile(path, () => mkdirSync(path, { recursive: true, mode: 0o750 }));
   // A socket's path is limited to 107 bytes; through the open directory it is short whatever the directory is called.
   const directory = openSync(path, "r");
   const socketPath = (name: string): string => `/proc/self/fd/${directory}/${name}`;
@@ -131,7 +132,7 @@ function listen(socket: string, owner: Owner, path: string): Promise<Server> {
       connection.end(JSON.stringify(owner));
     });
     server.once("error", (error: NodeJS.ErrnoException) => {
-      reject(error.code === "EADDRINUSE" ? inUse(path, undefined) : error);
+      reject(error.code === "EADDRINUSE" ? inUse(path, undefined) : fileError(join(path, SOCKET), error));
     });
     server.listen(socket, () => {
       server.unref();
@@ -156,7 +157,7 @@ function checkFormat(path: string): void {
     text = readFileSync(file, "utf8");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    writeFormat(path, file);
+    namingFile(file, () => writeFormat(path, file));
     return;
   }
   let format: unknown;

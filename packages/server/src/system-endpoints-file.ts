@@ -2,6 +2,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Endpoints } from "./endpoints.ts";
+import { namingFile } from "./system-file-errors.ts";
 
 const FILE = "endpoints.json";
 
@@ -10,9 +11,17 @@ export function removeEndpoints(dataDirectory: string): void {
   rmSync(join(dataDirectory, FILE), { force: true });
 }
 
-/** Puts the file in place in one step: a reader sees all of it or none. */
+/** Puts the file in place in one step: a reader sees all of it or none. @throws {WireError} naming the file */
 export function writeEndpoints(dataDirectory: string, endpoints: Partial<Endpoints> & { pid: number }): void {
-  const temporary = join(dataDirectory, `${FILE}.new`);
-  writeFileSync(temporary, `${JSON.stringify(endpoints)}\n`);
-  renameSync(temporary, join(dataDirectory, FILE));
+  const file = join(dataDirectory, FILE);
+  const temporary = `${file}.new`;
+  namingFile(file, () => {
+    try {
+      writeFileSync(temporary, `${JSON.stringify(endpoints)}\n`);
+      renameSync(temporary, file);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
+  });
 }
