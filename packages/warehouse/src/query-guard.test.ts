@@ -35,6 +35,8 @@ after(() => {
   rmSync(scratch, { recursive: true });
 });
 
+const ENDLESS = "select count(*) from range(100000000000) a(x) where hash(x) = 1";
+
 async function run(sql: string, query: Partial<Query> = {}, accept = "application/json"): Promise<string> {
   const make = encoderFor(accept);
   assert.ok(make !== undefined);
@@ -120,9 +122,37 @@ test("sql: a result over the row limit is an error, never shortened", async () =
 });
 
 test("sql: a query over its time is interrupted", async () => {
-  const sql = "select count(*) from range(100000000000) a(x) where hash(x) = 1";
-  await assert.rejects(run(sql, { limits: { ...DEFAULT_LIMITS, timeMs: 50 } }), /longer than 50 ms/);
+  await assert.rejects(run(ENDLESS, { limits: { ...DEFAULT_LIMITS, timeMs: 50 } }), /longer than 50 ms/);
   assert.match(await run("select 1 as one"), /"one":1/);
+});
+
+test("sql: those who asked have gone -> their queries neither run nor wait, and others are answered", async () => {
+  const gone = new AbortController();
+  const ask = { sql: ENDLESS, parameters: [], limits: DEFAULT_LIMITS };
+  const make = encoderFor(undefined)!;
+  // Two run and two wait; a fifth would be one too many.
+  const asked = Array.from({ length: 4 }, () => runner.run(ask, make, gone.signal));
+  const ended = Promise.allSettled(asked);
+  await assert.rejects(run("select 1 as one"), { code: "OVERLOADED" });
+  gone.abort(new WireError("REQUEST_TIMEOUT", "gone"));
+  const others = [run("select 1 as one"), run("select 2 as one")];
+  for (const outcome of await ended) assert.equal(outcome.status, "rejected");
+  assert.deepEqual(
+    (await Promise.all(others)).map((text) => /"one":\d/.exec(text)?.[0]),
+    ['"one":1', '"one":2'],
+  );
+});
+
+test("sql: given up at any moment of its start -> interrupted all the same", async () => {
+  const make = encoderFor(undefined)!;
+  for (let turns = 0; turns < 40; turns += 3) {
+    const gone = new AbortController();
+    const ask = { sql: ENDLESS, parameters: [], limits: DEFAULT_LIMITS };
+    const asked = assert.rejects(runner.run(ask, make, gone.signal), { code: "REQUEST_TIMEOUT" });
+    for (let turn = 0; turn < turns; turn++) await new Promise((next) => setImmediate(next));
+    gone.abort(new WireError("REQUEST_TIMEOUT", "gone"));
+    await asked;
+  }
 });
 
 test("sql: parameters by position and by name", async () => {

@@ -19,6 +19,9 @@ export const DEFAULT_LIMITS: QueryLimits = { rows: 1_000_000, bytes: 512 * 1024 
 /** An engine that is asked whether it is there answers in this time, or is not there. */
 const PROBE_MS = 5000;
 
+/** Between two interrupts of a query that goes on. */
+const INTERRUPT_PAUSE_MS = 20;
+
 /** Bytes of a statement's text. */
 export const MAX_QUERY_BYTES = 1024 * 1024;
 
@@ -47,7 +50,7 @@ export class QueryRunner {
   /** Of the queries that run. */
   readonly #scopes = new Set<AbortScope>();
   #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting = new Set<() => void>();
 
   /** @param ports.onLost told when the engine can do nothing more */
   constructor(
@@ -74,6 +77,7 @@ export class QueryRunner {
   ): Promise<QueryResult> {
     await this.#enter(signal);
     try {
+      signal.throwIfAborted();
       const connection = await this.#engine.connect();
       try {
         return await this.#runOn(connection, query, makeEncoder, signal);
@@ -150,11 +154,19 @@ export class QueryRunner {
     }
   }
 
-  /** @returns what ends it */
+  /** An interrupt that comes between two statements is lost, so it is repeated. @returns what ends it */
   #interruptOnceAborted(connection: EngineConnection, signal: AbortSignal): () => void {
-    const interrupt = (): void => connection.interrupt();
-    signal.addEventListener("abort", interrupt, { once: true });
-    return () => signal.removeEventListener("abort", interrupt);
+    let cancel = (): void => undefined;
+    const interrupt = (): void => {
+      connection.interrupt();
+      cancel = this.#clock.after(INTERRUPT_PAUSE_MS, interrupt);
+    };
+    if (signal.aborted) interrupt();
+    else signal.addEventListener("abort", interrupt, { once: true });
+    return () => {
+      signal.removeEventListener("abort", interrupt);
+      cancel();
+    };
   }
 
   async #enter(signal: AbortSignal): Promise<void> {
@@ -163,16 +175,31 @@ export class QueryRunner {
       this.#running++;
       return;
     }
-    if (this.#waiting.length >= this.#queueMax) {
+    if (this.#waiting.size >= this.#queueMax) {
       throw new WireError("OVERLOADED", `${this.#concurrency} queries run and ${this.#queueMax} wait`);
     }
-    await new Promise<void>((enter) => this.#waiting.push(enter));
+    await new Promise<void>((resolve, reject) => {
+      const enter = (): void => {
+        signal.removeEventListener("abort", leave);
+        resolve();
+      };
+      const leave = (): void => {
+        this.#waiting.delete(enter);
+        reject(signal.reason as Error);
+      };
+      this.#waiting.add(enter);
+      signal.addEventListener("abort", leave, { once: true });
+    });
   }
 
   #leave(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#running--;
-    else next();
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#running--;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
   }
 }
 

@@ -111,6 +111,8 @@ async function answerQuery(door: SqlDoor, request: IncomingMessage, response: Se
   const abort = new AbortController();
   const onClose = (): void => abort.abort(new WireError("REQUEST_TIMEOUT", "the client went away"));
   response.on("close", onClose);
+  // It may have gone while its last bytes were read.
+  if (response.destroyed) onClose();
   try {
     const result = await door.runner.run(query, makeEncoder, abort.signal);
     response.setHeader("x-row-count", result.rows);
