@@ -46,7 +46,7 @@ for (const [name, query, says, position] of REFUSED) {
 test("SQL: a result over the limit -> an error that says so, not a shortened result", async () => {
   const query = "select * from range(1001)";
   const refused = await post(url, { query, limits: { rows: 1000 } });
-  assert.equal(refused.status, 422, refused.text);
+  assert.equal(refused.status, 413, refused.text);
   assert.match(refused.text, /1000/);
   const whole = (await post(url, { query, limits: { rows: 1001 } })).json() as { rows: unknown[] };
   assert.equal(whole.rows.length, 1001);

@@ -27,6 +27,16 @@ export type { DuckDBConnection as EngineConnection } from "@duckdb/node-api";
  */
 const CHECKPOINT_THRESHOLD = "64MiB";
 
+/**
+ * A connection for results. What is buffered of them counts neither text nor lists: with the engine's default a result
+ * of large values filled the memory before a row of it was looked at. This little is one chunk.
+ */
+export async function connectForResults(engine: Engine): Promise<DuckDBConnection> {
+  const connection = await engine.connect();
+  await connection.run("SET SESSION streaming_buffer_size = '1KiB'");
+  return connection;
+}
+
 /** Opens the database, makes its bookkeeping tables and locks its configuration. */
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const engine = await DuckDBInstance.create(options.file, {
@@ -46,6 +56,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
       ...CREATE_BOOKKEEPING,
       `SET GLOBAL allowed_directories = [${quoteText(options.stagingDir)}]`,
       "SET GLOBAL enable_external_access = false",
+      // A session's own; SQL that a user sent is a SELECT.
+      "SET GLOBAL allowed_configs = ['streaming_buffer_size']",
       "SET GLOBAL lock_configuration = true",
     ]) {
       await connection.run(sql);

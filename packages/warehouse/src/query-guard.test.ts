@@ -3,10 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { never, systemClock, text, WireError } from "@millrace/base";
+import { concatBytes, never, systemClock, text, WireError } from "@millrace/base";
 import { openEngine, type Engine } from "./engine.ts";
 import { QueryRunner, DEFAULT_LIMITS, type Query } from "./query-runner.ts";
-import { encoderFor } from "./result-encoders.ts";
+import { HeldBytes, ResultBytes } from "./result-bytes.ts";
+import { encoderFor, OFFERED_TYPES, type MakeEncoder } from "./result-encoders.ts";
 
 const fails = (error: unknown): void => assert.fail(String(error));
 const scratch = mkdtempSync(join(tmpdir(), "millrace-sql-"));
@@ -41,7 +42,9 @@ async function run(sql: string, query: Partial<Query> = {}, accept = "applicatio
   const make = encoderFor(accept);
   assert.ok(make !== undefined);
   const result = await runner.run({ sql, parameters: [], limits: DEFAULT_LIMITS, ...query }, make, never);
-  return text(result.body);
+  const body = text(concatBytes(result.body));
+  result.release();
+  return body;
 }
 
 const ALLOWED: readonly [string, RegExp][] = [
@@ -121,6 +124,59 @@ test("sql: a result over the row limit is an error, never shortened", async () =
   assert.match(await run("select * from t limit 5", { limits }), /"rowCount":5/);
 });
 
+for (const accept of OFFERED_TYPES) {
+  for (const [name, sql] of [
+    ["many rows", "select repeat('x', 100) as s, i from range(100) t(i)"],
+    ["one value", "select repeat('x', 10000) as s"],
+    ["many chunks", "select i from range(100000) t(i)"],
+  ] as const) {
+    test(`sql: ${name} over the limit in bytes as ${accept} -> an error that says so`, async () => {
+      const limits = { ...DEFAULT_LIMITS, bytes: 5000 };
+      const says = { code: "TOO_LARGE", message: "the result has more than 5000 bytes" };
+      await assert.rejects(run(sql, { limits }, accept), says);
+    });
+  }
+}
+
+test("sql: a value that no string can hold -> over the limit", async () => {
+  const make: MakeEncoder = () => ({
+    contentType: "",
+    chunk: () => void "x".repeat(2 ** 29).repeat(2 ** 29),
+    end: () => Promise.resolve(),
+  });
+  const query = { sql: "select 1", parameters: [], limits: DEFAULT_LIMITS };
+  await assert.rejects(runner.run(query, make, never), { code: "TOO_LARGE", message: /more than \d+ bytes/ });
+});
+
+test("sql: lists that would fill the memory -> an error that says so", async () => {
+  await assert.rejects(run("select list(i) from range(5000000) t(i)"), {
+    code: "TOO_LARGE",
+    message: /5000000 items/,
+  });
+});
+
+test("sql: large values -> refused before they fill the memory", async () => {
+  const before = process.resourceUsage().maxRSS;
+  const limits = { ...DEFAULT_LIMITS, bytes: 1024 * 1024 };
+  const sql = "select repeat('x', 20000) || i as s from range(100000) t(i)";
+  await assert.rejects(run(sql, { limits }), { code: "TOO_LARGE" });
+  const grownKiB = process.resourceUsage().maxRSS - before;
+  assert.ok(grownKiB < 500 * 1024, `${grownKiB} KiB more`);
+});
+
+test("sql: results that nobody fetches -> others are told to come again", () => {
+  const held = new HeldBytes(1000);
+  const [first, second] = [new ResultBytes(1000, held), new ResultBytes(1000, held)];
+  first.text("x".repeat(600));
+  first.end();
+  second.text("x".repeat(600));
+  assert.throws(() => second.end(), { code: "OVERLOADED" });
+  first.release();
+  first.release();
+  second.add(new Uint8Array(1000));
+  assert.throws(() => new ResultBytes(1000, held).add(new Uint8Array(1)), { code: "OVERLOADED" });
+});
+
 test("sql: a query over its time is interrupted", async () => {
   await assert.rejects(run(ENDLESS, { limits: { ...DEFAULT_LIMITS, timeMs: 50 } }), /longer than 50 ms/);
   assert.match(await run("select 1 as one"), /"one":1/);
@@ -185,7 +241,7 @@ test("sql: NDJSON, CSV and Arrow by Accept", async () => {
   };
   const { body } = await runner.run(query, make, never);
   const { tableFromIPC } = await import("apache-arrow");
-  const table = tableFromIPC(body);
+  const table = tableFromIPC(concatBytes(body));
   assert.equal(table.numRows, 10);
   assert.equal(table.get(3)?.["n"], 3n);
   assert.equal(table.get(3)?.["s"], "3");

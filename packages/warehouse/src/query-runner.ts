@@ -1,9 +1,23 @@
 // Runs users' queries within their limits. Over a limit is an error that says so, never a shortened result.
-import { StatementType, type DuckDBResult, type DuckDBValue } from "@duckdb/node-api";
-import { abortScope, concatBytes, WireError, type AbortScope, type Clock } from "@millrace/base";
-import { engineFailure, inTransaction, isLost, type Engine, type EngineConnection } from "./engine.ts";
+import {
+  DuckDBListVector,
+  StatementType,
+  type DuckDBDataChunk,
+  type DuckDBResult,
+  type DuckDBValue,
+} from "@duckdb/node-api";
+import { abortScope, WireError, type AbortScope, type Clock } from "@millrace/base";
+import {
+  connectForResults,
+  engineFailure,
+  inTransaction,
+  isLost,
+  type Engine,
+  type EngineConnection,
+} from "./engine.ts";
 import { checkTree, describeEngineError, splitExplain } from "./query-guard.ts";
-import type { ResultColumn, ResultEncoder } from "./result-encoders.ts";
+import { HeldBytes, ResultBytes } from "./result-bytes.ts";
+import { distinctColumns, type MakeEncoder } from "./result-encoders.ts";
 
 export interface QueryLimits {
   /** Rows of a result, >= 1. */
@@ -22,6 +36,9 @@ const PROBE_MS = 5000;
 /** Between two interrupts of a query that goes on. */
 const INTERRUPT_PAUSE_MS = 20;
 
+/** Bytes of all results that are being made or sent: one of the greatest size. */
+const HELD_BYTES_MAX = DEFAULT_LIMITS.bytes;
+
 /** Bytes of a statement's text. */
 export const MAX_QUERY_BYTES = 1024 * 1024;
 
@@ -36,8 +53,10 @@ export interface Query {
 
 export interface QueryResult {
   readonly contentType: string;
-  readonly body: Uint8Array;
+  readonly body: readonly Uint8Array[];
   readonly rows: number;
+  /** Call once the body is sent or given up: until then its bytes count as held. */
+  readonly release: () => void;
 }
 
 /** At most `concurrency` queries run, at most `queue` wait. */
@@ -47,6 +66,7 @@ export class QueryRunner {
   readonly #onLost: (error: unknown) => void;
   readonly #concurrency: number;
   readonly #queueMax: number;
+  readonly #held = new HeldBytes(HELD_BYTES_MAX);
   /** Of the queries that run. */
   readonly #scopes = new Set<AbortScope>();
   #running = 0;
@@ -67,18 +87,14 @@ export class QueryRunner {
 
   /**
    * @param signal interrupts the query
-   * @throws {WireError} INVALID_ARGUMENT (with `position`, 1-based, where known), UNPROCESSABLE (over a limit),
+   * @throws {WireError} INVALID_ARGUMENT (with `position`, 1-based, where known), TOO_LARGE (over a limit),
    *   REQUEST_TIMEOUT, OVERLOADED
    */
-  async run(
-    query: Query,
-    makeEncoder: (columns: readonly ResultColumn[]) => ResultEncoder,
-    signal: AbortSignal,
-  ): Promise<QueryResult> {
+  async run(query: Query, makeEncoder: MakeEncoder, signal: AbortSignal): Promise<QueryResult> {
     await this.#enter(signal);
     try {
       signal.throwIfAborted();
-      const connection = await this.#engine.connect();
+      const connection = await this.#connect();
       try {
         return await this.#runOn(connection, query, makeEncoder, signal);
       } finally {
@@ -109,6 +125,15 @@ export class QueryRunner {
     }
   }
 
+  async #connect(): Promise<EngineConnection> {
+    try {
+      return await connectForResults(this.#engine);
+    } catch (error) {
+      if (isLost(error)) this.#onLost(error);
+      throw engineFailure(error) ?? error;
+    }
+  }
+
   async #selectOne(): Promise<void> {
     const connection = await this.#engine.connect();
     try {
@@ -126,11 +151,12 @@ export class QueryRunner {
   async #runOn(
     connection: EngineConnection,
     query: Query,
-    makeEncoder: (columns: readonly ResultColumn[]) => ResultEncoder,
+    makeEncoder: MakeEncoder,
     signal: AbortSignal,
   ): Promise<QueryResult> {
     const startMs = this.#clock.monotonicMs();
     const { timeMs } = query.limits;
+    const bytes = new ResultBytes(query.limits.bytes, this.#held);
     const scope = abortScope(signal);
     this.#scopes.add(scope);
     const cancelTimer = this.#clock.after(timeMs, () =>
@@ -138,12 +164,21 @@ export class QueryRunner {
     );
     const cancelInterrupts = this.#interruptOnceAborted(connection, scope.signal);
     try {
-      return await inTransaction(connection, "READ ONLY", async () => {
+      const collected = await inTransaction(connection, "READ ONLY", async () => {
         const result = await execute(connection, query);
-        return await collect(result, query.limits, makeEncoder, () => this.#clock.monotonicMs() - startMs);
+        return await collect(
+          result,
+          query.limits,
+          makeEncoder,
+          bytes,
+          () => this.#clock.monotonicMs() - startMs,
+        );
       });
+      return { ...collected, release: () => bytes.release() };
     } catch (error) {
+      bytes.release();
       scope.signal.throwIfAborted();
+      if (isTooLong(error)) throw bytes.tooLarge();
       if (isLost(error)) this.#onLost(error);
       throw queryError(error, query.sql);
     } finally {
@@ -229,33 +264,52 @@ function bindable(value: ParameterValue): DuckDBValue {
   return typeof value === "number" && Number.isSafeInteger(value) ? BigInt(value) : value;
 }
 
+/** Items in the lists of a chunk, whose values are made as a whole. */
+const LIST_ITEMS_MAX = 4_000_000;
+
+/** @throws what says that the result is over a limit, as soon as it is */
 async function collect(
   result: DuckDBResult,
   limits: QueryLimits,
-  makeEncoder: (columns: readonly ResultColumn[]) => ResultEncoder,
+  makeEncoder: MakeEncoder,
+  bytes: ResultBytes,
   elapsedMs: () => number,
-): Promise<QueryResult> {
+): Promise<Omit<QueryResult, "release">> {
   const types = result.columnTypes();
-  const encoder = makeEncoder(result.columnNames().map((name, i) => ({ name, type: String(types[i]) })));
-  const parts: Uint8Array[] = [];
+  const names = result.columnNames().map((name, i) => ({ name, type: String(types[i]) }));
+  const encoder = makeEncoder(distinctColumns(names), bytes);
   let rows = 0;
-  let bytes = 0;
   for (
     let chunk = await result.fetchChunk();
     chunk !== null && chunk.rowCount > 0;
     chunk = await result.fetchChunk()
   ) {
     rows += chunk.rowCount;
-    if (rows > limits.rows)
-      throw new WireError("UNPROCESSABLE", `the result has more than ${limits.rows} rows`);
-    const part = encoder.chunk(chunk);
-    bytes += part.length;
-    if (bytes > limits.bytes)
-      throw new WireError("UNPROCESSABLE", `the result has more than ${limits.bytes} bytes`);
-    parts.push(part);
+    if (rows > limits.rows) throw new WireError("TOO_LARGE", `the result has more than ${limits.rows} rows`);
+    checkLists(chunk);
+    encoder.chunk(chunk);
   }
-  parts.push(encoder.end({ rows, elapsedMs: elapsedMs() }));
-  return { contentType: encoder.contentType, body: concatBytes(parts), rows };
+  await encoder.end({ rows, elapsedMs: elapsedMs() });
+  return { contentType: encoder.contentType, body: bytes.end(), rows };
+}
+
+function checkLists(chunk: DuckDBDataChunk): void {
+  for (let column = 0; column < chunk.columnCount; column++) {
+    let vector = chunk.getColumnVector(column);
+    while (vector instanceof DuckDBListVector) {
+      vector = vector.childVector;
+      if (vector.itemCount > LIST_ITEMS_MAX) {
+        const found = `lists of ${vector.itemCount} items in ${chunk.rowCount} rows`;
+        throw new WireError("TOO_LARGE", `the result has ${found}, more than ${LIST_ITEMS_MAX}: unnest them`);
+      }
+    }
+  }
+}
+
+/** A value too long for a string of this process, whose limit is above that of a result. */
+function isTooLong(error: unknown): boolean {
+  if (error instanceof RangeError) return true;
+  return error instanceof Error && "code" in error && error.code === "ERR_STRING_TOO_LONG";
 }
 
 function queryError(error: unknown, sql: string): WireError {
@@ -264,7 +318,7 @@ function queryError(error: unknown, sql: string): WireError {
   if (failure !== undefined) return failure;
   const text = error instanceof Error ? error.message : String(error);
   const { message, position } = describeEngineError(text, sql);
-  if (/^out of memory/i.test(message)) return new WireError("UNPROCESSABLE", message, { cause: error });
+  if (/^out of memory/i.test(message)) return new WireError("TOO_LARGE", message, { cause: error });
   return new WireError("INVALID_ARGUMENT", message, {
     facts: position === undefined ? {} : { position },
     cause: error,

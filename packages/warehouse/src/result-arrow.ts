@@ -4,6 +4,7 @@ import type { DuckDBDataChunk, DuckDBValue } from "@duckdb/node-api";
 import { DuckDBDateValue, DuckDBTimestampValue } from "@duckdb/node-api";
 import {
   Bool,
+  type Builder,
   type DataType,
   DateDay,
   Field,
@@ -26,6 +27,7 @@ import {
   makeData,
   RecordBatch,
 } from "apache-arrow";
+import type { ResultBytes } from "./result-bytes.ts";
 import type { ResultColumn, ResultEncoder } from "./result-encoders.ts";
 import { csvText } from "./result-values.ts";
 
@@ -59,33 +61,71 @@ const KINDS: Readonly<Record<string, ColumnKind>> = {
   },
 };
 
-export function arrowEncoder(columns: readonly ResultColumn[]): ResultEncoder {
+/** Bytes of values that are made into a batch at a time, and bytes of a value that is not text. */
+const BATCH_BYTES = 1024 * 1024;
+const VALUE_BYTES = 8;
+
+export function arrowEncoder(columns: readonly ResultColumn[], bytes: ResultBytes): ResultEncoder {
   const kinds = columns.map((column) => KINDS[column.type] ?? text);
   const fields = columns.map((column, i) => new Field(column.name, kinds[i]!.type, true));
   const schema = new Schema(fields);
   const writer = new RecordBatchStreamWriter({ autoDestroy: false });
   writer.reset(undefined, schema);
+  // The writer tells of its bytes at its end only; until then they are counted as what its batches hold.
+  let batchesBytes = 0;
+  const write = (batch: RecordBatch): void => {
+    batchesBytes += batch.data.byteLength;
+    bytes.check(batchesBytes);
+    writer.write(batch);
+  };
   return {
     contentType: "application/vnd.apache.arrow.stream",
     chunk(chunk) {
-      writer.write(recordBatch(schema, kinds, chunk));
-      return new Uint8Array();
+      for (let begin = 0; begin < chunk.rowCount;) {
+        const builder = new BatchBuilder(schema, kinds);
+        begin = builder.fill(chunk, begin, (held) => bytes.check(batchesBytes + held));
+        write(builder.finish());
+      }
     },
-    end() {
-      writer.finish();
-      return writer.toUint8Array(true);
+    async end() {
+      writer.close();
+      for await (const part of writer) bytes.add(part);
     },
   };
 }
 
-function recordBatch(schema: Schema, kinds: readonly ColumnKind[], chunk: DuckDBDataChunk): RecordBatch {
-  const children = kinds.map((kind, i) => {
-    const builder = makeBuilder({ type: kind.type, nullValues: [null, undefined] });
-    for (const value of chunk.getColumnValues(i)) builder.append(value === null ? null : kind.convert(value));
-    return builder.finish().flush();
-  });
-  const data = makeData({ type: new Struct(schema.fields), length: chunk.rowCount, nullCount: 0, children });
-  return new RecordBatch(schema, data);
+class BatchBuilder {
+  readonly #schema: Schema;
+  readonly #kinds: readonly ColumnKind[];
+  readonly #builders: readonly Builder[];
+  #rows = 0;
+
+  constructor(schema: Schema, kinds: readonly ColumnKind[]) {
+    this.#schema = schema;
+    this.#kinds = kinds;
+    this.#builders = kinds.map(({ type }) => makeBuilder({ type, nullValues: [null, undefined] }));
+  }
+
+  /** Takes rows from `begin` on until it is full. @returns the first that it did not take */
+  fill(chunk: DuckDBDataChunk, begin: number, check: (bytes: number) => void): number {
+    let held = 0;
+    let row = begin;
+    for (; row < chunk.rowCount && held < BATCH_BYTES; row++, this.#rows++) {
+      chunk.visitRowValues(row, (value, _row, column) => {
+        const converted = value === null ? null : this.#kinds[column]!.convert(value);
+        held += typeof converted === "string" ? converted.length : VALUE_BYTES;
+        check(held);
+        this.#builders[column]!.append(converted);
+      });
+    }
+    return row;
+  }
+
+  finish(): RecordBatch {
+    const children = this.#builders.map((builder) => builder.finish().flush());
+    const type = new Struct(this.#schema.fields);
+    return new RecordBatch(this.#schema, makeData({ type, length: this.#rows, nullCount: 0, children }));
+  }
 }
 
 function asText(value: DuckDBValue): string {

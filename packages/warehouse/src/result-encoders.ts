@@ -1,8 +1,9 @@
-// Encodings of a result, chosen by Accept. Chunks are encoded as they come from the engine, so that only the encoded
-// result is held until it is known to be within its limits: a result over a limit is an error, never a shortened one.
+// Encodings of a result, chosen by Accept. Rows are encoded as they come from the engine, one at a time, so that only
+// the encoded result is held, and no more of it than its limit: a result over a limit is an error, never a shortened
+// one.
 import type { DuckDBDataChunk } from "@duckdb/node-api";
-import { utf8 } from "@millrace/base";
 import { arrowEncoder } from "./result-arrow.ts";
+import type { ResultBytes } from "./result-bytes.ts";
 import { csvText, jsonText, quoteCsv } from "./result-values.ts";
 
 export interface ResultColumn {
@@ -13,12 +14,13 @@ export interface ResultColumn {
 
 export interface ResultEncoder {
   readonly contentType: string;
-  /** Adds a chunk; returns bytes that are ready. */
-  chunk(chunk: DuckDBDataChunk): Uint8Array;
-  end(summary: { rows: number; elapsedMs: number }): Uint8Array;
+  /** Adds the rows of a chunk. */
+  chunk(chunk: DuckDBDataChunk): void;
+  end(summary: { rows: number; elapsedMs: number }): Promise<void>;
 }
 
-type MakeEncoder = (columns: readonly ResultColumn[]) => ResultEncoder;
+/** @param columns whose names differ */
+export type MakeEncoder = (columns: readonly ResultColumn[], bytes: ResultBytes) => ResultEncoder;
 
 const ENCODERS: Readonly<Record<string, MakeEncoder>> = {
   "application/json": jsonEncoder,
@@ -42,75 +44,74 @@ export function encoderFor(accept: string | undefined): MakeEncoder | undefined 
 
 export const OFFERED_TYPES: readonly string[] = Object.keys(ENCODERS);
 
-function jsonEncoder(columns: readonly ResultColumn[]): ResultEncoder {
+function jsonEncoder(columns: readonly ResultColumn[], bytes: ResultBytes): ResultEncoder {
   const keys = objectKeys(columns);
-  let head: string | undefined = `{"columns":${JSON.stringify(columns)},"rows":[`;
   let separator = "";
+  bytes.text(`{"columns":${JSON.stringify(columns)},"rows":[`);
   return {
     contentType: "application/json",
     chunk(chunk) {
-      let out = head ?? "";
-      head = undefined;
-      for (const row of chunk.getRows()) {
-        out += separator + objectText(keys, row);
+      for (let row = 0; row < chunk.rowCount; row++) {
+        bytes.text(separator);
         separator = ",";
+        objectText(bytes, keys, chunk, row);
       }
-      return utf8(out);
     },
-    end({ rows, elapsedMs }) {
-      return utf8(`${head ?? ""}],"rowCount":${rows},"elapsedMs":${Math.round(elapsedMs)}}\n`);
+    async end({ rows, elapsedMs }) {
+      bytes.text(`],"rowCount":${rows},"elapsedMs":${Math.round(elapsedMs)}}\n`);
     },
   };
 }
 
-function ndjsonEncoder(columns: readonly ResultColumn[]): ResultEncoder {
+function ndjsonEncoder(columns: readonly ResultColumn[], bytes: ResultBytes): ResultEncoder {
   const keys = objectKeys(columns);
   return {
     contentType: "application/x-ndjson",
-    chunk: (chunk) =>
-      utf8(
-        chunk
-          .getRows()
-          .map((row) => `${objectText(keys, row)}\n`)
-          .join(""),
-      ),
-    end: () => new Uint8Array(),
+    chunk(chunk) {
+      for (let row = 0; row < chunk.rowCount; row++) {
+        objectText(bytes, keys, chunk, row);
+        bytes.text("\n");
+      }
+    },
+    async end() {},
   };
 }
 
-function csvEncoder(columns: readonly ResultColumn[]): ResultEncoder {
-  let head = `${columns.map((column) => quoteCsv(column.name)).join(",")}\r\n`;
+function csvEncoder(columns: readonly ResultColumn[], bytes: ResultBytes): ResultEncoder {
+  bytes.text(`${columns.map((column) => quoteCsv(column.name)).join(",")}\r\n`);
   return {
     contentType: "text/csv; charset=utf-8; header=present",
     chunk(chunk) {
-      const rows = chunk.getRows().map((row) => `${row.map((value) => csvText(value)).join(",")}\r\n`);
-      const out = head + rows.join("");
-      head = "";
-      return utf8(out);
+      for (let row = 0; row < chunk.rowCount; row++) {
+        chunk.visitRowValues(row, (value, _row, column) => {
+          bytes.text(column === 0 ? csvText(value) : `,${csvText(value)}`);
+        });
+        bytes.text("\r\n");
+      }
     },
-    end: () => utf8(head),
+    async end() {},
   };
 }
 
-/** `"name":` of each column; equal names get a suffix, since an object cannot hold both. */
-function objectKeys(columns: readonly ResultColumn[]): readonly string[] {
+/** The columns with names that differ: an object cannot hold two values of one name, so the later ones get a suffix. */
+export function distinctColumns(columns: readonly ResultColumn[]): readonly ResultColumn[] {
   const taken = new Set(columns.map(({ name }) => name));
   const seen = new Set<string>();
-  return columns.map(({ name }) => {
-    let key = name;
-    for (let n = 1; seen.has(key) || (key !== name && taken.has(key)); n++) key = `${name}_${n}`;
-    seen.add(key);
-    return `${JSON.stringify(key)}:`;
+  return columns.map(({ name, type }) => {
+    let distinct = name;
+    for (let n = 1; seen.has(distinct) || (distinct !== name && taken.has(distinct)); n++)
+      distinct = `${name}_${n}`;
+    seen.add(distinct);
+    return { name: distinct, type };
   });
 }
 
-type Row = ReturnType<DuckDBDataChunk["getRows"]>[number];
+/** `{"name":`, and `,"name":` of those after the first. */
+function objectKeys(columns: readonly ResultColumn[]): readonly string[] {
+  return columns.map(({ name }, i) => `${i === 0 ? "{" : ","}${JSON.stringify(name)}:`);
+}
 
-function objectText(keys: readonly string[], row: Row): string {
-  let out = "{";
-  for (const [i, key] of keys.entries()) {
-    if (i > 0) out += ",";
-    out += key + jsonText(row[i] ?? null);
-  }
-  return `${out}}`;
+function objectText(bytes: ResultBytes, keys: readonly string[], chunk: DuckDBDataChunk, row: number): void {
+  chunk.visitRowValues(row, (value, _row, column) => bytes.text(keys[column]! + jsonText(value)));
+  bytes.text("}");
 }

@@ -23,6 +23,9 @@ import {
   type QueryRunner,
 } from "./query-runner.ts";
 
+/** Time without a byte of a result being read, after which the connection is given up. */
+const SEND_IDLE_MS = 60_000;
+
 export interface SqlDoor {
   readonly runner: QueryRunner;
   /** What else stands against being ready. */
@@ -115,8 +118,10 @@ async function answerQuery(door: SqlDoor, request: IncomingMessage, response: Se
   if (response.destroyed) onClose();
   try {
     const result = await door.runner.run(query, makeEncoder, abort.signal);
+    response.once("close", result.release);
+    if (response.destroyed) result.release();
     response.setHeader("x-row-count", result.rows);
-    send(response, 200, result.contentType, result.body);
+    sendParts(response, result.contentType, result.body);
   } finally {
     response.off("close", onClose);
   }
@@ -204,4 +209,13 @@ function send(
   const bytes = typeof body === "string" ? Buffer.from(body) : body;
   response.writeHead(status, { "content-type": contentType, "content-length": bytes.length });
   response.end(bytes);
+}
+
+/** A result. Whoever does not read it must not hold it for ever. */
+function sendParts(response: ServerResponse, contentType: string, parts: readonly Uint8Array[]): void {
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  response.setTimeout(SEND_IDLE_MS, () => response.destroy());
+  response.writeHead(200, { "content-type": contentType, "content-length": bytes });
+  for (const part of parts) response.write(part);
+  response.end();
 }

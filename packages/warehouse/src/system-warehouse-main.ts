@@ -1,6 +1,6 @@
 // Entry of the warehouse's own process (D7): it ends when its parent's channel does, so it never outlives the platform.
 // Signals to the process group are the parent's business: it tells us to stop when loads are over.
-import { statfsSync } from "node:fs";
+import { statfsSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
@@ -151,7 +151,17 @@ function spaceProblem({ file, reserveBytes }: WarehouseOptions): string | undefi
   return freeBytes < reserveBytes ? `free space ${freeBytes} below the reserve ${reserveBytes}` : undefined;
 }
 
+/** A query may need memory that the engine does not count: when the machine has none left, this process goes first. */
+function offerToTheKernel(): void {
+  try {
+    writeFileSync("/proc/self/oom_score_adj", "500");
+  } catch {
+    // Not Linux, or not permitted.
+  }
+}
+
 function main(): void {
+  offerToTheKernel();
   process.on("disconnect", end);
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => undefined);
   process.once("message", (first: ToWarehouse) => {
