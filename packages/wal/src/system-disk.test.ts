@@ -34,14 +34,29 @@ async function runOps(script: string): Promise<unknown> {
   const whole = `import fs from "node:fs"; import { syncBuiltinESMExports } from "node:module";
     const { fsyncSync, mkdirSync, openSync } = fs;
     const opened = new Map(), synced = []; let fails = () => undefined;
-    const refuse = (call, path) => { const code = fails(call, path); if (code) throw Object.assign(new Error(code), { code }); };
-    fs.openSync = (path, ...rest) => { refuse("open", path); const file = openSync(path, ...rest); opened.set(file, path); return file; };
+    const refuse = (call, path) => {
+      const code = fails(call, path);
+      if (code) throw Object.assign(new Error(code), { code });
+    };
+    fs.openSync = (path, ...rest) => {
+      refuse("open", path);
+      const file = openSync(path, ...rest);
+      opened.set(file, path);
+      return file;
+    };
     fs.mkdirSync = (path, ...rest) => { refuse("mkdir", path); return mkdirSync(path, ...rest); };
     fs.fsyncSync = (file) => { fsyncSync(file); synced.push(opened.get(file).slice(root.length + 1)); };
     syncBuiltinESMExports();
     const { DiskOps } = await import(${JSON.stringify(module)});
     const root = fs.realpathSync("."), ops = new DiskOps(root, 16);
-    const make = (...paths) => { try { ops.perform(paths.map((path) => ({ kind: "make-dir", path }))); return "made"; } catch (error) { return error.kind; } };
+    const make = (...paths) => {
+      try {
+        ops.perform(paths.map((path) => ({ kind: "make-dir", path })));
+        return "made";
+      } catch (error) {
+        return error.kind;
+      }
+    };
     ${script}; console.log(JSON.stringify({ outcomes, synced }));`;
   const cwd = await mkdtemp(join(tmpdir(), "disk-"));
   try {
