@@ -50,6 +50,7 @@ export {
   type PipelinePorts,
   type PipelineProblem,
 } from "./pipeline.ts";
+export type { PartitionIntegrity } from "./partition-integrity.ts";
 export { isPartition, Partitions, type PartitionTemplate } from "./partition-registry.ts";
 export type { FileStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
 export { HttpSource, type HttpSourceOptions, type HttpSourcePorts } from "./http-source.ts";

@@ -4,7 +4,7 @@ import { WireError, type Clock, type Logger } from "@millrace/base";
 import { applyJournals, getJournal, type JournalTransport } from "@millrace/client";
 import { atomically, keyOf, prefixRange, type CoordinationStore, type StoreOp } from "@millrace/metadata";
 import { FLAG, labelSet, unionLabels, valueOf, type JournalSpec, type LabelSet } from "@millrace/protocol";
-import { PartitionIntegrity } from "./partition-integrity.ts";
+import type { PartitionIntegrity } from "./partition-integrity.ts";
 import { partitionJournal, sinkPath, type SinkKey } from "./definitions.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import { decodeFile, decodePartition, encodeJson } from "./storage-codec.ts";
@@ -12,7 +12,6 @@ import type { Partition, PartitionKey, StorageFile } from "./storage-entities.ts
 import { isoTime } from "./storage-json.ts";
 import { fileKey, filesPrefix, partitionKey, sliceKey } from "./storage-keys.ts";
 import { laneOf } from "./storage-limits.ts";
-import type { Target } from "./target.ts";
 import { nextFileId, openFile, openSlice } from "./storage-transitions.ts";
 
 /** What all partition journals have in common. */
@@ -22,7 +21,8 @@ export interface PartitionPorts {
   readonly store: CoordinationStore;
   readonly transport: JournalTransport;
   readonly catalog: SinkCatalog;
-  readonly target: Pick<Target, "loadedEnds">;
+  /** The pipeline's, where it runs in this process: its readers look at each partition before a record comes. */
+  readonly integrity: Pick<PartitionIntegrity, "check">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -44,11 +44,9 @@ export function isPartition(labels: LabelSet): boolean {
 export class Partitions {
   readonly #ports: PartitionPorts;
   readonly #template: PartitionTemplate;
-  readonly #integrity: PartitionIntegrity;
 
   constructor(ports: PartitionPorts, template: PartitionTemplate) {
     this.#ports = ports;
-    this.#integrity = new PartitionIntegrity(ports);
     this.#template = template;
   }
 
@@ -69,7 +67,7 @@ export class Partitions {
       const { journal, state } = entity;
       const stagedEnd = Math.max(entity.staged.offset, entity.state === "retired" ? entity.end : 0);
       const tableId = catalog.sink(key)?.table.tableId;
-      await this.#integrity.check({ journal, stagedEnd, tableId }, signal);
+      await this.#ports.integrity.check({ journal, stagedEnd, tableId }, signal);
       if (state === "active") return journal;
     }
     const definition = catalog.sink(key);

@@ -10,6 +10,7 @@ import { partitionJournal, type SinkDefinition } from "./definitions.ts";
 import { ModelCatalog, modelSink } from "./model-catalog.ts";
 import { ModelJournals, type ModelJournalsOptions } from "./model-journals.ts";
 import { ModelTarget, type ModelRow } from "./model-target.ts";
+import { PartitionIntegrity } from "./partition-integrity.ts";
 import { Partitions } from "./partition-registry.ts";
 import { frame, TEMPLATE } from "./pipeline-world.ts";
 import { openPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
@@ -62,9 +63,10 @@ export class Fixture {
   }
 
   /** As another process has them. */
-  reopenPartitions(): Partitions {
+  reopenPartitions(pipeline?: Pipeline): Partitions {
     const { store, journals: transport, catalog, target, clock } = this;
-    return new Partitions({ store, transport, catalog, target, clock, logger: silentLogger }, TEMPLATE);
+    const integrity = pipeline?.integrity ?? new PartitionIntegrity({ transport, target, clock });
+    return new Partitions({ store, transport, catalog, integrity, clock, logger: silentLogger }, TEMPLATE);
   }
 
   get stores(): ObjectStores {

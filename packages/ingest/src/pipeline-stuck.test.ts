@@ -79,6 +79,17 @@ describe("a partition that has lost acknowledged bytes", () => {
     });
   }
 
+  test("a target that goes away once readers have looked -> records are taken all the same", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const journal = await world.append(sink, 0, 3);
+    const pipeline = await world.during(world.pipeline());
+    await world.until(() => world.rows().length === 3);
+    world.target.loadedEnds = () =>
+      Promise.reject(new WireError("UNAVAILABLE", "the warehouse process ended"));
+    assert.equal(await world.reopenPartitions(pipeline).ensure(sink, 0, world.signal), journal);
+  });
+
   test("a target that does not answer -> the partition takes no records yet, and says why", async () => {
     const world = await Fixture.open();
     const sink = world.sink();

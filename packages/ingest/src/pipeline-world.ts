@@ -16,6 +16,7 @@ import { ModelCatalog, modelSink } from "./model-catalog.ts";
 import { ModelJournals } from "./model-journals.ts";
 import { ModelTarget } from "./model-target.ts";
 import { Judge } from "./pipeline-judge.ts";
+import { PartitionIntegrity } from "./partition-integrity.ts";
 import { Partitions, type PartitionTemplate } from "./partition-registry.ts";
 import { openPipeline, type Pipeline, type PipelineComponent } from "./pipeline.ts";
 import { StorageStore } from "./storage-store.ts";
@@ -204,7 +205,8 @@ export class World {
   async #door(door: number, signal: AbortSignal): Promise<void> {
     const { store, journals, catalog, clock, target } = this;
     const random = this.random.fork(`door-${door}`);
-    const ports = { store, transport: journals, catalog, target, clock, logger: silentLogger };
+    const integrity = new PartitionIntegrity({ transport: journals, target, clock });
+    const ports = { store, transport: journals, catalog, integrity, clock, logger: silentLogger };
     const partitions = new Partitions(ports, TEMPLATE);
     let producer = producerOf(random);
     const sequences = new Map<string, number>();

@@ -101,6 +101,8 @@ export async function openPipeline(
 
 export class Pipeline {
   readonly statistics: StorageStatistics;
+  /** For the doors of the same process. */
+  readonly integrity: PartitionIntegrity;
   readonly #storage: StorageStore;
   readonly #ports: PipelinePorts;
   readonly #tasks: TaskGroup;
@@ -122,8 +124,8 @@ export class Pipeline {
     this.failure.catch(() => {});
     this.#tasks = new TaskGroup("pipeline", (_task, error) => this.#onFailure(error));
     const components = options.components ?? EVERYTHING;
-    const integrity = new PartitionIntegrity(ports);
-    const inner = { ...ports, storage, integrity, metrics: storageMetrics(ports.metrics) };
+    this.integrity = new PartitionIntegrity(ports);
+    const inner = { ...ports, storage, integrity: this.integrity, metrics: storageMetrics(ports.metrics) };
     const reader = components.includes("storage-reader")
       ? new StorageReader(inner, options.reader ?? {})
       : undefined;

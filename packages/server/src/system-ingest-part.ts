@@ -6,6 +6,7 @@ import {
   DefinitionMirror,
   openPipeline,
   Partitions,
+  type PartitionIntegrity,
   TaskStore,
   type Pipeline,
   type PipelineComponent,
@@ -102,7 +103,7 @@ export function openPartitions(
   parts: {
     readonly transport: JournalTransport;
     readonly catalog: DefinitionMirror;
-    readonly target: Target;
+    readonly integrity: PartitionIntegrity;
   },
 ): Partitions {
   return new Partitions(

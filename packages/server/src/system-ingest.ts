@@ -58,7 +58,7 @@ export async function startIngest(
   addPipelineHealth(context.health, pipeline);
   let sourceUrl = context.config["http-source.public-url"];
   if (components.has("http-source")) {
-    const partitions = openPartitions(context, { transport, catalog, target: warehouse });
+    const partitions = openPartitions(context, { transport, catalog, integrity: pipeline.integrity });
     const at = await startHttpSource(lifecycle, context, { transport, catalog, partitions });
     listening("http-source", at);
     if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);

@@ -102,7 +102,7 @@ export async function openNode(world: World, process: Process): Promise<Node> {
     freshIdentity: world.controls.withoutSequences,
   };
   const partitions = new Partitions(
-    { ...ports, store: coordination, transport, catalog, target: world.target },
+    { ...ports, store: coordination, transport, catalog, integrity: pipeline.integrity },
     template(world, [FRAGMENTS]),
   );
   const framePort = lossyFramePort(transport, random.fork("frames"), frames);
