@@ -321,6 +321,18 @@ describe("API refusals", () => {
     assert.equal((await api.call("GET", `${SINKS}/flights`)).status, 404);
   });
 
+  test("a field that is nested deeply -> 400", async () => {
+    const deep = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
+    const answer = await api.app.inject({
+      method: "POST",
+      url: SOURCES,
+      headers: { "content-type": "application/json" },
+      payload: `{"type":"http","name":"x","description":${deep}}`,
+    });
+    const message = 'Invalid value […] for "body.description", must be a string.';
+    assert.deepEqual([answer.statusCode, answer.json<Json>()["message"]], [400, message]);
+  });
+
   test("a body that is no JSON -> 400; another type -> 415", async () => {
     const post = (contentType: string) =>
       api.app.inject({

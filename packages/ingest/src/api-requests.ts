@@ -282,6 +282,9 @@ class BodyFields {
   }
 }
 
+/** What a list or an object holds is not shown: it may be deeper than the stack. */
 function shown(value: unknown): string {
+  if (Array.isArray(value)) return "[…]";
+  if (typeof value === "object" && value !== null) return "{…}";
   return (JSON.stringify(value) ?? "undefined").slice(0, 100);
 }

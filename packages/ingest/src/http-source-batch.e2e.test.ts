@@ -211,6 +211,17 @@ describe("NDJSON", () => {
     assert.equal("sources" in batch(await door.post('{"origin":1}\n', NDJSON)), false);
   });
 
+  test("no sink -> 200 that says so, and nothing counts as accepted", async () => {
+    await door.close();
+    door = await new DoorHarness().open({ sinks: [] });
+    const { statusCode, message, accepted } = JSON.parse(
+      (await door.post('{"a":1}\n{"a":2}\n', NDJSON)).body,
+    ) as {
+      readonly [name: string]: unknown;
+    };
+    assert.deepEqual([statusCode, message, accepted], [200, "No enabled sink found.", 0]);
+  });
+
   test("a sink that does not wait -> 202", async () => {
     await door.close();
     const settings = { "storage.level.local.encoding.sync.wait": false };

@@ -159,15 +159,17 @@ export class Batch {
   #settleOne(): void {
     if (--this.#missing > 0) return;
     const { answers } = this.#options;
-    const accepted = this.#mapped - this.#unwritten.size;
-    const total = accepted + this.#rejected;
+    const hasSinks = this.#route.sinks.length > 0;
+    const accepted = hasSinks ? this.#mapped - this.#unwritten.size : 0;
+    const total = hasSinks ? accepted + this.#rejected : 0;
     const failure =
       this.#unknown ?? (accepted > 0 || total === 0 ? undefined : (this.#failure ?? NONE_ACCEPTED));
     const statusCode = failure?.status ?? (this.#isAwaited || accepted === 0 ? 200 : 202);
+    const outcome = hasSinks ? `Accepted ${accepted} of ${total} records.` : "No enabled sink found.";
     const body = {
       statusCode,
       ...(failure === undefined ? {} : { error: `stream.in.${failure.name}` }),
-      message: this.#unknown?.message ?? `Accepted ${accepted} of ${total} records.`,
+      message: this.#unknown?.message ?? outcome,
       accepted,
       rejected: this.#rejections.sort((a, b) => a.index - b.index),
       // The list is cut when it is very long.
