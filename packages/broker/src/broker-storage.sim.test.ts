@@ -4,7 +4,8 @@ import { test } from "node:test";
 import { MetricsRegistry, silentLogger, text, utf8, WireError } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { inlineCodecs, openSpools, prepareCodecs, type Spools } from "@millrace/fragments";
-import { openMemoryStore } from "@millrace/metadata/testkit";
+import { openEmbeddedStore, type EmbeddedStore } from "@millrace/metadata";
+import { MemoryJournal, openMemoryStore } from "@millrace/metadata/testkit";
 import {
   contentPath,
   deleteChange,
@@ -35,7 +36,7 @@ class Machine {
     random: this.random.fork("disk"),
   });
   readonly store = memoryStore({ url: STORE, clock: this.clock, random: this.random });
-  coordination!: Awaited<ReturnType<typeof openMemoryStore>>;
+  coordination!: EmbeddedStore;
   spools!: Spools;
   broker!: Broker;
 
@@ -83,6 +84,17 @@ class Machine {
 
   async content(): Promise<string> {
     return text(await this.run(readAll(this.broker.transport, readRequest(J), this.signal)));
+  }
+
+  /** Makes a journal without stores. */
+  async applyLocal(spec: Parameters<typeof journalSpec>[1] = {}): Promise<void> {
+    await this.apply({ fragment: { ...journalSpec(J).fragment, stores: [] }, ...spec });
+  }
+
+  /** What each file in quarantine holds. */
+  quarantined(): string[] {
+    const files = filesOf(this.disk).filter(({ path }) => path.startsWith("quarantine/"));
+    return files.map(({ path, bytes }) => text(this.disk.file(path)!.read(0, bytes)));
   }
 
   async apply(spec: Parameters<typeof journalSpec>[1] = {}): Promise<void> {
@@ -135,6 +147,55 @@ test("restart: the journal was deleted meanwhile -> its bytes do not come back, 
   assert.equal(await machine.content(), "new");
   assert.notEqual(machine.broker, other);
   await machine.stop();
+});
+
+test("restart: coordination was lost, then journals made with the old revisions -> old bytes set aside", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.applyLocal();
+  await machine.append("old");
+  for (let start = 0; start < 3; start++) {
+    await machine.stop();
+    if (start === 0) machine.coordination = await openMemoryStore(machine.clock, seededRandom("another"));
+    await machine.start();
+    // The first time it has the create revision that the old one had.
+    if (start < 2) await machine.applyLocal({ name: start === 0 ? J : "a/nother" });
+    await machine.agenda.advance(2000);
+    assert.equal((await machine.append("new")).commit?.begin, 3 * start);
+  }
+  assert.equal(await machine.content(), "newnewnew");
+  assert.deepEqual(machine.quarantined(), ["old"]);
+  await machine.stop();
+});
+
+test("restart: an older copy of coordination was put back -> bytes of journals it lacks are set aside", async () => {
+  const machine = new Machine();
+  const journal = new MemoryJournal();
+  const ports = { clock: machine.clock, random: machine.random, logger: silentLogger };
+  machine.coordination = await openEmbeddedStore(journal.recover, ports);
+  const batches: Uint8Array[] = [];
+  const append = journal.append.bind(journal);
+  journal.append = async (batch) => {
+    batches.push(batch.slice());
+    await append(batch);
+  };
+  await machine.start();
+  await machine.applyLocal({ name: "a/kept" });
+  await machine.append("kept", { journal: "a/kept" });
+  const copied = batches.length;
+  await machine.applyLocal();
+  await machine.append("late");
+  await machine.stop();
+  const older = new MemoryJournal();
+  for (const batch of batches.slice(0, copied)) await older.append(batch);
+  machine.coordination = await openEmbeddedStore(older.recover, ports);
+  for (let start = 0; start < 3; start++) {
+    await machine.start();
+    for (let i = 0; i < 9; i++) await machine.applyLocal({ name: `other/${start}/${i}` });
+    assert.equal((await machine.append("+", { journal: "a/kept" })).commit?.begin, 4 + start);
+    await machine.stop();
+  }
+  assert.deepEqual(machine.quarantined(), ["late"]);
 });
 
 test("disk: full -> appends are refused, reads go on; room again -> appends go on without restart", async () => {

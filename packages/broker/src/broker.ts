@@ -15,6 +15,7 @@ import {
   Persister,
   PERSISTER_LIMITS,
   pooledCodecs,
+  QUARANTINE_DIR,
   StoreHealth,
   type Backlog,
   type Codecs,
@@ -46,6 +47,7 @@ import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type LocalTransportPorts } from "./local-transport.ts";
 import { runPulse } from "./pulse.ts";
+import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver } from "./resolver.ts";
 import { SingleMemberAllocator } from "./single-member-allocator.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type StoredJournal } from "./store-gate.ts";
@@ -153,6 +155,8 @@ export async function openBroker(
     const revision = await session.announce(memberKey(root, id), encodeBrokerSpec(self), signal);
     const keyspace = new BrokerKeyspace(ports, root, options.watchDelayMs ?? 0);
     await keyspace.load(revision, signal);
+    sweepLives(ports, keyspace, await findMark(store, id, signal));
+    await leaveMark(ports, id, session.lease, signal);
     const tasks = new TaskGroup("broker", (task, error) => {
       fail(
         new WireError("UNAVAILABLE", `${task} failed: ${WireError.from(error).message}`, { cause: error }),
@@ -188,7 +192,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const { ports, options, keyspace, session, tasks, failures } = parts;
   const { spools, clock, logger, coordination } = ports;
   const metrics = brokerMetrics(ports.metrics);
-  const storage = await openStorage(parts, metrics);
+  const storage = openStorage(parts, metrics);
   const open = (item: Item, epoch: number, after: Promise<void>): JournalReplica => {
     const replica = new JournalReplica(storage.replicaPorts, item.spec, item.createRevision);
     replica.open(epoch, after);
@@ -256,11 +260,8 @@ interface Storage {
   readonly background: TaskGroup;
 }
 
-async function openStorage(
-  { ports, options, keyspace, fail }: Parts,
-  metrics: BrokerMetrics,
-): Promise<Storage> {
-  const { spools, clock, logger } = ports;
+function openStorage({ ports, options, keyspace, fail }: Parts, metrics: BrokerMetrics): Storage {
+  const { spools, clock } = ports;
   const refresh = { ...ports, codecs: ports.codecs ?? pooledCodecs };
   const background = new TaskGroup("broker's stores", (task, error) => fail(taskFailure(task, error)));
   const health = new StoreHealth({ ...ports, fetch: ports.fetch ?? fetchNothing }, background);
@@ -268,13 +269,12 @@ async function openStorage(
   const onStoreFailure = (url: string): void => health.suspect(url);
   const persister = new Persister({ ...refresh, onStoreFailure }, PERSISTER_LIMITS, background);
   const journals = new LocalJournals({ spools, persister, clock });
-  sweepLives(journals, keyspace, logger);
   const replicaPorts: ReplicaPorts = {
     journals,
     storeGate,
     refresh,
     clock,
-    logger,
+    logger: ports.logger,
     metrics,
     minAppendRate: options.minAppendRate ?? MIN_APPEND_RATE,
     maxAppendRate: options.maxAppendRate ?? 0,
@@ -293,18 +293,16 @@ function taskFailure(task: string, error: unknown): WireError {
   return new WireError("UNAVAILABLE", `${task} failed: ${WireError.from(error).message}`, { cause: error });
 }
 
-/** Forgets local bytes of journals that were deleted while this broker was down. */
-function sweepLives(journals: LocalJournals, keyspace: BrokerKeyspace, logger: Logger): void {
-  const { revision } = keyspace.header;
-  const over = journals.sweep(({ journal, createRevision }) => {
-    if (keyspace.table.item(journal)?.createRevision === createRevision) return false;
-    // A keyspace that is older than the journal was reset or restored: it cannot tell that the journal was deleted.
-    if (createRevision <= revision) return true;
-    logger.error("journal-of-another-keyspace", { journal, createRevision, revision });
-    return false;
-  });
-  for (const { journal, createRevision } of over)
-    logger.info("journal-forgotten", { journal, createRevision });
+/** Forgets local bytes of journals that were deleted while this broker was down, and sets aside what nobody knows. */
+function sweepLives({ spools, logger }: BrokerPorts, keyspace: BrokerKeyspace, store: FoundStore): void {
+  for (const life of spools.unclaimed()) {
+    const { journal, createRevision } = life;
+    const fate = fateOf(life, keyspace.table.item(journal)?.createRevision, spools.mark, store);
+    if (fate === "kept") continue;
+    if (fate === "over") logger.info("journal-forgotten", { journal, createRevision });
+    else logger.error("journal-of-another-store", { journal, createRevision, keptIn: QUARANTINE_DIR });
+    spools.discard(life, { quarantine: fate === "unknown" });
+  }
 }
 
 function countJournals(keyspace: BrokerKeyspace, resolver: Resolver, metrics: BrokerMetrics): void {

@@ -9,6 +9,7 @@ import type {
   Spool,
   SpoolAppend,
   Spools,
+  StoreMark,
 } from "@millrace/fragments";
 import { EMPTY_LABELS, type LabelSet } from "@millrace/protocol";
 
@@ -28,6 +29,7 @@ export class FakeSpools implements Spools {
   rottenFrom = Number.POSITIVE_INFINITY;
   /** While set, commits wait until `flush`. */
   isHeld = false;
+  mark: StoreMark | undefined;
   readonly spools = new Map<string, FakeSpool>();
   readonly removed: JournalLife[] = [];
   readonly #pending: Pending[] = [];
@@ -48,6 +50,11 @@ export class FakeSpools implements Spools {
 
   discard(life: JournalLife): void {
     assert(false, "nothing is unclaimed", { journal: life.journal });
+  }
+
+  setMark(mark: StoreMark): Promise<void> {
+    this.mark = mark;
+    return Promise.resolve();
   }
 
   room(signal: AbortSignal): Promise<void> {

@@ -169,16 +169,6 @@ export class LocalJournals {
     if (this.#journals.get(name) === journal) this.#journals.delete(name);
     journal.remove();
   }
-
-  /**
-   * Forgets lives that recovery found and that are over: the journal is gone, or is another one now.
-   * @param isOver whether a life is; what cannot be told is kept
-   */
-  sweep(isOver: (life: JournalLife) => boolean): readonly JournalLife[] {
-    const over = this.#ports.spools.unclaimed().filter(isOver);
-    for (const life of over) this.#ports.spools.discard(life);
-    return over;
-  }
 }
 
 function removed({ name }: JournalSpec): WireError {

@@ -1,5 +1,6 @@
 // Payload of the broker's checkpoint (D1): every journal of this disk, also those without local bytes.
 //
+//   mark of the coordination store (since version 2): 0, or 1 with cluster id (8), revision (8), token (8)
 //   count of journals (4), then for each
 //     length of the name (2), name in UTF-8, create revision (8), epoch (8),
 //     open fragment: begin (8), end (8), SHA-1 (20), time of its first append (8), end of what the SHA-1 covers (8),
@@ -10,18 +11,29 @@
 // which also has the sum and the length.
 import { hex, strictText, unhex, utf8, WireError } from "@millrace/base";
 import { decodeLabelSet, encodeLabelSet } from "./label-set-codec.ts";
-import type { FragmentImage, JournalImage } from "./spool-image.ts";
+import type { FragmentImage, JournalImage, StoreMark } from "./spool-image.ts";
 
-export const CHECKPOINT_VERSION = 1;
+export const CHECKPOINT_VERSION = 2;
 
 const SUM_BYTES = 20;
 const FRAGMENT_BYTES = 44;
 const TWO_32 = 2 ** 32;
 
-export function encodeJournalImages(images: readonly JournalImage[]): Uint8Array {
+export interface CheckpointContent {
+  readonly mark: StoreMark | undefined;
+  readonly journals: readonly JournalImage[];
+}
+
+export function encodeCheckpoint({ mark, journals }: CheckpointContent): Uint8Array {
   const out = new ImageWriter();
-  out.u32(images.length);
-  for (const image of images) {
+  out.bytes(Uint8Array.of(mark === undefined ? 0 : 1));
+  if (mark !== undefined) {
+    out.u64(mark.clusterId);
+    out.u64(mark.revision);
+    out.u64(mark.token);
+  }
+  out.u32(journals.length);
+  for (const image of journals) {
     const name = utf8(image.journal);
     out.u16(name.length);
     out.bytes(name);
@@ -39,8 +51,24 @@ export function encodeJournalImages(images: readonly JournalImage[]): Uint8Array
 }
 
 /** @throws {WireError} CORRUPT, naming the field */
-export function decodeJournalImages(bytes: Uint8Array): JournalImage[] {
+export function decodeCheckpoint(version: number, bytes: Uint8Array): CheckpointContent {
+  if (version < 1 || version > CHECKPOINT_VERSION) throw corrupt(`version ${version} is not known`);
   const input = new ImageReader(bytes);
+  const mark = version >= 2 ? decodeMark(input) : undefined;
+  const journals = decodeImages(input);
+  input.end();
+  return { mark, journals };
+}
+
+function decodeMark(input: ImageReader): StoreMark | undefined {
+  const flag = input.bytes(1, "mark")[0]!;
+  if (flag > 1) throw corrupt(`mark ${flag} is neither 0 nor 1`);
+  if (flag === 0) return undefined;
+  const clusterId = input.bigU64("cluster id");
+  return { clusterId, revision: input.u64("revision of the mark"), token: input.bigU64("token") };
+}
+
+function decodeImages(input: ImageReader): JournalImage[] {
   const count = input.u32("count");
   const images: JournalImage[] = [];
   for (let i = 0; i < count; i++) {
@@ -56,7 +84,6 @@ export function decodeJournalImages(bytes: Uint8Array): JournalImage[] {
     for (let k = 0; k < closed; k++) fragments.push(input.fragment());
     images.push({ journal, createRevision, epoch, ...open, sumEnd, registers, fragments });
   }
-  input.end();
   return images;
 }
 
@@ -73,8 +100,9 @@ class ImageWriter {
     this.#view.setUint32(this.#take(4), value, true);
   }
 
-  u64(value: number): void {
+  u64(value: number | bigint): void {
     const at = this.#take(8);
+    if (typeof value === "bigint") return this.#view.setBigUint64(at, value, true);
     this.#view.setUint32(at, value % TWO_32, true);
     this.#view.setUint32(at + 4, Math.floor(value / TWO_32), true);
   }
@@ -131,6 +159,10 @@ class ImageReader {
     const value = this.#view.getUint32(at + 4, true) * TWO_32 + this.#view.getUint32(at, true);
     if (!Number.isSafeInteger(value)) throw corrupt(`${field} ${value} out of range (0 <= ${field} < 2^53)`);
     return value;
+  }
+
+  bigU64(field: string): bigint {
+    return this.#view.getBigUint64(this.#take(8, field), true);
   }
 
   bytes(length: number, field: string): Uint8Array {

@@ -216,7 +216,7 @@ export class DurableSpool implements Spool, TailOwner {
   remove(): void {
     if (this.#removed) return;
     this.forget();
-    this.#host.remove(this, { quarantine: false });
+    this.#host.remove(this);
   }
 
   /** The spool is used no more. */

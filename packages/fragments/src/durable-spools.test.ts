@@ -5,7 +5,7 @@ import { suite, test } from "node:test";
 import { InvariantError, never, WireError } from "@millrace/base";
 import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
 import { filesOf } from "@millrace/wal/testkit";
-import { SpoolFixture } from "./spool-fixture.ts";
+import { contents, SpoolFixture } from "./spool-fixture.ts";
 
 const sha1 = (bytes: string | Uint8Array): string => createHash("sha1").update(bytes).digest("hex");
 const hasCode = (code: string) => (error: unknown) => error instanceof WireError && error.code === code;
@@ -320,6 +320,42 @@ suite("open and close", () => {
     await fixture.close();
     await fixture.open();
     assert.deepEqual(fixture.spools.unclaimed(), [{ journal: "a", createRevision: 1, epoch: 9 }]);
+  });
+
+  test("mark: of the store -> kept across a power loss and a clean restart, the newest one", async () => {
+    const fixture = new SpoolFixture("mark");
+    await fixture.append(await fixture.reopen("a"), "x");
+    assert.equal(fixture.spools.mark, undefined);
+    const mark = { clusterId: 2n ** 63n, revision: 5, token: 6n };
+    await fixture.drive(fixture.spools.setMark({ ...mark, token: 1n }));
+    await fixture.drive(fixture.spools.setMark(mark));
+    fixture.disk.crash();
+    await fixture.open();
+    assert.deepEqual(fixture.spools.mark, mark);
+    await fixture.close();
+    await fixture.open();
+    assert.deepEqual(fixture.spools.mark, mark);
+    await fixture.close();
+  });
+
+  test("discard: to quarantine -> the same life begins anew once its files are there, also after a crash", async () => {
+    const fixture = new SpoolFixture("discard");
+    await fixture.append(await fixture.reopen("a"), "old");
+    await fixture.close();
+    for (const part of ["old", "one", "two"]) {
+      await fixture.open();
+      const life = fixture.spools.unclaimed()[0]!;
+      fixture.spools.discard(life, { quarantine: true });
+      await assert.rejects(fixture.claim("a"), hasCode("UNAVAILABLE"));
+      await fixture.agenda.advance(100);
+      const spool = await fixture.claim("a");
+      assert.equal(spool.end, 0, part);
+      await fixture.append(spool, part === "old" ? "one" : "two");
+      fixture.disk.crash();
+    }
+    const kept = [...contents(fixture.disk, "quarantine/").values()];
+    assert.deepEqual(kept.sort(), ["old", "one", "two"]);
+    assert.equal(await fixture.text(await fixture.reopen("a")), "two");
   });
 
   test("claim: the same life again -> the same spool", async () => {

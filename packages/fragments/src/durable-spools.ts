@@ -22,7 +22,7 @@ import { SpoolChores } from "./spool-chores.ts";
 import type { DirectBytes, SpoolEntry } from "./spool-entry.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
 import type { SpoolHost } from "./spool-host.ts";
-import type { JournalImage } from "./spool-image.ts";
+import type { JournalImage, StoreMark } from "./spool-image.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 import { SpoolLog } from "./spool-log.ts";
 import { spoolMetrics, type SpoolMetrics } from "./spool-metrics.ts";
@@ -78,6 +78,9 @@ class DurableSpools implements Spools, SpoolHost {
   readonly #writer: SpoolWriter;
   readonly #reads: SpoolReads;
   readonly #gate = new Gate();
+  /** Directories of lives that are over and whose files are still there. */
+  readonly #leaving = new Set<string>();
+  #mark: StoreMark | undefined;
   #log!: WriteAheadLog;
   #records!: SpoolLog;
   #chores!: SpoolChores;
@@ -106,6 +109,7 @@ class DurableSpools implements Spools, SpoolHost {
       onFull: () => this.#space.look(),
       onBroken: (error) => this.#fail(WireError.from(error)),
     });
+    this.#mark = recovered.replay.mark;
     for (const journal of recovered.journals) this.#adopt(journal.image).markRecovered(journal);
   }
 
@@ -121,6 +125,7 @@ class DurableSpools implements Spools, SpoolHost {
       log: this.#log,
       spools: () => this.#spools.values(),
       generation: recovered.generation,
+      mark: () => this.#mark,
       isBroken: () => this.#failure !== undefined,
     });
     this.#chores = new SpoolChores(this.#ports, this.#options, this.#records, {
@@ -151,10 +156,12 @@ class DurableSpools implements Spools, SpoolHost {
     if (this.#state !== "open") throw this.refusal()!;
     const dir = spoolDir(life.journal, life.createRevision);
     for (const other of this.#spools.values()) {
-      if (other.dir === dir || other.life.journal !== life.journal) continue;
+      if (other.dir === dir || other.life.journal !== life.journal || this.#leaving.has(other.dir)) continue;
       assert(!other.hasPending, "another life of the journal is at rest", { journal: life.journal });
-      other.forget();
-      this.remove(other, { quarantine: true });
+      this.#setAside(other);
+    }
+    if (this.#leaving.has(dir)) {
+      throw new WireError("UNAVAILABLE", `${dir} still has bytes of a journal that is over`);
     }
     const spool = this.#spools.get(dir) ?? this.#adopt(newJournal(life));
     spool.claimed = true;
@@ -168,13 +175,32 @@ class DurableSpools implements Spools, SpoolHost {
   }
 
   unclaimed(): readonly JournalLife[] {
-    return [...this.#spools.values()].filter(({ claimed }) => !claimed).map(({ life }) => life);
+    return [...this.#spools.values()]
+      .filter(({ claimed, dir }) => !claimed && !this.#leaving.has(dir))
+      .map(({ life }) => life);
   }
 
-  discard({ journal, createRevision }: JournalLife): void {
+  discard({ journal, createRevision }: JournalLife, how: { readonly quarantine: boolean }): void {
     const spool = this.#spools.get(spoolDir(journal, createRevision));
     assert(spool?.claimed === false, "what is discarded was not claimed", { journal });
-    spool.remove();
+    if (how.quarantine) this.#setAside(spool);
+    else spool.remove();
+  }
+
+  get mark(): StoreMark | undefined {
+    return this.#mark;
+  }
+
+  setMark(mark: StoreMark): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onLogged = (failure: WireError | undefined): void => {
+        if (failure !== undefined) return reject(failure);
+        this.#mark = mark;
+        resolve();
+      };
+      if (!this.#records.mark(mark, { onLogged }))
+        reject(new WireError("OVERLOADED", "the log's queue is full"));
+    });
   }
 
   async room(signal: AbortSignal): Promise<void> {
@@ -244,10 +270,11 @@ class DurableSpools implements Spools, SpoolHost {
     this.touched(spool);
   }
 
-  remove(spool: DurableSpool, how: { quarantine: boolean }): void {
+  remove(spool: DurableSpool): void {
+    this.#leaving.add(spool.dir);
     this.#spools.delete(spool.dir);
     this.#writer.forget(spool);
-    this.#chores.remove(spool, how);
+    this.#chores.remove(spool, { quarantine: false }, () => this.#leaving.delete(spool.dir));
   }
 
   syncDirect(
@@ -304,6 +331,20 @@ class DurableSpools implements Spools, SpoolHost {
     // The log tells the listeners of a group in one go: this runs once for all of them.
     if (this.#touched.size === 0) queueMicrotask(() => this.#flush());
     this.#touched.add(spool);
+  }
+
+  /** Until its files are synced checkpoints have it as it was. */
+  #setAside(spool: DurableSpool): void {
+    this.#leaving.add(spool.dir);
+    this.#chores.setAside(spool, {
+      onSynced: () => {
+        spool.forget();
+        this.#spools.delete(spool.dir);
+        this.#writer.forget(spool);
+      },
+      onGone: () => this.#leaving.delete(spool.dir),
+      onFailed: (error) => void this.diskFailure(error), // D5
+    });
   }
 
   #flush(): void {

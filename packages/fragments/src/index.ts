@@ -42,3 +42,4 @@ export {
 } from "./persister.ts";
 export type { RetentionPolicy } from "./persister-retention.ts";
 export { StoreHealth, type FailingStore, type StoreHealthPorts } from "./store-health.ts";
+export type { StoreMark } from "./spool-image.ts";

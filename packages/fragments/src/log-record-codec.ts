@@ -15,11 +15,13 @@
 //   6 released   16: begin (8), 24: end (8)
 //   7 removed    flags 1: the files are kept in quarantine
 //   8 sum        16: begin (8), 24: end (8), 32: SHA-1 (20) of a closed fragment
+//   9 mark       16: cluster id (8), 24: revision (8), 32: token (8) of the coordination store; the id is 0
 //
 // Encoders of the data path write into a buffer that is used again: the log copies it at once.
 import { assert, strictText, utf8, WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import { decodeLabelSet, encodeLabelSet } from "./label-set-codec.ts";
+import type { StoreMark } from "./spool-image.ts";
 
 export const KIND = {
   define: 1,
@@ -30,6 +32,7 @@ export const KIND = {
   released: 6,
   removed: 7,
   sum: 8,
+  mark: 9,
 } as const;
 
 const VERSION = 1;
@@ -40,6 +43,7 @@ export const RECORD_BYTES_MAX = 52;
 const DIRECT_BYTES = 36;
 const RANGE_BYTES = 32;
 const SUM_BYTES = 52;
+const MARK_BYTES = 40;
 const TWO_32 = 2 ** 32;
 
 interface Stamp {
@@ -62,6 +66,7 @@ export type LogRecord = Stamp &
     | { readonly kind: "released"; readonly begin: number; readonly end: number }
     | { readonly kind: "removed"; readonly quarantine: boolean }
     | { readonly kind: "sum"; readonly begin: number; readonly end: number; readonly sha1: Uint8Array }
+    | { readonly kind: "mark"; readonly mark: StoreMark }
   );
 
 /** Encoders into one buffer; a result is valid until the next call. */
@@ -141,6 +146,14 @@ export class LogRecordEncoder {
     return this.#bytes.subarray(0, SUM_BYTES);
   }
 
+  mark(timeMs: number, { clusterId, revision, token }: StoreMark): Uint8Array {
+    this.#head(KIND.mark, 0, timeMs);
+    this.#view.setBigUint64(16, clusterId, true);
+    this.#u64(24, revision);
+    this.#view.setBigUint64(32, token, true);
+    return this.#bytes.subarray(0, MARK_BYTES);
+  }
+
   #head(kind: number, id: number, timeMs: number): void {
     this.#bytes[0] = kind;
     this.#bytes[1] = VERSION;
@@ -197,6 +210,11 @@ export function decodeLogRecord(record: Uint8Array): LogRecord {
       exact(record, SUM_BYTES);
       const [begin, end] = [u64(view, 16, "begin"), u64(view, 24, "end")];
       return { kind: "sum", id, timeMs, begin, end, sha1: record.slice(32, SUM_BYTES) };
+    }
+    case KIND.mark: {
+      exact(record, MARK_BYTES);
+      const [clusterId, token] = [view.getBigUint64(16, true), view.getBigUint64(32, true)];
+      return { kind: "mark", id, timeMs, mark: { clusterId, revision: u64(view, 24, "revision"), token } };
     }
     default:
       throw corrupt(`kind ${kind} is not known`);

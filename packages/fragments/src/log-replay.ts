@@ -6,8 +6,9 @@
 //   R3  The same records over the same images give the same state: recovery may be interrupted and begun again.
 import { hex, WireError } from "@millrace/base";
 import { EMPTY_LABELS, type LabelSet } from "@millrace/protocol";
+import type { CheckpointContent } from "./checkpoint-codec.ts";
 import { decodeLogRecord, type LogRecord } from "./log-record-codec.ts";
-import type { FragmentImage, JournalImage } from "./spool-image.ts";
+import type { FragmentImage, JournalImage, StoreMark } from "./spool-image.ts";
 import { spoolDir } from "./spool-paths.ts";
 
 export interface RecordPlace {
@@ -68,13 +69,15 @@ export class LogReplay {
   /** By directory: one for each life. */
   readonly journals = new Map<string, ReplayedJournal>();
   /** Directories of lives that were removed since the checkpoint, and whether their files are kept in quarantine. */
-  readonly removed = new Map<string, { quarantine: boolean }>();
+  readonly removed = new Map<string, { quarantine: boolean; sequence: number }>();
+  mark: StoreMark | undefined;
   readonly #from: number;
   readonly #lives = new Map<number, Life>();
 
-  constructor(images: readonly JournalImage[], from: number) {
+  constructor({ mark, journals }: CheckpointContent, from: number) {
     this.#from = from;
-    for (const image of images) {
+    this.mark = mark;
+    for (const image of journals) {
       const journal = fromImage(image);
       this.journals.set(journal.dir, journal);
     }
@@ -89,11 +92,15 @@ export class LogReplay {
       return;
     }
     if (place.sequence < this.#from) return; // R1
+    if (record.kind === "mark") {
+      this.mark = record.mark;
+      return;
+    }
     const life = this.#lives.get(record.id);
     if (life === undefined) throw corrupt(place, `journal ${record.id} is not defined in this segment`);
     if (record.kind === "removed") {
       this.journals.delete(life.dir);
-      this.removed.set(life.dir, { quarantine: record.quarantine });
+      this.removed.set(life.dir, { quarantine: record.quarantine, sequence: place.sequence });
       return;
     }
     this.#apply(this.#journal(life), record, place);
@@ -110,7 +117,10 @@ export class LogReplay {
       return undefined;
     }
     if (record.kind !== "data" || place.sequence < this.#from) return undefined;
-    const journal = this.journals.get(this.#lives.get(record.id)?.dir ?? "");
+    const dir = this.#lives.get(record.id)?.dir ?? "";
+    // A life that was set aside may have begun anew at the same place.
+    if (place.sequence <= (this.removed.get(dir)?.sequence ?? 0)) return undefined;
+    const journal = this.journals.get(dir);
     const span = journal?.logged.find(({ begin, end }) => begin <= record.begin && record.begin < end);
     if (journal === undefined || span === undefined) return undefined;
     return { journal, fragment: span.fragment, data: record };
@@ -145,7 +155,7 @@ export class LogReplay {
 
   #apply(
     journal: ReplayedJournal,
-    record: Exclude<LogRecord, { kind: "define" | "removed" }>,
+    record: Exclude<LogRecord, { kind: "define" | "removed" | "mark" }>,
     place: RecordPlace,
   ): void {
     switch (record.kind) {

@@ -4,7 +4,7 @@
 // it leads to the same state when it is interrupted and begun again.
 import { assert, concatBytes, WireError, type Logger } from "@millrace/base";
 import { crc32c, readCheckpoint, scanLog, type Disk, type DiskOp, type LogScan } from "@millrace/wal";
-import { CHECKPOINT_VERSION, decodeJournalImages } from "./checkpoint-codec.ts";
+import { decodeCheckpoint } from "./checkpoint-codec.ts";
 import type { DurableSpool } from "./durable-spool.ts";
 import { LogReplay, type CheckedSpan, type ReplayedJournal } from "./log-replay.ts";
 import { planRecovery, type RecoveryAction, type SpoolFiles } from "./recovery-plan.ts";
@@ -48,14 +48,11 @@ export async function readRecovery(
 ): Promise<Recovered> {
   const { dir } = options.log;
   const checkpoint = await readCheckpoint(disk, dir, CHECKPOINT_NAME);
-  if (checkpoint !== undefined && checkpoint.payloadVersion !== CHECKPOINT_VERSION) {
-    throw new WireError(
-      "CORRUPT",
-      `${dir}/${CHECKPOINT_NAME}: version ${checkpoint.payloadVersion} is not known`,
-    );
-  }
   const from = checkpoint?.position ?? 1;
-  const replay = new LogReplay(checkpoint === undefined ? [] : decodeJournalImages(checkpoint.payload), from);
+  const nothing = { mark: undefined, journals: [] };
+  const content =
+    checkpoint === undefined ? nothing : decodeCheckpoint(checkpoint.payloadVersion, checkpoint.payload);
+  const replay = new LogReplay(content, from);
   const scan = await scanLog(disk, dir, from, (record, place) => replay.apply(record, place), signal).catch(
     (error: unknown) => {
       throw checkpoint?.passedOver === undefined ? error : causedBy(checkpoint.passedOver, error);

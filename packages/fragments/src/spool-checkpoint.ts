@@ -2,9 +2,10 @@
 // log. All of it on the bulk lane and in small pieces, so that the commit path never waits for it.
 import type { Logger } from "@millrace/base";
 import { DiskError, writeCheckpoint, type Disk, type DiskOp, type WriteAheadLog } from "@millrace/wal";
-import { CHECKPOINT_VERSION, encodeJournalImages } from "./checkpoint-codec.ts";
+import { CHECKPOINT_VERSION, encodeCheckpoint } from "./checkpoint-codec.ts";
 import type { DurableSpool } from "./durable-spool.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
+import type { StoreMark } from "./spool-image.ts";
 import { SPOOLS_DIR } from "./spool-paths.ts";
 import type { SpoolWriter } from "./spool-writer.ts";
 
@@ -24,6 +25,7 @@ export class SpoolCheckpoint {
   readonly #log: WriteAheadLog;
   readonly #spools: () => Iterable<DurableSpool>;
   readonly #isBroken: () => boolean;
+  readonly #mark: () => StoreMark | undefined;
   #generation: number;
   /** Directories outside of a spool's own that have changed. */
   readonly dirtyDirs = new Set<string>();
@@ -38,6 +40,7 @@ export class SpoolCheckpoint {
       generation: number;
       /** A sync failed somewhere: one that succeeds after it says nothing of the same file (D5). */
       isBroken: () => boolean;
+      mark: () => StoreMark | undefined;
     },
   ) {
     this.#disk = ports.disk;
@@ -49,6 +52,7 @@ export class SpoolCheckpoint {
     this.#spools = parts.spools;
     this.#generation = parts.generation;
     this.#isBroken = parts.isBroken;
+    this.#mark = parts.mark;
     this.dirtyDirs.add(SPOOLS_DIR);
   }
 
@@ -63,6 +67,7 @@ export class SpoolCheckpoint {
     this.#writer.write(this.#spools());
     for (const spool of this.#spools()) if (!spool.isIssued) return false;
     const position = this.#log.synced + 1;
+    const mark = this.#mark();
     const images = [];
     const files: DirtyFile[] = [];
     const dirs: { path: string; spool: DurableSpool | undefined; fragments: SpoolFragment[] }[] = [];
@@ -96,7 +101,7 @@ export class SpoolCheckpoint {
         restore();
         return false;
       }
-      const payload = encodeJournalImages(images);
+      const payload = encodeCheckpoint({ mark, journals: images });
       const generation = this.#generation + 1;
       const checkpoint = { generation, position, payloadVersion: CHECKPOINT_VERSION, payload };
       await writeCheckpoint(this.#disk, "bulk", this.#dir, CHECKPOINT_NAME, checkpoint);

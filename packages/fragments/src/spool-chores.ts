@@ -56,14 +56,43 @@ export class SpoolChores {
     if (!this.#log.released(spool, fragment, { onLogged })) this.#tryLater(again);
   }
 
-  /** Logs that a journal's life is over, then removes its files or moves them to quarantine. */
-  remove(spool: DurableSpool, how: { quarantine: boolean }): void {
-    const again = (): void => this.remove(spool, how);
+  /**
+   * Logs that a journal's life is over, then removes its files or moves them to quarantine.
+   * @param onGone told when its directory is gone; not when that failed
+   */
+  remove(spool: DurableSpool, how: { quarantine: boolean }, onGone: () => void): void {
+    const again = (): void => this.remove(spool, how, onGone);
     const onLogged = (failure: WireError | undefined): void => {
       if (failure !== undefined) return this.#tryLater(again);
-      this.#spawn(() => (how.quarantine ? this.#setAside(spool) : this.#removeAll(spool)));
+      this.#spawn(async () => {
+        await (how.quarantine ? this.#moveAway(spool) : this.#removeAll(spool));
+        onGone();
+      });
     };
     if (!this.#log.removed(spool, how.quarantine, { onLogged })) this.#tryLater(again);
+  }
+
+  /**
+   * Moves the files of a life to quarantine. They are synced first: once the log says that the life is over, nobody
+   * writes again what only the log has.
+   */
+  setAside(
+    spool: DurableSpool,
+    hooks: { onSynced: () => void; onGone: () => void; onFailed: (error: unknown) => void },
+  ): void {
+    this.#spawn(async () => {
+      try {
+        await this.#disk.run("log", []);
+        const files = await this.#disk.list(spool.dir);
+        const ops = files.map(({ name }): DiskOp => ({ kind: "sync", path: `${spool.dir}/${name}` }));
+        if (ops.length > 0) await this.#disk.run("bulk", [...ops, { kind: "sync-dir", path: spool.dir }]);
+      } catch (error) {
+        hooks.onFailed(error);
+        throw error;
+      }
+      hooks.onSynced();
+      this.remove(spool, { quarantine: true }, hooks.onGone);
+    });
   }
 
   /** Waits for what is under way. What the log refused is found and done by the next recovery. */
@@ -80,7 +109,7 @@ export class SpoolChores {
     this.#hooks.onFreed();
   }
 
-  async #setAside(spool: DurableSpool): Promise<void> {
+  async #moveAway(spool: DurableSpool): Promise<void> {
     await this.#disk.run("log", []);
     const name = spool.dir.slice(SPOOLS_DIR.length + 1);
     const there = (await this.#disk.list(SPOOLS_DIR)).some((entry) => entry.name === name);

@@ -5,10 +5,15 @@ import { suite, test } from "node:test";
 import { hex, unhex, WireError } from "@millrace/base";
 import { EMPTY_LABELS, labelSet, type LabelSet } from "@millrace/protocol";
 import fc from "fast-check";
-import { decodeJournalImages, encodeJournalImages } from "./checkpoint-codec.ts";
+import {
+  CHECKPOINT_VERSION,
+  decodeCheckpoint,
+  encodeCheckpoint,
+  type CheckpointContent,
+} from "./checkpoint-codec.ts";
 import { decodeLabelSet, encodeLabelSet } from "./label-set-codec.ts";
 import { decodeLogRecord, LogRecordEncoder, type LogRecord } from "./log-record-codec.ts";
-import type { JournalImage } from "./spool-image.ts";
+import type { JournalImage, StoreMark } from "./spool-image.ts";
 
 /** Lines "name: hex". Lines are added with new versions, never changed. */
 const golden = new Map(
@@ -22,6 +27,8 @@ const isCorrupt = (error: unknown): boolean => error instanceof WireError && err
 const TIME = 1_767_225_600_123;
 const SHA1 = Uint8Array.from({ length: 20 }, (_, i) => i + 1);
 const LABELS = labelSet(["author", "a"], ["author", "b"], ["ü", ""]);
+
+const MARK: StoreMark = { clusterId: 2n ** 64n - 2n, revision: 0x1_0000_0003, token: 0x1122_3344_5566_7788n };
 
 const RECORDS: Record<string, LogRecord> = {
   define: {
@@ -47,6 +54,7 @@ const RECORDS: Record<string, LogRecord> = {
   removed: { kind: "removed", id: 7, timeMs: TIME, quarantine: false },
   quarantined: { kind: "removed", id: 7, timeMs: TIME, quarantine: true },
   sum: { kind: "sum", id: 7, timeMs: TIME, begin: 5, end: 6, sha1: SHA1 },
+  mark: { kind: "mark", id: 0, timeMs: TIME, mark: MARK },
 };
 
 function encode(record: LogRecord): Uint8Array {
@@ -69,6 +77,8 @@ function encode(record: LogRecord): Uint8Array {
       return encoder.removed(id, timeMs, record.quarantine);
     case "sum":
       return encoder.sum(id, timeMs, record);
+    case "mark":
+      return encoder.mark(timeMs, record.mark);
   }
 }
 
@@ -78,6 +88,14 @@ function plain(record: LogRecord): unknown {
     value instanceof Uint8Array ? hex(value) : value,
   ]);
   return Object.fromEntries(bytes);
+}
+
+function encodeUnmarked(journals: readonly JournalImage[]): Uint8Array {
+  return encodeCheckpoint({ mark: undefined, journals });
+}
+
+function decodeNow(bytes: Uint8Array): CheckpointContent {
+  return decodeCheckpoint(CHECKPOINT_VERSION, bytes);
 }
 
 const labelSets: fc.Arbitrary<LabelSet> = fc
@@ -228,28 +246,43 @@ suite("checkpoint payload", () => {
     },
   ];
 
-  test("version 1 -> golden, both ways", () => {
-    assert.equal(hex(encodeJournalImages(images)), golden.get("checkpoint"));
-    assert.deepEqual(decodeJournalImages(unhex(golden.get("checkpoint")!)!), images);
+  test("version 1 -> still read: it has no mark", () => {
+    const read = decodeCheckpoint(1, unhex(golden.get("checkpoint")!)!);
+    assert.deepEqual(read, { mark: undefined, journals: images });
+  });
+
+  test("version 2, with and without mark -> golden, both ways", () => {
+    for (const [name, mark] of [
+      ["checkpoint-2", MARK],
+      ["checkpoint-2-unmarked", undefined],
+    ] as const) {
+      const content = { mark, journals: images };
+      assert.equal(hex(encodeCheckpoint(content)), golden.get(name));
+      assert.deepEqual(decodeNow(unhex(golden.get(name)!)!), content);
+    }
+  });
+
+  test("a newer version -> refused", () => {
+    assert.throws(() => decodeCheckpoint(CHECKPOINT_VERSION + 1, encodeUnmarked([])), isCorrupt);
   });
 
   test("none, and more than fit a first buffer -> round trip", () => {
     const many = Array.from({ length: 300 }, (_, i) => ({ ...images[i % 2]!, journal: `${i}/`.repeat(20) }));
-    for (const some of [[], many]) assert.deepEqual(decodeJournalImages(encodeJournalImages(some)), some);
+    for (const some of [[], many]) assert.deepEqual(decodeNow(encodeUnmarked(some)).journals, some);
   });
 
   test("cut anywhere, or longer -> refused; any bytes -> images or CORRUPT", () => {
-    const bytes = encodeJournalImages(images);
+    const bytes = encodeUnmarked(images);
     for (let length = 0; length < bytes.length; length++) {
-      assert.throws(() => decodeJournalImages(bytes.subarray(0, length)), isCorrupt);
+      assert.throws(() => decodeNow(bytes.subarray(0, length)), isCorrupt);
     }
-    assert.throws(() => decodeJournalImages(Buffer.concat([bytes, Buffer.alloc(1)])), /1 bytes follow/);
+    assert.throws(() => decodeNow(Buffer.concat([bytes, Buffer.alloc(1)])), /1 bytes follow/);
     fc.assert(
       fc.property(fc.nat(bytes.length - 1), fc.nat(255), (at, value) => {
         const changed = bytes.slice();
         changed[at] = value;
         try {
-          decodeJournalImages(changed);
+          decodeNow(changed);
         } catch (error) {
           assert.ok(isCorrupt(error), String(error));
         }

@@ -21,8 +21,8 @@ export interface SpoolHost {
   logSum(spool: DurableSpool, fragment: SpoolFragment): void;
   /** Logs the release, then removes the file. */
   release(spool: DurableSpool, fragment: SpoolFragment): void;
-  /** Logs that the journal is gone, then removes its files or moves them to quarantine. */
-  remove(spool: DurableSpool, how: { quarantine: boolean }): void;
+  /** Logs that the journal is gone, then removes its files. */
+  remove(spool: DurableSpool): void;
   /** Syncs the bytes of a direct append, and the file's directory entry when it is new (D3). */
   syncDirect(
     spool: DurableSpool,

@@ -2,6 +2,18 @@
 // that replay brings forward.
 import type { LabelSet } from "@millrace/protocol";
 
+/**
+ * What says that a coordination store is the one whose journals have their bytes here: something that was written into
+ * it, and when. A store that has the token knows of every journal that was made up to that revision.
+ */
+export interface StoreMark {
+  readonly clusterId: bigint;
+  /** Of the write of `token`. */
+  readonly revision: number;
+  /** Drawn anew for each write: another store, or this one as it was before, does not have it. */
+  readonly token: bigint;
+}
+
 /** A closed fragment. */
 export interface FragmentImage {
   readonly begin: number;

@@ -5,6 +5,7 @@ import type { DurableSpool } from "./durable-spool.ts";
 import { DATA_HEAD_BYTES, LogRecordEncoder, RECORD_BYTES_MAX } from "./log-record-codec.ts";
 import type { SpoolEntry } from "./spool-entry.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
+import type { StoreMark } from "./spool-image.ts";
 
 export class SpoolLog {
   readonly #log: WriteAheadLog;
@@ -64,6 +65,14 @@ export class SpoolLog {
     const timeMs = this.#clock.wallMs();
     if (!this.#begin(spool, RECORD_BYTES_MAX + RECORD_HEADER_BYTES, 1, timeMs)) return false;
     this.#append([this.#encoder.removed(spool.id, timeMs, quarantine)], listener);
+    return true;
+  }
+
+  /** @returns false when the queue is full: then `listener` is not told */
+  mark(mark: StoreMark, listener: LogListener): boolean {
+    const bytes = RECORD_BYTES_MAX + RECORD_HEADER_BYTES;
+    if (!this.#log.accepts(bytes, 1)) return false;
+    this.#append([this.#encoder.mark(this.#clock.wallMs(), mark)], listener);
     return true;
   }
 

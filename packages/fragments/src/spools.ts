@@ -2,6 +2,7 @@
 // These are the types that the broker sees; durable-spools.ts is the implementation over a Disk.
 import type { WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
+import type { StoreMark } from "./spool-image.ts";
 
 /** Which life of a journal: a journal deleted and created again has another create revision (D1). */
 export interface JournalLife {
@@ -104,8 +105,15 @@ export interface Spools {
   claim(life: JournalLife, atLeast: number): Promise<Spool>;
   /** Journals found by recovery and not claimed yet. */
   unclaimed(): readonly JournalLife[];
-  /** Forgets one of those as {@link Spool.remove} does. Its bytes are not looked at: they may be rotten. */
-  discard(life: JournalLife): void;
+  /**
+   * Forgets one of those as {@link Spool.remove} does, or moves its files to quarantine. Its bytes are not looked at:
+   * they may be rotten. A claim of the same life is refused until they are gone, and begins anew.
+   */
+  discard(life: JournalLife, how: { readonly quarantine: boolean }): void;
+  /** Of the coordination store whose journals these are; undefined when there is none yet. */
+  readonly mark: StoreMark | undefined;
+  /** Resolves when the mark is durable. @throws {WireError} DISK_FULL, OVERLOADED, OUTCOME_UNKNOWN, SHUTTING_DOWN */
+  setMark(mark: StoreMark): Promise<void>;
   /** Bytes waiting for the log; appends should wait while it is above the bound. */
   readonly queuedBytes: number;
   /** Resolves when an append may be opened; rejects with DISK_FULL while space is low, or when `signal` aborts. */

@@ -107,7 +107,8 @@ function fragments(notes: CheckNotes): DoctorCheck {
 
 function finishCoverage(notes: CheckNotes): DoctorCheck {
   const over = notes.count("over");
-  const gone = over === 0 ? "" : `; ${counted(over, "deleted journal")} still to be removed`;
+  const gone =
+    over === 0 ? "" : `; ${counted(over, "deleted journal")} that the next start removes or sets aside`;
   return notes.finish(
     `${counted(notes.count("journals"), "journal")}, ${sized(notes.count("bytes"))}${gone}`,
   );

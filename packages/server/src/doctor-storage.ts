@@ -46,7 +46,7 @@ export async function recoverCoordination(
   const notes = new CheckNotes("coordination store", ["keys", "journals"]);
   if (await isMissing(ports.below, COORDINATION_DIR, SPOOLS_DIR)) {
     notes.bad(
-      `${COORDINATION_DIR}: the store is gone, but there are spools: a start would forget every journal`,
+      `${COORDINATION_DIR}: the store is gone, but there are spools: a start would set all of them aside`,
     );
     return { check: notes.finish("not there"), opened: undefined };
   }
@@ -115,7 +115,7 @@ export async function examineQuarantine(ports: RecoveryPorts): Promise<DoctorChe
   return notes.finish(files === 0 ? "empty" : `${counted(files, "file")}, ${sized(notes.count("bytes"))}`);
 }
 
-/** The life of each journal that counts, and how many are over: theirs is removed by the next start. */
+/** The life of each journal that counts, and how many are over, or not known to this store. */
 export function livesOf(
   spools: Spools,
   items: ReadonlyMap<string, JournalItem> | undefined,
