@@ -1,5 +1,5 @@
 // Everything that the HTTP source says (keboola-stream specification 2.1, 2.4), with CORS on what a browser sends.
-import { CODES, RequestIds, type Random, type WireError } from "@millrace/base";
+import { CODES, RequestIds, type Counter, type Metrics, type Random, type WireError } from "@millrace/base";
 import { encodeAnswer, type Answer } from "./http1-answer.ts";
 
 /** An error by the name that clients know it by. */
@@ -55,9 +55,24 @@ const JSON_TYPE: Headers = [["Content-Type", "application/json"]];
 
 export class Answers {
   readonly #ids: RequestIds;
+  readonly #refused: Counter;
+  readonly #rejected: Counter;
 
-  constructor(random: Random) {
+  constructor(random: Random, metrics: Metrics) {
     this.#ids = new RequestIds(random);
+    this.#refused = metrics.counter(
+      "millrace_ingest_requests_refused_total",
+      "Requests that the HTTP source refused or failed, by status",
+    );
+    this.#rejected = metrics.counter(
+      "millrace_ingest_records_rejected_total",
+      "Records of batches that were not accepted, though others of their batch may have been",
+    );
+  }
+
+  /** Records of a batch that went to no journal. */
+  rejected(records: number): void {
+    this.#rejected.add(records);
   }
 
   /** The plain answer to a record: 200 when its append was waited for, 202 when not. */
@@ -84,6 +99,7 @@ export class Answers {
   /** A known path with another method. */
   notAllowed(allow: string, isLast: boolean): string {
     const cors = allow.includes("POST") ? CORS : [];
+    this.#refuse(405);
     return this.#encode({ status: 405, headers: [["Allow", allow], ...cors], body: "" }, isLast);
   }
 
@@ -108,9 +124,14 @@ export class Answers {
 
   /** @param value indented by two, as the specification has it */
   json(status: number, value: object, isLast: boolean, retryAfter?: number): string {
+    if (status >= 400) this.#refuse(status);
     const retry: Headers = retryAfter === undefined ? [] : [["Retry-After", String(retryAfter)]];
     const body = JSON.stringify(value, undefined, 2).replaceAll("<", "\\u003c").replaceAll(">", "\\u003e");
     return this.#encode({ status, headers: [...CORS, ...JSON_TYPE, ...retry], body: `${body}\n` }, isLast);
+  }
+
+  #refuse(status: number): void {
+    this.#refused.add(1, { status: String(status) });
   }
 
   #encode(answer: Answer, isLast: boolean): string {

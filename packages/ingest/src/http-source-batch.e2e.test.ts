@@ -325,3 +325,26 @@ describe("many tiny records in one body", () => {
     });
   }
 });
+
+test("HTTP source: refused requests and records -> counted by status, pages and accepted ones are not", async () => {
+  await door.post('{"origin":"a"}');
+  await door.post('{"origin":"a"}', {}, "/stream/1/flights/wrong");
+  await door.post("{");
+  await door.post('{"no":"origin"}', {}, `${door.path}?verbose=true`);
+  await door.post("x", { "Content-Type": "image/png" });
+  await door.post('{"origin":"a"}\n{\n', NDJSON);
+  await door.post("{\n{\n", NDJSON);
+  await door.request("PUT", door.path);
+  await door.request("GET", "/metrics", "", { Origin: "http://evil.example" });
+  const lines = door.metrics.render().split("\n");
+  const counted = lines.filter((line) =>
+    /^millrace_ingest_(requests_refused|records_rejected)_total/.test(line),
+  );
+  assert.deepEqual(counted.sort(), [
+    "millrace_ingest_records_rejected_total 3",
+    'millrace_ingest_requests_refused_total{status="404"} 1',
+    'millrace_ingest_requests_refused_total{status="405"} 1',
+    'millrace_ingest_requests_refused_total{status="415"} 1',
+    'millrace_ingest_requests_refused_total{status="422"} 3',
+  ]);
+});

@@ -106,7 +106,11 @@ class Fixture {
   }
 
   batch(): Batch {
-    const options = { answers: new Answers(this.random), recordBytesMax: 1000, isVerbose: false };
+    const options = {
+      answers: new Answers(this.random, new MetricsRegistry()),
+      recordBytesMax: 1000,
+      isVerbose: false,
+    };
     return new Batch(this.route, this.record, this.exchange, options);
   }
 

@@ -176,6 +176,7 @@ export class Batch {
       rejectedCount: this.#rejected,
       ...(this.#options.isVerbose ? { sources: [this.#sourceBody(statusCode)] } : {}),
     };
+    if (this.#rejected > 0) answers.rejected(this.#rejected);
     this.#exchange.send(answers.json(statusCode, body, this.#exchange.isLast, failure?.retryAfter));
   }
 

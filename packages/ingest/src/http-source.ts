@@ -47,7 +47,7 @@ export class HttpSource {
     this.#logger = ports.logger;
     this.#dispatcher = new Dispatcher(ports, { limits, lanes }, onFatal);
     this.#table = new RouteTable(ports.mirror, this.#dispatcher, random);
-    const answers = new Answers(random);
+    const answers = new Answers(random, ports.metrics);
     const intake = new Intake({ answers, record: new DoorRecord(), limits, clock, onFatal });
     const session: SessionPorts = {
       table: this.#table,
