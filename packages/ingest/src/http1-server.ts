@@ -19,7 +19,10 @@ export interface Http1ServerOptions {
   readonly session: (clientAddress: string) => Session;
 }
 
-/** Time is looked at so often: time-outs are late by at most that. */
+/**
+ * Time is looked at so often. What a connection noted may lie a tick back, so a tick is added to what it waits: nobody
+ * is cut off early, and nobody later than two ticks.
+ */
 const TICK_MS = 500;
 
 export class Http1Server implements ConnectionOwner {
@@ -39,7 +42,13 @@ export class Http1Server implements ConnectionOwner {
 
   constructor(options: Http1ServerOptions) {
     this.#options = options;
-    this.limits = options.limits;
+    const { headTimeoutMs, requestTimeoutMs, idleTimeoutMs } = options.limits;
+    this.limits = {
+      ...options.limits,
+      headTimeoutMs: headTimeoutMs + TICK_MS,
+      requestTimeoutMs: requestTimeoutMs + TICK_MS,
+      idleTimeoutMs: idleTimeoutMs + TICK_MS,
+    };
     this.turns = options.turns;
     this.#nowMs = options.clock.monotonicMs();
     this.#server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (socket) =>

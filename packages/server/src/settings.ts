@@ -67,7 +67,7 @@ export const SETTINGS = {
   "http-source.request-timeout": setting(
     durationKind(1000, 60_000),
     "30s",
-    "Time for a request to arrive whole",
+    "Time for a request's head (10s at most), for its body, and for its answer",
   ),
   "http-source.idle-timeout": setting(
     durationKind(1000, 60_000),

@@ -10,7 +10,7 @@ import { addConsoleRoutes, type SqlAnswer } from "./console-routes.ts";
 import { LatencyWindow } from "./latency-window.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
-import { bindFailure, bindHost } from "./system-listen.ts";
+import { bindFailure, bindHost, HTTP_TIMES } from "./system-listen.ts";
 import { listenAddress, type PartContext } from "./part-context.ts";
 
 export interface ApiPart {
@@ -31,7 +31,12 @@ export async function startApi(
   const { config, metrics, health, logger } = context;
   const address = listenAddress(config, "api.listen");
   const stopping = new AbortController();
-  const app = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true, logger: false });
+  const app = fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    forceCloseConnections: true,
+    logger: false,
+    http: HTTP_TIMES,
+  });
   const ids = new RequestIds(context.random);
   app.addHook("onRequest", (_request, reply, done) => {
     // On the raw answer: event streams take it over.

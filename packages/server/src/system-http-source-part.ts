@@ -48,6 +48,7 @@ export async function startHttpSource(
         recordBytesMax: config["http-source.max-body"],
         batchBytesMax: config["http-source.max-batch"],
         maxConnections: config["http-source.max-connections"],
+        headTimeoutMs: Math.min(DEFAULT_DOOR_LIMITS.headTimeoutMs, config["http-source.request-timeout"]),
         requestTimeoutMs: config["http-source.request-timeout"],
         idleTimeoutMs: config["http-source.idle-timeout"],
       },

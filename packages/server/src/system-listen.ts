@@ -11,6 +11,14 @@ export interface HttpListener {
   stop(signal: AbortSignal): Promise<void>;
 }
 
+/** Bodies may take their time: an append is a stream. Left alone, Node looks for late heads every 30 s. */
+export const HTTP_TIMES = {
+  headersTimeout: 10_000,
+  requestTimeout: 0,
+  keepAliveTimeout: 60_000,
+  connectionsCheckingInterval: 1000,
+} as const;
+
 /** Bind failures as a person understands them. @param what e.g. `broker.listen` */
 export function bindFailure(
   what: string,
@@ -36,8 +44,7 @@ export function listenHttp(
   guard: { readonly policy: HostPolicy; readonly ids: RequestIds },
   onRequest: RequestListener,
 ): Promise<HttpListener> {
-  const limits = { headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 60_000 };
-  const server = createServer(limits, (request, response) => {
+  const server = createServer(HTTP_TIMES, (request, response) => {
     response.setHeader("X-Request-Id", guard.ids.next());
     const { host, origin } = request.headers;
     const refused = refuseHost(host, origin, guard.policy);
