@@ -72,18 +72,14 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
 
   test("up --json -> the addresses on stdout, as in endpoints.json; serves in the process started", async () => {
     // It says so after the file is in place.
-    for (
-      const endMs = performance.now() + 10_000;
-      !platform.out.endsWith("\n") || platform.err === "";
-      await sleep(10)
-    )
+    for (const endMs = performance.now() + 10_000; !platform.out.endsWith("\n"); await sleep(10))
       assert.ok(performance.now() < endMs, "it says where it listens");
     assert.deepEqual(JSON.parse(platform.out), endpoints);
     assert.equal(endpoints.pid, platform.process.pid);
     for (const name of ["broker", "api", "http-source", "warehouse", "console"]) {
       assert.match(endpoints[name]!, /^http:\/\/127\.0\.0\.1:\d+/);
     }
-    assert.match(platform.err, /^Millrace is ready\.\n {2}broker +http/);
+    assert.equal(platform.err, "", "words are for people");
   });
 
   test("sources create, list -> a URL, a table, JSON; the same once more -> a conflict, status 1", async () => {

@@ -5,6 +5,7 @@ import {
   loadConfig,
   runDemo,
   runPlatform,
+  stderrScreen,
   type ComponentName,
   type DemoSummary,
 } from "@millrace/server";
@@ -20,7 +21,8 @@ interface UpOptions {
   readonly json?: true;
 }
 
-const JSON_HELP = "print the addresses as a line of JSON on stdout when everything is ready";
+const JSON_HELP =
+  "print the addresses as a line of JSON on stdout when everything is ready, and nothing but log lines on stderr";
 
 export function addUpCommand(program: Command, io: CliIo): void {
   const command = program
@@ -41,16 +43,18 @@ export function addUpCommand(program: Command, io: CliIo): void {
     const rate = wholeNumber("--demo-rate", options.demoRate);
     if (options.exit === true && !options.demo)
       throw new UsageError("--exit waits for the demo: it excludes --no-demo");
+    const screen = stderrScreen(io, options.json === true ? "programs" : "people");
     await runPlatform({
       resolved: await loadConfig(givenSettings(command)),
       components: [...COMPONENTS],
-      io,
+      screen,
+      exitCode: (code) => io.exitCode(code),
       onReady: async (platform, signal) => {
         if (options.json === true) io.out(`${JSON.stringify(platform.endpoints)}\n`);
         if (!options.demo) return;
         const exit = options.exit === true;
         const settings = { rows, rate: exit ? Number.POSITIVE_INFINITY : rate, exit };
-        const summary = await runDemo(platform, settings, io, signal);
+        const summary = await runDemo(platform, settings, screen, signal);
         if (exit) io.out(`${JSON.stringify(summary satisfies DemoSummary)}\n`);
         return exit ? "stop" : undefined;
       },
@@ -73,7 +77,8 @@ export function addServeCommand(program: Command, io: CliIo): void {
     await runPlatform({
       resolved: await loadConfig(givenSettings(command)),
       components: COMPONENTS.filter((component) => names.includes(component)),
-      io,
+      screen: stderrScreen(io, options.json === true ? "programs" : "people"),
+      exitCode: (code) => io.exitCode(code),
       onReady: async (platform) => {
         if (options.json === true) io.out(`${JSON.stringify(platform.endpoints)}\n`);
         return undefined;

@@ -241,6 +241,7 @@ for (const [name, flags, headers] of [
     }
     assert.deepEqual(await sql(endpoints, "select 1 as one", headers), [{ one: 1 }]);
     await platform.stop();
+    assert.match(platform.stderr, /set --http-source\.public-url/);
     const said = platform.logLines().filter(({ event }) => event === "listens-without-authentication");
     const warned = said.map(
       ({ level, setting, address }) => `${String(level)} ${String(setting)} ${String(address)}`,

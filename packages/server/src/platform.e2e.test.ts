@@ -277,6 +277,14 @@ test("output: a whole life with every log line -> JSON on stderr behind the bann
   );
 });
 
+test("output: --json -> the addresses on stdout, and on stderr log lines alone", async () => {
+  const platform = await TestPlatform.start(scratch(), ["--json", "--log.level", "info"]);
+  const { endpoints } = platform;
+  await platform.stop();
+  assert.deepEqual(JSON.parse(platform.stdout), endpoints);
+  assert.equal(platform.logLines().length, platform.stderr.trimEnd().split("\n").length, platform.stderr);
+});
+
 test("segments of the smallest size -> appends of all sizes, a kill, and all of it is there", async () => {
   const data = scratch();
   const flags = ["--broker.segment-size", "1MiB"];

@@ -2,6 +2,7 @@
 import type { Clock, Logger } from "@millrace/base";
 import { Demo, type DemoProgress } from "./demo.ts";
 import type { Endpoints } from "./endpoints.ts";
+import type { Screen } from "./screen.ts";
 import { openDemoData } from "./system-demo-data.ts";
 import { openDemoDoors } from "./system-demo-doors.ts";
 
@@ -28,16 +29,11 @@ interface DemoPlatform {
   readonly logger: Logger;
 }
 
-interface DemoIo {
-  err(text: string): void;
-  readonly isTerminal: boolean;
-}
-
 /** Replays until `settings.rows` records are rows. @param signal ends the replay by rejecting with its reason */
 export async function runDemo(
   platform: DemoPlatform,
   settings: DemoSettings,
-  io: DemoIo,
+  screen: Screen,
   signal: AbortSignal,
 ): Promise<DemoSummary> {
   const { endpoints, token } = platform;
@@ -46,14 +42,14 @@ export async function runDemo(
   try {
     const demo = new Demo({ doors, data, clock: platform.clock, logger: platform.logger });
     const url = await demo.prepare(signal);
-    if (!settings.exit) io.err(whatToTry(endpoints, url));
-    const show = progressLine(io);
+    if (!settings.exit) screen.tell(whatToTry(endpoints, url));
+    const show = progressLine(screen);
     const progress = await demo.replay(
       url,
       { rows: settings.rows ?? data.count, rate: settings.rate, onProgress: show },
       signal,
     );
-    if (io.isTerminal) io.err("\n");
+    screen.endLive();
     const seconds = progress.elapsedMs / 1000;
     const recordsPerSecond = seconds === 0 ? 0 : Math.round(progress.accepted / seconds);
     return { accepted: progress.accepted, rows: progress.rows, seconds: round3(seconds), recordsPerSecond };
@@ -80,7 +76,7 @@ function whatToTry(endpoints: Endpoints, url: string): string {
 }
 
 /** A line that is rewritten on a terminal, and written now and then elsewhere. */
-function progressLine(io: DemoIo): (progress: DemoProgress) => void {
+function progressLine(screen: Screen): (progress: DemoProgress) => void {
   let last = { accepted: 0, elapsedMs: 0 };
   let calls = 0;
   return (progress) => {
@@ -90,8 +86,7 @@ function progressLine(io: DemoIo): (progress: DemoProgress) => void {
     const seconds = (progress.elapsedMs / 1000).toFixed(1);
     const { accepted, rows, lag } = progress;
     const line = `${seconds}s  accepted ${accepted}  rows ${rows}  lag ${lag}  ${rate} records/s`;
-    if (io.isTerminal) io.err(`\r\u001b[K${line}`);
-    else if (calls++ % 4 === 0) io.err(`${line}\n`);
+    if (screen.isTerminal || calls++ % 4 === 0) screen.live(line);
   };
 }
 

@@ -12,13 +12,16 @@ import {
 } from "@millrace/base";
 import type { ComponentName } from "./components.ts";
 import type { ResolvedConfig } from "./config.ts";
-import { checkListeners, openListeners } from "./listen-policy.ts";
+import { checkListeners, isLoopback, openListeners } from "./listen-policy.ts";
+import type { Screen } from "./screen.ts";
+import type { Config } from "./settings.ts";
 import { startPlatform, type Platform } from "./system-platform.ts";
 
 export interface PlatformRun {
   readonly resolved: ResolvedConfig;
   readonly components: readonly ComponentName[];
-  readonly io: { err(text: string): void; readonly isTerminal: boolean; exitCode(code: number): void };
+  readonly screen: Screen;
+  readonly exitCode: (code: 0 | 1) => void;
   /** Runs when everything is ready; "stop" ends the platform, else it runs until a signal comes. */
   readonly onReady: (platform: Platform, signal: AbortSignal) => Promise<"stop" | undefined>;
 }
@@ -30,7 +33,7 @@ const STOP_GRACE_MS = 4000;
 export async function runPlatform(run: PlatformRun): Promise<void> {
   const { config } = run.resolved;
   checkListeners(config);
-  const logger = jsonLogger(config["log.level"], (line) => run.io.err(line));
+  const logger = jsonLogger(config["log.level"], (line) => run.screen.log(line));
   // As SECURITY.md promises: nobody is left open without a word.
   for (const open of openListeners(config)) logger.warn("listens-without-authentication", { ...open });
   const stopping = abortOnSignals(logger);
@@ -40,12 +43,12 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
 
   try {
     await startAndServe(run, logger, stopping);
-    run.io.exitCode(0);
+    run.exitCode(0);
   } catch (error) {
     // Told to stop before it was ready: whatever kept a part from starting then is nobody's concern.
     if (!stopping.signal.aborted) throw error;
     logger.info("stopped-while-starting", { error });
-    run.io.exitCode(0);
+    run.exitCode(0);
   } finally {
     // Nothing is left to do; what a library still holds open must not keep the process.
     setImmediate(() => process.exit());
@@ -70,7 +73,7 @@ async function startAndServe(run: PlatformRun, logger: Logger, stopping: AbortCo
     { clock: systemClock, random: systemRandom, logger, onFatal: (error) => die(logger, error) },
     stopping.signal,
   );
-  run.io.err(banner(platform));
+  run.screen.tell(banner(platform, config));
   try {
     await serve(platform, run, stopping);
   } finally {
@@ -110,11 +113,20 @@ async function stopInTime(platform: Platform, timeoutMs: number, logger: Logger)
   cancelHard();
 }
 
-function banner(platform: Platform): string {
+function banner(platform: Platform, config: Config): string {
   const lines = Object.entries(platform.endpoints)
     .filter(([name]) => name !== "pid")
     .map(([name, url]) => `  ${name.padEnd(12)} ${url}`);
-  return ["Millrace is ready.", ...lines, `  ${"data".padEnd(12)} ${platform.dataDirectory}`, ""].join("\n");
+  const data = `  ${"data".padEnd(12)} ${platform.dataDirectory}`;
+  return ["Millrace is ready.", ...lines, data, ...publicUrlHint(config), ""].join("\n");
+}
+
+/** Beyond loopback the address as bound (0.0.0.0) is of no use to whoever sends records from elsewhere. */
+function publicUrlHint(config: Config): readonly string[] {
+  if (isLoopback(config["http-source.listen"].host) || config["http-source.public-url"] !== "") return [];
+  return [
+    "The URLs of sources name this address: set --http-source.public-url to what other machines call this one.",
+  ];
 }
 
 /** A broken invariant, or a failure that nobody handles, ends the process: a restart replays the log. */
