@@ -47,6 +47,7 @@ export class Life {
       get: (path, range, signal) => this.#items(real.get(path, range, signal)),
       head: (path, signal) => this.#ask(() => real.head(path, signal)),
       put: (path, body, options, signal) => this.#ask(() => real.put(path, body, options, signal)),
+      sync: (path, signal) => this.#ask(() => real.sync(path, signal)),
       remove: (path, signal) => this.#ask(() => real.remove(path, signal)),
       signGet: (path, ttlMs) => this.#ask(() => real.signGet(path, ttlMs)),
     };

@@ -22,6 +22,7 @@ const FAULTS = {
   truncated: 150,
   "wrong-length": 100,
   "cut-off": 50,
+  unsynced: 150,
 };
 await prepareCodecs();
 
@@ -74,6 +75,7 @@ async function crashingRun(seed: string): Promise<void> {
     }
     if (!isLast) {
       disk.crash();
+      store.crash();
       const closing = opened.tasks.close();
       await agenda.advance(1000);
       await closing;

@@ -1,4 +1,4 @@
-// The effects of one attempt to persist a fragment (persister-attempt.ts decides): looks, reads back, writes.
+// The effects of one attempt to persist a fragment (persister-attempt.ts decides): looks, reads back, syncs, writes.
 import { abortScope, assert, WireError, type Clock } from "@millrace/base";
 import { contentPath, type Fragment } from "@millrace/protocol";
 import type { PutOptions } from "@millrace/stores";
@@ -31,7 +31,7 @@ export async function runAttempt(
 ): Promise<AttemptState> {
   let state: AttemptState = { kind: "looking", readBack: upload.readBack };
   for (let effect = attemptEffect(state); effect !== undefined; effect = attemptEffect(state)) {
-    const run = { look, verify, write }[effect];
+    const run = { look, verify, sync, write }[effect];
     state = stepAttempt(state, await unlessStalled(ports.clock, upload.stallMs, signal, run(ports, upload)));
   }
   return state;
@@ -54,6 +54,13 @@ function verify(ports: UploadPorts, { fragment }: Upload): Run {
         each(ports.codecs.decompress(...args), onProgress),
     };
     return { kind: "verified", matches: await isIntact({ ...ports, codecs }, fragment, signal) };
+  };
+}
+
+function sync({ stores }: UploadPorts, { fragment }: Upload): Run {
+  return async (signal) => {
+    await stores.open(fragment.backingStore).sync(contentPath(fragment), signal);
+    return { kind: "synced" };
   };
 }
 

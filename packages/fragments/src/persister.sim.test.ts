@@ -191,7 +191,7 @@ test("D18: an intact object is there already -> read back and not written again"
   close(other, "content");
   assert.ok(await other.agenda.runUntil(isDone(other), 10_000));
   const operations = other.store.operations.map(({ operation }) => operation);
-  assert.deepEqual(operations, ["head", "get"]);
+  assert.deepEqual(operations, ["head", "get", "sync"]);
   assert.equal(other.spool.fragments().length, 0);
   await w.close();
   await other.close();
@@ -204,7 +204,7 @@ test("D18: a put that timed out after it succeeded -> not confirmed: read back a
   close(w, "content");
   assert.ok(await w.agenda.runUntil(isDone(w), 10_000));
   const operations = w.store.operations.map(({ operation }) => operation);
-  assert.deepEqual(operations, ["head", "put", "head", "get"]);
+  assert.deepEqual(operations, ["head", "put", "head", "get", "sync"]);
   assert.deepEqual(w.events, ["fragment_persist_failed"]);
   await w.close();
 });
@@ -446,6 +446,7 @@ async function faultyRun(seed: string, codec: CompressionCodec): Promise<string>
       truncated: 150,
       "wrong-length": 100,
       "cut-off": 100,
+      unsynced: 100,
       slow: 20,
     },
   });

@@ -12,6 +12,7 @@ const ERROR = new Error("x");
 const STATES: Record<AttemptState["kind"], AttemptState> = {
   looking: { kind: "looking", readBack: true },
   verifying: { kind: "verifying", modTimeMs: 5 },
+  syncing: { kind: "syncing", modTimeMs: 5 },
   writing: { kind: "writing" },
   confirming: { kind: "confirming", bytes: 10 },
   confirmed: { kind: "confirmed", modTimeMs: 5, bytesWritten: 10 },
@@ -23,6 +24,7 @@ const INPUTS = {
   "found shorter": { kind: "found", object: { bytes: 9, modTimeMs: 5 } },
   matches: { kind: "verified", matches: true },
   differs: { kind: "verified", matches: false },
+  synced: { kind: "synced" },
   written: { kind: "written", bytes: 10 },
   threw: { kind: "threw", error: ERROR },
 } as const satisfies Record<string, AttemptInput>;
@@ -34,6 +36,7 @@ const OVER = {
   "found shorter": NEVER,
   matches: NEVER,
   differs: NEVER,
+  synced: NEVER,
   written: NEVER,
   threw: NEVER,
 } as const;
@@ -48,7 +51,8 @@ const TABLE: Record<
     "found shorter": "verifying",
     threw: "failed",
   },
-  verifying: { ...OVER, matches: "confirmed", differs: "writing", threw: "failed" },
+  verifying: { ...OVER, matches: "syncing", differs: "writing", threw: "failed" },
+  syncing: { ...OVER, synced: "confirmed", threw: "writing" },
   writing: { ...OVER, written: "confirming", threw: "failed" },
   confirming: {
     ...OVER,
@@ -79,7 +83,7 @@ test("attempt: an object that is there, not to be read back -> written again", (
 });
 
 test("attempt: confirmed -> says when, and what was written", () => {
-  const found = stepAttempt(STATES.verifying, INPUTS.matches);
+  const found = stepAttempt(stepAttempt(STATES.verifying, INPUTS.matches), INPUTS.synced);
   assert.deepEqual(found, { kind: "confirmed", modTimeMs: 5, bytesWritten: 0 });
   const written = stepAttempt(STATES.confirming, INPUTS["found as written"]);
   assert.deepEqual(written, { kind: "confirmed", modTimeMs: 5, bytesWritten: 10 });

@@ -64,6 +64,7 @@ const stagingStore: ObjectStore = {
   async put(_path, body) {
     for await (const chunk of body) void chunk;
   },
+  sync: () => Promise.resolve(),
   remove: () => Promise.resolve(),
   async *list() {},
   async *get() {},

@@ -1,9 +1,8 @@
 // Composition of a process: one data directory, one disk, coordination, and the chosen components over them.
-import { mkdirSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { MetricsRegistry, type Clock, type Logger } from "@millrace/base";
 import { openDurableStore } from "@millrace/metadata";
-import { openStores } from "@millrace/stores";
+import { FileStore, openStores } from "@millrace/stores";
 import { openSystemDisk } from "@millrace/wal";
 import type { ComponentName } from "./components.ts";
 import { COORDINATION_DIR } from "./data-layout.ts";
@@ -103,9 +102,8 @@ async function openContext(
   dataDirectory: string,
   ports: PlatformPorts,
 ): Promise<PartContext> {
-  for (const url of [FRAGMENT_STORE, STAGING_STORE]) {
-    mkdirSync(join(dataDirectory, new URL(url).pathname), { recursive: true, mode: 0o750 });
-  }
+  const storePorts = { root: dataDirectory, clock: ports.clock, random: ports.random };
+  for (const url of [FRAGMENT_STORE, STAGING_STORE]) await new FileStore(url, storePorts).ensureBase();
   const metrics = new MetricsRegistry();
   const health = new Health();
   const disk = await lifecycle.start(
@@ -125,7 +123,7 @@ async function openContext(
     dataDirectory,
     disk,
     coordination,
-    stores: openStores({ root: dataDirectory, clock: ports.clock, random: ports.random }),
+    stores: openStores(storePorts),
     metrics,
     health,
   };

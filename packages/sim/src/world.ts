@@ -132,8 +132,16 @@ export class World {
     this.disk.failSync(() => false);
     this.disk.failWrite(() => false);
     this.note(how === "crash" ? "power cut" : "killed");
-    if (how === "crash") this.disk.crash();
-    else this.disk.kill();
+    if (how === "crash") return this.losePower();
+    this.disk.kill();
+    for (const store of [this.fragments, this.staging]) store.kill();
+  }
+
+  losePower(): void {
+    this.disk.crash();
+    for (const store of [this.fragments, this.staging]) {
+      if (store.crash() > 0) this.note("objects lost", store.url);
+    }
   }
 
   /** A process says that it cannot go on. */
@@ -256,7 +264,8 @@ export class World {
   storeFaults(): MemoryStore["faults"] {
     const rate = this.swarm.faults.store;
     const slow = Math.ceil(rate / 10);
-    return { unavailable: rate, "timeout-after-success": rate, truncated: rate, "cut-off": rate, slow };
+    const torn = { truncated: rate, unsynced: rate, "cut-off": rate };
+    return { unavailable: rate, "timeout-after-success": rate, ...torn, slow };
   }
 
   targetFaults(): ModelTarget["faults"] {

@@ -20,18 +20,26 @@ export class FileDirectories {
   /** Makes `dir`, which lies in the base, with its parents; their entries are durable when it resolves. */
   async ensure(dir: string): Promise<void> {
     const created = await mkdir(dir, { recursive: true, mode: DIRECTORY_MODE });
-    if (created === undefined && this.#durable.has(dir)) return;
+    if (created !== undefined) this.#durable.delete(dir);
+    await this.sync(dir);
+  }
+
+  /** Makes the entries of `dir`, which exists, and of its parents durable. */
+  async sync(dir: string): Promise<void> {
+    if (this.#durable.has(dir)) return;
     for (let at = dir; at !== this.#base; at = dirname(at)) await syncDirectory(dirname(at));
     if (this.#durable.size >= REMEMBERED_COUNT_MAX) this.#durable.clear();
     this.#durable.add(dir);
   }
 }
 
-/** Makes `base` and what is missing above it, durably. */
-export async function makeDurableDirectory(base: string): Promise<void> {
+/**
+ * Makes `base` and what is missing above it, durably. What is there up to `root`, in which it lies, is synced too: who
+ * made it may have died before that.
+ */
+export async function makeDurableDirectory(base: string, root: string): Promise<void> {
   const created = await mkdir(base, { recursive: true, mode: DIRECTORY_MODE });
-  if (created === undefined) return;
-  const top = dirname(created);
+  const top = created !== undefined && created.length < root.length ? dirname(created) : root;
   for (let at = base; at !== top; at = dirname(at)) await syncDirectory(dirname(at));
 }
 

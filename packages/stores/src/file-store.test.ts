@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { lstat, mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
+import { readlinkSync } from "node:fs";
+import { lstat, mkdir, mkdtemp, open, readdir, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test, type TestContext } from "node:test";
@@ -42,6 +43,69 @@ const refused = (code: string, message: RegExp) => (error: unknown) => {
   assert.match(error.message, message);
   return true;
 };
+
+/** Paths below `root` that are synced from now on; those that `fails` accepts reject with EIO. */
+async function watchSyncs(
+  t: TestContext,
+  root: string,
+  fails: (path: string) => boolean = () => false,
+): Promise<Set<string>> {
+  const synced = new Set<string>();
+  const handle = await open(root, "r");
+  const prototype = Object.getPrototypeOf(handle) as typeof handle;
+  await handle.close();
+  t.mock.method(prototype, "sync", function (this: typeof handle): Promise<void> {
+    const path = readlinkSync(`/proc/self/fd/${this.fd}`).slice(root.length + 1);
+    if (fails(path)) return Promise.reject(Object.assign(new Error("EIO: i/o error"), { code: "EIO" }));
+    synced.add(path.replace(/\/\.partial-.*/, "/.partial"));
+    return Promise.resolve();
+  });
+  return synced;
+}
+
+test("F2: put -> the file, its directory and all above it are synced", async (t) => {
+  const { root, store } = await fixture(t);
+  const synced = await watchSyncs(t, root);
+  await store.put("a/b/x", body("1"), {}, never);
+  const dirs = ["fragments", "fragments/a", "fragments/a/b"];
+  assert.deepEqual([...synced].sort(), [...dirs, "fragments/a/b/.partial"]);
+  synced.clear();
+  await store.put("a/b/y", body("1"), {}, never);
+  assert.deepEqual([...synced].sort(), ["fragments/a/b", "fragments/a/b/.partial"]);
+});
+
+test("F2: an object of a writer that died before it synced -> sync does so, up to the base", async (t) => {
+  const { root, store } = await fixture(t);
+  await mkdir(join(root, "fragments/a/b"), { recursive: true });
+  await writeFile(join(root, "fragments/a/b/x"), "content");
+  const synced = await watchSyncs(t, root);
+  await store.sync("a/b/x", never);
+  assert.deepEqual([...synced].sort(), ["fragments", "fragments/a", "fragments/a/b", "fragments/a/b/x"]);
+});
+
+test("F2: a put whose directory cannot be synced -> rejects with the object there; sync syncs it", async (t) => {
+  const { root, store } = await fixture(t);
+  let isFailing = false;
+  const synced = await watchSyncs(t, root, (path) => isFailing && path === "fragments/a");
+  await store.put("a/w", body("1"), {}, never);
+  isFailing = true;
+  await assert.rejects(() => store.put("a/x", body("1"), {}, never), refused("UNAVAILABLE", /EIO/));
+  assert.deepEqual(await keys(store), ["a/w", "a/x"]);
+  await assert.rejects(() => store.sync("a/x", never), refused("UNAVAILABLE", /EIO/));
+  isFailing = false;
+  synced.clear();
+  await store.sync("a/x", never);
+  assert.deepEqual([...synced].sort(), ["fragments/a", "fragments/a/x"]);
+});
+
+test("ensureBase: a base whose maker died before it synced -> its entry is synced", async (t) => {
+  const { root } = await fixture(t, "file:///in/fragments/");
+  const url = "file:///in/fragments/";
+  const store = new FileStore(url, { root, clock: systemClock, random: seededRandom("x") });
+  const synced = await watchSyncs(t, root);
+  await store.ensureBase();
+  assert.deepEqual([...synced].sort(), ["", "in"]);
+});
 
 test("put: makes directories 0750 and a plain file, leaves no partial", async (t) => {
   const { root, store } = await fixture(t);

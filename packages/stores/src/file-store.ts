@@ -1,6 +1,7 @@
 // Objects as files: `file:///prefix/` is a directory under a configured root. Invariants:
 // F1 a name appears at once and whole: bytes go to `.partial-<name>…` in the same directory, are synced, then renamed.
-// F2 when put resolves, the file and every directory entry on the way to it are synced.
+// F2 when put or sync resolves, the file and every directory entry on the way to it are synced. Before that it may show
+//    and be gone after power loss: its writer died after the rename, or could not sync the directory.
 // F3 nothing outside the root is read or written, through names or symbolic links.
 // F4 the base directory is never made by a put: a volume that is not mounted must not look like an empty store.
 import { open, rename, rm, stat } from "node:fs/promises";
@@ -65,7 +66,7 @@ export class FileStore implements ObjectStore {
 
   /** Makes the store's directory, durably. For those who own the root; brokers leave it to an operator (F4). */
   async ensureBase(): Promise<void> {
-    await this.#guard("ensureBase", this.#prefix, () => makeDurableDirectory(this.base));
+    await this.#guard("ensureBase", this.#prefix, () => makeDurableDirectory(this.base, this.#root));
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncGenerator<ObjectEntry> {
@@ -151,6 +152,23 @@ export class FileStore implements ObjectStore {
         await rm(partial, { force: true });
         throw error;
       }
+      await syncDirectory(dirname(file));
+    });
+  }
+
+  async sync(path: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    if ((await this.#existing("sync", path)) === undefined) throw notFound(path);
+    const file = this.#fileOf(path);
+    await this.#guard("sync", path, async () => {
+      const handle = await open(file, "r");
+      try {
+        if (!(await handle.stat()).isFile()) throw notFound(path);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await this.#directories.sync(dirname(file));
       await syncDirectory(dirname(file));
     });
   }

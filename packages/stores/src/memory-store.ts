@@ -5,7 +5,7 @@ import { concatBytes, WireError, type Clock, type Random } from "@millrace/base"
 import type { ObjectEntry, ObjectStore, PutOptions } from "./object-store.ts";
 import { checkedKey, checkedListPrefix } from "./store-url.ts";
 
-export type StoreOperation = "list" | "get" | "head" | "put" | "remove";
+export type StoreOperation = "list" | "get" | "head" | "put" | "sync" | "remove";
 
 /** What goes wrong with one operation. */
 export type StoreFault =
@@ -21,6 +21,8 @@ export type StoreFault =
   | "wrong-length"
   /** put: resolves, with a bit of what is stored turned. */
   | "rotten"
+  /** put: fails when the object is there for all to see and not durable yet. */
+  | "unsynced"
   /** get: fails midway. */
   | "cut-off"
   /** Takes `slowMs` before anything else. */
@@ -49,14 +51,15 @@ interface StoredObject {
 }
 
 const APPLIES: Record<StoreFault, readonly StoreOperation[]> = {
-  unavailable: ["list", "get", "head", "put", "remove"],
-  forbidden: ["list", "get", "head", "put", "remove"],
-  "timeout-after-success": ["list", "get", "head", "put", "remove"],
+  unavailable: ["list", "get", "head", "put", "sync", "remove"],
+  forbidden: ["list", "get", "head", "put", "sync", "remove"],
+  "timeout-after-success": ["list", "get", "head", "put", "sync", "remove"],
   truncated: ["put"],
   "wrong-length": ["put"],
   rotten: ["put"],
+  unsynced: ["put"],
   "cut-off": ["get"],
-  slow: ["list", "get", "head", "put", "remove"],
+  slow: ["list", "get", "head", "put", "sync", "remove"],
 };
 const FAULTS = Object.keys(APPLIES) as readonly StoreFault[];
 const CHUNK_BYTES = 64 * 1024;
@@ -72,6 +75,10 @@ export class MemoryStore implements ObjectStore {
   /** Every operation that began, in order. */
   readonly operations: { readonly operation: StoreOperation; readonly path: string }[] = [];
   readonly #objects = new Map<string, StoredObject>();
+  /** What power loss may bring back, by paths of objects that are not durable; undefined: nothing was there. */
+  readonly #before = new Map<string, StoredObject | undefined>();
+  /** Number of the process that uses it: what an earlier one has not synced stays so. */
+  #life = 0;
   readonly #options: MemoryStoreOptions;
   readonly #clock: Clock;
   readonly #random: Random;
@@ -133,6 +140,7 @@ export class MemoryStore implements ObjectStore {
     options: PutOptions,
     signal: AbortSignal,
   ): Promise<void> {
+    const life = this.#life;
     const fault = await this.#begin("put", checkedKey(path), signal);
     const parts: Uint8Array[] = [];
     for await (const part of body) {
@@ -146,9 +154,20 @@ export class MemoryStore implements ObjectStore {
         `body of ${bytes.length} bytes; expected exactly ${options.bytes}`,
       );
     }
-    this.set(path, this.#spoil(bytes, fault), options.contentEncoding === "gzip");
+    if (!this.#before.has(path)) this.#before.set(path, this.#objects.get(path));
+    const object = this.#store(path, this.#spoil(bytes, fault), options.contentEncoding === "gzip");
     if (fault === "truncated") throw new WireError("UNAVAILABLE", `put of ${path} was cut off`);
+    if (fault === "unsynced") throw new WireError("UNAVAILABLE", `put of ${path}: cannot sync its directory`);
+    await this.#latency(signal);
+    if (life === this.#life && this.#objects.get(path) === object) this.#before.delete(path);
     await this.#end("put", path, fault, signal);
+  }
+
+  async sync(path: string, signal: AbortSignal): Promise<void> {
+    const life = this.#life;
+    await this.#begin("sync", checkedKey(path), signal);
+    if (!this.#objects.has(path)) throw new WireError("NOT_FOUND", `object not found: ${path}`);
+    if (life === this.#life) this.#before.delete(path);
   }
 
   async remove(path: string, signal: AbortSignal): Promise<void> {
@@ -162,11 +181,40 @@ export class MemoryStore implements ObjectStore {
     return Promise.resolve(`memory://${checkedKey(path)}?expires=${expires}`);
   }
 
-  /** Puts an object there at once, as another process would. */
+  /** Puts an object there at once, durably, as another process would. */
   set(path: string, bytes: Uint8Array, gzip = false): void {
+    this.#store(path, bytes, gzip);
+    this.#before.delete(path);
+  }
+
+  /** The process that uses it is killed: its puts under way may still show, and are not made durable. */
+  kill(): void {
+    this.#life++;
+  }
+
+  /**
+   * Power is lost. Of what is not durable each object may be gone, or what it was before.
+   * @returns how many were
+   */
+  crash(): number {
+    this.kill();
+    let lost = 0;
+    for (const [path, before] of this.#before) {
+      if (this.#random.below(2) === 0) continue;
+      if (before === undefined) this.#objects.delete(path);
+      else this.#objects.set(path, before);
+      lost++;
+    }
+    this.#before.clear();
+    return lost;
+  }
+
+  #store(path: string, bytes: Uint8Array, gzip: boolean): StoredObject {
     // What is written again stays listed. Lag is time that passes, whatever becomes of the wall clock.
     const listedFromMs = this.#objects.get(path)?.listedFromMs ?? this.#clock.monotonicMs() + this.listLagMs;
-    this.#objects.set(path, { bytes, modTimeMs: this.#clock.wallMs(), listedFromMs, gzip });
+    const object = { bytes, modTimeMs: this.#clock.wallMs(), listedFromMs, gzip };
+    this.#objects.set(path, object);
+    return object;
   }
 
   /** The stored bytes, as they are. */
@@ -191,15 +239,18 @@ export class MemoryStore implements ObjectStore {
     signal.throwIfAborted();
     this.operations.push({ operation, path });
     const fault = this.#fault(operation, path);
-    const { min, max } = this.#options.latencyMs ?? { min: 0, max: 0 };
-    const latencyMs = max === 0 ? 0 : min + this.#random.below(max - min + 1);
-    const slowMs = fault === "slow" ? (this.#options.slowMs ?? 30_000) : 0;
-    if (latencyMs + slowMs > 0) await this.#clock.sleep(latencyMs + slowMs, signal);
+    await this.#latency(signal, fault === "slow" ? (this.#options.slowMs ?? 30_000) : 0);
     if (fault === "unavailable") throw new WireError("UNAVAILABLE", `${operation} of ${path}: 503 Slow Down`);
     if (fault === "forbidden") throw new WireError("FORBIDDEN", `${operation} of ${path}: 403 Access Denied`);
     const changes = operation === "put" || operation === "remove";
     if (fault === "timeout-after-success" && !changes) throw timeout(operation, path);
     return fault;
+  }
+
+  async #latency(signal: AbortSignal, slowMs = 0): Promise<void> {
+    const { min, max } = this.#options.latencyMs ?? { min: 0, max: 0 };
+    const latencyMs = max === 0 ? 0 : min + this.#random.below(max - min + 1);
+    if (latencyMs + slowMs > 0) await this.#clock.sleep(latencyMs + slowMs, signal);
   }
 
   async #end(operation: StoreOperation, path: string, fault: StoreFault | undefined, signal: AbortSignal) {

@@ -15,7 +15,7 @@ export interface PutOptions {
 }
 
 /**
- * Every operation throws a WireError: NOT_FOUND (get, head of a missing key), FORBIDDEN (credentials, permissions, the
+ * Every operation throws a WireError: NOT_FOUND (get, sync of a missing key), FORBIDDEN (credentials, permissions, the
  * store's base is missing), DISK_FULL, UNAVAILABLE (anything that a retry may mend), INVALID_ARGUMENT (a path that
  * leaves the store). A rejected put or remove may have happened: its outcome is unknown unless the code is FORBIDDEN,
  * DISK_FULL or INVALID_ARGUMENT.
@@ -32,6 +32,11 @@ export interface ObjectStore {
   head(path: string, signal: AbortSignal): Promise<ObjectEntry | undefined>;
   /** Stores the whole object or nothing; an existing one is replaced in one step. Durable when it resolves. */
   put(path: string, body: AsyncIterable<Uint8Array>, options: PutOptions, signal: AbortSignal): Promise<void>;
+  /**
+   * Makes an object durable that is there without a put of ours having resolved: one whose put failed late, or whose
+   * writer died. Until then power loss may take what head, get and list show. NOT_FOUND: there is none.
+   */
+  sync(path: string, signal: AbortSignal): Promise<void>;
   /** Removes the object; a missing one is fine. */
   remove(path: string, signal: AbortSignal): Promise<void>;
   /** A URL that reads the object for `ttlMs`. */

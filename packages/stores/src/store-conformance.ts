@@ -80,6 +80,7 @@ function declareReadTests(test: Declare): void {
       for await (const _ of store.list("", aborted)) break;
     }, isReason);
     await assert.rejects(() => store.head("a", aborted), isReason);
+    await assert.rejects(() => store.sync("a", aborted), isReason);
     await assert.rejects(() => store.remove("a", aborted), isReason);
     await assert.rejects(() => store.put("b", chunks("1"), {}, aborted), isReason);
     assert.deepEqual(await keys(store), ["a"]);
@@ -142,6 +143,16 @@ function declarePutTests(test: Declare): void {
     await Promise.all(bodies.map((body) => put(store, "dir/raced", body)));
     assert.ok(bodies.includes(await read(store, "dir/raced")));
     assert.deepEqual(await keys(store), ["dir/raced"]);
+  });
+
+  test("sync: an object that is there -> as it was; a missing one -> NOT_FOUND", async (store) => {
+    await refuses("NOT_FOUND", () => store.sync("a/b", never));
+    await put(store, "a/b", "1");
+    await store.sync("a/b", never);
+    await store.sync("a/b", never);
+    assert.equal(await read(store, "a/b"), "1");
+    await store.remove("a/b", never);
+    await refuses("NOT_FOUND", () => store.sync("a/b", never));
   });
 
   test("remove: an object -> gone for get, head and list", async (store) => {
@@ -209,6 +220,7 @@ function declareRefusalTests(test: Declare): void {
       await refuses("INVALID_ARGUMENT", () => put(store, path, "1"));
       await refuses("INVALID_ARGUMENT", () => read(store, path));
       await refuses("INVALID_ARGUMENT", () => store.head(path, never));
+      await refuses("INVALID_ARGUMENT", () => store.sync(path, never));
       await refuses("INVALID_ARGUMENT", () => store.remove(path, never));
     }
     for (const prefix of ["../foo/", "/", "a/../", "a//", "/a"]) {

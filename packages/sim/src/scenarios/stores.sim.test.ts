@@ -36,7 +36,16 @@ async function play(fault: StoreFault, ending: "close" | "kill" | "crash" | unde
   return stage;
 }
 
-for (const fault of ["truncated", "timeout-after-success", "unavailable", "wrong-length", "slow"] as const) {
+const FAULTS = [
+  "truncated",
+  "timeout-after-success",
+  "unavailable",
+  "unsynced",
+  "wrong-length",
+  "slow",
+] as const;
+
+for (const fault of FAULTS) {
   for (const ending of [undefined, "kill", "crash", "close"] as const) {
     test(`D18: puts of fragments: ${fault}, then ${ending ?? "nothing else"} -> every byte is there`, async () => {
       const stage = await play(fault, ending);
@@ -45,6 +54,34 @@ for (const fault of ["truncated", "timeout-after-success", "unavailable", "wrong
       await stage.end();
     });
   }
+}
+
+/** How the process ends that has named objects and not synced them; after the next one's work the power goes. */
+for (const ending of [undefined, "kill", "close"] as const) {
+  test(`D18: objects named and not synced, ${ending ?? "no end"}, a power cut -> every byte is there`, async () => {
+    const stage = new Stage(`unsynced ${ending ?? "lives"}`, SWARM);
+    const { world } = stage;
+    const unsynced = new Set<string>();
+    let isFailing = true;
+    world.fragments.script = (operation, path) => {
+      if (operation !== "put" || path.startsWith(".test/") || !isFailing) return "none";
+      unsynced.add(path);
+      return "unsynced";
+    };
+    await stage.start();
+    for (let i = 0; i < 20; i++) await stage.append(`${i};`.repeat(600));
+    await stage.pass(100);
+    assert.ok(unsynced.size > 10, "there were faults");
+    isFailing = false;
+    if (ending !== undefined) {
+      await stage[ending]();
+      await stage.start();
+    }
+    await stage.pass(400_000);
+    assert.equal(stage.node.broker.backlog().count, 0);
+    stage.crash();
+    await stage.end();
+  });
 }
 
 test("D18: a store that lists late, through restarts -> every byte is there once it lists", async () => {
