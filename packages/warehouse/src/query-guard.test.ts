@@ -211,12 +211,38 @@ test("sql: given up at any moment of its start -> interrupted all the same", asy
   }
 });
 
+const [JSON_TYPE, NDJSON, CSV, ARROW] = OFFERED_TYPES;
+const ACCEPTED: readonly [accept: string, type: string | undefined][] = [
+  ["", JSON_TYPE],
+  ["*/*", JSON_TYPE],
+  ["text/*", CSV],
+  ["text/csv;q=0.5, application/x-ndjson", NDJSON],
+  ["text/csv; q=0.5 , application/x-ndjson;q=0.4", CSV],
+  ["text/csv, application/x-ndjson", CSV],
+  ["*/*, text/csv", CSV],
+  ["application/*;q=0.9, */*;q=0.1", JSON_TYPE],
+  ["application/json;q=0, application/*", NDJSON],
+  ["text/html, application/xml;q=0.9, */*;q=0.8", JSON_TYPE],
+  ["Application/VND.apache.arrow.stream", ARROW],
+  ["image/png", undefined],
+  ["text/csv;q=0", undefined],
+];
+for (const [accept, type] of ACCEPTED) {
+  test(`sql: Accept "${accept}" -> ${type}`, () => {
+    assert.equal(encoderFor(accept), type === undefined ? undefined : encoderFor(type));
+  });
+}
+
 test("sql: parameters by position and by name", async () => {
   assert.match(await run("select count(*) as n from t where n < ?", { parameters: [3] }), /"n":3/);
   assert.match(await run("select $a || $b as s", { parameters: { a: "x", b: "y" } }), /"s":"xy"/);
 });
 
-test("sql: columns of equal names -> keys of their own", async () => {
+test("sql: columns of equal names -> names of their own, the same in columns, rows and every format", async () => {
+  const sql = "select 1 as a, 2 as a";
+  const columns = '[{"name":"a","type":"INTEGER"},{"name":"a_1","type":"INTEGER"}]';
+  assert.ok((await run(sql)).startsWith(`{"columns":${columns},"rows":[{"a":1,"a_1":2}]`));
+  assert.equal(await run(sql, {}, "text/csv"), "a,a_1\r\n1,2\r\n");
   assert.equal(
     await run("select 1 as a, 2 as a, 3 as a_1", {}, "application/x-ndjson"),
     '{"a":1,"a_2":2,"a_1":3}\n',

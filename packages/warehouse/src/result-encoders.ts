@@ -29,20 +29,58 @@ const ENCODERS: Readonly<Record<string, MakeEncoder>> = {
   "application/vnd.apache.arrow.stream": arrowEncoder,
 };
 
-/** Encoder for an Accept header, JSON by default; undefined when nothing acceptable is offered. */
+export const OFFERED_TYPES: readonly string[] = Object.keys(ENCODERS);
+
+interface AcceptedRange {
+  readonly range: string;
+  readonly quality: number;
+  /** Of its place in the header. */
+  readonly order: number;
+}
+
+/**
+ * Encoder for an Accept header, JSON by default; undefined when nothing acceptable is offered. The greatest q wins;
+ * among equals a type that is named wins over one that a pattern covers, then what the header names first.
+ */
 export function encoderFor(accept: string | undefined): MakeEncoder | undefined {
   if (accept === undefined || accept.trim() === "") return jsonEncoder;
-  for (const part of accept.split(",")) {
-    const type = part.split(";")[0]?.trim().toLowerCase() ?? "";
-    if (type === "*/*" || type === "application/*") return jsonEncoder;
-    if (type === "text/*") return csvEncoder;
-    const found = ENCODERS[type];
+  const ranges = accept.split(",").map((part, order) => acceptedRange(part, order));
+  let best: AcceptedRange | undefined;
+  let encoder: MakeEncoder | undefined;
+  for (const [type, make] of Object.entries(ENCODERS)) {
+    const found = rangeOf(type, ranges);
+    if (found === undefined || found.quality === 0) continue;
+    if (best !== undefined && compareRanges(found, best) >= 0) continue;
+    best = found;
+    encoder = make;
+  }
+  return encoder;
+}
+
+function acceptedRange(part: string, order: number): AcceptedRange {
+  const [range, ...parameters] = part.split(";").map((each) => each.trim().toLowerCase());
+  const given = parameters.find((each) => each.startsWith("q="))?.slice(2) ?? "";
+  const quality = /^(0(\.\d{0,3})?|1(\.0{0,3})?)$/.test(given) ? Number(given) : 1;
+  return { range: range ?? "", quality, order };
+}
+
+/** What the header says of a type: its most specific range. */
+function rangeOf(type: string, ranges: readonly AcceptedRange[]): AcceptedRange | undefined {
+  for (const range of [type, `${type.slice(0, type.indexOf("/"))}/*`, "*/*"]) {
+    const found = ranges.find((each) => each.range === range);
     if (found !== undefined) return found;
   }
   return undefined;
 }
 
-export const OFFERED_TYPES: readonly string[] = Object.keys(ENCODERS);
+/** Negative when `a` is preferred. */
+function compareRanges(a: AcceptedRange, b: AcceptedRange): number {
+  return b.quality - a.quality || wildcards(a) - wildcards(b) || a.order - b.order;
+}
+
+function wildcards({ range }: AcceptedRange): number {
+  return range.split("*").length - 1;
+}
 
 function jsonEncoder(columns: readonly ResultColumn[], bytes: ResultBytes): ResultEncoder {
   const keys = objectKeys(columns);

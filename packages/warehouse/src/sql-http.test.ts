@@ -117,6 +117,11 @@ const FIELDS: readonly [string, RegExp][] = [
   ['{"query":"select 1","sql":"x"}', /"sql": expected one of query, parameters, limits/],
   ['{"query":"select 1","parameters":[{}]}', /"parameters\.0": expected a string, number, boolean or null/],
   ['{"query":"select 1","limits":{"rows":0}}', /"limits\.rows": expected an integer in \[1, 10000000\]/],
+  [
+    '{"query":"select 1","limits":{"timeoutMs":1000}}',
+    /"limits\.timeoutMs": expected one of limits\.rows, limits\.timeMs/,
+  ],
+  ['{"query":"select 1","limits":[]}', /"limits": expected an object/],
   ['{"query":"select 1","limits":{"timeMs":1.5}}', /"limits\.timeMs": expected an integer/],
 ];
 for (const [body, expected] of FIELDS) {

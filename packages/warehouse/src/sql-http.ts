@@ -157,8 +157,12 @@ export function parseQuery(body: string): Query {
   if (unknown !== undefined) throw field(unknown, "one of query, parameters, limits");
   if (typeof query !== "string" || query.trim() === "")
     throw field("query", "a string with one SQL statement");
-  if (typeof limits !== "object" || limits === null) throw field("limits", "an object");
-  const { rows, timeMs } = limits as Record<string, unknown>;
+  if (typeof limits !== "object" || limits === null || Array.isArray(limits)) {
+    throw field("limits", "an object");
+  }
+  const { rows, timeMs, ...others } = limits as Record<string, unknown>;
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw field(`limits.${other}`, "one of limits.rows, limits.timeMs");
   return {
     sql: query,
     parameters: parseParameters(parameters),
