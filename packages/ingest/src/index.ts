@@ -37,7 +37,8 @@ export {
 } from "./definition-repository.ts";
 export { sinkSettings, type SettingValues } from "./definition-settings.ts";
 export { decodeSlice } from "./storage-codec.ts";
-export { SLICES_PREFIX } from "./storage-keys.ts";
+export { importedEnds } from "./imported-ends.ts";
+export { SLICES_PREFIX, STORAGE_PREFIX } from "./storage-keys.ts";
 export { TaskStore } from "./task-store.ts";
 export { DEFAULT_DOOR_LIMITS, DOOR_RANGES, type DoorLimits } from "./limits.ts";
 export {

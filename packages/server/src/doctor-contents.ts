@@ -5,6 +5,7 @@ import { isPartitionJournal } from "@millrace/ingest";
 import type { ObjectStores } from "@millrace/stores";
 import type { InspectedTables } from "@millrace/warehouse";
 import { examineJournal, type JournalPorts } from "./doctor-journals.ts";
+import type { JournalSpec } from "@millrace/protocol";
 import { examineOtherObjects } from "./doctor-objects.ts";
 import { CheckNotes, counted, sized, type DoctorCheck } from "./doctor-report.ts";
 import { PartitionRows } from "./doctor-rows.ts";
@@ -17,6 +18,10 @@ export interface KnownContents {
   readonly items: ReadonlyMap<string, JournalItem> | undefined;
   readonly spools: Spools | undefined;
   readonly tables: InspectedTables | undefined;
+  /** There is no warehouse at all. */
+  readonly isWarehouseMissing: boolean;
+  /** By partition journal: up to where its rows are in tables, as the coordination store knows it. */
+  readonly imported: ReadonlyMap<string, number> | undefined;
 }
 
 interface ContentPorts {
@@ -35,7 +40,7 @@ export async function examineContents(
   rowNotes: CheckNotes,
   signal: AbortSignal,
 ): Promise<readonly DoctorCheck[]> {
-  const { items, spools, tables } = known;
+  const { items, spools, tables, imported } = known;
   const checks = {
     local: new CheckNotes("local fragments", ["fragments", "bytes"]),
     remote: new CheckNotes("persisted fragments", ["fragments", "bytes", "unclaimed"]),
@@ -56,13 +61,15 @@ export async function examineContents(
   for (const name of [...new Set([...(items?.keys() ?? []), ...lives.keys()])].sort()) {
     onProgress(name);
     const spec = items?.get(name)?.spec;
-    const journal = { name, spec, life: lives.get(name), stores: spec?.fragment.stores ?? [FRAGMENT_STORE] };
+    const stores = spec?.fragment.stores ?? [FRAGMENT_STORE];
+    const journal = { name, spec, life: lives.get(name), stores, keptFrom: keptFrom(name, spec, imported) };
     const target = loaded?.get(name) ?? NOTHING_LOADED;
     const rows = isPartitionJournal(name) ? new PartitionRows(name, target.end) : undefined;
     const head = await examineJournal(journal, ports, checks, rows, signal);
     if (rows === undefined) continue;
     rowNotes.add("partitions");
     for (const problem of rows.problems) rowNotes.bad(problem);
+    if (known.isWarehouseMissing || loaded !== undefined) compareEnds(name, target.end, imported, rowNotes);
     if (tables === undefined || loaded === undefined) continue;
     const bytes = { rows, head: spools === undefined ? undefined : head };
     await guarded(rowNotes, () => compareRows(name, target, bytes, tables, rowNotes));
@@ -80,6 +87,30 @@ export async function examineContents(
     finishCoverage(checks.coverage),
     finishRows(rowNotes, tables !== undefined),
   ];
+}
+
+/** What is below was imported and may be removed (D27), or is older than the journal's retention. */
+function keptFrom(
+  name: string,
+  spec: JournalSpec | undefined,
+  imported: ReadonlyMap<string, number> | undefined,
+): number | undefined {
+  if (isPartitionJournal(name)) return imported?.get(name);
+  return spec?.fragment.retentionMs === 0 ? 0 : undefined;
+}
+
+/** The table is first: its loaded end may be ahead, never behind. */
+function compareEnds(
+  journal: string,
+  loadedEnd: number,
+  imported: ReadonlyMap<string, number> | undefined,
+  notes: CheckNotes,
+): void {
+  const end = imported?.get(journal) ?? 0;
+  if (end <= loadedEnd) return;
+  notes.bad(
+    `${journal}: imported up to offset ${end} as the coordination store knows, but tables have it up to ${loadedEnd}`,
+  );
 }
 
 const NO_LIVES: { lives: ReadonlyMap<string, JournalLife>; over: number } = { lives: new Map(), over: 0 };

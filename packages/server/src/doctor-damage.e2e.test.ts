@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import {
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -181,6 +182,36 @@ suite("doctor", () => {
       await pretendLoaded(dir, end);
     });
     assertBad(report, "rows", /p000: offsets \[0, 65536\) hold 30 rows, main\.flights 0$/);
+  });
+
+  test("the warehouse is gone, or has less than was imported -> found, with the offsets", async () => {
+    for (const left of ["nothing", "an empty one"]) {
+      const report = await damaged(stopped, async (dir) => {
+        rmSync(join(dir, "warehouse"), { recursive: true });
+        if (left === "nothing") return;
+        mkdirSync(join(dir, "warehouse"));
+        await pretendLoaded(dir, 1);
+      });
+      const has = left === "nothing" ? 0 : 1;
+      assertBad(
+        report,
+        "rows",
+        new RegExp(
+          `p000: imported up to offset \\d+ as the coordination store knows, but tables have it up to ${has}$`,
+        ),
+      );
+    }
+  });
+
+  test("all persisted fragments of a journal are gone -> found, from its first offset on", async () => {
+    const report = await damaged(stopped, (dir) => {
+      for (const object of files(join(dir, "fragments", "examples/foobar"))) rmSync(object);
+    });
+    assertBad(
+      report,
+      "coverage",
+      /examples\/foobar: offsets \[0, \d+\) are in no fragment, and nobody removes/,
+    );
   });
 
   test("a table file that is none -> bad, and the rest is checked", async () => {

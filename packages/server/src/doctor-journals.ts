@@ -21,6 +21,8 @@ export interface DoctorJournal {
   /** What the local log knows of it. */
   readonly life: JournalLife | undefined;
   readonly stores: readonly string[];
+  /** Nobody removes on purpose what lies from here on; undefined when that is not known. */
+  readonly keptFrom: number | undefined;
 }
 
 export interface JournalPorts extends RemotePorts {
@@ -70,7 +72,7 @@ export async function examineJournal(
       `${name}: its store has bytes up to ${storeEnd}, but the local log ends at ${spool.end}`,
     );
   }
-  await checkCoverage(journal.name, pieces, head, checks.coverage, signal);
+  await checkCoverage(journal, pieces, head, checks.coverage, signal);
   return head;
 }
 
@@ -165,7 +167,7 @@ async function readPiece(piece: Piece, rows: PartitionRows | undefined, signal: 
 }
 
 async function checkCoverage(
-  name: string,
+  { name, keptFrom }: DoctorJournal,
   pieces: readonly Piece[],
   head: number,
   notes: CheckNotes,
@@ -174,6 +176,10 @@ async function checkCoverage(
   notes.add("journals");
   const { first, gaps, conflicts, overlaps } = coverageOf(pieces, head);
   notes.add("bytes", head - first);
+  if (keptFrom !== undefined && keptFrom < first)
+    notes.bad(
+      `${name}: offsets [${keptFrom}, ${first}) are in no fragment, and nobody removes them on purpose`,
+    );
   for (const { begin, end } of gaps) notes.bad(`${name}: offsets [${begin}, ${end}) are in no fragment`);
   for (const [a, b] of conflicts) {
     notes.bad(`${name}: offsets [${a.begin}, ${a.end}) have two contents: ${a.place} and ${b.place}`);

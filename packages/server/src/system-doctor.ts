@@ -8,7 +8,8 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { systemClock, systemRandom, WireError } from "@millrace/base";
-import type { CoordinationStore } from "@millrace/metadata";
+import { importedEnds, STORAGE_PREFIX } from "@millrace/ingest";
+import { prefixRange, type CoordinationStore } from "@millrace/metadata";
 import { openStores, type ObjectStores } from "@millrace/stores";
 import { openSystemDisk, type Disk } from "@millrace/wal";
 import { inspectTables, type InspectedTables } from "@millrace/warehouse";
@@ -80,7 +81,13 @@ async function examine(patient: Patient, real: Disk, signal: AbortSignal): Promi
   try {
     const checks: DoctorCheck[] = [await examineSpace(real), coordination.check, log.check];
     const tables = await openTables(patient, signal);
-    const known = { items: coordination.opened?.items, spools: log.opened, tables: tables.opened };
+    const known = {
+      items: coordination.opened?.items,
+      spools: log.opened,
+      tables: tables.opened,
+      isWarehouseMissing: tables.isMissing,
+      imported: await readImported(coordination.opened?.store, tables.notes, signal),
+    };
     try {
       checks.push(...(await examineContents(patient, known, tables.notes, signal)));
     } finally {
@@ -108,6 +115,17 @@ async function examineSpace(disk: Disk): Promise<DoctorCheck> {
   return notes.finish(sized(free));
 }
 
+/** How far partitions are imported, by journal. */
+async function readImported(
+  store: CoordinationStore | undefined,
+  notes: CheckNotes,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number> | undefined> {
+  if (store === undefined) return undefined;
+  const { kvs } = await store.range(prefixRange(STORAGE_PREFIX), signal);
+  return importedEnds(kvs, (error) => notes.bad(error.message));
+}
+
 async function examineStaged(
   { stores, onProgress }: Patient,
   store: CoordinationStore | undefined,
@@ -131,16 +149,20 @@ async function examineStaged(
 async function openTables(
   { dataDirectory, onProgress }: Patient,
   signal: AbortSignal,
-): Promise<{ readonly notes: CheckNotes; readonly opened: InspectedTables | undefined }> {
+): Promise<{
+  readonly notes: CheckNotes;
+  readonly opened: InspectedTables | undefined;
+  readonly isMissing: boolean;
+}> {
   const notes = new CheckNotes("rows", ["tables", "rows", "partitions", "compared", "waiting"]);
   const file = join(dataDirectory, WAREHOUSE_DIR, WAREHOUSE_FILE);
-  if (!existsSync(file)) return { notes, opened: undefined };
+  if (!existsSync(file)) return { notes, opened: undefined, isMissing: true };
   onProgress("the warehouse");
   try {
-    return { notes, opened: await inspectTables(file, signal) };
+    return { notes, opened: await inspectTables(file, signal), isMissing: false };
   } catch (thrown) {
     signal.throwIfAborted();
     notes.bad(WireError.from(thrown).message);
-    return { notes, opened: undefined };
+    return { notes, opened: undefined, isMissing: false };
   }
 }
