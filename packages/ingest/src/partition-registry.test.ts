@@ -12,7 +12,7 @@ describe("partitions", () => {
   test("the first record -> journal with labels, partition, first slice at 0 and file", async () => {
     const world = await Fixture.open();
     const sink = world.sink();
-    const journal = await world.partitions.ensure(sink, 2, world.signal);
+    const journal = await world.during(world.partitions.ensure(sink, 2, world.signal));
     assert.equal(journal, "stream/1/1/source/sink/p002");
     assert.ok(isPartitionJournal(journal) && isPartitionJournal(`${journal}345`));
     for (const other of ["examples/p000", `${journal}/x`, `x/${journal}`, journal.slice(0, -1)])

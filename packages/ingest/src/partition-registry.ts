@@ -74,7 +74,10 @@ export class Partitions {
     if (definition === undefined) throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} not found`);
     const journal = partitionJournal(key, n);
     await this.#applyJournal(partition, journal, signal);
-    await this.#open(partition, journal, definition.table.tableId, signal);
+    const { tableId } = definition.table;
+    // A table may know the journal from a life that the coordination store has forgotten.
+    await this.#ports.integrity.check({ journal, stagedEnd: 0, tableId }, signal);
+    await this.#open(partition, journal, tableId, signal);
     logger.info("partition-opened", { journal });
     return journal;
   }

@@ -50,7 +50,11 @@ export class Fixture {
       latencyMs: { min: 5, max: 5 },
     });
     this.storage = new StorageStore({ store, clock, logger: silentLogger });
-    this.partitions = this.reopenPartitions();
+    // Asked while no time passes.
+    const loadedEnds = (tableId: string): Promise<ReadonlyMap<string, number>> =>
+      Promise.resolve(new Map(this.target.tables.get(tableId)?.ends));
+    const { journals: transport } = this;
+    this.partitions = this.#partitions(new PartitionIntegrity({ transport, target: { loadedEnds }, clock }));
   }
 
   static async open(options: Partial<ModelJournalsOptions> = {}): Promise<Fixture> {
@@ -64,8 +68,12 @@ export class Fixture {
 
   /** As another process has them. */
   reopenPartitions(pipeline?: Pipeline): Partitions {
-    const { store, journals: transport, catalog, target, clock } = this;
-    const integrity = pipeline?.integrity ?? new PartitionIntegrity({ transport, target, clock });
+    const { journals: transport, target, clock } = this;
+    return this.#partitions(pipeline?.integrity ?? new PartitionIntegrity({ transport, target, clock }));
+  }
+
+  #partitions(integrity: PartitionIntegrity): Partitions {
+    const { store, journals: transport, catalog, clock } = this;
     return new Partitions({ store, transport, catalog, integrity, clock, logger: silentLogger }, TEMPLATE);
   }
 

@@ -79,6 +79,15 @@ describe("a partition that has lost acknowledged bytes", () => {
     });
   }
 
+  test("a new partition whose journal the table knows already -> takes no records", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    await world.target.prepare("main.sink", []);
+    world.target.tables.get("main.sink")!.ends.set("stream/1/1/source/sink/p000", 7);
+    await assert.rejects(world.during(world.partitions.ensure(sink, 0, world.signal)), { code: "CORRUPT" });
+    assert.equal(world.storage.view.partition({ ...sink, n: 0 }), undefined);
+  });
+
   test("a target that goes away once readers have looked -> records are taken all the same", async () => {
     const world = await Fixture.open();
     const sink = world.sink();

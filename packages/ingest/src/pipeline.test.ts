@@ -66,7 +66,7 @@ describe("pipeline", () => {
   test("partitions of which nothing was read -> move to the next file, and cost no object and no load", async () => {
     const world = await Fixture.open();
     const sink = world.sink({ partitions: 3 });
-    for (let n = 0; n < 3; n++) await world.partitions.ensure(sink, n, world.signal);
+    for (let n = 0; n < 3; n++) await world.during(world.partitions.ensure(sink, n, world.signal));
     await world.during(world.pipeline());
     await world.append(sink, 1, 5);
     await world.until(() => world.fileStates(sink).includes("imported"));
