@@ -97,13 +97,16 @@ export class Importer {
       for (const path of paths) this.#look(path);
     });
     for (const path of this.#ports.storage.view.sinks.keys()) this.#look(path);
+    let stop: () => void = () => {};
     const stopped = new Promise<void>((resolve) => {
+      stop = resolve;
       if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
+      else signal.addEventListener("abort", stop, { once: true });
     });
     try {
       await Promise.race([failure, stopped]);
     } finally {
+      signal.removeEventListener("abort", stop);
       unobserve();
       this.#tasks = undefined;
       for (const cancel of this.#timers.values()) cancel();
