@@ -270,7 +270,7 @@ export class AppendCall implements PipelineUser, Abortable {
     const facts = (): AppendInput => ({ kind: "facts-gathered", facts: replica.facts() });
     if (wanted === "now") return facts();
     if (wanted === "after-store-check") return replica.nextStoreCheck(this.#signal).then(facts);
-    return replica.index.changed.next(this.#signal).then(facts);
+    return replica.nextListing(this.#signal).then(facts);
   }
 
   #openAppend(rollTo: number): Performed {

@@ -12,6 +12,7 @@ import {
   type ApplyResponse,
   type LabelSelector,
 } from "@millrace/protocol";
+import { checkJournalName } from "@millrace/stores";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import type { Resolver } from "./resolver.ts";
 
@@ -24,7 +25,7 @@ export interface ApplyPorts {
 /**
  * Resolves once this broker's keyspace holds the change.
  * @param permitted new specs and deleted names outside are refused
- * @throws {WireError} FORBIDDEN; what the store throws
+ * @throws {WireError} FORBIDDEN; INVALID_ARGUMENT for a name that a store cannot have; what the store throws
  */
 export async function applyJournals(
   ports: ApplyPorts,
@@ -40,6 +41,7 @@ export async function applyJournals(
     if (permitted !== undefined && !matchesSelector(permitted, labels)) {
       throw new WireError("FORBIDDEN", `not authorized to ${name}`);
     }
+    for (const url of upsert?.fragment.stores ?? []) checkJournalName(url, name);
     const key = itemKey(ports.keyspace.root, name);
     if (expectModRevision !== -1) compare.push({ target: "mod", key, op: "=", revision: expectModRevision });
     success.push(

@@ -20,6 +20,7 @@ import { memoryStore } from "@millrace/stores/testkit";
 import { filesOf, SimulatedDisk } from "@millrace/wal/testkit";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { openBroker, type Broker } from "./broker.ts";
+import { FIRST_REFRESH_WAIT_MS } from "./limits.ts";
 
 const J = "a/journal";
 const STORE = "file:///one/";
@@ -234,9 +235,7 @@ test("store: never worked -> appends are refused with its error, until it does",
   await machine.start();
   machine.store.faults = { forbidden: 1000 };
   await machine.apply();
-  const refused = machine.append("x");
-  void refused.catch(() => undefined);
-  await assert.rejects(refused, /it ends within a minute/);
+  await assert.rejects(machine.append("x"), { code: "UNAVAILABLE", message: /403 Access Denied/ });
   await machine.agenda.advance(600_000);
   machine.store.faults = {};
   await machine.agenda.advance(200_000);
@@ -350,5 +349,49 @@ test("delete: while its fragments wait for a failing store -> the journal is gon
   await machine.agenda.advance(120_000);
   assert.equal(machine.broker.backlog().count, 0);
   assert.equal(await machine.content(), "new;");
+  await machine.stop();
+});
+
+test("append: the store of a journal cannot be listed -> refused with the reason, until it can", async () => {
+  const machine = new Machine();
+  await machine.start();
+  const { store } = machine;
+  const list = store.list.bind(store);
+  store.list = (prefix, signal) => {
+    if (prefix.startsWith(J)) throw new WireError("UNAVAILABLE", "no listings today");
+    return list(prefix, signal);
+  };
+  await machine.apply();
+  const refused = {
+    code: "UNAVAILABLE",
+    message: `the stores of journal ${J} could not be listed yet: no listings today`,
+  };
+  const begunMs = machine.agenda.nowMs;
+  await assert.rejects(machine.append("x"), refused);
+  const waitedMs = machine.agenda.nowMs - begunMs;
+  assert.ok(waitedMs <= FIRST_REFRESH_WAIT_MS + 100, `it waited ${waitedMs} ms`);
+  // Those that come later do not wait again.
+  const laterMs = machine.agenda.nowMs;
+  await assert.rejects(machine.append("x"), refused);
+  assert.ok(machine.agenda.nowMs - laterMs < 1000);
+  assert.deepEqual(machine.broker.health(), ["no journal takes appends: the fragment store of each fails"]);
+  store.list = list;
+  await machine.agenda.advance(10_000);
+  assert.equal((await machine.append("x")).status, "OK");
+  assert.deepEqual(machine.broker.health(), []);
+  await machine.stop();
+});
+
+test("apply: a name that a store of files cannot have -> refused with the bound", async () => {
+  const machine = new Machine();
+  await machine.start();
+  const name = `a/${"x".repeat(256)}`;
+  await assert.rejects(machine.apply({ name }), {
+    code: "INVALID_ARGUMENT",
+    message:
+      "a part of the journal's name (xxxxxxxxxxxxxxxxxxxx...) has 256 bytes; its store file:///one/ takes at most 255",
+  });
+  await machine.apply({ name: `a/${"x".repeat(255)}` });
+  await machine.applyLocal({ name });
   await machine.stop();
 });

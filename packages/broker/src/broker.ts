@@ -50,7 +50,7 @@ import { runPulse } from "./pulse.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver } from "./resolver.ts";
 import { SingleMemberAllocator } from "./single-member-allocator.ts";
-import { fetchNothing, StoreGate, type FetchUrl, type StoredJournal } from "./store-gate.ts";
+import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
 
 export interface BrokerPorts {
   /** Open; stays open when the broker closes. */
@@ -238,7 +238,7 @@ async function compose(parts: Parts): Promise<Broker> {
     failingStores: () => storeGate.failing(),
     fragmentRemoved: (fragment) => storage.replicaPorts.journals.fragmentRemoved(fragment),
     health: () => {
-      const unhealthy = [spools.unhealthy(), storeGate.unready(() => storedJournals(resolver))];
+      const unhealthy = [spools.unhealthy(), storeGate.unready(servedJournals(resolver))];
       return [...failures, ...unhealthy.filter((reason) => reason !== undefined)];
     },
     backlog: () => storage.persister.backlog(),
@@ -283,9 +283,14 @@ function openStorage({ ports, options, keyspace, fail }: Parts, metrics: BrokerM
   return { replicaPorts, storeGate, persister, background };
 }
 
-function* storedJournals(resolver: Resolver): Generator<readonly [string | undefined, StoredJournal]> {
+function* servedJournals(resolver: Resolver): Generator<ServedJournal> {
   for (const replica of resolver.replicas()) {
-    if (replica.isOpen) yield [replica.spec.fragment.stores[0], replica.local];
+    if (!replica.isOpen) continue;
+    yield {
+      url: replica.spec.fragment.stores[0],
+      journal: replica.local,
+      unlisted: replica.unlisted(),
+    };
   }
 }
 

@@ -12,7 +12,13 @@ import type { PreconditionFacts } from "./append-states.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import type { FlowOwner } from "./content-source.ts";
 import { boundRate, type RateBucket } from "./flow-control.ts";
-import { APPEND_QUEUE_BYTES_MAX, APPEND_QUEUE_ITEMS_MAX, CLOSE_GRACE_MS } from "./limits.ts";
+import { changeWithin } from "./gate-timeout.ts";
+import {
+  APPEND_QUEUE_BYTES_MAX,
+  APPEND_QUEUE_ITEMS_MAX,
+  CLOSE_GRACE_MS,
+  FIRST_REFRESH_WAIT_MS,
+} from "./limits.ts";
 import type { LocalJournal, LocalJournals } from "./local-journal.ts";
 import { rollBegin } from "./roll-rule.ts";
 import type { StoreGate } from "./store-gate.ts";
@@ -70,6 +76,8 @@ export class JournalReplica implements FlowOwner {
   #local: LocalJournal | undefined;
   #refusal: WireError | undefined;
   #refresh: RemoteRefresh | undefined;
+  /** When appends stop waiting for the first listing of the stores. */
+  #listedByMs = 0;
 
   constructor(ports: ReplicaPorts, spec: JournalSpec, createRevision: number) {
     this.#ports = ports;
@@ -131,6 +139,7 @@ export class JournalReplica implements FlowOwner {
       local.spec = this.#spec;
       this.#local = local;
       this.#refusal = undefined;
+      this.#listedByMs = this.#ports.clock.monotonicMs() + FIRST_REFRESH_WAIT_MS;
       this.#opened.open();
       this.#refresh = new RemoteRefresh(this.#ports.refresh, local.index, () => this.#refreshSettings());
       await this.#refresh.run(signal);
@@ -239,6 +248,25 @@ export class JournalReplica implements FlowOwner {
       registers: spool.pendingRegisters,
       now: Math.floor(this.#ports.clock.wallMs() / 1000),
     };
+  }
+
+  /** Why nobody knows where the journal ends, once the first listing of its stores is overdue. */
+  unlisted(): string | undefined {
+    if (this.#local === undefined || this.index.isRefreshed) return undefined;
+    if (this.#ports.clock.monotonicMs() < this.#listedByMs) return undefined;
+    const why = this.#refresh?.failure?.message ?? "it takes long";
+    return `the stores of journal ${this.journal} could not be listed yet: ${why}`;
+  }
+
+  /**
+   * Resolves when the index has changed, until the first listing of the stores is overdue. @throws {WireError}
+   * UNAVAILABLE
+   */
+  async nextListing(signal: AbortSignal): Promise<void> {
+    const why = this.unlisted();
+    if (why !== undefined) throw new WireError("UNAVAILABLE", why, { facts: { journal: this.journal } });
+    const { clock } = this.#ports;
+    await changeWithin(this.index.changed, this.#listedByMs - clock.monotonicMs(), clock, signal);
   }
 
   /** Resolves after the next check of the journal's store. */

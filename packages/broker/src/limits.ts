@@ -27,7 +27,10 @@ export const PULSE_TIMEOUT_MS = 60_000;
 export const MIN_APPEND_RATE = 65_536;
 /** Bytes of one journal that only this disk has, from which on a failing store stops its appends. */
 export const STORE_BACKLOG_BYTES_MAX = 1024 ** 3;
-/** How long a reader waits for the first listing of a journal's stores when its offset is not on this disk. */
+/**
+ * How long a reader waits for the first listing of a journal's stores when its offset is not on this disk, and an
+ * append, counted from the journal's opening, because it must know where the journal ends.
+ */
 export const FIRST_REFRESH_WAIT_MS = 10_000;
 /** How long a journal that is no longer served here waits for the append that writes to it. */
 export const CLOSE_GRACE_MS = 10_000;

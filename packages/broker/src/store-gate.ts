@@ -27,6 +27,14 @@ export interface StoredJournal {
   hasPersisted(url: string): boolean;
 }
 
+export interface ServedJournal {
+  /** Its store, when it has one. */
+  readonly url: string | undefined;
+  readonly journal: StoredJournal;
+  /** Why its stores could not be listed, once that is overdue. */
+  readonly unlisted: string | undefined;
+}
+
 export class StoreGate {
   readonly #health: StoreHealth;
   readonly #worked = new Set<string>();
@@ -53,19 +61,15 @@ export class StoreGate {
     return this.#health.failing();
   }
 
-  /** Says so when a failing store keeps every one of `journals` from taking appends. */
-  unready(
-    journals: () => Iterable<readonly [url: string | undefined, journal: StoredJournal]>,
-  ): string | undefined {
-    const failing = new Set(this.failing().map(({ url }) => url));
-    if (failing.size === 0) return undefined;
-    let isAny = false;
-    for (const [url, journal] of journals()) {
-      if (url === undefined || !failing.has(url) || this.failure(url, journal) === undefined)
-        return undefined;
-      isAny = true;
+  /** Says so when its store keeps every one of `journals` from taking appends. */
+  unready(journals: Iterable<ServedJournal>): string | undefined {
+    const failing = new Set<string | undefined>(this.failing().map(({ url }) => url));
+    let why: string | undefined;
+    for (const { url, journal, unlisted } of journals) {
+      why = unlisted ?? (failing.has(url) ? this.failure(url, journal)?.reason : undefined);
+      if (why === undefined) return undefined;
     }
-    return isAny ? "no journal takes appends: the fragment store of each fails" : undefined;
+    return why === undefined ? undefined : "no journal takes appends: the fragment store of each fails";
   }
 
   /** Resolves after the store's next check. */

@@ -35,6 +35,7 @@ export class RemoteRefresh {
   readonly #wake = new Gate();
   #isDue = true;
   #failures = 0;
+  #failure: WireError | undefined;
 
   /** @param journal its settings now: asked before each listing; undefined once it is removed, which ends run() */
   constructor(ports: RefreshPorts, index: FragmentIndex, journal: () => RefreshedJournal | undefined) {
@@ -42,6 +43,11 @@ export class RemoteRefresh {
     this.#index = index;
     this.#openedMs = ports.clock.monotonicMs();
     this.#journal = journal;
+  }
+
+  /** Why the last listing failed. */
+  get failure(): WireError | undefined {
+    return this.#failure;
   }
 
   /** Lists the stores again without waiting for the interval: they have changed. */
@@ -78,11 +84,13 @@ export class RemoteRefresh {
         logger.error("confirmed_fragment_not_listed", { journal: journal.name, fragment });
       }
       this.#failures = 0;
+      this.#failure = undefined;
       outcomes.add(1, { outcome: "ok" });
     } catch (thrown) {
       if (signal.aborted) throw signal.reason;
       const error = WireError.from(thrown);
       this.#failures++;
+      this.#failure = error;
       outcomes.add(1, { outcome: error.code });
       const fields = {
         journal: journal.name,

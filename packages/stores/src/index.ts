@@ -1,4 +1,11 @@
 export type { ObjectEntry, ObjectStore, ObjectStores, PutOptions } from "./object-store.ts";
 export { FileStore, PARTIAL_AGE_MS_MAX, type FileStorePorts } from "./file-store.ts";
 export { objectStores, openStores, type OpenStore } from "./open-stores.ts";
-export { checkedKey, parseStoreUrl, rewriteKey, storeArguments, type StoreUrl } from "./store-url.ts";
+export {
+  checkedKey,
+  checkJournalName,
+  parseStoreUrl,
+  rewriteKey,
+  storeArguments,
+  type StoreUrl,
+} from "./store-url.ts";

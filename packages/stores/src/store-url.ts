@@ -1,6 +1,6 @@
 // The URL of a store, as a JournalSpec names it: scheme, bucket, prefix, and arguments in the query. Which arguments
 // are known depends on the scheme; `find` and `replace` are known to all.
-import { WireError } from "@millrace/base";
+import { utf8, WireError } from "@millrace/base";
 import { parseFragmentStore } from "@millrace/protocol";
 
 export interface StoreUrl {
@@ -85,6 +85,29 @@ function keyProblem(path: string): string | undefined {
     if (component === "." || component === "") return "must be a clean path";
   }
   return undefined;
+}
+
+/** What file systems take as the name of one file or directory. */
+const FILE_NAME_BYTES_MAX = 255;
+
+/**
+ * Checks that a store of `url` can have objects below `name`. Their paths are the protocol's, so that nothing is
+ * encoded: what a file system cannot call so is refused before a journal lives by it.
+ * @throws {WireError} INVALID_ARGUMENT
+ */
+export function checkJournalName(url: string, name: string): void {
+  const parsed = parseStoreUrl(url);
+  if (parsed.scheme !== "file") return;
+  const { Find = "", Replace = "" } = storeArguments(parsed, ["Find", "Replace"]);
+  for (const part of rewriteKey(name, { find: Find, replace: Replace }).split("/")) {
+    const bytes = utf8(part).length;
+    if (bytes <= FILE_NAME_BYTES_MAX) continue;
+    const begin = part.slice(0, 20);
+    throw invalid(
+      `a part of the journal's name (${begin}...) has ${bytes} bytes; ` +
+        `its store ${url} takes at most ${FILE_NAME_BYTES_MAX}`,
+    );
+  }
 }
 
 function invalid(message: string): WireError {
