@@ -17,6 +17,7 @@ import {
 } from "@millrace/base";
 import { DuckDBTarget } from "./duckdb-target.ts";
 import { openEngine, type Engine } from "./engine.ts";
+import { QUERIES_MAX, QUERIES_WAITING_MAX } from "./limits.ts";
 import type {
   FromWarehouse,
   ToWarehouse,
@@ -74,7 +75,10 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
   const onLost = endOnce(logger);
   const target = new DuckDBTarget(engine, (path) => join(options.stagingDir, path), onLost);
   const ports = { clock: systemClock, onLost };
-  const runner = new QueryRunner(engine, ports, { concurrency: 4, queue: 64 });
+  const runner = new QueryRunner(engine, ports, {
+    concurrency: QUERIES_MAX,
+    queue: QUERIES_WAITING_MAX,
+  });
   const server = createServer(
     sqlRequestListener({
       runner,

@@ -12,6 +12,7 @@ import { never, silentLogger, systemClock, type Clock, type WireError } from "@m
 import { crc32c } from "@node-rs/crc32";
 import { DuckDBInstance } from "@duckdb/node-api";
 import type { LoadRequest } from "@millrace/ingest";
+import { QUERIES_MAX } from "./limits.ts";
 import type { FromWarehouse, ToWarehouse, WarehouseOptions } from "./process-messages.ts";
 import { Warehouse } from "./system-warehouse.ts";
 
@@ -155,6 +156,25 @@ function runTests(): void {
     assert.ok(performance.now() - beganMs < 5000);
   });
 
+  test("warehouse: as many queries run as may -> loads are done and /readyz answers meanwhile", async (t) => {
+    const directory = join(scratch, "busy");
+    const stagingDir = `${directory}/staging/`;
+    mkdirSync(stagingDir, { recursive: true });
+    const warehouse = await startIn(t, directory);
+    const url = `http://127.0.0.1:${warehouse.address.port}`;
+    const endless = "select count(*) from range(1000000000000) t(i) where i % 7 = 3";
+    const over = new AbortController();
+    const running = Array.from({ length: QUERIES_MAX }, () => query(url, endless, over.signal));
+    let ended = 0;
+    const settled = Promise.allSettled(running.map((one) => one.finally(() => ended++)));
+    await until("the queries run", () => cpuTicks(warehouse.pid!) > 50);
+    assert.equal((await warehouse.load(await stageRows(stagingDir, 0), never)).kind, "loaded");
+    assert.equal((await fetch(`${url}/readyz`)).status, 200);
+    assert.equal(ended, 0, "none of them made room");
+    over.abort();
+    await settled;
+  });
+
   test("warehouse: stopped -> the engine's own log is in its file", async (t) => {
     const directory = join(scratch, "clean");
     const warehouse = await startIn(t, directory);
@@ -175,12 +195,17 @@ function cpuTicks(pid: number): number {
   return Number(fields[11]);
 }
 
-async function query(url: string, sql: string): Promise<{ status: number; text: string }> {
+async function query(
+  url: string,
+  sql: string,
+  signal: AbortSignal = never,
+): Promise<{ status: number; text: string }> {
   const headers = { "content-type": "application/json" };
   const response = await fetch(`${url}/sql`, {
     method: "POST",
     headers,
     body: JSON.stringify({ query: sql }),
+    signal,
   });
   return { status: response.status, text: await response.text() };
 }

@@ -11,6 +11,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { assert, Gate, unreachable, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, Target } from "@millrace/ingest";
+import { POOL_THREADS } from "./limits.ts";
 import type {
   FromWarehouse,
   ToWarehouse,
@@ -32,8 +33,6 @@ const KILL_PINGS = 15;
 /** Time for the engine to close its file on stop, and what is left of it once the time for stopping is over. */
 const STOP_MS = 5000;
 const HURRY_MS = 1000;
-/** Threads that its calls run on: the queries of users must leave some for loads and probes. */
-const POOL_THREADS = 12;
 
 interface PendingCall {
   readonly resolve: (answer: WarehouseAnswer) => void;
