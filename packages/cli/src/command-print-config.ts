@@ -1,6 +1,6 @@
 // `millrace print-config`: what the settings are, and where each comes from.
 import type { Command } from "commander";
-import { loadConfig, printConfig } from "@millrace/server";
+import { checkListeners, loadConfig, printConfig } from "@millrace/server";
 import type { CliIo } from "./cli-io.ts";
 import { addSettingOptions, givenSettings } from "./setting-options.ts";
 
@@ -10,7 +10,9 @@ export function addPrintConfigCommand(program: Command, io: CliIo): void {
     .description("Show every setting, its value and where the value comes from; secrets are masked")
     .option("--json", "print JSON");
   addSettingOptions(command).action(async (options: { json?: true }) => {
-    const printed = printConfig(await loadConfig(givenSettings(command)));
+    const resolved = await loadConfig(givenSettings(command));
+    checkListeners(resolved.config); // as `up` does: what is shown here can be started
+    const printed = printConfig(resolved);
     if (options.json === true) {
       io.out(`${JSON.stringify(printed, undefined, 2)}\n`);
       return;

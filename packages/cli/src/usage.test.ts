@@ -44,6 +44,8 @@ const BAD_USAGE: readonly (readonly [args: string, message: RegExp])[] = [
   ["up --exit --no-demo", /--exit waits for the demo: it excludes --no-demo$/],
   ["up --broker.memory 1", /flag --broker\.memory: 1 is out of range \(1MiB <= value <= 8GiB\)$/],
   ["up --broker.listen 0.0.0.0:80", /is reachable from other machines.*--auth\.token/],
+  ["print-config --broker.listen 0.0.0.0:80", /is reachable from other machines.*--auth\.token/],
+  ["print-config --auth.token short", /auth\.token has 5 characters \(expected >= 16\)$/],
   ["print-config --ports some", /flag --ports: "some" is not one of default, free$/],
 ];
 

@@ -46,6 +46,31 @@ test("config: every default is in its own range", () => {
   assert.ok(printConfig(resolveConfig([])).length > 20);
 });
 
+test("config: a MILLRACE_ variable that is no setting -> refused, and what may be meant is named", () => {
+  for (const [name, message] of [
+    ["MILLRACE_BROKR_MEMORY", "unknown setting (did you mean MILLRACE_BROKER_MEMORY?)"],
+    ["MILLRACE_BROKER_LISTN", "unknown setting (did you mean MILLRACE_BROKER_LISTEN?)"],
+    ["MILLRACE_COLOUR", "unknown setting"],
+  ] as const) {
+    assert.throws(() => environmentSource({ [name]: "1" }), {
+      code: "INVALID_ARGUMENT",
+      message: `environment ${name}: ${message}`,
+    });
+  }
+  assert.throws(() => resolveConfig([flags({ "brokr.memory": "1GiB" })]), /did you mean .*broker\.memory/);
+});
+
+test("config: variables of the repository's scripts and of service links -> left alone", () => {
+  const names = [
+    "CONFIG QUICK PEERS CRASH_ROUNDS TEST_KEEP PORT SERVICE_HOST SERVICE_PORT SERVICE_PORT_HTTP PORT_8080_TCP",
+    "BROKER_SERVICE_HOST BROKER_PORT_8080_TCP_ADDR",
+  ].join(" ");
+  const environment = Object.fromEntries(
+    names.split(" ").map((name) => [`MILLRACE_${name}`, "tcp://10.0.0.1:8080"]),
+  );
+  assert.deepEqual([...environmentSource({ ...environment, OTHER: "1" }).texts], []);
+});
+
 const LISTENERS: readonly [string, Record<string, string>, boolean][] = [
   ["loopback", {}, true],
   ["all of 127/8", { "api.listen": "127.3.2.1:0" }, true],

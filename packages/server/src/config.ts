@@ -1,6 +1,7 @@
 // The configuration: defaults, then a YAML file, then MILLRACE_* environment, then flags. Pure: who reads files and the
 // environment is system-config.ts.
 import { WireError } from "@millrace/base";
+import { didYouMean, didYouMeanVariable } from "./closest-setting.ts";
 import {
   environmentName,
   SETTING_NAMES,
@@ -32,7 +33,10 @@ export function resolveConfig(sources: readonly ConfigSource[]): ResolvedConfig 
   for (const source of sources) {
     for (const name of source.texts.keys()) {
       if (!(name in SETTINGS)) {
-        throw new WireError("INVALID_ARGUMENT", `${source.describe(name)}: unknown setting${closest(name)}`);
+        throw new WireError(
+          "INVALID_ARGUMENT",
+          `${source.describe(name)}: unknown setting${didYouMean(name)}`,
+        );
       }
     }
   }
@@ -85,12 +89,25 @@ export function flattenYaml(document: unknown, file: string): ConfigSource {
   return { texts, describe: (name) => `${file}: ${name}` };
 }
 
-/** Settings out of an environment. Unknown MILLRACE_ variables are left alone: they may belong to another program. */
+/** No settings: where the YAML file is, and what tests, benchmarks and scripts of the repository read. */
+const OTHER_VARIABLES = /^MILLRACE_(?:CONFIG|QUICK|PEERS|CRASH_.*|TEST_.*)$/;
+/** What Kubernetes and Docker put into the environment of whoever runs beside a service of that name. */
+const SERVICE_LINKS =
+  /^MILLRACE_(?:.*_)?(?:SERVICE_(?:HOST|PORT(?:_.*)?)|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_.*)?)?)$/;
+
+/** Settings out of an environment. @throws {WireError} INVALID_ARGUMENT for a MILLRACE_ variable that is none */
 export function environmentSource(environment: Readonly<Record<string, string | undefined>>): ConfigSource {
   const texts = new Map<string, string>();
   for (const name of SETTING_NAMES) {
     const text = environment[environmentName(name)];
     if (text !== undefined) texts.set(name, text);
+  }
+  const known = new Set<string>(SETTING_NAMES.map(environmentName));
+  for (const variable of Object.keys(environment)) {
+    if (!variable.startsWith("MILLRACE_") || known.has(variable)) continue;
+    if (OTHER_VARIABLES.test(variable) || SERVICE_LINKS.test(variable)) continue;
+    const why = `unknown setting${didYouMeanVariable(variable)}`;
+    throw new WireError("INVALID_ARGUMENT", `environment ${variable}: ${why}`);
   }
   return { texts, describe: (name) => `environment ${environmentName(name)}` };
 }
@@ -116,10 +133,4 @@ export function printConfig({ config, origins }: ResolvedConfig): readonly Print
       origin: origins.get(name) ?? "default",
     };
   });
-}
-
-function closest(name: string): string {
-  const tail = name.split(".").at(-1);
-  const similar = SETTING_NAMES.filter((known) => known.split(".").at(-1) === tail);
-  return similar.length === 0 ? "" : ` (did you mean ${similar.join(" or ")}?)`;
 }

@@ -1,5 +1,6 @@
 export { environmentName, SETTING_NAMES, SETTINGS, type Config, type SettingName } from "./settings.ts";
 export { printConfig, type PrintedSetting, type ResolvedConfig } from "./config.ts";
+export { checkListeners } from "./listen-policy.ts";
 export { loadConfig } from "./system-config.ts";
 export { stderrScreen } from "./screen.ts";
 export { COMPONENTS, type ComponentName } from "./components.ts";

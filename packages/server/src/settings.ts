@@ -44,7 +44,8 @@ export const SETTINGS = {
   "auth.token": setting(
     textKind,
     "",
-    "Token that callers of every door but the ingest paths must send",
+    "Token that callers of every door but the ingest paths must send, 16 characters or more; " +
+      "listening beyond loopback needs it",
     true,
   ),
   "allow-anonymous": setting(booleanKind, "false", "Listen beyond loopback without authentication"),
