@@ -143,7 +143,7 @@ export class FragmentIndex {
 
   /**
    * Adds a fragment that was persisted and confirmed. Call it before the local copy is released.
-   * @param nowMs wall time, Unix ms
+   * @param nowMs monotonic time, ms: a clock that is set must not end the grace of I2
    */
   confirm(entry: RemoteEntry, nowMs: number): void {
     this.#confirmed.set(nameOf(entry), { entry, atMs: nowMs });
@@ -164,7 +164,7 @@ export class FragmentIndex {
   /**
    * Replaces the remote fragments by what a listing of all stores showed.
    * @param listed in the order of the stores: of twins, the last one counts
-   * @param startedMs wall time at which the listing began, Unix ms
+   * @param startedMs monotonic time at which the listing began, ms
    * @returns fragments that this process confirmed, longer than the grace ago, and that the listing does not show
    */
   setRemote(listed: Iterable<RemoteEntry>, startedMs: number): readonly RemoteEntry[] {

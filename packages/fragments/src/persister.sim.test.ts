@@ -249,7 +249,7 @@ test("late listing: a refresh after the release does not show the object -> the 
   close(w, "content");
   assert.ok(await w.agenda.runUntil(isDone(w), 10_000));
   for (let i = 0; i < 4; i++) {
-    const startedMs = w.clock.wallMs();
+    const startedMs = w.clock.monotonicMs();
     const listed = await listRemoteFragments(w.ports, { name: JOURNAL, stores: [URLS[0]] }, never);
     assert.equal(listed.length, i < 2 ? 0 : 1);
     assert.deepEqual(w.index.setRemote(listed, startedMs), []);

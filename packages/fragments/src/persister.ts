@@ -300,7 +300,7 @@ export class Persister {
     if (!isHeld(journal, fragment))
       return this.#drop(task, journal, fragment, "released while it was persisted");
     const entry = remoteEntry({ ...fragment, modTime: modTimeSeconds(state.modTimeMs) });
-    journal.index.confirm(entry, this.#ports.clock.wallMs()); // P2
+    journal.index.confirm(entry, this.#ports.clock.monotonicMs()); // P2
     this.#done(task, journal);
     this.#letGo(journal, { begin, end });
     this.#metrics.attempts.add(1, { outcome: state.bytesWritten > 0 ? "written" : "found" });

@@ -144,7 +144,7 @@ test("a fragment confirmed while a listing is under way -> the listing's result 
   w.index.setLocal([localFragmentOf({ begin: 0, end: 10 })]);
   await w.agenda.advance(2000);
   const fragment = remoteFragmentOf({ begin: 0, end: 10, sum: SUM, compressionCodec: "GZIP" });
-  w.index.confirm(remoteEntry(fragment), w.clock.wallMs());
+  w.index.confirm(remoteEntry(fragment), w.clock.monotonicMs());
   w.index.setLocal([]);
   await w.agenda.advance(10_000);
   assert.equal(w.index.isRefreshed, true);
@@ -158,11 +158,25 @@ test("a fragment confirmed while a listing is under way -> the listing's result 
   await w.end();
 });
 
+test("the wall clock is set between a confirmation and a listing -> the fragment stays for its grace", async () => {
+  for (const stepMs of [-3_600_000, 3_600_000]) {
+    const w = world({ latencyMs: 5000 });
+    await w.agenda.advance(2000);
+    const fragment = remoteFragmentOf({ begin: 0, end: 10, sum: SUM, compressionCodec: "GZIP" });
+    w.index.confirm(remoteEntry(fragment), w.clock.monotonicMs());
+    w.clock.epochMs += stepMs;
+    w.refresh.refreshNow();
+    await w.agenda.advance(10_000);
+    assert.deepEqual(ends(w), [10]);
+    await w.end();
+  }
+});
+
 test("a confirmed fragment that no listing ever shows -> an error is logged when the grace is over", async () => {
   const w = world();
   await w.agenda.advance(1);
   const fragment = remoteFragmentOf({ begin: 0, end: 10, sum: SUM, compressionCodec: "GZIP" });
-  w.index.confirm(remoteEntry(fragment), w.clock.wallMs());
+  w.index.confirm(remoteEntry(fragment), w.clock.monotonicMs());
   await w.agenda.advance(300_000);
   assert.deepEqual(w.events, ["confirmed_fragment_not_listed"]);
   await w.end();

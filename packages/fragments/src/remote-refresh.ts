@@ -70,8 +70,8 @@ export class RemoteRefresh {
 
   async #refresh(journal: RefreshedJournal, signal: AbortSignal): Promise<void> {
     const { clock, logger, metrics } = this.#ports;
-    const startedMs = clock.wallMs();
-    const openMs = clock.monotonicMs() - this.#openedMs;
+    const startedMs = clock.monotonicMs();
+    const openMs = startedMs - this.#openedMs;
     const scope = abortScope(signal);
     const slow = new WireError("UNAVAILABLE", `listing took more than ${LISTING_MS_MAX} ms`);
     const cancel = clock.after(LISTING_MS_MAX, () => scope.abort(slow));
