@@ -60,7 +60,13 @@ const CONSOLE_BAN = ban(
 );
 
 export function checkFile(repo: Repo, file: SourceFile): Finding[] {
-  return [...checkNames(file), ...checkSizes(file), ...checkWords(file), ...checkBans(repo, file)];
+  return [
+    ...checkNames(file),
+    ...checkSizes(file),
+    ...checkWords(file),
+    ...checkEvents(repo, file),
+    ...checkBans(repo, file),
+  ];
 }
 
 function checkNames({ path }: SourceFile): Finding[] {
@@ -107,6 +113,19 @@ function checkWords({ path, text }: SourceFile): Finding[] {
     findings.push({ file: path, line: lineAt(text, match.index), rule: "no-ts-comment", message });
   }
   return findings;
+}
+
+const LOG_CALL = /\blogger(?:\.(?:debug|info|warn|error)|\[[^\]]+\])\(\s*(["'`])(.*?)\1/gi;
+
+/** H13: events have stable names, of one style, since people search logs for them. */
+function checkEvents(repo: Repo, { path, text }: SourceFile): Finding[] {
+  if (!repo.shipped.has(path) || isTest(path)) return [];
+  return [...text.matchAll(LOG_CALL)].flatMap((match): Finding[] => {
+    const [, , event = ""] = match;
+    if (/^[a-z0-9]+(?:-[a-z0-9]+)*$/.test(event)) return [];
+    const message = `"${event}": name the event in kebab-case, and put what differs into fields`;
+    return [{ file: path, line: lineAt(text, match.index), rule: "event-name", message }];
+  });
 }
 
 function checkBans(repo: Repo, file: SourceFile): Finding[] {

@@ -59,6 +59,9 @@ for (const [code, expected] of [
   ["export const a = process.env;", /no-environment/],
   ["console.log(1);", /no-console: console\.log/],
   ["export const a = 1 as any;", /no-any/],
+  ['logger.warn("store_gone");', /:1 event-name: "store_gone": name the event in kebab-case/],
+  ["this.#logger.error(`${a}-failed`);", /event-name/],
+  ['ports.logger[isWarn ? "warn" : "error"](\n  "Store gone", {});', /event-name/],
   ["export type A = Map<string, any>;", /no-any/],
   ["export const a = 1; // " + "FIX" + "ME", /no-leftovers/],
   ["// @ts-" + "ignore\nexport {};", /no-ts-comment/],
@@ -76,6 +79,7 @@ test("tidy: dates made of an argument, methods of others, strings and comments -
     "socket.setTimeout(5);",
     'export const b = "Date.now()"; // Math.random()',
     "export const any = { any: 1 };",
+    'logger.info("store-opened", { path });',
     "export class Company {}",
   ].join("\n");
   assert.deepEqual(findings({ "packages/wal/src/index.ts": code }), []);

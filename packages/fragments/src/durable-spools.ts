@@ -391,7 +391,7 @@ class DurableSpools implements Spools, SpoolHost {
       .then(
         (made) => (made ? "made" : "postponed"),
         (error: unknown) => {
-          this.#logger.warn("spool_checkpoint_failed", { error: this.diskFailure(error).message });
+          this.#logger.warn("spool-checkpoint-failed", { error: this.diskFailure(error).message });
           return "failed";
         },
       )
@@ -416,7 +416,7 @@ class DurableSpools implements Spools, SpoolHost {
         await sumRecovered(this.disk, spool);
       } catch (error) {
         this.#unsummable.add(spool); // whoever claims it is told
-        this.#logger.warn("spool_not_summed", {
+        this.#logger.warn("spool-not-summed", {
           journal: spool.life.journal,
           error: this.diskFailure(error).message,
         });
@@ -432,7 +432,7 @@ class DurableSpools implements Spools, SpoolHost {
   #fail(error: WireError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
-    this.#logger.error("spools_failed", { error: error.message });
+    this.#logger.error("spools-failed", { error: error.message });
     this.#wakeAll();
     this.#ports.onFatal(error);
   }

@@ -205,7 +205,7 @@ test("D18: a put that timed out after it succeeded -> not confirmed: read back a
   assert.ok(await w.agenda.runUntil(isDone(w), 10_000));
   const operations = w.store.operations.map(({ operation }) => operation);
   assert.deepEqual(operations, ["head", "put", "head", "get", "sync"]);
-  assert.deepEqual(w.events, ["fragment_persist_failed"]);
+  assert.deepEqual(w.events, ["fragment-persist-failed"]);
   await w.close();
 });
 
@@ -226,7 +226,7 @@ test("D18: a put that resolves with less stored -> its length is not confirmed, 
   w.store.script = (operation) => (operation === "put" && puts++ === 0 ? "wrong-length" : "none");
   close(w, "content ".repeat(1000));
   assert.ok(await w.agenda.runUntil(isDone(w), 60_000));
-  assert.deepEqual(w.events, ["fragment_not_confirmed"]);
+  assert.deepEqual(w.events, ["fragment-not-confirmed"]);
   assert.equal((await contentOf(w, w.store)).length, 8000);
   await w.close();
 });
@@ -240,7 +240,7 @@ test("D18: local bytes that rotted -> never stored under a name that vouches for
   assert.equal(w.handle.pendingCount, 1);
   assert.equal(w.spool.fragments().length, 1);
   assert.deepEqual(w.store.keys(), []);
-  assert.deepEqual(new Set(w.events), new Set(["local_fragment_corrupt"]));
+  assert.deepEqual(new Set(w.events), new Set(["local-fragment-corrupt"]));
   await w.close();
 });
 
@@ -318,7 +318,7 @@ test("P3: the journal is removed -> what waits is dropped", async () => {
   await w.agenda.advance(10_000);
   w.settings = undefined;
   assert.ok(await w.agenda.runUntil(isDone(w), w.agenda.nowMs + 61_000));
-  assert.equal(w.events.at(-1), "fragment_dropped");
+  assert.equal(w.events.at(-1), "fragment-dropped");
   assert.equal(w.spool.fragments().length, 1, "its bytes are the spool's matter");
   await w.close();
 });
@@ -330,7 +330,7 @@ test("the fragment goes while it is being persisted -> dropped, not released twi
   w.spool.release({ begin: 0, end: 7 });
   await w.agenda.advance(60_000);
   assert.equal(w.handle.pendingCount, 0);
-  assert.equal(w.events.at(-1), "fragment_dropped");
+  assert.equal(w.events.at(-1), "fragment-dropped");
   await w.close();
 });
 

@@ -219,7 +219,7 @@ export class Persister {
     for (const [begin, ms] of closedMs) journal.closedMs.set(begin, ms);
     const since = (fragment: LocalFragment): number => closedMs.get(fragment.begin) ?? nowMs;
     for (const { begin, end } of expiredFragments(fragments, settings.retention, since, nowMs)) {
-      this.#ports.logger.info("fragment_expired", { journal: journal.name, begin, end });
+      this.#ports.logger.info("fragment-expired", { journal: journal.name, begin, end });
       this.#letGo(journal, { begin, end });
     }
   }
@@ -306,7 +306,7 @@ export class Persister {
     this.#metrics.attempts.add(1, { outcome: state.bytesWritten > 0 ? "written" : "found" });
     this.#metrics.contentBytes.add(end - begin);
     this.#metrics.storedBytes.add(state.bytesWritten);
-    this.#ports.logger.debug("fragment_persisted", { journal: journal.name, begin, end, ...state });
+    this.#ports.logger.debug("fragment-persisted", { journal: journal.name, begin, end, ...state });
   }
 
   /** The index learns of it at once: spools report changes in batches, and a reader must not be sent here meanwhile. */
@@ -321,7 +321,7 @@ export class Persister {
     { begin, end }: { begin: number; end: number },
     why: string,
   ): void {
-    this.#ports.logger.info("fragment_dropped", { journal: journal.name, begin, end, why });
+    this.#ports.logger.info("fragment-dropped", { journal: journal.name, begin, end, why });
     this.#done(task, journal);
   }
 
@@ -343,16 +343,16 @@ export class Persister {
       this.#metrics.attempts.add(1, { outcome: "not-confirmed" });
       const { written, found } = reason;
       this.#ports.onStoreFailure?.(store);
-      this.#ports.logger.error("fragment_not_confirmed", { ...fields, written, found });
+      this.#ports.logger.error("fragment-not-confirmed", { ...fields, written, found });
       return;
     }
     const error = WireError.from(reason.error);
     this.#metrics.attempts.add(1, { outcome: error.code });
     const more = { ...fields, code: error.code, reason: error.message };
-    if (error.code === "CORRUPT") this.#ports.logger.error("local_fragment_corrupt", more);
+    if (error.code === "CORRUPT") this.#ports.logger.error("local-fragment-corrupt", more);
     else {
       this.#ports.onStoreFailure?.(store);
-      this.#ports.logger.warn("fragment_persist_failed", more);
+      this.#ports.logger.warn("fragment-persist-failed", more);
     }
   }
 

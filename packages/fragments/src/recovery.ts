@@ -96,7 +96,7 @@ export async function applyRecovery(
   for (const action of actions) await perform(disk, action, logger);
   const logged = journals.filter(({ touched }) => touched).length;
   const counts = { journals: journals.length, logged, actions: actions.length };
-  logger.info("spools_recovered", { ...counts, from, next: scan.nextSequence });
+  logger.info("spools-recovered", { ...counts, from, next: scan.nextSequence });
 }
 
 /** Reads the fragments of a recovered spool whose SHA-1 is not known. @throws {WireError} CORRUPT */
@@ -205,7 +205,7 @@ async function perform(disk: Disk, action: RecoveryAction, logger: Logger): Prom
   switch (action.kind) {
     case "cut":
     case "move":
-      logger.warn("spool_quarantined", { ...action });
+      logger.warn("spool-quarantined", { ...action });
       return quarantine(disk, action);
     case "remove":
       return disk.run("bulk", [{ kind: "remove", path: `${action.dir}/${action.name}` }]);

@@ -162,9 +162,9 @@ test("listRemoteFragments: all stores in order; other names are logged and left 
   assert.deepEqual(
     logged.map(({ event, fields }) => [event, fields?.["path"]]),
     [
-      ["fragment_name_not_parsed", "a/journal/readme.txt"],
-      ["fragment_name_not_parsed", `a/journal/${name(0, 10, ".bad")}`],
-      ["fragment_name_not_parsed", `a/journal/x-${name(0, 10)}`],
+      ["fragment-name-not-parsed", "a/journal/readme.txt"],
+      ["fragment-name-not-parsed", `a/journal/${name(0, 10, ".bad")}`],
+      ["fragment-name-not-parsed", `a/journal/x-${name(0, 10)}`],
     ],
   );
   const index = new FragmentIndex();

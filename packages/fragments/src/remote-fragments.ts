@@ -48,7 +48,7 @@ export async function listRemoteFragments(
       if (typeof parsed === "string") {
         if (unknown++ < UNKNOWN_LOGGED_MAX) {
           const fields = { journal: journal.name, store: url, path, reason: parsed };
-          ports.logger.warn("fragment_name_not_parsed", fields);
+          ports.logger.warn("fragment-name-not-parsed", fields);
         }
       } else if (!inner.owns(parsed.pathPostfix)) {
         const modTime = modTimeSeconds(modTimeMs);
@@ -57,7 +57,7 @@ export async function listRemoteFragments(
     }
   }
   if (unknown > UNKNOWN_LOGGED_MAX) {
-    ports.logger.warn("fragment_names_not_parsed", { journal: journal.name, count: unknown });
+    ports.logger.warn("fragment-names-not-parsed", { journal: journal.name, count: unknown });
   }
   return entries;
 }

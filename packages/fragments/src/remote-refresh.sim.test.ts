@@ -135,7 +135,7 @@ test("a failing store: tried again soon until it succeeds once; from then on the
   await w.agenda.advance(3_000_000);
   assert.deepEqual(ends(w), [10]);
   assert.equal(w.store.operations.length - tries - 1, 10);
-  assert.deepEqual(new Set(w.events), new Set(["fragment_refresh_failed"]));
+  assert.deepEqual(new Set(w.events), new Set(["fragment-refresh-failed"]));
   await w.end();
 });
 
@@ -178,7 +178,7 @@ test("a confirmed fragment that no listing ever shows -> an error is logged when
   const fragment = remoteFragmentOf({ begin: 0, end: 10, sum: SUM, compressionCodec: "GZIP" });
   w.index.confirm(remoteEntry(fragment), w.clock.monotonicMs());
   await w.agenda.advance(300_000);
-  assert.deepEqual(w.events, ["confirmed_fragment_not_listed"]);
+  assert.deepEqual(w.events, ["confirmed-fragment-not-listed"]);
   await w.end();
 });
 

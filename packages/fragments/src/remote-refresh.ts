@@ -81,7 +81,7 @@ export class RemoteRefresh {
       if (openMs >= this.#listLagMsMax(journal)) this.#index.settle();
       const missing = this.#index.setRemote(listed, startedMs);
       for (const { fragment } of missing) {
-        logger.error("confirmed_fragment_not_listed", { journal: journal.name, fragment });
+        logger.error("confirmed-fragment-not-listed", { journal: journal.name, fragment });
       }
       this.#failures = 0;
       this.#failure = undefined;
@@ -98,7 +98,7 @@ export class RemoteRefresh {
         reason: error.message,
         failures: this.#failures,
       };
-      logger.warn("fragment_refresh_failed", fields);
+      logger.warn("fragment-refresh-failed", fields);
     } finally {
       cancel();
       scope.dispose();

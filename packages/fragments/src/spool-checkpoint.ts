@@ -111,7 +111,7 @@ export class SpoolCheckpoint {
       throw error;
     }
     this.#log.recycle(position);
-    this.#logger.debug("spool_checkpoint", { position, journals: images.length, files: files.length });
+    this.#logger.debug("spool-checkpoint", { position, journals: images.length, files: files.length });
     return true;
   }
 

@@ -128,7 +128,7 @@ export class SpoolChores {
   #spawn(work: () => Promise<void>): void {
     const running: Promise<void> = work()
       .catch((error: unknown) =>
-        this.#logger.warn("spool_chore_failed", { error: WireError.from(error).message }),
+        this.#logger.warn("spool-chore-failed", { error: WireError.from(error).message }),
       )
       .finally(() => this.#running.delete(running));
     this.#running.add(running);

@@ -86,7 +86,7 @@ suite("bit rot while the process runs", () => {
     // Once for whoever has to act, not for every reader.
     assert.deepEqual(
       fixture.errors.map(([event, fields]) => [event, fields?.["path"], fields?.["journal"]]),
-      [["spool_rotten", path, "a"]],
+      [["spool-rotten", path, "a"]],
     );
     fixture.disk.file(path)!.rot(at, 4);
     await readAll(fixture, spool, 0, FRAGMENT_BYTES, 70_000);

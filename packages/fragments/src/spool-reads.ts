@@ -147,7 +147,7 @@ export class SpoolReads {
       this.#reported.add(fragment);
       const { begin, end } = fragment;
       const fields = { journal: spool.life.journal, begin, end, ...error.facts, reason: error.message };
-      this.#logger.error("spool_rotten", fields);
+      this.#logger.error("spool-rotten", fields);
     }
     return error;
   }

@@ -76,7 +76,7 @@ export class SpoolSpace {
       .freeBytes()
       .then((free) => this.#onFree(free))
       .catch((error: unknown) => {
-        this.#logger.warn("spool_space_unknown", { error: String(error) });
+        this.#logger.warn("spool-space-unknown", { error: String(error) });
         this.#lookLater();
       })
       .finally(() => {
@@ -97,8 +97,8 @@ export class SpoolSpace {
     if (low) this.#lookLater();
     if (low === this.#low) return;
     this.#low = low;
-    if (low) this.#logger.warn("spool_space_low", { freeBytes: free, reserveBytes: this.#reserveBytes });
-    else this.#logger.info("spool_space_back", { freeBytes: free });
+    if (low) this.#logger.warn("spool-space-low", { freeBytes: free, reserveBytes: this.#reserveBytes });
+    else this.#logger.info("spool-space-back", { freeBytes: free });
     this.#onChange();
   }
 

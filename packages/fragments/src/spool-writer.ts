@@ -118,7 +118,7 @@ export class SpoolWriter {
   #onFailed(writes: readonly IssuedWrite[], spools: ReadonlySet<DurableSpool>, error: unknown): void {
     for (const { block } of writes) block.issued = block.written;
     if (!(error instanceof DiskError) || error.kind !== "full") throw error;
-    this.#logger.warn("spool_write_refused", { path: error.path, error: error.message });
+    this.#logger.warn("spool-write-refused", { path: error.path, error: error.message });
     for (const spool of spools) {
       spool.rewrite = true;
       this.#failed.add(spool);

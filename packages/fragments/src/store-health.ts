@@ -175,8 +175,8 @@ export class StoreHealth {
       const error = await this.#check(store.url, signal);
       if (this.#stores.get(store.url) !== store) return;
       const fields = { store: store.url, failures };
-      if (error === undefined && store.error !== undefined) logger.info("store_healthy", fields);
-      if (error !== undefined) logger.warn("store_unhealthy", { ...fields, reason: error });
+      if (error === undefined && store.error !== undefined) logger.info("store-healthy", fields);
+      if (error !== undefined) logger.warn("store-unhealthy", { ...fields, reason: error });
       this.#metrics.checks.add(1, { status: error === undefined ? "ok" : "error" });
       store.error = error;
       store.checks++;

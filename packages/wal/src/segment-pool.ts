@@ -135,7 +135,7 @@ export class SegmentPool {
     try {
       await this.#disk.run("bulk", [{ kind: "remove", path }]);
     } catch (error) {
-      this.#logger.warn("log_give_back_failed", { path, error });
+      this.#logger.warn("log-give-back-failed", { path, error });
     }
   }
 }

@@ -348,7 +348,7 @@ export class WriteAheadLog {
     if (!(error instanceof DiskError) || error.kind !== "full") return this.#fail(WireError.from(error)); // W3
     // A preallocated file should have room; file systems that copy on write may refuse all the same. Part of the
     // group may stand in the file, so the log goes on in another segment, which voids it (S3 of log-scan.ts).
-    this.#logger.warn("log_write_refused", { ...this.#labels, path: error.path, error: error.message });
+    this.#logger.warn("log-write-refused", { ...this.#labels, path: error.path, error: error.message });
     this.#inFlight = undefined;
     this.#finish(group);
     const unknown = new WireError("OUTCOME_UNKNOWN", error.message, { cause: error });
@@ -377,7 +377,7 @@ export class WriteAheadLog {
     const pending = this.#queue.takeAll();
     if (this.#inFlight !== undefined) pending.unshift(this.#inFlight);
     this.#inFlight = undefined;
-    this.#logger.error("log_failed", { ...this.#labels, error: error.message });
+    this.#logger.error("log-failed", { ...this.#labels, error: error.message });
     this.#tell(pending, unknown);
     this.#drained?.();
     this.#hooks.onFatal(error);
@@ -445,7 +445,7 @@ export class WriteAheadLog {
       this.#fail(WireError.from(error));
       return undefined;
     }
-    this.#logger.warn("log_segment_failed", { path: error.path, error: error.message });
+    this.#logger.warn("log-segment-failed", { path: error.path, error: error.message });
     return error;
   }
 
