@@ -84,8 +84,11 @@ function fill(leave: number): void {
   }
 }
 
-async function isReady({ broker, api, "http-source": door }: Endpoints): Promise<readonly number[]> {
-  return Promise.all([broker, api, door].map(async (address) => (await ask(`${address}/readyz`)).status));
+async function isReady(endpoints: Endpoints): Promise<readonly number[]> {
+  const { broker, api, warehouse, "http-source": door } = endpoints;
+  return Promise.all(
+    [broker, api, warehouse, door].map(async (address) => (await ask(`${address}/readyz`)).status),
+  );
 }
 
 /** Everything that was acknowledged, and nothing twice. */
@@ -123,8 +126,8 @@ for (const [name, leave] of [
       for (const { headers } of refused)
         assert.ok(Number(headers["retry-after"]) > 0, "it says when to come again");
 
-      assert.deepEqual(await isReady(endpoints), [503, 503, 503]);
-      for (const door of ["broker", "api", "http-source"] as const) {
+      assert.deepEqual(await isReady(endpoints), [503, 503, 503, 503]);
+      for (const door of ["broker", "api", "warehouse", "http-source"] as const) {
         const { text } = await ask(`${endpoints[door]}/readyz`);
         assert.match(text, /space/i, door);
         assert.equal((await ask(`${endpoints[door]}/livez`)).status, 200, door);

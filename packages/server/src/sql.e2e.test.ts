@@ -1,5 +1,6 @@
 // SQL at the warehouse of a real platform: formats and limits, and mistakes told with their position.
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { ask, post, type Answer } from "./test-http.ts";
 import { scratch, TestPlatform, until } from "./test-platform.ts";
@@ -90,6 +91,15 @@ test("SQL: four analytical queries at a time -> no record waits for them (D7)", 
   for (const answer of await finished) assert.equal(answer.status, 200, answer.text);
   assert.ok(slowestMs < 2000, `a record waited ${Math.round(slowestMs)} ms`);
   await waitForRows(platform.endpoints, "main.quick", sent);
+});
+
+test("SQL: a request whose head does not come to its end -> 408 in time", async () => {
+  const socket = connect(Number(new URL(url).port), "127.0.0.1");
+  let text = "";
+  socket.on("data", (data) => (text += data));
+  socket.write("POST /sql HTTP/1.1\r\nhost: localhost\r\n");
+  await until("it is told", 20_000, () => text.includes(" 408 "));
+  socket.destroy();
 });
 
 test("SQL: the warehouse's process is killed -> not ready, records are taken, then all is there", async () => {

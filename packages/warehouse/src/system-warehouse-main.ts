@@ -33,6 +33,11 @@ const OPEN_ATTEMPTS = 100;
 const OPEN_PAUSE_MS = 50;
 /** For telling those who asked that the engine is lost. */
 const LAST_ANSWERS_MS = 100;
+/** For the head of a request and for all of it: the times of the http-source. Connections have a bound too. */
+const HEAD_MS = 10_000;
+const REQUEST_MS = 30_000;
+const CHECK_MS = 1000;
+const CONNECTIONS_MAX = 1000;
 
 async function openWhenFree(options: WarehouseOptions, logger: Logger): Promise<Engine> {
   for (let attempt = 1; ; attempt++) {
@@ -80,6 +85,7 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
     queue: QUERIES_WAITING_MAX,
   });
   const server = createServer(
+    { headersTimeout: HEAD_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS },
     sqlRequestListener({
       runner,
       problems: () => [spaceProblem(options), target.problem()].filter((each) => each !== undefined),
@@ -91,6 +97,7 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
       metrics: new MetricsRegistry(),
     }),
   );
+  server.maxConnections = CONNECTIONS_MAX;
   const address = await listen(server, options);
   send({ kind: "ready", host: address.address, port: address.port });
   return (message) => {

@@ -184,6 +184,13 @@ function runTests(): void {
     assert.ok(!existsSync(join(directory, "w.db.wal")));
   });
 
+  test("warehouse: less room than the reserve -> not ready", async (t) => {
+    const warehouse = await startIn(t, join(scratch, "reserve"), { reserveBytes: Number.MAX_SAFE_INTEGER });
+    const answer = await fetch(`http://127.0.0.1:${warehouse.address.port}/readyz`);
+    assert.equal(answer.status, 503);
+    assert.match(await answer.text(), /^free space \d+ below the reserve \d+\n$/);
+  });
+
   fullDisk(join(scratch, "full"));
   after(() => rmSync(scratch, { recursive: true, force: true }));
 }
