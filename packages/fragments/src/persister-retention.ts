@@ -1,6 +1,11 @@
 // Which local fragments of a journal without stores may go (D19): none, unless an age, a byte bound or a trim offset
-// says so, and then from the oldest on, so that what is left has no hole. Pure.
+// says so, and then from the oldest on, so that what is left has no hole.
+import type { Clock } from "@millrace/base";
 import type { LocalFragment } from "./spools.ts";
+
+/** A wall clock that is further ahead than it can be by itself was set. */
+const LEAP_MS = 60_000;
+const BELIEVED_AFTER_MS = 3_600_000;
 
 export interface RetentionPolicy {
   /** Fragments whose last byte is older may go; 0: age lets none go. */
@@ -37,4 +42,33 @@ export function expiredFragments(
     count++;
   }
   return closed.slice(0, count);
+}
+
+/**
+ * The time for what cannot be undone. A wall clock that is set ahead, and soon back again, must not age a journal's
+ * only copy by that much: it is believed once it has stayed ahead for an hour. One set back is believed at once.
+ */
+export class CautiousClock {
+  readonly #clock: Pick<Clock, "wallMs" | "monotonicMs">;
+  #believed: { readonly wallMs: number; readonly monotonicMs: number };
+  #aheadSinceMs: number | undefined;
+
+  constructor(clock: Pick<Clock, "wallMs" | "monotonicMs">) {
+    this.#clock = clock;
+    this.#believed = { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
+  }
+
+  /** Unix ms. Ask more often than the clock drifts by a minute. */
+  nowMs(): number {
+    const wallMs = this.#clock.wallMs();
+    const monotonicMs = this.#clock.monotonicMs();
+    const expectedMs = this.#believed.wallMs + monotonicMs - this.#believed.monotonicMs;
+    if (wallMs > expectedMs + LEAP_MS) {
+      this.#aheadSinceMs ??= monotonicMs;
+      if (monotonicMs - this.#aheadSinceMs < BELIEVED_AFTER_MS) return expectedMs;
+    }
+    this.#aheadSinceMs = undefined;
+    this.#believed = { wallMs, monotonicMs };
+    return wallMs;
+  }
 }

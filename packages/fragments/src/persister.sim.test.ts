@@ -2,15 +2,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import {
-  concatBytes,
-  MetricsRegistry,
-  never,
-  silentLogger,
-  TaskGroup,
-  utf8,
-  type Logger,
-} from "@millrace/base";
+import { concatBytes, MetricsRegistry, never, silentLogger, TaskGroup, utf8 } from "@millrace/base";
+import type { Logger } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { contentPath, fragmentOfPath, type CompressionCodec } from "@millrace/protocol";
 import { objectStores } from "@millrace/stores";
@@ -282,6 +275,10 @@ test("D19: no stores, but an age, a byte bound or a trim offset -> the oldest cl
     await w.agenda.advance(60_000);
   }
   assert.deepEqual([w.spool.fragments()[0]!.begin, w.spool.fragments().length], [20, 10]);
+  w.clock.epochMs += 24 * 3_600_000;
+  await w.agenda.advance(60_000);
+  assert.equal(w.spool.fragments().length, 10, "a clock that leaps ages nothing");
+  w.clock.epochMs -= 24 * 3_600_000;
   w.settings = { ...w.settings!, retention: { ...w.settings!.retention, trimmedTo: 45 } };
   await w.agenda.advance(10_000);
   assert.equal(w.spool.fragments()[0]!.begin, 40);

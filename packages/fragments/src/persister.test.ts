@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { localFragmentOf } from "./fragment-index-testkit.ts";
 import { stepAttempt, type AttemptInput, type AttemptState } from "./persister-attempt.ts";
 import { backoffMs, PersistQueue } from "./persister-queue.ts";
-import { expiredFragments, type RetentionPolicy } from "./persister-retention.ts";
+import { CautiousClock, expiredFragments, type RetentionPolicy } from "./persister-retention.ts";
 
 const OBJECT = { bytes: 10, modTimeMs: 5 };
 const ERROR = new Error("x");
@@ -215,4 +215,24 @@ test("retention: nothing goes unless age, bytes or trimming say so; then the old
   assert.deepEqual(ends({ trimmedTo: 200 }), [100, 200]);
   const growing = [...fragments.slice(0, 3), localFragmentOf({ begin: 300, end: 300, closed: false })];
   assert.deepEqual(ends({ retentionMs: 500 }, 9499, growing.slice(2)), [], "an empty successor says nothing");
+});
+
+test("retention: a clock that is set ahead -> believed after an hour; one that is set back, at once", () => {
+  let [wall, monotonic] = [1_000_000_000, 0];
+  const clock = new CautiousClock({ wallMs: () => wall, monotonicMs: () => monotonic });
+  const pass = (ms: number, stepMs = 0): number => {
+    monotonic += ms;
+    wall += ms + stepMs;
+    return clock.nowMs() - 1_000_000_000;
+  };
+  const YEAR_MS = 365 * 24 * 3_600_000;
+  assert.equal(pass(10_000), 10_000);
+  assert.equal(pass(10_000, YEAR_MS), 20_000);
+  assert.equal(pass(3_000_000), 3_020_000);
+  assert.equal(pass(10_000, -YEAR_MS), 3_030_000, "it was put right");
+  assert.equal(pass(10_000, YEAR_MS), 3_040_000, "the hour begins anew");
+  assert.equal(pass(3_599_999), 6_639_999);
+  assert.equal(pass(1), YEAR_MS + 6_640_000);
+  assert.equal(pass(0, -YEAR_MS - 3_600_000), 3_040_000);
+  assert.equal(pass(10_000, 50_000), 3_100_000, "drift and corrections are no leaps");
 });

@@ -10,7 +10,7 @@ import { remoteEntry, type FragmentIndex } from "./fragment-index.ts";
 import type { AttemptFailure, AttemptState } from "./persister-attempt.ts";
 import { persisterMetrics, type PersisterMetrics } from "./persister-metrics.ts";
 import { backoffMs, PersistQueue, type QueuedTask } from "./persister-queue.ts";
-import { expiredFragments, type RetentionPolicy } from "./persister-retention.ts";
+import { CautiousClock, expiredFragments, type RetentionPolicy } from "./persister-retention.ts";
 import { runAttempt, type UploadPorts } from "./persister-upload.ts";
 import { modTimeSeconds } from "./remote-fragments.ts";
 import type { LocalFragment, Spool } from "./spools.ts";
@@ -102,6 +102,7 @@ export class Persister {
   readonly #journals = new Set<Journal>();
   readonly #owners = new Map<string, Journal>();
   readonly #wake = new Gate();
+  readonly #cautious: CautiousClock;
   #nextId = 0;
   #sweptMs: number;
   #reportedMs = Number.NEGATIVE_INFINITY;
@@ -115,6 +116,7 @@ export class Persister {
     this.#queue = new PersistQueue({ tasksMax: limits.uploadsMax, bytesMax: limits.uploadBytesMax });
     this.#metrics = persisterMetrics(ports.metrics);
     this.#sweptMs = ports.clock.monotonicMs();
+    this.#cautious = new CautiousClock(ports.clock);
     tasks.spawn("persister", (signal) => this.#run(signal));
   }
 
@@ -180,6 +182,7 @@ export class Persister {
       }
       if (clock.monotonicMs() - this.#sweptMs < SWEEP_MS) continue;
       this.#sweptMs = clock.monotonicMs();
+      this.#cautious.nowMs(); // also when no journal asks: it judges by how long ago it was asked
       for (const journal of this.#journals) this.#sweep(journal);
     }
   }
@@ -210,7 +213,7 @@ export class Persister {
     this.#offer(journal, fragments);
     const settings = journal.settings();
     if (settings === undefined || settings.stores.length > 0) return;
-    const nowMs = this.#ports.clock.wallMs();
+    const nowMs = this.#cautious.nowMs();
     const closedMs = new Map<number, number>();
     for (const { begin, closed } of fragments) {
       if (closed) closedMs.set(begin, journal.closedMs.get(begin) ?? nowMs);
