@@ -8,19 +8,33 @@ import {
   validateAppendRequest,
   type AppendPreamble,
   type AppendResponse,
+  type Status,
 } from "@millrace/protocol";
 import { answerError, answerText, headerValue, httpStatusOf, setRouteHeaders } from "./http-answers.ts";
 import { parseQuery } from "./http-query.ts";
+
+const APPEND_ARGUMENTS = { offset: "int64" } as const;
+/** Said with a refusal that a request can mend. */
+const HINTS: Partial<Record<Status, string>> = {
+  INDEX_HAS_GREATER_OFFSET:
+    "the store has fragments beyond the journal's end; GET ?offset=-1 says where they end (X-Write-Head), " +
+    "and PUT ?offset=N goes on there",
+};
 
 /** Bodies up to this many bytes are collected. */
 const COLLECT_BYTES_MAX = 256 * 1024;
 /** Bytes of a refused body that are passed over, so that the client reads the refusal. */
 const PASS_OVER_BYTES_MAX = 4 * 1024 * 1024;
 
-/** @throws {WireError} INVALID_ARGUMENT */
+/**
+ * Beyond the protocol's gateway it takes the offset at which the append must begin. It is the way on for a journal that
+ * was deleted and made again over fragments of its earlier life: where a listing ends is not proof enough for writing
+ * there (D1), so that a person says it.
+ * @throws {WireError} INVALID_ARGUMENT
+ */
 export function parseAppendRequest(journal: string, query: string): AppendPreamble {
-  parseQuery(query, {});
-  const request = newAppendRequest({ journal });
+  const { offset = 0 } = parseQuery(query, APPEND_ARGUMENTS);
+  const request = newAppendRequest({ journal, offset: Number(offset) });
   if (journal === "")
     throw new WireError("INVALID_ARGUMENT", "Journal: invalid length (0; expected 4 <= length <= 512)");
   validateAppendRequest(request);
@@ -96,7 +110,8 @@ function answerAppend(request: IncomingMessage, response: ServerResponse, answer
     response.writeHead(204).end();
     return;
   }
-  answerText(response, httpStatusOf(status), status);
+  const hint = HINTS[status];
+  answerText(response, httpStatusOf(status), hint === undefined ? status : `${status}: ${hint}`);
 }
 
 /**

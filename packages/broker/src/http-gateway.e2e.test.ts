@@ -1,15 +1,22 @@
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { spawn, spawnSync } from "node:child_process";
 import { connect } from "node:net";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import { concatBytes, never, silentLogger, systemClock, text, utf8, WireError } from "@millrace/base";
+import { seededRandom } from "@millrace/base/testkit";
 import { HttpTransport, readJournal } from "@millrace/client";
 import { journalSpec, openTestBroker, preamble, readAll, readRequest } from "./broker-testkit.ts";
+import { contentPath, newFragment } from "@millrace/protocol";
+import { memoryStore } from "@millrace/stores/testkit";
 import { FakeSpools } from "./fake-spools.ts";
 import { ask, begin, openTestGateway, type TestGateway } from "./http-testkit.ts";
 import type { GatewayOptions } from "./http-gateway.ts";
 import type { TestBroker } from "./broker-testkit.ts";
+
+const STORE = "file:///earlier/";
 
 interface Fixture {
   readonly gateway: TestGateway;
@@ -102,7 +109,7 @@ const REFUSED: readonly (readonly [
   ["PUT of a missing journal", "/not/here", "PUT", 404, "JOURNAL_NOT_FOUND\n"],
   ["unknown argument", "/examples/foobar?extra=1", "GET", 400, 'schema: invalid path "extra"\n'],
   ["bad offset", "/examples/foobar?offset=x", "GET", 400, 'schema: error converting value for "offset"\n'],
-  ["argument on PUT", "/examples/foobar?offset=1", "PUT", 400, 'schema: invalid path "offset"\n'],
+  ["argument on PUT", "/examples/foobar?block=1", "PUT", 400, 'schema: invalid path "block"\n'],
   [
     "bad offset value",
     "/examples/foobar?offset=-2",
@@ -372,3 +379,30 @@ async function run(args: readonly string[], input: string): Promise<string> {
   for await (const part of child.stdout as AsyncIterable<Buffer>) out += String(part);
   return out;
 }
+
+test("gateway: PUT over fragments of an earlier life -> refused with the way on, which is an offset", async () => {
+  const store = memoryStore({ url: STORE, clock: systemClock, random: seededRandom("earlier") });
+  const content = "earlier life";
+  const sum = createHash("sha1").update(content).digest("hex");
+  const fragment = newFragment({ journal: "examples/foobar", end: 12, sum, compressionCodec: "NONE" });
+  await store.put(contentPath(fragment), Readable.from([utf8(content)]), {}, never);
+  const stored = { ...template, fragment: { ...template.fragment, stores: [STORE] } };
+  const autoCreate = [{ prefix: "examples/", template: stored }];
+  const broker = await openTestBroker({ autoCreate, stores: { open: () => store }, clock: systemClock });
+  const gateway = await openTestGateway(broker);
+  try {
+    const put = (query: string) =>
+      ask(gateway.port, `/examples/foobar${query}`, { method: "PUT", body: "!" });
+    const refused = await put("");
+    assert.equal(refused.status, 409);
+    assert.match(refused.body, /^INDEX_HAS_GREATER_OFFSET: .* PUT \?offset=N goes on there\n$/);
+    const { headers } = await ask(gateway.port, "/examples/foobar?offset=-1", { method: "HEAD" });
+    assert.equal(headers["x-write-head"], "12");
+    assert.equal((await put("?offset=11")).body, "WRONG_APPEND_OFFSET\n");
+    assert.equal((await put("?offset=12")).headers["x-commit-begin"], "12");
+    assert.equal((await put("")).headers["x-commit-begin"], "13");
+  } finally {
+    await gateway.close();
+    await broker.close();
+  }
+});
