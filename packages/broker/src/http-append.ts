@@ -23,6 +23,8 @@ const HINTS: Partial<Record<Status, string>> = {
 
 /** Bodies up to this many bytes are collected. */
 const COLLECT_BYTES_MAX = 256 * 1024;
+/** Silence in the middle of a body after which its client is taken for gone. */
+const BODY_IDLE_MS = 60_000;
 /** Bytes of a refused body that are passed over, so that the client reads the refusal. */
 const PASS_OVER_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -41,13 +43,16 @@ export function parseAppendRequest(journal: string, query: string): AppendPreamb
   return request;
 }
 
-/** @param bytesMax larger bodies are refused (413) */
+/**
+ * @param bytesMax larger bodies are refused (413)
+ * @param idleMs silence after which the connection of a body is cut
+ */
 export function serveAppend(
   transport: JournalTransport,
   append: AppendPreamble,
   request: IncomingMessage,
   response: ServerResponse,
-  bytesMax: number,
+  { bytesMax, idleMs = BODY_IDLE_MS }: { readonly bytesMax: number; readonly idleMs?: number | undefined },
 ): void {
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > bytesMax) {
@@ -55,7 +60,7 @@ export function serveAppend(
     answerError(response, tooLarge(bytesMax));
     return;
   }
-  collect(request, (parts, rest) => {
+  collect(request, idleMs, (parts, rest) => {
     if (rest === undefined) {
       transport.append(append, { kind: "bytes", bytes: parts }, never).then(
         (answer) => answerAppend(request, response, answer),
@@ -63,7 +68,7 @@ export function serveAppend(
       );
       return;
     }
-    const content: AppendContent = { kind: "chunks", chunks: body(parts, rest, bytesMax) };
+    const content: AppendContent = { kind: "chunks", chunks: body(parts, rest, { bytesMax, idleMs }) };
     transport.append(append, content, abortOnClose(response)).then(
       (answer) => afterBody(rest, response, () => answerAppend(request, response, answer)),
       (error: unknown) => afterBody(rest, response, () => answerError(response, error)),
@@ -120,6 +125,7 @@ function answerAppend(request: IncomingMessage, response: ServerResponse, answer
  */
 function collect(
   request: IncomingMessage,
+  idleMs: number,
   then: (parts: readonly Uint8Array[], rest: IncomingMessage | undefined) => void,
 ): void {
   const parts: Uint8Array[] = [];
@@ -127,6 +133,7 @@ function collect(
   const stop = (): void => {
     request.removeListener("data", onData);
     request.removeListener("end", onEnd);
+    request.setTimeout(0);
   };
   const onData = (part: Buffer): void => {
     parts.push(part);
@@ -140,6 +147,7 @@ function collect(
     stop();
     then(parts, undefined);
   };
+  request.setTimeout(idleMs, () => request.destroy(silent(idleMs)));
   request.on("error", () => undefined);
   request.on("data", onData);
   request.on("end", onEnd);
@@ -148,7 +156,7 @@ function collect(
 async function* body(
   parts: readonly Uint8Array[],
   rest: IncomingMessage,
-  bytesMax: number,
+  { bytesMax, idleMs }: { readonly bytesMax: number; readonly idleMs: number },
 ): AsyncGenerator<Uint8Array, void, undefined> {
   let bytes = 0;
   for (const part of parts) {
@@ -157,11 +165,16 @@ async function* body(
   }
   // Whoever stops pulling still wants to answer: the socket must stay.
   const pieces: AsyncIterable<Uint8Array> = rest.iterator({ destroyOnReturn: false });
+  rest.setTimeout(idleMs, () => rest.destroy(silent(idleMs)));
   for await (const part of pieces) {
     bytes += part.length;
     if (bytes > bytesMax) throw tooLarge(bytesMax);
+    // While we do not read the client is not to blame.
+    rest.setTimeout(0);
     yield part;
+    rest.setTimeout(idleMs);
   }
+  rest.setTimeout(0);
   if (!rest.complete) throw new WireError("REQUEST_TIMEOUT", "the body ended before its end");
 }
 
@@ -171,6 +184,10 @@ function abortOnClose(response: ServerResponse): AbortSignal {
     if (!response.writableFinished) controller.abort(new WireError("UNAVAILABLE", "the client went away"));
   });
   return controller.signal;
+}
+
+function silent(idleMs: number): WireError {
+  return new WireError("REQUEST_TIMEOUT", `no byte of the body came for ${idleMs} ms`);
 }
 
 function tooLarge(bytesMax: number): WireError {

@@ -406,3 +406,23 @@ test("gateway: PUT over fragments of an earlier life -> refused with the way on,
     await broker.close();
   }
 });
+
+test("gateway: a body of which nothing more comes -> its connection is cut, and the journal goes on", async () => {
+  await withGateway(
+    async ({ port }) => {
+      for (const sent of ["x", "x".repeat(300_000)]) {
+        const socket = connect(port, "127.0.0.1");
+        const closed = once(socket, "close");
+        socket.on("error", () => undefined);
+        socket.resume();
+        socket.write(
+          `PUT /examples/foobar HTTP/1.1\r\nHost: localhost\r\nContent-Length: 400000\r\n\r\n${sent}`,
+        );
+        await closed;
+      }
+      const put = await ask(port, "/examples/foobar", { method: "PUT", body: "whole" });
+      assert.equal(put.headers["x-commit-begin"], "0");
+    },
+    { putIdleMs: 100 },
+  );
+});

@@ -40,6 +40,8 @@ export interface GatewayOptions<Principal> {
   readonly refuseAppend?: (journal: string) => string | undefined;
   /** Largest body of a PUT. Default 1 GiB: an append lies whole in one fragment. */
   readonly putBytesMax?: number;
+  /** Silence after which the connection of a body is cut. Default a minute. */
+  readonly putIdleMs?: number;
   /** Web origins that may use REST. */
   readonly allowOrigins?: readonly string[];
 }
@@ -106,11 +108,11 @@ class Gateway<Principal> {
         );
       } else if (method === "PUT") {
         const append = parseAppendRequest(journal, query);
-        const bytesMax = this.#options.putBytesMax ?? PUT_BYTES_MAX;
+        const { putBytesMax: bytesMax = PUT_BYTES_MAX, putIdleMs } = this.#options;
         this.#withPrincipal(request, response, "APPEND", (transport) => {
           const refusal = this.#options.refuseAppend?.(stripMeta(journal));
           if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
-          serveAppend(transport, append, request, response, bytesMax);
+          serveAppend(transport, append, request, response, { bytesMax, idleMs: putIdleMs });
         });
       } else {
         answerText(response, 400, `unknown method: ${method}`);

@@ -64,7 +64,11 @@ export const SETTINGS = {
     "16MiB",
     "Bytes of an NDJSON or JSON array body",
   ),
-  "http-source.max-connections": setting(integerKind(100, 1_000_000), "10000", "Connections open at a time"),
+  "http-source.max-connections": setting(
+    integerKind(100, 1_000_000),
+    "10000",
+    "Connections open at a time, as far as descriptors allow",
+  ),
   "http-source.request-timeout": setting(
     durationKind(1000, 60_000),
     "30s",

@@ -10,7 +10,8 @@ import { addConsoleRoutes, type SqlAnswer } from "./console-routes.ts";
 import { LatencyWindow } from "./latency-window.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
-import { bindFailure, bindHost, HTTP_TIMES } from "./system-listen.ts";
+import { connectionBounds } from "./connection-share.ts";
+import { bindFailure, bindHost, HTTP_TIMES, processDescriptors } from "./system-listen.ts";
 import { listenAddress, type PartContext } from "./part-context.ts";
 
 export interface ApiPart {
@@ -20,6 +21,8 @@ export interface ApiPart {
 
 /** Largest body of a request to the API or the console. */
 const BODY_BYTES_MAX = 1024 * 1024;
+/** How long a request may take to arrive. */
+const BODY_MS_MAX = 30_000;
 
 /** Listens first, so that the API can tell its own address. */
 export async function startApi(
@@ -36,7 +39,9 @@ export async function startApi(
     forceCloseConnections: true,
     logger: false,
     http: HTTP_TIMES,
+    requestTimeout: BODY_MS_MAX,
   });
+  app.server.maxConnections = connectionBounds(processDescriptors(), 0).other;
   const ids = new RequestIds(context.random);
   app.addHook("onRequest", (_request, reply, done) => {
     // On the raw answer: event streams take it over.

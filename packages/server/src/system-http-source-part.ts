@@ -9,8 +9,9 @@ import {
   type HttpSourcePorts,
   type Partitions,
 } from "@millrace/ingest";
+import { connectionBounds } from "./connection-share.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { bindFailure, bindHost } from "./system-listen.ts";
+import { bindFailure, bindHost, processDescriptors } from "./system-listen.ts";
 import { listenAddress, type PartContext } from "./part-context.ts";
 
 /** Frames of a partition that may be under way at the same time. */
@@ -47,7 +48,7 @@ export async function startHttpSource(
         ...DEFAULT_DOOR_LIMITS,
         recordBytesMax: config["http-source.max-body"],
         batchBytesMax: config["http-source.max-batch"],
-        maxConnections: config["http-source.max-connections"],
+        maxConnections: connectionBounds(processDescriptors(), config["http-source.max-connections"]).source,
         headTimeoutMs: Math.min(DEFAULT_DOOR_LIMITS.headTimeoutMs, config["http-source.request-timeout"]),
         requestTimeoutMs: config["http-source.request-timeout"],
         idleTimeoutMs: config["http-source.idle-timeout"],

@@ -1,7 +1,9 @@
 // HTTP listeners of the platform over node:http: bind, time limits, graceful end.
+import { readFileSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { refuseHost, WireError, type HostPolicy, type RequestIds } from "@millrace/base";
+import { connectionBounds, descriptorLimit } from "./connection-share.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 
 export interface HttpListener {
@@ -37,6 +39,15 @@ export function bindHost(host: string): string {
   return host.replaceAll(/[[\]]/g, "");
 }
 
+/** Limit of this process, where the system tells it. */
+export function processDescriptors(): number | undefined {
+  try {
+    return descriptorLimit(readFileSync("/proc/self/limits", "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
 /** @param onRequest gets requests whose Host and Origin may use this address, with their id in the answer's head */
 export function listenHttp(
   what: string,
@@ -51,6 +62,7 @@ export function listenHttp(
     if (refused === undefined) return onRequest(request, response);
     response.writeHead(403, { "content-type": "text/plain; charset=utf-8" }).end(`${refused}\n`);
   });
+  server.maxConnections = connectionBounds(processDescriptors(), 0).other;
   return new Promise((resolve, reject) => {
     server.once("error", (error: NodeJS.ErrnoException) => reject(bindFailure(what, address, error)));
     server.listen(address.port, bindHost(address.host), () => {
