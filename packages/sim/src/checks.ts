@@ -6,6 +6,9 @@ import { checkPassing } from "./passing-user.ts";
 import { checkJournal } from "./raw-journals.ts";
 import type { World } from "./world.ts";
 
+/** The longest pause between two tries, and some more. */
+const LAST_TRY_S_MAX = 900;
+
 export async function checkAll(world: World, node: Node): Promise<void> {
   await world.finish("counter", checkCounter(world, node));
   await checkJournals(world, node);
@@ -33,4 +36,13 @@ async function checkCounter(world: World, { coordination, process }: Node): Prom
   assert(succeeded, "nobody else writes the counter", { found });
   world.counter = { acknowledged: found + 1, isAsked: false };
   world.trace.add(`counter ${found + 1}`);
+}
+
+/** A drain leaves what has failed to its next try, which may be minutes away: waits until there is none. */
+export async function untilNothingWaits(world: World, node: Node): Promise<void> {
+  const waits = (): boolean => node.pipeline.health().problems.some(({ kind }) => kind === "retrying");
+  for (let seconds = 0; waits(); seconds++) {
+    assert(seconds < LAST_TRY_S_MAX, "what has failed is tried again", { seconds });
+    await world.passTime(1000);
+  }
 }

@@ -1,10 +1,10 @@
 // A run: several lives of a platform, each ended by a power cut, a kill, a failure that it must not survive, or a
 // graceful stop; then everything heals, and the judges look at the whole.
-import { abortScope, assert, InvariantError, WireError } from "@millrace/base";
+import { abortScope, InvariantError, WireError } from "@millrace/base";
 import { prepareCodecs } from "@millrace/fragments";
 import { DiskError } from "@millrace/wal";
 import { checkRefusal, rotSomewhere, turn, type Rot } from "./bit-rot.ts";
-import { checkAll, checkJournals } from "./checks.ts";
+import { checkAll, checkJournals, untilNothingWaits } from "./checks.ts";
 import { startCrowd } from "./crowd.ts";
 import { disturb, meetFullDisk, spoolRot } from "./disturbances.ts";
 import { openNode, type Node } from "./node.ts";
@@ -147,9 +147,6 @@ function refusalOf(thrown: unknown): string | undefined {
   return thrown instanceof InvariantError ? undefined : WireError.from(thrown).code;
 }
 
-/** The longest pause between two tries, and some more. */
-const LAST_TRY_S_MAX = 900;
-
 /** A life with disturbances, to its end. */
 async function work(world: World, node: Node, number: number): Promise<void> {
   const { swarm, random } = world;
@@ -195,15 +192,6 @@ async function finishHealthy(world: World, node: Node, number: number): Promise<
   crowd.die();
   world.check();
   for (const ledger of world.ledgers.values()) ledger.checkWhole();
-}
-
-/** A drain leaves what has failed to its next try, which may be minutes away. */
-async function untilNothingWaits(world: World, node: Node): Promise<void> {
-  const waits = (): boolean => node.pipeline.health().problems.some(({ kind }) => kind === "retrying");
-  for (let seconds = 0; waits(); seconds++) {
-    assert(seconds < LAST_TRY_S_MAX, "what has failed is tried again", { seconds });
-    await world.passTime(1000);
-  }
 }
 
 function leave(world: World, node: Node, how: "kill" | "crash"): void {

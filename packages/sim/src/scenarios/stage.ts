@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { utf8, type Random } from "@millrace/base";
 import { prepareCodecs } from "@millrace/fragments";
-import { checkAll, checkJournals } from "../checks.ts";
+import { checkAll, checkJournals, untilNothingWaits } from "../checks.ts";
 import type { Shift } from "../shift.ts";
 import { openNode, type Node } from "../node.ts";
 import { CALM, NO_CONTROLS, type Controls, type Swarm } from "../options.ts";
@@ -106,6 +106,7 @@ export class Stage {
     this.world.heal();
     if (this.world.process === undefined) await this.start();
     await checkJournals(this.world, this.node);
+    await untilNothingWaits(this.world, this.node);
     await this.close();
     this.world.check();
     for (const ledger of this.world.ledgers.values()) ledger.checkWhole();
