@@ -199,7 +199,8 @@ export class PartitionPublisher {
     for (const lane of this.#lanes) {
       if (lane.isBusy) continue;
       if (this.#sealed.length === 0 && this.#open !== undefined) {
-        if (this.#lingers(this.#open)) break;
+        // While one is under way only full frames get a lane of their own: small ones cost as much.
+        if (this.#lanes.some(({ isBusy }) => isBusy) || this.#lingers(this.#open)) break;
         this.#seal();
       }
       const frame = this.#sealed.shift();

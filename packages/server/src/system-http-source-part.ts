@@ -15,7 +15,7 @@ import { bindFailure, bindHost, processDescriptors } from "./system-listen.ts";
 import { listenAddress, type PartContext } from "./part-context.ts";
 
 /** Frames of a partition that may be under way at the same time. */
-const LANES = 1;
+const LANES = 3;
 const TEXT = "text/plain; charset=utf-8";
 const METRICS = "text/plain; version=0.0.4; charset=utf-8";
 
