@@ -40,6 +40,7 @@ export class AppendCall implements PipelineUser, Abortable {
   readonly waitingBytes: number;
   readonly #ports: AppendPorts;
   readonly #request: AppendPreamble;
+  readonly #isSummed: boolean;
   readonly #content: ContentSource;
   readonly #signal: AbortSignal;
   readonly #settle: {
@@ -70,6 +71,7 @@ export class AppendCall implements PipelineUser, Abortable {
     this.#ports = ports;
     this.#request = request;
     this.#content = new ContentSource(content, ports.clock);
+    this.#isSummed = content.kind !== "bytes" || content.isUnsummed !== true;
     this.waitingBytes = this.#content.knownBytes;
     this.#signal = signal;
     this.#settle = settle;
@@ -286,7 +288,7 @@ export class AppendCall implements PipelineUser, Abortable {
   #open(rollTo: number): AppendInput {
     const replica = this.#held!;
     replica.roll(rollTo);
-    this.#append = replica.spool.openAppend();
+    this.#append = replica.spool.openAppend(this.#isSummed);
     return { kind: "append-opened" };
   }
 
@@ -335,7 +337,7 @@ export class AppendCall implements PipelineUser, Abortable {
       journal,
       begin: append.begin,
       end: append.begin + append.bytes,
-      sum: append.sum(),
+      sum: this.#isSummed ? append.sum() : "",
       compressionCodec: spec.fragment.compressionCodec,
       backingStore: "",
       modTime: 0,

@@ -64,7 +64,7 @@ export async function append(
   for (let attempt = 0; ; attempt++) {
     const response = await transport.append(
       appendPreamble(journal, options),
-      { kind: "bytes", bytes },
+      { kind: "bytes", bytes, isUnsummed: true },
       signal,
     );
     if (mayMove(response.status)) {

@@ -18,7 +18,12 @@ import type {
  * resolved. `chunks`: a stream; when it throws, the append is rolled back and rejects with that error.
  */
 export type AppendContent =
-  | { readonly kind: "bytes"; readonly bytes: readonly Uint8Array[] }
+  | {
+      readonly kind: "bytes";
+      readonly bytes: readonly Uint8Array[];
+      /** Nobody looks at the sum in the answer's commit: it may be "". */
+      readonly isUnsummed?: boolean;
+    }
   | { readonly kind: "chunks"; readonly chunks: AsyncIterable<Uint8Array> };
 
 /**

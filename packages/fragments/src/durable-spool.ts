@@ -134,11 +134,12 @@ export class DurableSpool implements Spool, TailOwner {
     this.definedScope = 0;
   }
 
-  openAppend(): SpoolAppend {
+  openAppend(isSummed = true): SpoolAppend {
     const { journal } = this.#life;
     assert(this.#append === undefined, "one append of a spool is open at a time", { journal });
     assert(!this.#removed, "a removed journal takes no appends", { journal });
-    this.#append = new DurableAppend(this, this.#host, this.#hoped.begin, this.#hoped.end);
+    const { begin, end } = this.#hoped;
+    this.#append = new DurableAppend(this, this.#host, { fragment: begin, begin: end }, isSummed);
     return this.#append;
   }
 

@@ -13,17 +13,24 @@ export class DurableAppend implements SpoolAppend {
   readonly #host: SpoolHost;
   readonly #fragment: number;
   readonly begin: number;
+  readonly #isSummed: boolean;
   #bytes = 0;
   #direct: DirectWriter | undefined;
   #state: "open" | "writing" | "ended" = "open";
   /** Why it can only be refused: an append before it failed and its place is gone, or a write of its own failed. */
   lost: WireError | undefined;
 
-  constructor(spool: DurableSpool, host: SpoolHost, fragment: number, begin: number) {
+  constructor(
+    spool: DurableSpool,
+    host: SpoolHost,
+    place: { readonly fragment: number; readonly begin: number },
+    isSummed: boolean,
+  ) {
     this.#spool = spool;
     this.#host = host;
-    this.#fragment = fragment;
-    this.begin = begin;
+    this.#fragment = place.fragment;
+    this.begin = place.begin;
+    this.#isSummed = isSummed;
   }
 
   get bytes(): number {
@@ -36,7 +43,8 @@ export class DurableAppend implements SpoolAppend {
   }
 
   sum(): string {
-    if (this.#direct !== undefined) return this.#direct.own.hex();
+    assert(this.#isSummed, "it was said that the sum will be asked for", { begin: this.begin });
+    if (this.#direct !== undefined) return this.#direct.own!.hex();
     if (this.#bytes === 0) return EMPTY_SHA1;
     assert(this.#state !== "ended", "the sum is asked for before the append ends", { begin: this.begin });
     if (this.lost !== undefined) throw this.lost;
@@ -94,7 +102,8 @@ export class DurableAppend implements SpoolAppend {
     await this.#spool.quiet(signal);
     if (this.#state === "ended") return;
     if (this.lost !== undefined) throw this.lost;
-    const sums = { own: new RunningSha1(), whole: this.#spool.forkSums() };
+    const own = this.#isSummed ? new RunningSha1() : undefined;
+    const sums = { own, whole: this.#spool.forkSums() };
     const place = { fragment: this.#fragment, begin: this.begin };
     const direct = new DirectWriter(this.#spool, this.#host, place, sums);
     this.#direct = direct;

@@ -23,15 +23,15 @@ export class DirectWriter {
   #failure: WireError | undefined;
   readonly #gate = new Gate();
   #crc = 0;
-  readonly #own: RunningSha1;
+  readonly #own: RunningSha1 | undefined;
   readonly #whole: FragmentSums;
 
-  /** @param own SHA-1 of nothing @param whole of the fragment up to `begin` */
+  /** @param own SHA-1 of nothing; undefined: nobody will ask for it @param whole of the fragment up to `begin` */
   constructor(
     spool: DurableSpool,
     host: SpoolHost,
     place: { fragment: number; begin: number },
-    sums: { own: RunningSha1; whole: FragmentSums },
+    sums: { own: RunningSha1 | undefined; whole: FragmentSums },
   ) {
     this.#spool = spool;
     this.#host = host;
@@ -46,7 +46,7 @@ export class DirectWriter {
   }
 
   /** SHA-1 of the append's own bytes. */
-  get own(): RunningSha1 {
+  get own(): RunningSha1 | undefined {
     return this.#own;
   }
 
@@ -76,7 +76,7 @@ export class DirectWriter {
       if (this.#used === size) this.#write();
     }
     this.#crc = crc32c(bytes, this.#crc);
-    this.#own.update(bytes);
+    this.#own?.update(bytes);
     this.#whole.update(bytes);
   }
 

@@ -70,8 +70,11 @@ export interface Spool {
   readonly registers: LabelSet;
   /** Wall time of the first append of the fragment that begins at `begin`, or undefined while it is empty. */
   readonly firstAppendMs: number | undefined;
-  /** @throws InvariantError when an append is open already */
-  openAppend(): SpoolAppend;
+  /**
+   * @param isSummed whether `sum` will be asked for. Default: true
+   * @throws InvariantError when an append is open already
+   */
+  openAppend(isSummed?: boolean): SpoolAppend;
   /**
    * Closes the current fragment (when not empty) and starts an empty one at `begin` >= pendingEnd. Durable before any
    * later commit of this spool is acknowledged. `registers`: adopted as a whole when given. A roll whose record, or a
