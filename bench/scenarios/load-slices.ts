@@ -45,7 +45,10 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
     threads: 2,
   };
   const engine = await openEngine({ file: join(directory, "ours.duckdb"), ...engineOptions });
-  const target = new DuckDBTarget(engine, (path) => join(staging, path));
+  const fails = (error: unknown): never => {
+    throw error;
+  };
+  const target = new DuckDBTarget(engine, (path) => join(staging, path), fails, directory);
   const plain = await DuckDBInstance.create(join(directory, "theirs.duckdb"), {
     threads: "2",
     checkpoint_threshold: "64MiB",

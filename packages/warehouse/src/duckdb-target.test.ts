@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
-import { never, type WireError } from "@millrace/base";
+import { never, WireError } from "@millrace/base";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { crc32c } from "@node-rs/crc32";
 import type { Column, PartitionLoad } from "@millrace/ingest";
@@ -29,7 +29,7 @@ before(async () => {
     memoryBytes: 256 * 2 ** 20,
     threads: 2,
   });
-  target = new DuckDBTarget(engine, (path) => join(scratch, "staging", path), fails);
+  target = new DuckDBTarget(engine, (path) => join(scratch, "staging", path), fails, scratch);
 });
 after(() => {
   engine.closeSync();
@@ -84,6 +84,24 @@ test("target: rows, offsets and journal stand in the table as staged", async () 
     `select "received at"::varchar, body, _journal, _offset from main.a order by _offset`,
   );
   assert.deepEqual(rows[1], ["2026-01-02 03:04:05.678", 'line 1\nline "2", 1', "j/a", "1"]);
+});
+
+test("target: the directory cannot be synced after a load -> it failed, and is found done once it can", async () => {
+  const request = { tableId: "main.synced", columns, partitions: [await load("j/s", 0, 3)] };
+  const gone = new DuckDBTarget(
+    engine,
+    (path) => join(scratch, "staging", path),
+    fails,
+    join(scratch, "gone"),
+  );
+  for (let i = 0; i < 2; i++) {
+    await assert.rejects(
+      () => gone.load(request, never),
+      (error) => error instanceof WireError && error.code === "UNAVAILABLE",
+    );
+  }
+  await gone.close();
+  assert.equal((await target.load(request, never)).kind, "already");
 });
 
 test("target: the loaded end decides (D23)", async () => {

@@ -1,6 +1,6 @@
 // The Target port over DuckDB: rows and the loaded end of their partition commit in one transaction (D23), each object
 // with the columns of the sink version that mapped it (D22).
-import { readFile } from "node:fs/promises";
+import { open, readFile } from "node:fs/promises";
 import { crc32c } from "@node-rs/crc32";
 import { assert, WireError } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "@millrace/ingest";
@@ -16,6 +16,7 @@ export class DuckDBTarget implements Target {
   readonly #engine: Engine;
   readonly #resolvePath: (path: string) => string;
   readonly #onLost: (error: unknown) => void;
+  readonly #directory: string;
   #connection: EngineConnection | undefined;
   #problem: string | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -25,11 +26,18 @@ export class DuckDBTarget implements Target {
   /**
    * @param resolvePath absolute file of a staged object's path
    * @param onLost told when the engine can do nothing more
+   * @param directory of the database's files
    */
-  constructor(engine: Engine, resolvePath: (path: string) => string, onLost: (error: unknown) => void) {
+  constructor(
+    engine: Engine,
+    resolvePath: (path: string) => string,
+    onLost: (error: unknown) => void,
+    directory: string,
+  ) {
     this.#engine = engine;
     this.#resolvePath = resolvePath;
     this.#onLost = onLost;
+    this.#directory = directory;
   }
 
   /** Why nothing can be loaded now, known from the last load. */
@@ -58,6 +66,7 @@ export class DuckDBTarget implements Target {
   async load(request: LoadRequest, _signal: AbortSignal): Promise<LoadOutcome> {
     try {
       const outcome = await this.#serially((connection) => this.#load(connection, request));
+      if (outcome.kind !== "refused") await this.#settle();
       this.#problem = undefined;
       return outcome;
     } catch (error) {
@@ -69,6 +78,20 @@ export class DuckDBTarget implements Target {
 
   loadedEnds(tableId: string, _signal: AbortSignal): Promise<Ends> {
     return this.#serially((connection) => readEnds(connection, tableId));
+  }
+
+  /**
+   * The engine syncs its log at each commit, and after a checkpoint that is a new file, but it does not sync the
+   * directory: a power cut could take the log with loads whose staged objects are gone. After one that was loaded
+   * already too: whoever loaded it may have died before this.
+   */
+  async #settle(): Promise<void> {
+    const directory = await open(this.#directory);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
   }
 
   async #load(connection: EngineConnection, request: LoadRequest): Promise<LoadOutcome> {

@@ -78,7 +78,12 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
   });
   const engine = await openWhenFree(options, logger);
   const onLost = endOnce(logger);
-  const target = new DuckDBTarget(engine, (path) => join(options.stagingDir, path), onLost);
+  const target = new DuckDBTarget(
+    engine,
+    (path) => join(options.stagingDir, path),
+    onLost,
+    dirname(options.file),
+  );
   const ports = { clock: systemClock, onLost };
   const runner = new QueryRunner(engine, ports, {
     concurrency: QUERIES_MAX,
