@@ -122,6 +122,25 @@ describe("partition publisher", () => {
     assert.equal(f.ensures, 1);
   });
 
+  test("commit: a frame is not full and another one under way -> it waits, though a lane is free", async () => {
+    const f = new Fixture({ lanes: 2 });
+    const { agenda } = f;
+    f.appendMs = 10;
+    f.row("a");
+    await agenda.advance(1);
+    f.row("b");
+    await agenda.advance(1);
+    assert.equal(f.attempts.length, 1);
+    for (let i = 1; i < FRAME_ROWS_MAX; i++) f.row("c");
+    await agenda.advance(0);
+    assert.equal(f.attempts.length, 2);
+    await agenda.advance(20);
+    assert.deepEqual(
+      f.frames().map(({ count }) => count),
+      [1, FRAME_ROWS_MAX],
+    );
+  });
+
   test("commit: those who were just answered send again -> one frame with who waited meanwhile, at once", async () => {
     const f = new Fixture();
     const { agenda } = f;
