@@ -183,7 +183,7 @@ describe("NDJSON", () => {
       {
         ...source,
         statusCode: 200,
-        message: "Written to 1/2 sinks.",
+        message: "Successfully written to 2/2 sinks.",
         sinks: [
           { sinkId: "a", statusCode: 202, message: "accepted", accepted: 2, refused: 0 },
           {

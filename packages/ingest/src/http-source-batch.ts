@@ -184,23 +184,29 @@ export class Batch {
     const { sinks, source } = this.#route;
     const { projectId, sourceId, branchId } = source;
     const results = sinks.map((sink, i) => this.#sinkBody(sink, this.#tallies[i]!));
-    const failed = this.#tallies.filter(({ first }) => first !== undefined).length;
+    const failed = this.#tallies.filter((tally) => tally.first !== undefined && !this.#isTaken(tally)).length;
     const written = `${sinks.length - failed}/${sinks.length} sinks.`;
     const done = sinks.length === 0 ? "No enabled sink found." : `Successfully written to ${written}`;
     const message = failed === 0 ? done : `Written to ${written}`;
     return { projectId, sourceId, branchId, statusCode, message, sinks: results };
   }
 
+  /** Whether the sink has all records that were mapped, and there are some. */
+  #isTaken({ unwritten }: SinkTally): boolean {
+    return this.#mapped > 0 && unwritten === 0;
+  }
+
   /** The first thing that went wrong stands for all: reasons of the records are in `rejected`. */
-  #sinkBody({ sink, isAwaited }: SinkRoute, { refused, unwritten, first }: SinkTally): object {
+  #sinkBody({ sink, isAwaited }: SinkRoute, tally: SinkTally): object {
     const { sinkId } = sink;
-    const accepted = this.#mapped - unwritten;
+    const { refused, first } = tally;
+    const accepted = this.#mapped - tally.unwritten;
     const done = isAwaited ? 200 : 202;
     if (first === undefined) {
       return { sinkId, statusCode: done, message: isAwaited ? "processed" : "accepted", accepted, refused };
     }
     const { status, name, message } = first;
-    const statusCode = accepted > 0 && unwritten === 0 ? done : status;
+    const statusCode = this.#isTaken(tally) ? done : status;
     return { sinkId, statusCode, error: `stream.in.${name}`, message, accepted, refused };
   }
 }
