@@ -194,7 +194,7 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     ]);
     assert.equal(
       await ok(["sql", `select 1 as "2", 3 as "1", null as x, 4 as x`]),
-      "2  1  x     x\n1  3  NULL  4\n",
+      "2  1  x     x_1\n1  3  NULL  4\n",
     );
     const wrong = await run(["sql", "select nothing from main.flights"]);
     assert.deepEqual([wrong.code, wrong.out], [2, ""]);

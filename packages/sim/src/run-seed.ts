@@ -95,7 +95,7 @@ async function cutRecoveries(world: World, number: number): Promise<void> {
     const process = world.begin(number);
     const opening = openNode(world, process);
     let failure: Promise<unknown> | undefined;
-    opening.catch(() => (failure = opening));
+    opening.catch(() => void (failure = opening));
     await world.passTime(random.below(40));
     world.note("recovery cut");
     await failure?.catch((thrown: unknown) => {
