@@ -11,6 +11,9 @@ import { parseTableId, quoteText, type TableId } from "./table-id.ts";
 
 type Ends = ReadonlyMap<string, number>;
 
+/** Each holds a staged object in memory. */
+const CHECKS_AT_ONCE = 4;
+
 /** Loads are serialised: DuckDB would otherwise refuse one of two that touch the same bookkeeping rows. */
 export class DuckDBTarget implements Target {
   readonly #engine: Engine;
@@ -122,7 +125,10 @@ export class DuckDBTarget implements Target {
     partition: PartitionLoad,
   ): Promise<number> {
     let rows = 0;
-    for (const object of partition.objects) await this.#check(partition.journal, object);
+    for (let at = 0; at < partition.objects.length; at += CHECKS_AT_ONCE) {
+      const some = partition.objects.slice(at, at + CHECKS_AT_ONCE);
+      await Promise.all(some.map((object) => this.#check(partition.journal, object)));
+    }
     for (const run of runsOfOneVersion(partition.objects)) {
       const files = run.map((object) => this.#resolvePath(object.path));
       const expected = run.reduce((sum, object) => sum + object.rows, 0);
