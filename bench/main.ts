@@ -69,7 +69,7 @@ async function main(): Promise<void> {
     );
   }
   if (suffix === "")
-    updateReadme(records, { date, rounds, quick: values.quick, machine: describeMachine(machine) });
+    await updateReadme(records, { date, rounds, quick: values.quick, machine: describeMachine(machine) });
   if (records.some((record) => record.figure === "failed")) process.exitCode = 1;
 }
 

@@ -1,5 +1,7 @@
 // The benchmark table of README.md, between its two markers.
 import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { format, resolveConfig } from "prettier";
 import type { ScenarioRecord } from "./main.ts";
 
 const README = new URL("../README.md", import.meta.url);
@@ -14,13 +16,15 @@ interface TableRun {
   readonly machine: string;
 }
 
-export function updateReadme(records: readonly ScenarioRecord[], run: TableRun): void {
+export async function updateReadme(records: readonly ScenarioRecord[], run: TableRun): Promise<void> {
   const readme = readFileSync(README, "utf8");
   const begin = readme.indexOf(BEGIN);
   const end = readme.indexOf(END);
   if (begin < 0 || end < begin) throw new Error(`README.md has no ${BEGIN} … ${END}`);
   const table = renderTable(records, run);
-  writeFileSync(README, `${readme.slice(0, begin + BEGIN.length)}\n\n${table}\n${readme.slice(end)}`);
+  const updated = `${readme.slice(0, begin + BEGIN.length)}\n\n${table}\n${readme.slice(end)}`;
+  const options = await resolveConfig(fileURLToPath(README));
+  writeFileSync(README, await format(updated, { ...options, parser: "markdown" }));
 }
 
 export function renderTable(records: readonly ScenarioRecord[], run: TableRun): string {
