@@ -88,6 +88,8 @@ test("truncation anywhere -> CORRUPT", async () => {
       fc.pre(bytes.length > 0);
       const stored = await collect(one.compress(name, stream([bytes])));
       const part = stored.subarray(0, cut % stored.length);
+      // Without gzip's three first bytes it is content that the store has decompressed, here of the same length.
+      fc.pre(name !== "GZIP_OFFLOAD_DECOMPRESSION" || part.length > 2 || part.length !== bytes.length);
       await assert.rejects(() => collect(one.decompress(name, stream([part]), bytes.length)), isCorrupt);
     }),
     { numRuns: 150 },
