@@ -301,6 +301,18 @@ describe("compressed batches", () => {
   });
 });
 
+test("bodies that are gone through hold as much as they may -> 429 for the next batch, not for a record", async () => {
+  await door.close();
+  door = await new DoorHarness().open({ limits: { receivingBytesMax: 2_000_000 } });
+  const body = '{"origin":"a"}\n'.repeat(100_000);
+  const first = door.post(body, NDJSON).then(batch);
+  while (door.frames.rows("flights/0").length === 0) await new Promise((done) => setImmediate(done));
+  const [second, single] = await Promise.all([door.post(body, NDJSON), door.post('{"origin":"b"}')]);
+  assert.deepEqual([second.status, single.status], [429, 200]);
+  assert.equal((await first).accepted, 100_000);
+  assert.equal(batch(await door.post(body, NDJSON)).accepted, 100_000);
+});
+
 describe("many tiny records in one body", () => {
   const record = '{"origin":"a"}';
   const count = 100_000;

@@ -6,14 +6,14 @@
 //
 // Everything is synchronous unless a large body has to be decompressed, or holds so many records that others must have
 // their turns in between: head and body are looked at where they were received, and copied only to survive that wait.
-import { text, utf8, type Clock } from "@millrace/base";
+import { text, utf8, WireError, type Clock } from "@millrace/base";
 import { BodyBytes } from "./body-bytes.ts";
 import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
 import { decodeForm } from "./body-form.ts";
 import { isUtf8 } from "./body-utf8.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import type { RequestHead } from "./http1-head.ts";
-import type { Answers, DoorError } from "./http-source-answers.ts";
+import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
 import { Batch } from "./http-source-batch.ts";
 import type { Content } from "./http-source-content.ts";
 import type { DoorRecord } from "./http-source-record.ts";
@@ -45,6 +45,8 @@ const ARRAY = 0x5b;
 
 export class Intake {
   readonly #ports: IntakePorts;
+  /** Bytes of the bodies that are gone through in steps and are not at their end. */
+  #walkedBytes = 0;
   constructor(ports: IntakePorts) {
     this.#ports = ports;
   }
@@ -106,18 +108,25 @@ export class Intake {
 
   #records(received: Received, body: BodyBytes, begin: number, end: number): void {
     const { content } = received;
+    const isArray = content.kind === "json" && firstByte(body.bytes, begin, end) === ARRAY;
+    if ((content.kind === "ndjson" || isArray) && !this.#hasRoomFor(body)) {
+      const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
+      this.#refuse(received, appendError(error));
+      return;
+    }
     this.#startRecords(received);
     if (content.kind === "ndjson") {
       const { scanner } = this.#ports.record;
       const batch = this.#batch(received, isVerbose(received.head));
-      this.#walk(received, new LineWalk({ body, begin, end }, scanner, batch, received.route.readingColumn));
-    } else if (content.kind === "json" && firstByte(body.bytes, begin, end) === ARRAY) {
+      const { readingColumn } = received.route;
+      this.#walk(received, body, new LineWalk({ body, begin, end }, scanner, batch, readingColumn));
+    } else if (isArray) {
       const { scanner } = this.#ports.record;
       const refuse = ({ problem, at }: ArrayProblem): void =>
         this.#refuseBody(received, `invalid JSON: ${problem} at position ${at - begin}`);
       const verbose = isVerbose(received.head); // the head is gone when others had their turns
       const start = (): Batch => this.#batch(received, verbose);
-      this.#walk(received, new ArrayWalk({ body, begin, end }, scanner, start, refuse));
+      this.#walk(received, body, new ArrayWalk({ body, begin, end }, scanner, start, refuse));
     } else {
       this.#single(received, body, begin, end);
     }
@@ -136,19 +145,31 @@ export class Intake {
     return new Batch(route, record, exchange, options);
   }
 
+  /** Bodies that are gone through in steps are held meanwhile; alone, any body may be. */
+  #hasRoomFor(body: BodyBytes): boolean {
+    const { receivingBytesMax } = this.#ports.limits;
+    return this.#walkedBytes === 0 || this.#walkedBytes + body.bytes.length <= receivingBytesMax;
+  }
+
   /** Goes through a body; after each step others have their turn. */
-  #walk(received: Received, walk: BodyWalk): void {
+  #walk(received: Received, body: BodyBytes, walk: BodyWalk): void {
     if (walk.step()) return;
+    const held = body.bytes.length;
+    this.#walkedBytes += held;
     const { record, clock, onFatal } = this.#ports;
     const { acceptedAtMs, clientIp } = record;
     const head = received.head.copy();
     const goOn = (): void => {
       // Answered already: it took too long. What was not looked at is not taken.
-      if (received.exchange.answer !== undefined) return;
+      if (received.exchange.answer !== undefined) {
+        this.#walkedBytes -= held;
+        return;
+      }
       try {
         record.startRequest(acceptedAtMs, clientIp, head);
         this.#startRecords(received);
-        if (!walk.step()) clock.after(0, goOn);
+        if (walk.step()) this.#walkedBytes -= held;
+        else clock.after(0, goOn);
       } catch (error) {
         onFatal(error);
       }

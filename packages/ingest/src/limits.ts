@@ -34,7 +34,10 @@ export interface DoorLimits {
   /** Between two requests. */
   readonly idleTimeoutMs: number;
   readonly maxConnections: number;
-  /** Bodies that are being received, all connections together; beyond it reading stops. */
+  /**
+   * Bodies that are being received, all connections together; beyond it reading stops. As many may be gone through in
+   * steps; beyond it bodies of many records are refused with 429.
+   */
   readonly receivingBytesMax: number;
   /** Rows that wait for their append, all partitions together; beyond it records are refused with 429. */
   readonly queuedBytesMax: number;
