@@ -1,18 +1,15 @@
 // The Target port over DuckDB: rows and the loaded end of their partition commit in one transaction (D23), each object
 // with the columns of the sink version that mapped it (D22).
-import { open, readFile } from "node:fs/promises";
-import { crc32c } from "@node-rs/crc32";
+import { open } from "node:fs/promises";
 import { assert, WireError } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "@millrace/ingest";
 import { engineFailure, inTransaction, isLost, type Engine, type EngineConnection } from "./engine.ts";
-import { addColumn, createTable, insertObjects, LOADED_TABLE } from "./load-sql.ts";
+import { addColumn, createTable, insertObjects, LOADED_TABLE, moveLoadedEnd } from "./load-sql.ts";
+import { StagedCheck } from "./staged-check.ts";
 import { checkTable } from "./table-check.ts";
 import { parseTableId, quoteText, type TableId } from "./table-id.ts";
 
 type Ends = ReadonlyMap<string, number>;
-
-/** Each holds a staged object in memory. */
-const CHECKS_AT_ONCE = 4;
 
 /** Loads are serialised: DuckDB would otherwise refuse one of two that touch the same bookkeeping rows. */
 export class DuckDBTarget implements Target {
@@ -20,6 +17,7 @@ export class DuckDBTarget implements Target {
   readonly #resolvePath: (path: string) => string;
   readonly #onLost: (error: unknown) => void;
   readonly #directory: string;
+  readonly #staged: StagedCheck;
   #connection: EngineConnection | undefined;
   #problem: string | undefined;
   #turn: Promise<unknown> = Promise.resolve();
@@ -41,6 +39,7 @@ export class DuckDBTarget implements Target {
     this.#resolvePath = resolvePath;
     this.#onLost = onLost;
     this.#directory = directory;
+    this.#staged = new StagedCheck(resolvePath);
   }
 
   /** Why nothing can be loaded now, known from the last load. */
@@ -110,10 +109,8 @@ export class DuckDBTarget implements Target {
       let rows = 0;
       for (const partition of request.partitions) {
         rows += await this.#insertPartition(connection, id, partition);
-        await connection.run(
-          `INSERT OR REPLACE INTO ${LOADED_TABLE} VALUES (${quoteText(request.tableId)}, ` +
-            `${quoteText(partition.journal)}, ${partition.end})`,
-        );
+        const { journal, end } = partition;
+        await connection.run(moveLoadedEnd(request.tableId, journal, end, ends.has(journal)));
       }
       return { kind: "loaded", rows };
     });
@@ -125,10 +122,7 @@ export class DuckDBTarget implements Target {
     partition: PartitionLoad,
   ): Promise<number> {
     let rows = 0;
-    for (let at = 0; at < partition.objects.length; at += CHECKS_AT_ONCE) {
-      const some = partition.objects.slice(at, at + CHECKS_AT_ONCE);
-      await Promise.all(some.map((object) => this.#check(partition.journal, object)));
-    }
+    await this.#staged.check(partition.journal, partition.objects);
     for (const run of runsOfOneVersion(partition.objects)) {
       const files = run.map((object) => this.#resolvePath(object.path));
       const expected = run.reduce((sum, object) => sum + object.rows, 0);
@@ -149,20 +143,6 @@ export class DuckDBTarget implements Target {
       rows += expected;
     }
     return rows;
-  }
-
-  /**
-   * What is loaded is what was staged: another content under the name would lose or double rows.
-   * @throws {WireError} NOT_FOUND, CORRUPT: the object can be staged again from the journal
-   */
-  async #check(journal: string, object: StagedObject): Promise<void> {
-    const bytes = await readFile(this.#resolvePath(object.path)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-      throw new WireError("NOT_FOUND", `staged object ${object.path} is missing`, { facts: { journal } });
-    });
-    if (bytes.length === object.bytes && crc32c(bytes) === object.crc32c) return;
-    const facts = { journal, path: object.path, bytes: bytes.length, expectedBytes: object.bytes };
-    throw new WireError("CORRUPT", `staged object ${object.path} is not what was staged`, { facts });
   }
 
   async #ensureTable(

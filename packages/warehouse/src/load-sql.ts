@@ -75,3 +75,16 @@ export function insertObjects(
     `SELECT ${[...values, quoteText(journal), offset].join(", ")} FROM read_parquet([${list}])`
   );
 }
+
+/**
+ * Writes the loaded end of a partition (D23).
+ * @param isKnown whether it has one: an update costs a third of INSERT OR REPLACE
+ */
+export function moveLoadedEnd(tableId: string, journal: string, end: number, isKnown: boolean): string {
+  const table = quoteText(tableId);
+  if (!isKnown) return `INSERT INTO ${LOADED_TABLE} VALUES (${table}, ${quoteText(journal)}, ${end})`;
+  return (
+    `UPDATE ${LOADED_TABLE} SET "loaded_end" = ${end} ` +
+    `WHERE "table" = ${table} AND "journal" = ${quoteText(journal)}`
+  );
+}
