@@ -10,6 +10,11 @@ const CHECKS_AT_ONCE = 4;
 /** Memory that was used before costs no page faults: half the time of reading objects whole. */
 const BUFFER_BYTES = 1024 * 1024;
 
+interface Sum {
+  readonly bytes: number;
+  readonly crc32c: number;
+}
+
 export class StagedCheck {
   readonly #resolvePath: (path: string) => string;
   readonly #buffers: Buffer[] = [];
@@ -31,14 +36,22 @@ export class StagedCheck {
   }
 
   async #check(journal: string, object: StagedObject, buffer: Buffer): Promise<void> {
-    const file = await open(this.#resolvePath(object.path)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== "ENOENT") throw error;
-      throw new WireError("NOT_FOUND", `staged object ${object.path} is missing`, { facts: { journal } });
-    });
-    const found = await sumOf(file, buffer).finally(() => file.close());
+    const found = await this.#sum(journal, object, buffer);
     if (found.bytes === object.bytes && found.crc32c === object.crc32c) return;
     const facts = { journal, path: object.path, bytes: found.bytes, expectedBytes: object.bytes };
     throw new WireError("CORRUPT", `staged object ${object.path} is not what was staged`, { facts });
+  }
+
+  async #sum(journal: string, { path }: StagedObject, buffer: Buffer): Promise<Sum> {
+    const file = await open(this.#resolvePath(path)).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== "ENOENT") throw error;
+      throw new WireError("NOT_FOUND", `staged object ${path} is missing`, { facts: { journal } });
+    });
+    try {
+      return await sumOf(file, buffer);
+    } finally {
+      await file.close();
+    }
   }
 
   #buffer(i: number): Buffer {
@@ -46,7 +59,7 @@ export class StagedCheck {
   }
 }
 
-async function sumOf(file: FileHandle, buffer: Buffer): Promise<{ bytes: number; crc32c: number }> {
+async function sumOf(file: FileHandle, buffer: Buffer): Promise<Sum> {
   let bytes = 0;
   let sum = 0;
   for (;;) {
