@@ -28,6 +28,8 @@ import type { FragmentSums } from "./spool-sums.ts";
 /** A started write of a block's bytes to the spool file. */
 export interface IssuedWrite {
   readonly block: TailBlock;
+  readonly fragment: SpoolFragment;
+  readonly path: string;
   readonly begin: number;
   readonly end: number;
 }
@@ -311,13 +313,9 @@ export class DurableSpool implements Spool, TailOwner {
       assert(fragment !== undefined, "acknowledged bytes have a fragment", { begin });
       fragment.dirty = true;
       if (fragment.fresh) this.dirDirty = true;
-      ops.push({
-        kind: "write",
-        path: this.pathOf(fragment),
-        position: begin - block.fragment,
-        bytes: block.slice(begin, end),
-      });
-      writes.push({ block, begin, end });
+      const path = this.pathOf(fragment);
+      ops.push({ kind: "write", path, position: begin - block.fragment, bytes: block.slice(begin, end) });
+      writes.push({ block, fragment, path, begin, end });
       block.issued = end;
     }
   }

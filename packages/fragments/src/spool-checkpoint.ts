@@ -81,7 +81,10 @@ export class SpoolCheckpoint {
     }
     for (const path of this.dirtyDirs) dirs.push({ path, spool: undefined, fragments: [] });
     this.dirtyDirs.clear();
-    for (const { fragment } of files) fragment.dirty = false;
+    for (const { fragment } of files) {
+      fragment.dirty = false;
+      fragment.unsyncedBytes = 0;
+    }
     const restore = (): void => {
       for (const { fragment } of files) fragment.dirty = true;
       for (const { path, spool } of dirs) {

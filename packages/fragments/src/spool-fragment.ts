@@ -15,6 +15,8 @@ export class SpoolFragment implements LocalFragment {
   firstAppendMs: number;
   /** Its file has bytes that no sync has covered. */
   dirty = false;
+  /** Bytes written to the file since its last sync was asked for. */
+  unsyncedBytes = 0;
   /** Its file's directory entry was not synced yet. */
   fresh = true;
   /** Of [begin, hashed). */

@@ -18,6 +18,11 @@ export interface SpoolOptions {
   readonly reserveBytes: number;
   /** Longest pause between looks at the free space while bytes are written, and between attempts on a full disk. */
   readonly retryMs: number;
+  /**
+   * A spool file is synced when so many of its bytes are unsynced: at a checkpoint there is little left to sync, and
+   * the log's syncs never stand behind all that was written since the last one.
+   */
+  readonly syncBehindBytes: number;
   /** Files synced together on the bulk lane during a checkpoint: a direct append waits for so many at most. */
   readonly syncBatchFiles: number;
 }
@@ -34,5 +39,6 @@ export const SPOOL_DEFAULTS: SpoolOptions = {
   checkpointLogBytes: 3 * LOG_DEFAULTS.segmentBytes,
   reserveBytes: 2 * LOG_DEFAULTS.segmentBytes,
   retryMs: 250,
+  syncBehindBytes: MIB,
   syncBatchFiles: 16,
 };

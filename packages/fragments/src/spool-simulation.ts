@@ -27,6 +27,7 @@ export const SMALL_SPOOLS: SpoolOptions = {
   queueBytesMax: 16 * 1024,
   checkpointLogBytes: 48 * 1024,
   reserveBytes: 64 * 1024,
+  syncBehindBytes: 4 * 1024,
   syncBatchFiles: 3,
 };
 

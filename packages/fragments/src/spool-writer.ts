@@ -22,6 +22,7 @@ export class SpoolWriter {
   readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #retryMs: number;
+  readonly #syncBehindBytes: number;
   readonly #hooks: SpoolWriterHooks;
   /** Spools whose writes failed and did not yet succeed. */
   readonly #failed = new Set<DurableSpool>();
@@ -34,13 +35,14 @@ export class SpoolWriter {
 
   constructor(
     ports: { disk: Disk; clock: Clock; logger: Logger },
-    options: { retryMs: number },
+    options: { retryMs: number; syncBehindBytes: number },
     hooks: SpoolWriterHooks,
   ) {
     this.#disk = ports.disk;
     this.#clock = ports.clock;
     this.#logger = ports.logger;
     this.#retryMs = options.retryMs;
+    this.#syncBehindBytes = options.syncBehindBytes;
     this.#hooks = hooks;
   }
 
@@ -80,7 +82,10 @@ export class SpoolWriter {
     this.#disk
       .run("log", ops)
       .then(
-        () => this.#onWritten(writes),
+        () => {
+          this.#onWritten(writes);
+          this.#syncBehind(writes);
+        },
         (error: unknown) => this.#onFailed(writes, touched, error),
       )
       .then(() => {
@@ -112,6 +117,19 @@ export class SpoolWriter {
       if (block.written === begin) block.written = end;
       // Else an earlier write of the block failed: all from there on is written again.
       block.issued = block.written === end ? Math.max(block.issued, end) : block.written;
+    }
+  }
+
+  /** The checkpoint syncs the files all the same, and says so (D6): what is synced already costs it nothing. */
+  #syncBehind(writes: readonly IssuedWrite[]): void {
+    for (const { fragment, path, begin, end } of writes) {
+      fragment.unsyncedBytes += end - begin;
+      if (fragment.unsyncedBytes < this.#syncBehindBytes) continue;
+      fragment.unsyncedBytes = 0;
+      this.#disk.run("bulk", [{ kind: "sync", path }]).catch((error: unknown) => {
+        const isReleased = error instanceof DiskError && error.kind === "missing";
+        if (!isReleased) this.#hooks.onBroken(error); // D5
+      });
     }
   }
 

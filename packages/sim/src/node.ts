@@ -173,6 +173,7 @@ function spoolOptions(world: World) {
   const { segmentBytes } = world.swarm;
   return {
     log: { ...SPOOL_DEFAULTS.log, ...logOptions(world) },
+    syncBehindBytes: segmentBytes / 4,
     checkpointLogBytes: 2 * segmentBytes,
     reserveBytes: 2 * segmentBytes,
     directBytesMin: 16 * 1024,

@@ -16,7 +16,7 @@ export interface LogOptions {
   readonly queueRecordsMax: number;
   /** After so long without a record an empty group says that the last one is synced (D2). */
   readonly idleMs: number;
-  /** Recycled segments that are kept for use; more are removed. */
+  /** Recycled segments that are kept for use; more are removed. As many as a checkpoint frees: no zeros are written. */
   readonly sparesMax: number;
   /** Pause between attempts to make a segment ready on a full disk. */
   readonly retryMs: number;
@@ -33,7 +33,7 @@ export const LOG_DEFAULTS: Omit<LogOptions, "name"> = {
   queueBytesMax: 32 * 1024 * 1024,
   queueRecordsMax: 100_000,
   idleMs: 100,
-  sparesMax: 2,
+  sparesMax: 4,
   retryMs: 250,
   stuckMs: 5000,
 };
