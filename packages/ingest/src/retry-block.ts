@@ -1,8 +1,8 @@
 // What a slice or a file remembers about failing (specification 5.3), and when it is tried again.
 //
 // The original waits 2 min × 4ⁿ up to 3 h, and after 50 failures ten years, which loses data in silence. Rows are
-// wanted within a second here, so: 1 s × 2ⁿ up to 3 min, for ever. A failure that cannot mend itself (bad
-// credentials, a table that refuses the columns) waits the 3 min at once: a person mends it, and then nobody has to
+// wanted within a second here, so: 1 s × 2ⁿ up to 30 s, for ever. A failure that cannot mend itself (bad
+// credentials, a table that refuses the columns) waits 3 min at once: a person mends it, and then nobody has to
 // restart anything. Any successful change of state drops the block.
 import { CODES, type Code } from "@millrace/base";
 import { isoTime, msOf, type JsonFields } from "./storage-json.ts";
@@ -18,7 +18,9 @@ export interface RetryBlock {
 }
 
 const RETRY_FIRST_MS = 1000;
-const RETRY_MAX_MS = 180_000;
+/** What heals by itself is noticed within this time. */
+const RETRY_MAX_MS = 30_000;
+const RETRY_LASTING_MS = 180_000;
 /** Spread of the wait, as a part of it: many entities that failed together must not come back together. */
 const JITTER = 0.1;
 const REASON_CHARS_MAX = 1000;
@@ -27,7 +29,7 @@ const REASON_CHARS_MAX = 1000;
 export function retryDelayMs(attempt: number, code: Code, spread: number): number {
   const lasting = CODES[code].retry === "never";
   const exponent = Math.min(attempt - 1, 20);
-  const delayMs = lasting ? RETRY_MAX_MS : Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** exponent);
+  const delayMs = lasting ? RETRY_LASTING_MS : Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** exponent);
   return Math.round(delayMs * (1 + JITTER * spread));
 }
 
