@@ -259,6 +259,78 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     assert.doesNotMatch(await ok(["journals", "list"]), /my\/journal/);
   });
 
+  test("journals edit: nothing, nonsense, a change, a race -> cancelled, opened again, applied, kept", async (t) => {
+    const spec =
+      "name: my/edited\nreplication: 1\nrevision: -1\n" +
+      "fragment: {length: 1048576, compression_codec: NONE, stores: [], refresh_interval: 5m}\n";
+    await ok(["journals", "apply", "--specs", "-"], spec);
+    /** Edits with a shell command, as people set $EDITOR; `$1` is the file. */
+    const edit = async (editor: string): Promise<CommandOutcome> => {
+      const script = join(dir, "editor.sh");
+      writeFileSync(script, editor);
+      process.env["GAZ_EDITOR"] = `/bin/sh ${script}`;
+      return run(["journals", "edit", "-l", "name=my/edited"]);
+    };
+    t.after(() => delete process.env["GAZ_EDITOR"]);
+    const length = async (): Promise<string> =>
+      ok(["journals", "list", "-l", "name=my/edited", "-o", "yaml"]);
+
+    assert.equal((await edit("true")).err, "Cancelled; nothing to do.\n");
+    assert.equal(
+      (await edit('grep "^#⚙" "$1" > "$1.new"; mv "$1.new" "$1"')).err,
+      "Cancelled; empty file.\n",
+    );
+    const failed = await edit("exit 3");
+    assert.deepEqual([failed.code, failed.out], [1, ""]);
+    assert.match(failed.err, /ended with status 3/);
+
+    // The second time it is opened the reason stands above.
+    const seen = join(dir, "seen");
+    const twice = await edit(
+      `if grep -q "^#⚠" "$1"; then cp "$1" ${seen}; sed -i s/length:.*/length:\\ 2048/ "$1"; ` +
+        `else sed -i s/length:.*/length:\\ 7/ "$1"; fi`,
+    );
+    assert.match(twice.err, /^applied 1 change at revision \d+\n$/);
+    assert.match(readFileSync(seen, "utf8"), /^#⚠ .*invalid Length \(7; expected/m);
+    assert.match(await length(), /length: 2048/);
+
+    const stubborn = await edit(`sed -i s/length:.*/length:\\ 7/ "$1"`);
+    assert.equal(stubborn.code, 2);
+    assert.match(
+      stubborn.err,
+      /^Last edits saved to \S+\.\nmillrace: Cancelled; no changes to invalid file\./,
+    );
+
+    // Somebody else changes the journal while the editor is open.
+    writeFileSync(join(dir, "other.yaml"), spec.replace("1048576", "4096"));
+    const bin = `${process.execPath} ${fileURLToPath(new URL("../bin/millrace.js", import.meta.url))}`;
+    const raced = await edit(
+      `sed -i s/length:.*/length:\\ 8192/ "$1"; ` +
+        `${bin} journals apply --specs ${join(dir, "other.yaml")} --data ${data}`,
+    );
+    assert.equal(raced.code, 1);
+    const [, kept] = /^Last edits saved to (\S+)\.$/m.exec(raced.err) ?? [];
+    assert.match(raced.err, /ETCD_TRANSACTION_FAILED/);
+    assert.match(readFileSync(kept!, "utf8"), /length: 8192/);
+    assert.match(await length(), /length: 4096/);
+    assert.match((await run(["journals", "edit", "-l", "name=not/there"])).err, /no journal matches/);
+  });
+
+  test("journals store-health -> healthy, or why not, in words and as JSON", async () => {
+    const health = (...args: string[]) => run(["journals", "store-health", ...args]);
+    assert.deepEqual(await health("file:///"), {
+      code: 0,
+      out: "Fragment store file:/// is healthy\n",
+      err: "",
+    });
+    const deletes = await health("file:///", "--check-delete-prefix", "", "--json");
+    assert.deepEqual(JSON.parse(deletes.out), { store: "file:///", healthy: true, error: "" });
+    const missing = await health("file:///not/there/");
+    assert.equal(missing.code, 1);
+    assert.match(missing.err, /^millrace: fragment store file:\/\/\/not\/there\/ is unhealthy: \S/);
+    assert.match((await health("file:///x")).err, /path component doesn't end in '\/'/);
+  });
+
   test("journals fragments -> a table, and a line of JSON for each", async () => {
     const table = await ok(["journals", "fragments", "-l", "name=examples/foobar"]);
     assert.match(table, /JOURNAL +│ OFFSET │ LENGTH │ +PERSISTED +│ +SHA 1 +│ COMPRESSION │/);

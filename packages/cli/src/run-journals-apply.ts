@@ -35,8 +35,13 @@ export async function runApply(options: ApplyOptions, io: CliIo): Promise<void> 
     return;
   }
   const revision = await withTransport(options, (transport) => applyJournals(transport, changes, io.signal));
-  if (options.json === true) io.out(`${JSON.stringify({ applied: changes.length, revision })}\n`);
-  else io.err(`applied ${changes.length} change${changes.length === 1 ? "" : "s"} at revision ${revision}\n`);
+  reportApplied(changes.length, revision, options, io);
+}
+
+/** Says what was done. */
+export function reportApplied(applied: number, revision: number, options: { json?: true }, io: CliIo): void {
+  if (options.json === true) io.out(`${JSON.stringify({ applied, revision })}\n`);
+  else io.err(`applied ${applied} change${applied === 1 ? "" : "s"} at revision ${revision}\n`);
 }
 
 /**
