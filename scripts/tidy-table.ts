@@ -9,6 +9,7 @@ export interface Row {
 
 const LIBRARIES = [
   "base",
+  "protobuf",
   "protocol",
   "wal",
   "metadata",
@@ -22,13 +23,14 @@ const LIBRARIES = [
 
 export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   base: { may: [] },
-  protocol: { may: ["base"] },
+  protobuf: { may: ["base"] },
+  protocol: { may: ["base", "protobuf"] },
   wal: { may: ["base"] },
-  metadata: { may: ["base", "wal"] },
+  metadata: { may: ["base", "protobuf", "wal"] },
   stores: { may: ["base", "protocol"] },
   fragments: { may: ["base", "protocol", "wal", "stores"] },
-  broker: { may: ["base", "protocol", "metadata", "wal", "fragments", "stores", "client"] },
-  client: { may: ["base", "protocol"] },
+  broker: { may: ["base", "protobuf", "protocol", "metadata", "wal", "fragments", "stores", "client"] },
+  client: { may: ["base", "protobuf", "protocol"] },
   ingest: { may: ["base", "protocol", "metadata", "stores", "client"] },
   warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest"] },
   console: { may: [], types: ["protocol"] },
@@ -38,4 +40,4 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
 };
 
 /** Packages whose modules run in a browser too: `node:*` only in `system-*.ts`. */
-export const BROWSER_SAFE: readonly string[] = ["base", "protocol"];
+export const BROWSER_SAFE: readonly string[] = ["base", "protobuf", "protocol"];

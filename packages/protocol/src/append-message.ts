@@ -5,17 +5,27 @@
 //                   9 suspend enum · 10 min_etcd_revision int64
 //   AppendResponse  1 status enum · 2 header Header (always) · 3 commit Fragment · 4 registers LabelSet ·
 //                   5 total_chunks int64 · 6 delayed_chunks int64 · 7 store_health_error string
+import {
+  bool,
+  builder,
+  codecs,
+  enumeration,
+  int64,
+  invalid,
+  message,
+  nested,
+  optional,
+  optionalBytes,
+  string,
+  within,
+} from "@millrace/protobuf";
 import { APPEND_SUSPEND, type AppendSuspend, type Status } from "./enums.ts";
 import { fragmentMessage, validateFragment, type Fragment } from "./fragment.ts";
 import { validateJournalName } from "./journal-name.ts";
 import { labelSelectorMessage, validateLabelSelector, type LabelSelector } from "./label-selector.ts";
 import { labelSetMessage, validateLabelSet, type LabelSet } from "./label-set.ts";
-import { bool, enumeration, int64, nested, optional, optionalBytes, string } from "./message-fields.ts";
-import { message } from "./message-table.ts";
 import { headerMessage, validateHeader, type Header } from "./route.ts";
 import { statusField, validateStatus } from "./status.ts";
-import { invalid, within } from "./validation-error.ts";
-import { builder, codecs } from "./wire-codec.ts";
 
 /** The first message of an append. */
 export interface AppendPreamble {

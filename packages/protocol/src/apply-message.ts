@@ -3,15 +3,26 @@
 //   ApplyRequest   1 changes repeated ApplyChange
 //   ApplyChange    1 expect_mod_revision int64 · 2 upsert JournalSpec · 3 delete string
 //   ApplyResponse  1 status enum · 2 header Header (always)
+import {
+  builder,
+  codecs,
+  int64,
+  invalid,
+  jsonCodecs,
+  message,
+  nested,
+  optional,
+  repeated,
+  string,
+  textOf,
+  within,
+  withinEach,
+} from "@millrace/protobuf";
 import type { Status } from "./enums.ts";
 import { validateJournalName } from "./journal-name.ts";
 import { journalSpecMessage, validateJournalSpec, type JournalSpec } from "./journal-spec.ts";
-import { int64, nested, optional, repeated, string } from "./message-fields.ts";
-import { message } from "./message-table.ts";
 import { headerMessage, validateHeader, type Header } from "./route.ts";
 import { statusField, validateStatus } from "./status.ts";
-import { invalid, within, withinEach } from "./validation-error.ts";
-import { builder, codecs, jsonCodecs, textOf } from "./wire-codec.ts";
 
 /** Exactly one of `upsert` and `delete` is set. */
 export interface ApplyChange {

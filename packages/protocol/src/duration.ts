@@ -2,10 +2,7 @@
 // days and to 1 us up to 285 years; encoding rounds to that. Go keeps int64 nanoseconds (292 years), so anything
 // longer is refused. Text is Go's: `1h30m`, `5m0s`, `1.5s`, `100ms`.
 import { assert, utf8 } from "@millrace/base";
-import { jsonString } from "./json-value.ts";
-import { int32, int64 } from "./message-fields.ts";
-import { message, type Message } from "./message-table.ts";
-import { invalid } from "./validation-error.ts";
+import { int32, int64, invalid, jsonString, message, type Message } from "@millrace/protobuf";
 import { goQuote } from "./go-quote.ts";
 
 /** Milliseconds whose nanoseconds fit an int64. */

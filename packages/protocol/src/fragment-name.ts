@@ -5,11 +5,11 @@
 // N2  The listing of journal `a/b` also holds what belongs to a journal `a/b/c`; its names parse here with the postfix
 //     `c/...`. Only not nesting journals avoids that.
 import { assert, hex16, utf8 } from "@millrace/base";
+import { invalid, within } from "@millrace/protobuf";
 import type { CompressionCodec } from "./enums.ts";
 import { newFragment, validateFragment, type Fragment } from "./fragment.ts";
 import { joinPath } from "./go-path.ts";
 import { goQuote } from "./go-quote.ts";
-import { invalid, within } from "./validation-error.ts";
 
 const EXTENSIONS: Readonly<Record<CompressionCodec, string>> = {
   INVALID: ".invalid",

@@ -1,6 +1,6 @@
 // URLs of fragment stores: which schemes there are and what must be in them. The query is for the store that opens it.
+import { invalid } from "@millrace/protobuf";
 import { parseUrl, type UrlParts } from "./go-url.ts";
-import { invalid } from "./validation-error.ts";
 
 /** @throws {ValidationError} */
 export function validateFragmentStore(store: string): void {

@@ -4,14 +4,24 @@
 //             6 backing_store string · 7 mod_time int64 · 8 path_postfix string
 //   SHA1Sum   1 part1 fixed64 · 2 part2 fixed64 · 3 part3 fixed32: big-endian words of the digest
 import { assert } from "@millrace/base";
+import {
+  builder,
+  codecs,
+  enumeration,
+  fixed32,
+  fixed64,
+  int64,
+  invalid,
+  mapped,
+  message,
+  nested,
+  string,
+  within,
+} from "@millrace/protobuf";
 import { COMPRESSION_CODEC, type CompressionCodec } from "./enums.ts";
 import { validateJournalName } from "./journal-name.ts";
 import { PATH_POSTFIX_BYTES } from "./limits.ts";
-import { enumeration, fixed32, fixed64, int64, nested, string } from "./message-fields.ts";
-import { mapped, message } from "./message-table.ts";
 import { validatePathComponent } from "./token.ts";
-import { invalid, within } from "./validation-error.ts";
-import { builder, codecs } from "./wire-codec.ts";
 
 /** SHA-1 digest: 40 lowercase hex digits. */
 export type Sha1 = string;

@@ -5,18 +5,32 @@
 //   FragmentsResponse  1 status enum · 2 header Header (always) · 3 fragments repeated ListedFragment ·
 //                      4 next_page_token int64
 //   ListedFragment     1 spec Fragment (always) · 2 signed_url string
+import {
+  bool,
+  builder,
+  codecs,
+  int32,
+  int64,
+  invalid,
+  jsonCodecs,
+  message,
+  named,
+  nested,
+  optional,
+  repeated,
+  string,
+  textOf,
+  within,
+  withinEach,
+} from "@millrace/protobuf";
 import { durationMessage, printDuration } from "./duration.ts";
 import type { Status } from "./enums.ts";
 import { fragmentMessage, validateFragment, type Fragment } from "./fragment.ts";
 import { parseUrl } from "./go-url.ts";
 import { validateJournalName } from "./journal-name.ts";
 import { PAGE_LIMIT_MAX } from "./limits.ts";
-import { bool, int32, int64, nested, optional, repeated, string } from "./message-fields.ts";
-import { message, named } from "./message-table.ts";
 import { headerMessage, validateHeader, type Header } from "./route.ts";
 import { statusField, validateStatus } from "./status.ts";
-import { invalid, within, withinEach } from "./validation-error.ts";
-import { builder, codecs, jsonCodecs, textOf } from "./wire-codec.ts";
 
 export interface FragmentsRequest {
   readonly header?: Header;

@@ -1,7 +1,7 @@
 // Splits URLs the way Go's net/url does, since its verdicts and texts are part of the protocol. The platform's
 // URL class will not do: it rewrites paths and invents hosts for schemes that it knows.
+import { invalid, ValidationError } from "@millrace/protobuf";
 import { goQuote } from "./go-quote.ts";
-import { invalid, ValidationError } from "./validation-error.ts";
 
 export interface UrlParts {
   /** Lowercase, "" when the URL is relative. */

@@ -11,7 +11,7 @@ export {
   type SuspendLevel,
 } from "./enums.ts";
 export { compareText } from "./text-order.ts";
-export { invalid, ValidationError, within, withinEach } from "./validation-error.ts";
+export { invalid, ValidationError, within, withinEach } from "@millrace/protobuf";
 export { utf8Length, validatePathComponent, validateToken, type LengthBounds } from "./token.ts";
 export { cleanPath, joinPath } from "./go-path.ts";
 export { goQuote } from "./go-quote.ts";

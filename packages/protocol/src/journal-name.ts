@@ -1,8 +1,8 @@
 // Names of journals. Requests may append `;meta` to a name: it is validated, carried along for whoever cares,
 // and plays no part in finding the journal.
+import { within } from "@millrace/protobuf";
 import { JOURNAL_NAME_BYTES } from "./limits.ts";
 import { validatePathComponent } from "./token.ts";
-import { within } from "./validation-error.ts";
 
 /** The name, and the metadata with its leading `;` ("" when there is none). */
 export function splitMeta(journal: string): { readonly name: string; readonly meta: string } {

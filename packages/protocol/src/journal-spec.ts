@@ -5,6 +5,23 @@
 //   Fragment     1 length int64 · 2 compression_codec enum · 3 stores repeated string · 4 refresh_interval Duration ·
 //                5 retention Duration · 6 flush_interval Duration · 7 path_postfix_template string
 //   Suspend      1 level enum · 2 offset int64
+import {
+  builder,
+  codecs,
+  enumeration,
+  int32,
+  int64,
+  invalid,
+  message,
+  named,
+  nested,
+  optional,
+  string,
+  strings,
+  uint32,
+  ValidationError,
+  within,
+} from "@millrace/protobuf";
 import { printDuration, durationMessage } from "./duration.ts";
 import { FLAG, SUSPEND_LEVEL, type CompressionCodec, type SuspendLevel } from "./enums.ts";
 import { parseFragmentStore } from "./fragment-store.ts";
@@ -18,11 +35,7 @@ import {
   REPLICATION_MAX,
 } from "./limits.ts";
 import { validateMediaType } from "./media-type.ts";
-import { enumeration, int32, int64, nested, optional, string, strings, uint32 } from "./message-fields.ts";
-import { message, named } from "./message-table.ts";
 import { parsePathTemplate } from "./path-template.ts";
-import { invalid, ValidationError, within } from "./validation-error.ts";
-import { builder, codecs } from "./wire-codec.ts";
 
 export interface JournalSpec {
   readonly name: string;

@@ -2,16 +2,15 @@
 // Reading is strict: an unknown key or a value of another type is refused with the path to it. Scalars may come
 // typed or all as strings; the latter loses nothing (a label's value `007` stays what it is), so prefer a parser
 // that leaves them alone.
+import { inContext, invalid, isJsonObject, within } from "@millrace/protobuf";
 import { nanosToMs, parseDuration, printDuration } from "./duration.ts";
 import { COMPRESSION_CODEC, FLAG, SUSPEND_LEVEL } from "./enums.ts";
 import { goQuote } from "./go-quote.ts";
-import { isJsonObject } from "./json-value.ts";
 import { newJournalNode, type JournalNode } from "./journal-tree.ts";
 import { newJournalSpec, type FragmentSpec, type JournalSpec, type Suspend } from "./journal-spec.ts";
 import { sortedSet, type Label } from "./label-set.ts";
 import { TREE_DEPTH_MAX } from "./limits.ts";
 import { isZeroFragmentSpec } from "./spec-algebra.ts";
-import { inContext, invalid, within } from "./validation-error.ts";
 
 type PlainObject = Readonly<Record<string, unknown>>;
 

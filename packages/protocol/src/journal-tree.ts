@@ -5,13 +5,13 @@
 // J1  Names are full names at every level. A directory's name is "" or ends in '/'; every other node is a journal.
 // J2  pushDown(hoist(tree)) has the journals of tree.
 // J3  A field of a child cannot override its parent's back to zero; `suspend` is never inherited.
+import { invalid, within } from "@millrace/protobuf";
 import { deleteChange, upsertChange, type ApplyChange } from "./apply-message.ts";
 import { validateJournalName } from "./journal-name.ts";
 import { newJournalSpec, type JournalSpec } from "./journal-spec.ts";
 import type { ListResponse } from "./list-message.ts";
 import { intersectSpecs, subtractSpecs, unionSpecs } from "./spec-algebra.ts";
 import { compareText } from "./text-order.ts";
-import { invalid, within } from "./validation-error.ts";
 
 export interface JournalNode {
   /** For people; ignored. */

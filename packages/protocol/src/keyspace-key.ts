@@ -7,12 +7,12 @@
 // Keys are binary strings: each char code is one byte of the key's UTF-8, so that string order is the store's order.
 // `#` is the lowest byte that can occur, so key order is the order of the entities.
 import { assert } from "@millrace/base";
+import { invalid } from "@millrace/protobuf";
 import { goQuote } from "./go-quote.ts";
 import { cleanPath } from "./go-path.ts";
 import { decodeJournalSpec, validateJournalSpec, type JournalSpec } from "./journal-spec.ts";
 import { decodeBrokerSpec, validateBrokerSpec, type BrokerSpec, type ProcessId } from "./process.ts";
 import { decodeRoute, EMPTY_ROUTE, encodeRoute, validateRoute, type Route } from "./route.ts";
-import { invalid } from "./validation-error.ts";
 
 const SEPARATOR = "#";
 

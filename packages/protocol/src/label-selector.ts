@@ -3,6 +3,7 @@
 // set both have several values of a name; here any value may match any, which is what the selector says.
 //
 //   LabelSelector  1 include LabelSet · 2 exclude LabelSet
+import { message, nested, within } from "@millrace/protobuf";
 import {
   EMPTY_LABELS,
   labelGroups,
@@ -12,9 +13,6 @@ import {
   type Label,
   type LabelSet,
 } from "./label-set.ts";
-import { nested } from "./message-fields.ts";
-import { message } from "./message-table.ts";
-import { within } from "./validation-error.ts";
 
 /** Labels of both sets may have `prefix` set. */
 export interface LabelSelector {

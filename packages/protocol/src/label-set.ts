@@ -3,13 +3,10 @@
 //
 //   Label     1 name string · 2 value string · 3 prefix bool
 //   LabelSet  1 labels repeated Label
+import { bool, codecs, invalid, message, repeated, string, within } from "@millrace/protobuf";
 import { LABEL_NAME_BYTES, LABEL_VALUE_BYTES } from "./limits.ts";
-import { bool, repeated, string } from "./message-fields.ts";
-import { message } from "./message-table.ts";
 import { compareText } from "./text-order.ts";
 import { validatePathToken, validateToken } from "./token.ts";
-import { invalid, within } from "./validation-error.ts";
-import { codecs } from "./wire-codec.ts";
 
 /** `prefix` is legal in a LabelSelector only: the value then matches values that start with it. */
 export interface Label {

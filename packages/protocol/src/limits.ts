@@ -26,13 +26,6 @@ export const JOURNAL_LIMIT_MAX = 131_072;
 /** Model. */
 export const PAGE_LIMIT_MAX = 10_000;
 
-/**
- * Ours: items of repeated fields in one decoded message. A listing of 100,000 journals with 3 brokers needs
- * 900,000.
- */
-export const DECODED_ITEMS_MAX = 1 << 20;
-/** Ours: nesting of groups in unknown fields that are skipped. */
-export const SKIPPED_GROUPS_MAX = 32;
 /** Ours: characters of a selector's text. */
 export const SELECTOR_CHARS_MAX = 1 << 16;
 /** Ours: characters of a path postfix template. */

@@ -4,12 +4,25 @@
 //   ListResponse   1 status enum · 2 header Header (always) · 3 journals repeated ListedJournal
 //   ListedJournal  1 spec JournalSpec (always) · 2 mod_revision int64 · 3 route Route (always) ·
 //                  4 create_revision int64
+import {
+  bool,
+  builder,
+  codecs,
+  int64,
+  invalid,
+  jsonCodecs,
+  message,
+  nested,
+  optional,
+  repeated,
+  textOf,
+  within,
+  withinEach,
+} from "@millrace/protobuf";
 import type { Status } from "./enums.ts";
 import { journalSpecMessage, validateJournalSpec, type JournalSpec } from "./journal-spec.ts";
 import { labelSelectorMessage, validateLabelSelector, type LabelSelector } from "./label-selector.ts";
 import { valuesOf } from "./label-set.ts";
-import { bool, int64, nested, optional, repeated } from "./message-fields.ts";
-import { message } from "./message-table.ts";
 import {
   headerMessage,
   routeMessage,
@@ -19,8 +32,6 @@ import {
   type Route,
 } from "./route.ts";
 import { statusField, validateStatus } from "./status.ts";
-import { invalid, within, withinEach } from "./validation-error.ts";
-import { builder, codecs, jsonCodecs, textOf } from "./wire-codec.ts";
 
 export interface ListRequest {
   readonly selector: LabelSelector;

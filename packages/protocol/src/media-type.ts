@@ -1,5 +1,5 @@
 // MIME media types as Go's mime.ParseMediaType reads them: the `content-type` label must be one.
-import { invalid } from "./validation-error.ts";
+import { invalid } from "@millrace/protobuf";
 
 const TOKEN = /^[!#$%&'*+\-.0-9A-Z^_`a-z|~]+/;
 const QUOTED = /^"((?:[^"\\\r\n]|\\.)*)"/;

@@ -6,13 +6,13 @@
 //     that differs from the one it validates with, so that some templates apply cleanly and then never persist.
 // P2  The result is a clean relative path below the journal: `..` in a label's value cannot leave it.
 // P3  Text and layouts outside the alphabet of paths are refused: listings could not read such fragments back.
+import { invalid, ValidationError } from "@millrace/protobuf";
 import { formatGoTime } from "./go-time.ts";
 import { cleanPath } from "./go-path.ts";
 import { goQuote } from "./go-quote.ts";
 import { EMPTY_LABELS, valueOf, type LabelSet } from "./label-set.ts";
 import { PATH_POSTFIX_BYTES, TEMPLATE_CHARS_MAX } from "./limits.ts";
 import { validatePathToken } from "./token.ts";
-import { invalid, ValidationError } from "./validation-error.ts";
 
 /** What a template can speak of. */
 export interface PathTemplateScope {

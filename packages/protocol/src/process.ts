@@ -3,14 +3,11 @@
 //   ProcessSpec  1 id ProcessId · 2 endpoint string
 //   ProcessId    1 zone string · 2 suffix string
 //   BrokerSpec   1 process_spec ProcessSpec · 2 journal_limit uint32 · 3 exiting bool
+import { bool, codecs, invalid, mapped, message, nested, string, uint32, within } from "@millrace/protobuf";
 import { parseUrl, type UrlParts } from "./go-url.ts";
 import { JOURNAL_LIMIT_MAX, SUFFIX_BYTES, ZONE_BYTES } from "./limits.ts";
-import { bool, nested, string, uint32 } from "./message-fields.ts";
-import { mapped, message } from "./message-table.ts";
 import { compareText } from "./text-order.ts";
 import { validateToken } from "./token.ts";
-import { invalid, within } from "./validation-error.ts";
-import { codecs } from "./wire-codec.ts";
 
 /** Identity of a process: its failure domain, and a name unique in it. Ordered by (zone, suffix). */
 export interface ProcessId {

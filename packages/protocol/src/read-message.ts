@@ -4,16 +4,26 @@
 //                 6 metadata_only bool · 7 end_offset int64 · 8 begin_mod_time int64 · 9 min_etcd_revision int64
 //   ReadResponse  1 status enum · 2 header Header · 3 offset int64 · 4 write_head int64 · 5 fragment Fragment ·
 //                 6 fragment_url string · 7 content bytes
+import {
+  bool,
+  builder,
+  codecs,
+  int64,
+  invalid,
+  jsonCodecs,
+  message,
+  optional,
+  optionalBytes,
+  string,
+  textOf,
+  within,
+} from "@millrace/protobuf";
 import type { Status } from "./enums.ts";
 import { fragmentMessage, validateFragment, type Fragment } from "./fragment.ts";
 import { parseUrl } from "./go-url.ts";
 import { validateJournalName } from "./journal-name.ts";
-import { bool, int64, optional, optionalBytes, string } from "./message-fields.ts";
-import { message } from "./message-table.ts";
 import { headerMessage, validateHeader, type Header } from "./route.ts";
 import { statusField, validateStatus } from "./status.ts";
-import { invalid, within } from "./validation-error.ts";
-import { builder, codecs, jsonCodecs, textOf } from "./wire-codec.ts";
 
 export interface ReadRequest {
   /** Set by a proxying broker, or by a client that wants at least that revision. */

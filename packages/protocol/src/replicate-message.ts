@@ -3,15 +3,24 @@
 //   ReplicateRequest   1 header Header · 2 deprecated_journal string · 3 proposal Fragment · 4 content bytes ·
 //                      5 content_delta int64 · 6 acknowledge bool · 7 registers LabelSet
 //   ReplicateResponse  1 status enum · 2 header Header · 3 fragment Fragment · 4 registers LabelSet
+import {
+  bool,
+  builder,
+  codecs,
+  int64,
+  invalid,
+  message,
+  optional,
+  optionalBytes,
+  string,
+  textOf,
+  within,
+} from "@millrace/protobuf";
 import type { Status } from "./enums.ts";
 import { fragmentMessage, validateFragment, type Fragment } from "./fragment.ts";
 import { labelSetMessage, validateLabelSet, type LabelSet } from "./label-set.ts";
-import { bool, int64, optional, optionalBytes, string } from "./message-fields.ts";
-import { message } from "./message-table.ts";
 import { headerMessage, validateHeader, type Header } from "./route.ts";
 import { statusField, validateStatus } from "./status.ts";
-import { invalid, within } from "./validation-error.ts";
-import { builder, codecs, textOf } from "./wire-codec.ts";
 
 export interface ReplicateRequest {
   /** With the first message of a stream. */

@@ -3,8 +3,19 @@
 //   Route   1 members repeated ProcessId · 2 primary int32 · 3 endpoints repeated string
 //   Header  1 process_id ProcessId · 2 route Route ·
 //           3 etcd { 1 cluster_id uint64 · 2 member_id uint64 · 3 revision int64 · 4 raft_term uint64 }
-import { int32, int64, nested, repeated, strings, uint64 } from "./message-fields.ts";
-import { message } from "./message-table.ts";
+import {
+  codecs,
+  int32,
+  int64,
+  invalid,
+  message,
+  nested,
+  repeated,
+  strings,
+  textOf,
+  uint64,
+  within,
+} from "@millrace/protobuf";
 import {
   compareProcessIds,
   equalProcessIds,
@@ -13,8 +24,6 @@ import {
   validateProcessId,
   type ProcessId,
 } from "./process.ts";
-import { invalid, within } from "./validation-error.ts";
-import { codecs, textOf } from "./wire-codec.ts";
 
 /** Members ascending; `primary` is an index into them or -1; `endpoints` is empty or as long as `members`. */
 export interface Route {

@@ -1,11 +1,11 @@
 // The text form of selectors: comma-separated expressions `a = b`, `a != b`, `a in (b, c)`, `a not in (b)`, `a`,
 // `!a`; `a:prefix` makes values match as prefixes. One optional space stands between tokens, no more.
 // Expressions are tried in a fixed order and each takes what it matches off the front of the text.
+import { invalid, within } from "@millrace/protobuf";
 import { goQuote } from "./go-quote.ts";
 import { validateLabelSelector, type LabelSelector } from "./label-selector.ts";
 import { sortedSet, type Label } from "./label-set.ts";
 import { SELECTOR_CHARS_MAX } from "./limits.ts";
-import { invalid, within } from "./validation-error.ts";
 
 const NAME = String.raw` ?([\p{L}\p{N}\-_+/.]{2,}(?::prefix)?)`;
 const VALUE = String.raw` ?([\p{L}\p{N}\-_+/.=%]*)`;

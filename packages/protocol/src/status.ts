@@ -1,8 +1,6 @@
 // The status of responses: its row in their tables and its check.
+import { enumeration, type Field, invalid } from "@millrace/protobuf";
 import { STATUS, type Status } from "./enums.ts";
-import { enumeration } from "./message-fields.ts";
-import type { Field } from "./message-table.ts";
-import { invalid } from "./validation-error.ts";
 
 /** The row of a status. */
 export function statusField(number: number): Field<Status> {

@@ -2,16 +2,23 @@
 //
 //   FragmentStoreHealthRequest   1 fragment_store string · 2 check_delete bool · 3 check_delete_prefix string
 //   FragmentStoreHealthResponse  1 status enum · 2 header Header (always) · 3 store_health_error string
+import {
+  bool,
+  builder,
+  codecs,
+  invalid,
+  jsonCodecs,
+  message,
+  nested,
+  string,
+  within,
+} from "@millrace/protobuf";
 import type { Status } from "./enums.ts";
 import { validateFragmentStore } from "./fragment-store.ts";
 import { JOURNAL_NAME_BYTES } from "./limits.ts";
-import { bool, nested, string } from "./message-fields.ts";
-import { message } from "./message-table.ts";
 import { headerMessage, validateHeader, type Header } from "./route.ts";
 import { statusField, validateStatus } from "./status.ts";
 import { validatePathComponent } from "./token.ts";
-import { invalid, within } from "./validation-error.ts";
-import { builder, codecs, jsonCodecs } from "./wire-codec.ts";
 
 export interface FragmentStoreHealthRequest {
   /** URL of the store. */

@@ -1,7 +1,7 @@
 // Tokens and path components: the alphabets of every name. No character up to '#' (0x23) is in them, which is
 // what keeps the order of keys in the coordination store equal to the order of the entities.
+import { invalid } from "@millrace/protobuf";
 import { cleanPath } from "./go-path.ts";
-import { invalid } from "./validation-error.ts";
 
 export interface LengthBounds {
   readonly min: number;

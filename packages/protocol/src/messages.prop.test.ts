@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { WireError } from "@millrace/base";
+import { WIRE } from "@millrace/protobuf";
 import * as arbitrary from "./arbitraries-testkit.ts";
 import * as protocol from "./index.ts";
-import { WIRE } from "./wire-reader.ts";
 
 interface Subject {
   readonly name: string;

@@ -1,6 +1,6 @@
 // Reads protobuf primitives. Every length is checked against what is left before anything is allocated, and
 // whatever is malformed is a ValidationError; the table-driven codec above puts the field's name in front.
-import { DECODED_ITEMS_MAX, SKIPPED_GROUPS_MAX } from "./limits.ts";
+import { DECODED_ITEMS_MAX, NESTED_MESSAGES_MAX, SKIPPED_GROUPS_MAX } from "./limits.ts";
 import { invalid } from "./validation-error.ts";
 
 export const WIRE = { VARINT: 0, FIXED64: 1, BYTES: 2, GROUP_START: 3, GROUP_END: 4, FIXED32: 5 } as const;
@@ -15,6 +15,8 @@ export interface ItemBudget {
   left: number;
 }
 
+/** Arguments of one call. */
+const CHARS_AT_ONCE = 4096;
 // ignoreBOM: a leading U+FEFF is part of the string.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -22,6 +24,8 @@ export class WireReader {
   readonly #bytes: Uint8Array;
   readonly #budget: ItemBudget;
   readonly #end: number;
+  /** Messages that may still open inside this one. */
+  readonly #levels: number;
   #at: number;
   // Halves of the last varint: the codec stays off bigint for anything that fits a number.
   #low = 0;
@@ -32,11 +36,13 @@ export class WireReader {
     begin = 0,
     end = bytes.length,
     budget: ItemBudget = { left: DECODED_ITEMS_MAX },
+    levels = NESTED_MESSAGES_MAX,
   ) {
     this.#bytes = bytes;
     this.#at = begin;
     this.#end = end;
     this.#budget = budget;
+    this.#levels = levels;
   }
 
   get done(): boolean {
@@ -72,13 +78,18 @@ export class WireReader {
     const value = (this.#high | 0) * 2 ** 32 + this.#low;
     if (Number.isSafeInteger(value)) return value;
     if (saturate) return Math.sign(value) * Number.MAX_SAFE_INTEGER;
-    const exact = BigInt.asIntN(64, (BigInt(this.#high) << 32n) | BigInt(this.#low));
+    const exact = BigInt.asIntN(64, this.#exact());
     return invalid(`value out of range (${exact}; expected |value| < 2^53)`);
+  }
+
+  /** What `int64` refuses too. */
+  exactInt64(): bigint {
+    return BigInt.asIntN(64, this.uint64());
   }
 
   uint64(): bigint {
     this.#varint();
-    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+    return this.#exact();
   }
 
   fixed32(): number {
@@ -107,11 +118,22 @@ export class WireReader {
     }
   }
 
-  /** A reader of the embedded message that comes next. */
+  /** The bytes that come next, one char each: a string whose order is that of the bytes. */
+  binary(): string {
+    const bytes = this.bytes();
+    let out = "";
+    for (let at = 0; at < bytes.length; at += CHARS_AT_ONCE) {
+      out += String.fromCharCode(...bytes.subarray(at, at + CHARS_AT_ONCE));
+    }
+    return out;
+  }
+
+  /** A reader of the embedded message, or of the packed numbers, that come next. */
   nested(): WireReader {
+    if (this.#levels === 0) invalid(`messages nest too deeply (expected <= ${NESTED_MESSAGES_MAX})`);
     const length = this.#length();
     const at = this.#take(length);
-    return new WireReader(this.#bytes, at, at + length, this.#budget);
+    return new WireReader(this.#bytes, at, at + length, this.#budget, this.#levels - 1);
   }
 
   /** Accounts for one item of a repeated field. */
@@ -140,6 +162,10 @@ export class WireReader {
     else if (wireType === WIRE.BYTES) this.#take(this.#length());
     else if (wireType === WIRE.FIXED32) this.#take(4);
     else invalid(`illegal wire type (${wireType})`);
+  }
+
+  #exact(): bigint {
+    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
   }
 
   #length(): number {

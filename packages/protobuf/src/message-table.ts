@@ -19,6 +19,9 @@ export interface Field<T> {
   /** Name in the .proto when it is not the property in snake_case. */
   readonly protoName?: string;
   readonly wireType: number;
+  /** Another wire type that `readOther` reads: numbers of a repeated field may come one by one or packed. */
+  readonly otherWireType?: number;
+  readonly readOther?: (reader: WireReader, previous: T) => T;
   readonly zero: T;
   /** Reads the value of one occurrence. `previous`: what earlier occurrences gave, else `zero`. */
   readonly read: (reader: WireReader, previous: T) => T;
@@ -83,6 +86,20 @@ export function mapped<Wire, M>(
   };
 }
 
+/** A message that holds its own kind: `of` is called when it is used, when the table exists. */
+export function recursive<M>(of: () => Message<M>): Message<M> {
+  return {
+    get zero() {
+      return of().zero;
+    },
+    read: (reader, previous) => of().read(reader, previous),
+    write: (writer, value) => of().write(writer, value),
+    toJson: (value) => of().toJson(value),
+    fromJson: (json) => of().fromJson(json),
+    toText: (text, value) => of().toText(text, value),
+  };
+}
+
 /** `field` under another name in the .proto. */
 export function named<T>(protoName: string, field: Field<T>): Field<T> {
   return { ...field, protoName };
@@ -122,16 +139,20 @@ function readMessage<M extends object>(
       continue;
     }
     try {
-      if (tag.wireType !== row.field.wireType) {
-        invalid(`wrong wire type (${tag.wireType}; expected ${row.field.wireType})`);
-      }
+      const { field } = row;
+      const read = tag.wireType === field.wireType ? field.read : otherRead(field, tag.wireType);
       const before = result[row.key];
-      result[row.key] = row.field.read(reader, before === undefined ? row.field.zero : before);
+      result[row.key] = read(reader, before === undefined ? field.zero : before);
     } catch (thrown) {
       throw inContext(row.protoName, thrown);
     }
   }
   return result;
+}
+
+function otherRead<T>(field: Field<T>, wireType: number): Field<T>["read"] {
+  if (field.readOther !== undefined && wireType === field.otherWireType) return field.readOther;
+  return invalid(`wrong wire type (${wireType}; expected ${field.wireType})`);
 }
 
 function messageFromJson<M extends object>(

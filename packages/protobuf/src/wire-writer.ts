@@ -36,6 +36,11 @@ export class WireWriter {
     this.#varint(Math.floor(value / 2 ** 32) >>> 0, value >>> 0);
   }
 
+  exactInt64(value: bigint): void {
+    assert(value >= -(1n << 63n) && value < 1n << 63n, "int64 field in [-2^63, 2^63)", { value });
+    this.uint64(BigInt.asUintN(64, value));
+  }
+
   uint64(value: bigint): void {
     assert(value >= 0n && value < 1n << 64n, "uint64 field in [0, 2^64)", { value });
     this.#varint(Number(value >> 32n), Number(value & 0xffffffffn));
@@ -55,6 +60,17 @@ export class WireWriter {
   bytes(value: Uint8Array): void {
     const at = this.#reserve(value.length); // First: it may replace #bytes.
     this.#bytes.set(value, at);
+    this.uint32(value.length);
+  }
+
+  /** A binary string, one byte a char, with its length in front. */
+  binary(value: string): void {
+    const at = this.#reserve(value.length);
+    for (let i = 0; i < value.length; i++) {
+      const byte = value.charCodeAt(i);
+      assert(byte <= 0xff, "char of a binary string is a byte", { byte });
+      this.#bytes[at + i] = byte;
+    }
     this.uint32(value.length);
   }
 

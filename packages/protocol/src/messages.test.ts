@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { concatBytes, hex, InvariantError, unhex, utf8 } from "@millrace/base";
+import { DECODED_ITEMS_MAX } from "@millrace/protobuf";
 import {
   decodeAppendRequest,
   decodeFragmentsRequest,
@@ -19,7 +20,6 @@ import {
   newReadRequest,
   newReadResponse,
 } from "./index.ts";
-import { DECODED_ITEMS_MAX } from "./limits.ts";
 import { refusal } from "./refusal-testkit.ts";
 
 test("decode: malformed bytes -> refused with the path to the field", () => {

@@ -1,0 +1,30 @@
+export { message, mapped, named, recursive, type Field, type Fields, type Message } from "./message-table.ts";
+export {
+  binary,
+  bool,
+  bytes,
+  bytesList,
+  enumeration,
+  enumerations,
+  exactInt64,
+  fixed32,
+  fixed64,
+  int32,
+  int64,
+  nested,
+  optional,
+  optionalBytes,
+  repeated,
+  string,
+  strings,
+  uint32,
+  uint64,
+  uint64s,
+} from "./message-fields.ts";
+export { builder, codecs, decode, encode, jsonCodecs, textOf } from "./wire-codec.ts";
+export { WIRE, WireReader } from "./wire-reader.ts";
+export { WireWriter } from "./wire-writer.ts";
+export { isJsonObject, jsonArray, jsonString } from "./json-value.ts";
+export { quoteBytes } from "./proto-text.ts";
+export { inContext, invalid, ValidationError, within, withinEach } from "./validation-error.ts";
+export { DECODED_ITEMS_MAX, NESTED_MESSAGES_MAX, SKIPPED_GROUPS_MAX } from "./limits.ts";

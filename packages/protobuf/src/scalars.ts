@@ -1,0 +1,167 @@
+// How single values are carried: on the wire, in JSON and in prototext. Rows of tables are made of them in
+// message-fields.ts.
+import { base64, jsonBoolean, jsonBytes, jsonInteger, jsonString } from "./json-value.ts";
+import { quoteBytes } from "./proto-text.ts";
+import { invalid } from "./validation-error.ts";
+import { WIRE, type WireReader } from "./wire-reader.ts";
+import type { WireWriter } from "./wire-writer.ts";
+
+export interface Scalar<T> {
+  readonly wireType: number;
+  readonly zero: T;
+  readonly read: (reader: WireReader) => T;
+  readonly write: (writer: WireWriter, value: T) => void;
+  readonly toJson: (value: T) => unknown;
+  readonly fromJson: (json: unknown) => T;
+  readonly toText: (value: T) => string;
+}
+
+const INT32_BOUNDS = { min: -(2n ** 31n), max: 2n ** 31n - 1n } as const;
+const UINT32_BOUNDS = { min: 0n, max: 2n ** 32n - 1n } as const;
+const INT64_BOUNDS = { min: -(2n ** 63n), max: 2n ** 63n - 1n } as const;
+const UINT64_BOUNDS = { min: 0n, max: 2n ** 64n - 1n } as const;
+
+export const STRING: Scalar<string> = {
+  wireType: WIRE.BYTES,
+  zero: "",
+  read: (reader) => reader.text(),
+  write: (writer, value) => writer.text(value),
+  toJson: (value) => value,
+  fromJson: jsonString,
+  toText: quoteBytes,
+};
+
+export const BINARY: Scalar<string> = {
+  wireType: WIRE.BYTES,
+  zero: "",
+  read: (reader) => reader.binary(),
+  write: (writer, value) => writer.binary(value),
+  toJson: (value) => base64(charBytes(value)),
+  fromJson: (json) => atob(base64(jsonBytes(json))),
+  toText: (value) => quoteBytes(charBytes(value)),
+};
+
+/** Its zero is never compared: an empty value is not written either. */
+export const BYTES: Scalar<Uint8Array> = {
+  wireType: WIRE.BYTES,
+  zero: new Uint8Array(0),
+  read: (reader) => reader.bytes(),
+  write: (writer, value) => writer.bytes(value),
+  toJson: base64,
+  fromJson: jsonBytes,
+  toText: quoteBytes,
+};
+
+export const BOOL: Scalar<boolean> = {
+  wireType: WIRE.VARINT,
+  zero: false,
+  read: (reader) => reader.bool(),
+  write: (writer, value) => writer.uint32(value ? 1 : 0),
+  toJson: (value) => value,
+  fromJson: jsonBoolean,
+  toText: String,
+};
+
+export const INT32: Scalar<number> = {
+  wireType: WIRE.VARINT,
+  zero: 0,
+  read: (reader) => reader.int32(),
+  write: (writer, value) => writer.int32(value),
+  toJson: (value) => value,
+  fromJson: (json) => Number(jsonInteger(json, INT32_BOUNDS)),
+  toText: String,
+};
+
+export const UINT32: Scalar<number> = {
+  wireType: WIRE.VARINT,
+  zero: 0,
+  read: (reader) => reader.uint32(),
+  write: (writer, value) => writer.uint32(value),
+  toJson: (value) => value,
+  fromJson: (json) => Number(jsonInteger(json, UINT32_BOUNDS)),
+  toText: String,
+};
+
+export function int64Scalar(beyond: "refuse" | "saturate"): Scalar<number> {
+  return {
+    wireType: WIRE.VARINT,
+    zero: 0,
+    read: (reader) => reader.int64(beyond === "saturate"),
+    write: (writer, value) => writer.int64(value),
+    toJson: String,
+    fromJson: (json) => safe(jsonInteger(json, INT64_BOUNDS), beyond),
+    toText: String,
+  };
+}
+
+export const EXACT_INT64: Scalar<bigint> = {
+  wireType: WIRE.VARINT,
+  zero: 0n,
+  read: (reader) => reader.exactInt64(),
+  write: (writer, value) => writer.exactInt64(value),
+  toJson: String,
+  fromJson: (json) => jsonInteger(json, INT64_BOUNDS),
+  toText: String,
+};
+
+export const UINT64: Scalar<bigint> = {
+  wireType: WIRE.VARINT,
+  zero: 0n,
+  read: (reader) => reader.uint64(),
+  write: (writer, value) => writer.uint64(value),
+  toJson: String,
+  fromJson: (json) => jsonInteger(json, UINT64_BOUNDS),
+  toText: String,
+};
+
+export const FIXED64: Scalar<bigint> = {
+  wireType: WIRE.FIXED64,
+  zero: 0n,
+  read: (reader) => reader.fixed64(),
+  write: (writer, value) => writer.fixed64(value),
+  toJson: String,
+  fromJson: (json) => jsonInteger(json, UINT64_BOUNDS),
+  toText: String,
+};
+
+export const FIXED32: Scalar<number> = {
+  wireType: WIRE.FIXED32,
+  zero: 0,
+  read: (reader) => reader.fixed32(),
+  write: (writer, value) => writer.fixed32(value),
+  toJson: (value) => value,
+  fromJson: (json) => Number(jsonInteger(json, UINT32_BOUNDS)),
+  toText: String,
+};
+
+/** @param what names the enum in the refusal of an unknown number: `invalid status (99)` */
+export function enumScalar<E extends string>(table: Readonly<Record<E, number>>, what: string): Scalar<E> {
+  // Object.keys of a literal table typed by E.
+  const names = Object.keys(table) as E[];
+  const byNumber = new Map(names.map((name) => [table[name], name]));
+  const ofNumber = (value: number): E => byNumber.get(value) ?? invalid(`invalid ${what} (${value})`);
+  return {
+    wireType: WIRE.VARINT,
+    zero: byNumber.get(0) ?? names[0]!,
+    read: (reader) => ofNumber(reader.int32()),
+    write: (writer, value) => writer.uint32(table[value]),
+    toJson: (value) => value,
+    fromJson: (json) => {
+      if (typeof json === "number") return ofNumber(json);
+      const name = jsonString(json);
+      return names.find((known) => known === name) ?? invalid(`invalid ${what} (${name})`);
+    },
+    toText: (value) => value,
+  };
+}
+
+function charBytes(value: string): Uint8Array {
+  return Uint8Array.from(value, (char) => char.charCodeAt(0));
+}
+
+function safe(value: bigint, beyond: "refuse" | "saturate"): number {
+  const max = BigInt(Number.MAX_SAFE_INTEGER);
+  if (value <= max && value >= -max) return Number(value);
+  if (beyond === "saturate") return value > 0n ? Number.MAX_SAFE_INTEGER : -Number.MAX_SAFE_INTEGER;
+  return invalid(`value out of range (${value}; expected |value| < 2^53)`);
+}
