@@ -39,3 +39,9 @@ export {
   type AtomicReads,
 } from "./atomic.ts";
 export { openDurableStore, type DurableStoreOptions } from "./durable-store.ts";
+export * as etcdAuth from "./etcd-api/auth.ts";
+export * as etcdCluster from "./etcd-api/cluster.ts";
+export * as etcdKv from "./etcd-api/kv.ts";
+export * as etcdLease from "./etcd-api/lease.ts";
+export * as etcdWatch from "./etcd-api/watch.ts";
+export type { Method as EtcdMethod } from "./etcd-api/method.ts";
