@@ -25,5 +25,6 @@ export {
 } from "./metrics.ts";
 export { jsonLogger, systemClock, systemRandom } from "./system-ports.ts";
 export { hostPolicy, LOOPBACK_HOSTS, refuseHost, type HostPolicy } from "./host-guard.ts";
+export { parseAuthKeys, type AuthKeyList } from "./auth-key-list.ts";
 export { bearsToken, equalSecret } from "./bearer-token.ts";
 export { RequestIds } from "./request-ids.ts";

@@ -4,11 +4,12 @@
 //
 //  C1  An effect that takes time is stale when the machine went on without it; its result is then dropped.
 //  C2  While a write is in progress nothing else happens to the append: what comes is kept until the write has ended.
-import { WireError, type Clock } from "@millrace/base";
+import { never, WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { SpoolAppend, Spools } from "@millrace/fragments";
 import type { AppendPreamble, AppendResponse, Fragment, Route, Suspend } from "@millrace/protocol";
 import { forgetAbort, onAbort, type Abortable } from "./abort-listeners.ts";
+import { AppendFeed } from "./append-feed.ts";
 import { startAppend, stepAppend } from "./append-fsm.ts";
 import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
@@ -23,14 +24,27 @@ export interface AppendPorts {
   readonly metrics: BrokerMetrics;
   readonly meter: CallMeter;
   /** At once when nothing needs waiting for. */
-  resolve(
-    request: AppendPreamble,
-    minRevision: number,
-    signal: AbortSignal,
-  ): Resolution | Promise<Resolution>;
+  resolve(request: AppendPreamble, minRevision: number, lifetime: Lifetime): Resolution | Promise<Resolution>;
   /** @returns revision at which the outcome can be read */
   updateAssignments(resolution: Resolution, signal: AbortSignal): Promise<number>;
   updateSuspend(resolution: Resolution, suspend: Suspend, signal: AbortSignal): Promise<number>;
+}
+
+/** How long an append may go on. Its signal may be made when it is first asked for. */
+export interface Lifetime {
+  readonly signal: AbortSignal;
+}
+
+/** Who waits for the answer of an append. Exactly one of the two is called, once. */
+export interface AppendCaller {
+  answered(response: AppendResponse): void;
+  failed(error: Error): void;
+}
+
+/** An append that a door began. */
+export interface RunningAppend {
+  /** Nobody waits for it any more. */
+  aborted(reason: Error): void;
 }
 
 /** What performing gives: an input now, later, or nothing. */
@@ -42,11 +56,9 @@ export class AppendCall implements PipelineUser, Abortable {
   readonly #request: AppendPreamble;
   readonly #isSummed: boolean;
   readonly #content: ContentSource;
-  readonly #signal: AbortSignal;
-  readonly #settle: {
-    readonly resolve: (response: AppendResponse) => void;
-    readonly reject: (error: Error) => void;
-  };
+  readonly #lifetime: Lifetime;
+  readonly #writeSignal: AbortSignal;
+  readonly #caller: AppendCaller;
   readonly #startedMs: number;
   readonly #first: readonly AppendEffect[];
   #state: AppendState;
@@ -64,17 +76,19 @@ export class AppendCall implements PipelineUser, Abortable {
   private constructor(
     ports: AppendPorts,
     request: AppendPreamble,
-    content: AppendContent,
-    signal: AbortSignal,
-    settle: { resolve: (response: AppendResponse) => void; reject: (error: Error) => void },
+    content: AppendContent | AppendFeed,
+    lifetime: Lifetime,
+    writeSignal: AbortSignal,
+    caller: AppendCaller,
   ) {
     this.#ports = ports;
     this.#request = request;
     this.#content = new ContentSource(content, ports.clock);
-    this.#isSummed = content.kind !== "bytes" || content.isUnsummed !== true;
+    this.#isSummed = content instanceof AppendFeed || content.kind !== "bytes" || content.isUnsummed !== true;
     this.waitingBytes = this.#content.knownBytes;
-    this.#signal = signal;
-    this.#settle = settle;
+    this.#lifetime = lifetime;
+    this.#writeSignal = writeSignal;
+    this.#caller = caller;
     this.#startedMs = ports.meter.start();
     [this.#state, this.#first] = startAppend(request);
   }
@@ -91,10 +105,38 @@ export class AppendCall implements PipelineUser, Abortable {
         reject(signal.reason as Error);
         return;
       }
-      const call = new AppendCall(ports, request, content, signal, { resolve, reject });
+      const caller: AppendCaller = {
+        answered: (response) => {
+          forgetAbort(signal, call);
+          resolve(response);
+        },
+        failed: (error) => {
+          forgetAbort(signal, call);
+          reject(error);
+        },
+      };
+      const call = new AppendCall(ports, request, content, { signal }, signal, caller);
       onAbort(signal, call);
       call.#perform(call.#first, 0);
     });
+  }
+
+  /**
+   * For doors, which have a callback for everything: neither a promise nor a signal for an append that needs no
+   * waiting. `caller` may hear before this returns.
+   * @param lifetime aborts with the caller's call, which besides tells {@link RunningAppend.aborted}
+   */
+  static start(
+    ports: AppendPorts,
+    request: AppendPreamble,
+    feed: AppendFeed,
+    lifetime: Lifetime,
+    caller: AppendCaller,
+  ): RunningAppend {
+    // C2: a write under way is waited for anyhow.
+    const call = new AppendCall(ports, request, feed, lifetime, never, caller);
+    call.#perform(call.#first, 0);
+    return call;
   }
 
   granted(route: Route | undefined): void {
@@ -118,6 +160,7 @@ export class AppendCall implements PipelineUser, Abortable {
       this.#kept.push(first); // C2
       return;
     }
+    if (this.#state.kind === "finished" || this.#state.kind === "failed") return;
     const [state, effects] = stepAppend(this.#state, first);
     if (state !== this.#state) {
       this.#generation++;
@@ -196,9 +239,11 @@ export class AppendCall implements PipelineUser, Abortable {
         return { kind: "sync-gathered", ownEnd: replica.spool.pendingEnd, answers: [] };
       }
       case "update-assignments":
-        return this.#transaction(this.#ports.updateAssignments(this.#resolution!, this.#signal));
+        return this.#transaction(this.#ports.updateAssignments(this.#resolution!, this.#lifetime.signal));
       case "update-suspend":
-        return this.#transaction(this.#ports.updateSuspend(this.#resolution!, effect.suspend, this.#signal));
+        return this.#transaction(
+          this.#ports.updateSuspend(this.#resolution!, effect.suspend, this.#lifetime.signal),
+        );
       case "gather-facts":
         return this.#gatherFacts(effect.wanted);
       case "open-append":
@@ -224,7 +269,7 @@ export class AppendCall implements PipelineUser, Abortable {
   }
 
   #resolve(minRevision: number): Performed {
-    const found = this.#ports.resolve(this.#request, minRevision, this.#signal);
+    const found = this.#ports.resolve(this.#request, minRevision, this.#lifetime);
     if (!(found instanceof Promise)) return this.#resolved(found);
     return found.then((resolution) => this.#resolved(resolution));
   }
@@ -260,7 +305,7 @@ export class AppendCall implements PipelineUser, Abortable {
   #openPipeline(): Performed {
     const replica = this.#held!;
     if (replica.isOpen) return { kind: "pipeline-opened" };
-    return replica.waitOpen(this.#signal).then((): AppendInput => ({ kind: "pipeline-opened" }));
+    return replica.waitOpen(this.#lifetime.signal).then((): AppendInput => ({ kind: "pipeline-opened" }));
   }
 
   #transaction(done: Promise<number>): Performed {
@@ -271,8 +316,8 @@ export class AppendCall implements PipelineUser, Abortable {
     const replica = this.#held!;
     const facts = (): AppendInput => ({ kind: "facts-gathered", facts: replica.facts() });
     if (wanted === "now") return facts();
-    if (wanted === "after-store-check") return replica.nextStoreCheck(this.#signal).then(facts);
-    return replica.nextListing(this.#signal).then(facts);
+    if (wanted === "after-store-check") return replica.nextStoreCheck(this.#lifetime.signal).then(facts);
+    return replica.nextListing(this.#lifetime.signal).then(facts);
   }
 
   #openAppend(rollTo: number): Performed {
@@ -281,7 +326,7 @@ export class AppendCall implements PipelineUser, Abortable {
       return this.#open(rollTo);
     const generation = this.#generation;
     return spools
-      .room(this.#signal)
+      .room(this.#lifetime.signal)
       .then(() => (generation === this.#generation ? this.#open(rollTo) : undefined));
   }
 
@@ -293,7 +338,7 @@ export class AppendCall implements PipelineUser, Abortable {
   }
 
   #write(): Performed {
-    const written = this.#append!.write(this.#content.chunk, this.#signal);
+    const written = this.#append!.write(this.#content.chunk, this.#writeSignal);
     if (written === undefined) return undefined;
     this.#writing = true;
     const ended = (): void => {
@@ -363,16 +408,15 @@ export class AppendCall implements PipelineUser, Abortable {
   #finish(): void {
     const state = this.#state;
     if (state.kind !== "finished" && state.kind !== "failed") return;
-    forgetAbort(this.#signal, this);
     this.#content.abandon();
     const { clock, meter, metrics } = this.#ports;
     metrics.appendSeconds.observe((clock.monotonicMs() - this.#startedMs) / 1000);
     if (state.kind === "finished") {
       meter.end(state.response.status);
-      this.#settle.resolve(state.response);
+      this.#caller.answered(state.response);
     } else {
       meter.end(state.error instanceof WireError ? state.error.code : "cancelled");
-      this.#settle.reject(state.error);
+      this.#caller.failed(state.error);
     }
   }
 }

@@ -2,6 +2,7 @@
 // primary that the allocator is about to assign.
 import { WireError, type Clock } from "@millrace/base";
 import { stripMeta, type AppendPreamble, type LabelSelector } from "@millrace/protocol";
+import type { Lifetime } from "./append-call.ts";
 import { applyJournals, type ApplyPorts } from "./apply.ts";
 import { AutoCreator, type AutoCreateRule } from "./auto-create.ts";
 import type { Resolution } from "./resolver.ts";
@@ -33,14 +34,15 @@ export class AppendResolver {
   resolve(
     request: AppendPreamble,
     minRevision: number,
-    signal: AbortSignal,
+    lifetime: Lifetime,
   ): Resolution | Promise<Resolution> {
-    const through = this.#readThrough(request, minRevision, signal);
-    if (through !== undefined) return through.then(() => this.#settled(request, signal));
+    const isBehind = request.header !== undefined || !this.#ports.keyspace.holds(minRevision);
+    const through = isBehind ? this.#readThrough(request, minRevision, lifetime.signal) : undefined;
+    if (through !== undefined) return through.then(() => this.#settled(request, lifetime.signal));
     const resolution = this.#now(request);
     const { status } = resolution;
     const isFinal = status !== "JOURNAL_NOT_FOUND" && !isPassing(status);
-    return isFinal ? resolution : this.#settled(request, signal);
+    return isFinal ? resolution : this.#settled(request, lifetime.signal);
   }
 
   /** Unlike a read, an append says where a foreign header was refused. */
@@ -66,9 +68,19 @@ export class AppendResolver {
     const { keyspace } = this.#ports;
     const journal = stripMeta(request.journal);
     if (keyspace.table.item(journal) === undefined && this.#creator.wants(journal)) {
-      const revision = await this.#creator.ensure(journal);
-      await keyspace.waitForRevision(revision, signal);
+      const revision = await this.#create(journal);
+      if (revision !== undefined) await keyspace.waitForRevision(revision, signal);
     }
     return whenServed(this.#ports, () => this.#now(request), signal);
+  }
+
+  /** @returns undefined when the caller may not see it: then it hears the same as of one that exists */
+  async #create(journal: string): Promise<number | undefined> {
+    try {
+      return await this.#creator.ensure(journal);
+    } catch (error) {
+      if (WireError.from(error).code !== "FORBIDDEN") throw error;
+      return undefined;
+    }
   }
 }

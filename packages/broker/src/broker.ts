@@ -33,19 +33,20 @@ import {
   type Fragment,
   type FragmentStoreHealthRequest,
   type FragmentStoreHealthResponse,
-  type LabelSelector,
   type LabelSet,
   type ProcessId,
 } from "@millrace/protocol";
 import type { ObjectStores } from "@millrace/stores";
+import type { Principal } from "./authoriser.ts";
 import type { AutoCreateRule } from "./auto-create.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import type { Item } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
+import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
-import { LocalTransport, type LocalTransportPorts } from "./local-transport.ts";
+import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
 import { runPulse } from "./pulse.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver } from "./resolver.ts";
@@ -95,11 +96,18 @@ export interface BrokerOptions {
   readonly onFatal?: (error: WireError) => void;
 }
 
+/** Journals as a principal sees them. */
+export interface PrincipalJournals {
+  readonly transport: JournalTransport;
+  /** Without an end of the principal's time: a door that begins appends here ends them then. */
+  readonly appends: AppendDoor;
+}
+
 export interface Broker {
   /** In-process access to everything. */
   readonly transport: JournalTransport;
-  /** In-process access to the journals that `visible` selects; the others are not found. */
-  transportFor(visible: LabelSelector): JournalTransport;
+  /** Access to the journals that exist for `principal`, as long as it may; the others are not found. */
+  journalsFor(principal: Principal): PrincipalJournals;
   /** Labels of a journal as the keyspace has them; undefined when there is none of the name. */
   labelsOf(journal: string): LabelSet | undefined;
   /** Of this broker's session; what stands under it ends with it. */
@@ -230,7 +238,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
   return {
     transport,
-    transportFor: (visible) => new LocalTransport(served, visible),
+    journalsFor: journalsOf(served, transport),
     labelsOf: (journal) => keyspace.table.item(journal)?.spec.labels,
     lease: session.lease,
     storeHealth: (request, signal) =>
@@ -249,6 +257,26 @@ async function compose(parts: Parts): Promise<Broker> {
       await storage.background.close();
       await session.close(never);
     },
+  };
+}
+
+/** What is made for a principal is kept as long as the principal. */
+function journalsOf(
+  served: LocalTransportPorts,
+  transport: LocalTransport,
+): (principal: Principal) => PrincipalJournals {
+  const everything: PrincipalJournals = { transport, appends: transport };
+  const known = new WeakMap<Principal, PrincipalJournals>();
+  return (principal) => {
+    const { visible, expiresAtMs } = principal;
+    if (visible === undefined && expiresAtMs === Number.POSITIVE_INFINITY) return everything;
+    let journals = known.get(principal);
+    if (journals === undefined) {
+      const appends = visible === undefined ? transport : new LocalTransport(served, visible);
+      journals = { transport: new ExpiringTransport(appends, expiresAtMs, served.clock), appends };
+      known.set(principal, journals);
+    }
+    return journals;
   };
 }
 

@@ -1,7 +1,8 @@
 // The messages of an append's content stream, from whole bytes or from a stream of chunks, with the commit intent
-// and the end that the protocol wants behind them; and their flow control.
-import { WireError, type Clock } from "@millrace/base";
+// and the end that the protocol wants behind them, or from what a door feeds, as it comes; and their flow control.
+import { assert, WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
+import { AppendFeed, type FeedItem } from "./append-feed.ts";
 import type { AppendInput } from "./append-states.ts";
 import {
   admitChunk,
@@ -25,14 +26,17 @@ export interface FlowOwner {
 type Phase = "content" | "end";
 
 const EMPTY = new Uint8Array(0);
+const INTENT: AppendInput = { kind: "message", message: { shape: "chunk", bytes: 0, delayed: false } };
+const END_OF_STREAM: AppendInput = { kind: "end-of-stream" };
 
 export class ContentSource {
-  /** Of whole bytes their length, of a stream 0. */
+  /** Of whole bytes their length, of a feed what is in it, of a stream 0. */
   readonly knownBytes: number;
   /** Content of the message that `next` gave last. */
   chunk: Uint8Array = EMPTY;
   readonly #clock: Clock;
   readonly #bytes: readonly Uint8Array[];
+  readonly #feed: AppendFeed | undefined;
   #at = 0;
   #iterator: AsyncIterator<Uint8Array> | undefined;
   #phase: Phase = "content";
@@ -41,8 +45,14 @@ export class ContentSource {
   #cancelTimer: (() => void) | undefined;
   #passNow: (() => void) | undefined;
 
-  constructor(content: AppendContent, clock: Clock) {
+  constructor(content: AppendContent | AppendFeed, clock: Clock) {
     this.#clock = clock;
+    if (content instanceof AppendFeed) {
+      this.#bytes = [];
+      this.#feed = content;
+      this.knownBytes = content.bytes;
+      return;
+    }
     if (content.kind === "chunks") {
       this.#bytes = [];
       this.#iterator = content.chunks[Symbol.asyncIterator]();
@@ -57,7 +67,8 @@ export class ContentSource {
 
   /** The next message, at once when nothing needs waiting for. Rejects with what the stream threw. */
   next(owner: FlowOwner): AppendInput | Promise<AppendInput> {
-    if (this.#phase === "end") return { kind: "end-of-stream" };
+    if (this.#feed !== undefined) return this.#take(this.#feed, owner);
+    if (this.#phase === "end") return END_OF_STREAM;
     if (this.#iterator !== undefined) return this.#pull(this.#iterator, owner);
     while (this.#at < this.#bytes.length) {
       const part = this.#bytes[this.#at++]!;
@@ -80,6 +91,22 @@ export class ContentSource {
     this.#iterator = undefined;
     // A source that throws while it is let go has nobody left to tell.
     if (iterator?.return !== undefined) void Promise.resolve(iterator.return()).catch(() => undefined);
+  }
+
+  #take(feed: AppendFeed, owner: FlowOwner): AppendInput | Promise<AppendInput> {
+    const item = feed.take();
+    if (item !== undefined) return this.#taken(item, owner);
+    return this.#sustained(feed.filled(), () => feed.bytes, owner).then(() => {
+      const next = feed.take();
+      assert(next !== undefined, "a feed that was filled has something");
+      return this.#taken(next, owner);
+    });
+  }
+
+  #taken(item: FeedItem, owner: FlowOwner): AppendInput | Promise<AppendInput> {
+    if (item === "end-of-stream") return END_OF_STREAM;
+    if (!(item instanceof Uint8Array)) return { kind: "message", message: item };
+    return item.length === 0 ? INTENT : this.#deliver(item, owner);
   }
 
   #deliver(chunk: Uint8Array, owner: FlowOwner): AppendInput | Promise<AppendInput> {
@@ -108,7 +135,10 @@ export class ContentSource {
 
   async #pull(iterator: AsyncIterator<Uint8Array>, owner: FlowOwner): Promise<AppendInput> {
     for (;;) {
-      const { done, value } = await this.#sustained(iterator.next(), owner);
+      const received = iterator.next();
+      const bytesOf = (result: IteratorResult<Uint8Array>): number =>
+        result.done === true ? 0 : result.value.length;
+      const { done, value } = await this.#sustained(received, bytesOf, owner);
       if (done === true) {
         this.#iterator = undefined;
         return this.#intend();
@@ -118,10 +148,7 @@ export class ContentSource {
   }
 
   /** What the client sends next; rejects when it is silent for too long while others wait. */
-  #sustained(
-    received: Promise<IteratorResult<Uint8Array>>,
-    owner: FlowOwner,
-  ): Promise<IteratorResult<Uint8Array>> {
+  #sustained<T>(received: Promise<T>, bytesOf: (result: T) => number, owner: FlowOwner): Promise<T> {
     const { minRate } = owner;
     if (minRate === 0) return received;
     const startMs = this.#clock.monotonicMs();
@@ -141,8 +168,7 @@ export class ContentSource {
         (result) => {
           settled();
           const left = drainSustain(this.#sustainMs, this.#clock.monotonicMs() - startMs);
-          const bytes = result.done === true ? 0 : result.value.length;
-          this.#sustainMs = refillSustain(Math.max(0, left), bytes, minRate);
+          this.#sustainMs = refillSustain(Math.max(0, left), bytesOf(result), minRate);
           resolve(result);
         },
         (error: unknown) => {
@@ -155,7 +181,7 @@ export class ContentSource {
 
   #intend(): AppendInput {
     this.#phase = "end";
-    return chunkOf(0, false);
+    return INTENT;
   }
 }
 

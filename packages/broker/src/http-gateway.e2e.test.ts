@@ -11,6 +11,7 @@ import { HttpTransport, readJournal } from "@millrace/client";
 import { journalSpec, openTestBroker, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { contentPath, newFragment } from "@millrace/protocol";
 import { memoryStore } from "@millrace/stores/testkit";
+import type { Principal } from "./authoriser.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import { ask, begin, openTestGateway, type TestGateway } from "./http-testkit.ts";
 import type { GatewayOptions } from "./http-gateway.ts";
@@ -29,7 +30,7 @@ const { name: _, ...template } = journalSpec("examples/foobar");
 
 async function withGateway(
   run: (fixture: Fixture) => Promise<void>,
-  options: Partial<GatewayOptions<string>> = {},
+  options: Partial<GatewayOptions> = {},
 ): Promise<void> {
   const spools = new FakeSpools();
   const broker = await openTestBroker({ spools, autoCreate: [{ prefix: "examples/", template }] });
@@ -214,7 +215,7 @@ test("gateway: a full disk -> PUT 507 and not ready, reads go on, and it recover
 test("gateway: a journal that nobody may PUT to -> 403 and why; it is read as any other", async () => {
   const refuseAppend = (journal: string): string | undefined =>
     journal === "examples/closed" ? `journal ${journal} is closed` : undefined;
-  const options: Partial<GatewayOptions<string>> = { refuseAppend };
+  const options: Partial<GatewayOptions> = { refuseAppend };
   await withGateway(async ({ port, broker }) => {
     const content = { kind: "bytes", bytes: [utf8("kept")] } as const;
     await broker.transport.append(preamble("examples/closed"), content, never);
@@ -254,7 +255,7 @@ test("gateway: REST asks whether a store works -> what its check says; no store 
 });
 
 test("gateway: the authoriser refuses -> 401 on journals, REST and metrics, but not on probes", async () => {
-  const authorise = (): string => {
+  const authorise = (): Principal => {
     throw new WireError("UNAUTHENTICATED", "missing or empty Authorization token");
   };
   await withGateway(

@@ -1,13 +1,15 @@
 // The broker's HTTP door over any transport: journals at their paths (GET, HEAD, PUT), REST under /v1, metrics and
 // probes. A function for node:http; listening, TLS and time limits of connections belong to whoever listens.
 //
-//  Journals named `metrics`, `livez`, `readyz` or below `v1/` are not reachable at their paths; REST reads them.
+//  Journals named `metrics`, `livez`, `readyz`, `debug/ready`, `debug/metrics` or below `v1/` are not reachable at
+//  their paths; REST and gRPC read them.
 //  Nothing is served before `authorise` allowed it, but for the probes.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "@millrace/base";
 import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { cleanPath, stripMeta } from "@millrace/protocol";
+import type { Need, Principal } from "./authoriser.ts";
 import { answerError, answerText } from "./http-answers.ts";
 import { parseAppendRequest, serveAppend } from "./http-append.ts";
 import { parseReadRequest, serveRead } from "./http-read.ts";
@@ -20,12 +22,9 @@ import {
   type RestMethod,
 } from "./http-rest.ts";
 
-/** What a request needs. */
-export type Capability = "LIST" | "APPLY" | "READ" | "APPEND" | "METRICS";
-
-export interface GatewayOptions<Principal> {
+export interface GatewayOptions {
   /** Who asks, if he may. @throws {WireError} UNAUTHENTICATED, FORBIDDEN */
-  readonly authorise: (request: IncomingMessage, need: Capability) => Principal | Promise<Principal>;
+  readonly authorise: (request: IncomingMessage, need: Need) => Principal | Promise<Principal>;
   /** The journals as `principal` may see them. */
   readonly transport: (principal: Principal) => JournalTransport;
   /** Metrics in the Prometheus text format. */
@@ -42,6 +41,8 @@ export interface GatewayOptions<Principal> {
   readonly putBytesMax?: number;
   /** Silence after which the connection of a body is cut. Default a minute. */
   readonly putIdleMs?: number;
+  /** Whether `/debug/ready` and `/debug/metrics` are here too, where Gazette's dashboards look. Default true. */
+  readonly debug?: boolean;
   /** Web origins that may use REST. */
   readonly allowOrigins?: readonly string[];
 }
@@ -49,7 +50,11 @@ export interface GatewayOptions<Principal> {
 const PUT_BYTES_MAX = 1024 ** 3;
 const CORS_HEADERS =
   "Cache-Control, Content-Language, Content-Length, Content-Type, Expires, Last-Modified, Pragma, Authorization";
-const REST_NEEDS: Record<RestMethod, Capability> = {
+const DEBUG_PATHS: ReadonlyMap<string, string> = new Map([
+  ["/debug/ready", "/readyz"],
+  ["/debug/metrics", "/metrics"],
+]);
+const REST_NEEDS: Record<RestMethod, Need> = {
   list: "LIST",
   read: "READ",
   apply: "APPLY",
@@ -59,15 +64,15 @@ const REST_NEEDS: Record<RestMethod, Capability> = {
 
 export type RequestHandler = (request: IncomingMessage, response: ServerResponse) => void;
 
-export function httpGateway<Principal>(options: GatewayOptions<Principal>): RequestHandler {
+export function httpGateway(options: GatewayOptions): RequestHandler {
   const gateway = new Gateway(options);
   return (request, response) => gateway.handle(request, response);
 }
 
-class Gateway<Principal> {
-  readonly #options: GatewayOptions<Principal>;
+class Gateway {
+  readonly #options: GatewayOptions;
 
-  constructor(options: GatewayOptions<Principal>) {
+  constructor(options: GatewayOptions) {
     this.#options = options;
   }
 
@@ -77,7 +82,8 @@ class Gateway<Principal> {
     const mark = url.indexOf("?");
     const path = mark < 0 ? url : url.slice(0, mark);
     const query = mark < 0 ? "" : url.slice(mark + 1);
-    switch (path) {
+    const { debug: isDebug = true } = this.#options;
+    switch (isDebug ? (DEBUG_PATHS.get(path) ?? path) : path) {
       case "/livez":
         answerText(response, 200, "ok");
         return;
@@ -153,7 +159,7 @@ class Gateway<Principal> {
   #withPrincipal(
     request: IncomingMessage,
     response: ServerResponse,
-    need: Capability,
+    need: Need,
     serve: (transport: JournalTransport) => void | Promise<void>,
     refuse: (response: ServerResponse, error: unknown) => void = answerError,
   ): void {

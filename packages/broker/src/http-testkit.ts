@@ -2,6 +2,7 @@
 import { createServer, request as send, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { silentLogger } from "@millrace/base";
+import { EVERYONE } from "./authoriser.ts";
 import { httpGateway, type GatewayOptions } from "./http-gateway.ts";
 import type { TestBroker } from "./broker-testkit.ts";
 
@@ -19,10 +20,10 @@ export interface Answer {
 
 export async function openTestGateway(
   test: TestBroker,
-  options: Partial<GatewayOptions<string>> = {},
+  options: Partial<GatewayOptions> = {},
 ): Promise<TestGateway> {
-  const handler = httpGateway<string>({
-    authorise: () => "anyone",
+  const handler = httpGateway({
+    authorise: () => EVERYONE,
     transport: () => test.transport,
     metrics: () => test.metrics.render(),
     unready: () => test.broker.health(),

@@ -34,3 +34,8 @@ export const STORE_BACKLOG_BYTES_MAX = 1024 ** 3;
 export const FIRST_REFRESH_WAIT_MS = 10_000;
 /** How long a journal that is no longer served here waits for the append that writes to it. */
 export const CLOSE_GRACE_MS = 10_000;
+/**
+ * Bytes of one append's stream that wait for the machine before its sender is stopped; as many are collected before the
+ * append begins, so that a slow client holds no journal. A quarter of a MiB: what is larger goes straight to a file.
+ */
+export const FEED_BYTES_MAX = 256 * 1024;

@@ -25,7 +25,14 @@ import {
   type ReadRequest,
   type ReadResponse,
 } from "@millrace/protocol";
-import { AppendCall, type AppendPorts } from "./append-call.ts";
+import {
+  AppendCall,
+  type AppendCaller,
+  type AppendPorts,
+  type Lifetime,
+  type RunningAppend,
+} from "./append-call.ts";
+import type { AppendFeed } from "./append-feed.ts";
 import { AppendResolver } from "./append-resolver.ts";
 import { applyJournals } from "./apply.ts";
 import type { AutoCreateRule } from "./auto-create.ts";
@@ -51,7 +58,18 @@ export interface LocalTransportPorts {
   readonly stopping: AbortSignal;
 }
 
-export class LocalTransport implements JournalTransport {
+/** What doors call besides: appends without a promise. */
+export interface AppendDoor {
+  /** @param request valid, but for a journal "", which is not found */
+  startAppend(
+    request: AppendPreamble,
+    feed: AppendFeed,
+    lifetime: Lifetime,
+    caller: AppendCaller,
+  ): RunningAppend;
+}
+
+export class LocalTransport implements JournalTransport, AppendDoor {
   readonly #ports: LocalTransportPorts;
   readonly #visible: LabelSelector | undefined;
   readonly #lister: Lister;
@@ -71,7 +89,7 @@ export class LocalTransport implements JournalTransport {
       clock,
       metrics,
       meter: new CallMeter(metrics, clock, "Append"),
-      resolve: (request, minRevision, signal) => resolver.resolve(request, minRevision, signal),
+      resolve: (request, minRevision, lifetime) => resolver.resolve(request, minRevision, lifetime),
       updateAssignments: (resolution, signal) => updateAssignments(coordination, resolution, signal),
       updateSuspend: (resolution, suspend, signal) =>
         updateSuspend(coordination, resolution, suspend, signal),
@@ -97,6 +115,15 @@ export class LocalTransport implements JournalTransport {
       return Promise.reject(error);
     }
     return AppendCall.run(this.#appends, request, content, signal);
+  }
+
+  startAppend(
+    request: AppendPreamble,
+    feed: AppendFeed,
+    lifetime: Lifetime,
+    caller: AppendCaller,
+  ): RunningAppend {
+    return AppendCall.start(this.#appends, request, feed, lifetime, caller);
   }
 
   async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<ReadResponse> {

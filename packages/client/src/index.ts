@@ -5,3 +5,4 @@ export { readHead, readJournal, readRequest, type ReaderOptions, type ReadEvent 
 export { applyJournals, getJournal, listFragments, listJournals, watchJournals } from "./listing.ts";
 export { checkAppend, mayMove, statusError } from "./statuses.ts";
 export { HttpTransport, type HttpTransportOptions } from "./http-transport.ts";
+export { AuthKeys, requireCapability, type VerifiedClaims } from "./auth-keys.ts";

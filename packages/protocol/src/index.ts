@@ -50,6 +50,16 @@ export {
 } from "./label-selector.ts";
 export { parseLabelSelector } from "./selector-parser.ts";
 export {
+  ALL_CAPABILITIES,
+  CAPABILITY,
+  claimsFromJson,
+  claimsToJson,
+  missingCapability,
+  type CapabilityName,
+  type Claims,
+  type ClaimTimes,
+} from "./claims.ts";
+export {
   compareProcessIds,
   decodeBrokerSpec,
   dialAddress,

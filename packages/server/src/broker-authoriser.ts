@@ -1,11 +1,14 @@
-// Who may use the broker's HTTP door, once Host and Origin are fine: whoever has the token.
-import type { IncomingMessage } from "node:http";
-import { bearsToken, WireError } from "@millrace/base";
+// Who may use the broker's doors, as the configuration says: the platform's token, and keys of signed tokens.
+import type { Clock } from "@millrace/base";
+import { Authoriser } from "@millrace/broker";
+import { AuthKeys } from "@millrace/client";
+import type { Config } from "./settings.ts";
 
-/** @returns the check of a request; it throws UNAUTHENTICATED */
-export function brokerAuthoriser(token: string): (request: IncomingMessage) => void {
-  return ({ headers }) => {
-    if (bearsToken(headers.authorization, token)) return;
-    throw new WireError("UNAUTHENTICATED", "missing or empty Authorization token");
+export function brokerAuthoriser(config: Config, clock: Clock): Authoriser {
+  const keys = config["broker.auth-keys"];
+  const credentials = {
+    token: config["auth.token"],
+    keys: keys === "" ? undefined : AuthKeys.parse(keys),
   };
+  return new Authoriser(credentials, clock);
 }

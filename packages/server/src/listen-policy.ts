@@ -1,5 +1,5 @@
 // Who may listen where: loopback needs nothing, anything else needs authentication or an explicit word.
-import { WireError } from "@millrace/base";
+import { parseAuthKeys, WireError } from "@millrace/base";
 import type { Config } from "./settings.ts";
 
 export type ListenSetting = "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
@@ -41,9 +41,16 @@ export function checkListeners(config: Config): void {
 
 /** Listeners that are allowed only by `allow-anonymous`: whoever starts a platform with them is told. */
 export function openListeners(config: Config): readonly OpenListener[] {
-  if (config["auth.token"] !== "") return [];
-  return LISTEN_SETTINGS.filter((setting) => !isLoopback(config[setting].host)).map((setting) => ({
-    setting,
-    address: `${config[setting].host}:${config[setting].port}`,
-  }));
+  const isGuarded = (setting: ListenSetting): boolean =>
+    setting === "broker.listen" ? isBrokerGuarded(config) : config["auth.token"] !== "";
+  return LISTEN_SETTINGS.filter((setting) => !isLoopback(config[setting].host) && !isGuarded(setting)).map(
+    (setting) => ({ setting, address: `${config[setting].host}:${config[setting].port}` }),
+  );
+}
+
+/** Whether nobody reaches the broker's journals without a credential. */
+export function isBrokerGuarded(config: Config): boolean {
+  const keys = config["broker.auth-keys"];
+  if (keys === "") return config["auth.token"] !== "";
+  return !parseAuthKeys(keys).allowsMissing;
 }

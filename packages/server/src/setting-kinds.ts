@@ -1,5 +1,5 @@
 // Kinds of settings: how a text becomes a value, which values are in range, and how a value is shown.
-import { WireError } from "@millrace/base";
+import { parseAuthKeys, WireError } from "@millrace/base";
 
 export interface ListenAddress {
   /** As given: `127.0.0.1`, `localhost`, `[::1]`, `0.0.0.0`. */
@@ -20,6 +20,17 @@ function invalid(text: string, expected: string): WireError {
 }
 
 export const textKind: Kind<string> = { name: "text", parse: (text) => text, format: (value) => value };
+
+/** Keys of signed tokens, or nothing. */
+export const authKeysKind: Kind<string> = {
+  name: "keys",
+  parse: (text) => {
+    const given = text.trim();
+    if (given !== "") parseAuthKeys(given);
+    return given;
+  },
+  format: (value) => value,
+};
 
 export const booleanKind: Kind<boolean> = {
   name: "true|false",

@@ -2,6 +2,7 @@
 // (`MILLRACE_BROKER_LISTEN`), the YAML file (`broker: {listen: …}`) and `print-config` all come from this table.
 import {
   addressKind,
+  authKeysKind,
   booleanKind,
   bytesKind,
   choiceKind,
@@ -78,6 +79,13 @@ export const SETTINGS = {
     durationKind(1000, 60_000),
     "30s",
     "Time that an idle connection is kept",
+  ),
+  "broker.auth-keys": setting(
+    authKeysKind,
+    "",
+    "Base64 keys, with commas or spaces between them, of tokens that callers of the broker sign: the first " +
+      "signs, all verify; AA== among them lets in who has none",
+    true,
   ),
   "broker.segment-size": setting(bytesKind(MIB, GIB), "16MiB", "Bytes of one segment of the log"),
   "broker.memory": setting(bytesKind(MIB, 8 * GIB), "64MiB", "Recent journal bytes that are kept in memory"),

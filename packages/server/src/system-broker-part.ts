@@ -8,6 +8,7 @@ import { brokerAuthoriser } from "./broker-authoriser.ts";
 import { endpointUrl } from "./endpoints.ts";
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { isBrokerGuarded } from "./listen-policy.ts";
 import { listenHttp, type HttpListener } from "./system-listen.ts";
 import { listenAddress, type PartContext } from "./part-context.ts";
 import type { Config } from "./settings.ts";
@@ -57,11 +58,12 @@ export async function startBroker(
 
   const address = listenAddress(config, "broker.listen");
   const part: { broker: Broker | undefined } = { broker: undefined };
-  const token = config["auth.token"];
-  const guard = { policy: hostPolicy(address.host, token !== ""), ids: new RequestIds(context.random) };
+  const authoriser = brokerAuthoriser(config, context.clock);
+  const policy = hostPolicy(address.host, isBrokerGuarded(config));
+  const guard = { policy, ids: new RequestIds(context.random) };
   const handler = httpGateway({
-    authorise: brokerAuthoriser(token),
-    transport: () => part.broker!.transport,
+    authorise: ({ headers }, need) => authoriser.authorise(headers.authorization, need),
+    transport: (principal) => part.broker!.journalsFor(principal).transport,
     metrics: () => metrics.render(),
     unready: () => (part.broker === undefined ? ["the broker is starting"] : context.health.reasons()),
     degraded: () => context.health.degradations(),

@@ -1,0 +1,86 @@
+// Signed tokens at the HTTP door.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemClock } from "@millrace/base";
+import { AuthKeys } from "@millrace/client";
+import { CAPABILITY, parseLabelSelector } from "@millrace/protocol";
+import { Authoriser } from "./authoriser.ts";
+import { journalSpec, openTestBroker } from "./broker-testkit.ts";
+import { ask, openTestGateway } from "./http-testkit.ts";
+
+const { name: _, ...template } = journalSpec("examples/foobar");
+const KEYS = AuthKeys.parse("c2VjcmV0");
+
+function bearing(capabilities: number, selector: string, lifeMs = 3_600_000): Record<string, string> {
+  const claims = { capabilities, selector: parseLabelSelector(selector) };
+  return { authorization: KEYS.sign(claims, lifeMs, systemClock.wallMs()) };
+}
+
+async function withKeys(run: (port: number) => Promise<void>): Promise<void> {
+  const broker = await openTestBroker({
+    clock: systemClock,
+    autoCreate: [{ prefix: "examples/", template }],
+  });
+  const authoriser = new Authoriser({ token: "", keys: KEYS }, systemClock);
+  const gateway = await openTestGateway(broker, {
+    authorise: ({ headers }, need) => authoriser.authorise(headers.authorization, need),
+    transport: (principal) => broker.broker.journalsFor(principal).transport,
+  });
+  try {
+    await run(gateway.port);
+  } finally {
+    await gateway.close();
+    await broker.close();
+  }
+}
+
+test("gateway with keys: no token, or one without the capability -> 401; probes and metrics answer", async () => {
+  await withKeys(async (port) => {
+    const body = "{}";
+    for (const headers of [undefined, bearing(CAPABILITY.REPLICATE, "")]) {
+      for (const [method, path] of [
+        ["GET", "/examples/one"],
+        ["HEAD", "/examples/one"],
+        ["PUT", "/examples/one"],
+        ...["list", "read", "apply", "fragments", "store-health"].map((name) => [
+          "POST",
+          `/v1/journals/${name}`,
+        ]),
+      ] as [string, string][]) {
+        const options = method === "POST" ? { method, body } : { method };
+        const answer = await ask(port, path, headers === undefined ? options : { ...options, headers });
+        assert.equal(answer.status, 401, `${method} ${path}`);
+        assert.equal(answer.headers["www-authenticate"], "Bearer");
+      }
+    }
+    for (const path of ["/livez", "/readyz", "/debug/ready", "/metrics", "/debug/metrics"]) {
+      assert.equal((await ask(port, path)).status, 200, path);
+    }
+  });
+});
+
+test("gateway with keys: token for some journals -> the others are not found, whether they exist or not", async () => {
+  await withKeys(async (port) => {
+    const all = bearing(CAPABILITY.APPEND | CAPABILITY.READ, "");
+    const one = bearing(CAPABILITY.APPEND | CAPABILITY.READ | CAPABILITY.LIST, "name=examples/one");
+    const put = async (journal: string, headers: Record<string, string>): Promise<number> =>
+      (await ask(port, `/${journal}`, { method: "PUT", body: "x", headers })).status;
+    assert.deepEqual(await Promise.all([put("examples/one", one), put("examples/two", all)]), [204, 204]);
+    assert.deepEqual(await Promise.all([put("examples/two", one), put("examples/new", one)]), [404, 404]);
+    assert.equal((await ask(port, "/examples/one", { headers: one })).body, "x");
+    assert.equal((await ask(port, "/examples/two", { headers: one })).status, 404);
+    const listed = await ask(port, "/v1/journals/list", { method: "POST", body: "{}", headers: one });
+    assert.match(listed.body, /examples\/one/);
+    assert.doesNotMatch(listed.body, /examples\/two/);
+  });
+});
+
+test("gateway with keys: token that ends during a blocking read -> the read just ends", async () => {
+  await withKeys(async (port) => {
+    const headers = bearing(CAPABILITY.APPEND | CAPABILITY.READ, "", 1999);
+    await ask(port, "/examples/one", { method: "PUT", body: "x", headers });
+    const answer = await ask(port, "/examples/one?block=true", { headers });
+    assert.deepEqual([answer.status, answer.body], [206, "x"]);
+    assert.equal(answer.trailers["x-close-error"], "broker terminated RPC");
+  });
+});
