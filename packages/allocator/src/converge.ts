@@ -1,0 +1,152 @@
+// From what is to what is desired, by steps that violate nothing on the way: a plan of transactions.
+//
+//  C1  A member gets no assignment beyond its capacity.
+//  C2  An item loses assignments only while it has as many consistent ones as it should have replicas, and a consistent
+//      one only if more are left than that. So a replacement is added, gets consistent, and only then the old one goes.
+//  C3  An item that has assignments has a primary (slot 0) among them: if it is lost, a consistent one is promoted.
+//  C4  Slots are packed one at a time, once there is nothing to add and nothing to remove.
+//  C5  Whatever a decision rests on is compared in its transaction, so that a decision on an old snapshot does nothing:
+//      a leader whose transaction was carried out without its knowledge must not remove, add or promote twice. To add
+//      or to promote, that nothing of the item's assignments has come or changed since; to remove, the item, what is
+//      removed, and the consistent ones that stay.
+// Counts of members are kept current between items, as if all transactions before succeeded: they are sent in order,
+// up to the first that fails.
+import { prefixRange, type StoreOp, type TxnRequest } from "@millrace/metadata";
+import { gather, type Checkpoint, type RevisionCompare } from "./checkpoints.ts";
+import type { AllocatorKeys, AssignmentEntry, ConsistencyRule } from "./entries.ts";
+import { ItemPlan, type Pass } from "./item-plan.ts";
+import { REMOVALS_PER_CHECKPOINT_MAX } from "./limits.ts";
+import type { Solution } from "./solver.ts";
+import type { AllocatorState } from "./state.ts";
+
+export interface ConvergeOptions {
+  readonly keys: AllocatorKeys;
+  readonly isConsistent: ConsistencyRule;
+  /** Index of the member that leads: its key is compared in each transaction. */
+  readonly leader: number;
+}
+
+export interface Plan {
+  /** To be sent in order, up to the first that fails. */
+  readonly txns: readonly TxnRequest[];
+  readonly added: number;
+  readonly removed: number;
+  /** Promotions and packings. */
+  readonly moved: number;
+  /** Assignments that wait for room on their member. */
+  readonly blocked: number;
+  /** Items that lose an assignment once others are consistent. */
+  readonly waiting: number;
+}
+
+const EMPTY = new Uint8Array();
+
+/** @param desired solved for the items and members of `state` */
+export function converge(state: AllocatorState, desired: Solution, options: ConvergeOptions): Plan {
+  const { isConsistent } = options;
+  const pass: Pass = {
+    state,
+    isConsistent,
+    totals: state.totals.slice(),
+    primaries: state.primaries.slice(),
+  };
+  const counts = { added: 0, removed: 0, moved: 0, blocked: 0, waiting: 0 };
+  const checkpoints: Checkpoint[] = [];
+  for (const assignments of state.dead) {
+    checkpoints.push(...removeDead(assignments, options.keys));
+    counts.removed += assignments.length;
+  }
+  for (let item = 0; item < state.items.length; item++) {
+    if (isSettled(state, desired, item)) continue;
+    const plan = new ItemPlan(
+      pass,
+      item,
+      desired.members.subarray(desired.begin[item], desired.begin[item + 1]),
+    );
+    counts.added += plan.adds.length;
+    counts.removed += plan.removes.length;
+    counts.moved += plan.move === undefined ? 0 : 1;
+    counts.blocked += plan.blocked;
+    counts.waiting += plan.waiting;
+    const checkpoint = checkpointOf(state, plan, options.keys);
+    if (checkpoint.ops.length > 0) checkpoints.push(checkpoint);
+  }
+  const leader = state.members[options.leader]!;
+  const fixed: RevisionCompare = { target: "mod", key: leader.key, op: "=", revision: leader.modRevision };
+  return { txns: gather([fixed], checkpoints), ...counts };
+}
+
+/** Whether the item is on its desired members, with slots that are packed. */
+function isSettled(
+  { begin, memberOf, assignments }: AllocatorState,
+  desired: Solution,
+  item: number,
+): boolean {
+  const first = begin[item]!;
+  const count = begin[item + 1]! - first;
+  if (count !== desired.begin[item + 1]! - desired.begin[item]!) return false;
+  let slots = 0;
+  for (let at = 0; at < count; at++) {
+    if (memberOf[first + at] !== desired.members[desired.begin[item]! + at]) return false;
+    const { slot } = assignments[first + at]!;
+    if (slot >= count) return false;
+    slots |= 1 << slot;
+  }
+  return slots === 2 ** count - 1;
+}
+
+/** Removes assignments whose item does not exist; their item must not have come again. */
+function* removeDead(assignments: readonly AssignmentEntry[], keys: AllocatorKeys): Generator<Checkpoint> {
+  for (let at = 0; at < assignments.length; at += REMOVALS_PER_CHECKPOINT_MAX) {
+    const some = assignments.slice(at, at + REMOVALS_PER_CHECKPOINT_MAX);
+    const key = keys.item(some[0]!.item);
+    const missing: RevisionCompare = { target: "create", key, op: "=", revision: 0 };
+    yield { compare: [missing, ...some.map(unchanged)], ops: some.map(removal) };
+  }
+}
+
+function checkpointOf(state: AllocatorState, plan: ItemPlan, keys: AllocatorKeys): Checkpoint {
+  const item = state.items[plan.item]!;
+  const compare: RevisionCompare[] = [];
+  const ops: StoreOp[] = [];
+  if (plan.adds.length > 0 || plan.move !== undefined) {
+    const range = prefixRange(keys.assignments(item.id));
+    compare.push({ target: "mod", ...range, op: "<", revision: state.revision + 1 });
+  }
+  for (const { member, slot } of plan.adds) {
+    const entry = state.members[member]!;
+    compare.push(unchanged(entry)); // its limit may have become less
+    ops.push(put(keys.assignment(item.id, entry.name, slot), EMPTY, entry.lease));
+  }
+  if (plan.removes.length > 0) compare.push(unchanged(item)); // it may want more now
+  for (const assignment of plan.removes) {
+    compare.push(unchanged(assignment));
+    ops.push(removal(assignment));
+  }
+  for (const assignment of plan.support) compare.push(unchanged(assignment));
+  if (plan.move !== undefined) {
+    const { assignment, slot } = plan.move;
+    compare.push(unchanged(assignment));
+    ops.push(removal(assignment));
+    ops.push(put(keys.assignment(item.id, assignment.member, slot), assignment.value, assignment.lease));
+  }
+  return { compare, ops };
+}
+
+function unchanged({
+  key,
+  modRevision,
+}: {
+  readonly key: string;
+  readonly modRevision: number;
+}): RevisionCompare {
+  return { target: "mod", key, op: "=", revision: modRevision };
+}
+
+function removal({ key }: AssignmentEntry): StoreOp {
+  return { kind: "delete", key };
+}
+
+function put(key: string, value: Uint8Array, lease: bigint): StoreOp {
+  return lease === 0n ? { kind: "put", key, value } : { kind: "put", key, value, lease };
+}

@@ -1,0 +1,15 @@
+// Bounds of the allocator, each with its reason.
+
+/** Members of one item: far above any use; it keeps an item's checkpoint below a transaction's bounds. */
+export const REPLICATION_MAX = 30;
+/** Assignments that one checkpoint removes: foreign writers may have left any number. */
+export const REMOVALS_PER_CHECKPOINT_MAX = 32;
+/** Operations, and compares, of one transaction: etcd's default (D26). */
+export const TXN_OPS_MAX = 128;
+/** Wait after the first failure in a row; each further one doubles it. */
+export const RETRY_MIN_MS = 20;
+export const RETRY_MAX_MS = 1000;
+/** How long the mirror may take to show what was written before the allocator looks again without it. */
+export const READ_THROUGH_MAX_MS = 1000;
+/** Rounds of improvement of one solution: the second finds nothing left, in all but odd cases. */
+export const SOLVER_ROUNDS_MAX = 8;

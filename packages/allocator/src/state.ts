@@ -1,0 +1,146 @@
+// The keyspace as the allocator reasons about it, by index: made anew from each snapshot, in one pass over it.
+//
+//  S1  An assignment belongs to its item by id, and to its member by name; either may be missing (dead).
+//  S2  The leader is the member that was created first; of several at one revision, the first in key order.
+//  S3  Exiting members shed capacity, the oldest first, out of what the cluster has too much, and only so many that
+//      as many members keep theirs as the most replicated item needs. An overloaded cluster sheds nothing.
+import type { AssignmentEntry, ItemEntry, MemberEntry, Snapshot } from "./entries.ts";
+import { REPLICATION_MAX } from "./limits.ts";
+
+export interface AllocatorState {
+  readonly revision: number;
+  readonly items: readonly ItemEntry[];
+  readonly members: readonly MemberEntry[];
+  /** Members that each item should have. */
+  readonly replication: Int32Array;
+  /** Assignments of items that exist, by item, each item's in key order. */
+  readonly assignments: readonly AssignmentEntry[];
+  /** Item i has the assignments [begin[i], begin[i + 1]). */
+  readonly begin: Int32Array;
+  /** Of each assignment, the index of its member, or -1. */
+  readonly memberOf: Int32Array;
+  /** Assignments whose item does not exist, by item. */
+  readonly dead: readonly (readonly AssignmentEntry[])[];
+  /** Names of zones with capacity, in order. */
+  readonly zones: readonly string[];
+  /** Of each member, the index of its zone in `zones`, or -1. */
+  readonly zoneOf: Int32Array;
+  /** Sum of what items want. */
+  readonly itemSlots: number;
+  /** Sum of what members take, without what is shed. */
+  readonly memberSlots: number;
+  /** Of each member, its limit without what it sheds (S3). */
+  readonly capacity: Int32Array;
+  /** Assignments of each member to items that exist, and those with slot 0. */
+  readonly totals: Int32Array;
+  readonly primaries: Int32Array;
+}
+
+export function stateOf(snapshot: Snapshot): AllocatorState {
+  const { items, members, revision } = snapshot;
+  const replication = Int32Array.from(items, (item) => Math.min(item.replication, REPLICATION_MAX));
+  const itemSlots = replication.reduce((sum, slots) => sum + slots, 0);
+  const capacity = capacityOf(members, replication, itemSlots);
+  return {
+    revision,
+    items,
+    members,
+    replication,
+    ...assignmentsOf(snapshot),
+    ...zonesOf(members, capacity),
+    itemSlots,
+    memberSlots: capacity.reduce((sum, slots) => sum + slots, 0),
+    capacity,
+  };
+}
+
+/** Index of the member that leads, or -1 (S2). */
+export function leaderOf(members: readonly MemberEntry[]): number {
+  let leader = -1;
+  for (const [at, { createRevision }] of members.entries()) {
+    if (leader < 0 || createRevision < members[leader]!.createRevision) leader = at;
+  }
+  return leader;
+}
+
+/** Whether two states make the same problem: who wants how much, and who takes how much. */
+export function isSameProblem(a: AllocatorState, b: AllocatorState): boolean {
+  return (
+    a.items.length === b.items.length &&
+    a.members.length === b.members.length &&
+    a.members.every((member, i) => member.name === b.members[i]!.name) &&
+    equalInts(a.capacity, b.capacity) &&
+    equalInts(a.replication, b.replication) &&
+    a.items.every((item, i) => item.id === b.items[i]!.id)
+  );
+}
+
+function equalInts(a: Int32Array, b: Int32Array): boolean {
+  return a.every((value, i) => value === b[i]);
+}
+
+function capacityOf(members: readonly MemberEntry[], replication: Int32Array, itemSlots: number): Int32Array {
+  const capacity = Int32Array.from(members, ({ limit }) => limit);
+  const memberSlots = members.reduce((sum, { limit }) => sum + limit, 0);
+  const keep = replication.reduce((most, slots) => Math.max(most, slots), 0);
+  let excess = Math.max(0, memberSlots - itemSlots);
+  const exiting = [...members.keys()].filter((at) => members[at]!.exiting);
+  exiting.sort((a, b) => members[a]!.createRevision - members[b]!.createRevision || a - b);
+  for (const at of exiting.slice(0, Math.max(0, members.length - keep))) {
+    const shed = Math.min(capacity[at]!, excess);
+    capacity[at]! -= shed;
+    excess -= shed;
+  }
+  return capacity;
+}
+
+function zonesOf(
+  members: readonly MemberEntry[],
+  capacity: Int32Array,
+): Pick<AllocatorState, "zones" | "zoneOf"> {
+  const zones = [...new Set(members.filter((_, i) => capacity[i]! > 0).map(({ zone }) => zone))];
+  const at = new Map(zones.map((zone, index) => [zone, index]));
+  return { zones, zoneOf: Int32Array.from(members, ({ zone }) => at.get(zone) ?? -1) };
+}
+
+type Assignments = Pick<
+  AllocatorState,
+  "assignments" | "begin" | "memberOf" | "dead" | "totals" | "primaries"
+>;
+
+function assignmentsOf({ items, members, assignments: all }: Snapshot): Assignments {
+  const itemAt = new Map(items.map(({ id }, index) => [id, index]));
+  const memberAt = new Map(members.map(({ name }, index) => [name, index]));
+  const begin = new Int32Array(items.length + 1);
+  const itemOf = Int32Array.from(all, ({ item }) => itemAt.get(item) ?? -1); // S1
+  const dead = new Map<string, AssignmentEntry[]>();
+  let alive = 0;
+  for (const [at, item] of itemOf.entries()) {
+    if (item < 0) {
+      const ofItem = dead.get(all[at]!.item);
+      if (ofItem === undefined) dead.set(all[at]!.item, [all[at]!]);
+      else ofItem.push(all[at]!);
+    } else {
+      begin[item + 1]!++;
+      alive++;
+    }
+  }
+  for (let item = 0; item < items.length; item++) begin[item + 1]! += begin[item]!;
+  const next = begin.slice();
+  const assignments = all.slice(0, alive); // each place is filled below
+  const memberOf = new Int32Array(alive);
+  const totals = new Int32Array(members.length);
+  const primaries = new Int32Array(members.length);
+  for (const [at, item] of itemOf.entries()) {
+    if (item < 0) continue;
+    const assignment = all[at]!;
+    const member = memberAt.get(assignment.member) ?? -1;
+    const place = next[item]!++;
+    assignments[place] = assignment;
+    memberOf[place] = member;
+    if (member < 0) continue;
+    totals[member]!++;
+    if (assignment.slot === 0) primaries[member]!++;
+  }
+  return { assignments, begin, memberOf, dead: [...dead.values()], totals, primaries };
+}
