@@ -91,7 +91,7 @@ export class FakeSpools implements Spools {
 export class FakeSpool implements Spool {
   readonly life: JournalLife;
   begin: number;
-  end: number;
+  syncedEnd: number;
   pendingEnd: number;
   registers: LabelSet = EMPTY_LABELS;
   pendingRegisters: LabelSet = EMPTY_LABELS;
@@ -100,12 +100,30 @@ export class FakeSpool implements Spool {
   readonly #listeners = new Set<() => void>();
   #fragments: FakeFragment[];
   #isOpen = false;
+  #confirmed = Number.POSITIVE_INFINITY;
 
   constructor(owner: FakeSpools, life: JournalLife, begin: number) {
     this.#owner = owner;
     this.life = life;
-    this.begin = this.end = this.pendingEnd = begin;
+    this.begin = this.syncedEnd = this.pendingEnd = begin;
     this.#fragments = [new FakeFragment(begin)];
+  }
+
+  get end(): number {
+    return Math.min(this.syncedEnd, this.#confirmed);
+  }
+
+  hide(from: number): void {
+    this.#confirmed = from;
+  }
+
+  confirm(end: number): void {
+    this.#confirmed = Math.max(this.#confirmed, end);
+    this.#changed();
+  }
+
+  cut(): Promise<void> {
+    return Promise.reject(new WireError("INTERNAL", "the fake does not cut"));
   }
 
   openAppend(): SpoolAppend {
@@ -147,7 +165,7 @@ export class FakeSpool implements Spool {
       end: begin,
       acknowledge: () => {
         closing.closed = true;
-        this.end = begin;
+        this.syncedEnd = begin;
         if (registers !== undefined) this.registers = registers;
         this.#changed();
       },
@@ -155,7 +173,7 @@ export class FakeSpool implements Spool {
   }
 
   fragments(): readonly LocalFragment[] {
-    return this.#fragments.filter(({ begin, end }) => end > begin);
+    return this.#fragments.filter(({ begin, end }) => end > begin && begin < this.end);
   }
 
   read(offset: number, maxBytes: number): Promise<Uint8Array> {
@@ -199,7 +217,7 @@ export class FakeSpool implements Spool {
       end,
       acknowledge: () => {
         fragment.add(parts);
-        this.end = end;
+        this.syncedEnd = end;
         if (registers !== undefined) this.registers = registers;
         this.#changed();
         onOutcome({ kind: "acknowledged", begin, end });

@@ -8,7 +8,9 @@
 //   P3  A direct append holds back the records of later entries until its own record is logged (D3).
 //   P4  When an entry fails, all entries behind it fail too: their offsets presume it. Then the spool stands where it
 //       stood before them; rolls among them are forgotten.
-import { assert, Gate, utf8, waitUntil, WireError } from "@millrace/base";
+//   P5  Where others have to have the bytes too, what is synced here is hidden until it is confirmed: it is neither
+//       shown, nor summed, nor dropped from memory. It may be cut; what was shown never is.
+import { assert, Gate, never, utf8, waitUntil, WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import type { DiskOp } from "@millrace/wal";
 import type { CheckedSpan } from "./log-replay.ts";
@@ -21,6 +23,7 @@ import type { SpoolHost } from "./spool-host.ts";
 import type { JournalImage } from "./spool-image.ts";
 import { fragmentFile, spoolDir } from "./spool-paths.ts";
 import { PendingEntries } from "./spool-pending.ts";
+import { ShownEnd } from "./spool-shown.ts";
 import { SpoolTail, type TailBlock, type TailOwner } from "./spool-tail.ts";
 import type { CommitOutcome, JournalLife, LocalFragment, Spool, SpoolAppend } from "./spools.ts";
 import type { FragmentSums } from "./spool-sums.ts";
@@ -65,6 +68,7 @@ export class DurableSpool implements Spool, TailOwner {
 
   #life: JournalLife;
   #registers: LabelSet;
+  readonly #shown = new ShownEnd();
   /** What recovery knows of the SHA-1 of the fragment that was open at the checkpoint, until its bytes were read. */
   #checked: CheckedSpan;
   readonly #pending: PendingEntries;
@@ -107,6 +111,10 @@ export class DurableSpool implements Spool, TailOwner {
   }
 
   get end(): number {
+    return this.#shown.of(this.syncedEnd);
+  }
+
+  get syncedEnd(): number {
     return this.fragmentsHere.open.end;
   }
 
@@ -170,7 +178,7 @@ export class DurableSpool implements Spool, TailOwner {
       this.roll(begin);
       // An empty append behind it is told when its turn comes.
       this.openAppend().commit(undefined, (outcome) => {
-        if (this.end >= begin) resolve();
+        if (this.syncedEnd >= begin) resolve();
         else
           reject(
             outcome.kind === "acknowledged" ? new WireError("UNAVAILABLE", "not rolled") : outcome.error,
@@ -180,19 +188,71 @@ export class DurableSpool implements Spool, TailOwner {
   }
 
   fragments(): readonly LocalFragment[] {
-    return this.fragmentsHere.list();
+    const { end } = this;
+    if (end === this.syncedEnd) return this.fragmentsHere.list();
+    const shown = this.fragmentsHere.list().filter(({ begin }) => begin < end);
+    return shown.map((fragment) => (fragment.end <= end ? fragment : fragment.upTo(end)));
+  }
+
+  hide(from: number): void {
+    this.#shown.hide(from, this.syncedEnd);
+    this.#host.touched(this);
+  }
+
+  confirm(end: number): void {
+    if (!this.#shown.confirm(end)) return;
+    const { open, closed } = this.fragmentsHere;
+    open.takeNext(this.end);
+    this.#hashFullBlocks(open);
+    for (const fragment of closed) if (fragment.settle(this.end)) this.#host.logSum(this, fragment);
+    this.#host.touched(this);
+  }
+
+  async cut(begin: number, registers: LabelSet): Promise<void> {
+    const { journal } = this.#life;
+    await this.#calm(() => this.#pending.isEmpty && this.isWritten && this.strays === 0, never);
+    assert(this.#append === undefined, "no append is open when bytes are cut", { journal });
+    assert(this.end <= begin && begin <= this.syncedEnd, "what was shown is not cut", { journal, begin });
+    const within = this.fragmentsHere.list().find((one) => one.begin < begin && begin < one.end);
+    const gone = this.fragmentsHere.list().filter((one) => one.begin >= begin);
+    const shortened = within && { path: this.pathOf(within), from: begin - within.begin };
+    // What was synced may be wanted once more; nobody serves it.
+    if (shortened !== undefined) await this.#host.copyAside(shortened);
+    await new Promise<void>((resolve, reject) => {
+      const onOutcome = (outcome: CommitOutcome): void => {
+        if (outcome.kind === "acknowledged") resolve();
+        else reject(outcome.error);
+      };
+      const timeMs = this.#host.nowMs();
+      const fields = {
+        kind: "cut",
+        begin,
+        end: begin,
+        registers,
+        timeMs,
+        direct: undefined,
+        onOutcome,
+      } as const;
+      this.#pending.add(new SpoolEntry(this.#pending, fields), this.#host.refusal());
+    });
+    await this.#host.tidyCut(
+      this,
+      shortened,
+      gone.map((fragment) => this.pathOf(fragment)),
+    );
   }
 
   async read(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
     assert(maxBytes >= 1, "a read asks for at least one byte", { maxBytes });
-    const fragment = this.fragmentsHere.at(offset);
+    const shownEnd = this.end;
+    const fragment = offset < shownEnd ? this.fragmentsHere.at(offset) : undefined;
     if (fragment === undefined) {
       throw new WireError(
         "NOT_FOUND",
         `offset ${offset} of ${this.#life.journal} is not in a local fragment`,
       );
     }
-    const limit = Math.min(offset + maxBytes, fragment.end);
+    const limit = Math.min(offset + maxBytes, fragment.end, shownEnd);
     const block = this.tail.blocks[this.tail.indexOf(offset)];
     if (block !== undefined && block.begin <= offset) return this.tail.copy(offset, limit);
     const end = block === undefined ? limit : Math.min(limit, block.begin);
@@ -266,9 +326,18 @@ export class DurableSpool implements Spool, TailOwner {
     this.tail.truncate(append.begin);
   }
 
-  /** Resolves when nothing is pending and the file has all that is acknowledged. @throws {WireError} DISK_FULL */
-  async quiet(signal: AbortSignal): Promise<void> {
-    const calm = (): boolean => this.#pending.isEmpty && this.isWritten && this.strays === 0;
+  /**
+   * Resolves when nothing is pending, nothing is hidden, and the file has all that is acknowledged.
+   * @throws {WireError} DISK_FULL
+   */
+  quiet(signal: AbortSignal): Promise<void> {
+    return this.#calm(
+      () => this.#pending.isEmpty && this.isWritten && this.strays === 0 && this.end === this.syncedEnd,
+      signal,
+    );
+  }
+
+  async #calm(calm: () => boolean, signal: AbortSignal): Promise<void> {
     this.awaited++;
     this.#host.touched(this);
     try {
@@ -307,7 +376,7 @@ export class DurableSpool implements Spool, TailOwner {
     for (let i = first; i < blocks.length; i++) {
       const block = blocks[i]!;
       const begin = block.issued;
-      const end = Math.min(block.end, this.end);
+      const end = Math.min(block.end, this.syncedEnd);
       if (begin >= end) continue;
       const fragment = this.fragmentsHere.at(begin);
       assert(fragment !== undefined, "acknowledged bytes have a fragment", { begin });
@@ -329,12 +398,12 @@ export class DurableSpool implements Spool, TailOwner {
 
   /** Whether writes of all acknowledged bytes were started. */
   get isIssued(): boolean {
-    return this.tail.blocks.every(({ end, issued }) => issued >= Math.min(end, this.end));
+    return this.tail.blocks.every(({ end, issued }) => issued >= Math.min(end, this.syncedEnd));
   }
 
   /** Whether the files have all acknowledged bytes, though perhaps not synced. */
   get isWritten(): boolean {
-    return this.tail.blocks.every(({ end, written }) => written >= Math.min(end, this.end));
+    return this.tail.blocks.every(({ end, written }) => written >= Math.min(end, this.syncedEnd));
   }
 
   /** Tells those who wait and those who listen that something changed. */
@@ -360,14 +429,14 @@ export class DurableSpool implements Spool, TailOwner {
   /** Acknowledged state, for a checkpoint. */
   image(): JournalImage {
     const { open } = this.fragmentsHere;
-    const known = open.isSummed && !open.isEmpty;
-    const checked = this.#checkedOf(open);
+    // What is hidden is not summed (P5); a restart reads it.
+    const checked = open.knownSum(Math.min(open.end, this.end)) ?? this.#checkedOf(open);
     return {
       ...this.#life,
       begin: open.begin,
       end: open.end,
-      sum: known ? open.sum() : (checked?.sum ?? ""),
-      sumEnd: known ? open.end : (checked?.end ?? open.begin),
+      sum: checked?.sum ?? "",
+      sumEnd: checked?.end ?? open.begin,
       firstAppendMs: open.firstAppendMs,
       registers: this.#registers,
       fragments: this.fragmentsHere.kept().map((fragment) => fragment.image()),
@@ -389,14 +458,22 @@ export class DurableSpool implements Spool, TailOwner {
     const { open } = this.fragmentsHere;
     if (entry.registers !== undefined) this.#registers = entry.registers;
     if (entry.kind === "roll") {
-      const closed = this.fragmentsHere.roll(new SpoolFragment(entry.begin, this.#hashSource));
-      if (closed !== undefined) this.#host.logSum(this, closed);
+      const closed = this.fragmentsHere.roll(new SpoolFragment(entry.begin, this.#hashSource), this.end);
+      if (closed !== undefined && closed.end <= this.end) this.#host.logSum(this, closed);
       this.#checked = { begin: entry.begin, sum: "", end: entry.begin };
+    } else if (entry.kind === "cut") {
+      this.#shown.cut(entry.begin);
+      this.tail.cut(entry.begin);
+      this.fragmentsHere.cut(entry.begin, new SpoolFragment(entry.begin, this.#hashSource));
+      const { begin, end, firstAppendMs } = this.fragmentsHere.open;
+      this.#checked = { begin, sum: "", end: begin };
+      this.#hoped = { begin, end, registers: this.#registers, firstAppendMs };
     } else if (entry.end > entry.begin) {
       assert(entry.begin === open.end, "commits follow each other", { begin: entry.begin, end: open.end });
       if (open.isEmpty) open.firstAppendMs = entry.timeMs;
       open.end = entry.end;
       if (entry.direct === undefined) this.#hashFullBlocks(open);
+      else if (this.#shown.hidesDirect(entry)) open.adoptLater(entry.direct.whole);
       else open.adopt(entry.direct.whole);
     }
     this.#host.touched(this);
@@ -405,7 +482,8 @@ export class DurableSpool implements Spool, TailOwner {
   /** Sums blocks as they fill, so that no sum ever has much to catch up with. */
   #hashFullBlocks(fragment: SpoolFragment): void {
     const block = this.tail.blocks[this.tail.indexOf(fragment.hashed)];
-    if (block !== undefined && block.room === 0 && block.end <= fragment.end) fragment.hashTo(block.end);
+    const summable = Math.min(fragment.end, this.end);
+    if (block !== undefined && block.room === 0 && block.end <= summable) fragment.hashTo(block.end);
   }
 
   readonly #hashSource = (begin: number, end: number): Uint8Array[] => this.tail.parts(begin, end);

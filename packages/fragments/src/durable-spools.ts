@@ -17,11 +17,12 @@ import { EMPTY_LABELS } from "@millrace/protocol";
 import { DiskError, WriteAheadLog, type Disk, type DiskOp } from "@millrace/wal";
 import { DurableSpool } from "./durable-spool.ts";
 import { applyRecovery, readRecovery, sumRecovered, type Recovered } from "./recovery.ts";
+import { copyFrom, moveAside } from "./recovery-quarantine.ts";
 import { SpoolCheckpoint } from "./spool-checkpoint.ts";
 import { SpoolChores } from "./spool-chores.ts";
 import type { DirectBytes, SpoolEntry } from "./spool-entry.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
-import type { SpoolHost } from "./spool-host.ts";
+import type { FileTail, SpoolHost } from "./spool-host.ts";
 import type { JournalImage, StoreMark } from "./spool-image.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 import { SpoolLog } from "./spool-log.ts";
@@ -309,6 +310,32 @@ class DurableSpools implements Spools, SpoolHost {
     } catch (error) {
       signal.throwIfAborted();
       throw this.diskFailure(error);
+    }
+  }
+
+  async copyAside({ path, from }: FileTail): Promise<void> {
+    await copyFrom(this.disk, path, from).catch((error: unknown) => {
+      throw this.diskFailure(error);
+    });
+  }
+
+  async tidyCut(
+    spool: DurableSpool,
+    shortened: FileTail | undefined,
+    moved: readonly string[],
+  ): Promise<void> {
+    try {
+      if (shortened !== undefined) {
+        const { path, from: bytes } = shortened;
+        await this.disk.run("bulk", [{ kind: "truncate", path, bytes }]);
+      }
+      for (const path of moved) await moveAside(this.disk, path);
+      await sumRecovered(this.disk, spool);
+    } catch (error) {
+      this.#logger.warn("spool-cut-untidy", {
+        journal: spool.life.journal,
+        error: this.diskFailure(error).message,
+      });
     }
   }
 

@@ -16,6 +16,7 @@
 //   7 removed    flags 1: the files are kept in quarantine
 //   8 sum        16: begin (8), 24: end (8), 32: SHA-1 (20) of a closed fragment
 //   9 mark       16: cluster id (8), 24: revision (8), 32: token (8) of the coordination store; the id is 0
+//  10 cut        16: begin (8) of what is forgotten: the journal ends here again
 //
 // Encoders of the data path write into a buffer that is used again: the log copies it at once.
 import { assert, strictText, utf8, WireError } from "@millrace/base";
@@ -33,6 +34,7 @@ export const KIND = {
   removed: 7,
   sum: 8,
   mark: 9,
+  cut: 10,
 } as const;
 
 const VERSION = 1;
@@ -62,6 +64,7 @@ export type LogRecord = Stamp &
     | { readonly kind: "data"; readonly begin: number; readonly bytes: Uint8Array }
     | { readonly kind: "direct"; readonly begin: number; readonly length: number; readonly crc: number }
     | { readonly kind: "roll"; readonly begin: number }
+    | { readonly kind: "cut"; readonly begin: number }
     | { readonly kind: "registers"; readonly registers: LabelSet }
     | { readonly kind: "released"; readonly begin: number; readonly end: number }
     | { readonly kind: "removed"; readonly quarantine: boolean }
@@ -107,6 +110,12 @@ export class LogRecordEncoder {
 
   roll(id: number, timeMs: number, begin: number): Uint8Array {
     this.#head(KIND.roll, id, timeMs);
+    this.#u64(16, begin);
+    return this.#bytes.subarray(0, DATA_HEAD_BYTES);
+  }
+
+  cut(id: number, timeMs: number, begin: number): Uint8Array {
+    this.#head(KIND.cut, id, timeMs);
     this.#u64(16, begin);
     return this.#bytes.subarray(0, DATA_HEAD_BYTES);
   }
@@ -198,6 +207,9 @@ export function decodeLogRecord(record: Uint8Array): LogRecord {
     case KIND.roll:
       exact(record, DATA_HEAD_BYTES);
       return { kind: "roll", id, timeMs, begin: u64(view, 16, "begin") };
+    case KIND.cut:
+      exact(record, DATA_HEAD_BYTES);
+      return { kind: "cut", id, timeMs, begin: u64(view, 16, "begin") };
     case KIND.registers:
       return { kind: "registers", id, timeMs, registers: decodeLabelSet(record.subarray(HEAD_BYTES)) };
     case KIND.released:

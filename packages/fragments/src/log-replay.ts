@@ -51,7 +51,9 @@ export interface ReplayedJournal {
   firstAppendMs: number;
   registers: LabelSet;
   readonly fragments: FragmentImage[];
-  readonly checked: CheckedSpan;
+  checked: CheckedSpan;
+  /** What was forgotten of it, and when: records before it count up to there. */
+  readonly cuts: { readonly sequence: number; readonly begin: number }[];
   readonly logged: LoggedSpan[];
   readonly direct: DirectSpan[];
   /** Begins of fragments released since the checkpoint: their files may still be there. */
@@ -121,9 +123,10 @@ export class LogReplay {
     // A life that was set aside may have begun anew at the same place.
     if (place.sequence <= (this.removed.get(dir)?.sequence ?? 0)) return undefined;
     const journal = this.journals.get(dir);
-    const span = journal?.logged.find(({ begin, end }) => begin <= record.begin && record.begin < end);
-    if (journal === undefined || span === undefined) return undefined;
-    return { journal, fragment: span.fragment, data: record };
+    const data = journal && uncut(journal, record, place.sequence);
+    const span = data && journal.logged.find(({ begin, end }) => begin <= data.begin && data.begin < end);
+    if (journal === undefined || data === undefined || span === undefined) return undefined;
+    return { journal, fragment: span.fragment, data };
   }
 
   #decode(bytes: Uint8Array, place: RecordPlace): LogRecord {
@@ -174,6 +177,10 @@ export class LogReplay {
         closeFragment(journal);
         journal.begin = journal.end = record.begin;
         return;
+      case "cut":
+        if (record.begin > journal.end)
+          throw corrupt(place, `cut at ${record.begin} beyond the end ${journal.end}`);
+        return cutJournal(journal, record.begin, place.sequence);
       case "registers":
         journal.registers = record.registers;
         return;
@@ -228,6 +235,7 @@ function fromImage(image: JournalImage): ReplayedJournal {
     registers,
     fragments: [...image.fragments],
     checked: { begin, end: sumEnd, sum },
+    cuts: [],
     logged: [],
     direct: [],
     released: new Set(),
@@ -244,6 +252,46 @@ function closeFragment(journal: ReplayedJournal): void {
   const { begin, end, firstAppendMs } = journal;
   if (end > begin) journal.fragments.push({ begin, end, sum: "", firstAppendMs });
   journal.firstAppendMs = 0;
+}
+
+/** Forgets what stands at and behind `end` (SpoolFragments.cut does the same). */
+function cutJournal(journal: ReplayedJournal, end: number, sequence: number): void {
+  journal.cuts.push({ sequence, begin: end });
+  const all = [...journal.fragments];
+  if (journal.end > journal.begin) {
+    const { begin, firstAppendMs } = journal;
+    all.push({ begin, end: journal.end, sum: "", firstAppendMs });
+  }
+  const kept = all.filter(({ begin }) => begin < end);
+  const last = kept.at(-1);
+  const wasOpen = last?.begin === journal.begin;
+  const goesOn = last !== undefined && (last.end > end || (wasOpen && last.end === end));
+  if (!goesOn || !wasOpen) journal.checked = { begin: goesOn ? last.begin : end, end: 0, sum: "" };
+  else if (journal.checked.end > end) journal.checked = { begin: last.begin, end: last.begin, sum: "" };
+  journal.begin = goesOn ? last.begin : end;
+  journal.firstAppendMs = goesOn ? last.firstAppendMs : 0;
+  journal.end = end;
+  if (goesOn) kept.pop();
+  journal.fragments.splice(0, Infinity, ...kept);
+  cutSpans(journal.logged, end);
+  for (let i = journal.direct.length - 1; i >= 0; i--)
+    if (journal.direct[i]!.end > end) journal.direct.splice(i, 1);
+}
+
+function cutSpans(spans: LoggedSpan[], end: number): void {
+  for (let last = spans.at(-1); last !== undefined && last.end > end; last = spans.at(-1)) {
+    if (last.begin >= end) spans.pop();
+    else last.end = end;
+  }
+}
+
+/** What a record's bytes still stand for, given what was cut after it. */
+function uncut(journal: ReplayedJournal, record: DataRecord, sequence: number): DataRecord | undefined {
+  let end = record.begin + record.bytes.length;
+  for (const cut of journal.cuts) if (cut.sequence > sequence) end = Math.min(end, cut.begin);
+  if (end <= record.begin) return undefined;
+  const bytes = record.bytes.subarray(0, end - record.begin);
+  return bytes.length === record.bytes.length ? record : { ...record, bytes };
 }
 
 function dropSpans(journal: ReplayedJournal, fragment: number): void {

@@ -26,12 +26,43 @@ export async function quarantine(
     ]);
     return;
   }
-  const name = `${action.name}+${hex16(action.from)}`;
+  await copyAside(disk, dir, action);
+  await disk.run("bulk", [{ kind: "truncate", path: from, bytes: action.from }]);
+}
+
+/** Copies what stands in a spool file from a place on to quarantine; the file stays as it is. */
+export async function copyFrom(disk: Disk, path: string, from: number): Promise<void> {
+  const { dir, name } = placeOf(path);
+  const bytes = (await disk.list(dir)).find((entry) => entry.name === name)?.bytes ?? 0;
+  if (bytes <= from) return;
+  const aside = `${QUARANTINE_DIR}/${dir.slice(SPOOLS_DIR.length + 1)}`;
+  await disk.run("bulk", [{ kind: "make-dir", path: aside }]);
+  await copyAside(disk, aside, { dir, name, from, bytes: bytes - from });
+}
+
+/** Moves a spool file to quarantine, if it is there. */
+export async function moveAside(disk: Disk, path: string): Promise<void> {
+  const { dir, name } = placeOf(path);
+  const isThere = (await disk.list(dir)).some((entry) => entry.name === name);
+  if (isThere) await quarantine(disk, { kind: "move", dir, name });
+}
+
+function placeOf(path: string): { dir: string; name: string } {
+  const slash = path.lastIndexOf("/");
+  return { dir: path.slice(0, slash), name: path.slice(slash + 1) };
+}
+
+async function copyAside(
+  disk: Disk,
+  dir: string,
+  tail: { readonly dir: string; readonly name: string; readonly from: number; readonly bytes: number },
+): Promise<void> {
+  const name = `${tail.name}+${hex16(tail.from)}`;
   const copy = `${dir}/${name}.unfinished`;
   try {
-    await copyTail(disk, from, copy, action);
+    await copyTail(disk, `${tail.dir}/${tail.name}`, copy, tail);
   } catch (error) {
-    // Every start tries again: copies that stay behind would eat up the space that is missing.
+    // It is tried again: copies that stay behind would eat up the space that is missing.
     await disk.run("bulk", [{ kind: "remove", path: copy }]).catch(() => undefined);
     throw error;
   }
@@ -39,7 +70,6 @@ export async function quarantine(
   await disk.run("bulk", [
     { kind: "rename", from: copy, to },
     { kind: "sync-dir", path: dir },
-    { kind: "truncate", path: from, bytes: action.from },
   ]);
 }
 
@@ -47,7 +77,7 @@ async function copyTail(
   disk: Disk,
   from: string,
   to: string,
-  action: Extract<RecoveryAction, { kind: "cut" }>,
+  action: { readonly from: number; readonly bytes: number },
 ): Promise<void> {
   await disk.run("bulk", [{ kind: "remove", path: to }]);
   for (let done = 0; done < action.bytes;) {

@@ -49,6 +49,7 @@ const RECORDS: Record<string, LogRecord> = {
     crc: 0xdead_beef,
   },
   roll: { kind: "roll", id: 7, timeMs: TIME, begin: 2 ** 53 - 1 },
+  cut: { kind: "cut", id: 7, timeMs: TIME, begin: 0x1_0000_0005 },
   registers: { kind: "registers", id: 7, timeMs: TIME, registers: LABELS },
   released: { kind: "released", id: 7, timeMs: TIME, begin: 5, end: 6 },
   removed: { kind: "removed", id: 7, timeMs: TIME, quarantine: false },
@@ -69,6 +70,8 @@ function encode(record: LogRecord): Uint8Array {
       return encoder.direct(id, timeMs, record);
     case "roll":
       return encoder.roll(id, timeMs, record.begin);
+    case "cut":
+      return encoder.cut(id, timeMs, record.begin);
     case "registers":
       return encoder.registers(id, timeMs, record.registers);
     case "released":
@@ -176,7 +179,7 @@ suite("log records", () => {
       changed("define", (bytes) => (bytes[33] = 0xff)),
       /UTF-8/,
     );
-    for (const name of ["direct", "roll", "released", "removed", "sum", "registers"]) {
+    for (const name of ["direct", "roll", "cut", "released", "removed", "sum", "registers"]) {
       assert.throws(
         () => decodeLogRecord(Buffer.concat([encode(RECORDS[name]!), Buffer.alloc(1)])),
         isCorrupt,

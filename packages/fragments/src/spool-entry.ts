@@ -1,4 +1,4 @@
-// What was handed to a spool and waits for the log, in order: commits and rolls.
+// What was handed to a spool and waits for the log, in order: commits, rolls and cuts.
 import type { WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import type { LogListener } from "@millrace/wal";
@@ -20,8 +20,8 @@ export interface EntryOwner {
 
 export class SpoolEntry implements LogListener {
   readonly #owner: EntryOwner;
-  readonly kind: "commit" | "roll";
-  /** A commit covers [begin, end); a roll has begin = end. */
+  readonly kind: "commit" | "roll" | "cut";
+  /** A commit covers [begin, end); a roll and a cut have begin = end. */
   readonly begin: number;
   readonly end: number;
   readonly registers: LabelSet | undefined;

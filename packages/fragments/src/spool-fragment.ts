@@ -1,5 +1,6 @@
 // A fragment on this disk: its range, its running sums, and what the checkpoint still has to sync of it.
 import { assert } from "@millrace/base";
+import type { CheckedSpan } from "./log-replay.ts";
 import type { FragmentImage } from "./spool-image.ts";
 import type { LocalFragment } from "./spools.ts";
 import { FragmentSums, type SummedBlock } from "./spool-sums.ts";
@@ -23,8 +24,10 @@ export class SpoolFragment implements LocalFragment {
   #sums = new FragmentSums();
   /** Of a closed fragment; "" until it is known. */
   #sum = "";
-  /** Recovery found it and has not read its bytes. */
+  /** Its bytes have to be read before its sum is known: recovery found it, or what was summed was cut. */
   #unread = false;
+  /** Sums with the direct append at the end, until that is acknowledged. */
+  #next: FragmentSums | undefined;
   readonly #source: HashSource;
 
   constructor(begin: number, source: HashSource) {
@@ -74,10 +77,22 @@ export class SpoolFragment implements LocalFragment {
     return this.#sums.hex();
   }
 
+  /** What is known of the sum of the open fragment without reading it, up to `end`, which is acknowledged. */
+  knownSum(end: number): CheckedSpan | undefined {
+    if (this.#unread || this.isEmpty) return undefined;
+    this.hashTo(end);
+    if (this.hashed === this.begin) return undefined;
+    return { begin: this.begin, end: this.hashed, sum: this.#sums.hex() };
+  }
+
   /** Brings the running sums up to `end`, which is acknowledged. */
   hashTo(end: number): void {
+    if (this.#sum !== "" || this.#unread || end <= this.hashed) return;
+    this.takeNext(end);
+    // A direct append's bytes are not in memory: its sums are taken as a whole.
+    if (this.#next !== undefined) return;
     const from = this.hashed;
-    if (this.#sum !== "" || end <= from) return;
+    if (end <= from) return;
     assert(end <= this.end, "only acknowledged bytes are summed", { end, acknowledged: this.end });
     for (const part of this.#source(from, end)) this.#sums.update(part);
   }
@@ -96,9 +111,55 @@ export class SpoolFragment implements LocalFragment {
     if (this.closed) this.#sum = sums.hex();
   }
 
-  close(): void {
-    this.#sum = this.sum();
+  /** `sums` are those of all of it, of which the end is not acknowledged yet. */
+  adoptLater(sums: FragmentSums): void {
+    assert(this.begin + sums.bytes === this.end, "the sums are of the whole fragment", { bytes: sums.bytes });
+    this.#next = sums;
+  }
+
+  /** Takes those sums over once what they are of is acknowledged. */
+  takeNext(acknowledged: number): void {
+    if (this.#next === undefined || acknowledged < this.begin + this.#next.bytes) return;
+    this.#sums = this.#next;
+    this.#next = undefined;
+  }
+
+  /** @param acknowledged end of what may be summed */
+  close(acknowledged: number): void {
     this.closed = true;
+    this.settle(acknowledged);
+  }
+
+  /** Keeps the sum of a closed fragment once all of it is acknowledged. @returns whether it is new */
+  settle(acknowledged: number): boolean {
+    if (!this.closed || this.#sum !== "" || this.#unread || this.end > acknowledged) return false;
+    this.#sum = this.sum();
+    return true;
+  }
+
+  /** Forgets what stands at and behind `end`; it is open again. */
+  cut(end: number): void {
+    assert(this.begin <= end && end <= this.end, "a cut is within the fragment", { begin: this.begin, end });
+    // What was summed is gone with it, or what is left is not all in memory.
+    if (this.hashed > end || this.#sum !== "" || this.#next !== undefined) {
+      this.#sums = new FragmentSums();
+      this.#unread = end > this.begin;
+    }
+    this.#sum = "";
+    this.#next = undefined;
+    this.closed = false;
+    this.end = end;
+    if (this.isEmpty) this.firstAppendMs = 0;
+  }
+
+  /** The fragment as far as it is acknowledged. Its sum is "" when its bytes would have to be read for it. */
+  upTo(end: number): LocalFragment {
+    const { begin, firstAppendMs } = this;
+    const sum = (): string => {
+      const known = this.#sum === "" && this.hashed <= end ? this.knownSum(end) : undefined;
+      return known?.end === end ? known.sum : "";
+    };
+    return { begin, end, firstAppendMs, closed: false, sum };
   }
 
   image(): FragmentImage {

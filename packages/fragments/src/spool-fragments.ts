@@ -33,14 +33,36 @@ export class SpoolFragments {
     return found !== undefined && found.begin <= offset ? found : undefined;
   }
 
-  /** Closes the open fragment, unless it is empty, and puts `next` in its place. @returns the closed one */
-  roll(next: SpoolFragment): SpoolFragment | undefined {
+  /**
+   * Closes the open fragment, unless it is empty, and puts `next` in its place.
+   * @param acknowledged end of what may be summed
+   * @returns the closed one
+   */
+  roll(next: SpoolFragment, acknowledged: number): SpoolFragment | undefined {
     const last = this.open;
     this.open = next;
     if (last.isEmpty) return undefined;
-    last.close();
+    last.close(acknowledged);
     this.closed.push(last);
     return last;
+  }
+
+  /**
+   * Forgets what stands at and behind `end`: the fragment that holds the byte before it is open again, or `next`,
+   * which begins there, when that one was released or there is none.
+   * @returns those of which nothing is left
+   */
+  cut(end: number, next: SpoolFragment): SpoolFragment[] {
+    const all = [...this.closed, this.open];
+    const gone = all.filter((fragment) => fragment.begin >= end && !fragment.isEmpty);
+    const kept = all.filter(({ begin }) => begin < end);
+    const last = kept.at(-1);
+    const isWithin = last !== undefined && last.end > end;
+    const goesOn = last !== undefined && (isWithin || (last === this.open && last.end === end));
+    if (isWithin) last.cut(end);
+    this.open = goesOn ? last : next;
+    this.closed.splice(0, Infinity, ...kept.filter((fragment) => fragment !== this.open));
+    return gone;
   }
 
   /** Takes a closed fragment out. */

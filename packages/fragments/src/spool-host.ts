@@ -6,6 +6,12 @@ import type { DirectBytes, SpoolEntry } from "./spool-entry.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
 import type { TailMemory } from "./spool-tail.ts";
 
+/** A spool file from a place on. */
+export interface FileTail {
+  readonly path: string;
+  readonly from: number;
+}
+
 export interface SpoolHost {
   readonly disk: Disk;
   readonly memory: TailMemory;
@@ -41,6 +47,13 @@ export interface SpoolHost {
     range: { readonly begin: number; readonly end: number },
     signal: AbortSignal,
   ): Promise<Uint8Array>;
+  /** Copies what stands in a file from `from` on to quarantine. @throws {WireError} DISK_FULL, UNAVAILABLE */
+  copyAside(file: FileTail): Promise<void>;
+  /**
+   * After a cut that is logged: shortens the file that was copied, moves the others to quarantine, and sums what has to
+   * be summed anew. What fails is done by the next checkpoint or recovery.
+   */
+  tidyCut(spool: DurableSpool, shortened: FileTail | undefined, moved: readonly string[]): Promise<void>;
   /** The coded error for what the disk answered; a failed sync ends the log (D5). */
   diskFailure(error: unknown): WireError;
   /** A commit was not acknowledged. */

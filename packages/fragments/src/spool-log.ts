@@ -17,7 +17,7 @@ export class SpoolLog {
     this.#clock = clock;
   }
 
-  /** Logs a commit or roll; the log tells the entry. @returns why not, when nothing was handed over */
+  /** Logs a commit, roll or cut; the log tells the entry. @returns why not, when nothing was handed over */
   entry(spool: DurableSpool, entry: SpoolEntry): WireError | undefined {
     const { id } = spool;
     const { kind, begin, end, registers, direct, timeMs } = entry;
@@ -32,6 +32,7 @@ export class SpoolLog {
     // The last record of a group's entry carries the listener: all of it is in one group.
     const last = labels === undefined ? entry : undefined;
     if (kind === "roll") this.#append([this.#encoder.roll(id, timeMs, begin)], last);
+    else if (kind === "cut") this.#append([this.#encoder.cut(id, timeMs, begin)], last);
     else if (direct !== undefined) {
       this.#append([this.#encoder.direct(id, timeMs, { begin, length: end - begin, crc: direct.crc })], last);
     } else if (staged.length > 0) {

@@ -28,6 +28,14 @@ export interface ModelRoll {
   readonly registers: LabelSet | undefined;
 }
 
+export interface ModelCut {
+  readonly kind: "cut";
+  readonly begin: number;
+  readonly registers: LabelSet;
+}
+
+type ModelOp = ModelAppend | ModelRoll | ModelCut;
+
 /** The bytes of append `id`: different for each, also at equal places. */
 export function contentOf(id: number, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
@@ -47,9 +55,9 @@ export class JournalModel {
   /** Acknowledged, ascending. */
   readonly appends: ModelAppend[] = [];
   /** Handed over, without an outcome so far, in order. */
-  pending: (ModelAppend | ModelRoll)[] = [];
+  pending: ModelOp[] = [];
   #forgotten: ModelRoll[] = [];
-  readonly #unknown = new Set<ModelAppend | ModelRoll>();
+  readonly #unknown = new Set<ModelOp>();
   /** Ranges that were released: they may be gone. */
   readonly released: { begin: number; end: number }[] = [];
   /** The largest end that was ever seen: it must never shrink (D9). */
@@ -61,32 +69,32 @@ export class JournalModel {
     this.registers = registers;
   }
 
-  acknowledge(append: ModelAppend): void {
-    const at = this.pending.indexOf(append);
-    if (at < 0) throw new Violation(`${this.journal}: append ${append.id} has two outcomes`);
+  acknowledge(op: ModelAppend | ModelCut): void {
+    const at = this.pending.indexOf(op);
+    if (at < 0) throw new Violation(`${this.journal}: ${nameOf(op)} has two outcomes`);
     for (const before of this.pending.slice(0, at)) {
-      if (before.kind === "append")
-        throw new Violation(`${this.journal}: ${append.id} answered before ${before.id}`);
+      if (before.kind !== "roll")
+        throw new Violation(`${this.journal}: ${nameOf(op)} answered before ${nameOf(before)}`);
     }
     for (const op of this.pending.splice(0, at + 1)) this.#apply(op);
     this.#forgotten = [];
   }
 
   /** Nobody knows; the next restart tells. */
-  leaveOpen(append: ModelAppend): void {
-    this.#unknown.add(append);
+  leaveOpen(op: ModelAppend | ModelCut): void {
+    this.#unknown.add(op);
   }
 
-  refuse(append: ModelAppend): void {
-    const at = this.pending.indexOf(append);
-    if (at < 0) throw new Violation(`${this.journal}: append ${append.id} has two outcomes`);
+  refuse(op: ModelAppend | ModelCut): void {
+    const at = this.pending.indexOf(op);
+    if (at < 0) throw new Violation(`${this.journal}: ${nameOf(op)} has two outcomes`);
     this.pending.splice(at, 1);
   }
 
   /** Nothing is pending any more: rolls took place, or were forgotten with what was refused. */
   settleRolls(spool: Spool): void {
     for (const roll of this.pending.splice(0) as ModelRoll[]) {
-      if (spool.end >= roll.begin) this.#apply(roll);
+      if (spool.syncedEnd >= roll.begin) this.#apply(roll);
       else this.#forgotten.push(roll);
     }
     this.check(spool);
@@ -119,8 +127,8 @@ export class JournalModel {
   check(spool: Spool): void {
     if (spool.end < this.seenEnd)
       throw new Violation(`${this.journal}: end ${spool.end} after ${this.seenEnd} was seen`);
-    if (spool.end < this.end)
-      throw new Violation(`${this.journal}: end ${spool.end} below acknowledged ${this.end}`);
+    if (spool.syncedEnd < this.end)
+      throw new Violation(`${this.journal}: end ${spool.syncedEnd} below what is synced: ${this.end}`);
     this.seenEnd = spool.end;
   }
 
@@ -161,27 +169,34 @@ export class JournalModel {
   }
 
   #appendAt(offset: number): ModelAppend | undefined {
-    const holds = (op: ModelAppend | ModelRoll): boolean =>
-      op.kind === "append" && op.begin <= offset && offset < op.end;
+    const holds = (op: ModelOp): boolean => op.kind === "append" && op.begin <= offset && offset < op.end;
     return (this.appends.findLast(holds) ?? this.pending.find(holds)) as ModelAppend | undefined;
   }
 
-  #after(ops: readonly (ModelAppend | ModelRoll)[]): { end: number; registers: LabelSet } {
+  #after(ops: readonly ModelOp[]): { end: number; registers: LabelSet } {
     let { end, registers } = this;
     for (const op of ops) {
-      end = op.kind === "roll" ? op.begin : op.end;
+      end = op.kind === "append" ? op.end : op.begin;
       registers = op.registers ?? registers;
     }
     return { end, registers };
   }
 
-  #apply(op: ModelAppend | ModelRoll): void {
+  #apply(op: ModelOp): void {
+    if (op.kind === "cut") {
+      const kept = this.appends.filter(({ begin, end }) => begin < op.begin || end === begin);
+      const clipped = kept.map((append) => ({
+        ...append,
+        end: Math.min(append.end, Math.max(op.begin, append.begin)),
+      }));
+      this.appends.splice(0, Infinity, ...clipped);
+    }
     if (op.kind === "append") {
       if (op.begin !== this.end)
         throw new Violation(`${this.journal}: append at ${op.begin}, end ${this.end}`);
       this.appends.push(op);
     }
-    this.end = op.kind === "roll" ? op.begin : op.end;
+    this.end = op.kind === "append" ? op.end : op.begin;
     this.registers = op.registers ?? this.registers;
   }
 }
@@ -190,11 +205,11 @@ function range({ begin, end }: { begin: number; end: number }): { begin: number;
   return { begin, end };
 }
 
+function nameOf(op: ModelOp): string {
+  return op.kind === "append" ? `append ${op.id}` : `${op.kind} at ${op.begin}`;
+}
+
 /** A roll is forgotten with what was refused; then later ops begin below it. */
-function wasNotForgotten(
-  op: ModelAppend | ModelRoll,
-  at: number,
-  ops: readonly (ModelAppend | ModelRoll)[],
-): boolean {
-  return op.kind === "append" || ops.slice(at).every(({ begin }) => begin >= op.begin);
+function wasNotForgotten(op: ModelOp, at: number, ops: readonly ModelOp[]): boolean {
+  return op.kind !== "roll" || ops.slice(at).every(({ begin }) => begin >= op.begin);
 }

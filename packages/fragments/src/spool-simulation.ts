@@ -7,7 +7,7 @@ import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
 import { rotSomewhere, SimulatedDisk } from "@millrace/wal/testkit";
 import { openSpools } from "./durable-spools.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
-import { contentOf, JournalModel, Violation, type ModelAppend } from "./spool-model.ts";
+import { contentOf, JournalModel, Violation, type ModelAppend, type ModelCut } from "./spool-model.ts";
 import type { CommitOutcome, Spool, SpoolAppend, Spools } from "./spools.ts";
 
 /** Small, so that a short run meets every border. */
@@ -50,6 +50,8 @@ interface Claimed {
   readonly model: JournalModel;
   readonly spool: Spool;
   busy: boolean;
+  /** What is synced is hidden until it is confirmed. */
+  hides: boolean;
 }
 
 export class SpoolSimulation {
@@ -79,6 +81,7 @@ export class SpoolSimulation {
     reads: 0,
     rotten: 0,
     refusedRotten: 0,
+    cuts: 0,
   };
 
   constructor(options: SimulationOptions) {
@@ -130,6 +133,7 @@ export class SpoolSimulation {
     const journal = this.#claimed[this.#random.below(this.#claimed.length)]!;
     const { model, spool } = journal;
     if (journal.busy) return;
+    if (this.#random.below(8) === 0) return this.#confirm(journal);
     const dice = this.#random.below(100);
     if (dice < 60) this.#append(journal, this.#random.below(this.#random.below(8) === 0 ? 2900 : 300));
     else if (dice < 68) this.#append(journal, 2000 + this.#random.below(9000));
@@ -148,6 +152,55 @@ export class SpoolSimulation {
       model.released.push(range);
       spool.release(range);
     } else this.#read(journal);
+  }
+
+  /** Hides what comes, confirms some or all of what is hidden, or cuts it. */
+  #confirm(journal: Claimed): void {
+    const { model, spool } = journal;
+    if (!journal.hides) {
+      journal.hides = true;
+      spool.hide(spool.syncedEnd);
+      return;
+    }
+    const hidden = spool.syncedEnd - spool.end;
+    const dice = this.#random.below(4);
+    if (dice === 0) {
+      journal.hides = false;
+      spool.confirm(Number.POSITIVE_INFINITY);
+    } else if (dice === 1) spool.confirm(spool.syncedEnd);
+    else if (dice === 2 || model.pending.length > 0 || spool.pendingEnd !== spool.syncedEnd) {
+      spool.confirm(spool.end + this.#random.below(hidden + 1));
+    } else {
+      this.#cut(journal, spool.end + this.#random.below(hidden + 1));
+    }
+    model.check(spool);
+  }
+
+  #cut(journal: Claimed, begin: number): void {
+    const { model, spool } = journal;
+    const life = this.#life;
+    const op: ModelCut = { kind: "cut", begin, registers: labelSet(["author", `c${this.#nextAppend++}`]) };
+    model.pending.push(op);
+    journal.busy = true;
+    this.counts.cuts++;
+    spool.cut(begin, op.registers).then(
+      () => {
+        if (life !== this.#life) return;
+        journal.busy = false;
+        model.acknowledge(op);
+        if (spool.syncedEnd !== begin)
+          this.#failure ??= new Violation(`cut at ${begin}, ends at ${spool.syncedEnd}`);
+      },
+      (error: unknown) => {
+        if (life !== this.#life) return;
+        journal.busy = false;
+        const { code } = WireError.from(error);
+        if (code === "OUTCOME_UNKNOWN") model.leaveOpen(op);
+        else model.refuse(op);
+        if (code === "OUTCOME_UNKNOWN" || code === "UNAVAILABLE") this.#fatal = true;
+        else if (!REFUSALS.has(code)) this.#failure ??= asError(error);
+      },
+    );
   }
 
   /** An append in pieces, committed or rolled back. */
@@ -231,11 +284,11 @@ export class SpoolSimulation {
       if (outcome.begin !== op.begin || outcome.end !== op.end)
         throw new Violation(`append ${op.id} stands elsewhere`);
       model.acknowledge(op);
-      if (spool.end < op.end) throw new Violation(`append ${op.id} acknowledged before it is visible`);
+      if (spool.syncedEnd < op.end) throw new Violation(`append ${op.id} acknowledged before it is visible`);
       this.counts.acknowledged++;
     }
     if (this.#fatal) return;
-    if (model.pending.every(({ kind }) => kind === "roll") && spool.pendingEnd === spool.end)
+    if (model.pending.every(({ kind }) => kind === "roll") && spool.pendingEnd === spool.syncedEnd)
       model.settleRolls(spool);
   }
 
@@ -274,7 +327,7 @@ export class SpoolSimulation {
   async #recreate(): Promise<void> {
     const at = this.#random.below(this.#claimed.length);
     const { model, spool, busy } = this.#claimed[at]!;
-    if (busy || model.pending.length > 0 || spool.pendingEnd !== spool.end) return;
+    if (busy || model.pending.length > 0 || spool.pendingEnd !== spool.syncedEnd) return;
     if (this.#random.below(2) === 0) spool.remove();
     const next = new JournalModel(model.journal, model.createRevision + 1, EMPTY_LABELS);
     this.#models.set(model.journal, next);
@@ -364,7 +417,7 @@ export class SpoolSimulation {
     );
     model.recover(spool, { logFailed: this.#logFailed });
     await this.#drive(model.compareAll(spool));
-    this.#claimed.push({ model, spool, busy: false });
+    this.#claimed.push({ model, spool, busy: false, hides: false });
   }
 
   async #drive<T>(promise: Promise<T>): Promise<T> {

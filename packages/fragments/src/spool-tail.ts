@@ -161,6 +161,19 @@ export class SpoolTail {
     }
   }
 
+  /** Forgets what stands at or beyond `offset`, in the file too; no write is under way. */
+  cut(offset: number): void {
+    for (let last = this.blocks.at(-1); last !== undefined && last.end > offset; last = this.blocks.at(-1)) {
+      assert(last.issued === last.written, "nothing is being written when bytes are cut", { offset });
+      if (last.begin >= offset) {
+        this.drop(last);
+        continue;
+      }
+      last.end = offset;
+      last.issued = last.written = Math.min(last.written, offset);
+    }
+  }
+
   /** Views of [begin, end), which must be here as a whole. */
   parts(begin: number, end: number): Uint8Array[] {
     const parts: Uint8Array[] = [];

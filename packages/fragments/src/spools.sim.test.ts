@@ -6,7 +6,16 @@ import { Violation } from "./spool-model.ts";
 const SEEDS = 120;
 
 test("random use, power cuts, full disks, failing syncs -> nothing acknowledged is lost or changed", async () => {
-  const total = { acknowledged: 0, refused: 0, crashes: 0, direct: 0, reads: 0, rotten: 0, refusedRotten: 0 };
+  const total = {
+    acknowledged: 0,
+    refused: 0,
+    crashes: 0,
+    direct: 0,
+    reads: 0,
+    rotten: 0,
+    refusedRotten: 0,
+    cuts: 0,
+  };
   for (let seed = 0; seed < SEEDS; seed++) {
     const simulation = new SpoolSimulation({ seed: `spools/${seed}`, steps: 100 });
     await simulation.run().catch((error: unknown) => {
@@ -17,6 +26,7 @@ test("random use, power cuts, full disks, failing syncs -> nothing acknowledged 
   // It did what it is for.
   assert.ok(total.acknowledged > 20 * SEEDS && total.refused > SEEDS / 4, JSON.stringify(total));
   assert.ok(total.rotten > SEEDS / 4 && total.refusedRotten > 5, JSON.stringify(total));
+  assert.ok(total.cuts > SEEDS / 4, JSON.stringify(total));
   assert.ok(total.crashes > 3 * SEEDS && total.direct > SEEDS && total.reads > SEEDS, JSON.stringify(total));
 });
 

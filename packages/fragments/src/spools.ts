@@ -63,6 +63,8 @@ export interface Spool {
   readonly begin: number;
   /** End of what is acknowledged: the write head as far as this disk knows. */
   readonly end: number;
+  /** End of what this disk has synced: what lies beyond `end` is hidden until others have it too (D9). */
+  readonly syncedEnd: number;
   /** End if everything that was handed to commit succeeds: where the next append begins. */
   readonly pendingEnd: number;
   /** Registers if everything handed to commit succeeds. */
@@ -81,6 +83,22 @@ export interface Spool {
    * commit before it, is refused is forgotten: `begin` and `pendingEnd` then say where the spool stands.
    */
   roll(begin: number, registers?: LabelSet): void;
+  /**
+   * From now on bytes are shown up to where `confirm` says, whatever is synced; outcomes still say what is synced. At
+   * or beyond `syncedEnd`: only what comes is hidden. Below `end` (0: everything): bytes of an earlier route that wait
+   * for judgement (D11). Nothing may have been shown since they were.
+   */
+  hide(from: number): void;
+  /** Bytes below `end` are acknowledged by all who have to have them. Infinity: nobody else has to. */
+  confirm(end: number): void;
+  /**
+   * Forgets what is synced and hidden at and behind `begin`, and goes on from there: others never had it, or have other
+   * bytes there (D10). It goes to quarantine. No append may be open or begin until it resolves.
+   * @param begin end <= begin <= syncedEnd
+   * @param registers as they were there
+   * @throws {WireError} DISK_FULL, OVERLOADED, UNAVAILABLE, SHUTTING_DOWN: nothing was forgotten; OUTCOME_UNKNOWN
+   */
+  cut(begin: number, registers: LabelSet): Promise<void>;
   /** Fragments with bytes on this disk that were not released, ascending, none overlapping; the last may still grow. */
   fragments(): readonly LocalFragment[];
   /**
