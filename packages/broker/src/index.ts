@@ -2,3 +2,24 @@ export { Authoriser, type Credentials, type Need, type Principal } from "./autho
 export { DEFAULT_ROOT, openBroker, type Broker, type BrokerOptions, type BrokerPorts } from "./broker.ts";
 export { type AutoCreateRule } from "./auto-create.ts";
 export { httpGateway, type GatewayOptions, type RequestHandler } from "./http-gateway.ts";
+export {
+  startActivation,
+  stepActivation,
+  type ActivationEffect,
+  type ActivationInput,
+  type ActivationState,
+} from "./holders-activation.ts";
+export {
+  absorbable,
+  absorbed,
+  closed,
+  dropPersisted,
+  names,
+  newestSegment,
+  segmentEnd,
+  validateHolders,
+  withSegment,
+  type HoldersList,
+} from "./holders-list.ts";
+export { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundRequest } from "./route-bound.ts";
+export { judgeBytes } from "./sealed-bytes.ts";

@@ -1,0 +1,173 @@
+// The activation machine: what each input means in each state, and the ways of an attempt.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { InvariantError } from "@millrace/base";
+import { labelSet } from "@millrace/protocol";
+import {
+  startActivation,
+  stepActivation,
+  type ActivationInput,
+  type ActivationState,
+  type ActivationStep,
+  type Attempt,
+} from "./holders-activation.ts";
+import type { HoldersList } from "./holders-list.ts";
+
+const ATTEMPT: Attempt = { epoch: 9, stream: 2, self: "a", members: ["a", "b"] };
+const HELD: HoldersList = { segments: [{ epoch: 5, begin: 3, members: ["b", "c"] }], tail: { kind: "held" } };
+const REGISTERS = labelSet(["author", "a"]);
+
+const read = (list: HoldersList | undefined, readAt = 9): ActivationInput => ({
+  kind: "list-read",
+  list,
+  listRevision: list === undefined ? 0 : 6,
+  readAt,
+});
+const FENCED: ActivationInput = { kind: "fenced", member: "c", held: { base: 0, confirmed: 4, end: 6 } };
+const brought = (member: string): ActivationInput => ({ kind: "brought", member });
+const gone = (member: string): ActivationInput => ({ kind: "unreachable", member });
+const written = (outcome: "done" | "conflict" | "unknown"): ActivationInput => ({
+  kind: "list-written",
+  outcome,
+  listRevision: 10,
+});
+
+function after(...inputs: ActivationInput[]): ActivationStep {
+  let step = startActivation(ATTEMPT);
+  for (const input of inputs) step = stepActivation(step[0], input);
+  return step;
+}
+
+const STATES: Record<ActivationState["kind"], ActivationState> = {
+  reading: after()[0],
+  fencing: after(read(HELD))[0],
+  bringing: after(read(HELD), FENCED)[0],
+  recording: after(read(HELD), FENCED, brought("a"), brought("b"))[0],
+  active: after(read(HELD), FENCED, brought("a"), brought("b"), written("done"))[0],
+  blocked: after(read(HELD), gone("b"), gone("c"))[0],
+  abandoned: after({ kind: "route-changed" })[0],
+};
+const INPUTS: Record<ActivationInput["kind"], ActivationInput> = {
+  "list-read": read(HELD),
+  fenced: FENCED,
+  brought: brought("a"),
+  unreachable: gone("b"),
+  refused: { kind: "refused", member: "b" },
+  "list-written": written("done"),
+  "route-changed": { kind: "route-changed" },
+};
+/** The state that follows; `bug`: the shell may not say that. */
+type Expected = ActivationState["kind"] | "bug";
+const ended = (kind: Expected): Record<ActivationInput["kind"], Expected> => ({
+  "list-read": kind,
+  fenced: kind,
+  brought: kind,
+  unreachable: kind,
+  refused: kind,
+  "list-written": kind,
+  "route-changed": kind,
+});
+const OVER = { refused: "abandoned", "route-changed": "abandoned" } as const;
+const TABLE: Record<ActivationState["kind"], Record<ActivationInput["kind"], Expected>> = {
+  reading: { ...ended("bug"), ...OVER, "list-read": "fencing" },
+  fencing: { ...ended("bug"), ...OVER, fenced: "bringing", unreachable: "fencing" },
+  bringing: { ...ended("bug"), ...OVER, fenced: "bringing", brought: "bringing", unreachable: "abandoned" },
+  recording: {
+    ...ended("bug"),
+    ...OVER,
+    fenced: "recording",
+    unreachable: "recording",
+    "list-written": "active",
+  },
+  active: { ...ended("bug"), ...OVER, fenced: "active", unreachable: "active" },
+  blocked: ended("blocked"),
+  abandoned: ended("abandoned"),
+};
+for (const [state, row] of Object.entries(TABLE)) {
+  for (const [input, want] of Object.entries(row)) {
+    test(`activation: ${input} while ${state} -> ${want}`, () => {
+      const step = (): ActivationStep =>
+        stepActivation(STATES[state as ActivationState["kind"]], INPUTS[input as ActivationInput["kind"]]);
+      if (want === "bug") assert.throws(step, InvariantError);
+      else assert.equal(step()[0].kind, want);
+    });
+  }
+}
+
+test("activation: a held list -> its holders are fenced, the first answer is brought to all", () => {
+  assert.deepEqual(after(read(HELD))[1], [
+    { kind: "fence", member: "b" },
+    { kind: "fence", member: "c" },
+  ]);
+  const bring = { kind: "bring", begin: 4, end: 6, source: "c", registers: undefined } as const;
+  assert.deepEqual(after(read(HELD), FENCED)[1], [
+    { ...bring, member: "a" },
+    { ...bring, member: "b" },
+  ]);
+  const next: HoldersList = {
+    segments: [...HELD.segments, { epoch: 9, begin: 4, members: ["a", "b"] }],
+    tail: { kind: "held" },
+  };
+  assert.deepEqual(after(read(HELD), FENCED, brought("b"), brought("a"))[1], [
+    { kind: "write-list", next, listRevision: 6 },
+  ]);
+  const [active] = after(read(HELD), FENCED, brought("b"), brought("a"), written("done"));
+  assert.deepEqual(active, { kind: "active", attempt: ATTEMPT, list: next, listRevision: 10, confirmed: 6 });
+});
+
+const BEGINS: readonly (readonly [string, number, base: number, confirmed: number])[] = [
+  ["forgot all -> the segment's begin", 3, 0, 0],
+  ["knows more -> that", 5, 0, 5],
+  ["gave bytes up to the store -> behind them", 6, 6, 0],
+];
+for (const [what, begin, base, confirmed] of BEGINS) {
+  test(`activation: a holder that ${what}`, () => {
+    const [state] = after(read(HELD), { kind: "fenced", member: "b", held: { base, confirmed, end: 6 } });
+    assert.ok(state.kind === "bringing" && state.begin === begin && state.end === 6);
+  });
+}
+
+test("activation: a holder that has less than is acknowledged -> our bug, never a shorter journal", () => {
+  const short: ActivationInput = { kind: "fenced", member: "b", held: { base: 0, confirmed: 0, end: 2 } };
+  assert.throws(() => after(read(HELD), short), InvariantError);
+});
+
+test("activation: no list, or a closed one -> no holder is asked; all begin at its end, with its registers", () => {
+  const none = { kind: "bring", begin: 0, end: 0, source: undefined, registers: undefined } as const;
+  assert.deepEqual(
+    after(read(undefined))[1],
+    ATTEMPT.members.map((member) => ({ ...none, member })),
+  );
+  const list: HoldersList = { segments: [], tail: { kind: "closed", end: 7, registers: REGISTERS } };
+  const bring = { ...none, begin: 7, end: 7, registers: REGISTERS };
+  assert.deepEqual(
+    after(read(list))[1],
+    ATTEMPT.members.map((member) => ({ ...bring, member })),
+  );
+});
+
+test("activation: a list read below the epoch -> read again; newer -> overtaken; void -> other rules", () => {
+  assert.deepEqual(after(read(HELD, 8)), [
+    { kind: "reading", attempt: ATTEMPT },
+    [{ kind: "read-list", atLeast: 9 }],
+  ]);
+  const newer: HoldersList = { ...HELD, segments: [{ epoch: 10, begin: 3, members: ["b"] }] };
+  assert.deepEqual(after(read(newer))[0], { kind: "abandoned", attempt: ATTEMPT, why: "overtaken" });
+  const isVoid: HoldersList = { segments: [], tail: { kind: "void", begin: 3 } };
+  assert.deepEqual(after(read(isVoid))[0], { kind: "abandoned", attempt: ATTEMPT, why: "void" });
+});
+
+test("activation: no holder answers -> blocked, saying whom it waits for", () => {
+  assert.deepEqual(STATES.blocked, { kind: "blocked", attempt: ATTEMPT, holders: ["b", "c"] });
+});
+
+test("activation: a write refused, or of unknown outcome -> anew from the list", () => {
+  const recorded = [read(HELD), FENCED, brought("a"), brought("b")];
+  for (const outcome of ["conflict", "unknown"] as const) {
+    assert.deepEqual(after(...recorded, written(outcome))[0], {
+      kind: "abandoned",
+      attempt: ATTEMPT,
+      why: "again",
+    });
+  }
+});

@@ -1,0 +1,243 @@
+// What a primary does before the first commit on a new route, or on a list that nobody holds (durability.md D10): a
+// pure machine; one state for each attempt. Bytes and registers are the shell's, the machine has offsets.
+//
+//   reading ──► fencing ──► bringing ──► recording ──► active
+//                  │            ▲            │
+//                  └► blocked   └─ closed    └► abandoned (also from any other state but blocked)
+//
+//  H1  The list is read at a revision not below the epoch, and the write of the new one compares the list's revision
+//      and the journal's assignments. Both together: a primary of an older route then either wrote before the list was
+//      read, or never writes. Else bringing, which comes before the write, replaces what it has committed meanwhile.
+//  H2  A member of the newest segment is fenced before it is read; every member of the route is brought, the primary
+//      itself too, to what that one has, from `begin` on.
+//  H3  `begin` is known to be acknowledged; everything acknowledged is in what is brought.
+//  H4  What is brought counts as acknowledged once the list is written, and not before: it is on every member of the
+//      segment then, and it may have been acknowledged earlier. It is never rolled back.
+//  H5  An attempt that does not know whether its list was written is abandoned; the next one reads the list again.
+//  H6  Requests of an attempt carry its epoch and stream; streams of an epoch ascend (route-bound.ts).
+import { assert, unreachable } from "@millrace/base";
+import type { LabelSet } from "@millrace/protocol";
+import { newestSegment, withSegment, type HolderId, type HoldersList } from "./holders-list.ts";
+
+export interface Attempt {
+  /** The revision of the primary's keyspace when the attempt began; not below its own announcement's. */
+  readonly epoch: number;
+  /** Ascends with the attempts of this process. */
+  readonly stream: number;
+  readonly self: HolderId;
+  /** Of the route, the primary among them. */
+  readonly members: readonly HolderId[];
+}
+
+/** What a member has of a journal. */
+export interface HeldBytes {
+  /** Below it nothing is on the member's disk: what was there is in the store. */
+  readonly base: number;
+  /** Up to where the member knows bytes to be acknowledged; 0 when a restart has made it forget. */
+  readonly confirmed: number;
+  readonly end: number;
+}
+
+interface OnList {
+  readonly attempt: Attempt;
+  /** Undefined: the journal has none yet. */
+  readonly list: HoldersList | undefined;
+  readonly listRevision: number;
+}
+
+interface Brought extends OnList {
+  readonly begin: number;
+  readonly end: number;
+}
+
+export type ActivationState =
+  | { readonly kind: "reading"; readonly attempt: Attempt }
+  /** `candidates`: members of the newest segment that have not answered. */
+  | ({ readonly kind: "fencing"; readonly candidates: readonly HolderId[] } & OnList)
+  | ({ readonly kind: "bringing"; readonly waiting: readonly HolderId[] } & Brought)
+  | ({ readonly kind: "recording"; readonly next: HoldersList } & Brought)
+  /** Appends may be committed; everything below `confirmed` counts as acknowledged. */
+  | {
+      readonly kind: "active";
+      readonly attempt: Attempt;
+      readonly list: HoldersList;
+      readonly listRevision: number;
+      readonly confirmed: number;
+    }
+  /** No holder of the newest bytes can be reached: appends are refused until one returns, or the head is reset. */
+  | { readonly kind: "blocked"; readonly attempt: Attempt; readonly holders: readonly HolderId[] }
+  | { readonly kind: "abandoned"; readonly attempt: Attempt; readonly why: Abandoned };
+
+/** `overtaken`: read through to the newer route. `again`: begin anew, after a pause. `void`: not by these rules. */
+export type Abandoned = "overtaken" | "again" | "void";
+
+export type ActivationInput =
+  | {
+      readonly kind: "list-read";
+      readonly list: HoldersList | undefined;
+      /** Revision of the key, 0 without one. */
+      readonly listRevision: number;
+      /** Revision of the store at which it was read. */
+      readonly readAt: number;
+    }
+  | { readonly kind: "fenced"; readonly member: HolderId; readonly held: HeldBytes }
+  | { readonly kind: "brought"; readonly member: HolderId }
+  | { readonly kind: "unreachable"; readonly member: HolderId }
+  /** A member knows a newer route or a newer stream. */
+  | { readonly kind: "refused"; readonly member: HolderId }
+  | {
+      readonly kind: "list-written";
+      readonly outcome: "done" | "conflict" | "unknown";
+      readonly listRevision: number;
+    }
+  | { readonly kind: "route-changed" };
+
+export type ActivationEffect =
+  | { readonly kind: "read-list"; readonly atLeast: number }
+  | { readonly kind: "fence"; readonly member: HolderId }
+  /**
+   * The member has what `source` had, and nothing else, in [begin, end), and nothing beyond; synced, with the registers
+   * of `source`, or those given.
+   */
+  | {
+      readonly kind: "bring";
+      readonly member: HolderId;
+      readonly begin: number;
+      readonly end: number;
+      readonly source: HolderId | undefined;
+      readonly registers: LabelSet | undefined;
+    }
+  /** Compares `listRevision` and the assignments as this attempt knows them. */
+  | { readonly kind: "write-list"; readonly next: HoldersList; readonly listRevision: number };
+
+export type ActivationStep = readonly [ActivationState, readonly ActivationEffect[]];
+
+export function startActivation(attempt: Attempt): ActivationStep {
+  assert(attempt.members.includes(attempt.self), "the primary is a member of its route");
+  return [{ kind: "reading", attempt }, [{ kind: "read-list", atLeast: attempt.epoch }]];
+}
+
+export function stepActivation(state: ActivationState, input: ActivationInput): ActivationStep {
+  if (state.kind === "abandoned" || state.kind === "blocked") return [state, []];
+  if (input.kind === "route-changed" || input.kind === "refused") return abandon(state.attempt, "overtaken");
+  switch (state.kind) {
+    case "reading":
+      assert(input.kind === "list-read", "waits for the list", { input: input.kind });
+      return onList(state.attempt, input);
+    case "fencing":
+      return onFencing(state, input);
+    case "bringing":
+      return onBringing(state, input);
+    case "recording":
+      // Late answers of members that were fenced besides.
+      if (input.kind !== "list-written") return ignoreLate(state, input);
+      return onWritten(state, input);
+    case "active":
+      return ignoreLate(state, input);
+    default:
+      return unreachable(state);
+  }
+}
+
+function onList(attempt: Attempt, input: Extract<ActivationInput, { kind: "list-read" }>): ActivationStep {
+  const { list, listRevision, readAt } = input;
+  // H1
+  if (readAt < attempt.epoch)
+    return [{ kind: "reading", attempt }, [{ kind: "read-list", atLeast: attempt.epoch }]];
+  if ((list?.segments.at(-1)?.epoch ?? 0) > attempt.epoch) return abandon(attempt, "overtaken");
+  const on: OnList = { attempt, list, listRevision };
+  if (list === undefined) return bring(on, { begin: 0, end: 0 }, undefined, undefined);
+  switch (list.tail.kind) {
+    case "void":
+      return abandon(attempt, "void");
+    case "closed": {
+      const { end, registers } = list.tail;
+      return bring(on, { begin: end, end }, undefined, registers);
+    }
+    case "held": {
+      const candidates = newestSegment(list)!.members;
+      return [
+        { kind: "fencing", ...on, candidates },
+        candidates.map((member) => ({ kind: "fence", member })),
+      ];
+    }
+    default:
+      return unreachable(list.tail);
+  }
+}
+
+function onFencing(
+  state: Extract<ActivationState, { kind: "fencing" }>,
+  input: ActivationInput,
+): ActivationStep {
+  const { attempt, list, candidates } = state;
+  if (input.kind === "unreachable") {
+    const left = candidates.filter((member) => member !== input.member);
+    if (left.length > 0) return [{ ...state, candidates: left }, []];
+    return [{ kind: "blocked", attempt, holders: newestSegment(list!)!.members }, []];
+  }
+  assert(input.kind === "fenced", "waits for a holder", { input: input.kind });
+  const { member, held } = input;
+  assert(candidates.includes(member), "a holder answers", { member });
+  // H3: what the segment's begin says, what the member knows, and what it has left to the store.
+  const begin = Math.max(newestSegment(list!)!.begin, held.confirmed, held.base);
+  assert(held.end >= begin, "a holder has what is acknowledged", { member, begin, end: held.end });
+  return bring(state, { begin, end: held.end }, member, undefined);
+}
+
+function bring(
+  { attempt, list, listRevision }: OnList,
+  { begin, end }: { begin: number; end: number },
+  source: HolderId | undefined,
+  registers: LabelSet | undefined,
+): ActivationStep {
+  const { members } = attempt;
+  return [
+    { kind: "bringing", attempt, list, listRevision, begin, end, waiting: members },
+    members.map((member) => ({ kind: "bring", member, begin, end, source, registers })),
+  ];
+}
+
+function onBringing(
+  state: Extract<ActivationState, { kind: "bringing" }>,
+  input: ActivationInput,
+): ActivationStep {
+  const { attempt, list, listRevision, begin, end, waiting } = state;
+  // A holder that did not answer in time is not needed any more; a member is.
+  if (input.kind === "unreachable" && waiting.includes(input.member)) return abandon(attempt, "again");
+  if (input.kind !== "brought") return ignoreLate(state, input);
+  const left = waiting.filter((member) => member !== input.member);
+  if (left.length > 0) return [{ ...state, waiting: left }, []];
+  const next = withSegment(list, { epoch: attempt.epoch, begin, members: attempt.members });
+  return [
+    { kind: "recording", attempt, list, listRevision, begin, end, next },
+    [{ kind: "write-list", next, listRevision }],
+  ];
+}
+
+function onWritten(
+  { attempt, next, end }: Extract<ActivationState, { kind: "recording" }>,
+  { outcome, listRevision }: Extract<ActivationInput, { kind: "list-written" }>,
+): ActivationStep {
+  switch (outcome) {
+    case "done":
+      return [{ kind: "active", attempt, list: next, listRevision, confirmed: end }, []]; // H4
+    case "conflict":
+      return abandon(attempt, "again");
+    case "unknown":
+      return abandon(attempt, "again"); // H5
+    default:
+      return unreachable(outcome);
+  }
+}
+
+function ignoreLate(state: ActivationState, input: ActivationInput): ActivationStep {
+  assert(input.kind === "fenced" || input.kind === "unreachable", "only holders answer late", {
+    input: input.kind,
+  });
+  return [state, []];
+}
+
+function abandon(attempt: Attempt, why: Abandoned): ActivationStep {
+  return [{ kind: "abandoned", attempt, why }, []];
+}

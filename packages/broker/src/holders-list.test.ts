@@ -1,0 +1,111 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { labelSet } from "@millrace/protocol";
+import {
+  absorbable,
+  absorbed,
+  closed,
+  dropPersisted,
+  names,
+  newestSegment,
+  segmentEnd,
+  validateHolders,
+  voided,
+  withSegment,
+  type HoldersList,
+  type Segment,
+} from "./holders-list.ts";
+
+const REGISTERS = labelSet(["author", "a"]);
+
+/** `9@0 ab`: epoch 9, begin 0, members a and b. */
+function segment(text: string): Segment {
+  const [, epoch, begin, members] = /^(\d+)@(\d+) (\w*)$/.exec(text)!;
+  return {
+    epoch: Number(epoch),
+    begin: Number(begin),
+    members: members!.split("").filter((id) => id !== ""),
+  };
+}
+
+const held = (...texts: string[]): HoldersList => ({ segments: texts.map(segment), tail: { kind: "held" } });
+const closedAt = (end: number, ...texts: string[]): HoldersList => ({
+  segments: texts.map(segment),
+  tail: { kind: "closed", end, registers: REGISTERS },
+});
+const voidFrom = (begin: number, ...texts: string[]): HoldersList => ({
+  segments: texts.map(segment),
+  tail: { kind: "void", begin },
+});
+
+const SEGMENTS: readonly (readonly [string, HoldersList | undefined, string, HoldersList])[] = [
+  ["no list", undefined, "5@0 ab", held("5@0 ab")],
+  ["other members", held("5@0 ab"), "7@3 bc", held("5@0 ab", "7@3 bc")],
+  ["other members, nothing between", held("5@0 ab"), "7@0 bc", held("7@0 bc")],
+  ["the same members", held("5@0 ab"), "7@3 ba", { ...held("7@0 ba") }],
+  ["closed behind its segments", closedAt(4, "5@0 ab"), "7@4 bc", held("5@0 ab", "7@4 bc")],
+  ["closed, the same members", closedAt(4, "5@0 ab"), "7@4 ab", held("7@0 ab")],
+  ["closed, all persisted", closedAt(4), "7@4 ab", held("7@4 ab")],
+  ["void, the same members, with a gap", voidFrom(4, "5@0 ab"), "7@6 ab", held("5@0 ab", "7@6 ab")],
+];
+for (const [what, before, added, want] of SEGMENTS) {
+  test(`list: ${what} -> the segment of a new route`, () => {
+    assert.deepEqual(withSegment(before, segment(added)), want);
+    assert.equal(validateHolders(want), undefined);
+  });
+}
+
+test("list: what the store has -> dropped from the oldest on, never the segment that goes on", () => {
+  const list = held("1@0 a", "2@3 b", "3@5 c");
+  const left = [2, 3, 4, 5, 9].map((end) => dropPersisted(list, end).segments.length);
+  assert.deepEqual(left, [3, 2, 2, 1, 1]);
+  assert.equal(dropPersisted(list, 2), list);
+  assert.deepEqual(dropPersisted(closedAt(7, "1@0 a", "2@3 b"), 7), closedAt(7));
+});
+
+test("list: the neighbour of the segment that goes on -> absorbed as far as its members hold it", () => {
+  const list = held("1@0 a", "2@3 ab", "3@5 bc");
+  assert.deepEqual(absorbable(list), { range: { begin: 3, end: 5 }, holders: segment("2@3 ab") });
+  assert.deepEqual(absorbed(list, 3, 0), held("1@0 a", "3@3 bc"));
+  assert.deepEqual(absorbed(list, 0, 0), held("1@0 a", "3@3 bc"));
+  assert.deepEqual(absorbed(list, 4, 4), held("1@0 a", "3@4 bc"));
+  assert.equal(absorbed(list, 4, 3), list, "[3, 4) is neither in the store nor with all");
+  assert.equal(absorbed(list, 5, 9), list, "nothing is held");
+  assert.equal(absorbable(closedAt(7, "1@0 a", "2@3 b")), undefined);
+  assert.equal(absorbable(held("1@0 a")), undefined);
+});
+
+test("list: closed and void -> what is known to be acknowledged stays listed", () => {
+  assert.deepEqual(closed(held("1@0 a", "2@3 b"), 5, REGISTERS), closedAt(5, "1@0 a", "2@3 b"));
+  assert.deepEqual(closed(held("1@0 a", "2@3 b"), 3, REGISTERS), closedAt(3, "1@0 a"));
+  assert.deepEqual(voided(undefined, 7), voidFrom(0));
+  assert.deepEqual(voided(held("1@0 a", "2@3 b"), 5), voidFrom(5, "1@0 a", "2@3 b"));
+  assert.deepEqual(voided(held("1@0 a", "2@3 b"), 0), voidFrom(3, "1@0 a"));
+  assert.deepEqual(voided(closedAt(4, "1@0 a"), 9), voidFrom(4, "1@0 a"));
+  assert.deepEqual(voided(voidFrom(4, "1@0 a"), 9), voidFrom(4, "1@0 a"));
+});
+
+test("list: whom it names, what goes on, and where segments end", () => {
+  const list = held("1@0 a", "2@3 bc");
+  assert.deepEqual(
+    ["a", "b", "d"].map((id) => names(list, id)),
+    [true, true, false],
+  );
+  assert.equal(names(undefined, "a"), false);
+  assert.deepEqual([newestSegment(list), newestSegment(closedAt(4, "1@0 a"))], [list.segments[1], undefined]);
+  assert.deepEqual([segmentEnd(list, 0), segmentEnd(list, 1)], [3, undefined]);
+  assert.deepEqual([segmentEnd(closedAt(4, "1@0 a"), 0), segmentEnd(voidFrom(5, "1@0 a"), 0)], [4, 5]);
+});
+
+const MALFORMED: readonly (readonly [RegExp, HoldersList])[] = [
+  [/has no members/, held("1@0 ")],
+  [/names a member twice/, held("1@0 aa")],
+  [/begin at 3, then at 3/, held("1@3 a", "2@3 b")],
+  [/has epoch 1, after 2/, held("2@0 a", "1@3 b")],
+  [/a held list has no segment/, held()],
+  [/the tail at 3 begins before 4/, closedAt(3, "1@3 a")],
+  [/the tail at 2 begins before 4/, voidFrom(2, "1@3 a")],
+];
+test("list: malformed -> said how", () => {
+  for (const [want, list] of MALFORMED) assert.match(validateHolders(list) ?? "", want);
+});

@@ -1,0 +1,173 @@
+// Who holds a journal's newest bytes (durability.md D10): the list that every commit lives under, as a value. It names
+// segments, oldest first, each from its begin to the begin of the next, with the data directories that hold it; the
+// tail says what comes behind them. Pure; holders-codec.ts puts it into the coordination store.
+//
+//   none ──► held ◄──► closed          held: the newest segment goes on, its members hold whatever was acknowledged
+//              ▲          │            closed: nothing was written beyond `end`; no holder is needed to go on
+//              └── void ◄─┘            void: from `begin` on a broker that keeps no list may have written
+//
+//  L1  Begins ascend strictly, epochs do not fall, every segment has members, each of them once.
+//  L2  A segment's bytes below its end are acknowledged; those of the newest of a held list are from its begin on
+//      whatever its members hold, since each commit needed all of them.
+//  L3  What is acknowledged and in no segment is in the store.
+//  L4  A closed list has the registers at its end: there may be no broker left that knows them (D17).
+import { assert, unreachable } from "@millrace/base";
+import type { LabelSet } from "@millrace/protocol";
+
+/** Id of a data directory: a broker that lost its disk is another member. */
+export type HolderId = string;
+
+export interface Segment {
+  /** Revision of the keyspace under which the activation ran that wrote the segment. */
+  readonly epoch: number;
+  readonly begin: number;
+  readonly members: readonly HolderId[];
+}
+
+export type HoldersTail =
+  | { readonly kind: "held" }
+  | { readonly kind: "closed"; readonly end: number; readonly registers: LabelSet }
+  | { readonly kind: "void"; readonly begin: number };
+
+export interface HoldersList {
+  readonly segments: readonly Segment[];
+  readonly tail: HoldersTail;
+}
+
+export interface Range {
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** @returns what is wrong with it, or undefined (L1) */
+export function validateHolders({ segments, tail }: HoldersList): string | undefined {
+  let before: Segment | undefined;
+  for (const segment of segments) {
+    if (segment.members.length === 0) return `the segment at ${segment.begin} has no members`;
+    if (new Set(segment.members).size !== segment.members.length) {
+      return `the segment at ${segment.begin} names a member twice`;
+    }
+    if (before !== undefined && segment.begin <= before.begin) {
+      return `segments begin at ${before.begin}, then at ${segment.begin}`;
+    }
+    if (before !== undefined && segment.epoch < before.epoch) {
+      return `the segment at ${segment.begin} has epoch ${segment.epoch}, after ${before.epoch}`;
+    }
+    before = segment;
+  }
+  if (tail.kind === "held") return before === undefined ? "a held list has no segment" : undefined;
+  const at = tail.kind === "closed" ? tail.end : tail.begin;
+  if (before !== undefined && at <= before.begin)
+    return `the tail at ${at} begins before ${before.begin + 1}`;
+  return undefined;
+}
+
+/** The segment that goes on, if one does. */
+export function newestSegment(list: HoldersList): Segment | undefined {
+  return list.tail.kind === "held" ? list.segments.at(-1) : undefined;
+}
+
+/** Where the segment at `index` ends; undefined for the one that goes on. */
+export function segmentEnd({ segments, tail }: HoldersList, index: number): number | undefined {
+  const next = segments[index + 1];
+  if (next !== undefined) return next.begin;
+  switch (tail.kind) {
+    case "held":
+      return undefined;
+    case "closed":
+      return tail.end;
+    case "void":
+      return tail.begin;
+    default:
+      return unreachable(tail);
+  }
+}
+
+/** Whether a data directory may be given up without loss: a member leaves once it is named no more (D14). */
+export function names(list: HoldersList | undefined, member: HolderId): boolean {
+  return list?.segments.some(({ members }) => members.includes(member)) ?? false;
+}
+
+/** Adds the segment of a new route. Its members were brought to everything that is acknowledged from its begin on. */
+export function withSegment(list: HoldersList | undefined, segment: Segment): HoldersList {
+  const before = cut(list?.segments ?? [], segment.begin);
+  const last = before.at(-1);
+  const goesOn = list?.tail.kind === "held" || segmentMeets(list, segment.begin);
+  // The same members go on: they hold the earlier part too.
+  if (last !== undefined && goesOn && sameMembers(last.members, segment.members)) {
+    const { begin } = last;
+    return { segments: [...before.slice(0, -1), { ...segment, begin }], tail: { kind: "held" } };
+  }
+  return { segments: [...before, segment], tail: { kind: "held" } };
+}
+
+/**
+ * Drops, from the oldest on, what the store has: `persistedEnd` is where its gapless part ends. The segment that goes
+ * on stays, since who holds what was acknowledged last is known from it alone.
+ */
+export function dropPersisted(list: HoldersList, persistedEnd: number): HoldersList {
+  let count = 0;
+  for (; count < list.segments.length; count++) {
+    const end = segmentEnd(list, count);
+    if (end === undefined || end > persistedEnd) break;
+  }
+  return count === 0 ? list : { ...list, segments: list.segments.slice(count) };
+}
+
+/** The older neighbour of the segment that goes on: what its members would have to hold for `absorbed`. */
+export function absorbable(
+  list: HoldersList,
+): { readonly range: Range; readonly holders: Segment } | undefined {
+  const newest = newestSegment(list);
+  const older = list.segments.at(-2);
+  if (newest === undefined || older === undefined) return undefined;
+  return { range: { begin: older.begin, end: newest.begin }, holders: older };
+}
+
+/**
+ * Moves the newest segment's begin down over its neighbour, as far as each of its members holds the bytes, synced and
+ * compared with a holder's. What lies below in the neighbour must be in the store, and a begin may not promise it:
+ * after a restart nothing else tells a member what is acknowledged.
+ */
+export function absorbed(list: HoldersList, heldFrom: number, persistedEnd: number): HoldersList {
+  const newest = newestSegment(list);
+  const older = list.segments.at(-2);
+  assert(newest !== undefined && older !== undefined, "a segment that goes on has a neighbour");
+  if (heldFrom >= newest.begin || (heldFrom > older.begin && heldFrom > persistedEnd)) return list;
+  const begin = Math.max(older.begin, heldFrom);
+  return { ...list, segments: [...list.segments.slice(0, -2), { ...newest, begin }] };
+}
+
+/** Nothing is under way and nothing will be written beyond `end` before a new segment is: no holder is needed. */
+export function closed(list: HoldersList, end: number, registers: LabelSet): HoldersList {
+  assert(list.tail.kind === "held", "what is closed was held", { tail: list.tail.kind });
+  return { segments: cut(list.segments, end), tail: { kind: "closed", end, registers } };
+}
+
+/**
+ * A route has a member that keeps no list. What is known to be acknowledged stays listed.
+ * @param confirmed as far as the one who marks it knows
+ */
+export function voided(list: HoldersList | undefined, confirmed: number): HoldersList {
+  if (list === undefined) return { segments: [], tail: { kind: "void", begin: 0 } };
+  if (list.tail.kind === "void") return list;
+  const least = list.tail.kind === "closed" ? list.tail.end : list.segments.at(-1)!.begin;
+  const begin = Math.max(least, list.tail.kind === "closed" ? 0 : confirmed);
+  return { segments: cut(list.segments, begin), tail: { kind: "void", begin } };
+}
+
+export function sameMembers(a: readonly HolderId[], b: readonly HolderId[]): boolean {
+  return a.length === b.length && a.every((id) => b.includes(id));
+}
+
+/** Segments that have anything below `end`. */
+function cut(segments: readonly Segment[], end: number): readonly Segment[] {
+  return segments.filter(({ begin }) => begin < end);
+}
+
+/** Whether the last segment of a closed or void list ends where the new one begins. */
+function segmentMeets(list: HoldersList | undefined, begin: number): boolean {
+  return (
+    list !== undefined && list.segments.length > 0 && segmentEnd(list, list.segments.length - 1) === begin
+  );
+}
