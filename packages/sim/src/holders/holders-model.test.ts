@@ -1,0 +1,87 @@
+// The model of the holders rules (D10 to D12, D14, D17): every state of a small one, walks through a large one, and
+// each rule left out in turn, which must be found.
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { seededRandom } from "@millrace/base/testkit";
+import { LARGE, TINY } from "./holders-bounds.ts";
+import { VARIANTS, type Variant } from "./holders-rules.ts";
+import { replay, searchAll, searchWalks } from "./holders-search.ts";
+
+const WALKS = 400;
+const STATES_MAX = 200_000;
+
+test("holders model: every state of a small one -> no promise is broken", () => {
+  const { finding, isWhole, states, acknowledged } = searchAll(TINY, undefined, STATES_MAX);
+  assert.equal(finding, undefined);
+  assert.ok(isWhole && states > 10_000 && acknowledged === TINY.tokens, `${states} states`);
+});
+
+test(`holders model: ${WALKS} walks -> no promise is broken, and none ends where nothing can be committed`, () => {
+  const { finding, steps, acknowledged } = searchWalks(LARGE, undefined, seededRandom("walks"), WALKS);
+  assert.equal(finding, undefined);
+  assert.ok(
+    steps > WALKS * 50 && acknowledged === LARGE.tokens,
+    `${steps} steps, ${acknowledged} acknowledged`,
+  );
+});
+
+/** Runs that walks hardly find, or that ADR 8 tells: the shortest ones, as a search of every state prints them. */
+const RUNS: Partial<Record<Variant, readonly string[]>> = {
+  "no-assignments": [
+    "route 02 primary 2",
+    "0 begins an activation",
+    "0 brings 0 to [0, 0)",
+    "0 brings 1 to [0, 0)",
+    "2 sees the route",
+    "2 begins an activation",
+    "0 writes the list",
+    "0 appends 1 at 0",
+    "1 takes it from 0",
+    "0 acknowledges",
+    "2 brings 0 to [0, 0)",
+  ],
+  "no-stream-order": [
+    "0 begins an activation",
+    "0 gives up, bring may come late",
+    "0 begins an activation",
+    "0 brings 0 to [0, 0)",
+    "0 brings 1 to [0, 0)",
+    "0 writes the list",
+    "0 appends 1 at 0",
+    "1 takes it from 0",
+    "0 acknowledges",
+    "the late bring reaches 1",
+  ],
+  "fence-forgotten": [
+    "route 1 primary 1",
+    "0 begins an activation",
+    "1 sees the route",
+    "1 begins an activation",
+    "1 brings 1 to [0, 0)",
+    "1 writes the list",
+    "route 01 primary 0",
+    "1 appends 1 at 0",
+    "1 acknowledges",
+    "1 crashes",
+    "1 restarts",
+    "0 brings 1 to [0, 0)",
+  ],
+};
+
+suite("holders model, a rule left out -> found", { concurrency: false }, () => {
+  for (const [name, what] of Object.entries(VARIANTS)) {
+    const variant = name as Variant;
+    test(`${name}: ${what}`, () => {
+      const run = RUNS[variant];
+      if (run === undefined) {
+        const { finding } = searchWalks(LARGE, variant, seededRandom("variants"), 20 * WALKS);
+        assert.ok(finding !== undefined);
+      } else {
+        const { why, played } = replay(run, LARGE, variant);
+        assert.match(why ?? "", /^offset 0 is acknowledged, but member \d of its segment/);
+        assert.equal(played, run.length);
+        assert.equal(replay(run, LARGE, undefined).why, undefined);
+      }
+    });
+  }
+});

@@ -1,0 +1,383 @@
+// What may happen next in the model of the holders rules: changes of the route for whatever reason (an expired lease,
+// early fail-over, fewer replicas, a drain), brokers that lag, crash and restart, activations step by step, appends,
+// late requests; holders-upkeep.ts has what happens to the store and to the list besides.
+import {
+  afterLoad,
+  routeSeen,
+  startActivation,
+  stepActivation,
+  type ActivationEffect,
+  type ActivationInput,
+  type ActivationState,
+  type HoldersList,
+} from "@millrace/broker";
+import { acknowledge } from "./holders-judge.ts";
+import { applyWrite, bringTo, request, STOPPED, takeEntry } from "./holders-requests.ts";
+import type { Variant } from "./holders-rules.ts";
+import {
+  BROKERS,
+  ended,
+  entryOf,
+  memberOf,
+  patch,
+  registerOf,
+  revisionOf,
+  routeAt,
+  sameRoute,
+  UNBOUND,
+  type Bounds,
+  type Late,
+  type ModelRoute,
+  type ModelState,
+  type Move,
+} from "./holders-state.ts";
+import { upkeepMoves } from "./holders-upkeep.ts";
+
+const ALL = Array.from({ length: BROKERS }, (_, i) => i);
+
+const ROUTES: readonly ModelRoute[] = Array.from({ length: 2 ** BROKERS - 1 }, (_, i) => i + 1).flatMap(
+  (mask) => {
+    const members = ALL.filter((i) => (mask & (1 << i)) !== 0);
+    return members.map((primary) => ({ members, primary }));
+  },
+);
+
+export function moves(state: ModelState, bounds: Bounds, variant: Variant | undefined): Move[] {
+  const out: Move[] = [];
+  if (state.routes.length < bounds.routes) {
+    for (const route of ROUTES) {
+      if (sameRoute(route, state.routes.at(-1))) continue;
+      out.push([
+        `route ${route.members.join("")} primary ${route.primary}`,
+        { ...state, routes: [...state.routes, route] },
+      ]);
+    }
+  }
+  for (const i of ALL) {
+    lifeMoves(state, i, bounds, variant, out);
+    if (!state.brokers[i]!.up) continue;
+    activationMoves(state, i, bounds, variant, out);
+    appendMoves(state, i, bounds, variant, out);
+    upkeepMoves(state, i, bounds, variant, out);
+  }
+  lateMoves(state, variant, out);
+  return out;
+}
+
+function lifeMoves(
+  state: ModelState,
+  i: number,
+  bounds: Bounds,
+  variant: Variant | undefined,
+  out: Move[],
+): void {
+  const broker = state.brokers[i]!;
+  const revision = revisionOf(state);
+  if (!broker.up) {
+    const binding = variant === "fence-forgotten" ? UNBOUND : afterLoad(revision);
+    out.push([`${i} restarts`, patch(state, i, { up: true, view: revision, binding })]);
+    return;
+  }
+  if (broker.view < revision) out.push([`${i} sees the route`, seesRoute(state, i)]);
+  if (state.crashes < bounds.crashes) {
+    const { late } = state;
+    const next = {
+      ...state,
+      crashes: state.crashes + 1,
+      late: late !== undefined && "to" in late && late.to === i ? undefined : late,
+    };
+    out.push([`${i} crashes`, { ...next, brokers: state.brokers.map((b, j) => (j === i ? ended(b) : b)) }]);
+  }
+}
+
+/** The broker's keyspace catches up. */
+export function seesRoute(state: ModelState, i: number): ModelState {
+  const { activation, binding } = state.brokers[i]!;
+  const view = revisionOf(state);
+  const route = routeAt(state, view);
+  const isSame = sameRoute(routeAt(state, binding.epoch), route);
+  const goesOn = activation === undefined || sameRoute(routeAt(state, activation.attempt.epoch), route);
+  return patch(state, i, {
+    view,
+    ...(isSame ? {} : { binding: routeSeen(binding, view) }),
+    ...(goesOn ? {} : STOPPED),
+  });
+}
+
+function activationMoves(
+  state: ModelState,
+  i: number,
+  bounds: Bounds,
+  variant: Variant | undefined,
+  out: Move[],
+): void {
+  const { activation, effects, view, append } = state.brokers[i]!;
+  if (activation === undefined) {
+    if (routeAt(state, view)?.primary !== i || state.streams >= bounds.attempts) return;
+    const { list, listRevision, listBefore } = state;
+    out.push([`${i} begins an activation`, begins(state, i, { list, listRevision }, variant)]);
+    if (variant === "stale-list" && listRevision > 0) {
+      const old = { list: listBefore, listRevision: listRevision - 1 };
+      out.push([`${i} begins an activation with an old list`, begins(state, i, old, variant)]);
+    }
+    return;
+  }
+  for (const effect of effects) performMoves(state, i, activation, effect, variant, out);
+  if (bounds.late && state.late === undefined) {
+    for (const late of unsent(state, i)) {
+      out.push([`${i} gives up, ${late.kind} may come late`, { ...patch(state, i, STOPPED), late }]);
+      if (late.kind !== "write" || variant !== "unknown-is-done" || activation.kind !== "recording") continue;
+      out.push([
+        `${i} takes its write for done`,
+        { ...written(state, i, late.next, "done", late.listRevision + 1), late },
+      ]);
+    }
+  }
+  // A replica that restarted, or was bound anew, takes nothing more on this stream.
+  if (activation.kind === "active" && append === undefined)
+    out.push([`${i} gives up`, patch(state, i, STOPPED)]);
+}
+
+function begins(
+  state: ModelState,
+  i: number,
+  read: { readonly list: HoldersList | undefined; readonly listRevision: number },
+  variant: Variant | undefined,
+): ModelState {
+  const { view } = state.brokers[i]!;
+  const members = routeAt(state, view)!.members.map(memberOf);
+  const stream = state.streams + 1;
+  const [reading] = startActivation({ epoch: view, stream, self: memberOf(i), members });
+  const list = read.list !== undefined && variant === "any-member" ? readFromAnybody(read.list) : read.list;
+  const readAt = revisionOf(state);
+  const started = patch({ ...state, streams: stream }, i, {
+    activation: reading,
+    effects: [],
+    append: undefined,
+  });
+  return feed(started, i, { kind: "list-read", list, listRevision: read.listRevision, readAt });
+}
+
+function readFromAnybody(list: HoldersList): HoldersList {
+  if (list.tail.kind !== "held") return list;
+  return {
+    ...list,
+    segments: [...list.segments.slice(0, -1), { ...list.segments.at(-1)!, members: ALL.map(memberOf) }],
+  };
+}
+
+function feed(state: ModelState, i: number, input: ActivationInput): ModelState {
+  const { activation, effects } = state.brokers[i]!;
+  const [next, added] = stepActivation(activation!, input);
+  if (next.kind === "abandoned" || next.kind === "blocked") return patch(state, i, STOPPED);
+  // Holders that were not asked yet need not be.
+  const left = next.kind === "fencing" ? effects : effects.filter(({ kind }) => kind !== "fence");
+  return patch(state, i, { activation: next, effects: [...left, ...added] });
+}
+
+function performMoves(
+  state: ModelState,
+  i: number,
+  activation: ActivationState,
+  effect: ActivationEffect,
+  variant: Variant | undefined,
+  out: Move[],
+): void {
+  const { epoch, stream } = activation.attempt;
+  const done = patch(state, i, { effects: state.brokers[i]!.effects.filter((other) => other !== effect) });
+  switch (effect.kind) {
+    case "fence": {
+      const to = Number(effect.member);
+      const taken = request(done, to, { epoch, stream, wants: "fence" }, variant);
+      if (taken === undefined) return;
+      out.push([
+        `${i} fences ${to}`,
+        taken === "refused" ? patch(state, i, STOPPED) : fenced(taken, i, to, variant),
+      ]);
+      return;
+    }
+    case "bring": {
+      const to = Number(effect.member);
+      const taken = request(done, to, { epoch, stream, wants: "bring" }, variant);
+      if (taken === undefined) return;
+      const name = `${i} brings ${to} to [${effect.begin}, ${effect.end})`;
+      out.push([name, taken === "refused" ? patch(state, i, STOPPED) : brought(taken, i, effect, variant)]);
+      return;
+    }
+    case "write-list":
+      out.push([`${i} writes the list`, writes(done, i, effect, variant)]);
+      return;
+    case "read-list":
+      throw new Error("the list is read when the attempt begins");
+  }
+}
+
+function fenced(state: ModelState, i: number, from: number, variant: Variant | undefined): ModelState {
+  const { log, register, known, released } = state.brokers[from]!;
+  const snapshot = { entries: log, register };
+  const confirmed = variant === "begin-at-end" ? log.length : (known?.end ?? 0);
+  const held = { base: variant === "released-forgotten" ? 0 : released, confirmed, end: log.length };
+  const newest = state.brokers[i]!.activation!;
+  if (newest.kind === "fencing" && held.end < Math.max(newest.list!.segments.at(-1)!.begin, confirmed)) {
+    return { ...state, wrong: `member ${from} of the newest segment does not reach to its begin` };
+  }
+  return feed(patch(state, i, { snapshot }), i, { kind: "fenced", member: memberOf(from), held });
+}
+
+function brought(
+  state: ModelState,
+  i: number,
+  effect: Extract<ActivationEffect, { kind: "bring" }>,
+  variant: Variant | undefined,
+): ModelState {
+  const next = bringTo(state, Number(effect.member), broughtBytes(state, i, effect), variant);
+  return feed(next, i, { kind: "brought", member: effect.member });
+}
+
+function broughtBytes(
+  state: ModelState,
+  i: number,
+  { begin, end, registers }: Extract<ActivationEffect, { kind: "bring" }>,
+) {
+  const { snapshot } = state.brokers[i]!;
+  const entries = snapshot?.entries.slice(begin, end) ?? [];
+  return {
+    begin,
+    entries,
+    register: registers === undefined ? (snapshot?.register ?? 0) : registerOf(registers),
+  };
+}
+
+function writes(
+  state: ModelState,
+  i: number,
+  { next, listRevision }: Extract<ActivationEffect, { kind: "write-list" }>,
+  variant: Variant | undefined,
+): ModelState {
+  const { epoch } = state.brokers[i]!.activation!.attempt;
+  const applied = applyWrite(state, { kind: "write", epoch, next, listRevision }, variant);
+  const outcome = applied === undefined ? "conflict" : "done";
+  return written(applied ?? state, i, next, outcome, state.listRevision + 1);
+}
+
+function written(
+  state: ModelState,
+  i: number,
+  next: HoldersList,
+  outcome: "done" | "conflict",
+  listRevision: number,
+): ModelState {
+  const fed = feed(patch(state, i, { effects: [] }), i, { kind: "list-written", outcome, listRevision });
+  const { activation, log, known } = fed.brokers[i]!;
+  if (activation?.kind !== "active") return fed;
+  let out = patch(fed, i, {
+    known: { begin: known!.begin, end: Math.max(activation.confirmed, known!.end) },
+  });
+  const begin = next.segments.at(-1)!.begin;
+  for (let at = Math.max(begin, known!.end); at < activation.confirmed; at++)
+    out = acknowledge(out, at, log[at]!);
+  return out;
+}
+
+/** What a primary that gives up may have sent. */
+function unsent(state: ModelState, i: number): Late[] {
+  const { activation, effects, append, log } = state.brokers[i]!;
+  const { epoch, stream } = activation!.attempt;
+  const binding = { epoch, stream, isBrought: false };
+  const lates: Late[] = [];
+  for (const effect of effects) {
+    if (effect.kind === "write-list") {
+      const { next, listRevision } = effect;
+      lates.push({ kind: "write", epoch, next, listRevision });
+    } else if (effect.kind === "bring" && effect.member !== memberOf(i)) {
+      lates.push({
+        kind: "bring",
+        to: Number(effect.member),
+        binding,
+        bring: broughtBytes(state, i, effect),
+      });
+    }
+  }
+  if (append === undefined) return lates;
+  const route = routeAt(state, epoch)!;
+  for (const to of route.members) {
+    if (!append.got.includes(to))
+      lates.push({ kind: "append", to, binding, at: append.at, entry: log[append.at]! });
+  }
+  return lates;
+}
+
+function lateMoves(state: ModelState, variant: Variant | undefined, out: Move[]): void {
+  const { late } = state;
+  if (late === undefined) return;
+  const gone: ModelState = { ...state, late: undefined };
+  if (late.kind === "write") {
+    const applied = applyWrite(gone, late, variant);
+    if (applied !== undefined) out.push(["the late write is applied", applied]);
+    return;
+  }
+  const { epoch, stream } = late.binding;
+  const taken = request(gone, late.to, { epoch, stream, wants: late.kind }, variant);
+  if (taken === undefined || taken === "refused") return;
+  const next =
+    late.kind === "bring"
+      ? bringTo(taken, late.to, late.bring, variant)
+      : takeEntry(taken, late.to, late.at, late.entry);
+  out.push([`the late ${late.kind} reaches ${late.to}`, next]);
+}
+
+function appendMoves(
+  state: ModelState,
+  i: number,
+  bounds: Bounds,
+  variant: Variant | undefined,
+  out: Move[],
+): void {
+  const { activation, append, log, known } = state.brokers[i]!;
+  if (activation?.kind !== "active") return;
+  const { epoch, stream } = activation.attempt;
+  const members = routeAt(state, epoch)!.members;
+  if (append === undefined) {
+    if (state.tokens < bounds.tokens)
+      out.push([`${i} appends ${state.tokens + 1} at ${log.length}`, appends(state, i)]);
+    const isAdopted =
+      variant === "adopted-roll-back" && log.length === activation.confirmed && state.tokens < bounds.tokens;
+    const begin = activation.list.segments.at(-1)!.begin;
+    if (isAdopted && log.length > begin) {
+      const cut = patch(state, i, { log: log.slice(0, begin), known: { begin: known!.begin, end: begin } });
+      out.push([`${i} rolls back to ${begin}`, cut]);
+    }
+    return;
+  }
+  const { at, got, before } = append;
+  for (const j of members) {
+    if (got.includes(j)) continue;
+    const taken = request(state, j, { epoch, stream, wants: "append" }, variant);
+    if (taken === undefined) continue;
+    const next =
+      taken === "refused"
+        ? patch(state, i, STOPPED)
+        : patch(takeEntry(taken, j, at, log[at]!), i, {
+            append: { ...append, got: [...got, j].toSorted((a, b) => a - b) },
+          });
+    out.push([taken === "refused" ? `${j} refuses ${i}` : `${j} takes it from ${i}`, next]);
+  }
+  if (members.every((j) => got.includes(j))) {
+    const acked = acknowledge(state, at, log[at]!);
+    out.push([
+      `${i} acknowledges`,
+      patch(acked, i, { append: undefined, known: { ...known!, end: at + 1 } }),
+    ]);
+  } else {
+    const cut = patch(state, i, { log: log.slice(0, at), register: before, append: undefined });
+    out.push([`${i} rolls back`, cut]);
+  }
+}
+
+function appends(state: ModelState, i: number): ModelState {
+  const { log, register } = state.brokers[i]!;
+  const entry = entryOf(state.tokens + 1, register);
+  const append = { at: log.length, got: [i], before: register };
+  const next = { ...state, tokens: state.tokens + 1 };
+  return patch(next, i, { log: [...log, entry], register: entry % 16, append });
+}

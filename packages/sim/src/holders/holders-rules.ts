@@ -1,0 +1,32 @@
+// Rules that can be left out of the model, each of which it must then find missing. The rules themselves are the
+// broker's code: a variant changes what that code is told, or what becomes of what it decides.
+
+export const VARIANTS = {
+  "no-txn": "the list is written without comparing anything",
+  "no-list-compare": "the list is written without comparing the list",
+  "no-assignments": "the list is written without comparing the assignments",
+  "stale-list": "the list is read as it was below the epoch",
+  "no-fence": "requests do not bind whom they reach",
+  "fence-forgotten": "a restarted broker takes requests of any epoch",
+  "no-stream-order": "a replica takes requests of any stream of an epoch",
+  "no-replace": "a member that is brought keeps what it holds beyond",
+  "any-member": "any broker is read instead of a member of the newest segment",
+  "adopted-roll-back": "what was brought may be rolled back",
+  "begin-at-end": "the new segment begins where the bytes end, confirmed or not",
+  "unknown-is-done": "a write of unknown outcome is taken for done",
+  "served-unjudged": "leftovers are persisted before the list has judged them",
+  "closed-without-end": "a closed list has no end",
+  "closed-without-registers": "a closed list has no registers",
+  "dropped-early": "a segment is dropped that the store does not have",
+  "absorbed-unsynced": "the newest segment's begin moves down over what its members were not given",
+  "absorbed-whole": "the begin moves down over what the holder itself has given up to the store",
+  "left-while-named": "a broker leaves while the list names it",
+  "released-forgotten": "a holder does not say what it has given up to the store",
+} as const;
+
+export type Variant = keyof typeof VARIANTS;
+
+/** @returns whether `name` is one */
+export function isVariant(name: string): name is Variant {
+  return Object.hasOwn(VARIANTS, name);
+}

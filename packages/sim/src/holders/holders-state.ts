@@ -1,0 +1,187 @@
+// A journal, its three brokers and the coordination store in small integers: what the model of the holders rules walks
+// through. Offsets count appends, one entry each. What decides is the broker's own code; this is only what it has.
+//
+// An entry is a token times 16 plus the journal's register behind it; 0 is nothing. An odd token sets the register.
+import type { ActivationEffect, ActivationState, Binding, HoldersList } from "@millrace/broker";
+import { labelSet, type LabelSet } from "@millrace/protocol";
+
+export const BROKERS = 3;
+
+export interface ModelRoute {
+  /** Indexes of brokers, ascending. */
+  readonly members: readonly number[];
+  readonly primary: number;
+}
+
+/** What a primary sends on: entries from `begin` on, and the register behind them. */
+export interface Snapshot {
+  readonly entries: readonly number[];
+  readonly register: number;
+}
+
+export interface ModelBroker {
+  readonly up: boolean;
+  /** Revision of its keyspace. */
+  readonly view: number;
+  /** On its disk, synced: lasts through crashes, as `register` and `released` do. */
+  readonly log: readonly number[];
+  readonly register: number;
+  /** Below it, what it had was persisted and given up. */
+  readonly released: number;
+  readonly binding: Binding;
+  /** What this life of the process knows to be acknowledged. */
+  readonly known: { readonly begin: number; readonly end: number } | undefined;
+  readonly activation: ActivationState | undefined;
+  readonly effects: readonly ActivationEffect[];
+  readonly snapshot: Snapshot | undefined;
+  /** The append that is under way, with the brokers that have it. */
+  readonly append:
+    { readonly at: number; readonly got: readonly number[]; readonly before: number } | undefined;
+  /** What all members of the newest segment were given of its neighbour, and the revision of that list. */
+  readonly copied: { readonly listRevision: number; readonly from: number } | undefined;
+}
+
+/** A request whose primary has given up; it may come yet. */
+export type Late =
+  | { readonly kind: "bring"; readonly to: number; readonly binding: Binding; readonly bring: BroughtBytes }
+  | {
+      readonly kind: "append";
+      readonly to: number;
+      readonly binding: Binding;
+      readonly at: number;
+      readonly entry: number;
+    }
+  | {
+      readonly kind: "write";
+      readonly epoch: number;
+      readonly next: HoldersList;
+      readonly listRevision: number;
+    };
+
+export interface BroughtBytes extends Snapshot {
+  readonly begin: number;
+}
+
+export interface ModelState {
+  /** Of each revision from 1 on. */
+  readonly routes: readonly ModelRoute[];
+  readonly list: HoldersList | undefined;
+  readonly listRevision: number;
+  /** The list before the last write of it: for a variant only. */
+  readonly listBefore: HoldersList | undefined;
+  readonly acknowledged: readonly number[];
+  readonly store: readonly number[];
+  readonly brokers: readonly ModelBroker[];
+  readonly late: Late | undefined;
+  readonly tokens: number;
+  readonly crashes: number;
+  readonly streams: number;
+  readonly closes: number;
+  readonly persists: number;
+  /** What was found wrong while moving here. */
+  readonly wrong: string | undefined;
+}
+
+export type Move = readonly [what: string, next: ModelState];
+
+/** How often things happen. */
+export interface Bounds {
+  readonly tokens: number;
+  readonly routes: number;
+  readonly crashes: number;
+  readonly attempts: number;
+  readonly closes: number;
+  readonly persists: number;
+  readonly late: boolean;
+}
+
+export const UNBOUND: Binding = { epoch: 0, stream: 0, isBrought: false };
+
+const FRESH: ModelBroker = {
+  up: true,
+  view: 1,
+  log: [],
+  register: 0,
+  released: 0,
+  binding: UNBOUND,
+  known: undefined,
+  activation: undefined,
+  effects: [],
+  snapshot: undefined,
+  append: undefined,
+  copied: undefined,
+};
+
+export function initialState(): ModelState {
+  return {
+    routes: [{ members: [0, 1], primary: 0 }],
+    list: undefined,
+    listRevision: 0,
+    listBefore: undefined,
+    acknowledged: [],
+    store: [],
+    brokers: Array.from({ length: BROKERS }, () => FRESH),
+    late: undefined,
+    tokens: 0,
+    crashes: 0,
+    streams: 0,
+    closes: 0,
+    persists: 0,
+    wrong: undefined,
+  };
+}
+
+/** What a broker is when its process has ended: its disk. */
+export function ended(broker: ModelBroker): ModelBroker {
+  const { log, register, released } = broker;
+  return { ...FRESH, up: false, view: 0, log, register, released };
+}
+
+/** A new data directory. */
+export function wiped(broker: ModelBroker): ModelBroker {
+  return { ...FRESH, view: broker.view, binding: { epoch: broker.view, stream: 0, isBrought: false } };
+}
+
+export function patch(state: ModelState, index: number, change: Partial<ModelBroker>): ModelState {
+  return {
+    ...state,
+    brokers: state.brokers.map((broker, i) => (i === index ? { ...broker, ...change } : broker)),
+  };
+}
+
+export function revisionOf(state: ModelState): number {
+  return state.routes.length;
+}
+
+export function routeAt(state: ModelState, revision: number): ModelRoute | undefined {
+  return state.routes[revision - 1];
+}
+
+export function sameRoute(a: ModelRoute | undefined, b: ModelRoute | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return a.primary === b.primary && a.members.join() === b.members.join();
+}
+
+export function entryOf(token: number, registerBefore: number): number {
+  return token * 16 + (token % 2 === 1 ? token : registerBefore);
+}
+
+const SETS: readonly LabelSet[] = Array.from({ length: 16 }, (_, value) => labelSet(["by", String(value)]));
+
+export function registersOf(register: number): LabelSet {
+  return SETS[register]!;
+}
+
+export function registerOf(set: LabelSet): number {
+  return Number(set.labels[0]!.value);
+}
+
+/** The store's gapless part. */
+export function persistedEnd({ store }: ModelState): number {
+  const gap = [...store].findIndex((entry) => entry === 0);
+  return gap < 0 ? store.length : gap;
+}
+
+export function memberOf(index: number): string {
+  return String(index);
+}
