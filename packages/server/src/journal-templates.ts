@@ -8,7 +8,7 @@ const FLUSH_MS_MAX = 60 * 60_000;
 
 export type JournalTemplate = Omit<JournalSpec, "name">;
 
-/** Where `up` keeps persisted fragments: below the data directory. */
+/** Where persisted fragments are unless `journal.store` says otherwise: below the data directory. */
 export const FRAGMENT_STORE = "file:///fragments/";
 /** Where staged objects wait for their load. */
 export const STAGING_STORE = "file:///staging/";
@@ -23,7 +23,7 @@ function template(config: Config, extra: Partial<JournalTemplate>): JournalTempl
       ...rest.fragment,
       length: config["journal.length"],
       compressionCodec: config["journal.codec"],
-      stores: [FRAGMENT_STORE],
+      stores: [config["journal.store"]],
       refreshIntervalMs: 5 * 60_000,
       flushIntervalMs: 0,
       ...extra.fragment,

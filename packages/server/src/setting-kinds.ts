@@ -1,5 +1,6 @@
 // Kinds of settings: how a text becomes a value, which values are in range, and how a value is shown.
 import { parseAuthKeys, WireError } from "@millrace/base";
+import { parseStoreUrl } from "@millrace/stores";
 
 export interface ListenAddress {
   /** As given: `127.0.0.1`, `localhost`, `[::1]`, `0.0.0.0`. */
@@ -20,6 +21,13 @@ function invalid(text: string, expected: string): WireError {
 }
 
 export const textKind: Kind<string> = { name: "text", parse: (text) => text, format: (value) => value };
+
+/** URL of a store. Its arguments are checked when it is opened. */
+export const storeKind: Kind<string> = {
+  name: "URL",
+  parse: (text) => parseStoreUrl(text).url,
+  format: (value) => value,
+};
 
 /** Keys of signed tokens, or nothing. */
 export const authKeysKind: Kind<string> = {

@@ -8,6 +8,7 @@ import {
   choiceKind,
   durationKind,
   integerKind,
+  storeKind,
   textKind,
   type Kind,
   type ListenAddress,
@@ -95,6 +96,11 @@ export const SETTINGS = {
     "Free disk space below which appends are refused",
   ),
   "broker.auto-suspend": setting(booleanKind, "false", "Suspend journals that are idle and persisted"),
+  "journal.store": setting(
+    storeKind,
+    "file:///fragments/",
+    "Store of new journals' fragments: file, s3, gs, azure or azure-ad (docs/stores.md)",
+  ),
   "journal.codec": setting(
     choiceKind(["NONE", "GZIP", "ZSTANDARD", "SNAPPY"]),
     "SNAPPY",

@@ -3,6 +3,7 @@ import { hostPolicy, RequestIds } from "@millrace/base";
 import { openBroker, httpGateway, type Broker } from "@millrace/broker";
 import { isPartition } from "@millrace/ingest";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
+import { fetchSigned } from "@millrace/stores";
 import type { LogOptions } from "@millrace/wal";
 import { brokerAuthoriser } from "./broker-authoriser.ts";
 import { endpointUrl } from "./endpoints.ts";
@@ -88,7 +89,7 @@ export async function startBroker(
     "broker",
     () =>
       openBroker(
-        { ...context, spools },
+        { ...context, spools, fetch: fetchSigned },
         {
           id: LOCAL_BROKER,
           endpoint: endpointUrl(listener.host, listener.port),

@@ -61,7 +61,7 @@ export async function examineDataDirectory(
     try {
       const ports = { clock: systemClock, random: systemRandom };
       const disk = new OverlayDisk(below);
-      const stores = openStores({ root: dataDirectory, ...ports });
+      const stores = openStores({ root: dataDirectory, env: process.env, ...ports });
       return await examine({ ...ports, dataDirectory, below, disk, stores, onProgress }, below, signal);
     } finally {
       await below.close();

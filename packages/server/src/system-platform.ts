@@ -105,6 +105,8 @@ async function openContext(
   const storePorts = { root: dataDirectory, clock: ports.clock, random: ports.random };
   for (const url of [FRAGMENT_STORE, STAGING_STORE]) await new FileStore(url, storePorts).ensureBase();
   const metrics = new MetricsRegistry();
+  const stores = openStores({ ...storePorts, env: process.env, metrics });
+  stores.open(config["journal.store"]);
   const health = new Health();
   const disk = await lifecycle.start(
     "disk",
@@ -123,7 +125,7 @@ async function openContext(
     dataDirectory,
     disk,
     coordination,
-    stores: openStores(storePorts),
+    stores,
     metrics,
     health,
   };

@@ -1,6 +1,7 @@
 export type { ObjectEntry, ObjectStore, ObjectStores, PutOptions } from "./object-store.ts";
 export { FileStore, PARTIAL_AGE_MS_MAX, type FileStorePorts } from "./file-store.ts";
-export { objectStores, openStores, type OpenStore } from "./open-stores.ts";
+export { fetchSigned } from "./fetch-signed.ts";
+export { objectStores, openStores, type OpenStore, type StorePorts } from "./open-stores.ts";
 export {
   checkedKey,
   checkJournalName,

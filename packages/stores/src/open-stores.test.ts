@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
-import { WireError, systemClock } from "@millrace/base";
+import { MetricsRegistry, never, systemClock, utf8, WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import { openStores } from "./open-stores.ts";
 import { rewriteKey } from "./store-url.ts";
@@ -14,8 +18,14 @@ test("open: the same URL -> the same instance", () => {
 
 test("open: what is wrong with a URL is said", () => {
   const cases: [string, string][] = [
-    ["s3://bucket/prefix/", "invalid scheme (s3); supported: file"],
-    ["gs://bucket/", "invalid scheme (gs); supported: file"],
+    ["s3:///prefix/", "missing bucket (s3:///prefix/)"],
+    ["s3://bucket/prefix", "path component doesn't end in '/' (/prefix)"],
+    ["s3://bucket/a//b/", "invalid object path (a//b): must be a clean path"],
+    ["s3://bucket/?bucket=2", 'parsing store URL arguments: schema: invalid path "bucket"'],
+    ["gs://bucket/?profile=x", 'parsing store URL arguments: schema: invalid path "profile"'],
+    ["azure://container/?acl=x", 'parsing store URL arguments: schema: invalid path "acl"'],
+    ["azure-ad://tenant/account/", "missing storage container (azure-ad://tenant/account/)"],
+    ["azure-ad://tenant/account/container/?x=1", 'parsing store URL arguments: schema: invalid path "x"'],
     ["constructor://x/", "invalid scheme (constructor)"],
     ["fragments/", "not absolute (fragments/)"],
     ["file:///fragments", "path component doesn't end in '/' (/fragments)"],
@@ -41,6 +51,76 @@ test("open: what is wrong with a URL is said", () => {
     );
   }
 });
+
+test("open: every kind, with the arguments that it has, in any case, before anything is there", () => {
+  for (const url of [
+    "s3://bucket/",
+    "s3://bucket/a/?PROFILE=p&endpoint=http://127.0.0.1:1&acl=a&storageclass=s&sse=aws:kms&ssekmskeyid=k&Region=r",
+    "gs://bucket/prefix/?FIND=a&replace=b",
+    "azure://container/",
+    "azure-ad://tenant/account/container/",
+    "azure-ad://tenant/account/container/deep/prefix/?find=a",
+  ]) {
+    assert.equal(stores.open(url).url, url);
+  }
+});
+
+test("open: credentials that the environment lacks -> FORBIDDEN at the first use, which says them", async () => {
+  const cases: [string, RegExp][] = [
+    ["azure://container/", /AZURE_ACCOUNT_NAME and AZURE_ACCOUNT_KEY must be set for azure:\/\/ URLs/],
+    ["azure-ad://tenant/account/container/", /AZURE_CLIENT_ID and AZURE_CLIENT_SECRET must be set/],
+  ];
+  for (const [url, message] of cases) {
+    await assert.rejects(
+      () => stores.open(url).head("a", never),
+      (error) => {
+        assert.ok(error instanceof WireError, String(error));
+        assert.equal(error.code, "FORBIDDEN");
+        assert.match(error.message, message);
+        return true;
+      },
+    );
+  }
+});
+
+test("fileOnly: every URL is the root, whatever its bucket, prefix and arguments", async (t) => {
+  const root = await mkdtemp(join(tmpdir(), "millrace-file-only-"));
+  t.after(() => rm(root, { recursive: true }));
+  const ports = { root, clock: systemClock, random: seededRandom("file-only"), fileOnly: true };
+  const all = openStores(ports);
+  for (const [index, url] of ["s3://b/deep/?nonsense=1", "gs://b/", "file:///other/"].entries()) {
+    await all.open(url).put(`j/${index}`, once("1"), {}, never);
+    assert.ok(existsSync(join(root, `j/${index}`)), url);
+  }
+});
+
+test("metrics: operations by scheme and outcome, bytes put, objects listed", async (t) => {
+  const root = await mkdtemp(join(tmpdir(), "millrace-metered-"));
+  t.after(() => rm(root, { recursive: true }));
+  const metrics = new MetricsRegistry();
+  const clock = systemClock;
+  const store = openStores({ root, clock, random: seededRandom("metered"), metrics }).open("file:///");
+  await store.put("a", once("123"), { contentEncoding: "gzip" }, never);
+  await assert.rejects(async () => {
+    for await (const _ of store.get("b", {}, never)) break;
+  });
+  for await (const _ of store.list("", never));
+  for await (const _ of store.get("a", {}, never)) break;
+  const rendered = metrics.render();
+  for (const line of [
+    'gazette_store_operation_total{scheme="file",operation="put",status="success"} 1',
+    'gazette_store_operation_total{scheme="file",operation="get",status="error"} 1',
+    'gazette_store_operation_total{scheme="file",operation="get",status="success"} 1',
+    'gazette_store_put_bytes_total{scheme="file",encoding="gzip"} 3',
+    'gazette_store_list_items_count_count{scheme="file"} 1',
+  ]) {
+    assert.ok(rendered.includes(line), `${line} in\n${rendered}`);
+  }
+});
+
+async function* once(content: string): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(utf8(content));
+}
 
 test("rewriteKey: the first occurrence only; an empty find changes nothing", () => {
   assert.equal(rewriteKey("a/b/a/b", { find: "a/", replace: "x" }), "xb/a/b");

@@ -1,13 +1,27 @@
-// Opens stores by URL. Each kind of store registers its scheme; one instance per URL.
-import { WireError } from "@millrace/base";
+// Opens stores by URL. Each kind of store registers its scheme; one instance per URL. A kind's driver, and with it its
+// vendor's SDK, is loaded at the store's first use: a process that has none of the kind does not pay for it.
+import { WireError, type Metrics } from "@millrace/base";
+import type { Environment } from "./azure-token.ts";
 import { FileStore, type FileStorePorts } from "./file-store.ts";
+import { MeteredStore, storeMetrics } from "./metered-store.ts";
 import type { ObjectStore, ObjectStores } from "./object-store.ts";
-import { parseStoreUrl } from "./store-url.ts";
+import type { RemoteDriver } from "./remote-driver.ts";
+import { RemoteStore } from "./remote-store.ts";
+import { S3_ARGUMENTS } from "./s3-arguments.ts";
+import { checkedKey, parseStoreUrl, storeArguments, type StoreUrl } from "./store-url.ts";
 
 /** Instances kept; more URLs than this in the specs of one broker would be a mistake or an attack. */
 const STORE_COUNT_MAX = 10_000;
 
 export type OpenStore = (url: string) => ObjectStore;
+
+export interface StorePorts extends FileStorePorts {
+  /** Variables in which credentials and endpoints are looked for. Default: none are. */
+  readonly env?: Environment;
+  /** Every URL, whatever its scheme, bucket, prefix and arguments, is `file:///` under the root. */
+  readonly fileOnly?: boolean;
+  readonly metrics?: Metrics;
+}
 
 /** A registry with the given opener for each scheme (lower case, without ':'). */
 export function objectStores(openers: Readonly<Record<string, OpenStore>>): ObjectStores {
@@ -31,7 +45,67 @@ export function objectStores(openers: Readonly<Record<string, OpenStore>>): Obje
   return { open };
 }
 
-/** The stores of this platform: `file` under `ports.root`. */
-export function openStores(ports: FileStorePorts): ObjectStores {
-  return objectStores({ file: (url) => new FileStore(url, ports) });
+/** The stores of this platform: `file` under `ports.root`, and those of the vendors. */
+export function openStores(ports: StorePorts): ObjectStores {
+  const { metrics } = ports;
+  const measures = metrics === undefined ? undefined : storeMetrics(metrics);
+  const openers: Record<string, OpenStore> = {};
+  for (const [scheme, open] of Object.entries(openersOf(ports))) {
+    const opener: OpenStore = ports.fileOnly === true ? () => new FileStore("file:///", ports) : open;
+    openers[scheme] =
+      measures === undefined ? opener : (url) => new MeteredStore(opener(url), ports.clock, measures);
+  }
+  return objectStores(openers);
+}
+
+function openersOf(ports: StorePorts): Readonly<Record<string, OpenStore>> {
+  const { clock, random, env = {} } = ports;
+  const vendor = { clock, random, env };
+  return {
+    file: (url) => new FileStore(url, ports),
+    s3: (url) => {
+      const parsed = parseStoreUrl(url);
+      const args = storeArguments(parsed, S3_ARGUMENTS);
+      return remote(ports, parsed, parsed.prefix, args, async () => {
+        const { openS3Driver } = await import("./s3-driver.ts");
+        return openS3Driver(parsed.host, args);
+      });
+    },
+    gs: (url) => {
+      const parsed = parseStoreUrl(url);
+      return remote(ports, parsed, parsed.prefix, storeArguments(parsed, REWRITE), async () => {
+        const { openGcsDriver } = await import("./gcs-driver.ts");
+        return openGcsDriver(parsed.host, vendor);
+      });
+    },
+    azure: (url) => {
+      const parsed = parseStoreUrl(url);
+      return remote(ports, parsed, parsed.prefix, storeArguments(parsed, REWRITE), async () => {
+        const { openAzureDriver } = await import("./azure-driver.ts");
+        return openAzureDriver(parsed.host, vendor);
+      });
+    },
+    "azure-ad": (url) => {
+      const parsed = parseStoreUrl(url);
+      const [, account = "", container = "", ...below] = parsed.prefix.split("/");
+      return remote(ports, parsed, `/${below.join("/")}`, storeArguments(parsed, REWRITE), async () => {
+        const { openAzureAdDriver } = await import("./azure-driver.ts");
+        return openAzureAdDriver(parsed.host, { account, container }, vendor);
+      });
+    },
+  };
+}
+
+const REWRITE = ["Find", "Replace"] as const;
+
+/** @param prefix begins and ends with '/' */
+function remote(
+  ports: StorePorts,
+  { url }: StoreUrl,
+  prefix: string,
+  { Find: find = "", Replace: replace = "" }: { readonly Find?: string; readonly Replace?: string },
+  load: () => Promise<RemoteDriver>,
+): RemoteStore {
+  if (prefix !== "/") checkedKey(prefix.slice(1, -1));
+  return new RemoteStore({ url, prefix: prefix.slice(1), rewrite: { find, replace }, load }, ports);
 }

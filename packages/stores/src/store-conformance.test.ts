@@ -16,11 +16,9 @@ objectStoreConformance("memory", () =>
 
 objectStoreConformance("file", async () => {
   const root = await mkdtemp(join(tmpdir(), "millrace-stores-"));
-  const store = new FileStore("file:///fragments/", {
-    root,
-    clock: systemClock,
-    random: seededRandom("file"),
-  });
+  const ports = { root, clock: systemClock, random: seededRandom("file") };
+  const store = new FileStore("file:///fragments/", ports);
   await store.ensureBase();
-  return { store, close: () => rm(root, { recursive: true }) };
+  const withArguments = (args: string): FileStore => new FileStore(`file:///fragments/${args}`, ports);
+  return { store, withArguments, close: () => rm(root, { recursive: true }) };
 });

@@ -1,22 +1,26 @@
 // What every kind of store must do, as one suite: `objectStoreConformance("file", makeSubject)` declares its tests.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { describe, it } from "node:test";
-import { concatBytes, never, utf8, WireError, type Code } from "@millrace/base";
+import { gzipSync } from "node:zlib";
+import { concatBytes, never, text, utf8, WireError, type Code } from "@millrace/base";
 import type { ObjectEntry, ObjectStore } from "./object-store.ts";
 
 export interface ConformanceSubject {
   /** An empty store. */
   readonly store: ObjectStore;
+  /** A store over the same objects whose URL has these arguments; kinds without URL arguments have none. */
+  withArguments?(args: string): ObjectStore;
   close(): Promise<void>;
 }
 
 /** @param make a fresh, empty store for each test */
 export function objectStoreConformance(kind: string, make: () => Promise<ConformanceSubject>): void {
-  const test = (name: string, run: (store: ObjectStore) => Promise<void>): void => {
+  const test: Declare = (name, run) => {
     it(name, async () => {
       const subject = await make();
       try {
-        await run(subject.store);
+        await run(subject.store, subject);
       } finally {
         await subject.close();
       }
@@ -25,12 +29,19 @@ export function objectStoreConformance(kind: string, make: () => Promise<Conform
   describe(`object store conformance: ${kind}`, () => {
     declareReadTests(test);
     declarePutTests(test);
+    declareBodyTests(test);
     declareListTests(test);
     declareRefusalTests(test);
   });
 }
 
-type Declare = (name: string, run: (store: ObjectStore) => Promise<void>) => void;
+type Declare = (
+  name: string,
+  run: (store: ObjectStore, subject: ConformanceSubject) => Promise<void>,
+) => void;
+
+/** More than two parts of an upload, for kinds that upload in parts. */
+const LARGE_BYTES = 17 * 2 ** 20 + 5;
 
 function declareReadTests(test: Declare): void {
   test("get: a missing object -> NOT_FOUND", async (store) => {
@@ -164,7 +175,96 @@ function declarePutTests(test: Declare): void {
   });
 }
 
+function declareBodyTests(test: Declare): void {
+  test("put: a large body, of known and unknown length -> whole", async (store) => {
+    const expected = await digest(large(LARGE_BYTES));
+    for (const options of [{}, { bytes: LARGE_BYTES }]) {
+      await store.put("large", large(LARGE_BYTES), options, never);
+      assert.equal((await store.head("large", never))?.bytes, LARGE_BYTES);
+      assert.equal(await digest(store.get("large", {}, never)), expected);
+    }
+    const middle = { begin: 8 * 2 ** 20 - 3, end: 8 * 2 ** 20 + 3 };
+    assert.equal(await digest(store.get("large", middle, never)), await digest(large(LARGE_BYTES, middle)));
+  });
+
+  test("put: a large body of exactly some parts -> whole", async (store) => {
+    const bytes = 16 * 2 ** 20;
+    await store.put("large", large(bytes), {}, never);
+    assert.equal(await digest(store.get("large", {}, never)), await digest(large(bytes)));
+  });
+
+  test("put: a large body that fails late, or has another length -> the name keeps what it had", async (store) => {
+    const failure = new Error("body failed");
+    async function* failing(): AsyncGenerator<Uint8Array> {
+      yield* large(LARGE_BYTES);
+      throw failure;
+    }
+    await put(store, "old", "before");
+    for (const path of ["old", "new"]) {
+      await assert.rejects(
+        () => store.put(path, failing(), {}, never),
+        (error) => error === failure,
+      );
+      const [shorter, longer] = [{ bytes: LARGE_BYTES - 1 }, { bytes: LARGE_BYTES + 1 }];
+      await refuses("INVALID_ARGUMENT", () => store.put(path, large(LARGE_BYTES), shorter, never));
+      await refuses("INVALID_ARGUMENT", () => store.put(path, large(LARGE_BYTES), longer, never));
+    }
+    assert.equal(await read(store, "old"), "before");
+    assert.deepEqual(await keys(store), ["old"]);
+  });
+
+  test("put: an abort midway -> rejects with its reason, the name keeps what it had", async (store) => {
+    const reason = new Error("stop");
+    const abort = new AbortController();
+    async function* aborted(): AsyncGenerator<Uint8Array> {
+      yield* large(9 * 2 ** 20);
+      abort.abort(reason);
+      yield* large(9 * 2 ** 20);
+    }
+    await assert.rejects(
+      () => store.put("new", aborted(), {}, abort.signal),
+      (error) => error === reason,
+    );
+    assert.deepEqual(await keys(store), []);
+  });
+
+  test("put: a body whose chunks share memory -> each as it was when it came", async (store) => {
+    async function* shared(): AsyncGenerator<Uint8Array> {
+      const memory = new Uint8Array(3);
+      for (const letter of ["a", "b", "c"]) {
+        memory.fill(letter.charCodeAt(0));
+        yield await Promise.resolve(memory);
+      }
+      memory.fill(0);
+    }
+    await store.put("x", shared(), {}, never);
+    assert.equal(await read(store, "x"), "aaabbbccc");
+  });
+
+  test("put: with content encoding gzip -> get and head tell of the stored bytes", async (store) => {
+    const stored = gzipSync("some text ".repeat(1000));
+    await store.put("zipped", chunksOf(stored), { contentEncoding: "gzip" }, never);
+    assert.equal((await store.head("zipped", never))?.bytes, stored.length);
+    assert.deepEqual(Buffer.from(await bytesOf(store.get("zipped", {}, never))), stored);
+    const part = await bytesOf(store.get("zipped", { begin: 2, end: 10 }, never));
+    assert.deepEqual(Buffer.from(part), stored.subarray(2, 10));
+  });
+}
+
 function declareListTests(test: Declare): void {
+  test("find, replace: the first occurrence in keys; listings give the paths asked for", async (store, subject) => {
+    if (subject.withArguments === undefined) return;
+    const rewriting = subject.withArguments("?find=tenant/journal&REPLACE=moved");
+    await put(rewriting, "tenant/journal/a", "1");
+    await put(rewriting, "other/tenant/journal/b", "2");
+    assert.deepEqual(await keys(store), ["moved/a", "other/moved/b"]);
+    assert.deepEqual(await keys(rewriting, "tenant/journal/"), ["tenant/journal/a"]);
+    assert.equal(await read(rewriting, "tenant/journal/a"), "1");
+    assert.equal((await rewriting.head("tenant/journal/a", never))?.path, "tenant/journal/a");
+    await rewriting.remove("tenant/journal/a", never);
+    assert.deepEqual(await keys(store), ["other/moved/b"]);
+  });
+
   test("list: prefixes cut anywhere, also within a component", async (store) => {
     const all = ["a/1", "a/2/x", "a/2/y", "ab/1", "b", "a-b/1", ".test/health-check"];
     for (const path of all) await put(store, path, path);
@@ -230,6 +330,36 @@ function declareRefusalTests(test: Declare): void {
   });
 }
 
+/** `bytes` bytes, or a range of them, that repeat with no power of two. */
+async function* large(
+  bytes: number,
+  { begin, end }: { begin: number; end: number } = { begin: 0, end: bytes },
+): AsyncGenerator<Uint8Array> {
+  const pattern = Uint8Array.from({ length: 65_521 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
+  for (let at = begin; at < end;) {
+    const offset = at % pattern.length;
+    const chunk = pattern.slice(offset, Math.min(pattern.length, offset + end - at));
+    at += chunk.length;
+    yield await Promise.resolve(chunk);
+  }
+}
+
+async function digest(stream: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash("sha1");
+  for await (const chunk of stream) hash.update(chunk);
+  return hash.digest("hex");
+}
+
+async function bytesOf(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  return concatBytes(parts);
+}
+
+async function* chunksOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield await Promise.resolve(bytes);
+}
+
 async function* chunks(...parts: string[]): AsyncGenerator<Uint8Array> {
   for (const part of parts) yield await Promise.resolve(utf8(part));
 }
@@ -244,9 +374,7 @@ async function read(
   path: string,
   range: { begin?: number; end?: number } = {},
 ): Promise<string> {
-  const parts: Uint8Array[] = [];
-  for await (const part of store.get(path, range, never)) parts.push(part);
-  return new TextDecoder().decode(concatBytes(parts));
+  return text(await bytesOf(store.get(path, range, never)));
 }
 
 async function entries(store: ObjectStore, prefix: string): Promise<ObjectEntry[]> {

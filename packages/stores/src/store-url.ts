@@ -76,6 +76,11 @@ export function checkedListPrefix(prefix: string): string {
   return prefix;
 }
 
+/** Whether {@link checkedKey} takes it. */
+export function isCleanKey(path: string): boolean {
+  return keyProblem(path) === undefined;
+}
+
 function keyProblem(path: string): string | undefined {
   if (path === "") return "is empty";
   if (path.includes("\0")) return "contains NUL";

@@ -6,3 +6,12 @@ export {
   type StoreOperation,
 } from "./memory-store.ts";
 export { objectStoreConformance, type ConformanceSubject } from "./store-conformance.ts";
+export {
+  azureEnvironment,
+  BUCKET,
+  findPeer,
+  setEnvironment,
+  startAzurite,
+  startMinio,
+  type StoreServer,
+} from "./system-store-servers.ts";
