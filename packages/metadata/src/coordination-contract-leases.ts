@@ -49,25 +49,25 @@ export const leaseCases: Record<string, ContractStep> = {
     equal(await w.list(), "deleted=2 freed=2");
   },
   "lease: not renewed -> ends after its time, keys in one revision": async (w) => {
-    const lease = await w.store.grantLease(5, w.signal);
+    const lease = await w.store.grantLease(4, w.signal);
     await w.put("a", "1", lease);
     const before = await w.put("b", "1", lease);
-    await w.advance(4000);
+    await w.advance(2000);
     equal(await w.list(), "a=1 b=1");
-    await w.advance(3000);
+    await w.advance(4000);
     equal(await w.list(), "");
     equal(await w.revision(), before + 1);
     await w.refused(w.store.keepAlive(lease, w.signal), "NOT_FOUND", "requested lease not found");
   },
   "lease: renewed -> lives on": async (w) => {
-    const lease = await w.store.grantLease(5, w.signal);
+    const lease = await w.store.grantLease(4, w.signal);
     await w.put("a", "1", lease);
-    for (let i = 0; i < 4; i++) {
-      await w.advance(3000);
-      equal(await w.store.keepAlive(lease, w.signal), 5);
+    for (let i = 0; i < 3; i++) {
+      await w.advance(2000);
+      equal(await w.store.keepAlive(lease, w.signal), 4);
     }
     equal(await w.list(), "a=1");
-    await w.advance(7000);
+    await w.advance(6000);
     equal(await w.list(), "");
   },
   "lease: without keys -> its end makes no revision": async (w) => {

@@ -25,7 +25,6 @@ import type {
 } from "./coordination.ts";
 import type { RecoverJournal, StoreJournal } from "./journal.ts";
 import { LeaseClock } from "./lease-clock.ts";
-import { LEASE_TTL_SECONDS_MAX } from "./limits.ts";
 import { Mvcc } from "./mvcc.ts";
 import { decideTxn, txnResults } from "./mvcc-txn.ts";
 import { decodeBatch } from "./record-codec.ts";
@@ -33,7 +32,7 @@ import type { LeaseOwner, StoreRecord } from "./records.ts";
 import { HistoryRetention, type RetentionOptions } from "./retention.ts";
 import { encodeSnapshot, SnapshotDecoder } from "./snapshot-codec.ts";
 import { storeMetrics, type StoreMetrics } from "./store-metrics.ts";
-import { checkRange, ETCD_TEXT, refused } from "./txn-rules.ts";
+import { checkRange, checkTtl, ETCD_TEXT, refused } from "./txn-rules.ts";
 import { watchHistory } from "./watch.ts";
 
 /** A failed compaction or checkpoint is tried again after this time. */
@@ -263,12 +262,7 @@ export class EmbeddedStore implements CoordinationStore {
   async #grant(lease: bigint, ttlSeconds: number, owner: LeaseOwner, signal: AbortSignal): Promise<bigint> {
     signal.throwIfAborted();
     this.#pipeline.admit();
-    if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1) {
-      throw refused(`lease TTL ${ttlSeconds} is not an integer >= 1 (seconds)`);
-    }
-    if (ttlSeconds > LEASE_TTL_SECONDS_MAX) {
-      throw refused(`${ETCD_TEXT.ttlTooLarge} (${ttlSeconds} > ${LEASE_TTL_SECONDS_MAX})`);
-    }
+    checkTtl(ttlSeconds);
     const { durable } = this.#pipeline.submit({ kind: "lease-granted", lease, ttlSeconds, owner });
     // Also when the caller has gone: an unknown grant must run out.
     const started = durable.then(() => this.#leases.start(lease, ttlSeconds));

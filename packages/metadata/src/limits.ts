@@ -16,3 +16,5 @@ export const WATCH_BATCH_BYTES_MAX = 1024 * 1024;
 export const PENDING_TXNS_MAX = 100_000;
 /** Bytes of records that may wait for the log; more are refused with OVERLOADED. */
 export const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes of a watch's answers that wait to be taken; beyond them etcd is stopped by flow control. */
+export const WATCH_WAITING_BYTES_MAX = 4 * 1024 * 1024;

@@ -2,7 +2,7 @@
 import { WireError } from "@millrace/base";
 import type { Compare, Key, RangeRequest, StoreOp, TxnRequest } from "./coordination.ts";
 import { inRange, isKey } from "./key.ts";
-import { OP_OVERHEAD_BYTES, REQUEST_BYTES_MAX, TXN_OPS_MAX } from "./limits.ts";
+import { LEASE_TTL_SECONDS_MAX, OP_OVERHEAD_BYTES, REQUEST_BYTES_MAX, TXN_OPS_MAX } from "./limits.ts";
 
 export const ETCD_TEXT = {
   emptyKey: "etcdserver: key is not provided",
@@ -41,7 +41,22 @@ export function checkRange(request: RangeRequest): void {
   checkKey(request.key);
   if (request.end !== undefined) checkChars(request.end);
   checkCount("limit", request.limit);
-  checkCount("revision", request.revision);
+  checkRevision(request.revision);
+}
+
+/** @throws {WireError} INVALID_ARGUMENT */
+export function checkRevision(revision: number | undefined): void {
+  checkCount("revision", revision);
+}
+
+/** @throws {WireError} INVALID_ARGUMENT */
+export function checkTtl(ttlSeconds: number): void {
+  if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds < 1) {
+    throw refused(`lease TTL ${ttlSeconds} is not an integer >= 1 (seconds)`);
+  }
+  if (ttlSeconds > LEASE_TTL_SECONDS_MAX) {
+    throw refused(`${ETCD_TEXT.ttlTooLarge} (${ttlSeconds} > ${LEASE_TTL_SECONDS_MAX})`);
+  }
 }
 
 export function checkKey(key: Key): void {

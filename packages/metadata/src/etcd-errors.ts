@@ -1,0 +1,86 @@
+// What a failed call to etcd means: whether the cluster has answered, whether to ask another member, and whether what
+// was asked may have happened. etcd's texts are part of its API; codes alone do not tell these apart.
+import { WireError, type Code } from "@millrace/base";
+import { ETCD_TEXT } from "./txn-rules.ts";
+
+/** How a call ended, as a channel says it; a part of `CallEnd` of @millrace/grpc. */
+export interface RpcEnd {
+  readonly code: string;
+  readonly message: string;
+  /** False when it is certain that no server has seen the call. */
+  readonly maybeProcessed: boolean;
+}
+
+export type Failure =
+  /** The cluster's answer, whoever is asked. */
+  | { readonly kind: "refused"; readonly error: WireError }
+  /** The token is not valid any more; nothing has happened. */
+  | { readonly kind: "token"; readonly error: WireError }
+  /** This member could not; another one may. */
+  | { readonly kind: "member"; readonly error: WireError; readonly mayHaveHappened: boolean };
+
+export const AUTH_TEXT = {
+  failed: "etcdserver: authentication failed, invalid user ID or password",
+  invalidToken: "etcdserver: invalid auth token",
+  oldRevision: "etcdserver: revision of auth store is old",
+  userEmpty: "etcdserver: user name is empty",
+  notEnabled: "etcdserver: authentication is not enabled",
+} as const;
+
+/** Answers whose gRPC code says less than their text. */
+const REFUSALS: readonly (readonly [text: string, code: Code])[] = [
+  [ETCD_TEXT.compacted, "COMPACTED"],
+  [ETCD_TEXT.leaseNotFound, "NOT_FOUND"],
+  [ETCD_TEXT.leaseExists, "CONFLICT"],
+  [AUTH_TEXT.failed, "UNAUTHENTICATED"],
+  [AUTH_TEXT.notEnabled, "CONFLICT"],
+  ["etcdserver: mvcc: database space exceeded", "DISK_FULL"],
+  ["etcdserver: permission denied", "FORBIDDEN"],
+  ["etcdserver: corrupt cluster", "CORRUPT"],
+];
+
+const TOKEN_TEXTS: readonly string[] = [AUTH_TEXT.invalidToken, AUTH_TEXT.oldRevision, AUTH_TEXT.userEmpty];
+
+/** What a member says before it has proposed anything. */
+const NOT_PROPOSED: readonly string[] = [
+  "etcdserver: no leader",
+  "etcdserver: not leader",
+  "etcdserver: not capable",
+  "etcdserver: rpc not supported for learner",
+  "etcdserver: too many requests",
+];
+
+/** Other codes are those of a member that is away, stopping or broken. */
+const REFUSAL_CODES: Readonly<Record<string, Code>> = {
+  INVALID_ARGUMENT: "INVALID_ARGUMENT",
+  OUT_OF_RANGE: "INVALID_ARGUMENT",
+  NOT_FOUND: "NOT_FOUND",
+  ALREADY_EXISTS: "CONFLICT",
+  FAILED_PRECONDITION: "CONFLICT",
+  PERMISSION_DENIED: "FORBIDDEN",
+  UNAUTHENTICATED: "UNAUTHENTICATED",
+  UNIMPLEMENTED: "INTERNAL",
+  RESOURCE_EXHAUSTED: "TOO_LARGE",
+};
+
+export function failureOf({ code, message, maybeProcessed }: RpcEnd): Failure {
+  if (TOKEN_TEXTS.some((text) => message.includes(text))) {
+    return { kind: "token", error: new WireError("UNAUTHENTICATED", message) };
+  }
+  if (NOT_PROPOSED.some((text) => message.includes(text))) {
+    return { kind: "member", error: new WireError("UNAVAILABLE", message), mayHaveHappened: false };
+  }
+  const refusal = REFUSALS.find(([text]) => message.includes(text))?.[1] ?? REFUSAL_CODES[code];
+  if (refusal !== undefined) return { kind: "refused", error: new WireError(refusal, message) };
+  const text = message === "" ? `etcd: ${code}` : message;
+  const error = new WireError("UNAVAILABLE", text, { facts: { grpc: code } });
+  return { kind: "member", error, mayHaveHappened: maybeProcessed };
+}
+
+/** The end that the reason of a watch's cancellation stands for. */
+export function endOfCancellation(reason: string): RpcEnd {
+  const [, code, message] = /^rpc error: code = (\w+) desc = (.*)$/s.exec(reason) ?? [];
+  if (code === undefined) return { code: "UNKNOWN", message: reason, maybeProcessed: true };
+  const upper = code.replace(/(?<=[a-z])[A-Z]/g, "_$&").toUpperCase();
+  return { code: upper, message: message ?? "", maybeProcessed: true };
+}

@@ -1,0 +1,102 @@
+// A real etcd on loopback, with its data in a temporary folder.
+import { spawn, execFileSync, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { peerProgram } from "@millrace/base/testkit";
+
+export const etcdProgram = peerProgram("etcd");
+
+export interface EtcdProcessOptions {
+  /** Arguments beside those for addresses and data. */
+  readonly args?: readonly string[];
+  readonly scheme?: "http" | "https";
+}
+
+export class EtcdProcess {
+  readonly address: string;
+  readonly port: number;
+  readonly #folder: string;
+  readonly #args: readonly string[];
+  #child: ChildProcess | undefined;
+  #output = "";
+
+  private constructor(folder: string, port: number, peerPort: number, options: EtcdProcessOptions) {
+    const { scheme = "http", args = [] } = options;
+    this.port = port;
+    this.address = `${scheme}://127.0.0.1:${port}`;
+    this.#folder = folder;
+    const peer = `http://127.0.0.1:${peerPort}`;
+    this.#args = [
+      ...["--name", "default", "--data-dir", join(folder, "data"), "--log-level", "warn"],
+      ...["--listen-client-urls", this.address, "--advertise-client-urls", this.address],
+      ...[
+        "--listen-peer-urls",
+        peer,
+        "--initial-advertise-peer-urls",
+        peer,
+        "--initial-cluster",
+        `default=${peer}`,
+      ],
+      ...args,
+    ];
+  }
+
+  static async start(options: EtcdProcessOptions = {}): Promise<EtcdProcess> {
+    const folder = mkdtempSync(join(tmpdir(), "millrace-etcd-"));
+    const etcd = new EtcdProcess(folder, await freePort(), await freePort(), options);
+    etcd.run();
+    return etcd;
+  }
+
+  /** `3.6.5` */
+  static version(): string {
+    const text = execFileSync(etcdProgram.path, ["--version"], { encoding: "utf8" });
+    return /etcd Version: (\S+)/.exec(text)?.[1] ?? "";
+  }
+
+  /** Starts it with the data that it has. */
+  run(): void {
+    const child = spawn(etcdProgram.path, this.#args, { stdio: ["ignore", "ignore", "pipe"] });
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.#output = (this.#output + text).slice(-16_384);
+    });
+    this.#child = child;
+  }
+
+  get output(): string {
+    return this.#output;
+  }
+
+  signal(name: "SIGSTOP" | "SIGCONT"): void {
+    this.#child?.kill(name);
+  }
+
+  /** Ends it as a crash does. Its data stay. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill("SIGKILL");
+    await ended;
+  }
+
+  async close(): Promise<void> {
+    await this.kill();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** One that nobody listens on now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
