@@ -44,24 +44,19 @@ export class HpackDecoder {
 
   /** @throws {ConnectionFault} COMPRESSION_ERROR */
   decode(block: Uint8Array): HeaderList {
-    const mayBeKept = block.length <= KEPT_BLOCK_BYTES_MAX;
-    let key = "";
-    if (mayBeKept) {
-      if (this.#keptAt !== this.#table.inserted) this.#forget();
-      key = latin1(block, 0, block.length);
+    if (block.length > KEPT_BLOCK_BYTES_MAX) return this.#decode(block);
+    const key = latin1(block, 0, block.length);
+    const { changes } = this.#table;
+    if (this.#keptAt === changes) {
       const kept = this.#kept.get(key);
       if (kept !== undefined) return kept;
+    } else {
+      this.#kept.clear();
+      this.#keptAt = changes;
     }
-    const sizeMaxBefore = this.#table.sizeMax;
     const list = this.#decode(block);
-    const isUnchanged = this.#table.inserted === this.#keptAt && this.#table.sizeMax === sizeMaxBefore;
-    if (mayBeKept && isUnchanged && this.#kept.size < KEPT_BLOCKS_MAX) this.#kept.set(key, list);
+    if (this.#table.changes === changes && this.#kept.size < KEPT_BLOCKS_MAX) this.#kept.set(key, list);
     return list;
-  }
-
-  #forget(): void {
-    this.#kept.clear();
-    this.#keptAt = this.#table.inserted;
   }
 
   #decode(block: Uint8Array): HeaderList {
@@ -90,10 +85,7 @@ export class HpackDecoder {
         const index = this.#integer(isInserted ? 6 : 4);
         name = index === 0 ? this.#string() : this.#nameAt(index);
         value = this.#string();
-        if (isInserted) {
-          this.#table.insert(name, value);
-          if (this.#table.inserted === this.#keptAt) this.#forget(); // It only emptied the table.
-        }
+        if (isInserted) this.#table.insert(name, value);
       }
       size += fieldSize(name, value);
       if (size <= this.#listBytesMax) fields.push(name, value); // K1
@@ -105,7 +97,6 @@ export class HpackDecoder {
     const size = this.#integer(5);
     if (size > this.#tableBytesMax) throw broken(`table size ${size} out of range (0 <= n <= ${this.#tableBytesMax})`);
     this.#table.resize(size);
-    this.#forget();
   }
 
   #nameAt(index: number): string {

@@ -52,6 +52,7 @@ export class DynamicTable {
   #oldest = 0;
   #next = 0;
   #size = 0;
+  #changes = 0;
   #sizeMax: number;
   readonly #onEvicted: ((name: string, value: string, number: number) => void) | undefined;
 
@@ -60,9 +61,14 @@ export class DynamicTable {
     this.#onEvicted = onEvicted;
   }
 
-  /** Entries that were ever inserted: while it stays, indexes mean the same. */
+  /** Entries that were ever inserted. */
   get inserted(): number {
     return this.#next;
+  }
+
+  /** Counts insertions and new sizes: while it stays, indexes mean the same. */
+  get changes(): number {
+    return this.#changes;
   }
 
   get count(): number {
@@ -87,6 +93,7 @@ export class DynamicTable {
   }
 
   resize(sizeMax: number): void {
+    this.#changes++;
     this.#sizeMax = sizeMax;
     this.#evict(sizeMax);
   }
@@ -94,6 +101,7 @@ export class DynamicTable {
   /** An entry that is too large leaves the table empty, as the RFC wants it. */
   insert(name: string, value: string): void {
     const size = fieldSize(name, value);
+    this.#changes++;
     this.#evict(this.#sizeMax - size);
     if (size > this.#sizeMax) return;
     if (this.count > this.#mask) this.#grow();
