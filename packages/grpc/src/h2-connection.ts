@@ -1,0 +1,558 @@
+// An HTTP/2 connection as a machine (RFC 9113), server or client side: bytes in by `push`, bytes out through the outbox,
+// streams to their listeners. It knows no socket, no timer and no gRPC but for the prefix of messages.
+//
+// C1 Whatever breaks the connection's protocol ends it with GOAWAY, once, and every stream with it; what breaks a
+//    stream's ends that stream with RST_STREAM.
+// C2 Header blocks are decoded whatever becomes of their stream: both sides' tables stay in step.
+// C3 Streams of the peer's number at most `maxConcurrentStreams`; one more is refused (REFUSED_STREAM).
+// C4 What arrives for a stream that this side has reset is dropped, as it may have been on its way; for any other stream
+//    that is over it is a fault.
+// C5 A stream's window is given back as its listener takes the bytes. The connection's window is given back as they
+//    come, so that one stream that is not read stops no other, until `heldBytesMax` are held in all.
+import { CalmBudget } from "./h2-calm.ts";
+import { codeName, ConnectionFault, H2, type H2Code } from "./h2-error.ts";
+import { faultOfTrailers, parseRequestFields, parseResponseStatus, type RequestFields } from "./h2-fields.ts";
+import * as frame from "./h2-frame.ts";
+import { FrameDecoder, type FrameListener } from "./h2-frame-decoder.ts";
+import { HeaderBlocks, type HeaderBlock } from "./h2-header-block.ts";
+import { H2Sender } from "./h2-sender.ts";
+import { applySettings, writeSettings } from "./h2-settings.ts";
+import { H2Stream, type Fields, type StreamListener } from "./h2-stream.ts";
+import { HpackDecoder, type HeaderList } from "./hpack-decoder.ts";
+import type { ConnectionLimits } from "./peer-options.ts";
+import type { Outbox } from "./outbox.ts";
+
+/** Whom a connection belongs to. */
+export interface ConnectionOwner {
+  /** A request (server only): its stream and what it says. @returns who serves it */
+  onRequest(stream: H2Stream, request: RequestFields, list: HeaderList): StreamListener;
+  /** The peer's first SETTINGS are here. */
+  onReady(): void;
+  /** The peer opens no more, or wants no more opened. Streams above the last one have been reset by then. */
+  onGoAway(code: H2Code, message: string): void;
+  /** A stream is gone from the table. */
+  onStreamClosed(): void;
+  /** The connection is over; what is in the outbox may still be sent. */
+  onOver(fault: ConnectionFault): void;
+}
+
+/** 128 KiB: a message of 64 KiB is one frame, and a stream still does not keep others waiting for long. */
+export const FRAME_BYTES_MAX = 128 * 1024;
+const TABLE_BYTES_MAX = 4096;
+/** Streams that were reset and whose late frames are dropped. */
+const RESET_STREAMS_MAX = 4096;
+
+export class H2Connection implements FrameListener {
+  readonly sender: H2Sender;
+  readonly #role: "server" | "client";
+  readonly #limits: ConnectionLimits;
+  readonly #owner: ConnectionOwner;
+  readonly #frames: FrameDecoder;
+  readonly #decoder: HpackDecoder;
+  readonly #blocks: HeaderBlocks;
+  readonly #calm: CalmBudget;
+  readonly #streams = new Map<number, H2Stream>();
+  readonly #resetStreams = new Set<number>();
+  #nowMs: number;
+  #lastPeerStream = 0;
+  #nextStream = 1;
+  #window: number;
+  #unreturnedBytes = 0;
+  #heldBytes = 0;
+  #heldBytesMax: number;
+  #peerStreamsMax = Number.MAX_SAFE_INTEGER;
+  #hasSettings = false;
+  #isOver = false;
+  /** This side's GOAWAY: streams of the peer above it are not served. */
+  #lastServed = frame.WINDOW_MAX;
+  #peerGoesAway = false;
+  /** The DATA frame that is being read. */
+  #dataStream: H2Stream | undefined;
+  #dataLength = 0;
+  #dataIsEnd = false;
+
+  constructor(
+    options: { role: "server" | "client"; limits: ConnectionLimits; outbox: Outbox; owner: ConnectionOwner },
+    nowMs: number,
+  ) {
+    const { role, limits, outbox, owner } = options;
+    this.#role = role;
+    this.#limits = limits;
+    this.#owner = owner;
+    this.#nowMs = nowMs;
+    this.#calm = new CalmBudget(nowMs);
+    this.#heldBytesMax = limits.connectionWindowBytes;
+    this.#window = limits.connectionWindowBytes;
+    this.#frames = new FrameDecoder(this, { frameBytesMax: FRAME_BYTES_MAX, hasPreface: role === "server" });
+    this.#decoder = new HpackDecoder(TABLE_BYTES_MAX, limits.headerListBytesMax);
+    this.#blocks = new HeaderBlocks(limits.headerListBytesMax);
+    this.sender = new H2Sender(outbox, (stream) => this.#closeIfEnded(stream));
+    if (role === "client") outbox.copy(frame.PREFACE, 0, frame.PREFACE.length);
+    writeSettings(this.sender, { ...limits, role, frameBytesMax: FRAME_BYTES_MAX });
+    const more = limits.connectionWindowBytes - frame.DEFAULT_WINDOW_BYTES;
+    if (more > 0) this.sender.numberFrame(frame.WINDOW_UPDATE, 0, more);
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** Whether a stream may be opened now. */
+  get mayOpen(): boolean {
+    return (
+      !this.#isOver &&
+      !this.#peerGoesAway &&
+      this.#streams.size < this.#peerStreamsMax &&
+      this.#nextStream < frame.WINDOW_MAX
+    );
+  }
+
+  /** The peer has said, or the numbers say, that no further stream can be opened here. */
+  get isSpent(): boolean {
+    return this.#isOver || this.#peerGoesAway || this.#nextStream >= frame.WINDOW_MAX;
+  }
+
+  /** What came from the socket. */
+  push(chunk: Uint8Array, nowMs: number): void {
+    if (this.#isOver) return;
+    this.#nowMs = nowMs;
+    try {
+      this.#frames.push(chunk);
+    } catch (error) {
+      if (!(error instanceof ConnectionFault)) throw error;
+      this.end(error);
+    }
+  }
+
+  /** Opens a stream (client); `mayOpen` must hold. */
+  open(fields: Fields, listener: StreamListener): H2Stream {
+    const stream = this.#newStream(this.#nextStream);
+    this.#nextStream += 2;
+    stream.listener = listener;
+    this.sender.headers(stream, fields, false);
+    return stream;
+  }
+
+  /** Ends a stream that is not over: the peer gets RST_STREAM, the listener hears nothing. */
+  reset(stream: H2Stream, code: H2Code): void {
+    if (stream.sending === "closed") return;
+    this.sender.numberFrame(frame.RST_STREAM, stream.id, H2[code]);
+    this.#noteReset(stream.id);
+    this.#close(stream);
+  }
+
+  /** The listener holds on to `bytes` more (or, negative, less) of what it was given. */
+  hold(stream: H2Stream, bytes: number): void {
+    stream.heldBytes += bytes;
+    this.#heldBytes += bytes;
+    if (bytes >= 0) return;
+    this.#returnStream(stream);
+    this.#returnConnection();
+  }
+
+  ping(): void {
+    this.sender.frame({ length: 8, type: frame.PING, flags: 0, streamId: 0 }, 8);
+    // The content does not matter: only that something comes back.
+  }
+
+  /** Says that no further streams are served; those under way go on. */
+  goAway(code: H2Code, message: string): void {
+    if (this.#isOver) return;
+    this.#lastServed = this.#lastPeerStream;
+    this.#writeGoAway(code, message);
+  }
+
+  /** C1 */
+  end(fault: ConnectionFault): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#frames.stop();
+    this.#writeGoAway(fault.code, fault.message);
+    this.#resetAll(fault.code, fault.message);
+    this.#owner.onOver(fault);
+  }
+
+  /** The socket is gone: every stream is over. */
+  onLost(message: string): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#frames.stop();
+    this.#resetAll("CONNECT_ERROR", message);
+    this.#owner.onOver(new ConnectionFault("CONNECT_ERROR", message));
+  }
+
+  onFrame(type: number, flags: number, streamId: number, length: number): void {
+    const open = this.#blocks.openStream;
+    if (open !== 0 ? type !== frame.CONTINUATION || streamId !== open : type === frame.CONTINUATION) {
+      throw broken(open === 0 ? "CONTINUATION without HEADERS" : "a header block is interrupted");
+    }
+    if (!this.#hasSettings && (type !== frame.SETTINGS || (flags & frame.ACK) !== 0)) {
+      throw broken("the first frame is not SETTINGS");
+    }
+    if (type === frame.DATA) this.#onDataHead(flags, streamId, length);
+    else if (type === frame.HEADERS && length > this.#limits.headerListBytesMax + 512) {
+      throw new ConnectionFault("ENHANCE_YOUR_CALM", `HEADERS of ${length} bytes`);
+    }
+  }
+
+  onDataBytes(bytes: Uint8Array, begin: number, end: number): void {
+    const stream = this.#dataStream;
+    if (stream === undefined) return;
+    if (stream.contentLeft >= 0) {
+      stream.contentLeft -= end - begin;
+      if (stream.contentLeft < 0) {
+        this.#fail(stream, "PROTOCOL_ERROR", "more content than content-length says");
+        this.#dataStream = undefined;
+        return;
+      }
+    }
+    stream.listener?.onData(bytes, begin, end);
+  }
+
+  onDataEnd(): void {
+    const stream = this.#dataStream;
+    this.#dataStream = undefined;
+    this.#unreturnedBytes += this.#dataLength;
+    this.#returnConnection();
+    if (stream === undefined || stream.receiving !== "open") return;
+    stream.unreturnedBytes += this.#dataLength;
+    if (this.#dataIsEnd) this.#onEnd(stream);
+    else this.#returnStream(stream);
+  }
+
+  onPayload(type: number, flags: number, streamId: number, payload: Uint8Array): void {
+    switch (type) {
+      case frame.HEADERS: {
+        if (streamId === 0) throw broken("HEADERS without a stream");
+        const block = this.#blocks.onHeaders(flags, streamId, payload);
+        if (block !== undefined) this.#onBlock(block);
+        return;
+      }
+      case frame.CONTINUATION: {
+        this.#calm.spend("continuation", this.#nowMs);
+        const block = this.#blocks.onContinuation(flags, payload);
+        if (block !== undefined) this.#onBlock(block);
+        return;
+      }
+      case frame.WINDOW_UPDATE:
+        this.#calm.spend("windowUpdate", this.#nowMs);
+        this.#onWindowUpdate(streamId, payload);
+        return;
+      case frame.RST_STREAM:
+        this.#onReset(streamId, payload);
+        return;
+      case frame.SETTINGS:
+        this.#onSettings(flags, streamId, payload);
+        return;
+      case frame.PING:
+        this.#onPing(flags, streamId, payload);
+        return;
+      case frame.GOAWAY:
+        this.#onGoAway(streamId, payload);
+        return;
+      case frame.PRIORITY:
+        this.#calm.spend("priority", this.#nowMs);
+        this.#onPriority(streamId, payload);
+        return;
+      case frame.PUSH_PROMISE:
+        throw broken("PUSH_PROMISE is not allowed here");
+      default:
+        this.#calm.spend("unknown", this.#nowMs); // Extensions are ignored.
+    }
+  }
+
+  #onDataHead(flags: number, streamId: number, length: number): void {
+    if (streamId === 0) throw broken("DATA without a stream");
+    this.#dataLength = length;
+    this.#dataIsEnd = (flags & frame.END_STREAM) !== 0;
+    this.#dataStream = undefined;
+    if (length > this.#window) throw new ConnectionFault("FLOW_CONTROL_ERROR", "more DATA than the connection's window");
+    this.#window -= length;
+    if (length > 0) this.#calm.earn();
+    else if (!this.#dataIsEnd) this.#calm.spend("emptyData", this.#nowMs);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) {
+      this.#refuseUnknown(streamId, "DATA");
+      return;
+    }
+    if (stream.receiving !== "open") {
+      this.#fail(stream, "STREAM_CLOSED", "DATA after END_STREAM");
+      return;
+    }
+    if (length > stream.receiveWindow) {
+      this.#fail(stream, "FLOW_CONTROL_ERROR", "more DATA than the stream's window");
+      return;
+    }
+    stream.receiveWindow -= length;
+    this.#dataStream = stream;
+  }
+
+  /** C4. @throws {ConnectionFault} unless the frame may have been on its way when this side reset the stream */
+  #refuseUnknown(streamId: number, what: string): void {
+    if (this.#isIdle(streamId)) throw broken(`${what} on stream ${streamId}, which was never opened`);
+    if (this.#resetStreams.has(streamId)) return;
+    if (this.#isPeers(streamId) && streamId > this.#lastServed) return;
+    throw new ConnectionFault("STREAM_CLOSED", `${what} on stream ${streamId}, which is over`);
+  }
+
+  #isPeers(streamId: number): boolean {
+    return (streamId & 1) === (this.#role === "server" ? 1 : 0);
+  }
+
+  #isIdle(streamId: number): boolean {
+    return this.#isPeers(streamId) ? streamId > this.#lastPeerStream : streamId >= this.#nextStream;
+  }
+
+  #onBlock(block: HeaderBlock): void {
+    const list = this.#decoder.decode(block.bytes); // C2
+    const stream = this.#streams.get(block.streamId);
+    if (stream !== undefined) this.#onMoreHeaders(stream, block, list);
+    else if (this.#role === "server" && this.#isPeers(block.streamId) && block.streamId > this.#lastPeerStream) {
+      this.#onRequest(block, list);
+    } else this.#refuseUnknown(block.streamId, "HEADERS");
+  }
+
+  #onRequest({ streamId, isEnd, isSelfDependent }: HeaderBlock, list: HeaderList): void {
+    this.#lastPeerStream = streamId;
+    if (streamId > this.#lastServed) return;
+    if (this.#streams.size >= this.#limits.maxConcurrentStreams) {
+      this.#refuse(streamId, "REFUSED_STREAM"); // C3
+      return;
+    }
+    const request = (list.derived ??= parseRequestFields(list)) as RequestFields | string;
+    if (typeof request === "string" || isSelfDependent) {
+      this.#refuse(streamId, "PROTOCOL_ERROR");
+      return;
+    }
+    if (isEnd && request.contentLength > 0) {
+      this.#refuse(streamId, "PROTOCOL_ERROR");
+      return;
+    }
+    this.#calm.earn();
+    const stream = this.#newStream(streamId);
+    stream.contentLeft = request.contentLength;
+    stream.listener = this.#owner.onRequest(stream, request, list);
+    if (isEnd && stream.receiving === "open") this.#onEnd(stream);
+  }
+
+  /** A stream that is not begun. */
+  #refuse(streamId: number, code: H2Code): void {
+    this.#calm.spend("reset", this.#nowMs);
+    this.sender.numberFrame(frame.RST_STREAM, streamId, H2[code]);
+    this.#noteReset(streamId);
+  }
+
+  #onMoreHeaders(stream: H2Stream, { isEnd, isSelfDependent }: HeaderBlock, list: HeaderList): void {
+    if (stream.receiving !== "open") {
+      this.#fail(stream, "STREAM_CLOSED", "HEADERS after END_STREAM");
+      return;
+    }
+    if (isSelfDependent) {
+      this.#fail(stream, "PROTOCOL_ERROR", "a stream depends on itself");
+      return;
+    }
+    if (this.#role === "server") {
+      const fault = isEnd ? faultOfTrailers(list) : "HEADERS again, without END_STREAM";
+      if (fault !== undefined) {
+        this.#fail(stream, "PROTOCOL_ERROR", fault);
+        return;
+      }
+    }
+    this.#calm.earn();
+    stream.listener?.onHeaders(list, isEnd);
+    if (isEnd && stream.receiving === "open") this.#onEnd(stream);
+  }
+
+  #onEnd(stream: H2Stream): void {
+    if (stream.contentLeft > 0) {
+      this.#fail(stream, "PROTOCOL_ERROR", "less content than content-length says");
+      return;
+    }
+    stream.receiving = "ended";
+    const { listener } = stream;
+    this.#closeIfEnded(stream);
+    listener?.onEnd();
+  }
+
+  #onWindowUpdate(streamId: number, payload: Uint8Array): void {
+    if (payload.length !== 4) throw new ConnectionFault("FRAME_SIZE_ERROR", "WINDOW_UPDATE has not 4 bytes");
+    const more = frame.readU31(payload, 0);
+    if (streamId === 0) {
+      if (more === 0) throw broken("WINDOW_UPDATE of 0");
+      if (this.sender.window + more > frame.WINDOW_MAX) throw new ConnectionFault("FLOW_CONTROL_ERROR", "window too large");
+      this.sender.window += more;
+    } else {
+      const stream = this.#streams.get(streamId);
+      if (stream === undefined) {
+        if (this.#isIdle(streamId)) throw broken(`WINDOW_UPDATE on stream ${streamId}, which was never opened`);
+        return;
+      }
+      if (more === 0) this.#fail(stream, "PROTOCOL_ERROR", "WINDOW_UPDATE of 0");
+      else if (stream.sendWindow + more > frame.WINDOW_MAX) this.#fail(stream, "FLOW_CONTROL_ERROR", "window too large");
+      else stream.sendWindow += more;
+    }
+    this.sender.pump();
+  }
+
+  #onReset(streamId: number, payload: Uint8Array): void {
+    if (payload.length !== 4) throw new ConnectionFault("FRAME_SIZE_ERROR", "RST_STREAM has not 4 bytes");
+    if (streamId === 0 || this.#isIdle(streamId)) throw broken(`RST_STREAM on stream ${streamId}, which was never opened`);
+    const stream = this.#streams.get(streamId);
+    if (stream === undefined) return;
+    if (this.#role === "server") this.#calm.spend("reset", this.#nowMs);
+    const { listener } = stream;
+    this.#close(stream);
+    listener?.onReset(codeName(frame.readU32(payload, 0)), true, "");
+  }
+
+  #onSettings(flags: number, streamId: number, payload: Uint8Array): void {
+    if (streamId !== 0) throw broken("SETTINGS on a stream");
+    if ((flags & frame.ACK) !== 0) {
+      if (payload.length > 0) throw new ConnectionFault("FRAME_SIZE_ERROR", "SETTINGS ACK with content");
+      return;
+    }
+    this.#calm.spend("settings", this.#nowMs);
+    const changes = applySettings(this.sender, payload, this.#role === "server" ? "client" : "server");
+    if (changes.streamsMax !== undefined) this.#peerStreamsMax = changes.streamsMax;
+    if (changes.windowDelta !== 0) {
+      for (const stream of this.#streams.values()) {
+        stream.sendWindow += changes.windowDelta;
+        if (stream.sendWindow > frame.WINDOW_MAX) throw new ConnectionFault("FLOW_CONTROL_ERROR", "window too large");
+      }
+    }
+    this.sender.frame({ length: 0, type: frame.SETTINGS, flags: frame.ACK, streamId: 0 }, 0);
+    this.sender.pump();
+    if (!this.#hasSettings) {
+      this.#hasSettings = true;
+      this.#owner.onReady();
+    }
+  }
+
+  #onPing(flags: number, streamId: number, payload: Uint8Array): void {
+    if (streamId !== 0) throw broken("PING on a stream");
+    if (payload.length !== 8) throw new ConnectionFault("FRAME_SIZE_ERROR", "PING has not 8 bytes");
+    if ((flags & frame.ACK) !== 0) return;
+    this.#calm.spend("ping", this.#nowMs);
+    const at = this.sender.frame({ length: 8, type: frame.PING, flags: frame.ACK, streamId: 0 }, 8);
+    this.sender.outbox.chunk.set(payload, at);
+  }
+
+  #onGoAway(streamId: number, payload: Uint8Array): void {
+    if (streamId !== 0) throw broken("GOAWAY on a stream");
+    if (payload.length < 8) throw new ConnectionFault("FRAME_SIZE_ERROR", "GOAWAY has less than 8 bytes");
+    const last = frame.readU31(payload, 0);
+    const code = codeName(frame.readU32(payload, 4));
+    const message = String.fromCharCode(...payload.subarray(8, 264));
+    this.#peerGoesAway = true;
+    if (this.#role === "client") {
+      for (const stream of this.#streams.values()) {
+        if (stream.id <= last) continue;
+        const { listener } = stream;
+        this.#close(stream);
+        listener?.onReset("REFUSED_STREAM", true, message);
+      }
+    }
+    this.#owner.onGoAway(code, message);
+  }
+
+  #onPriority(streamId: number, payload: Uint8Array): void {
+    if (streamId === 0) throw broken("PRIORITY without a stream");
+    const stream = this.#streams.get(streamId);
+    const isSelfDependent = payload.length === 5 && frame.readU31(payload, 0) === streamId;
+    if (payload.length === 5 && !isSelfDependent) return;
+    const code = isSelfDependent ? "PROTOCOL_ERROR" : "FRAME_SIZE_ERROR";
+    if (stream === undefined) throw new ConnectionFault(code, "PRIORITY is malformed");
+    this.#fail(stream, code, "PRIORITY is malformed");
+  }
+
+  #newStream(id: number): H2Stream {
+    const stream = new H2Stream(id, {
+      sendWindow: this.sender.initialWindow,
+      receiveWindow: this.#limits.streamWindowBytes,
+    });
+    this.#streams.set(id, stream);
+    return stream;
+  }
+
+  /** The peer broke the stream's protocol. */
+  #fail(stream: H2Stream, code: H2Code, message: string): void {
+    this.#calm.spend("reset", this.#nowMs);
+    const { listener } = stream;
+    this.reset(stream, code);
+    listener?.onReset(code, false, message);
+  }
+
+  #closeIfEnded(stream: H2Stream): void {
+    if (stream.sending === "ended" && stream.receiving === "ended") this.#close(stream);
+  }
+
+  #close(stream: H2Stream): void {
+    if (!this.#streams.delete(stream.id)) return;
+    stream.sending = "closed";
+    stream.receiving = "closed";
+    stream.listener = undefined;
+    this.sender.forget(stream);
+    if (stream.heldBytes > 0) {
+      this.#heldBytes -= stream.heldBytes;
+      stream.heldBytes = 0;
+      this.#returnConnection();
+    }
+    this.#owner.onStreamClosed();
+  }
+
+  #noteReset(streamId: number): void {
+    this.#resetStreams.add(streamId);
+    if (this.#resetStreams.size <= RESET_STREAMS_MAX) return;
+    for (const oldest of this.#resetStreams) {
+      this.#resetStreams.delete(oldest);
+      return;
+    }
+  }
+
+  /** C5 */
+  #returnStream(stream: H2Stream): void {
+    const bytes = stream.unreturnedBytes - stream.heldBytes;
+    if (stream.receiving !== "open" || bytes < this.#limits.streamWindowBytes / 2) return;
+    stream.unreturnedBytes -= bytes;
+    stream.receiveWindow += bytes;
+    this.sender.numberFrame(frame.WINDOW_UPDATE, stream.id, bytes);
+  }
+
+  /** C5 */
+  #returnConnection(): void {
+    const bytes = this.#unreturnedBytes;
+    if (bytes < this.#limits.connectionWindowBytes / 2 || this.#heldBytes > this.#heldBytesMax || this.#isOver) return;
+    this.#unreturnedBytes = 0;
+    this.#window += bytes;
+    this.sender.numberFrame(frame.WINDOW_UPDATE, 0, bytes);
+  }
+
+  #resetAll(code: H2Code, message: string): void {
+    for (const stream of this.#streams.values()) {
+      const { listener } = stream;
+      this.#close(stream);
+      listener?.onReset(code, false, message);
+    }
+  }
+
+  #writeGoAway(code: H2Code, message: string): void {
+    const text = message.slice(0, 256);
+    const { sender } = this;
+    const at = sender.frame({ length: 8 + text.length, type: frame.GOAWAY, flags: 0, streamId: 0 }, 8 + text.length);
+    const { chunk } = sender.outbox;
+    frame.writeU32(chunk, at, this.#lastPeerStream);
+    frame.writeU32(chunk, at + 4, H2[code]);
+    for (let i = 0; i < text.length; i++) chunk[at + 8 + i] = text.charCodeAt(i) & 0x7f;
+  }
+}
+
+function broken(message: string): ConnectionFault {
+  return new ConnectionFault("PROTOCOL_ERROR", message);
+}
+
+/** Answers whose status cannot be read are faults of their stream. */
+export { parseResponseStatus };
