@@ -11,7 +11,7 @@
 //    come, so that one stream that is not read stops no other, until `heldBytesMax` are held in all.
 import { CalmBudget } from "./h2-calm.ts";
 import { codeName, ConnectionFault, H2, type H2Code } from "./h2-error.ts";
-import { faultOfTrailers, parseRequestFields, parseResponseStatus, type RequestFields } from "./h2-fields.ts";
+import { faultOfTrailers, parseRequestHead, type RequestHead } from "./h2-fields.ts";
 import * as frame from "./h2-frame.ts";
 import { FrameDecoder, type FrameListener } from "./h2-frame-decoder.ts";
 import { HeaderBlocks, type HeaderBlock } from "./h2-header-block.ts";
@@ -25,7 +25,7 @@ import type { Outbox } from "./outbox.ts";
 /** Whom a connection belongs to. */
 export interface ConnectionOwner {
   /** A request (server only): its stream and what it says. @returns who serves it */
-  onRequest(stream: H2Stream, request: RequestFields, list: HeaderList): StreamListener;
+  onRequest(stream: H2Stream, request: RequestHead): StreamListener;
   /** The peer's first SETTINGS are here. */
   onReady(): void;
   /** The peer opens no more, or wants no more opened. Streams above the last one have been reset by then. */
@@ -66,6 +66,8 @@ export class H2Connection implements FrameListener {
   /** This side's GOAWAY: streams of the peer above it are not served. */
   #lastServed = frame.WINDOW_MAX;
   #peerGoesAway = false;
+  /** The message of a GOAWAY that the peer has been sent ahead. */
+  #goingAway: string | undefined;
   /** The DATA frame that is being read. */
   #dataStream: H2Stream | undefined;
   #dataLength = 0;
@@ -86,7 +88,7 @@ export class H2Connection implements FrameListener {
     this.#frames = new FrameDecoder(this, { frameBytesMax: FRAME_BYTES_MAX, hasPreface: role === "server" });
     this.#decoder = new HpackDecoder(TABLE_BYTES_MAX, limits.headerListBytesMax);
     this.#blocks = new HeaderBlocks(limits.headerListBytesMax);
-    this.sender = new H2Sender(outbox, (stream) => this.#closeIfEnded(stream));
+    this.sender = new H2Sender(outbox, (stream) => this.#onSent(stream));
     if (role === "client") outbox.copy(frame.PREFACE, 0, frame.PREFACE.length);
     writeSettings(this.sender, { ...limits, role, frameBytesMax: FRAME_BYTES_MAX });
     const more = limits.connectionWindowBytes - frame.DEFAULT_WINDOW_BYTES;
@@ -129,11 +131,11 @@ export class H2Connection implements FrameListener {
   }
 
   /** Opens a stream (client); `mayOpen` must hold. */
-  open(fields: Fields, listener: StreamListener): H2Stream {
+  open(fields: Fields, extra: readonly string[], listener: StreamListener): H2Stream {
     const stream = this.#newStream(this.#nextStream);
     this.#nextStream += 2;
     stream.listener = listener;
-    this.sender.headers(stream, fields, false);
+    this.sender.headers(stream, fields, { isEnd: false, extra });
     return stream;
   }
 
@@ -147,6 +149,7 @@ export class H2Connection implements FrameListener {
 
   /** The listener holds on to `bytes` more (or, negative, less) of what it was given. */
   hold(stream: H2Stream, bytes: number): void {
+    if (stream.receiving === "closed") return;
     stream.heldBytes += bytes;
     this.#heldBytes += bytes;
     if (bytes >= 0) return;
@@ -155,15 +158,16 @@ export class H2Connection implements FrameListener {
   }
 
   ping(): void {
-    this.sender.frame({ length: 8, type: frame.PING, flags: 0, streamId: 0 }, 8);
-    // The content does not matter: only that something comes back.
+    const at = this.sender.frame({ length: 8, type: frame.PING, flags: 0, streamId: 0 }, 8);
+    this.sender.outbox.chunk.fill(0, at, at + 8);
   }
 
-  /** Says that no further streams are served; those under way go on. */
-  goAway(code: H2Code, message: string): void {
-    if (this.#isOver) return;
-    this.#lastServed = this.#lastPeerStream;
-    this.#writeGoAway(code, message);
+  /** Asks the peer to open no further streams; when it must have heard it, those that it opens are not served. */
+  goAway(message: string): void {
+    if (this.#isOver || this.#goingAway !== undefined) return;
+    this.#goingAway = message;
+    this.#writeGoAway("NO_ERROR", message, frame.WINDOW_MAX);
+    this.ping();
   }
 
   /** C1 */
@@ -171,7 +175,7 @@ export class H2Connection implements FrameListener {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#frames.stop();
-    this.#writeGoAway(fault.code, fault.message);
+    this.#writeGoAway(fault.code, fault.message, this.#lastPeerStream);
     this.#resetAll(fault.code, fault.message);
     this.#owner.onOver(fault);
   }
@@ -323,7 +327,7 @@ export class H2Connection implements FrameListener {
       this.#refuse(streamId, "REFUSED_STREAM"); // C3
       return;
     }
-    const request = (list.derived ??= parseRequestFields(list)) as RequestFields | string;
+    const request = (list.derived ??= parseRequestHead(list)) as RequestHead | string;
     if (typeof request === "string" || isSelfDependent) {
       this.#refuse(streamId, "PROTOCOL_ERROR");
       return;
@@ -335,7 +339,7 @@ export class H2Connection implements FrameListener {
     this.#calm.earn();
     const stream = this.#newStream(streamId);
     stream.contentLeft = request.contentLength;
-    stream.listener = this.#owner.onRequest(stream, request, list);
+    stream.listener = this.#owner.onRequest(stream, request);
     if (isEnd && stream.receiving === "open") this.#onEnd(stream);
   }
 
@@ -435,7 +439,12 @@ export class H2Connection implements FrameListener {
   #onPing(flags: number, streamId: number, payload: Uint8Array): void {
     if (streamId !== 0) throw broken("PING on a stream");
     if (payload.length !== 8) throw new ConnectionFault("FRAME_SIZE_ERROR", "PING has not 8 bytes");
-    if ((flags & frame.ACK) !== 0) return;
+    if ((flags & frame.ACK) !== 0) {
+      if (this.#goingAway === undefined || this.#lastServed !== frame.WINDOW_MAX) return;
+      this.#lastServed = this.#lastPeerStream;
+      this.#writeGoAway("NO_ERROR", this.#goingAway, this.#lastServed);
+      return;
+    }
     this.#calm.spend("ping", this.#nowMs);
     const at = this.sender.frame({ length: 8, type: frame.PING, flags: frame.ACK, streamId: 0 }, 8);
     this.sender.outbox.chunk.set(payload, at);
@@ -484,6 +493,11 @@ export class H2Connection implements FrameListener {
     const { listener } = stream;
     this.reset(stream, code);
     listener?.onReset(code, false, message);
+  }
+
+  #onSent(stream: H2Stream): void {
+    if (stream.receiving === "open" && stream.resetsAfterEnd) this.reset(stream, "NO_ERROR");
+    else this.#closeIfEnded(stream);
   }
 
   #closeIfEnded(stream: H2Stream): void {
@@ -539,12 +553,12 @@ export class H2Connection implements FrameListener {
     }
   }
 
-  #writeGoAway(code: H2Code, message: string): void {
+  #writeGoAway(code: H2Code, message: string, lastStream: number): void {
     const text = message.slice(0, 256);
     const { sender } = this;
     const at = sender.frame({ length: 8 + text.length, type: frame.GOAWAY, flags: 0, streamId: 0 }, 8 + text.length);
     const { chunk } = sender.outbox;
-    frame.writeU32(chunk, at, this.#lastPeerStream);
+    frame.writeU32(chunk, at, lastStream);
     frame.writeU32(chunk, at + 4, H2[code]);
     for (let i = 0; i < text.length; i++) chunk[at + 8 + i] = text.charCodeAt(i) & 0x7f;
   }
@@ -553,6 +567,3 @@ export class H2Connection implements FrameListener {
 function broken(message: string): ConnectionFault {
   return new ConnectionFault("PROTOCOL_ERROR", message);
 }
-
-/** Answers whose status cannot be read are faults of their stream. */
-export { parseResponseStatus };

@@ -1,7 +1,7 @@
 // What makes a list of header fields malformed (RFC 9113 sections 8.2 and 8.3), and what a request's list says.
-import { HeaderList } from "./hpack-decoder.ts";
+import type { HeaderList } from "./hpack-decoder.ts";
 
-export interface RequestFields {
+export interface RequestHead {
   readonly method: string;
   readonly scheme: string;
   readonly authority: string;
@@ -9,6 +9,10 @@ export interface RequestFields {
   readonly contentType: string;
   /** -1: none. */
   readonly contentLength: number;
+  /** All of it. */
+  readonly list: HeaderList;
+  /** What the layer above made of it, for the next equal request. */
+  derived: unknown;
 }
 
 /** Names that belong to a connection of HTTP/1. */
@@ -38,7 +42,7 @@ const RESPONSE_PSEUDO: ReadonlySet<string> = new Set([":status"]);
 const NO_PSEUDO: ReadonlySet<string> = new Set();
 
 /** What a request says, or what is wrong with it. */
-export function parseRequestFields(list: HeaderList): RequestFields | string {
+export function parseRequestHead(list: HeaderList): RequestHead | string {
   const pseudo = new Map<string, string>();
   const fault = checkFields(list, REQUEST_PSEUDO, pseudo);
   if (fault !== undefined) return fault;
@@ -70,7 +74,8 @@ export function parseRequestFields(list: HeaderList): RequestFields | string {
       default:
     }
   }
-  return { method, scheme: scheme ?? "", authority, path: path ?? "", contentType, contentLength };
+  const named = { method, scheme: scheme ?? "", authority, path: path ?? "" };
+  return { ...named, contentType, contentLength, list, derived: undefined };
 }
 
 /** The status of an answer, or what is wrong with it. */

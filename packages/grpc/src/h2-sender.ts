@@ -14,6 +14,7 @@ const OUTBOX_FULL_BYTES = 256 * 1024;
 /** What waits is gathered in pieces of at least so many bytes, so that many small messages are few pieces. */
 const PIECE_BYTES = 4096;
 const PREFIX_BYTES = 5;
+const NO_FIELDS: readonly string[] = [];
 
 export class H2Sender {
   readonly outbox: Outbox;
@@ -48,9 +49,14 @@ export class H2Sender {
     frame.writeU32(this.outbox.chunk, at, value);
   }
 
-  headers(stream: H2Stream, fields: Fields, isEnd: boolean): void {
+  /** @param extra fields behind `fields` that differ each time */
+  headers(
+    stream: H2Stream,
+    fields: Fields,
+    { isEnd, extra = NO_FIELDS }: { isEnd: boolean; extra?: readonly string[] },
+  ): void {
     const { outbox, encoder } = this;
-    const block = fields instanceof KeptList ? encoder.encodeKept(fields) : encoder.encode(fields);
+    const block = fields instanceof KeptList ? encoder.encodeKept(fields, extra) : encoder.encode(fields);
     let type: number = frame.HEADERS;
     let begin = 0;
     do {
@@ -232,7 +238,7 @@ export class H2Sender {
 
   #writeEnd(stream: H2Stream, trailers: Fields | undefined): void {
     if (trailers !== undefined) {
-      this.headers(stream, trailers, true);
+      this.headers(stream, trailers, { isEnd: true });
       return;
     }
     if (stream.flagsChunk !== undefined && stream.flagsTakes === this.outbox.takes) {

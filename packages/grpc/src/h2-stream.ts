@@ -43,6 +43,8 @@ export class H2Stream {
   queuedBytes = 0;
   /** After the queue: the end, with trailers if there are any. */
   endsAfterQueue = false;
+  /** When this side has ended and the peer has not, it is told to stop (RST_STREAM, NO_ERROR). */
+  resetsAfterEnd = false;
   trailers: Fields | undefined;
   /** Whether the listener was told to wait. */
   wasRefused = false;

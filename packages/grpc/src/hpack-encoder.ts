@@ -50,29 +50,42 @@ export class HpackEncoder {
     this.#epoch++;
   }
 
-  /** The block of a list that is sent often; valid until the next call of any method here. */
-  encodeKept(list: KeptList): Uint8Array {
-    if (list.epoch === this.#epoch && this.#smallestDue < 0) return list.block;
-    const block = this.encode(list.fields);
-    // What this call has put into the table stands as an index the next time: that form is worth keeping.
-    const epoch = this.#epoch;
-    if (list.epoch !== epoch && this.#isSettled) {
-      list.block = block.slice();
-      list.epoch = epoch;
-    }
-    return block;
+  /**
+   * The block of a list that is sent often, and of `extra` fields behind it, which differ each time. Valid until the
+   * next call of any method here.
+   */
+  encodeKept(list: KeptList, extra: readonly string[]): Uint8Array {
+    if (list.epoch === this.#epoch && this.#smallestDue < 0) {
+      if (extra.length === 0) return list.block;
+      this.#at = 0;
+      this.#reserve(list.block.length);
+      this.#bytes.set(list.block);
+      this.#at = list.block.length;
+    } else this.#encodeAnew(list);
+    this.#writeFields(extra);
+    return this.#bytes.subarray(0, this.#at);
   }
-  #isSettled = false;
 
   /** @param fields names and values in turn, a byte a character @returns a view that the next call overwrites */
   encode(fields: readonly string[]): Uint8Array {
     this.#at = 0;
-    const epochBefore = this.#epoch;
-    const wasResized = this.#smallestDue >= 0;
-    if (wasResized) this.#writeSizes();
-    for (let i = 0; i < fields.length; i += 2) this.#writeField(fields[i]!, fields[i + 1]!);
-    this.#isSettled = this.#epoch === epochBefore && !wasResized;
+    if (this.#smallestDue >= 0) this.#writeSizes();
+    this.#writeFields(fields);
     return this.#bytes.subarray(0, this.#at);
+  }
+
+  #encodeAnew(list: KeptList): void {
+    const epoch = this.#epoch;
+    const wasResized = this.#smallestDue >= 0;
+    const block = this.encode(list.fields);
+    // What this has put into the table stands as an index the next time: that form is worth keeping.
+    if (this.#epoch !== epoch || wasResized) return;
+    list.block = block.slice();
+    list.epoch = epoch;
+  }
+
+  #writeFields(fields: readonly string[]): void {
+    for (let i = 0; i < fields.length; i += 2) this.#writeField(fields[i]!, fields[i + 1]!);
   }
 
   #writeSizes(): void {

@@ -1,0 +1,203 @@
+// gRPC messages out of the DATA of a stream: one byte that says whether it is compressed, four of length, the message.
+// Whole messages are passed on where they stand; others are gathered. While paused, bytes are kept as they came, and the
+// stream's window is not given back for them.
+import { RpcError } from "./status.ts";
+import { readU32 } from "./h2-frame.ts";
+import { PARTIAL_BYTES_MAX } from "./limits.ts";
+
+const PREFIX_BYTES = 5;
+/** What a message that is not whole gets at first: a length alone costs nobody memory. */
+const FIRST_BYTES = 16 * 1024;
+
+/** What readers of one connection share: how much their parts of messages take, and a buffer for the next. */
+export class PartialMessages {
+  bytes = 0;
+  #spare: Uint8Array | undefined;
+
+  /** @throws {RpcError} RESOURCE_EXHAUSTED */
+  take(length: number): Uint8Array {
+    const spare = this.#spare;
+    const isEnough = spare !== undefined && spare.length >= length;
+    const size = isEnough ? spare.length : length;
+    if (this.bytes + size > PARTIAL_BYTES_MAX) {
+      throw new RpcError("RESOURCE_EXHAUSTED", `messages under way exceed ${PARTIAL_BYTES_MAX} bytes`);
+    }
+    this.bytes += size;
+    if (!isEnough) return new Uint8Array(length);
+    this.#spare = undefined;
+    return spare;
+  }
+
+  give(buffer: Uint8Array): void {
+    this.bytes -= buffer.length;
+    if (buffer.length > (this.#spare?.length ?? 0) && buffer.length <= SPARE_BYTES_MAX) this.#spare = buffer;
+  }
+}
+const SPARE_BYTES_MAX = 1024 * 1024;
+
+export interface MessageSink {
+  /** A view that is valid during the call. */
+  onWhole(message: Uint8Array): void;
+}
+
+export class MessageReader {
+  readonly #sink: MessageSink;
+  readonly #shared: PartialMessages;
+  readonly #bytesMax: number;
+  readonly #side: "server" | "client";
+  /** `grpc-encoding` of the peer. */
+  encoding = "";
+  isPaused = false;
+  #isStopped = false;
+  /** The prefix of the next message, and how much of it is there; then the message. */
+  #prefix: Uint8Array | undefined;
+  #have = 0;
+  #length = -1;
+  #buffer: Uint8Array | undefined;
+  #held: Uint8Array[] = [];
+
+  constructor(
+    sink: MessageSink,
+    { shared, bytesMax, side }: { shared: PartialMessages; bytesMax: number; side: "server" | "client" },
+  ) {
+    this.#sink = sink;
+    this.#shared = shared;
+    this.#bytesMax = bytesMax;
+    this.#side = side;
+  }
+
+  /** Whether a message has begun that is not whole. */
+  get isInside(): boolean {
+    return this.#have > 0 || this.#length >= 0;
+  }
+
+  get hasHeld(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** Nothing more is passed on. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#held = [];
+    if (this.#buffer !== undefined) this.#shared.give(this.#buffer);
+    this.#buffer = undefined;
+  }
+
+  /** @returns how many bytes are kept for later @throws {RpcError} what stands against a message */
+  push(bytes: Uint8Array, begin: number, end: number): number {
+    if (this.#held.length === 0) {
+      const at = this.#read(bytes, begin, end);
+      if (at === end) return 0;
+      this.#held.push(bytes.slice(at, end));
+      return end - at;
+    }
+    this.#held.push(bytes.slice(begin, end));
+    return end - begin;
+  }
+
+  /** Reads what was kept, until paused again. @returns how many bytes are not kept any more @throws {RpcError} */
+  readHeld(): number {
+    let released = 0;
+    while (this.#held.length > 0 && !this.isPaused && !this.#isStopped) {
+      const bytes = this.#held[0]!;
+      const at = this.#read(bytes, 0, bytes.length);
+      released += at;
+      if (this.#isStopped) return released;
+      if (at === bytes.length) this.#held.shift();
+      else this.#held[0] = bytes.subarray(at);
+    }
+    return released;
+  }
+
+  /** @returns where it stopped: before `end` only when paused */
+  #read(bytes: Uint8Array, begin: number, end: number): number {
+    let at = begin;
+    while (at < end) {
+      if (this.#isStopped) return end;
+      if (this.isPaused) return at;
+      if (this.#length < 0) {
+        at = this.#readPrefix(bytes, at, end);
+        if (this.#length < 0) return at;
+      }
+      const need = this.#length - this.#have;
+      if (this.#have === 0 && end - at >= need) {
+        this.#length = -1;
+        this.#sink.onWhole(bytes.subarray(at, at + need));
+        at += need;
+      } else at = this.#gather(bytes, at, Math.min(end, at + need));
+    }
+    return at;
+  }
+
+  #readPrefix(bytes: Uint8Array, begin: number, end: number): number {
+    if (this.#have === 0 && end - begin >= PREFIX_BYTES) {
+      this.#begin(bytes, begin);
+      return this.#afterPrefix(bytes, begin + PREFIX_BYTES, end);
+    }
+    this.#prefix ??= new Uint8Array(PREFIX_BYTES);
+    let at = begin;
+    while (at < end && this.#have < PREFIX_BYTES) this.#prefix[this.#have++] = bytes[at++]!;
+    if (this.#have < PREFIX_BYTES) return at;
+    this.#have = 0;
+    this.#begin(this.#prefix, 0);
+    return this.#afterPrefix(bytes, at, end);
+  }
+
+  /** An empty message is whole with its prefix, though no further byte may come. */
+  #afterPrefix(bytes: Uint8Array, at: number, end: number): number {
+    if (this.#length === 0 && at === end) {
+      this.#length = -1;
+      this.#sink.onWhole(bytes.subarray(at, at));
+    }
+    return at;
+  }
+
+  #begin(bytes: Uint8Array, at: number): void {
+    const flag = bytes[at]!;
+    const length = readU32(bytes, at + 1);
+    if (flag !== 0) throw this.#refuseFlag(flag);
+    if (length > this.#bytesMax) {
+      const message = `grpc: received message larger than max (${length} vs. ${this.#bytesMax})`;
+      throw new RpcError("RESOURCE_EXHAUSTED", message);
+    }
+    this.#length = length;
+  }
+
+  #refuseFlag(flag: number): RpcError {
+    if (flag !== 1) return new RpcError("INTERNAL", `grpc: received unexpected payload format ${flag}`);
+    if (this.encoding === "" || this.encoding === "identity") {
+      return new RpcError("INTERNAL", "grpc: compressed flag set with identity or empty encoding");
+    }
+    const code = this.#side === "server" ? "UNIMPLEMENTED" : "INTERNAL";
+    return new RpcError(code, noDecompressor(this.encoding));
+  }
+
+  #gather(bytes: Uint8Array, begin: number, end: number): number {
+    const have = this.#have + end - begin;
+    let buffer = this.#buffer;
+    if (buffer === undefined || buffer.length < have) {
+      const grown = this.#shared.take(Math.min(this.#length, Math.max(2 * have, FIRST_BYTES)));
+      if (buffer !== undefined) {
+        grown.set(buffer.subarray(0, this.#have));
+        this.#shared.give(buffer);
+      }
+      buffer = this.#buffer = grown;
+    }
+    buffer.set(bytes.subarray(begin, end), this.#have);
+    this.#have = have;
+    if (have < this.#length) return end;
+    this.#buffer = undefined;
+    this.#have = 0;
+    this.#length = -1;
+    try {
+      this.#sink.onWhole(buffer.subarray(0, have));
+    } finally {
+      this.#shared.give(buffer);
+    }
+    return end;
+  }
+}
+
+export function noDecompressor(encoding: string): string {
+  return `grpc: Decompressor is not installed for grpc-encoding ${JSON.stringify(encoding)}`;
+}
