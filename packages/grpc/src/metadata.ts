@@ -1,0 +1,76 @@
+// Metadata: what users add to headers and trailers, apart from what the protocol itself says there.
+import { assert, strictText, utf8 } from "@millrace/base";
+import type { HeaderList } from "./hpack-decoder.ts";
+import type { Metadata } from "./rpc.ts";
+
+export const NO_METADATA: Metadata = new Map();
+
+/** Names of gRPC and of HTTP/2 themselves; `grpc-status-details-bin` is the user's. */
+const RESERVED: ReadonlySet<string> = new Set([
+  "content-length",
+  "content-type",
+  "grpc-accept-encoding",
+  "grpc-encoding",
+  "grpc-message",
+  "grpc-message-type",
+  "grpc-status",
+  "grpc-timeout",
+  "host",
+  "te",
+  "user-agent",
+]);
+
+const NAME = /^[0-9a-z_.-]+$/;
+const VALUE = /^[ -~]*$/;
+
+/** The metadata in a list of fields. `user-agent` stays readable under its name. */
+export function metadataOf({ fields }: HeaderList): Metadata {
+  let metadata: Map<string, string> | undefined;
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!;
+    if (name.startsWith(":") || (RESERVED.has(name) && name !== "user-agent")) continue;
+    metadata ??= new Map();
+    const before = metadata.get(name);
+    metadata.set(name, before === undefined ? fields[i + 1]! : `${before},${fields[i + 1]!}`);
+  }
+  return metadata ?? NO_METADATA;
+}
+
+/** Appends metadata to a list of fields. Throws an InvariantError for what can be no metadata: that is our own doing. */
+export function pushMetadata(fields: string[], metadata: Metadata): void {
+  for (const [name, value] of metadata) {
+    assert(NAME.test(name) && !RESERVED.has(name), "metadata has a name of its own", { name });
+    assert(VALUE.test(value), "metadata is printable ASCII", { name });
+    fields.push(name, value.trim());
+  }
+}
+
+/** The first field `name`, or undefined. */
+export function fieldOf({ fields }: HeaderList, name: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i] === name) return fields[i + 1];
+  return undefined;
+}
+
+/** For the value of a name that ends in `-bin`: base64 without padding. */
+export function encodeBinaryValue(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes)).replace(/=+$/, "");
+}
+
+/** Undefined when `value` is no base64. Padding is optional. */
+export function decodeBinaryValue(value: string): Uint8Array | undefined {
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(value)) return undefined;
+  const digits = value.replace(/=+$/, "");
+  if (digits.length % 4 === 1) return undefined;
+  return Uint8Array.from(atob(digits), (char) => char.charCodeAt(0));
+}
+
+/** A byte a character, as header values are. */
+export function headerText(text: string): string {
+  return VALUE.test(text) ? text : String.fromCharCode(...utf8(text));
+}
+
+/** What `headerText` was made from, if it can be told. */
+export function textOfHeader(value: string): string {
+  if (VALUE.test(value)) return value;
+  return strictText(Uint8Array.from(value, (char) => char.charCodeAt(0))) ?? value;
+}
