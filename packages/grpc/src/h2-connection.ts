@@ -30,7 +30,7 @@ export interface ConnectionOwner {
   onReady(): void;
   /** The peer opens no more, or wants no more opened. Streams above the last one have been reset by then. */
   onGoAway(code: H2Code, message: string): void;
-  /** A stream is gone from the table. */
+  /** A stream is gone from the table, or the last GOAWAY was sent: whoever waits for the end looks again. */
   onStreamClosed(): void;
   /** The connection is over; what is in the outbox may still be sent. */
   onOver(fault: ConnectionFault): void;
@@ -116,6 +116,11 @@ export class H2Connection implements FrameListener {
   /** The peer has said, or the numbers say, that no further stream can be opened here. */
   get isSpent(): boolean {
     return this.#isOver || this.#peerGoesAway || this.#nextStream >= frame.WINDOW_MAX;
+  }
+
+  /** This side has said, for good, which is the last stream that it serves; or nobody can be told any more. */
+  get hasSaidGoodbye(): boolean {
+    return this.#lastServed !== frame.WINDOW_MAX || this.#isOver;
   }
 
   /** What came from the socket. */
@@ -443,6 +448,7 @@ export class H2Connection implements FrameListener {
       if (this.#goingAway === undefined || this.#lastServed !== frame.WINDOW_MAX) return;
       this.#lastServed = this.#lastPeerStream;
       this.#writeGoAway("NO_ERROR", this.#goingAway, this.#lastServed);
+      this.#owner.onStreamClosed();
       return;
     }
     this.#calm.spend("ping", this.#nowMs);

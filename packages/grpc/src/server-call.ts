@@ -266,10 +266,15 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
   #cancel(error: RpcError, isTold: boolean): void {
     if (this.#isOver) return;
     const listener = this.#listener;
-    if (isTold) {
+    if (!isTold) this.#end(error);
+    else if (this.#stream.queuedBytes > 0) {
+      // The status would stand behind messages that the peer does not take.
+      this.#end(error);
+      this.#context.connection.reset(this.#stream, "CANCEL");
+    } else {
       this.#reason = error;
       this.finish(error.code, error.message, error.trailers);
-    } else this.#end(error);
+    }
     try {
       listener?.onCancelled?.(error);
     } catch (thrown) {

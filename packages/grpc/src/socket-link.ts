@@ -24,7 +24,6 @@ export class SocketLink {
   readonly #socket: Socket;
   readonly #outbox: Outbox;
   readonly #clock: Clock;
-  readonly #keepalive: Keepalive | undefined;
   #isTurnDue = false;
   #later: (() => void)[] = [];
   #isPaused = false;
@@ -37,7 +36,6 @@ export class SocketLink {
     const { clock, keepalive } = options;
     this.#socket = socket;
     this.#clock = clock;
-    this.#keepalive = keepalive;
     this.#onClosed = onClosed;
     this.#readAtMs = clock.monotonicMs();
     this.#outbox = new Outbox(options.pool, () => this.#wantTurn());

@@ -1,0 +1,138 @@
+// One port for HTTP/2 and whatever else comes: the first bytes of a connection say which. With TLS the protocol that was
+// agreed on (ALPN) says it, and the first bytes have to agree.
+//
+// P1 A connection that says nothing is closed after a while; one that says part of the preface waits as long.
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer, type TlsOptions, type TLSSocket } from "node:tls";
+import type { Clock, Logger } from "@millrace/base";
+import { PREFACE } from "./h2-frame.ts";
+
+export type AcceptSocket = (socket: Socket | TLSSocket, alreadyRead: Uint8Array) => void;
+
+export interface SharedPortOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Sockets that begin with the HTTP/2 preface. */
+  readonly onHttp2: AcceptSocket;
+  /** All others: paused, with nothing listening on them. For node:http: unshift what was read, emit `connection`. */
+  readonly onOther: AcceptSocket;
+  readonly tls?: ServerTls | undefined;
+  /** Silence at the beginning. Default 7.5 s. */
+  readonly sniffMs?: number | undefined;
+  readonly connectionsMax?: number | undefined;
+}
+
+/** PEM; `ca` asks clients for certificates. */
+export interface ServerTls {
+  readonly cert: string | Uint8Array;
+  readonly key: string | Uint8Array;
+  readonly ca?: string | Uint8Array | undefined;
+  /** With `ca`: whether a client without a certificate is refused (default), or has none to show. */
+  readonly isClientCertificateOptional?: boolean | undefined;
+}
+
+const SNIFF_MS = 7500;
+
+export class SharedPort {
+  readonly #options: SharedPortOptions;
+  readonly #server: Server | TlsServer;
+  /** Accepted, and not handed on yet. */
+  readonly #sniffing = new Set<Socket>();
+
+  constructor(options: SharedPortOptions) {
+    this.#options = options;
+    const { tls, logger } = options;
+    // Others may want a half-open socket (an HTTP/1 client that has said all); HTTP/2 ends by itself.
+    const plain = { allowHalfOpen: true, noDelay: true, pauseOnConnect: false };
+    if (tls === undefined) this.#server = createServer(plain, (socket) => this.#sniff(socket));
+    else {
+      this.#server = createTlsServer({ ...plain, ...tlsOptions(tls) }, (socket) => this.#sniff(socket));
+      this.#server.on("tlsClientError", (error: Error, socket: Socket) => {
+        logger.debug("tls-handshake-failed", { peer: socket.remoteAddress, reason: error.message });
+        socket.destroy();
+      });
+    }
+    if (options.connectionsMax !== undefined) this.#server.maxConnections = options.connectionsMax;
+  }
+
+  /** New connections get other certificates; those that are there keep what they have. */
+  replaceTls(tls: ServerTls): void {
+    if ("setSecureContext" in this.#server) this.#server.setSecureContext(tlsOptions(tls) as SecureContextOptions);
+  }
+
+  /** @returns the address; a port 0 has become a free one @throws the system's error (EADDRINUSE…) */
+  async listen(
+    address: { readonly host: string; readonly port: number } | { readonly path: string },
+  ): Promise<{ host: string; port: number }> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(address, () => resolve());
+    });
+    this.#server.removeAllListeners("error");
+    // After that only accepting fails (too many open files): the next one may succeed.
+    this.#server.on("error", (error) => this.#options.logger.warn("accept-failed", { reason: error.message }));
+    if ("path" in address) return { host: address.path, port: 0 };
+    return { host: address.host, port: (this.#server.address() as AddressInfo).port };
+  }
+
+  /** Accepts no more; sockets that were handed on are their takers'. Resolves when those are closed too. */
+  async close(): Promise<void> {
+    for (const socket of this.#sniffing) socket.destroy();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  #sniff(socket: Socket | TLSSocket): void {
+    const { clock, onHttp2, onOther } = this.#options;
+    const agreed = "alpnProtocol" in socket ? socket.alpnProtocol : undefined;
+    let read: Uint8Array = new Uint8Array(0);
+    this.#sniffing.add(socket);
+    const cancel = clock.after(this.#options.sniffMs ?? SNIFF_MS, () => socket.destroy()); // P1
+    const drop = (): void => {
+      cancel();
+      this.#sniffing.delete(socket);
+      socket.destroy();
+    };
+    const onData = (chunk: Uint8Array): void => {
+      read = read.length === 0 ? chunk : Buffer.concat([read, chunk]);
+      const isHttp2 = startsWithPreface(read);
+      if (isHttp2 === undefined) return;
+      cancel();
+      this.#sniffing.delete(socket);
+      socket.removeListener("data", onData);
+      socket.removeListener("error", drop);
+      socket.removeListener("end", drop);
+      socket.removeListener("close", drop);
+      if (agreed === (isHttp2 ? "http/1.1" : "h2")) socket.destroy();
+      else if (isHttp2) onHttp2(socket, read);
+      else {
+        socket.pause();
+        onOther(socket, read);
+      }
+    };
+    socket.on("data", onData);
+    socket.on("error", drop);
+    socket.on("end", drop);
+    socket.on("close", drop);
+  }
+}
+
+/** Undefined: so far yes, and not whole. Whoever shows three letters of it has shown what no HTTP/1 verb begins with. */
+function startsWithPreface(bytes: Uint8Array): boolean | undefined {
+  const known = Math.min(bytes.length, PREFACE.length);
+  for (let at = 0; at < known; at++) if (bytes[at] !== PREFACE[at]) return false;
+  return known < PREFACE.length ? undefined : true;
+}
+
+function tlsOptions({ cert, key, ca, isClientCertificateOptional = false }: ServerTls): TlsOptions {
+  const pem = (value: string | Uint8Array): string | Buffer => (typeof value === "string" ? value : Buffer.from(value));
+  return {
+    cert: pem(cert),
+    key: pem(key),
+    ...(ca === undefined
+      ? {}
+      : { ca: pem(ca), requestCert: true, rejectUnauthorized: !isClientCertificateOptional }),
+    // Who can do both gets HTTP/1.1, which has more to offer here; gRPC clients ask for h2 alone.
+    ALPNProtocols: ["http/1.1", "h2"],
+    minVersion: "TLSv1.2",
+  };
+}
