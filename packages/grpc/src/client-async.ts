@@ -133,7 +133,9 @@ class OneReply extends AbortableCall implements ClientCallListener {
   begin(start: () => ClientCall): boolean {
     if (this.signal.aborted) {
       const cause: unknown = this.signal.reason;
-      this.#reject(new RpcError("CANCELLED", "the caller aborted the call", { cause, maybeProcessed: false }));
+      this.#reject(
+        new RpcError("CANCELLED", "the caller aborted the call", { cause, maybeProcessed: false }),
+      );
       return false;
     }
     this.start(start);
@@ -141,7 +143,8 @@ class OneReply extends AbortableCall implements ClientCallListener {
   }
 
   onMessage(bytes: Uint8Array): void {
-    if (this.#reply !== undefined) throw new RpcError("INTERNAL", "more than one message where one is expected");
+    if (this.#reply !== undefined)
+      throw new RpcError("INTERNAL", "more than one message where one is expected");
     this.#reply = bytes.slice();
   }
 
@@ -149,7 +152,8 @@ class OneReply extends AbortableCall implements ClientCallListener {
     this.end();
     if (end.code !== "OK") this.#reject(errorOf(end, this.signal));
     else if (this.#reply !== undefined) this.#resolve(this.#reply);
-    else this.#reject(new RpcError("INTERNAL", "no message where one is expected", { trailers: end.trailers }));
+    else
+      this.#reject(new RpcError("INTERNAL", "no message where one is expected", { trailers: end.trailers }));
   }
 }
 

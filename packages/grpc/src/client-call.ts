@@ -1,5 +1,5 @@
-// A call on the client's side. States: waiting (for a connection), open, ended (the end is known and told in a later turn,
-// or behind messages that are held while paused), over.
+// A call on the client's side. States: waiting (for a connection), open, ended (the end is known, and told in a later
+// turn or behind messages that are held while paused), over.
 import { assert, InvariantError, type Logger } from "@millrace/base";
 import type { Deadlines } from "./deadlines.ts";
 import type { H2Connection } from "./h2-connection.ts";
@@ -11,7 +11,13 @@ import { MessageReader, type MessageSink, type PartialMessages } from "./message
 import { fieldOf, metadataOf, NO_METADATA, textOfHeader } from "./metadata.ts";
 import type { ConnectionLimits } from "./peer-options.ts";
 import type { CallEnd, ClientCall, ClientCallListener, Metadata } from "./rpc.ts";
-import { codeOfHttpStatus, decodeStatusMessage, parseStatusCode, RpcError, type StatusCode } from "./status.ts";
+import {
+  codeOfHttpStatus,
+  decodeStatusMessage,
+  parseStatusCode,
+  RpcError,
+  type StatusCode,
+} from "./status.ts";
 
 /** What the calls of one channel share. */
 export interface ClientContext {
@@ -107,7 +113,7 @@ export class GrpcClientCall implements ClientCall, StreamListener, MessageSink {
   }
 
   send(bytes: Uint8Array, more?: Uint8Array): boolean {
-    if (this.#isHalfClosed || this.#state === "ended" || this.#state === "over") return true;
+    if (this.#isHalfClosed || this.#state === "ended" || this.#state === "over") return false;
     const length = bytes.length + (more?.length ?? 0);
     const waiting = this.#stream?.queuedBytes ?? this.#earlyBytes;
     const { sendQueueBytesMax } = this.#context.limits;
@@ -156,7 +162,8 @@ export class GrpcClientCall implements ClientCall, StreamListener, MessageSink {
 
   /** Never got a stream, or not that the server would have looked at. */
   refuse(code: StatusCode, message: string): void {
-    if (this.#state !== "ended" && this.#state !== "over") this.#fail(code, message, { maybeProcessed: false });
+    if (this.#state !== "ended" && this.#state !== "over")
+      this.#fail(code, message, { maybeProcessed: false });
   }
 
   onDeadline(): void {
@@ -188,7 +195,8 @@ export class GrpcClientCall implements ClientCall, StreamListener, MessageSink {
       return;
     }
     this.#reader!.encoding = fieldOf(list, "grpc-encoding") ?? "";
-    if (this.#listener.onMetadata !== undefined) this.#call(() => this.#listener.onMetadata?.(metadataOf(list)));
+    if (this.#listener.onMetadata !== undefined)
+      this.#call(() => this.#listener.onMetadata?.(metadataOf(list)));
   }
 
   onData(bytes: Uint8Array, begin: number, end: number): void {
@@ -215,7 +223,8 @@ export class GrpcClientCall implements ClientCall, StreamListener, MessageSink {
   }
 
   onWritable(): void {
-    if (this.#state === "open" && this.#listener.onDrain !== undefined) this.#call(() => this.#listener.onDrain?.());
+    if (this.#state === "open" && this.#listener.onDrain !== undefined)
+      this.#call(() => this.#listener.onDrain?.());
   }
 
   onReset(code: H2Code, isRemote: boolean, message: string): void {

@@ -1,5 +1,5 @@
-// The deadlines of many calls on one timer: it stands at the earliest deadline that was known when it was set, and looks
-// through all calls when it rings. A call that ends in time costs a timer nothing.
+// The deadlines of many calls on one timer: it stands at the earliest deadline that was known when it was set, and
+// looks through all calls when it rings. A call that ends in time costs a timer nothing.
 import type { Clock } from "@millrace/base";
 
 export interface Deadlined {

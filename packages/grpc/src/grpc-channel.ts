@@ -1,17 +1,17 @@
 // The client: one address, one connection that is made when it is first needed, and made again after it was lost.
 //
 // N1 A call whose connection cannot be made fails at once (UNAVAILABLE, not processed), unless it waits for readiness.
-// N2 After a failed attempt the next one waits, twice as long each time up to a cap; calls in between fail with the last
-//    reason. A connection that was ready begins anew.
+// N2 After a failed attempt the next one waits, twice as long each time up to a cap; calls in between fail with the
+//    last reason. A connection that was ready begins anew.
 // N3 A connection that says GOAWAY finishes its calls; the next call makes another one.
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { assert } from "@millrace/base";
 import { GrpcClientCall, type ClientContext, type ClientConnection } from "./client-call.ts";
 import { Deadlines } from "./deadlines.ts";
-import type { ConnectionOwner, H2Connection } from "./h2-connection.ts";
+import type { H2Connection } from "./h2-connection.ts";
 import type { ConnectionFault } from "./h2-error.ts";
-import type { StreamListener } from "./h2-stream.ts";
+import type { ConnectionOwner, StreamListener } from "./h2-stream.ts";
 import { KeptList } from "./hpack-encoder.ts";
 import { limitsOf, WAITING_CALLS_MAX } from "./limits.ts";
 import { PartialMessages } from "./message-reader.ts";
@@ -65,7 +65,11 @@ export class GrpcChannel implements Channel {
   }
 
   start(path: string, options: CallOptions, listener: ClientCallListener): ClientCall {
-    const { timeoutMs, metadata = NO_METADATA, authority = this.#options.authority ?? this.#target.authority } = options;
+    const {
+      timeoutMs,
+      metadata = NO_METADATA,
+      authority = this.#options.authority ?? this.#target.authority,
+    } = options;
     const isTimed = timeoutMs !== undefined;
     const deadlineMs = isTimed ? this.#options.clock.monotonicMs() + timeoutMs : Number.POSITIVE_INFINITY;
     const waitsForReady = options.waitForReady === true;
@@ -75,7 +79,8 @@ export class GrpcChannel implements Channel {
     if (isTimed) this.#context.deadlines.add(call);
     if (isTimed && timeoutMs <= 0) call.onDeadline();
     else if (this.#state === "closed") call.refuse("UNAVAILABLE", "the channel is closed");
-    else if (this.#state === "backing-off" && !waitsForReady) call.refuse("UNAVAILABLE", this.#lastFault); // N1
+    else if (this.#state === "backing-off" && !waitsForReady)
+      call.refuse("UNAVAILABLE", this.#lastFault); // N1
     else if (this.#current?.mayOpen === true && this.#waiting.size === 0) this.#current.open(call);
     else if (this.#waiting.size >= WAITING_CALLS_MAX) {
       call.refuse("RESOURCE_EXHAUSTED", `${WAITING_CALLS_MAX} calls wait for ${this.#options.address}`);
@@ -147,7 +152,8 @@ export class GrpcChannel implements Channel {
     const { host, port } = target;
     if (!target.isTls) return connect({ host, port });
     const { ca, cert, key, serverName = host } = this.#options.tls?.() ?? {};
-    const pem = (value: string | Uint8Array): string | Buffer => (typeof value === "string" ? value : Buffer.from(value));
+    const pem = (value: string | Uint8Array): string | Buffer =>
+      typeof value === "string" ? value : Buffer.from(value);
     return connectTls({
       host,
       port,
@@ -209,7 +215,8 @@ export class GrpcChannel implements Channel {
   }
 
   #failWaiting(reason: string, isForGood: boolean): void {
-    for (const call of this.#waiting) if (isForGood || !call.waitsForReady) call.refuse("UNAVAILABLE", reason);
+    for (const call of this.#waiting)
+      if (isForGood || !call.waitsForReady) call.refuse("UNAVAILABLE", reason);
   }
 
   #onCallEnded(call: GrpcClientCall): void {
@@ -287,9 +294,12 @@ class ChannelConnection implements ConnectionOwner, ClientConnection {
 
   open(call: GrpcClientCall): void {
     const { timeoutMs, deadlineMs } = call;
-    const leftMs = timeoutMs === undefined ? 0 : Math.max(deadlineMs - this.#options.clock.monotonicMs(), 0.001);
+    const leftMs =
+      timeoutMs === undefined ? 0 : Math.max(deadlineMs - this.#options.clock.monotonicMs(), 0.001);
     const extra = timeoutMs === undefined ? NO_EXTRA : ["grpc-timeout", formatTimeout(leftMs)];
-    call.attach(this, (listener: StreamListener) => this.connection.open(this.#fields(call), extra, listener));
+    call.attach(this, (listener: StreamListener) =>
+      this.connection.open(this.#fields(call), extra, listener),
+    );
     if (this.connection.isSpent) this.#events.onSpent();
   }
 

@@ -6,9 +6,9 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Clock, Logger } from "@millrace/base";
 import { Deadlines } from "./deadlines.ts";
-import type { H2Connection, ConnectionOwner } from "./h2-connection.ts";
+import type { H2Connection } from "./h2-connection.ts";
 import type { RequestHead } from "./h2-fields.ts";
-import type { H2Stream, StreamListener } from "./h2-stream.ts";
+import type { ConnectionOwner, H2Stream, StreamListener } from "./h2-stream.ts";
 import { HANDSHAKE_MS, limitsOf } from "./limits.ts";
 import { PartialMessages } from "./message-reader.ts";
 import { ChunkPool } from "./outbox.ts";
@@ -55,7 +55,15 @@ export class GrpcServer {
     const { clock, logger, handlers, keepalive } = this.#options;
     const connection = new ServerConnection(
       socket,
-      { clock, logger, handlers, keepalive, limits: this.#limits, pool: this.#pool, deadlines: this.#deadlines },
+      {
+        clock,
+        logger,
+        handlers,
+        keepalive,
+        limits: this.#limits,
+        pool: this.#pool,
+        deadlines: this.#deadlines,
+      },
       () => this.#onClosed(connection),
     );
     this.#connections.add(connection);
@@ -186,7 +194,8 @@ class ServerConnection implements ConnectionOwner {
 
   /** Every call has ended, and what it sent has left. */
   #endIfIdle(): void {
-    if (this.#calls.size === 0 && this.#connection.openStreams === 0 && this.#connection.hasSaidGoodbye) this.#link.end();
+    if (this.#calls.size === 0 && this.#connection.openStreams === 0 && this.#connection.hasSaidGoodbye)
+      this.#link.end();
   }
 
   #refuse(stream: H2Stream, request: RequestHead): StreamListener {
@@ -211,7 +220,9 @@ class ServerConnection implements ConnectionOwner {
     if (!path.startsWith("/") || slash < 1) return `malformed method name: ${JSON.stringify(path)}`;
     const service = path.slice(1, slash);
     const isKnown = [...this.#shared.handlers.keys()].some((known) => known.startsWith(`/${service}/`));
-    return isKnown ? `unknown method ${path.slice(slash + 1)} for service ${service}` : `unknown service ${service}`;
+    return isKnown
+      ? `unknown method ${path.slice(slash + 1)} for service ${service}`
+      : `unknown service ${service}`;
   }
 }
 

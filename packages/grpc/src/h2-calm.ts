@@ -39,6 +39,7 @@ export class CalmBudget {
     if (this.#left >= 0) return;
     this.#left = Math.min(BUDGET_MAX, this.#left + (nowMs - this.#atMs) * EARNED_PER_MS);
     this.#atMs = nowMs;
-    if (this.#left < 0) throw new ConnectionFault("ENHANCE_YOUR_CALM", `too many frames without use (${what})`);
+    if (this.#left < 0)
+      throw new ConnectionFault("ENHANCE_YOUR_CALM", `too many frames without use (${what})`);
   }
 }

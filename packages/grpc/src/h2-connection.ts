@@ -1,46 +1,34 @@
-// An HTTP/2 connection as a machine (RFC 9113), server or client side: bytes in by `push`, bytes out through the outbox,
-// streams to their listeners. It knows no socket, no timer and no gRPC but for the prefix of messages.
+// An HTTP/2 connection as a machine (RFC 9113), server or client side: bytes in by `push`, bytes out through the
+// outbox, streams to their listeners. It knows no socket, no timer and no gRPC but for the prefix of messages.
 //
 // C1 Whatever breaks the connection's protocol ends it with GOAWAY, once, and every stream with it; what breaks a
 //    stream's ends that stream with RST_STREAM.
 // C2 Header blocks are decoded whatever becomes of their stream: both sides' tables stay in step.
 // C3 Streams of the peer's number at most `maxConcurrentStreams`; one more is refused (REFUSED_STREAM).
-// C4 What arrives for a stream that this side has reset is dropped, as it may have been on its way; for any other stream
-//    that is over it is a fault.
-// C5 A stream's window is given back as its listener takes the bytes. The connection's window is given back as they
-//    come, so that one stream that is not read stops no other, until `heldBytesMax` are held in all.
+// C4 What arrives for a stream that this side has reset is dropped, as it may have been on its way; for any other
+//    stream that is over it is a fault.
 import { CalmBudget } from "./h2-calm.ts";
 import { codeName, ConnectionFault, H2, type H2Code } from "./h2-error.ts";
 import { faultOfTrailers, parseRequestHead, type RequestHead } from "./h2-fields.ts";
 import * as frame from "./h2-frame.ts";
 import { FrameDecoder, type FrameListener } from "./h2-frame-decoder.ts";
 import { HeaderBlocks, type HeaderBlock } from "./h2-header-block.ts";
+import { checkLength, checkStream, readGoAway, writeGoAway, writePing } from "./h2-payload.ts";
+import { ReceiveWindows } from "./h2-receive-windows.ts";
 import { H2Sender } from "./h2-sender.ts";
 import { applySettings, writeSettings } from "./h2-settings.ts";
-import { H2Stream, type Fields, type StreamListener } from "./h2-stream.ts";
+import { H2Stream, type ConnectionOwner, type Fields, type StreamListener } from "./h2-stream.ts";
+import { StreamTable } from "./h2-stream-table.ts";
 import { HpackDecoder, type HeaderList } from "./hpack-decoder.ts";
 import type { ConnectionLimits } from "./peer-options.ts";
 import type { Outbox } from "./outbox.ts";
 
-/** Whom a connection belongs to. */
-export interface ConnectionOwner {
-  /** A request (server only): its stream and what it says. @returns who serves it */
-  onRequest(stream: H2Stream, request: RequestHead): StreamListener;
-  /** The peer's first SETTINGS are here. */
-  onReady(): void;
-  /** The peer opens no more, or wants no more opened. Streams above the last one have been reset by then. */
-  onGoAway(code: H2Code, message: string): void;
-  /** A stream is gone from the table, or the last GOAWAY was sent: whoever waits for the end looks again. */
-  onStreamClosed(): void;
-  /** The connection is over; what is in the outbox may still be sent. */
-  onOver(fault: ConnectionFault): void;
-}
-
-/** 128 KiB: a message of 64 KiB is one frame, and a stream still does not keep others waiting for long. */
-export const FRAME_BYTES_MAX = 128 * 1024;
+/**
+ * A server keeps to the default, which every client sends anyway; a server that goes by what we say sends a message of
+ * 64 KiB in one frame, and one stream still does not keep the others waiting for long.
+ */
+const FRAME_BYTES_MAX = { server: frame.DEFAULT_FRAME_BYTES_MAX, client: 128 * 1024 } as const;
 const TABLE_BYTES_MAX = 4096;
-/** Streams that were reset and whose late frames are dropped. */
-const RESET_STREAMS_MAX = 4096;
 
 export class H2Connection implements FrameListener {
   readonly sender: H2Sender;
@@ -51,15 +39,9 @@ export class H2Connection implements FrameListener {
   readonly #decoder: HpackDecoder;
   readonly #blocks: HeaderBlocks;
   readonly #calm: CalmBudget;
-  readonly #streams = new Map<number, H2Stream>();
-  readonly #resetStreams = new Set<number>();
+  readonly #windows: ReceiveWindows;
+  readonly #streams: StreamTable;
   #nowMs: number;
-  #lastPeerStream = 0;
-  #nextStream = 1;
-  #window: number;
-  #unreturnedBytes = 0;
-  #heldBytes = 0;
-  #heldBytesMax: number;
   #peerStreamsMax = Number.MAX_SAFE_INTEGER;
   #hasSettings = false;
   #isOver = false;
@@ -79,20 +61,20 @@ export class H2Connection implements FrameListener {
   ) {
     const { role, limits, outbox, owner } = options;
     this.#role = role;
+    this.#streams = new StreamTable(role);
     this.#limits = limits;
     this.#owner = owner;
     this.#nowMs = nowMs;
     this.#calm = new CalmBudget(nowMs);
-    this.#heldBytesMax = limits.connectionWindowBytes;
-    this.#window = limits.connectionWindowBytes;
-    this.#frames = new FrameDecoder(this, { frameBytesMax: FRAME_BYTES_MAX, hasPreface: role === "server" });
+    const frameBytesMax = FRAME_BYTES_MAX[role];
+    this.#frames = new FrameDecoder(this, { frameBytesMax, hasPreface: role === "server" });
     this.#decoder = new HpackDecoder(TABLE_BYTES_MAX, limits.headerListBytesMax);
     this.#blocks = new HeaderBlocks(limits.headerListBytesMax);
     this.sender = new H2Sender(outbox, (stream) => this.#onSent(stream));
     if (role === "client") outbox.copy(frame.PREFACE, 0, frame.PREFACE.length);
-    writeSettings(this.sender, { ...limits, role, frameBytesMax: FRAME_BYTES_MAX });
-    const more = limits.connectionWindowBytes - frame.DEFAULT_WINDOW_BYTES;
-    if (more > 0) this.sender.numberFrame(frame.WINDOW_UPDATE, 0, more);
+    writeSettings(this.sender, { ...limits, role, frameBytesMax });
+    this.#windows = new ReceiveWindows(this.sender, limits);
+    this.#windows.open();
   }
 
   get isOver(): boolean {
@@ -109,13 +91,13 @@ export class H2Connection implements FrameListener {
       !this.#isOver &&
       !this.#peerGoesAway &&
       this.#streams.size < this.#peerStreamsMax &&
-      this.#nextStream < frame.WINDOW_MAX
+      this.#streams.next < frame.WINDOW_MAX
     );
   }
 
   /** The peer has said, or the numbers say, that no further stream can be opened here. */
   get isSpent(): boolean {
-    return this.#isOver || this.#peerGoesAway || this.#nextStream >= frame.WINDOW_MAX;
+    return this.#isOver || this.#peerGoesAway || this.#streams.next >= frame.WINDOW_MAX;
   }
 
   /** This side has said, for good, which is the last stream that it serves; or nobody can be told any more. */
@@ -137,8 +119,8 @@ export class H2Connection implements FrameListener {
 
   /** Opens a stream (client); `mayOpen` must hold. */
   open(fields: Fields, extra: readonly string[], listener: StreamListener): H2Stream {
-    const stream = this.#newStream(this.#nextStream);
-    this.#nextStream += 2;
+    const stream = this.#newStream(this.#streams.next);
+    this.#streams.next += 2;
     stream.listener = listener;
     this.sender.headers(stream, fields, { isEnd: false, extra });
     return stream;
@@ -148,30 +130,24 @@ export class H2Connection implements FrameListener {
   reset(stream: H2Stream, code: H2Code): void {
     if (stream.sending === "closed") return;
     this.sender.numberFrame(frame.RST_STREAM, stream.id, H2[code]);
-    this.#noteReset(stream.id);
+    this.#streams.noteReset(stream.id);
     this.#close(stream);
   }
 
   /** The listener holds on to `bytes` more (or, negative, less) of what it was given. */
   hold(stream: H2Stream, bytes: number): void {
-    if (stream.receiving === "closed") return;
-    stream.heldBytes += bytes;
-    this.#heldBytes += bytes;
-    if (bytes >= 0) return;
-    this.#returnStream(stream);
-    this.#returnConnection();
+    if (stream.receiving !== "closed") this.#windows.hold(stream, bytes);
   }
 
   ping(): void {
-    const at = this.sender.frame({ length: 8, type: frame.PING, flags: 0, streamId: 0 }, 8);
-    this.sender.outbox.chunk.fill(0, at, at + 8);
+    writePing(this.sender, undefined);
   }
 
   /** Asks the peer to open no further streams; when it must have heard it, those that it opens are not served. */
   goAway(message: string): void {
     if (this.#isOver || this.#goingAway !== undefined) return;
     this.#goingAway = message;
-    this.#writeGoAway("NO_ERROR", message, frame.WINDOW_MAX);
+    writeGoAway(this.sender, { lastStream: frame.WINDOW_MAX, code: "NO_ERROR", message });
     this.ping();
   }
 
@@ -180,7 +156,11 @@ export class H2Connection implements FrameListener {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#frames.stop();
-    this.#writeGoAway(fault.code, fault.message, this.#lastPeerStream);
+    writeGoAway(this.sender, {
+      lastStream: this.#streams.lastOfPeer,
+      code: fault.code,
+      message: fault.message,
+    });
     this.#resetAll(fault.code, fault.message);
     this.#owner.onOver(fault);
   }
@@ -225,18 +205,16 @@ export class H2Connection implements FrameListener {
   onDataEnd(): void {
     const stream = this.#dataStream;
     this.#dataStream = undefined;
-    this.#unreturnedBytes += this.#dataLength;
-    this.#returnConnection();
+    this.#windows.returnConnection(this.#dataLength);
     if (stream === undefined || stream.receiving !== "open") return;
-    stream.unreturnedBytes += this.#dataLength;
     if (this.#dataIsEnd) this.#onEnd(stream);
-    else this.#returnStream(stream);
+    else this.#windows.returnStream(stream, this.#dataLength);
   }
 
   onPayload(type: number, flags: number, streamId: number, payload: Uint8Array): void {
     switch (type) {
       case frame.HEADERS: {
-        if (streamId === 0) throw broken("HEADERS without a stream");
+        checkStream(streamId, "HEADERS", true);
         const block = this.#blocks.onHeaders(flags, streamId, payload);
         if (block !== undefined) this.#onBlock(block);
         return;
@@ -275,12 +253,11 @@ export class H2Connection implements FrameListener {
   }
 
   #onDataHead(flags: number, streamId: number, length: number): void {
-    if (streamId === 0) throw broken("DATA without a stream");
+    checkStream(streamId, "DATA", true);
     this.#dataLength = length;
     this.#dataIsEnd = (flags & frame.END_STREAM) !== 0;
     this.#dataStream = undefined;
-    if (length > this.#window) throw new ConnectionFault("FLOW_CONTROL_ERROR", "more DATA than the connection's window");
-    this.#window -= length;
+    this.#windows.takeConnection(length);
     if (length > 0) this.#calm.earn();
     else if (!this.#dataIsEnd) this.#calm.spend("emptyData", this.#nowMs);
     const stream = this.#streams.get(streamId);
@@ -292,41 +269,33 @@ export class H2Connection implements FrameListener {
       this.#fail(stream, "STREAM_CLOSED", "DATA after END_STREAM");
       return;
     }
-    if (length > stream.receiveWindow) {
-      this.#fail(stream, "FLOW_CONTROL_ERROR", "more DATA than the stream's window");
-      return;
-    }
-    stream.receiveWindow -= length;
-    this.#dataStream = stream;
+    if (this.#windows.takeStream(stream, length)) this.#dataStream = stream;
+    else this.#fail(stream, "FLOW_CONTROL_ERROR", "more DATA than the stream's window");
   }
 
   /** C4. @throws {ConnectionFault} unless the frame may have been on its way when this side reset the stream */
   #refuseUnknown(streamId: number, what: string): void {
-    if (this.#isIdle(streamId)) throw broken(`${what} on stream ${streamId}, which was never opened`);
-    if (this.#resetStreams.has(streamId)) return;
-    if (this.#isPeers(streamId) && streamId > this.#lastServed) return;
+    if (this.#streams.isIdle(streamId)) throw broken(`${what} on stream ${streamId}, which was never opened`);
+    if (this.#streams.wasReset(streamId)) return;
+    if (this.#streams.isPeers(streamId) && streamId > this.#lastServed) return;
     throw new ConnectionFault("STREAM_CLOSED", `${what} on stream ${streamId}, which is over`);
-  }
-
-  #isPeers(streamId: number): boolean {
-    return (streamId & 1) === (this.#role === "server" ? 1 : 0);
-  }
-
-  #isIdle(streamId: number): boolean {
-    return this.#isPeers(streamId) ? streamId > this.#lastPeerStream : streamId >= this.#nextStream;
   }
 
   #onBlock(block: HeaderBlock): void {
     const list = this.#decoder.decode(block.bytes); // C2
     const stream = this.#streams.get(block.streamId);
     if (stream !== undefined) this.#onMoreHeaders(stream, block, list);
-    else if (this.#role === "server" && this.#isPeers(block.streamId) && block.streamId > this.#lastPeerStream) {
+    else if (
+      this.#role === "server" &&
+      this.#streams.isPeers(block.streamId) &&
+      block.streamId > this.#streams.lastOfPeer
+    ) {
       this.#onRequest(block, list);
     } else this.#refuseUnknown(block.streamId, "HEADERS");
   }
 
   #onRequest({ streamId, isEnd, isSelfDependent }: HeaderBlock, list: HeaderList): void {
-    this.#lastPeerStream = streamId;
+    this.#streams.lastOfPeer = streamId;
     if (streamId > this.#lastServed) return;
     if (this.#streams.size >= this.#limits.maxConcurrentStreams) {
       this.#refuse(streamId, "REFUSED_STREAM"); // C3
@@ -352,24 +321,15 @@ export class H2Connection implements FrameListener {
   #refuse(streamId: number, code: H2Code): void {
     this.#calm.spend("reset", this.#nowMs);
     this.sender.numberFrame(frame.RST_STREAM, streamId, H2[code]);
-    this.#noteReset(streamId);
+    this.#streams.noteReset(streamId);
   }
 
   #onMoreHeaders(stream: H2Stream, { isEnd, isSelfDependent }: HeaderBlock, list: HeaderList): void {
-    if (stream.receiving !== "open") {
-      this.#fail(stream, "STREAM_CLOSED", "HEADERS after END_STREAM");
-      return;
-    }
-    if (isSelfDependent) {
-      this.#fail(stream, "PROTOCOL_ERROR", "a stream depends on itself");
-      return;
-    }
+    if (stream.receiving !== "open") return this.#fail(stream, "STREAM_CLOSED", "HEADERS after END_STREAM");
+    if (isSelfDependent) return this.#fail(stream, "PROTOCOL_ERROR", "a stream depends on itself");
     if (this.#role === "server") {
       const fault = isEnd ? faultOfTrailers(list) : "HEADERS again, without END_STREAM";
-      if (fault !== undefined) {
-        this.#fail(stream, "PROTOCOL_ERROR", fault);
-        return;
-      }
+      if (fault !== undefined) return this.#fail(stream, "PROTOCOL_ERROR", fault);
     }
     this.#calm.earn();
     stream.listener?.onHeaders(list, isEnd);
@@ -388,28 +348,32 @@ export class H2Connection implements FrameListener {
   }
 
   #onWindowUpdate(streamId: number, payload: Uint8Array): void {
-    if (payload.length !== 4) throw new ConnectionFault("FRAME_SIZE_ERROR", "WINDOW_UPDATE has not 4 bytes");
+    checkLength(payload, "WINDOW_UPDATE", 4);
     const more = frame.readU31(payload, 0);
     if (streamId === 0) {
       if (more === 0) throw broken("WINDOW_UPDATE of 0");
-      if (this.sender.window + more > frame.WINDOW_MAX) throw new ConnectionFault("FLOW_CONTROL_ERROR", "window too large");
+      if (this.sender.window + more > frame.WINDOW_MAX)
+        throw new ConnectionFault("FLOW_CONTROL_ERROR", "window too large");
       this.sender.window += more;
     } else {
       const stream = this.#streams.get(streamId);
       if (stream === undefined) {
-        if (this.#isIdle(streamId)) throw broken(`WINDOW_UPDATE on stream ${streamId}, which was never opened`);
+        if (this.#streams.isIdle(streamId))
+          throw broken(`WINDOW_UPDATE on stream ${streamId}, which was never opened`);
         return;
       }
       if (more === 0) this.#fail(stream, "PROTOCOL_ERROR", "WINDOW_UPDATE of 0");
-      else if (stream.sendWindow + more > frame.WINDOW_MAX) this.#fail(stream, "FLOW_CONTROL_ERROR", "window too large");
+      else if (stream.sendWindow + more > frame.WINDOW_MAX)
+        this.#fail(stream, "FLOW_CONTROL_ERROR", "window too large");
       else stream.sendWindow += more;
     }
     this.sender.pump();
   }
 
   #onReset(streamId: number, payload: Uint8Array): void {
-    if (payload.length !== 4) throw new ConnectionFault("FRAME_SIZE_ERROR", "RST_STREAM has not 4 bytes");
-    if (streamId === 0 || this.#isIdle(streamId)) throw broken(`RST_STREAM on stream ${streamId}, which was never opened`);
+    checkLength(payload, "RST_STREAM", 4);
+    if (streamId === 0 || this.#streams.isIdle(streamId))
+      throw broken(`RST_STREAM on stream ${streamId}, which was never opened`);
     const stream = this.#streams.get(streamId);
     if (stream === undefined) return;
     if (this.#role === "server") this.#calm.spend("reset", this.#nowMs);
@@ -419,9 +383,9 @@ export class H2Connection implements FrameListener {
   }
 
   #onSettings(flags: number, streamId: number, payload: Uint8Array): void {
-    if (streamId !== 0) throw broken("SETTINGS on a stream");
+    checkStream(streamId, "SETTINGS", false);
     if ((flags & frame.ACK) !== 0) {
-      if (payload.length > 0) throw new ConnectionFault("FRAME_SIZE_ERROR", "SETTINGS ACK with content");
+      checkLength(payload, "SETTINGS ACK", 0);
       return;
     }
     this.#calm.spend("settings", this.#nowMs);
@@ -430,7 +394,8 @@ export class H2Connection implements FrameListener {
     if (changes.windowDelta !== 0) {
       for (const stream of this.#streams.values()) {
         stream.sendWindow += changes.windowDelta;
-        if (stream.sendWindow > frame.WINDOW_MAX) throw new ConnectionFault("FLOW_CONTROL_ERROR", "window too large");
+        if (stream.sendWindow > frame.WINDOW_MAX)
+          throw new ConnectionFault("FLOW_CONTROL_ERROR", "window too large");
       }
     }
     this.sender.frame({ length: 0, type: frame.SETTINGS, flags: frame.ACK, streamId: 0 }, 0);
@@ -442,30 +407,26 @@ export class H2Connection implements FrameListener {
   }
 
   #onPing(flags: number, streamId: number, payload: Uint8Array): void {
-    if (streamId !== 0) throw broken("PING on a stream");
-    if (payload.length !== 8) throw new ConnectionFault("FRAME_SIZE_ERROR", "PING has not 8 bytes");
+    checkStream(streamId, "PING", false);
+    checkLength(payload, "PING", 8);
     if ((flags & frame.ACK) !== 0) {
       if (this.#goingAway === undefined || this.#lastServed !== frame.WINDOW_MAX) return;
-      this.#lastServed = this.#lastPeerStream;
-      this.#writeGoAway("NO_ERROR", this.#goingAway, this.#lastServed);
+      this.#lastServed = this.#streams.lastOfPeer;
+      writeGoAway(this.sender, { lastStream: this.#lastServed, code: "NO_ERROR", message: this.#goingAway });
       this.#owner.onStreamClosed();
       return;
     }
     this.#calm.spend("ping", this.#nowMs);
-    const at = this.sender.frame({ length: 8, type: frame.PING, flags: frame.ACK, streamId: 0 }, 8);
-    this.sender.outbox.chunk.set(payload, at);
+    writePing(this.sender, payload);
   }
 
   #onGoAway(streamId: number, payload: Uint8Array): void {
-    if (streamId !== 0) throw broken("GOAWAY on a stream");
-    if (payload.length < 8) throw new ConnectionFault("FRAME_SIZE_ERROR", "GOAWAY has less than 8 bytes");
-    const last = frame.readU31(payload, 0);
-    const code = codeName(frame.readU32(payload, 4));
-    const message = String.fromCharCode(...payload.subarray(8, 264));
+    checkStream(streamId, "GOAWAY", false);
+    const { lastStream, code, message } = readGoAway(payload);
     this.#peerGoesAway = true;
     if (this.#role === "client") {
       for (const stream of this.#streams.values()) {
-        if (stream.id <= last) continue;
+        if (stream.id <= lastStream) continue;
         const { listener } = stream;
         this.#close(stream);
         listener?.onReset("REFUSED_STREAM", true, message);
@@ -475,7 +436,7 @@ export class H2Connection implements FrameListener {
   }
 
   #onPriority(streamId: number, payload: Uint8Array): void {
-    if (streamId === 0) throw broken("PRIORITY without a stream");
+    checkStream(streamId, "PRIORITY", true);
     const stream = this.#streams.get(streamId);
     const isSelfDependent = payload.length === 5 && frame.readU31(payload, 0) === streamId;
     if (payload.length === 5 && !isSelfDependent) return;
@@ -489,7 +450,7 @@ export class H2Connection implements FrameListener {
       sendWindow: this.sender.initialWindow,
       receiveWindow: this.#limits.streamWindowBytes,
     });
-    this.#streams.set(id, stream);
+    this.#streams.set(stream);
     return stream;
   }
 
@@ -511,44 +472,13 @@ export class H2Connection implements FrameListener {
   }
 
   #close(stream: H2Stream): void {
-    if (!this.#streams.delete(stream.id)) return;
+    if (!this.#streams.delete(stream)) return;
     stream.sending = "closed";
     stream.receiving = "closed";
     stream.listener = undefined;
     this.sender.forget(stream);
-    if (stream.heldBytes > 0) {
-      this.#heldBytes -= stream.heldBytes;
-      stream.heldBytes = 0;
-      this.#returnConnection();
-    }
+    this.#windows.forget(stream);
     this.#owner.onStreamClosed();
-  }
-
-  #noteReset(streamId: number): void {
-    this.#resetStreams.add(streamId);
-    if (this.#resetStreams.size <= RESET_STREAMS_MAX) return;
-    for (const oldest of this.#resetStreams) {
-      this.#resetStreams.delete(oldest);
-      return;
-    }
-  }
-
-  /** C5 */
-  #returnStream(stream: H2Stream): void {
-    const bytes = stream.unreturnedBytes - stream.heldBytes;
-    if (stream.receiving !== "open" || bytes < this.#limits.streamWindowBytes / 2) return;
-    stream.unreturnedBytes -= bytes;
-    stream.receiveWindow += bytes;
-    this.sender.numberFrame(frame.WINDOW_UPDATE, stream.id, bytes);
-  }
-
-  /** C5 */
-  #returnConnection(): void {
-    const bytes = this.#unreturnedBytes;
-    if (bytes < this.#limits.connectionWindowBytes / 2 || this.#heldBytes > this.#heldBytesMax || this.#isOver) return;
-    this.#unreturnedBytes = 0;
-    this.#window += bytes;
-    this.sender.numberFrame(frame.WINDOW_UPDATE, 0, bytes);
   }
 
   #resetAll(code: H2Code, message: string): void {
@@ -557,16 +487,6 @@ export class H2Connection implements FrameListener {
       this.#close(stream);
       listener?.onReset(code, false, message);
     }
-  }
-
-  #writeGoAway(code: H2Code, message: string, lastStream: number): void {
-    const text = message.slice(0, 256);
-    const { sender } = this;
-    const at = sender.frame({ length: 8 + text.length, type: frame.GOAWAY, flags: 0, streamId: 0 }, 8 + text.length);
-    const { chunk } = sender.outbox;
-    frame.writeU32(chunk, at, lastStream);
-    frame.writeU32(chunk, at + 4, H2[code]);
-    for (let i = 0; i < text.length; i++) chunk[at + 8 + i] = text.charCodeAt(i) & 0x7f;
   }
 }
 

@@ -36,7 +36,10 @@ export class FrameDecoder {
   #isStopped = false;
 
   /** @param frameBytesMax what this side's SETTINGS_MAX_FRAME_SIZE allows */
-  constructor(listener: FrameListener, { frameBytesMax, hasPreface }: { frameBytesMax: number; hasPreface: boolean }) {
+  constructor(
+    listener: FrameListener,
+    { frameBytesMax, hasPreface }: { frameBytesMax: number; hasPreface: boolean },
+  ) {
     this.#listener = listener;
     this.#frameBytesMax = frameBytesMax;
     this.#awaits = hasPreface ? "preface" : "head";
@@ -77,13 +80,17 @@ export class FrameDecoder {
 
   /** Whether something can be said without a further byte. */
   #isDue(): boolean {
-    return this.#left === 0 && (this.#awaits === "data" || this.#awaits === "padding" || this.#awaits === "payload");
+    return (
+      this.#left === 0 &&
+      (this.#awaits === "data" || this.#awaits === "padding" || this.#awaits === "payload")
+    );
   }
 
   #onPreface(chunk: Uint8Array, from: number): number {
     let at = from;
     while (at < chunk.length && this.#have < PREFACE.length) {
-      if (chunk[at++] !== PREFACE[this.#have++]) throw new ConnectionFault("PROTOCOL_ERROR", "no HTTP/2 preface");
+      if (chunk[at++] !== PREFACE[this.#have++])
+        throw new ConnectionFault("PROTOCOL_ERROR", "no HTTP/2 preface");
     }
     if (this.#have === PREFACE.length) this.#await("head");
     return at;
@@ -106,14 +113,18 @@ export class FrameDecoder {
     this.#flags = bytes[at + 4]!;
     this.#streamId = readU31(bytes, at + 5);
     if (length > this.#frameBytesMax) {
-      throw new ConnectionFault("FRAME_SIZE_ERROR", `frame of ${length} bytes (at most ${this.#frameBytesMax})`); // F1
+      throw new ConnectionFault(
+        "FRAME_SIZE_ERROR",
+        `frame of ${length} bytes (at most ${this.#frameBytesMax})`,
+      ); // F1
     }
     this.#listener.onFrame(this.#type, this.#flags, this.#streamId, length);
     this.#left = length;
     this.#padding = 0;
     if (this.#type !== DATA) this.#await("payload");
     else if ((this.#flags & PADDED) === 0) this.#await("data");
-    else if (length === 0) throw new ConnectionFault("FRAME_SIZE_ERROR", "DATA is padded and has no length of padding");
+    else if (length === 0)
+      throw new ConnectionFault("FRAME_SIZE_ERROR", "DATA is padded and has no length of padding");
     else this.#await("pad-length");
   }
 
@@ -124,7 +135,8 @@ export class FrameDecoder {
 
   #onPadLength(padding: number): void {
     this.#left--;
-    if (padding > this.#left) throw new ConnectionFault("PROTOCOL_ERROR", "DATA has more padding than payload");
+    if (padding > this.#left)
+      throw new ConnectionFault("PROTOCOL_ERROR", "DATA has more padding than payload");
     this.#padding = padding;
     this.#left -= padding;
     this.#await("data");

@@ -30,7 +30,9 @@ export const SETTING = {
 } as const;
 
 /** What a client sends first. */
-export const PREFACE: Uint8Array = Uint8Array.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (char) => char.charCodeAt(0));
+export const PREFACE: Uint8Array = Uint8Array.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", (char) =>
+  char.charCodeAt(0),
+);
 
 export const WINDOW_MAX = 2 ** 31 - 1;
 /** Windows and frame sizes before any SETTINGS. */

@@ -39,13 +39,15 @@ export class HeaderBlocks {
     let begin = 0;
     let end = payload.length;
     if ((flags & frame.PADDED) !== 0) {
-      if (end < 1) throw new ConnectionFault("FRAME_SIZE_ERROR", "HEADERS is padded and has no length of padding");
+      if (end < 1)
+        throw new ConnectionFault("FRAME_SIZE_ERROR", "HEADERS is padded and has no length of padding");
       end -= payload[0]!;
       begin = 1;
     }
     this.#isSelfDependent = false;
     if ((flags & frame.HAS_PRIORITY) !== 0) {
-      if (payload.length < begin + 5) throw new ConnectionFault("FRAME_SIZE_ERROR", "HEADERS has no room for its priority");
+      if (payload.length < begin + 5)
+        throw new ConnectionFault("FRAME_SIZE_ERROR", "HEADERS has no room for its priority");
       this.#isSelfDependent = frame.readU31(payload, begin) === streamId;
       begin += 5;
     }

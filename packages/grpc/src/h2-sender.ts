@@ -1,8 +1,8 @@
 // The sending half of an HTTP/2 connection: frames into the outbox, within the peer's windows and frame size, in turns
 // among the streams that wait.
 //
-// S1 DATA is written only within both windows, and only while the outbox has room; the rest waits in its stream's queue,
-//    in order, with the end of the stream behind it.
+// S1 DATA is written only within both windows, and only while the outbox has room; the rest waits in its stream's
+//    queue, in order, with the end of the stream behind it.
 // S2 A stream that waits gets at most one frame before the others that wait have had their turn.
 import type { Outbox } from "./outbox.ts";
 import { HpackEncoder, KeptList } from "./hpack-encoder.ts";
@@ -145,7 +145,12 @@ export class H2Sender {
     stream.flagsChunk = undefined;
   }
 
-  #messageInPieces(stream: H2Stream, length: number, bytes: Uint8Array, more: Uint8Array | undefined): boolean {
+  #messageInPieces(
+    stream: H2Stream,
+    length: number,
+    bytes: Uint8Array,
+    more: Uint8Array | undefined,
+  ): boolean {
     const prefix = new Uint8Array(PREFIX_BYTES);
     frame.writeU32(prefix, 1, length);
     const parts = more === undefined ? [prefix, bytes] : [prefix, bytes, more];
@@ -170,7 +175,7 @@ export class H2Sender {
       const length = Math.min(total - written, this.frameBytesMax, stream.sendWindow, this.window);
       if (length <= 0) break;
       this.#dataHead(stream, length, 0);
-      for (let left = length; left > 0; ) {
+      for (let left = length; left > 0;) {
         const bytes = parts[part]!;
         const end = Math.min(bytes.length, at + left);
         this.outbox.copy(bytes, at, end);
@@ -211,7 +216,7 @@ export class H2Sender {
   #writeQueued(stream: H2Stream): void {
     const length = Math.min(stream.queuedBytes, this.frameBytesMax, stream.sendWindow, this.window);
     this.#dataHead(stream, length, 0);
-    for (let left = length; left > 0; ) {
+    for (let left = length; left > 0;) {
       const bytes = stream.queue[0]!;
       const end = Math.min(bytes.length, stream.queueAt + left);
       this.outbox.copy(bytes, stream.queueAt, end);

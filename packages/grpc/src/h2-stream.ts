@@ -1,6 +1,7 @@
 // One stream of an HTTP/2 connection (RFC 9113 section 5): what may still be sent and received, and what waits. It is
 // data; `H2Sender` and `H2Connection` change it.
-import type { H2Code } from "./h2-error.ts";
+import type { ConnectionFault, H2Code } from "./h2-error.ts";
+import type { RequestHead } from "./h2-fields.ts";
 import type { HeaderList } from "./hpack-decoder.ts";
 import type { KeptList } from "./hpack-encoder.ts";
 
@@ -16,6 +17,20 @@ export interface StreamListener {
   onWritable(): void;
   /** The stream is over before both sides ended it. @param isRemote the peer said so, and not this side */
   onReset(code: H2Code, isRemote: boolean, message: string): void;
+}
+
+/** Whom a connection belongs to. */
+export interface ConnectionOwner {
+  /** A request (server only): its stream and what it says. @returns who serves it */
+  onRequest(stream: H2Stream, request: RequestHead): StreamListener;
+  /** The peer's first SETTINGS are here. */
+  onReady(): void;
+  /** The peer opens no more, or wants no more opened. Streams above the last one have been reset by then. */
+  onGoAway(code: H2Code, message: string): void;
+  /** A stream is gone from the table, or the last GOAWAY was sent: whoever waits for the end looks again. */
+  onStreamClosed(): void;
+  /** The connection is over; what is in the outbox may still be sent. */
+  onOver(fault: ConnectionFault): void;
 }
 
 /** One direction. `closed`: the stream is not in the connection's table any more. */

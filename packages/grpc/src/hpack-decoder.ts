@@ -95,7 +95,8 @@ export class HpackDecoder {
 
   #resize(): void {
     const size = this.#integer(5);
-    if (size > this.#tableBytesMax) throw broken(`table size ${size} out of range (0 <= n <= ${this.#tableBytesMax})`);
+    if (size > this.#tableBytesMax)
+      throw broken(`table size ${size} out of range (0 <= n <= ${this.#tableBytesMax})`);
     this.#table.resize(size);
   }
 

@@ -1,5 +1,5 @@
-// HPACK, sending side. Only what comes again and again goes into the dynamic table; a list that is sent often is kept in
-// its encoded form (`KeptList`) for as long as the table stays as it was.
+// HPACK, sending side. Only what comes again and again goes into the dynamic table; a list that is sent often is kept
+// in its encoded form (`KeptList`) for as long as the table stays as it was.
 import { encodeHuffman, huffmanLength } from "./hpack-huffman.ts";
 import { DynamicTable, fieldSize, STATIC_COUNT, STATIC_INDEX } from "./hpack-table.ts";
 
@@ -34,7 +34,9 @@ export class KeptList {
 
 export class HpackEncoder {
   readonly #numbers = new Map<string, number>();
-  readonly #table = new DynamicTable(TABLE_BYTES_MAX, (name, value, number) => this.#onEvicted(name, value, number));
+  readonly #table = new DynamicTable(TABLE_BYTES_MAX, (name, value, number) =>
+    this.#onEvicted(name, value, number),
+  );
   /** Smallest size since the last block, when a size update is due. */
   #smallestDue = -1;
   #epoch = 0;

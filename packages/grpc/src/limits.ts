@@ -22,7 +22,9 @@ export function limitsOf(changed: Partial<ConnectionLimits> | undefined): Connec
   const { streamWindowBytes, connectionWindowBytes } = limits;
   // A smaller one would be in force only after the peer has heard of it.
   assert(streamWindowBytes >= DEFAULT_WINDOW_BYTES, "stream window >= 65535", { streamWindowBytes });
-  assert(connectionWindowBytes >= DEFAULT_WINDOW_BYTES, "connection window >= 65535", { connectionWindowBytes });
+  assert(connectionWindowBytes >= DEFAULT_WINDOW_BYTES, "connection window >= 65535", {
+    connectionWindowBytes,
+  });
   assert(Math.max(streamWindowBytes, connectionWindowBytes) <= WINDOW_MAX, "windows < 2^31", {
     streamWindowBytes,
     connectionWindowBytes,
@@ -30,7 +32,7 @@ export function limitsOf(changed: Partial<ConnectionLimits> | undefined): Connec
   return limits;
 }
 
-/** Messages that are not whole, all calls of a connection together; one more that grows ends with RESOURCE_EXHAUSTED. */
+/** Messages that are not whole, all calls of a connection together; beyond it a call ends with RESOURCE_EXHAUSTED. */
 export const PARTIAL_BYTES_MAX = 128 * 1024 * 1024;
 
 /** Calls of a channel that wait for a connection, or for a place on it. */
@@ -47,3 +49,9 @@ export const HANDSHAKE_MS = 10_000;
 
 /** From the last byte that is sent to the end of the socket. */
 export const LINGER_MS = 2000;
+
+/**
+ * Bytes that the listeners of a connection hold on to, while paused: beyond it the peer is stopped altogether, until they
+ * are fewer. As many as 64 calls with the default window.
+ */
+export const HELD_BYTES_MAX = 64 * 1024 * 1024;

@@ -1,5 +1,5 @@
 // Messages of a call as an async iterable: what comes faster than it is taken stops the peer, by pausing the call.
-import { RpcError } from "./status.ts";
+import type { RpcError } from "./status.ts";
 
 /** What a call of either side has that is to be stopped. */
 export interface Pausable {

@@ -1,6 +1,6 @@
 // gRPC messages out of the DATA of a stream: one byte that says whether it is compressed, four of length, the message.
-// Whole messages are passed on where they stand; others are gathered. While paused, bytes are kept as they came, and the
-// stream's window is not given back for them.
+// Whole messages are passed on where they stand; others are gathered. While paused, bytes are kept as they came, and
+// the stream's window is not given back for them.
 import { RpcError } from "./status.ts";
 import { readU32 } from "./h2-frame.ts";
 import { PARTIAL_BYTES_MAX } from "./limits.ts";

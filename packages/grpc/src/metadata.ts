@@ -1,5 +1,5 @@
 // Metadata: what users add to headers and trailers, apart from what the protocol itself says there.
-import { assert, strictText, utf8 } from "@millrace/base";
+import { assert, strictText } from "@millrace/base";
 import type { HeaderList } from "./hpack-decoder.ts";
 import type { Metadata } from "./rpc.ts";
 
@@ -36,7 +36,7 @@ export function metadataOf({ fields }: HeaderList): Metadata {
   return metadata ?? NO_METADATA;
 }
 
-/** Appends metadata to a list of fields. Throws an InvariantError for what can be no metadata: that is our own doing. */
+/** Appends metadata to a list of fields. What can be no metadata is our own doing: an InvariantError. */
 export function pushMetadata(fields: string[], metadata: Metadata): void {
   for (const [name, value] of metadata) {
     assert(NAME.test(name) && !RESERVED.has(name), "metadata has a name of its own", { name });
@@ -64,12 +64,7 @@ export function decodeBinaryValue(value: string): Uint8Array | undefined {
   return Uint8Array.from(atob(digits), (char) => char.charCodeAt(0));
 }
 
-/** A byte a character, as header values are. */
-export function headerText(text: string): string {
-  return VALUE.test(text) ? text : String.fromCharCode(...utf8(text));
-}
-
-/** What `headerText` was made from, if it can be told. */
+/** The text that a header value (a byte a character) stands for, if it is UTF-8. */
 export function textOfHeader(value: string): string {
   if (VALUE.test(value)) return value;
   return strictText(Uint8Array.from(value, (char) => char.charCodeAt(0))) ?? value;

@@ -12,8 +12,8 @@ import type { RpcError, StatusCode } from "./status.ts";
 
 /**
  * Headers of a request or an answer, or trailers: names in lower case, without pseudo-headers and without those that
- * the protocol itself uses (`content-type`, `te`, `grpc-timeout`, `grpc-status`, `grpc-message`, …). Values of a name that
- * comes several times are joined by `,`. Names that end in `-bin` have base64 values: see `encodeBinaryValue`.
+ * the protocol itself uses (`content-type`, `te`, `grpc-timeout`, `grpc-status`, `grpc-message`, …). Values of a name
+ * that comes several times are joined by `,`. Names that end in `-bin` have base64 values: see `encodeBinaryValue`.
  */
 export type Metadata = ReadonlyMap<string, string>;
 
@@ -46,7 +46,8 @@ export interface ServerCall {
   /**
    * Sends one message: `bytes`, followed by `more` if given (a header and its content need no joining).
    * @returns false when the peer's window or our queue is full: wait for `onDrain`. What was given is kept anyhow; more
-   *   than `sendQueueBytesMax` unsent ends the call with RESOURCE_EXHAUSTED.
+   *   than `sendQueueBytesMax` unsent ends the call with RESOURCE_EXHAUSTED. Also false when the call is over: then
+   *   what was given is dropped, and no `onDrain` follows.
    */
   send(bytes: Uint8Array, more?: Uint8Array): boolean;
   /** Ends the call. What was sent leaves first. Further calls of this do nothing. */

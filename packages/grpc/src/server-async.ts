@@ -1,5 +1,5 @@
-// Handlers as async functions: for calls that are few enough for a promise or two each. A handler that throws an RpcError
-// ends its call with that status; anything else is INTERNAL and logged.
+// Handlers as async functions: for calls that are few enough for a promise or two each. A handler that throws an
+// RpcError ends its call with that status; anything else is INTERNAL and logged.
 import { InvariantError } from "@millrace/base";
 import { Drain, MessageQueue } from "./message-queue.ts";
 import type { CallHandler, ServerCall, ServerCallListener } from "./rpc.ts";
@@ -19,7 +19,9 @@ export function serverStream(serve: (request: Uint8Array, call: ServerCall) => R
   };
 }
 
-export function clientStream(serve: (requests: Requests, call: ServerCall) => Promise<Uint8Array>): CallHandler {
+export function clientStream(
+  serve: (requests: Requests, call: ServerCall) => Promise<Uint8Array>,
+): CallHandler {
   return (call) => {
     const listener = new ManyRequests(call);
     listener.run(() => reply(call, serve(listener.requests, call)));
@@ -70,7 +72,8 @@ class OneRequest implements ServerCallListener {
   }
 
   onMessage(bytes: Uint8Array): void {
-    if (this.#request !== undefined) throw new RpcError("INTERNAL", "more than one message where one is expected");
+    if (this.#request !== undefined)
+      throw new RpcError("INTERNAL", "more than one message where one is expected");
     this.#request = bytes.slice();
   }
 

@@ -77,7 +77,11 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
     this.authority = request.authority;
     this.#head = (request.derived ??= new GrpcHead(request)) as GrpcHead;
     const { partial, limits } = context;
-    this.#reader = new MessageReader(this, { shared: partial, bytesMax: limits.receiveBytesMax, side: "server" });
+    this.#reader = new MessageReader(this, {
+      shared: partial,
+      bytesMax: limits.receiveBytesMax,
+      side: "server",
+    });
     this.#reader.encoding = this.#head.encoding;
     this.timeoutMs = this.#head.timeout === undefined ? undefined : parseTimeout(this.#head.timeout);
   }
@@ -134,7 +138,7 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
   }
 
   send(bytes: Uint8Array, more?: Uint8Array): boolean {
-    if (this.#isOver) return true;
+    if (this.#isOver) return false;
     const { connection, limits, canned } = this.#context;
     const length = bytes.length + (more?.length ?? 0);
     if (this.#stream.queuedBytes + length > limits.sendQueueBytesMax && this.#stream.queuedBytes > 0) {
@@ -162,7 +166,8 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
       return;
     }
     const fields: string[] = ["grpc-status", String(STATUS_CODES[code])];
-    if (message !== "") fields.push("grpc-message", encodeStatusMessage(message).slice(0, STATUS_MESSAGE_CHARS_MAX));
+    if (message !== "")
+      fields.push("grpc-message", encodeStatusMessage(message).slice(0, STATUS_MESSAGE_CHARS_MAX));
     if (trailers !== undefined) pushMetadata(fields, trailers);
     if (this.#hasSentHead) sender.end(stream, fields);
     else sender.headers(stream, canned.head, { isEnd: true, extra: fields });

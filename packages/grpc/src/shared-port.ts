@@ -1,10 +1,16 @@
-// One port for HTTP/2 and whatever else comes: the first bytes of a connection say which. With TLS the protocol that was
-// agreed on (ALPN) says it, and the first bytes have to agree.
+// One port for HTTP/2 and HTTP/1: the first bytes of a connection say which, and with TLS they have to agree with the
+// protocol that was negotiated (ALPN).
 //
+// P0 What is neither HTTP/2 nor a verb of HTTP/1 is closed.
 // P1 A connection that says nothing is closed after a while; one that says part of the preface waits as long.
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-import { createServer as createTlsServer, type SecureContextOptions, type Server as TlsServer, type TlsOptions, type TLSSocket } from "node:tls";
-import type { Clock, Logger } from "@millrace/base";
+import {
+  createServer as createTlsServer,
+  type Server as TlsServer,
+  type TlsOptions,
+  type TLSSocket,
+} from "node:tls";
+import { equalBytes, utf8, type Clock, type Logger } from "@millrace/base";
 import { PREFACE } from "./h2-frame.ts";
 
 export type AcceptSocket = (socket: Socket | TLSSocket, alreadyRead: Uint8Array) => void;
@@ -12,10 +18,13 @@ export type AcceptSocket = (socket: Socket | TLSSocket, alreadyRead: Uint8Array)
 export interface SharedPortOptions {
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Sockets that begin with the HTTP/2 preface. */
+  /** Sockets that begin with the HTTP/2 preface: for `GrpcServer.serve`. */
   readonly onHttp2: AcceptSocket;
-  /** All others: paused, with nothing listening on them. For node:http: unshift what was read, emit `connection`. */
-  readonly onOther: AcceptSocket;
+  /**
+   * Sockets that begin with a verb of HTTP/1, as if they had just been accepted: what was read is put back, and
+   * comes in a later turn. A server of node:http takes one by `emit("connection", socket)`.
+   */
+  readonly onOther: (socket: Socket | TLSSocket) => void;
   readonly tls?: ServerTls | undefined;
   /** Silence at the beginning. Default 7.5 s. */
   readonly sniffMs?: number | undefined;
@@ -42,11 +51,12 @@ export class SharedPort {
   constructor(options: SharedPortOptions) {
     this.#options = options;
     const { tls, logger } = options;
-    // Others may want a half-open socket (an HTTP/1 client that has said all); HTTP/2 ends by itself.
-    const plain = { allowHalfOpen: true, noDelay: true, pauseOnConnect: false };
-    if (tls === undefined) this.#server = createServer(plain, (socket) => this.#sniff(socket));
-    else {
-      this.#server = createTlsServer({ ...plain, ...tlsOptions(tls) }, (socket) => this.#sniff(socket));
+    // An HTTP/1 client may half-close when it has said all. Not within TLS: a client that leaves in the middle of the
+    // handshake would stay.
+    if (tls === undefined) {
+      this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#sniff(socket));
+    } else {
+      this.#server = createTlsServer({ noDelay: true, ...tlsOptions(tls) }, (socket) => this.#sniff(socket));
       this.#server.on("tlsClientError", (error: Error, socket: Socket) => {
         logger.debug("tls-handshake-failed", { peer: socket.remoteAddress, reason: error.message });
         socket.destroy();
@@ -57,7 +67,7 @@ export class SharedPort {
 
   /** New connections get other certificates; those that are there keep what they have. */
   replaceTls(tls: ServerTls): void {
-    if ("setSecureContext" in this.#server) this.#server.setSecureContext(tlsOptions(tls) as SecureContextOptions);
+    if ("setSecureContext" in this.#server) this.#server.setSecureContext(tlsOptions(tls));
   }
 
   /** @returns the address; a port 0 has become a free one @throws the system's error (EADDRINUSE…) */
@@ -70,7 +80,9 @@ export class SharedPort {
     });
     this.#server.removeAllListeners("error");
     // After that only accepting fails (too many open files): the next one may succeed.
-    this.#server.on("error", (error) => this.#options.logger.warn("accept-failed", { reason: error.message }));
+    this.#server.on("error", (error) =>
+      this.#options.logger.warn("accept-failed", { reason: error.message }),
+    );
     if ("path" in address) return { host: address.path, port: 0 };
     return { host: address.host, port: (this.#server.address() as AddressInfo).port };
   }
@@ -82,7 +94,7 @@ export class SharedPort {
   }
 
   #sniff(socket: Socket | TLSSocket): void {
-    const { clock, onHttp2, onOther } = this.#options;
+    const { clock, logger, onHttp2, onOther } = this.#options;
     const agreed = "alpnProtocol" in socket ? socket.alpnProtocol : undefined;
     let read: Uint8Array = new Uint8Array(0);
     this.#sniffing.add(socket);
@@ -94,19 +106,23 @@ export class SharedPort {
     };
     const onData = (chunk: Uint8Array): void => {
       read = read.length === 0 ? chunk : Buffer.concat([read, chunk]);
-      const isHttp2 = startsWithPreface(read);
-      if (isHttp2 === undefined) return;
+      const kind = protocolOf(read);
+      if (kind === undefined) return;
       cancel();
       this.#sniffing.delete(socket);
       socket.removeListener("data", onData);
       socket.removeListener("error", drop);
       socket.removeListener("end", drop);
       socket.removeListener("close", drop);
-      if (agreed === (isHttp2 ? "http/1.1" : "h2")) socket.destroy();
-      else if (isHttp2) onHttp2(socket, read);
+      if (kind === "unknown" || agreed === OTHER_ALPN[kind]) {
+        logger.debug("connection-of-no-known-protocol", { peer: socket.remoteAddress });
+        socket.destroy();
+      } else if (kind === "http2") onHttp2(socket, read);
       else {
         socket.pause();
-        onOther(socket, read);
+        socket.unshift(read);
+        onOther(socket);
+        setImmediate(() => socket.resume());
       }
     };
     socket.on("data", onData);
@@ -116,15 +132,33 @@ export class SharedPort {
   }
 }
 
-/** Undefined: so far yes, and not whole. Whoever shows three letters of it has shown what no HTTP/1 verb begins with. */
-function startsWithPreface(bytes: Uint8Array): boolean | undefined {
-  const known = Math.min(bytes.length, PREFACE.length);
-  for (let at = 0; at < known; at++) if (bytes[at] !== PREFACE[at]) return false;
-  return known < PREFACE.length ? undefined : true;
+type Protocol = "http1" | "http2" | "unknown";
+
+/** The ALPN name that belongs to the other one. */
+const OTHER_ALPN = { http1: "h2", http2: "http/1.1" } as const;
+
+const BEGINNINGS: readonly (readonly [Protocol, Uint8Array])[] = [
+  ["http2", PREFACE],
+  ...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"].map(
+    (verb): readonly [Protocol, Uint8Array] => ["http1", utf8(`${verb} `)],
+  ),
+];
+
+/** Undefined: as far as it goes, it may still become one of them. */
+function protocolOf(bytes: Uint8Array): Protocol | undefined {
+  let mayBecome = false;
+  for (const [protocol, beginning] of BEGINNINGS) {
+    const known = Math.min(bytes.length, beginning.length);
+    if (!equalBytes(bytes.subarray(0, known), beginning.subarray(0, known))) continue;
+    if (known === beginning.length) return protocol;
+    mayBecome = true;
+  }
+  return mayBecome ? undefined : "unknown";
 }
 
 function tlsOptions({ cert, key, ca, isClientCertificateOptional = false }: ServerTls): TlsOptions {
-  const pem = (value: string | Uint8Array): string | Buffer => (typeof value === "string" ? value : Buffer.from(value));
+  const pem = (value: string | Uint8Array): string | Buffer =>
+    typeof value === "string" ? value : Buffer.from(value);
   return {
     cert: pem(cert),
     key: pem(key),

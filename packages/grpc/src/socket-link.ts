@@ -1,12 +1,13 @@
-// A connection on its socket: bytes in, what a turn of the event loop has made out in one write, silence noticed, and an
-// end that the peer can still read.
+// A connection on its socket: bytes in, what a turn of the event loop has made out in one write, silence noticed, and
+// an end that the peer can still read.
 //
 // L1 What is written in one turn leaves in one write.
 // L2 A socket whose peer does not read what we send is not read either.
 import type { Socket } from "node:net";
 import type { Clock } from "@millrace/base";
 import type { ConnectionFault } from "./h2-error.ts";
-import { H2Connection, type ConnectionOwner } from "./h2-connection.ts";
+import { H2Connection } from "./h2-connection.ts";
+import type { ConnectionOwner } from "./h2-stream.ts";
 import { LINGER_MS, UNSENT_BYTES_MAX } from "./limits.ts";
 import { Outbox, type ChunkPool } from "./outbox.ts";
 import type { ConnectionLimits, Keepalive } from "./peer-options.ts";

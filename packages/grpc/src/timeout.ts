@@ -1,7 +1,14 @@
 // The text of `grpc-timeout`: at most eight digits and a unit.
 
 /** Milliseconds of each unit. */
-const UNIT_MS: Readonly<Record<string, number>> = { n: 1e-6, u: 1e-3, m: 1, S: 1000, M: 60_000, H: 3_600_000 };
+const UNIT_MS: Readonly<Record<string, number>> = {
+  n: 1e-6,
+  u: 1e-3,
+  m: 1,
+  S: 1000,
+  M: 60_000,
+  H: 3_600_000,
+};
 /** Steps from one unit to the next coarser one. */
 const COARSER: readonly (readonly [unit: string, perUnit: number])[] = [
   ["u", 1],
