@@ -1,5 +1,5 @@
-// What a call promises on real sockets: flow control that stops whoever sends, ends that are told once, connections that
-// are lost, stopped and made again, TLS, and the port that is shared with HTTP/1.
+// What a call promises on real sockets: flow control that stops whoever sends, ends that are told once, connections
+// that are lost, stopped and made again, TLS, and the port that is shared with HTTP/1.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { request as httpRequest } from "node:http";
@@ -45,7 +45,7 @@ const SILENT = { onMessage: () => undefined, onHalfClose: () => undefined };
 const KIB64 = new Uint8Array(65_536).fill(7);
 
 describe("flow control", () => {
-  test("client: a handler that is paused -> send says false, what is unsent is bounded, and drains on resume", async () => {
+  test("client: a handler that is paused -> send says false, and all arrives after resume", async () => {
     let call: ServerCall | undefined;
     let received = 0;
     const echo = await serverOf((begun) => {
@@ -216,7 +216,7 @@ describe("ends", () => {
 });
 
 describe("connections", () => {
-  test("nobody listens -> UNAVAILABLE, certainly not processed; then it is there -> the next call gets through", async () => {
+  test("nobody listens -> UNAVAILABLE, not processed; later the next call gets through", async () => {
     const probe = await echoServer();
     const { port } = probe;
     await probe.stop();
@@ -254,7 +254,7 @@ describe("connections", () => {
     assert.equal(text(await waiting), "there");
   });
 
-  test("the connection is lost -> calls end with UNAVAILABLE, maybe processed; the next call makes another", async () => {
+  test("the connection is lost -> calls end with UNAVAILABLE; the next call makes another", async () => {
     const sockets: Socket[] = [];
     const echo = await echoServer();
     const proxy = createServer((socket) => {

@@ -51,7 +51,7 @@ export const HANDSHAKE_MS = 10_000;
 export const LINGER_MS = 2000;
 
 /**
- * Bytes that the listeners of a connection hold on to, while paused: beyond it the peer is stopped altogether, until they
- * are fewer. As many as 64 calls with the default window.
+ * Bytes that the listeners of a connection hold on to, while paused: beyond it the peer is stopped altogether, until
+ * they are fewer. As many as 64 calls with the default window.
  */
 export const HELD_BYTES_MAX = 64 * 1024 * 1024;

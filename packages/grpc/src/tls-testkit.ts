@@ -1,4 +1,4 @@
-// Keys and certificates for tests alone: one authority, a server (localhost, 127.0.0.1) and a client. Valid for a century.
+// Keys and certificates for tests alone: an authority, a server (localhost, 127.0.0.1), a client. Valid for a century.
 
 export const AUTHORITY = `-----BEGIN CERTIFICATE-----
 MIIBiTCCAS+gAwIBAgIUN0IhqjuyDSO4CoR9TtXo9ML1cSMwCgYIKoZIzj0EAwIw
