@@ -43,3 +43,4 @@ export {
 export type { RetentionPolicy } from "./persister-retention.ts";
 export { StoreHealth, type FailingStore, type StoreHealthPorts } from "./store-health.ts";
 export type { StoreMark } from "./spool-image.ts";
+export { RunningSha1 } from "./system-sha1.ts";
