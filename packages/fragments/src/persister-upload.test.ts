@@ -14,26 +14,29 @@ interface World {
   readonly store: MemoryStore;
   readonly path: string;
   attempt(): Promise<AttemptState>;
+  readonly agenda: Agenda;
   /** Of the operations since the last call. */
   operations(): string[];
 }
 
-function world(): World {
-  const clock = new SimulatedClock(new Agenda());
+function world(content = "content", isHurried = true): World {
+  const agenda = new Agenda();
+  const clock = new SimulatedClock(agenda);
   const store = memoryStore({ clock, random: seededRandom("store") });
   const spool = new MemorySpool(() => 0);
-  spool.append(utf8("content"));
+  spool.append(utf8(content));
   spool.roll();
   const [local] = spool.fragments();
   const range = { begin: local!.begin, end: local!.end, sum: local!.sum() };
   const where = { journal: "a/journal", pathPostfix: "", backingStore: store.url, modTime: 0 };
   const fragment: Fragment = { ...where, ...range, compressionCodec: "NONE" };
   const ports = { stores: { open: () => store }, codecs: inlineCodecs, clock, logger: silentLogger };
-  const upload = { fragment, source: spool, readBack: true, stallMs: 1000 };
+  const upload = { fragment, source: spool, readBack: true, isHurried: () => isHurried, stallMs: 1000 };
   return {
     store,
     path: contentPath(fragment),
     attempt: () => runAttempt(ports, upload, never),
+    agenda,
     operations: () => store.operations.splice(0).map(({ operation }) => operation),
   };
 }
@@ -62,4 +65,19 @@ test("D18: one that still cannot be synced -> written again, then confirmed", as
   assert.equal((await w.attempt()).kind, "confirmed");
   assert.deepEqual(w.operations(), ["head", "get", "sync", "put", "head"]);
   assert.equal(w.store.crash(), 0, "power loss takes nothing");
+});
+
+test("a large fragment -> leaves the cores to others between its chunks; in a hurry it does not", async () => {
+  const content = "x".repeat(3 * 256 * 1024);
+  const calm = world(content, false);
+  let ended: AttemptState | undefined;
+  const attempt = calm.attempt().then((state) => (ended = state));
+  await calm.agenda.advance(9);
+  assert.equal(ended, undefined);
+  await calm.agenda.advance(2);
+  await attempt;
+  assert.equal(ended!.kind, "confirmed");
+  const hurried = world(content, true);
+  assert.equal((await hurried.attempt()).kind, "confirmed");
+  assert.equal(hurried.agenda.nowMs, 0);
 });

@@ -64,7 +64,7 @@ function world(options: WorldOptions = {}): World {
   const tasks = new TaskGroup("persister", (_, error) => {
     throw error;
   });
-  const limits = { uploadsMax: 4, uploadBytesMax: 1 << 20, stallMs };
+  const limits = { uploadsMax: 4, uploadBytesMax: 1 << 20, calmBytesMax: 500, stallMs };
   const persister = new Persister({ ...ports, clock, random, metrics }, limits, tasks);
   spool.onChange(() => index.setLocal(spool.fragments()));
   const written: Uint8Array[] = [];

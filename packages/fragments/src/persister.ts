@@ -27,6 +27,8 @@ export interface PersisterLimits {
   readonly uploadsMax: number;
   /** Bytes of content, before compression, of the uploads at once; a larger fragment goes alone. */
   readonly uploadBytesMax: number;
+  /** While no more than this waits, uploads leave the cores to those who append; beyond it they hurry. */
+  readonly calmBytesMax: number;
   /** An upload that makes no progress for this long has failed. */
   readonly stallMs: number;
 }
@@ -34,6 +36,7 @@ export interface PersisterLimits {
 export const PERSISTER_LIMITS: PersisterLimits = {
   uploadsMax: 4,
   uploadBytesMax: 4 * 1024 * 1024 * 1024,
+  calmBytesMax: 256 * 1024 * 1024,
   stallMs: 5 * 60 * 1000,
 };
 
@@ -289,7 +292,9 @@ export class Persister {
       return { state: { kind: "failed", reason: { kind: "error", error } } };
     }
     const readBack = task.failures % BLIND_WRITE_EVERY !== BLIND_WRITE_EVERY - 1;
-    const upload = { fragment, source: journal.spool, readBack, stallMs: this.#limits.stallMs };
+    const { stallMs, calmBytesMax } = this.#limits;
+    const isHurried = (): boolean => this.#queue.bytes > calmBytesMax;
+    const upload = { fragment, source: journal.spool, readBack, isHurried, stallMs };
     return { state: await runAttempt(this.#ports, upload, signal), fragment };
   }
 

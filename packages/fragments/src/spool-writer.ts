@@ -127,8 +127,9 @@ export class SpoolWriter {
       if (fragment.unsyncedBytes < this.#syncBehindBytes) continue;
       fragment.unsyncedBytes = 0;
       this.#disk.run("bulk", [{ kind: "sync", path }]).catch((error: unknown) => {
-        const isReleased = error instanceof DiskError && error.kind === "missing";
-        if (!isReleased) this.#hooks.onBroken(error); // D5
+        // A file that was released, or that cannot be opened now: the checkpoint will see.
+        const wasTried = !(error instanceof DiskError) || error.kind === "sync-failed";
+        if (wasTried) this.#hooks.onBroken(error); // D5
       });
     }
   }

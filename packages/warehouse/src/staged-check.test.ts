@@ -35,6 +35,16 @@ describe("staged objects larger and smaller than a read, several at once", () =>
     });
   }
 
+  test("one is missing while others are read -> refused, and what is checked next is sound", async () => {
+    const large = [1, 2, 3].map((i) => write(`large${i}`, 24 * 2 ** 20));
+    const others = [1, 2, 3, 4].map((i) => write(`other${i}`, 4 * 2 ** 20));
+    for (let round = 0; round < 3; round++) {
+      const one = { ...large[0]!, path: "missing" };
+      await assert.rejects(staged.check("j", [one, ...large]), { code: "NOT_FOUND" });
+      await staged.check("j", others);
+    }
+  });
+
   test("one byte more -> CORRUPT, naming both lengths", async () => {
     const object = write("longer", 10);
     writeFileSync(join(scratch, "longer"), Buffer.alloc(11));

@@ -31,7 +31,10 @@ export class StagedCheck {
   async check(journal: string, objects: readonly StagedObject[]): Promise<void> {
     for (let at = 0; at < objects.length; at += CHECKS_AT_ONCE) {
       const some = objects.slice(at, at + CHECKS_AT_ONCE);
-      await Promise.all(some.map((object, i) => this.#check(journal, object, this.#buffer(i))));
+      const checks = some.map((object, i) => this.#check(journal, object, this.#buffer(i)));
+      // All of them, also behind one that failed: the next call uses the same buffers.
+      const failed = (await Promise.allSettled(checks)).find(({ status }) => status === "rejected");
+      if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
     }
   }
 

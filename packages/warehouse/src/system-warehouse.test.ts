@@ -2,8 +2,17 @@
 // must be a process of its own, it is this file once more: `node system-warehouse.test.js <part> <directory>`.
 import assert from "node:assert/strict";
 import { fork, spawnSync } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from "node:fs";
+import { getPriority, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -175,6 +184,20 @@ function runTests(): void {
     await settled;
   });
 
+  const isLinux = process.platform === "linux";
+  test(
+    "warehouse: every thread of it is nicer than its parent",
+    { skip: !isLinux && "not Linux" },
+    async (t) => {
+      const warehouse = await startIn(t, join(scratch, "nice"), { threads: 2 });
+      await query(`http://127.0.0.1:${warehouse.address.port}`, "select sum(i) from range(1000000) t(i)");
+      const expected = Math.min(19, getPriority() + 10);
+      const threads = readdirSync(`/proc/${warehouse.pid}/task`);
+      const nice = threads.map((thread) => niceOf(`/proc/${warehouse.pid}/task/${thread}/stat`));
+      assert.deepEqual(new Set(nice), new Set([expected]), `${threads.length} threads`);
+    },
+  );
+
   test("warehouse: stopped -> the engine's own log is in its file", async (t) => {
     const directory = join(scratch, "clean");
     const warehouse = await startIn(t, directory);
@@ -195,11 +218,19 @@ function runTests(): void {
   after(() => rmSync(scratch, { recursive: true, force: true }));
 }
 
+/** Fields of a `stat` file behind the command's name, which may have spaces. */
+function statOf(file: string): readonly string[] {
+  const text = readFileSync(file, "utf8");
+  return text.slice(text.lastIndexOf(")") + 2).split(" ");
+}
+
 /** Clock ticks that a process has computed. */
 function cpuTicks(pid: number): number {
-  const text = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return Number(fields[11]);
+  return Number(statOf(`/proc/${pid}/stat`)[11]);
+}
+
+function niceOf(file: string): number {
+  return Number(statOf(file)[16]);
 }
 
 async function query(
