@@ -1,8 +1,8 @@
 // The primary's side of replication: one Replicate stream to each peer of a route, to which everything goes in the same
 // order, and the answers of all of them gathered.
 //
-//   G1  Each peer answers what asks for an answer, in that order; an outcome is told when the last peer has answered, so
-//       outcomes come in order too.
+//   G1  Each peer answers what asks for an answer, in that order; an outcome is told when the last peer has answered,
+//       so outcomes come in order too.
 //   G2  The first failure breaks the pipeline: what waits fails with it, and so does what comes. Only a new one on a
 //       fresh resolution goes on; bytes may then be on some peers and not on others.
 //   G3  A peer that answers what nobody asked, or ends its stream early, is broken: nothing is guessed.
