@@ -282,6 +282,7 @@ export class AppendCall implements PipelineUser, Abortable {
   #acquire(): Performed {
     const replica = this.#resolution!.localReplica!;
     const got = replica.acquire(this);
+    if (got === "gone") return { kind: "invalidated" };
     if (got === "queued") {
       this.#queuedAt = replica;
       return "pending";

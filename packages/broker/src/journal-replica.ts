@@ -71,6 +71,7 @@ export class JournalReplica implements FlowOwner {
   #waitingBytes = 0;
   #holder: PipelineUser | undefined;
   #isHandingOn = false;
+  #isLeaving = false;
   #route: Route | undefined;
   #spec: JournalSpec;
   #local: LocalJournal | undefined;
@@ -170,10 +171,14 @@ export class JournalReplica implements FlowOwner {
   }
 
   /**
-   * @returns the route that the pipeline is in sync for, or "queued": then `granted` is called. @throws
-   * OVERLOADED
+   * @returns the route that the pipeline is in sync for; "queued": then `granted` is called; "gone": the replica is
+   * closing, and what was resolved is out of date (its invalidation came before the user did) @throws OVERLOADED
    */
-  acquire(user: PipelineUser): { readonly route: Route | undefined } | "queued" {
+  acquire(user: PipelineUser): { readonly route: Route | undefined } | "queued" | "gone" {
+    return this.#isLeaving ? "gone" : this.#queue(user);
+  }
+
+  #queue(user: PipelineUser): { readonly route: Route | undefined } | "queued" {
     if (this.#holder === undefined && this.#waiting.length === 0) {
       this.#holder = user;
       return { route: this.#route };
@@ -277,6 +282,7 @@ export class JournalReplica implements FlowOwner {
 
   /** Waits for an append that writes, but not for ever. */
   async close(fate: ReplicaFate): Promise<void> {
+    this.#isLeaving = true;
     const over = new WireError("SHUTTING_DOWN", `journal ${this.journal} is no longer served here`);
     const cancel = this.#ports.clock.after(CLOSE_GRACE_MS, () => this.#holder?.aborted(over));
     await this.#takePipeline();
@@ -319,7 +325,7 @@ export class JournalReplica implements FlowOwner {
         invalidated: ignore,
         aborted: ignore,
       };
-      if (this.acquire(user) !== "queued") taken();
+      if (this.#queue(user) !== "queued") taken();
     });
   }
 }
