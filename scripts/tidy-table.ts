@@ -33,7 +33,9 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   allocator: { may: ["base", "metadata"] },
   stores: { may: ["base", "protocol"] },
   fragments: { may: ["base", "protocol", "wal", "stores"] },
-  broker: { may: ["base", "protobuf", "protocol", "metadata", "wal", "fragments", "stores", "client"] },
+  broker: {
+    may: ["base", "protobuf", "protocol", "metadata", "allocator", "wal", "fragments", "stores", "client"],
+  },
   client: { may: ["base", "protobuf", "protocol"] },
   ingest: { may: ["base", "protocol", "metadata", "stores", "client"] },
   warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest"] },

@@ -1,10 +1,10 @@
 // The loop of a member: the leader solves when the problem changes, and converges; the others wait to become it.
 //
 //  A1  Nothing waits without bound while there is something to do. A transaction that failed, by its compares or for
-//      another reason, is planned again after a pause, whether the mirror has moved or not: its answer may be lost, or
-//      what overtook it may lie outside of the keyspace, and no change of the keyspace need ever come. After one that
-//      succeeded the mirror is read up to it, and if the mirror does not get there soon, the plan is made again all
-//      the same: on an old snapshot its compares fail, and nothing happens (C5 of converge.ts).
+//      another reason, is planned again when the mirror has moved, and after a pause if it has not: its answer may be
+//      lost, or what overtook it may lie outside of the keyspace, and no change of the keyspace need ever come. After
+//      one that succeeded the mirror is read up to it, and if the mirror does not get there soon, the plan is made
+//      again all the same: on an old snapshot its compares fail, and nothing happens (C5 of converge.ts).
 //  A2  Whoever has nothing to do sleeps until the mirror changes; between looking and sleeping nothing is awaited.
 //  A3  A plan that does nothing, though assignments wait for room and for nobody's consistency, is a deadlock of
 //      hand-offs: the problem is solved again from where things are now.
@@ -43,6 +43,7 @@ export interface AllocatorOptions {
   /** Name of the own member, which is announced. */
   readonly member: string;
   readonly isConsistent: ConsistencyRule;
+  readonly valueOfOnly?: (member: MemberEntry) => Uint8Array;
   /** For tests: called after a pass of this member as the leader that planned nothing. */
   readonly onIdle?: () => void;
 }
@@ -96,8 +97,7 @@ class AllocateLoop {
   async #lead(leader: number, signal: AbortSignal): Promise<void> {
     const { mirror, keys, logger } = this.#ports;
     const state = stateOf(mirror.snapshot());
-    const { isConsistent } = this.#options;
-    const plan = converge(state, this.#desiredFor(state), { keys, isConsistent, leader });
+    const plan = converge(state, this.#desiredFor(state), { ...this.#options, keys, leader });
     if (plan.txns.length > 0) {
       await this.#perform(plan, signal);
     } else if (plan.blocked > 0 && plan.waiting === 0 && this.#solved?.state !== state) {
@@ -142,20 +142,29 @@ class AllocateLoop {
 
   async #perform(plan: Plan, signal: AbortSignal): Promise<void> {
     const { clock, logger, metrics, mirror } = this.#ports;
-    const { revision, error } = await this.#send(plan.txns, signal);
-    signal.throwIfAborted();
-    if (error === undefined) {
-      this.#failures = 0;
-      metrics.converges.add();
-      metrics.added.add(plan.added);
-      metrics.removed.add(plan.removed);
-      metrics.packed.add(plan.moved);
-      await atMost(READ_THROUGH_MAX_MS, (scope) => mirror.waitForRevision(revision, scope), clock, signal);
-      return;
+    const scope = abortScope(signal);
+    const changed = mirror.changed.next(scope.signal).catch(() => undefined);
+    try {
+      const { revision, error } = await this.#send(plan.txns, signal);
+      signal.throwIfAborted();
+      if (error === undefined) {
+        this.#failures = 0;
+        metrics.converges.add();
+        metrics.added.add(plan.added);
+        metrics.removed.add(plan.removed);
+        metrics.packed.add(plan.moved);
+        await atMost(READ_THROUGH_MAX_MS, (end) => mirror.waitForRevision(revision, end), clock, signal);
+        return;
+      }
+      const waitMs = Math.min(RETRY_MIN_MS * 2 ** this.#failures++, RETRY_MAX_MS);
+      logger.warn("allocator-converge-failed", { error, failures: this.#failures, waitMs });
+      const cancel = clock.after(waitMs, () => scope.abort(new Error("the pause is over"))); // A1
+      await changed;
+      cancel();
+    } finally {
+      scope.abort(new Error("the pass is over"));
+      scope.dispose();
     }
-    const waitMs = Math.min(RETRY_MIN_MS * 2 ** this.#failures++, RETRY_MAX_MS);
-    logger.warn("allocator-converge-failed", { error, failures: this.#failures, waitMs });
-    await clock.sleep(waitMs, signal); // A1
   }
 
   /** Sends transactions up to the first that fails. */

@@ -181,6 +181,24 @@ test("converge: a new item -> its primary is where there are the fewest, the oth
   ]);
 });
 
+test("converge: an item that is to have one assignment -> says so from the start, others do not", () => {
+  const values = { ...ONE, "items/two": '{"R":2}', ...FIVE };
+  const state = stateOf(
+    snapshotOfValues(Object.fromEntries(Object.entries(values).map(([k, v]) => [`/root/${k}`, v]))),
+  );
+  const begin = Int32Array.from([0, 1, 3]);
+  const members = Int32Array.from([2, 0, 1]);
+  const solution = { begin, members, placed: 3, inOneZone: 0, aboveShare: 0, added: 3, removed: 0 };
+  const valueOfOnly = ({ name }: { readonly name: string }): Uint8Array =>
+    new TextEncoder().encode(`only ${name}`);
+  const options = { keys: scenarioKeys, isConsistent: saysConsistent, leader: 0, valueOfOnly };
+  deepEqual(opsOf(converge(state, solution, options)), [
+    'put assign/item#zone#m3#0 "only zone#m3"',
+    'put assign/two#zone#m1#0 ""',
+    'put assign/two#zone#m2#1 ""',
+  ]);
+});
+
 test("converge: room that the same pass gives up -> is taken in it", () => {
   const values = {
     "items/a": '{"R":0}',

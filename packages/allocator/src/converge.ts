@@ -13,7 +13,7 @@
 // up to the first that fails.
 import { prefixRange, type StoreOp, type TxnRequest } from "@millrace/metadata";
 import { gather, type Checkpoint, type RevisionCompare } from "./checkpoints.ts";
-import type { AllocatorKeys, AssignmentEntry, ConsistencyRule } from "./entries.ts";
+import type { AllocatorKeys, AssignmentEntry, ConsistencyRule, MemberEntry } from "./entries.ts";
 import { ItemPlan, type Pass } from "./item-plan.ts";
 import { REMOVALS_PER_CHECKPOINT_MAX } from "./limits.ts";
 import type { Solution } from "./solver.ts";
@@ -24,6 +24,8 @@ export interface ConvergeOptions {
   readonly isConsistent: ConsistencyRule;
   /** Index of the member that leads: its key is compared in each transaction. */
   readonly leader: number;
+  /** What an item's assignment says from the start if it is to be the only one. Default: nothing, as for the others. */
+  readonly valueOfOnly?: (member: MemberEntry) => Uint8Array;
 }
 
 export interface Plan {
@@ -68,7 +70,7 @@ export function converge(state: AllocatorState, desired: Solution, options: Conv
     counts.moved += plan.move === undefined ? 0 : 1;
     counts.blocked += plan.blocked;
     counts.waiting += plan.waiting;
-    const checkpoint = checkpointOf(state, plan, options.keys);
+    const checkpoint = checkpointOf(state, plan, options);
     if (checkpoint.ops.length > 0) checkpoints.push(checkpoint);
   }
   const leader = state.members[options.leader]!;
@@ -105,7 +107,8 @@ function* removeDead(assignments: readonly AssignmentEntry[], keys: AllocatorKey
   }
 }
 
-function checkpointOf(state: AllocatorState, plan: ItemPlan, keys: AllocatorKeys): Checkpoint {
+function checkpointOf(state: AllocatorState, plan: ItemPlan, options: ConvergeOptions): Checkpoint {
+  const { keys, valueOfOnly } = options;
   const item = state.items[plan.item]!;
   const compare: RevisionCompare[] = [];
   const ops: StoreOp[] = [];
@@ -116,7 +119,8 @@ function checkpointOf(state: AllocatorState, plan: ItemPlan, keys: AllocatorKeys
   for (const { member, slot } of plan.adds) {
     const entry = state.members[member]!;
     compare.push(unchanged(entry)); // its limit may have become less
-    ops.push(put(keys.assignment(item.id, entry.name, slot), EMPTY, entry.lease));
+    const value = plan.addsTheOnly ? (valueOfOnly?.(entry) ?? EMPTY) : EMPTY;
+    ops.push(put(keys.assignment(item.id, entry.name, slot), value, entry.lease));
   }
   if (plan.removes.length > 0) compare.push(unchanged(item)); // it may want more now
   for (const assignment of plan.removes) {

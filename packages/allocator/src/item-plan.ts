@@ -26,6 +26,8 @@ export class ItemPlan {
   readonly support: readonly AssignmentEntry[];
   /** The one that gets another slot: 0 to be promoted, a lower one to be packed. */
   readonly move: { readonly assignment: AssignmentEntry; readonly slot: number } | undefined;
+  /** Whether the item has no assignment, and is to have the one that is added. */
+  readonly addsTheOnly: boolean;
   /** Adds that wait for room. */
   readonly blocked: number;
   /** 1 if something is to be removed once others are consistent. */
@@ -48,6 +50,7 @@ export class ItemPlan {
     const consistent = stays.filter(({ isConsistent }) => isConsistent).slice(0, replication);
     this.support = removes.length > 0 ? consistent.map(({ assignment }) => assignment) : [];
     this.blocked = this.#add(current, desired);
+    this.addsTheOnly = current.length === 0 && desired.length === 1;
     for (const { member, assignment } of removes) this.#count(member, -1, assignment.slot === 0 ? -1 : 0);
     stays.sort((a, b) => a.assignment.slot - b.assignment.slot);
     this.move = this.#promote(stays) ?? this.#pack(stays, this.adds.length + removes.length);

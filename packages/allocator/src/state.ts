@@ -108,21 +108,26 @@ type Assignments = Pick<
   "assignments" | "begin" | "memberOf" | "dead" | "totals" | "primaries"
 >;
 
+/** Plain loops: a leader does this at each change of a keyspace that may have a hundred thousand keys. */
 function assignmentsOf({ items, members, assignments: all }: Snapshot): Assignments {
-  const itemAt = new Map(items.map(({ id }, index) => [id, index]));
+  const itemAt = new Map<string, number>();
+  for (let item = 0; item < items.length; item++) itemAt.set(items[item]!.id, item);
   const memberAt = new Map(members.map(({ name }, index) => [name, index]));
   const begin = new Int32Array(items.length + 1);
-  const itemOf = Int32Array.from(all, ({ item }) => itemAt.get(item) ?? -1); // S1
+  const itemOf = new Int32Array(all.length);
   const dead = new Map<string, AssignmentEntry[]>();
   let alive = 0;
-  for (const [at, item] of itemOf.entries()) {
-    if (item < 0) {
-      const ofItem = dead.get(all[at]!.item);
-      if (ofItem === undefined) dead.set(all[at]!.item, [all[at]!]);
-      else ofItem.push(all[at]!);
-    } else {
+  for (let at = 0; at < all.length; at++) {
+    const assignment = all[at]!;
+    const item = itemAt.get(assignment.item) ?? -1; // S1
+    itemOf[at] = item;
+    if (item >= 0) {
       begin[item + 1]!++;
       alive++;
+    } else {
+      const ofItem = dead.get(assignment.item);
+      if (ofItem === undefined) dead.set(assignment.item, [assignment]);
+      else ofItem.push(assignment);
     }
   }
   for (let item = 0; item < items.length; item++) begin[item + 1]! += begin[item]!;
@@ -131,7 +136,8 @@ function assignmentsOf({ items, members, assignments: all }: Snapshot): Assignme
   const memberOf = new Int32Array(alive);
   const totals = new Int32Array(members.length);
   const primaries = new Int32Array(members.length);
-  for (const [at, item] of itemOf.entries()) {
+  for (let at = 0; at < all.length; at++) {
+    const item = itemOf[at]!;
     if (item < 0) continue;
     const assignment = all[at]!;
     const member = memberAt.get(assignment.member) ?? -1;

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, text, utf8 } from "@millrace/base";
 import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
+import { prefixEnd, type KeyValue } from "@millrace/metadata";
 import {
+  assignmentsPrefix,
+  decodeRoute,
   ANY_LABELS,
   deleteChange,
   labelSet,
@@ -22,6 +25,7 @@ import {
   type TestBroker,
   type TestBrokerOptions,
 } from "./broker-testkit.ts";
+import { DEFAULT_ROOT } from "./broker.ts";
 import { FakeSpools } from "./fake-spools.ts";
 
 const J = "a/journal";
@@ -195,6 +199,34 @@ test("allocation: hundreds of journals at once -> each gets its assignment", asy
     const { journals } = await transport.list({ selector: ANY_LABELS, watch: false }, never);
     assert.ok(journals.every(({ route }) => route.primary === 0 && route.members.length === 1));
   });
+});
+
+test("allocation: a new journal -> one assignment, whose route stands from the start", async () => {
+  await withBroker(async ({ transport, coordination, broker }) => {
+    await applySpec(transport, journalSpec(J));
+    const content = { kind: "bytes", bytes: [utf8("x")] } as const;
+    assert.equal((await transport.append(preamble(J), content, never)).status, "OK");
+    const key = assignmentsPrefix(DEFAULT_ROOT, J);
+    const { kvs } = await coordination.range({ key, end: prefixEnd(key) }, never);
+    assert.equal(kvs.length, 1);
+    const [{ version, lease, value }] = kvs as [KeyValue];
+    assert.deepEqual([version, lease], [1, broker.lease]);
+    const members = [{ zone: "local", suffix: "broker" }];
+    assert.deepEqual(decodeRoute(value), { members, primary: 0, endpoints: [] });
+  });
+});
+
+test("allocation: a broker at its limit -> takes no more journals", async () => {
+  await withBroker(
+    async ({ transport, metrics }) => {
+      for (const name of ["a/one", "a/two", "a/three"]) await applySpec(transport, journalSpec(name));
+      for (let turn = 0; turn < 100; turn++) await settle();
+      assert.ok(metrics.render().includes("gazette_allocator_items 3\n"));
+      const { journals } = await transport.list({ selector: ANY_LABELS, watch: false }, never);
+      assert.equal(journals.filter(({ route }) => route.primary === 0).length, 2);
+    },
+    { journalLimit: 2 },
+  );
 });
 
 // Creation by the first append.

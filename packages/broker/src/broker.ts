@@ -39,6 +39,7 @@ import {
 import type { ObjectStores } from "@millrace/stores";
 import type { Principal } from "./authoriser.ts";
 import type { AutoCreateRule } from "./auto-create.ts";
+import { allocateJournals } from "./broker-allocation.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import type { Item } from "./journal-table.ts";
@@ -50,7 +51,6 @@ import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./loc
 import { runPulse } from "./pulse.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver } from "./resolver.ts";
-import { SingleMemberAllocator } from "./single-member-allocator.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
 
 export interface BrokerPorts {
@@ -153,7 +153,8 @@ export async function openBroker(
   const fail = (error: WireError): void => {
     failures.push(error.message);
     ports.logger.error("broker-failed", { error: error.message });
-    options.onFatal?.(error);
+    // A lease that is lost takes the member key along, at which the allocator fails, too.
+    if (failures.length === 1) options.onFatal?.(error);
   };
   const { clock, logger, coordination: store } = ports;
   const ttlSeconds = options.leaseSeconds ?? LEASE_SECONDS;
@@ -212,12 +213,11 @@ async function compose(parts: Parts): Promise<Broker> {
     { open },
     { replicationMax: options.replicationMax ?? 9 },
   );
-  const wanted = (item: Item): boolean => resolver.desiredReplicas(item) > 0;
-  const member = { id: options.id, lease: session.lease };
-  const allocator = new SingleMemberAllocator(ports, keyspace, member, wanted);
+  const replicasOf = (item: Item): number => resolver.desiredReplicas(item);
+  const allocating = allocateJournals(ports, keyspace, options.id, replicasOf);
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
-  tasks.spawn("allocate", (stop) => allocator.run(stop));
+  tasks.spawn("allocate", allocating);
 
   const served: LocalTransportPorts = {
     coordination,

@@ -25,8 +25,11 @@ export interface Item {
 }
 
 export interface Member {
+  readonly key: Key;
   readonly spec: BrokerSpec;
+  readonly createRevision: number;
   readonly modRevision: number;
+  readonly lease: bigint;
 }
 
 export interface Assignment {
@@ -35,6 +38,8 @@ export interface Assignment {
   readonly slot: number;
   /** As the primary stored it; the empty one while it has not. */
   readonly route: Route;
+  /** The route's bytes. */
+  readonly value: Uint8Array;
   readonly modRevision: number;
   readonly lease: bigint;
 }
@@ -49,6 +54,7 @@ export type Entity =
       readonly member: ProcessId;
       readonly slot: number;
       readonly route: Route;
+      readonly value: Uint8Array;
     };
 
 /** @throws {WireError} INVALID_ARGUMENT */
@@ -61,7 +67,7 @@ export function decodeEntity(root: string, key: Key, value: Uint8Array): Entity 
       return { kind: "member", spec: decodeMemberValue(place.member, value) };
     case "assignment": {
       const { item: journal, member, slot } = place;
-      return { kind: "assignment", journal, member, slot, route: decodeAssignmentValue(value) };
+      return { kind: "assignment", journal, member, slot, route: decodeAssignmentValue(value), value };
     }
   }
 }
@@ -132,13 +138,19 @@ export class JournalTable {
         return;
       }
       case "member":
-        this.#members.set(memberName(value.spec.id), { spec: value.spec, modRevision });
+        this.#members.set(memberName(value.spec.id), {
+          key,
+          spec: value.spec,
+          createRevision,
+          modRevision,
+          lease,
+        });
         this.#concern(value.spec.id, changed);
         return;
       case "assignment": {
-        const { journal, member, slot, route } = value;
+        const { journal, member, slot, route, value: bytes } = value;
         const others = this.assignments(journal).filter((other) => other.key !== key);
-        const all = [...others, { key, member, slot, route, modRevision, lease }];
+        const all = [...others, { key, member, slot, route, value: bytes, modRevision, lease }];
         all.sort((a, b) => (a.key < b.key ? -1 : 1)); // K1
         this.#assignments.set(journal, all);
         changed.add(journal);
@@ -174,7 +186,8 @@ export class JournalTable {
   }
 }
 
-function memberName(id: ProcessId): string {
+/** As the keys of members and assignments have it. */
+export function memberName(id: ProcessId): string {
   return `${id.zone}#${id.suffix}`;
 }
 

@@ -13,8 +13,6 @@ export const LOG_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 export const READ_CHUNK_BYTES = 512 * 1024;
 /** How long an append waits for a primary that the allocator is about to assign. */
 export const ASSIGNMENT_WAIT_MS = 5_000;
-/** Operations of one transaction of the coordination store (etcd's default). */
-export const TXN_OPS_MAX = 128;
 /** Default life of the broker's session. */
 export const LEASE_SECONDS = 20;
 /** Between zero-byte appends that close fragments at their flush interval. */

@@ -10,6 +10,7 @@ export {
   type Status,
   type SuspendLevel,
 } from "./enums.ts";
+export { JOURNAL_LIMIT_MAX } from "./limits.ts";
 export { compareText } from "./text-order.ts";
 export { invalid, ValidationError, within, withinEach } from "@millrace/protobuf";
 export { utf8Length, validatePathComponent, validateToken, type LengthBounds } from "./token.ts";

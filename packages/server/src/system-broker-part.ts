@@ -2,6 +2,7 @@
 import { hostPolicy, RequestIds } from "@millrace/base";
 import { openBroker, httpGateway, type Broker } from "@millrace/broker";
 import { isPartition } from "@millrace/ingest";
+import { JOURNAL_LIMIT_MAX } from "@millrace/protocol";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
 import { fetchSigned } from "@millrace/stores";
 import type { LogOptions } from "@millrace/wal";
@@ -93,6 +94,7 @@ export async function startBroker(
         {
           id: LOCAL_BROKER,
           endpoint: endpointUrl(listener.host, listener.port),
+          journalLimit: JOURNAL_LIMIT_MAX, // there is no other broker to take what this one refuses
           autoCreate: [{ prefix: "examples/", template: examplesTemplate(config) }],
           autoSuspend: config["broker.auto-suspend"],
           onFatal: context.onFatal,
