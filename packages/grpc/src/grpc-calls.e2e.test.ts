@@ -143,6 +143,28 @@ describe("flow control", () => {
   });
 });
 
+test("what a callback is given -> a plain array, so that slice copies", async () => {
+  let given: Uint8Array | undefined;
+  const echo = await serverOf((call) => ({
+    onMessage: (bytes) => {
+      given = bytes;
+      call.send(bytes);
+    },
+    onHalfClose: () => call.finish("OK"),
+  }));
+  const recorder = new Recorder();
+  const sent = channel(echo.address).start("/s/m", {}, recorder);
+  let received: Uint8Array | undefined;
+  recorder.onMessage = (bytes) => {
+    received = bytes;
+  };
+  sent.send(utf8("x"));
+  sent.halfClose();
+  await recorder.ended();
+  assert.equal(given?.constructor, Uint8Array);
+  assert.equal(received?.constructor, Uint8Array);
+});
+
 describe("ends", () => {
   test("the client cancels -> the handler hears CANCELLED, its signal aborts, and sending is in vain", async () => {
     const heard = new Promise<[RpcError, ServerCall]>((resolve) => {

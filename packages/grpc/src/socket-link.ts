@@ -89,7 +89,9 @@ export class SocketLink {
 
   #onData(chunk: Uint8Array): void {
     this.#readAtMs = this.#clock.monotonicMs();
-    this.connection.push(chunk, this.#readAtMs);
+    // A plain array: `slice` of a Buffer would not copy, and everybody here relies on that it does.
+    const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+    this.connection.push(bytes, this.#readAtMs);
     if (this.#outbox.pendingBytes > UNSENT_BYTES_MAX && !this.#isPaused && !this.connection.isOver) {
       this.#isPaused = true; // L2
       this.#socket.pause();
