@@ -1,5 +1,5 @@
 // A connection without a socket: a server machine that echoes messages, what it said, and frames to feed it with.
-import { ConnectionFault } from "./h2-error.ts";
+import type { ConnectionFault } from "./h2-error.ts";
 import { H2Connection } from "./h2-connection.ts";
 import type { RequestHead } from "./h2-fields.ts";
 import * as frame from "./h2-frame.ts";
