@@ -9,6 +9,7 @@ import {
   type AppendPreamble,
   type AppendResponse,
   type ApplyResponse,
+  type Fragment,
   type FragmentsRequest,
   type FragmentsResponse,
   type Header,
@@ -37,6 +38,8 @@ export class FakeTransport implements JournalTransport {
   /** Errors thrown after the first content of a read, one for each read. */
   readonly readFaults: WireError[] = [];
   readonly calls: string[] = [];
+  /** A persisted fragment at the begin of all journals. */
+  stored: { readonly fragment: Fragment; readonly fragmentUrl: string } | undefined;
   /** Offsets that no fragment holds, of all journals. */
   hole = { begin: Number.POSITIVE_INFINITY, end: Number.POSITIVE_INFINITY };
 
@@ -86,8 +89,9 @@ export class FakeTransport implements JournalTransport {
       yield newReadResponse({ ...notYet, offset });
       return;
     }
-    yield newReadResponse({ status: "OK", header: HEADER, offset, writeHead: bytes.length });
-    if (request.metadataOnly) return;
+    const stored = this.stored !== undefined && offset < this.stored.fragment.end ? this.stored : undefined;
+    yield newReadResponse({ status: "OK", header: HEADER, offset, writeHead: bytes.length, ...stored });
+    if (request.metadataOnly || (stored !== undefined && request.doNotProxy)) return;
     const fault = this.readFaults.shift();
     const whole = offset < hole.begin ? Math.min(bytes.length, hole.begin) : bytes.length;
     const end = fault === undefined ? whole : offset + 1;

@@ -5,6 +5,7 @@ import {
   applyRequestToJson,
   applyResponseFromJson,
   EMPTY_ROUTE,
+  fragmentOfPath,
   fragmentsRequestToJson,
   fragmentsResponseFromJson,
   listRequestToJson,
@@ -103,6 +104,14 @@ export class HttpTransport implements JournalTransport {
   }
 
   async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<ReadResponse, void, void> {
+    if (request.doNotProxy && !request.metadataOnly) {
+      // Whoever reads stored fragments himself wants their URLs, which a head has.
+      for await (const response of this.read({ ...request, metadataOnly: true }, signal)) {
+        if (response.status === "OK" && response.fragmentUrl === "") break;
+        yield response;
+        return;
+      }
+    }
     const query = `?offset=${request.offset}&block=${request.block}`;
     const method = request.metadataOnly ? "HEAD" : "GET";
     const response = await this.#send(method, journalPath(request.journal) + query, { signal });
@@ -121,7 +130,13 @@ export class HttpTransport implements JournalTransport {
       return;
     }
     let offset = rangeBegin(response, request.offset);
-    yield { status: "OK", header: UNKNOWN_HEADER, offset, writeHead, fragmentUrl: "" };
+    yield {
+      status: "OK",
+      header: UNKNOWN_HEADER,
+      offset,
+      writeHead,
+      ...fragmentOf(response, request.journal),
+    };
     const end = request.endOffset === 0 ? Number.POSITIVE_INFINITY : request.endOffset;
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
       const content = chunk.subarray(0, Math.max(0, end - offset));
@@ -286,6 +301,16 @@ function numberHeader(response: Dispatcher.ResponseData, name: string): number {
   const value = Number(textHeader(response, name));
   if (!Number.isSafeInteger(value)) throw new WireError("INTERNAL", `${name} is not an offset`);
   return value;
+}
+
+/** The fragment that has the first byte, and where it is stored. Its postfix is not told. */
+function fragmentOf(
+  { headers }: Dispatcher.ResponseData,
+  journal: string,
+): { readonly fragment?: Fragment; readonly fragmentUrl: string } {
+  const [name, url] = [headers["x-fragment-name"], headers["x-fragment-location"]];
+  if (typeof name !== "string") return { fragmentUrl: "" };
+  return { fragment: fragmentOfPath(journal, name), fragmentUrl: typeof url === "string" ? url : "" };
 }
 
 function rangeBegin(response: Dispatcher.ResponseData, wanted: number): number {

@@ -1,9 +1,18 @@
 // Reading a journal for as long as it takes: restarts after whatever passes, and says what does not.
 import { WireError, type Clock, type Logger } from "@millrace/base";
-import type { Fragment, ReadRequest } from "@millrace/protocol";
+import type { Fragment, ReadRequest, ReadResponse } from "@millrace/protocol";
 import { backOff, readBackoffMs } from "./backoff.ts";
 import { statusError } from "./statuses.ts";
+import type { FragmentReader } from "./fragment-reader.ts";
 import type { JournalTransport } from "./transport.ts";
+
+export interface ReaderPorts {
+  readonly transport: JournalTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Reads persisted fragments past the broker, where it can read their URLs. Default: the broker reads them. */
+  readonly fragments?: FragmentReader;
+}
 
 export interface ReaderOptions {
   readonly journal: string;
@@ -53,17 +62,20 @@ export function readRequest(options: ReaderOptions): ReadRequest {
  * Without `block` OFFSET_NOT_YET_AVAILABLE with the facts `begin` and `end`: a hole, behind which the journal goes on
  */
 export async function* readJournal(
-  ports: { transport: JournalTransport; clock: Clock; logger: Logger },
+  ports: ReaderPorts,
   options: ReaderOptions,
   signal: AbortSignal,
 ): AsyncGenerator<ReadEvent, void, void> {
   const end = options.endOffset ?? Number.POSITIVE_INFINITY;
   let at = options.offset;
+  let direct = ports.fragments;
   for (let attempt = 0; at < end; attempt++) {
     let hole: Hole | undefined;
+    let stored: Stored | undefined;
     try {
       let writeHead = 0;
-      for await (const response of ports.transport.read(readRequest({ ...options, offset: at }), signal)) {
+      const request = { ...readRequest({ ...options, offset: at }), doNotProxy: direct !== undefined };
+      for await (const response of ports.transport.read(request, signal)) {
         if (response.status === "OFFSET_NOT_YET_AVAILABLE" && !options.block) {
           const { offset: begin, writeHead: end } = response;
           if (begin >= end) return;
@@ -75,16 +87,31 @@ export async function* readJournal(
           writeHead = response.writeHead;
           if (at >= 0 && response.offset > at) yield { kind: "jump", from: at, to: response.offset };
           at = response.offset;
-          continue;
+          stored = direct === undefined ? undefined : storedFragment(direct, response);
+          if (stored === undefined) continue;
+          break;
         }
         attempt = 0;
         yield { kind: "content", offset: response.offset, bytes: response.content, writeHead };
         at = response.offset + response.content.length;
       }
+      direct = ports.fragments;
+      if (stored !== undefined) {
+        for await (const chunk of stored.read(at, signal)) {
+          const bytes = chunk.subarray(0, end - at);
+          yield { kind: "content", offset: at, bytes, writeHead };
+          at += bytes.length;
+          if (at >= end) return;
+        }
+        attempt = -1;
+        continue;
+      }
     } catch (thrown) {
       signal.throwIfAborted();
       const error = WireError.from(thrown);
-      if (!isPassing(error, attempt)) throw error;
+      // Whatever is wrong with a stored fragment: the broker is asked for the same bytes next.
+      if (stored !== undefined) direct = undefined;
+      else if (!isPassing(error, attempt)) throw error;
       ports.logger.debug("read-retried", {
         journal: options.journal,
         offset: at,
@@ -99,6 +126,19 @@ export async function* readJournal(
       attempt = -1;
     } else if (at < end) await backOff(ports.clock, readBackoffMs(attempt), signal);
   }
+}
+
+/** A persisted fragment that can be read past the broker, from an offset to its end. */
+interface Stored {
+  read(offset: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+}
+
+function storedFragment(
+  reader: FragmentReader,
+  { fragment, fragmentUrl: url }: ReadResponse,
+): Stored | undefined {
+  if (fragment === undefined || !reader.reads(url)) return undefined;
+  return { read: (offset, signal) => reader.read(fragment, url, offset, signal) };
 }
 
 interface Hole {
