@@ -7,6 +7,7 @@
 // P3 When the log cannot tell what became of a batch, its outcome is unknown. If the log goes on, the next batch voids
 //    that one, so that it is undone like a refused one; if not, nothing is accepted any more (D5).
 import { assert, Gate, WireError, type Code } from "@millrace/base";
+import type { AuthState } from "./auth-state.ts";
 import type { StoreJournal } from "./journal.ts";
 import { PENDING_BYTES_MAX, PENDING_TXNS_MAX } from "./limits.ts";
 import type { Applied, Lease, Mvcc } from "./mvcc.ts";
@@ -109,6 +110,12 @@ export class CommitPipeline {
       if (applied?.revoked !== undefined) leases.set(applied.revoked.id, applied.revoked);
     }
     return [...leases.values()];
+  }
+
+  /** The users as the durable records left them. To be called in between(). */
+  durableAuth(): AuthState {
+    const pending = this.#pending.find(({ applied }) => applied?.auth !== undefined);
+    return pending?.applied?.auth ?? this.#state.auth;
   }
 
   /** Takes no more, and resolves when what was taken is settled. */

@@ -12,6 +12,7 @@ import {
   type Metrics,
   type Random,
 } from "@millrace/base";
+import type { AuthState } from "./auth-state.ts";
 import { CommitPipeline } from "./commit-pipeline.ts";
 import type {
   CoordinationStore,
@@ -24,16 +25,21 @@ import type {
   WatchRequest,
 } from "./coordination.ts";
 import type { RecoverJournal, StoreJournal } from "./journal.ts";
+import { etcdRefusal } from "./etcd-refusals.ts";
+import { HistoryView } from "./history-view.ts";
 import { LeaseClock } from "./lease-clock.ts";
+import { REMOTE_LEASES_MAX } from "./limits.ts";
 import { Mvcc } from "./mvcc.ts";
-import { decideTxn, txnResults } from "./mvcc-txn.ts";
+import { decideTxn, portResults, txnResults } from "./mvcc-txn.ts";
+import { shapedRange } from "./range-shape.ts";
 import { decodeBatch } from "./record-codec.ts";
 import type { LeaseOwner, StoreRecord } from "./records.ts";
 import { HistoryRetention, type RetentionOptions } from "./retention.ts";
 import { encodeSnapshot, SnapshotDecoder } from "./snapshot-codec.ts";
 import { storeMetrics, type StoreMetrics } from "./store-metrics.ts";
-import { checkRange, checkTtl, ETCD_TEXT, refused } from "./txn-rules.ts";
+import { checkRange, checkTtl } from "./txn-rules.ts";
 import { watchHistory } from "./watch.ts";
+import type { WideRange, WideTxn, WideTxnResponse } from "./wide-requests.ts";
 
 /** A failed compaction or checkpoint is tried again after this time. */
 const MAINTENANCE_RETRY_MS = 5000;
@@ -57,6 +63,14 @@ export interface LeaseStatus {
   readonly remainingSeconds: number;
   readonly owner: LeaseOwner;
   readonly keys: readonly string[];
+}
+
+/** What was decided on the state of a moment. */
+export interface Decided<T> {
+  /** What changes; undefined when nothing does. */
+  readonly record: StoreRecord | undefined;
+  /** Called once the record is replayed, before anything else happens. */
+  readonly respond: () => T;
 }
 
 /**
@@ -152,29 +166,86 @@ export class EmbeddedStore implements CoordinationStore {
     return this.#state.header(this.#pipeline.durableRevision);
   }
 
+  /** Users as the newest change left them, durable or not. For the etcd server. */
+  get auth(): AuthState {
+    return this.#state.auth;
+  }
+
   /** Why writes fail, or undefined when they do not. */
   unhealthy(): string | undefined {
     return this.#pipeline.unhealthy;
   }
 
   async range(request: RangeRequest, signal: AbortSignal): Promise<RangeResponse> {
-    signal.throwIfAborted();
-    checkRange(request);
-    const head = this.#pipeline.durableRevision; // E1
-    return { header: this.#state.header(head), ...this.#state.range(request, head) };
+    return this.wideRange(request, signal);
   }
 
   async txn(request: TxnRequest, signal: AbortSignal): Promise<TxnResponse> {
-    signal.throwIfAborted();
+    const response = await this.wideTxn(request, signal);
+    return { ...response, results: portResults(response.results) };
+  }
+
+  /** A transaction with all that etcd's API has. For the etcd server. */
+  async wideTxn(request: WideTxn, signal: AbortSignal): Promise<WideTxnResponse> {
     const startedMs = this.#clock.monotonicMs();
     try {
-      const response = await this.#txn(request, signal);
+      const { isWritten, response } = await this.decide((state) => {
+        const decision = decideTxn(state, request);
+        const respond = () => ({
+          isWritten: decision.record !== undefined,
+          response: {
+            header: state.header(state.revision),
+            succeeded: decision.succeeded,
+            results: txnResults(state, decision),
+          },
+        });
+        return { record: decision.record, respond };
+      }, signal);
       this.#metrics.txnSeconds.observe((this.#clock.monotonicMs() - startedMs) / 1000);
+      this.#metrics.txns.add(1, { outcome: isWritten ? "written" : "read" });
+      this.#maintainIfDue();
       return response;
     } catch (error) {
-      this.#metrics.txns.add(1, { outcome: "failed" });
+      if (!signal.aborted) this.#metrics.txns.add(1, { outcome: "failed" });
       throw error;
     }
+  }
+
+  /** A range with all that etcd's API has. For the etcd server. */
+  async wideRange(request: WideRange, signal: AbortSignal): Promise<RangeResponse> {
+    signal.throwIfAborted();
+    checkRange(request);
+    const head = this.#pipeline.durableRevision; // E1
+    return { header: this.#state.header(head), ...shapedRange(this.#state, request, head) };
+  }
+
+  /**
+   * Decides something on the state of this moment, and answers when that, and all that was decided before, is durable.
+   * For the etcd server. @throws {WireError} what `decide` throws: then nothing has happened
+   */
+  async decide<T>(decide: (state: Mvcc) => Decided<T>, signal: AbortSignal): Promise<T> {
+    signal.throwIfAborted();
+    this.#pipeline.admit();
+    const { record, respond } = decide(this.#state);
+    const durable = record === undefined ? this.#pipeline.barrier() : this.#pipeline.submit(record).durable;
+    const response = respond();
+    await untilDurable(durable, signal);
+    return response;
+  }
+
+  /** What `read` finds once all that was decided before is durable. For the etcd server. */
+  settled<T>(read: () => T, signal: AbortSignal): Promise<T> {
+    return this.decide(() => ({ record: undefined, respond: read }), signal);
+  }
+
+  /** Bytes of checkpoint and log, as far as this life knows. For the etcd server. */
+  get logBytes(): number {
+    return this.#checkpointBytes + this.#journal.tailBytes;
+  }
+
+  /** The history as far as it is durable, for whoever watches many ranges at once. For the etcd server. */
+  history(): HistoryView {
+    return new HistoryView(this.#state, this.#pipeline);
   }
 
   watch(request: WatchRequest, signal: AbortSignal): AsyncIterable<WatchBatch> {
@@ -193,7 +264,10 @@ export class EmbeddedStore implements CoordinationStore {
    * @param lease the id wanted; 0n: any @throws {WireError} CONFLICT when it exists
    */
   async grantRemoteLease(lease: bigint, ttlSeconds: number, signal: AbortSignal): Promise<bigint> {
-    if (this.#state.leases.has(lease)) throw new WireError("CONFLICT", ETCD_TEXT.leaseExists);
+    if (this.#state.leases.has(lease)) throw etcdRefusal("leaseExists");
+    if (this.#state.leases.size >= REMOTE_LEASES_MAX) {
+      throw etcdRefusal("tooManyRequests", `at most ${REMOTE_LEASES_MAX} leases`);
+    }
     return this.#grant(lease === 0n ? this.#drawId() : lease, ttlSeconds, "remote", signal);
   }
 
@@ -241,24 +315,6 @@ export class EmbeddedStore implements CoordinationStore {
     await this.#journal.close();
   }
 
-  async #txn(request: TxnRequest, signal: AbortSignal): Promise<TxnResponse> {
-    this.#pipeline.admit();
-    const decision = decideTxn(this.#state, request);
-    const durable =
-      decision.record === undefined
-        ? this.#pipeline.barrier()
-        : this.#pipeline.submit(decision.record).durable;
-    const response = {
-      header: this.#state.header(this.#state.revision),
-      succeeded: decision.succeeded,
-      results: txnResults(this.#state, decision),
-    };
-    await untilDurable(durable, signal);
-    this.#metrics.txns.add(1, { outcome: decision.record === undefined ? "read" : "written" });
-    this.#maintainIfDue();
-    return response;
-  }
-
   async #grant(lease: bigint, ttlSeconds: number, owner: LeaseOwner, signal: AbortSignal): Promise<bigint> {
     signal.throwIfAborted();
     this.#pipeline.admit();
@@ -276,7 +332,7 @@ export class EmbeddedStore implements CoordinationStore {
     readonly keys: Set<string>;
   } {
     const found = this.#state.leases.get(lease);
-    if (found === undefined) throw new WireError("NOT_FOUND", ETCD_TEXT.leaseNotFound);
+    if (found === undefined) throw etcdRefusal("leaseNotFound");
     return found;
   }
 
@@ -361,12 +417,9 @@ export class EmbeddedStore implements CoordinationStore {
   async #compact(revision: number): Promise<void> {
     this.#pipeline.admit();
     const head = this.#pipeline.durableRevision;
-    if (revision > head) throw refused(`${ETCD_TEXT.futureRevision} (${revision} > ${head})`);
+    if (revision > head) throw etcdRefusal("futureRevision", `${revision} > ${head}`);
     if (revision <= this.#state.compactRevision) {
-      throw new WireError(
-        "COMPACTED",
-        `${ETCD_TEXT.compacted} (${revision} <= ${this.#state.compactRevision})`,
-      );
+      throw etcdRefusal("compacted", `${revision} <= ${this.#state.compactRevision}`);
     }
     await this.#pipeline.submit({ kind: "compacted", revision }).durable;
   }
@@ -377,7 +430,8 @@ export class EmbeddedStore implements CoordinationStore {
     const writing = await this.#pipeline.between(() => {
       this.#pipeline.admit();
       const revision = this.#pipeline.durableRevision;
-      const chunks = encodeSnapshot(this.#state, this.#pipeline.durableLeases(), revision);
+      const leases = this.#pipeline.durableLeases();
+      const chunks = encodeSnapshot(this.#state, { leases, auth: this.#pipeline.durableAuth(), revision });
       const counted = function* (): Generator<Uint8Array, void, undefined> {
         for (const chunk of chunks) {
           bytes += chunk.length;

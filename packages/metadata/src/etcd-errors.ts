@@ -1,7 +1,7 @@
 // What a failed call to etcd means: whether the cluster has answered, whether to ask another member, and whether what
 // was asked may have happened. etcd's texts are part of its API; codes alone do not tell these apart.
 import { WireError, type Code } from "@millrace/base";
-import { ETCD_TEXT } from "./txn-rules.ts";
+import { refusalText } from "./etcd-refusals.ts";
 
 /** How a call ended, as a channel says it; a part of `CallEnd` of @millrace/grpc. */
 export interface RpcEnd {
@@ -29,9 +29,9 @@ export const AUTH_TEXT = {
 
 /** Answers whose gRPC code says less than their text. */
 const REFUSALS: readonly (readonly [text: string, code: Code])[] = [
-  [ETCD_TEXT.compacted, "COMPACTED"],
-  [ETCD_TEXT.leaseNotFound, "NOT_FOUND"],
-  [ETCD_TEXT.leaseExists, "CONFLICT"],
+  [refusalText("compacted"), "COMPACTED"],
+  [refusalText("leaseNotFound"), "NOT_FOUND"],
+  [refusalText("leaseExists"), "CONFLICT"],
   [AUTH_TEXT.failed, "UNAUTHENTICATED"],
   [AUTH_TEXT.notEnabled, "CONFLICT"],
   ["etcdserver: mvcc: database space exceeded", "DISK_FULL"],

@@ -30,7 +30,8 @@ import {
 import type { EtcdPorts, EtcdSettings } from "./etcd-options.ts";
 import { unlessAborted } from "./etcd-wait.ts";
 import { watchEtcd } from "./etcd-watch.ts";
-import { checkRange, checkRevision, checkTtl, checkTxn, ETCD_TEXT } from "./txn-rules.ts";
+import { etcdRefusal } from "./etcd-refusals.ts";
+import { checkRange, checkRevision, checkTtl, checkTxn } from "./txn-rules.ts";
 
 /** Waits for etcd for as long as nobody can be reached. */
 const OPEN_RETRY_MS = 1000;
@@ -169,7 +170,7 @@ export class EtcdStore implements CoordinationStore {
       signal,
     );
     this.#cluster.note(header);
-    if (ttl <= 0) throw new WireError("NOT_FOUND", ETCD_TEXT.leaseNotFound);
+    if (ttl <= 0) throw etcdRefusal("leaseNotFound");
     return ttl;
   }
 

@@ -4,12 +4,12 @@
 // W2 `next` is the revision to go on from when the stream breaks: behind the last whole batch, or behind a progress
 //    notice, which etcd sends only when all events up to it have left.
 // W3 A batch's header says the revision of its last event: that of the answer may lie beyond events still to come.
-import { WireError } from "@millrace/base";
+import type { WireError } from "@millrace/base";
 import type { StoreEvent, StoreHeader, WatchBatch } from "./coordination.ts";
 import type { WatchResponse } from "./etcd-api/watch.ts";
 import { endOfCancellation, type RpcEnd } from "./etcd-errors.ts";
 import { headerOf } from "./etcd-messages.ts";
-import { ETCD_TEXT } from "./txn-rules.ts";
+import { etcdRefusal } from "./etcd-refusals.ts";
 
 export type WatchStep =
   | { readonly kind: "created"; readonly header: StoreHeader }
@@ -70,8 +70,7 @@ export class WatchEvents {
 
   #canceled({ compactRevision, cancelReason }: WatchResponse): WatchStep {
     if (compactRevision === 0) return { kind: "canceled", end: endOfCancellation(cancelReason) };
-    const text = `${ETCD_TEXT.compacted} (${this.#next} < ${compactRevision})`;
-    return { kind: "compacted", error: new WireError("COMPACTED", text) };
+    return { kind: "compacted", error: etcdRefusal("compacted", `${this.#next} < ${compactRevision}`) };
   }
 }
 

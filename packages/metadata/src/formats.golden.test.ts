@@ -57,7 +57,13 @@ function restore(chunks: Iterable<Uint8Array>): Mvcc {
 }
 
 function snapshotOf(state: Mvcc): Uint8Array[] {
-  return [...encodeSnapshot(state, [...state.leases.values()], state.revision)];
+  return [
+    ...encodeSnapshot(state, {
+      leases: [...state.leases.values()],
+      auth: state.auth,
+      revision: state.revision,
+    }),
+  ];
 }
 
 const bytesOf = (name: string): Uint8Array => unhex(golden.get(name)!)!;
@@ -83,10 +89,39 @@ test("checkpoint format 1: -> the golden chunks, and back", () => {
   deepEqual(snapshotOf(restored).map(hex), chunks.map(hex));
 });
 
+const users: StoreRecord = {
+  kind: "auth-changed",
+  auth: {
+    enabled: true,
+    revision: 7,
+    hasRootRole: true,
+    users: [
+      { name: "nobody", password: undefined, isRoot: false },
+      { name: "r\u00f6\u00f6t", password: { salt: utf8("salt"), hash: utf8("hash") }, isRoot: true },
+    ],
+  },
+};
+
+test("log format 2: users -> the golden bytes, and back", () => {
+  equal(hex(encodeBatch([users])), golden.get("batch-2"));
+  deepEqual(decodeBatch(bytesOf("batch-2")), [users]);
+});
+
+test("checkpoint format 1 with users -> a chunk of version 2 behind the head, and back", () => {
+  const state = stateOf([...life, users]);
+  const [head, auth, ...rest] = snapshotOf(state).map(hex);
+  equal(auth, golden.get("checkpoint-2-auth"));
+  equal(head, golden.get("checkpoint-1-head"));
+  deepEqual(restore([bytesOf("checkpoint-1-head"), unhex(auth!)!, ...rest.map((one) => unhex(one)!)]).auth, {
+    ...state.auth,
+  });
+  throws(() => restore([unhex(auth!)!, unhex(head!)!]), { code: "CORRUPT" });
+});
+
 test("formats: a newer version -> refused by name", () => {
   const batch = bytesOf("batch-1");
-  batch[0] = 2;
-  throws(() => decodeBatch(batch), { code: "CORRUPT", message: /format version 2, known is 1/ });
+  batch[0] = 3;
+  throws(() => decodeBatch(batch), { code: "CORRUPT", message: /format version 3, known are 1 and 2/ });
   const head = bytesOf("checkpoint-1-head");
   head[0] = 2;
   throws(() => restore([head]), { code: "CORRUPT", message: /format version 2, known is 1/ });
@@ -111,13 +146,14 @@ test("checkpoint: a missing, doubled or misplaced chunk -> CORRUPT", () => {
 });
 
 test("formats: any cut, any flipped byte, any bytes -> CORRUPT or a decoded value, never anything else", () => {
-  const batch = bytesOf("batch-1");
-  for (let length = 0; length < batch.length; length++)
-    onlyCorrupt(() => decodeBatch(batch.subarray(0, length)));
-  for (let at = 0; at < batch.length; at++) {
-    const flipped = batch.slice();
-    flipped[at] = flipped[at]! ^ 0x81;
-    onlyCorrupt(() => decodeBatch(flipped));
+  for (const batch of [bytesOf("batch-1"), bytesOf("batch-2")]) {
+    for (let length = 0; length < batch.length; length++)
+      onlyCorrupt(() => decodeBatch(batch.subarray(0, length)));
+    for (let at = 0; at < batch.length; at++) {
+      const flipped = batch.slice();
+      flipped[at] = flipped[at]! ^ 0x81;
+      onlyCorrupt(() => decodeBatch(flipped));
+    }
   }
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {

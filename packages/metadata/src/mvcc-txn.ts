@@ -1,25 +1,31 @@
 // Transactions over the MVCC state: decide what a request does, and read its results once that has happened.
-import { compareBytes, unreachable, WireError } from "@millrace/base";
-import type {
-  Compare,
-  CompareOp,
-  Key,
-  KeyValue,
-  StoreOp,
-  StoreOpResult,
-  TxnRequest,
-} from "./coordination.ts";
+//
+// X1 Compares, nested ones included, and the previous values that are asked for are of the state before the
+//    transaction. A range sees the operations before it and not those behind it.
+import { assert, unreachable } from "@millrace/base";
+import type { Key, KeyValue, StoreOpResult } from "./coordination.ts";
+import { etcdRefusal } from "./etcd-refusals.ts";
 import { inRange } from "./key.ts";
 import type { Mvcc } from "./mvcc.ts";
+import { shapedRange } from "./range-shape.ts";
 import type { StoreRecord, Write } from "./records.ts";
-import { checkTxn, ETCD_TEXT, refused } from "./txn-rules.ts";
+import { holds } from "./txn-compare.ts";
+import { checkTxn } from "./txn-rules.ts";
+import type { WideDelete, WideOp, WidePut, WideResult, WideTxn } from "./wide-requests.ts";
 
-export interface TxnDecision {
+/** A branch that was taken, with what its operations find. */
+interface Branch {
   readonly succeeded: boolean;
-  /** The operations of the branch taken. */
-  readonly ops: readonly StoreOp[];
-  /** Keys that each of `ops` deletes; 0 for other operations. */
-  readonly deleted: readonly number[];
+  readonly ops: readonly DecidedOp[];
+}
+
+type DecidedOp =
+  | { readonly kind: "put"; readonly op: WidePut; readonly previous: KeyValue | undefined }
+  | { readonly kind: "delete"; readonly op: WideDelete; readonly previous: readonly KeyValue[] }
+  | { readonly kind: "range"; readonly op: WideOp & { readonly kind: "range" } }
+  | { readonly kind: "txn"; readonly branch: Branch };
+
+export interface TxnDecision extends Branch {
   /** What is to be logged and replayed; undefined when nothing changes. */
   readonly record: (StoreRecord & { kind: "txn" }) | undefined;
 }
@@ -28,137 +34,118 @@ export interface TxnDecision {
  * What `request` does to `state`, without doing it. Values are copied.
  * @throws {WireError} INVALID_ARGUMENT, NOT_FOUND (lease), COMPACTED
  */
-export function decideTxn(state: Mvcc, request: TxnRequest): TxnDecision {
+export function decideTxn(state: Mvcc, request: WideTxn): TxnDecision {
   checkTxn(request);
-  const succeeded = request.compare.every((compare) => holds(state, compare));
-  const ops = succeeded ? request.success : (request.failure ?? []);
   const writes: Write[] = [];
-  const deleted: number[] = [];
-  const gone = new Set<Key>();
-  for (const op of ops) {
-    let count = 0;
-    switch (op.kind) {
-      case "put":
-        writes.push({
-          kind: "put",
-          key: op.key,
-          value: new Uint8Array(op.value),
-          lease: leaseOfPut(state, op),
-        });
-        break;
-      case "delete":
-        for (const key of state.liveKeys(op)) {
-          if (gone.has(key)) continue;
-          gone.add(key);
-          count++;
-        }
-        if (count > 0) writes.push(deleteOf(op));
-        break;
-      case "range":
-        state.checkReadable(op.revision ?? 0, state.revision);
-        break;
-      default:
-        unreachable(op);
-    }
-    deleted.push(count);
-  }
+  const branch = decideBranch(state, request, writes, new Set());
   const record =
     writes.length === 0 ? undefined : ({ kind: "txn", revision: state.revision + 1, writes } as const);
-  return { succeeded, ops, deleted, record };
+  return { ...branch, record };
 }
 
 /**
- * Results of a decision whose record, if any, is `state`'s newest revision. A range sees the operations before it and
- * not those behind it.
+ * Results of a decision whose record, if any, is `state`'s newest revision.
  */
-export function txnResults(state: Mvcc, decision: TxnDecision): readonly StoreOpResult[] {
-  const { ops, record } = decision;
+export function txnResults(state: Mvcc, { ops, record }: TxnDecision): readonly WideResult[] {
   const hidden = new Set<Key>();
-  if (record !== undefined && ops.some((op) => op.kind === "range")) {
+  if (record !== undefined && ops.some(reads)) {
     for (const { kv } of state.eventsAt(record.revision)) hidden.add(kv.key);
   }
-  let changed = false;
-  return ops.map((op, at) => {
+  return resultsOf(state, ops, { hidden, head: state.revision - (record === undefined ? 0 : 1) });
+}
+
+/** The results of a transaction of the port. */
+export function portResults(results: readonly WideResult[]): readonly StoreOpResult[] {
+  return results.map((result) => {
+    assert(result.kind !== "txn", "the port has no nested transactions");
+    return result;
+  });
+}
+
+/** @param writes gets what the branch writes @param gone keys that operations before have deleted */
+function decideBranch(state: Mvcc, request: WideTxn, writes: Write[], gone: Set<Key>): Branch {
+  const succeeded = request.compare.every((compare) => holds(state, compare));
+  const ops = (succeeded ? request.success : (request.failure ?? [])).map((op): DecidedOp => {
     switch (op.kind) {
-      case "put":
-        changed = true;
-        hidden.delete(op.key);
-        return { kind: "put" };
+      case "put": {
+        const previous = state.newest(op.key);
+        writes.push(writeOf(state, op, previous));
+        return { kind: "put", op, previous };
+      }
       case "delete": {
-        const count = decision.deleted[at]!;
-        if (count > 0) changed = true;
-        for (const key of hidden) if (inRange(key, op)) hidden.delete(key);
-        return { kind: "delete", deleted: count };
+        const keys = state.liveKeys(op).filter((key) => !gone.has(key));
+        for (const key of keys) gone.add(key);
+        if (keys.length > 0) writes.push(deleteOf(op));
+        return { kind: "delete", op, previous: keys.map((key) => state.newest(key)!) };
       }
-      case "range": {
-        const head = record === undefined || changed ? state.revision : state.revision - 1;
-        return {
-          kind: "range",
-          header: state.header(head),
-          ...state.range(op, head, changed ? hidden : undefined),
-        };
-      }
+      case "range":
+        state.checkReadable(op.revision ?? 0, state.revision);
+        return { kind: "range", op };
+      case "txn":
+        return { kind: "txn", branch: decideBranch(state, op.request, writes, gone) };
       default:
         return unreachable(op);
     }
   });
+  return { succeeded, ops };
 }
 
-function leaseOfPut(state: Mvcc, op: StoreOp & { kind: "put" }): bigint {
-  if (op.ignoreLease === true) {
-    const old = state.newest(op.key);
-    if (old === undefined) throw refused(ETCD_TEXT.keyNotFound);
-    return old.lease;
+/** What ranges see: up to `head`, but not yet the change of a key in `hidden`. */
+interface View {
+  readonly hidden: Set<Key>;
+  head: number;
+}
+
+function resultsOf(state: Mvcc, ops: readonly DecidedOp[], view: View): readonly WideResult[] {
+  return ops.map((decided): WideResult => {
+    switch (decided.kind) {
+      case "put": {
+        view.head = state.revision;
+        view.hidden.delete(decided.op.key);
+        const { op, previous } = decided;
+        return op.wantPrevious === true && previous !== undefined
+          ? { kind: "put", previous }
+          : { kind: "put" };
+      }
+      case "delete": {
+        const { op, previous } = decided;
+        if (previous.length > 0) view.head = state.revision;
+        for (const key of view.hidden) if (inRange(key, op)) view.hidden.delete(key);
+        const deleted = previous.length;
+        return op.wantPrevious === true ? { kind: "delete", deleted, previous } : { kind: "delete", deleted };
+      }
+      case "range": {
+        const { head, hidden } = view;
+        const seen = shapedRange(state, decided.op, head, head === state.revision ? hidden : undefined);
+        return { kind: "range", header: state.header(head), ...seen };
+      }
+      case "txn": {
+        const { succeeded, ops: inner } = decided.branch;
+        return { kind: "txn", succeeded, results: resultsOf(state, inner, view) };
+      }
+      default:
+        return unreachable(decided);
+    }
+  });
+}
+
+function reads(decided: DecidedOp): boolean {
+  if (decided.kind === "txn") return decided.branch.ops.some(reads);
+  return decided.kind === "range";
+}
+
+function writeOf(state: Mvcc, op: WidePut, previous: KeyValue | undefined): Write {
+  if ((op.ignoreValue === true || op.ignoreLease === true) && previous === undefined) {
+    throw etcdRefusal("keyNotFound");
   }
-  const lease = op.lease ?? 0n;
-  if (lease !== 0n && !state.leases.has(lease)) throw new WireError("NOT_FOUND", ETCD_TEXT.leaseNotFound);
-  return lease;
+  const lease = op.ignoreLease === true ? previous!.lease : (op.lease ?? 0n);
+  if (lease !== 0n && !state.leases.has(lease)) throw etcdRefusal("leaseNotFound");
+  const value = op.ignoreValue === true ? previous!.value : new Uint8Array(op.value);
+  return { kind: "put", key: op.key, value, lease };
 }
 
-function deleteOf(op: StoreOp & { kind: "delete" }): Write {
+function deleteOf(op: WideDelete): Write {
   return op.end === undefined
     ? { kind: "delete", key: op.key }
     : { kind: "delete", key: op.key, end: op.end };
-}
-
-/** Whether every key of the compare's range satisfies it; without keys, whether a missing one does. */
-function holds(state: Mvcc, compare: Compare): boolean {
-  if (compare.end === undefined) return holdsFor(compare, state.newest(compare.key));
-  const { kvs } = state.range({ key: compare.key, end: compare.end }, state.revision);
-  return kvs.length === 0 ? holdsFor(compare, undefined) : kvs.every((kv) => holdsFor(compare, kv));
-}
-
-/** A missing key has version, revisions and lease 0; comparing its value fails, whatever the operator. */
-function holdsFor(compare: Compare, kv: KeyValue | undefined): boolean {
-  switch (compare.target) {
-    case "version":
-      return ordered((kv?.version ?? 0) - compare.version, compare.op);
-    case "create":
-      return ordered((kv?.createRevision ?? 0) - compare.revision, compare.op);
-    case "mod":
-      return ordered((kv?.modRevision ?? 0) - compare.revision, compare.op);
-    case "lease": {
-      const lease = kv?.lease ?? 0n;
-      return ordered(lease < compare.lease ? -1 : lease > compare.lease ? 1 : 0, compare.op);
-    }
-    case "value":
-      return kv !== undefined && ordered(compareBytes(kv.value, compare.value), compare.op);
-    default:
-      return unreachable(compare);
-  }
-}
-
-function ordered(difference: number, op: CompareOp): boolean {
-  switch (op) {
-    case "=":
-      return difference === 0;
-    case "!=":
-      return difference !== 0;
-    case "<":
-      return difference < 0;
-    case ">":
-      return difference > 0;
-    default:
-      return unreachable(op);
-  }
 }

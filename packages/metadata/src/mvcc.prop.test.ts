@@ -2,14 +2,15 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import { test } from "node:test";
 import { WireError } from "@millrace/base";
 import fc from "fast-check";
-import type { Compare, Key, StoreOp, StoreOpResult, TxnRequest } from "./coordination.ts";
+import type { Compare, Key, StoreOp, TxnRequest } from "./coordination.ts";
 import { EVERYTHING, inRange, prefixEnd } from "./key.ts";
 import { Mvcc } from "./mvcc.ts";
 import { describe, describeRange, MvccModel } from "./mvcc-model.ts";
 import { decideTxn, txnResults } from "./mvcc-txn.ts";
 import { decodeBatch, encodeBatch } from "./record-codec.ts";
 import type { StoreRecord } from "./records.ts";
-import { encodeSnapshot, SnapshotDecoder } from "./snapshot-codec.ts";
+import { encodeSnapshot, SnapshotDecoder, type SnapshotHead } from "./snapshot-codec.ts";
+import type { WideResult } from "./wide-requests.ts";
 
 const KEYS = ["a", "a/1", "a/2", "b", "b/\xff", "c"] as const;
 const LEASES = [11n, 12n, 13n] as const;
@@ -29,6 +30,7 @@ type Step =
   | { readonly kind: "txn"; readonly make: (head: number) => TxnRequest; readonly undone: boolean }
   | { readonly kind: "grant" | "revoke"; readonly lease: bigint; readonly undone: boolean }
   | { readonly kind: "compact"; readonly age: number }
+  | { readonly kind: "users"; readonly count: number; readonly undone: boolean }
   | { readonly kind: "restart" };
 
 const compare = fc
@@ -80,6 +82,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("compact"), age: fc.integer({ min: 0, max: 6 }) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("users"), count: fc.integer({ min: 0, max: 3 }), undone }),
+  },
   { weight: 1, arbitrary: fc.constant<Step>({ kind: "restart" }) },
 );
 
@@ -127,6 +133,16 @@ function perform(state: Mvcc, model: MvccModel, step: Step): Mvcc {
       model.compactRevision = revision;
       return state;
     }
+    case "users": {
+      const { auth } = state;
+      const users = Array.from({ length: step.count }, (_, i) => {
+        return { name: `user ${i}`, password: undefined, isRoot: i % 2 === 0 };
+      });
+      const next = { ...auth, revision: auth.revision + 1, users };
+      replay(state, { kind: "auth-changed", auth: next }, step.undone);
+      deepEqual(state.auth, step.undone ? auth : next);
+      return state;
+    }
     case "restart":
       return restart(state);
   }
@@ -163,12 +179,17 @@ function replay(state: Mvcc, record: StoreRecord, undone: boolean): ReturnType<M
 function restart(state: Mvcc): Mvcc {
   const restored = new Mvcc();
   const decoder = new SnapshotDecoder(restored);
-  for (const chunk of encodeSnapshot(state, [...state.leases.values()], state.revision)) decoder.push(chunk);
+  for (const chunk of encodeSnapshot(state, headOf(state))) decoder.push(chunk);
   decoder.end();
   equal(restored.compactRevision, state.compactRevision);
   equal(restored.historyBytes, state.historyBytes);
   deepEqual(restored.leases, state.leases);
+  deepEqual(restored.auth, state.auth);
   return restored;
+}
+
+function headOf(state: Mvcc): SnapshotHead {
+  return { leases: [...state.leases.values()], auth: state.auth, revision: state.revision };
 }
 
 function compareReads(state: Mvcc, model: MvccModel): void {
@@ -215,7 +236,8 @@ function compareReads(state: Mvcc, model: MvccModel): void {
   equal(kept, state.keys.size);
 }
 
-function describeResult(result: StoreOpResult): string {
+function describeResult(result: WideResult): string {
+  if (result.kind === "txn") return `txn ${result.succeeded}`;
   if (result.kind === "put") return "put";
   if (result.kind === "delete") return `delete ${result.deleted}`;
   return `range ${result.count} ${result.kvs.map(describe).join(" ")}`;

@@ -1,17 +1,18 @@
 // The state of the embedded store: every key's versions back to the compaction revision, the events of each revision
-// since then, and the leases. Pure: no clock, no chance, no await.
+// since then, the leases and the users. Pure: no clock, no chance, no await.
 //
 // A1 The state changes only in replay() and in undo(), which takes back the newest replayed record.
 // A2 Revisions are made one by one; each has at least one event, and at most one for a key.
 // A3 A key's versions ascend by modRevision; version 0 is its deletion. A key without versions is not in the map.
 // A4 What is below the compaction revision C is one version per key, the newest <= C, and no deletion.
 // A5 A lease's keys are exactly those whose newest version names it.
-import { assert, unreachable, WireError } from "@millrace/base";
+import { assert, unreachable } from "@millrace/base";
+import { NO_AUTH, type AuthState } from "./auth-state.ts";
 import type { Key, KeyValue, RangeRequest, StoreEvent, StoreHeader } from "./coordination.ts";
+import { etcdRefusal } from "./etcd-refusals.ts";
 import { EVERYTHING } from "./key.ts";
 import { OrderedMap } from "./ordered-map.ts";
 import type { LeaseOwner, StoreRecord, Write } from "./records.ts";
-import { ETCD_TEXT, refused } from "./txn-rules.ts";
 
 const NOTHING = new Uint8Array(0);
 /** An empty store is at revision 1, as etcd's. */
@@ -30,6 +31,8 @@ export interface Applied {
   readonly events: readonly StoreEvent[];
   /** The lease that a revocation ended. */
   readonly revoked?: Lease;
+  /** What a change of the users replaced. */
+  readonly auth?: AuthState;
 }
 
 /** All versions of one key, oldest first. */
@@ -50,6 +53,7 @@ export class Mvcc {
   clusterId = 0n;
   memberId = 0n;
   raftTerm = 0n;
+  auth = NO_AUTH;
   #revision = FIRST_REVISION;
   #compactRevision = 0;
   /** Events of the revisions from #historyBegin on, one entry each. */
@@ -99,17 +103,23 @@ export class Mvcc {
       case "compacted":
         this.#compact(record.revision);
         return { record, events: [] };
+      case "auth-changed": {
+        const { auth } = this;
+        this.auth = record.auth;
+        return { record, events: [], auth };
+      }
       default:
         return unreachable(record);
     }
   }
 
-  /** Takes back `applied`, which must be the newest change of a transaction or a lease. */
+  /** Takes back `applied`, which must be the newest change of a transaction, a lease or the users. */
   undo(applied: Applied): void {
-    const { record, events, revoked } = applied;
+    const { record, events, revoked, auth } = applied;
     assert(record.kind !== "compacted", "a compaction is final");
     if (record.kind === "lease-granted") this.leases.delete(record.lease);
     if (revoked !== undefined) this.restoreLease(revoked);
+    if (auth !== undefined) this.auth = auth;
     if (events.length === 0) return;
     assert(events === this.#history.at(-1), "the newest revision is undone first", {
       revision: this.#revision,
@@ -157,9 +167,9 @@ export class Mvcc {
 
   /** @throws {WireError} COMPACTED, INVALID_ARGUMENT for a revision above `head`; 0 is the head */
   checkReadable(revision: number, head: number): void {
-    if (revision > head) throw refused(`${ETCD_TEXT.futureRevision} (${revision} > ${head})`);
+    if (revision > head) throw etcdRefusal("futureRevision", `${revision} > ${head}`);
     if (revision === 0 || revision >= this.#compactRevision) return;
-    throw new WireError("COMPACTED", `${ETCD_TEXT.compacted} (${revision} < ${this.#compactRevision})`);
+    throw etcdRefusal("compacted", `${revision} < ${this.#compactRevision}`);
   }
 
   /** Events of `revision`, which must not be compacted nor above the newest. Empty for revision 1. */

@@ -1,5 +1,6 @@
 // What the embedded store writes to its log: decisions, not requests. Only replaying a record changes the state, so
 // that a running store and a recovering one run the same code.
+import type { AuthState } from "./auth-state.ts";
 import type { Key } from "./coordination.ts";
 
 /** `process`: granted by the process that the store lives in, so it ends with that process (D16). */
@@ -24,4 +25,6 @@ export type StoreRecord =
     }
   /** `revision` is the one that its keys are deleted at; the store's present one if it has none. */
   | { readonly kind: "lease-revoked"; readonly lease: bigint; readonly revision: number }
-  | { readonly kind: "compacted"; readonly revision: number };
+  | { readonly kind: "compacted"; readonly revision: number }
+  /** All of it: there are few users, and they seldom change. */
+  | { readonly kind: "auth-changed"; readonly auth: AuthState };

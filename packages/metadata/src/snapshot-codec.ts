@@ -5,14 +5,16 @@
 //   2 keys       count uint, (key, value, createRevision uint, modRevision uint, version uint, lease u64)…
 //   3 revisions  first revision uint, count uint, (count uint, event…)…
 //   4 end        keys uint
+//   5 auth       auth as in record-codec.ts (chunk version 2), when there are or were users
 //   event      = 0 put key, value, createRevision uint, version uint, lease u64 | 1 delete key
-// Head first, then keys, then revisions, then end, all in order. Encoding is lazy, so that a large store can be written
+// Head first, then auth, keys, revisions and end, all in order. Encoding is lazy, so that a large store can be written
 // while it goes on: revisions above the head's are left out, and nothing is compacted meanwhile.
 import { WireError } from "@millrace/base";
+import { NO_AUTH, type AuthState } from "./auth-state.ts";
 import type { KeyValue, StoreEvent } from "./coordination.ts";
 import { ByteReader, ByteWriter } from "./binary.ts";
 import { deletion, versionAt, type Lease, type Mvcc } from "./mvcc.ts";
-import { decodeOwner, encodeOwner } from "./record-codec.ts";
+import { decodeAuth, decodeOwner, encodeAuth, encodeOwner } from "./record-codec.ts";
 
 const FORMAT = "the coordination checkpoint";
 const VERSION = 1;
@@ -20,16 +22,26 @@ const HEAD = 1;
 const KEYS = 2;
 const REVISIONS = 3;
 const END = 4;
+const AUTH = 5;
+const VERSION_OF_AUTH = 2;
+/** In which chunks come. */
+const ORDER: readonly number[] = [HEAD, AUTH, KEYS, REVISIONS, END];
 /** Bytes after which a chunk is closed: small enough not to stall requests in between. */
 const CHUNK_BYTES = 256 * 1024;
 
-/** @param leases and @param revision as they were durable when the checkpoint began */
+/** What cannot be read from the state later: as it was durable when the checkpoint began. */
+export interface SnapshotHead {
+  readonly leases: readonly Omit<Lease, "keys">[];
+  readonly auth: AuthState;
+  readonly revision: number;
+}
+
 export function* encodeSnapshot(
   state: Mvcc,
-  leases: readonly Omit<Lease, "keys">[],
-  revision: number,
+  { leases, auth, revision }: SnapshotHead,
 ): Generator<Uint8Array, void, undefined> {
   yield encodeHead(state, leases, revision);
+  if (auth !== NO_AUTH) yield encodeAuthChunk(auth);
   let keys = 0;
   for (let after: string | undefined = ""; after !== undefined;) {
     const page: KeyValue[] = [];
@@ -66,13 +78,16 @@ export class SnapshotDecoder {
   push(bytes: Uint8Array): void {
     const from = new ByteReader(FORMAT, bytes);
     const version = from.u8();
-    if (version !== VERSION) throw from.corrupt(`has format version ${version}, known is ${VERSION}`);
     const kind = from.u8();
-    if ((kind === HEAD) !== (this.#last === 0) || kind < this.#last || this.#last === END) {
+    const known = kind === AUTH ? VERSION_OF_AUTH : VERSION;
+    if (version !== known) throw from.corrupt(`has format version ${version}, known is ${known}`);
+    const isBehind = ORDER.indexOf(kind) < ORDER.indexOf(this.#last);
+    if ((kind === HEAD) !== (this.#last === 0) || isBehind || this.#last === END) {
       throw from.corrupt(`has a chunk of kind ${kind} behind one of kind ${this.#last}`);
     }
     this.#last = kind;
     if (kind === HEAD) this.#revision = decodeHead(from, this.#state);
+    else if (kind === AUTH) this.#state.auth = decodeAuth(from);
     else if (kind === KEYS) this.#keys += decodeKeys(from, this.#state);
     else if (kind === REVISIONS) decodeRevisions(from, this.#state);
     else if (kind === END) this.#checkEnd(from);
@@ -116,6 +131,14 @@ function encodeHead(state: Mvcc, leases: readonly Omit<Lease, "keys">[], revisio
     to.uint(ttlSeconds);
     to.u8(encodeOwner(owner));
   }
+  return to.finish();
+}
+
+function encodeAuthChunk(auth: AuthState): Uint8Array {
+  const to = new ByteWriter();
+  to.u8(VERSION_OF_AUTH);
+  to.u8(AUTH);
+  encodeAuth(to, auth);
   return to.finish();
 }
 

@@ -3,10 +3,10 @@
 import { WireError } from "@millrace/base";
 import type { CommitPipeline } from "./commit-pipeline.ts";
 import type { StoreEvent, WatchBatch, WatchRequest } from "./coordination.ts";
+import { etcdRefusal } from "./etcd-refusals.ts";
 import { inRange } from "./key.ts";
 import { WATCH_BATCH_BYTES_MAX, WATCH_BATCH_EVENTS_MAX } from "./limits.ts";
 import type { Mvcc } from "./mvcc.ts";
-import { ETCD_TEXT } from "./txn-rules.ts";
 
 /**
  * Yields the events of `request`'s range from revision `from` on, whole revisions only, until `signal` aborts.
@@ -21,7 +21,7 @@ export async function* watchHistory(
   let next = request.fromRevision;
   while (!signal.aborted) {
     if (next < state.compactRevision) {
-      throw new WireError("COMPACTED", `${ETCD_TEXT.compacted} (${next} < ${state.compactRevision})`);
+      throw etcdRefusal("compacted", `${next} < ${state.compactRevision}`);
     }
     const events: StoreEvent[] = [];
     const begin = next;
