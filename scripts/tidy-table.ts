@@ -29,7 +29,7 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   protocol: { may: ["base", "protobuf"] },
   grpc: { may: ["base"] },
   wal: { may: ["base"] },
-  metadata: { may: ["base", "protobuf", "wal"] },
+  metadata: { may: ["base", "grpc", "protobuf", "wal"] },
   allocator: { may: ["base", "metadata"] },
   stores: { may: ["base", "protocol"] },
   fragments: { may: ["base", "protocol", "wal", "stores"] },

@@ -4,7 +4,7 @@
 // W2 `next` is the revision to go on from when the stream breaks: behind the last whole batch, or behind a progress
 //    notice, which etcd sends only when all events up to it have left.
 // W3 A batch's header says the revision of its last event: that of the answer may lie beyond events still to come.
-import type { WireError } from "@millrace/base";
+import { WireError } from "@millrace/base";
 import type { StoreEvent, StoreHeader, WatchBatch } from "./coordination.ts";
 import type { WatchResponse } from "./etcd-api/watch.ts";
 import { endOfCancellation, type RpcEnd } from "./etcd-errors.ts";

@@ -38,6 +38,9 @@ export {
   type AtomicPlan,
   type AtomicReads,
 } from "./atomic.ts";
+export { EtcdServer, type EtcdServerOptions } from "./etcd-server.ts";
+export { ETCD_CLUSTER_VERSION, ETCD_VERSION } from "./etcd-server-cluster.ts";
+export { hashPassword } from "./system-password.ts";
 export { openDurableStore, type DurableStoreOptions } from "./durable-store.ts";
 export * as etcdAuth from "./etcd-api/auth.ts";
 export * as etcdCluster from "./etcd-api/cluster.ts";
