@@ -8,6 +8,7 @@ import {
   stderrScreen,
   type ComponentName,
   type DemoSummary,
+  type ResolvedConfig,
 } from "@millrace/server";
 import { Option, type Command } from "commander";
 import { UsageError, wholeNumber, type CliIo } from "./cli-io.ts";
@@ -44,9 +45,10 @@ export function addUpCommand(program: Command, io: CliIo): void {
     if (options.exit === true && !options.demo)
       throw new UsageError("--exit waits for the demo: it excludes --no-demo");
     const screen = stderrScreen(io, options.json === true ? "programs" : "people");
+    const resolved = await loadConfig(givenSettings(command));
     await runPlatform({
-      resolved: await loadConfig(givenSettings(command)),
-      components: [...COMPONENTS],
+      resolved,
+      components: COMPONENTS.filter((component) => component !== "etcd" || isEtcdWanted(resolved)),
       screen,
       exitCode: (code) => io.exitCode(code),
       onReady: async (platform, signal) => {
@@ -85,6 +87,11 @@ export function addServeCommand(program: Command, io: CliIo): void {
       },
     });
   });
+}
+
+/** A laptop needs no port for coordination; who gives its address has other processes that do. */
+function isEtcdWanted({ origins }: ResolvedConfig): boolean {
+  return origins.get("etcd.listen") !== "default";
 }
 
 function isComponent(name: string): name is ComponentName {

@@ -39,7 +39,7 @@ const BAD_USAGE: readonly (readonly [args: string, message: RegExp])[] = [
   [`produce ${NOBODY}/x --repeat 2`, /--repeat replays a file: it needs --input$/],
   ["sinks create a b --table t --columns {", /--columns: /],
   ["serve", /missing required argument 'component'/],
-  ["serve brokr", /"brokr" is not a component \(expected broker, /],
+  ["serve brokr", /"brokr" is not a component \(expected etcd, broker, /],
   ["up --rows 0", /--rows 0: expected a whole number in \[1, /],
   ["up --exit --no-demo", /--exit waits for the demo: it excludes --no-demo$/],
   ["up --broker.memory 1", /flag --broker\.memory: 1 is out of range \(1MiB <= value <= 8GiB\)$/],

@@ -1,6 +1,7 @@
 // The parts of the platform that a process can run, in the order in which they start.
 
 export const COMPONENTS = [
+  "etcd",
   "broker",
   "warehouse",
   "storage-reader",

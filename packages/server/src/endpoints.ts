@@ -2,6 +2,8 @@
 
 export interface Endpoints {
   readonly pid: number;
+  /** Only where it was asked for. */
+  readonly etcd?: string;
   readonly broker: string;
   readonly api: string;
   readonly "http-source": string;

@@ -2,10 +2,12 @@
 import { parseAuthKeys, WireError } from "@millrace/base";
 import type { Config } from "./settings.ts";
 
-export type ListenSetting = "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
+export type ListenSetting =
+  "etcd.listen" | "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
 
 /** Ingest paths are authorised by the secret in their path, but a whole listener is judged: it also serves /metrics. */
 const LISTEN_SETTINGS: readonly ListenSetting[] = [
+  "etcd.listen",
   "broker.listen",
   "api.listen",
   "http-source.listen",

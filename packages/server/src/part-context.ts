@@ -4,6 +4,7 @@ import type { CoordinationStore } from "@millrace/metadata";
 import type { ObjectStores } from "@millrace/stores";
 import type { Disk } from "@millrace/wal";
 import type { ComponentName } from "./components.ts";
+import type { ListenSetting } from "./listen-policy.ts";
 import type { Health } from "./health.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 import type { Config } from "./settings.ts";
@@ -27,10 +28,8 @@ export interface PartContext extends PlatformPorts {
   readonly health: Health;
 }
 
-export type ListenName = "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
-
 /** Address of a listener, with `ports free` applied. */
-export function listenAddress(config: Config, name: ListenName): ListenAddress {
+export function listenAddress(config: Config, name: ListenSetting): ListenAddress {
   return config.ports === "free" ? { ...config[name], port: 0 } : config[name];
 }
 

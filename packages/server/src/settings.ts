@@ -51,6 +51,7 @@ export const SETTINGS = {
     true,
   ),
   "allow-anonymous": setting(booleanKind, "false", "Listen beyond loopback without authentication"),
+  "etcd.listen": listen(2379, "the coordination store for other processes: etcd's v3 gRPC API"),
   "broker.listen": listen(8080, "the broker: journals over HTTP"),
   "api.listen": listen(8088, "the configuration API and the console"),
   "http-source.listen": listen(7000, "the HTTP source: records come in here"),

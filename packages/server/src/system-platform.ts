@@ -1,7 +1,7 @@
 // Composition of a process: one data directory, one disk, coordination, and the chosen components over them.
 import { resolve } from "node:path";
 import { MetricsRegistry, type Clock, type Logger } from "@millrace/base";
-import { openDurableStore } from "@millrace/metadata";
+import { openDurableStore, type EmbeddedStore } from "@millrace/metadata";
 import { FileStore, openStores } from "@millrace/stores";
 import { openSystemDisk } from "@millrace/wal";
 import type { ComponentName } from "./components.ts";
@@ -15,6 +15,7 @@ import type { Config } from "./settings.ts";
 import { ownDataDirectory } from "./system-data-directory.ts";
 import { removeEndpoints, writeEndpoints } from "./system-endpoints-file.ts";
 import { startBroker, type BrokerPart } from "./system-broker-part.ts";
+import { startEtcd } from "./system-etcd-part.ts";
 import { startIngest } from "./system-ingest.ts";
 import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
 
@@ -66,12 +67,13 @@ async function startParts(
         (process, stopSignal) => process.stop(stopSignal),
       )
     : undefined;
-  const context = await openContext(lifecycle, config, dataDirectory, ports);
+  const { context, coordination } = await openContext(lifecycle, config, dataDirectory, ports);
   const endpoints: Record<string, string> = {};
   const listening = (name: string, at: { host: string; port: number }, path = ""): void => {
     endpoints[name] = endpointUrl(at.host, at.port) + path;
   };
 
+  if (components.has("etcd")) listening("etcd", await startEtcd(lifecycle, context, coordination));
   let broker: BrokerPart | undefined;
   if (components.has("broker")) {
     broker = await startBroker(lifecycle, context, signal);
@@ -101,7 +103,7 @@ async function openContext(
   config: Config,
   dataDirectory: string,
   ports: PlatformPorts,
-): Promise<PartContext> {
+): Promise<{ readonly context: PartContext; readonly coordination: EmbeddedStore }> {
   const storePorts = { root: dataDirectory, clock: ports.clock, random: ports.random };
   for (const url of [FRAGMENT_STORE, STAGING_STORE]) await new FileStore(url, storePorts).ensureBase();
   const metrics = new MetricsRegistry();
@@ -119,14 +121,6 @@ async function openContext(
     (store) => store.close(),
   );
   health.addReason(() => coordination.unhealthy());
-  return {
-    ...ports,
-    config,
-    dataDirectory,
-    disk,
-    coordination,
-    stores,
-    metrics,
-    health,
-  };
+  const context = { ...ports, config, dataDirectory, disk, coordination, stores, metrics, health };
+  return { context, coordination };
 }

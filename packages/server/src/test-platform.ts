@@ -94,10 +94,14 @@ export class TestPlatform {
   }
 
   /** Starts the process and does not wait. Ports are free ones unless a flag says where to listen. */
-  static launch(data: string, flags: readonly string[] = []): TestPlatform {
+  static launch(
+    data: string,
+    flags: readonly string[] = [],
+    command: readonly string[] = ["up", "--no-demo"],
+  ): TestPlatform {
     const { NODE_TEST_CONTEXT: _, ...env } = process.env;
     const ports = flags.some((flag) => flag.endsWith(".listen")) ? [] : ["--ports", "free"];
-    const args = [BIN, "up", "--no-demo", "--data", data, ...ports, ...flags];
+    const args = [BIN, ...command, "--data", data, ...ports, ...flags];
     const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", "pipe", "pipe"], env });
     return new TestPlatform(child, data);
   }
