@@ -26,11 +26,10 @@ import {
   type ListResponse,
 } from "@millrace/protocol";
 import { grpcCodeOf } from "./http-answers.ts";
+import { LIST_MESSAGE_JOURNALS } from "./limits.ts";
 
 /** A listing of 10,000 journals as an Apply of all of them fits. */
 const BODY_BYTES_MAX = 16 * 1024 * 1024;
-/** Journals of one message of a listing. */
-const LIST_MESSAGE_JOURNALS = 25;
 /** Continuation messages of a listing carry no header. */
 const ZERO_HEADER: Header = {
   processId: EMPTY_PROCESS_ID,

@@ -23,3 +23,4 @@ export {
 } from "./holders-list.ts";
 export { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundRequest } from "./route-bound.ts";
 export { judgeBytes } from "./sealed-bytes.ts";
+export { grpcDoor, type GrpcDoorOptions } from "./grpc-door.ts";

@@ -44,3 +44,14 @@ export const HOLDERS_SEGMENTS_MAX = 256;
 /** Members of one segment. */
 export const HOLDERS_MEMBERS_MAX = 32;
 export const HOLDER_ID_CHARS_MAX = 64;
+/**
+ * How long an append over gRPC waits for its stream to be whole before it begins all the same: somebody may wait for a
+ * refusal before he sends. Clients send small appends within a fraction of a millisecond.
+ */
+export const APPEND_LINGER_MS = 10;
+/** Content of one read response over gRPC, as the protocol has it: 32 KiB with its frame. */
+export const GRPC_READ_CHUNK_BYTES = 32_736;
+/** Journals of one message of a listing, as the protocol has it. */
+export const LIST_MESSAGE_JOURNALS = 25;
+/** How often appends are looked at whose token ends. */
+export const EXPIRY_SWEEP_MS = 1_000;

@@ -1,0 +1,263 @@
+// Append over gRPC: a preamble, chunks, an empty message that commits, and the end of the stream; one answer.
+//
+// A small append is here whole within a turn of the event loop or two. It is collected, and begins when its stream has
+// ended: then it goes from the wire to the commit without a promise or a timer, and nobody holds a journal while his
+// bytes travel. An append that is larger, or takes its time, begins with what is there and takes the rest as it comes;
+// the pieces that wait are bounded, and their sender is stopped (F2).
+import { WireError, type Clock } from "@millrace/base";
+import type { CallHandler, RpcError, ServerCall, ServerCallListener } from "@millrace/grpc";
+import {
+  AppendAnswers,
+  decodeAppendRequest,
+  plainAppendRequest,
+  newAppendRequest,
+  stripMeta,
+  validateAppendRequest,
+  type AppendPreamble,
+  type AppendResponse,
+} from "@millrace/protocol";
+import type { AppendCaller, RunningAppend } from "./append-call.ts";
+import { AppendFeed } from "./append-feed.ts";
+import type { Principal } from "./authoriser.ts";
+import { finishFailed } from "./grpc-calls.ts";
+import { APPEND_LINGER_MS, EXPIRY_SWEEP_MS } from "./limits.ts";
+import type { AppendDoor } from "./local-transport.ts";
+
+export interface GrpcAppendPorts {
+  readonly clock: Clock;
+  /** @throws {WireError} UNAUTHENTICATED */
+  readonly admit: (call: ServerCall) => Principal;
+  /** @throws {WireError} UNAVAILABLE while the broker starts */
+  readonly appendsOf: (principal: Principal) => AppendDoor;
+  /** Why nobody may append to a journal from outside, fit for who tried. */
+  readonly refuseAppend: (journal: string) => string | undefined;
+}
+
+export function grpcAppend(ports: GrpcAppendPorts): CallHandler {
+  const shared: Shared = {
+    ports,
+    answers: new AppendAnswers(),
+    lingering: new Lingering(ports.clock),
+    bounded: new BoundedAppends(ports.clock),
+    names: new ValidNames(),
+  };
+  return (call) => new GrpcAppend(shared, call);
+}
+
+/** What the appends of a door share. */
+interface Shared {
+  readonly ports: GrpcAppendPorts;
+  readonly answers: AppendAnswers;
+  readonly lingering: Lingering;
+  readonly bounded: BoundedAppends;
+  readonly names: ValidNames;
+}
+
+type Phase = "preamble" | "collecting" | "running" | "over";
+
+const INTENT = new Uint8Array(0);
+const VALID_NAMES_MAX = 4096;
+
+class GrpcAppend implements ServerCallListener, AppendCaller {
+  readonly #shared: Shared;
+  readonly #call: ServerCall;
+  readonly #feed = new AppendFeed(() => this.#call.resume());
+  #phase: Phase = "preamble";
+  #principal: Principal | undefined;
+  #request: AppendPreamble | undefined;
+  #running: RunningAppend | undefined;
+
+  constructor(shared: Shared, call: ServerCall) {
+    this.#shared = shared;
+    this.#call = call;
+    try {
+      this.#principal = shared.ports.admit(call);
+    } catch (error) {
+      this.failed(WireError.from(error));
+    }
+  }
+
+  /** Of the token that the append came with, Unix milliseconds. */
+  get expiresAtMs(): number {
+    return this.#principal!.expiresAtMs;
+  }
+
+  onMessage(bytes: Uint8Array): void {
+    if (this.#phase === "over") return;
+    if (this.#phase === "preamble") {
+      this.#onPreamble(bytes);
+      return;
+    }
+    this.#onContent(bytes);
+    if (!this.#feed.isFull) return;
+    this.#call.pause();
+    if (this.#phase === "collecting") this.begin();
+  }
+
+  onHalfClose(): void {
+    if (this.#phase === "over") return;
+    if (this.#phase === "preamble") {
+      this.failed(new WireError("INVALID_ARGUMENT", "EOF"));
+      return;
+    }
+    this.#feed.push("end-of-stream");
+    if (this.#phase === "collecting") this.begin();
+  }
+
+  onCancelled(error: RpcError): void {
+    this.#end(new WireError("UNAVAILABLE", error.message));
+  }
+
+  /** The time that its token grants is over. */
+  expire(): void {
+    if (this.#phase === "over") return;
+    this.#call.finish("DEADLINE_EXCEEDED", "append stream: context deadline exceeded");
+    this.#end(new WireError("REQUEST_TIMEOUT", "the token of the request has expired"));
+  }
+
+  /** Begins with what is there, if it has not begun. */
+  begin(): void {
+    if (this.#phase !== "collecting") return;
+    this.#phase = "running";
+    const { ports, bounded } = this.#shared;
+    if (this.expiresAtMs !== Number.POSITIVE_INFINITY) bounded.add(this);
+    try {
+      const running = ports
+        .appendsOf(this.#principal!)
+        .startAppend(this.#request!, this.#feed, this.#call, this);
+      this.#running = running;
+    } catch (error) {
+      this.failed(WireError.from(error));
+    }
+  }
+
+  answered(response: AppendResponse): void {
+    if (this.#phase === "over") return;
+    this.#leave();
+    this.#call.send(this.#shared.answers.encode(response));
+    this.#call.finish("OK");
+  }
+
+  failed(error: Error): void {
+    if (this.#phase === "over") return;
+    this.#leave();
+    finishFailed(this.#call, error);
+  }
+
+  #end(reason: WireError): void {
+    if (this.#phase === "over") return;
+    this.#leave();
+    this.#running?.aborted(reason);
+  }
+
+  #leave(): void {
+    this.#phase = "over";
+    if (this.#principal?.expiresAtMs !== Number.POSITIVE_INFINITY) this.#shared.bounded.delete(this);
+  }
+
+  #onPreamble(bytes: Uint8Array): void {
+    try {
+      const plain = plainAppendRequest(bytes);
+      const request =
+        plain.kind === "preamble"
+          ? newAppendRequest({ journal: decoder.decode(bytes.subarray(plain.begin)) })
+          : decodeAppendRequest(bytes);
+      this.#shared.names.check(request, plain.kind === "preamble");
+      const refusal = this.#shared.ports.refuseAppend(stripMeta(request.journal));
+      if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
+      this.#request = request;
+      this.#phase = "collecting";
+      this.#shared.lingering.add(this);
+    } catch (error) {
+      this.failed(WireError.from(error));
+    }
+  }
+
+  #onContent(bytes: Uint8Array): void {
+    const plain = plainAppendRequest(bytes);
+    if (plain.kind === "intent") this.#feed.push(INTENT);
+    else if (plain.kind === "chunk") this.#feed.push(bytes.slice(plain.begin));
+    else this.#onUnusual(bytes);
+  }
+
+  /** A message that is no plain chunk: most likely an error, which is told when its turn comes. */
+  #onUnusual(bytes: Uint8Array): void {
+    try {
+      const request = decodeAppendRequest(bytes);
+      if (request.journal !== "") {
+        this.#feed.push({ shape: "preamble" });
+        return;
+      }
+      validateAppendRequest(request);
+      this.#feed.push(request.content?.slice() ?? INTENT);
+    } catch (error) {
+      this.#feed.push({ shape: "invalid", text: WireError.from(error).message });
+    }
+  }
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
+
+/** Names that were found valid: clients append to few, again and again. */
+class ValidNames {
+  readonly #names = new Set<string>();
+
+  /** @param isPlain it has a name, and nothing else @throws {ValidationError} */
+  check(request: AppendPreamble, isPlain: boolean): void {
+    if (isPlain && this.#names.has(request.journal)) return;
+    validateAppendRequest(request);
+    if (!isPlain) return;
+    if (this.#names.size >= VALID_NAMES_MAX) this.#names.clear();
+    this.#names.add(request.journal);
+  }
+}
+
+/** Begins appends whose stream is not whole after a while. One timer for all of them. */
+class Lingering {
+  readonly #clock: Clock;
+  #waiting: GrpcAppend[] = [];
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add(append: GrpcAppend): void {
+    if (this.#waiting.push(append) > 1) return;
+    this.#clock.after(APPEND_LINGER_MS, () => {
+      const due = this.#waiting;
+      this.#waiting = [];
+      for (const each of due) each.begin();
+    });
+  }
+}
+
+/** Ends appends whose token has expired. One timer for all of them. */
+class BoundedAppends {
+  readonly #clock: Clock;
+  readonly #appends = new Set<GrpcAppend>();
+  #isSweeping = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add(append: GrpcAppend): void {
+    this.#appends.add(append);
+    this.#sweepLater();
+  }
+
+  delete(append: GrpcAppend): void {
+    this.#appends.delete(append);
+  }
+
+  #sweepLater(): void {
+    if (this.#isSweeping || this.#appends.size === 0) return;
+    this.#isSweeping = true;
+    this.#clock.after(EXPIRY_SWEEP_MS, () => {
+      this.#isSweeping = false;
+      const nowMs = this.#clock.wallMs();
+      for (const each of this.#appends) if (nowMs >= each.expiresAtMs) each.expire();
+      this.#sweepLater();
+    });
+  }
+}

@@ -1,0 +1,114 @@
+// Shapes of calls over the callbacks of the transport: one request and one answer, one request and a stream of answers.
+// Appends have a shape of their own (grpc-append.ts).
+//
+//  G1  A request is decoded while its bytes are there, and looked at once its sender has said that there is no other.
+//  G2  Answers wait for the peer: at most one message is made ahead.
+import { WireError } from "@millrace/base";
+import type { CallHandler, ServerCall, ServerCallListener, StatusCode } from "@millrace/grpc";
+import { statusCodeOf } from "./grpc-status.ts";
+
+/** Trailer with our code for a failure, which says more than gRPC's: whether the outcome is unknown, for one. */
+export const CODE_TRAILER = "millrace-code";
+
+/** Ends a call that failed; one that was cancelled has ended. */
+export function finishFailed(
+  call: ServerCall,
+  thrown: unknown,
+  codeOf: (error: WireError) => StatusCode = statusCodeOf,
+): void {
+  const error = WireError.from(thrown);
+  if (!call.isOver) call.finish(codeOf(error), error.message, new Map([[CODE_TRAILER, error.code]]));
+}
+
+/** A call with one request; what it answers is up to `serve`. @param admit throws when the caller may not */
+export function oneRequest<Request, Admitted>(
+  decode: (bytes: Uint8Array) => Request,
+  admit: (call: ServerCall) => Admitted,
+  serve: (request: Request, call: Answering, admitted: Admitted) => Promise<void>,
+  codeOf: (error: WireError) => StatusCode = statusCodeOf,
+): CallHandler {
+  return (call) => {
+    const answering = new Answering(call);
+    let admitted: Admitted;
+    try {
+      admitted = admit(call);
+    } catch (error) {
+      finishFailed(call, error, codeOf);
+      return answering;
+    }
+    let request: { readonly message: Request } | undefined;
+    answering.listen(
+      (bytes) => {
+        if (request !== undefined) {
+          call.finish("INTERNAL", "the method takes one request message, and another came");
+          return;
+        }
+        try {
+          request = { message: decode(bytes) };
+        } catch (error) {
+          const { message } = WireError.from(error);
+          call.finish("INTERNAL", `grpc: failed to unmarshal the received message: ${message}`);
+        }
+      },
+      () => {
+        if (request === undefined) {
+          call.finish("INTERNAL", "the method takes one request message, and none came");
+          return;
+        }
+        serve(request.message, answering, admitted).then(
+          () => call.finish("OK"),
+          (error: unknown) => finishFailed(call, error, codeOf),
+        );
+      },
+    );
+    return answering;
+  };
+}
+
+/** The answering side of a call: sends, and waits while the peer has no room. */
+export class Answering implements ServerCallListener {
+  readonly #call: ServerCall;
+  #onMessage: (bytes: Uint8Array) => void = () => undefined;
+  #onHalfClose: () => void = () => undefined;
+  #drained: (() => void) | undefined;
+
+  constructor(call: ServerCall) {
+    this.#call = call;
+  }
+
+  /** Aborts when nobody waits for the answer any more. */
+  get signal(): AbortSignal {
+    return this.#call.signal;
+  }
+
+  listen(onMessage: (bytes: Uint8Array) => void, onHalfClose: () => void): void {
+    this.#onMessage = onMessage;
+    this.#onHalfClose = onHalfClose;
+  }
+
+  /** @returns a promise when the peer has no room: G2 */
+  send(bytes: Uint8Array, more?: Uint8Array): Promise<void> | undefined {
+    if (this.#call.send(bytes, more) || this.#call.isOver) return undefined;
+    return new Promise((resolve) => {
+      this.#drained = resolve;
+    });
+  }
+
+  onMessage(bytes: Uint8Array): void {
+    if (!this.#call.isOver) this.#onMessage(bytes);
+  }
+
+  onHalfClose(): void {
+    if (!this.#call.isOver) this.#onHalfClose();
+  }
+
+  onDrain(): void {
+    const drained = this.#drained;
+    this.#drained = undefined;
+    drained?.();
+  }
+
+  onCancelled(): void {
+    this.onDrain();
+  }
+}

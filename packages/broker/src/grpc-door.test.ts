@@ -1,0 +1,412 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { test } from "node:test";
+import { concatBytes, never, systemClock, utf8, type Clock } from "@millrace/base";
+import { Agenda, SimulatedClock } from "@millrace/base/testkit";
+import { AuthKeys } from "@millrace/client";
+import {
+  ANY_LABELS,
+  CAPABILITY,
+  JOURNAL_SERVICE,
+  labelSet,
+  newAppendRequest,
+  newFragment,
+  parseLabelSelector,
+  type AppendRequest,
+  type AppendResponse,
+  type ReadResponse,
+} from "@millrace/protocol";
+import { Authoriser } from "./authoriser.ts";
+import {
+  applySpec,
+  journalSpec,
+  openTestBroker,
+  readRequest,
+  type TestBroker,
+  type TestBrokerOptions,
+} from "./broker-testkit.ts";
+import { FakeCall, type EndedCall } from "./fake-call.ts";
+import { grpcDoor } from "./grpc-door.ts";
+
+const { append, apply, fragmentStoreHealth, list, listFragments, read, replicate } = JOURNAL_SERVICE;
+const J = "a/journal";
+const KEYS = AuthKeys.parse("c2VjcmV0");
+const INTENT = new Uint8Array(0);
+
+interface Fixture extends TestBroker {
+  begin(path: string, authorization?: string): FakeCall;
+  /** An append from its messages, then the end of the stream. */
+  append(preamble: Partial<AppendRequest>, ...contents: readonly Uint8Array[]): FakeCall;
+}
+
+async function withDoor(
+  run: (fixture: Fixture) => Promise<void>,
+  options: TestBrokerOptions & {
+    keys?: AuthKeys;
+    refuseAppend?: (journal: string) => string | undefined;
+  } = {},
+): Promise<void> {
+  const clock: Clock = options.clock ?? systemClock;
+  const broker = await openTestBroker({ ...options, clock });
+  const handlers = grpcDoor({
+    clock,
+    authoriser: new Authoriser({ token: "", keys: options.keys }, clock),
+    journals: (principal) => broker.broker.journalsFor(principal),
+    storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
+    ...(options.refuseAppend === undefined ? {} : { refuseAppend: options.refuseAppend }),
+  });
+  const begin = (path: string, authorization?: string): FakeCall =>
+    new FakeCall(handlers, path, authorization);
+  try {
+    await applySpec(broker.transport, journalSpec(J));
+    await run({
+      ...broker,
+      begin,
+      append: (preamble, ...contents) =>
+        begin(append.path)
+          .receive(encoded({ journal: J, ...preamble }), ...contents.map((content) => encoded({ content })))
+          .halfClose(),
+    });
+  } finally {
+    await broker.close();
+  }
+}
+
+function encoded(fields: Partial<AppendRequest>): Uint8Array {
+  return append.encodeRequest(newAppendRequest(fields));
+}
+
+async function answerOf(call: FakeCall): Promise<AppendResponse> {
+  assert.deepEqual(await call.end(), { code: "OK", message: "" });
+  assert.equal(call.sent.length, 1);
+  return append.decodeResponse(call.sent[0]!);
+}
+
+function failure(message: string, code = "UNKNOWN"): EndedCall {
+  return { code, message };
+}
+
+// Appends.
+
+test("grpc append: chunks, intent, end -> the commit of the client's bytes, without a signal", async () => {
+  await withDoor(async (door) => {
+    // The first one waits until somebody serves the journal.
+    await answerOf(door.append({}, INTENT));
+    const call = door.append({}, utf8("hel"), utf8("lo"), INTENT);
+    const { status, commit, registers, totalChunks, header } = await answerOf(call);
+    assert.equal(status, "OK");
+    const sum = createHash("sha1").update("hello").digest("hex");
+    assert.deepEqual(commit, newFragment({ journal: J, end: 5, sum, compressionCodec: "NONE" }));
+    assert.deepEqual([registers, totalChunks], [labelSet(), 3]);
+    assert.deepEqual([header.route.primary, header.processId], [0, { zone: "local", suffix: "broker" }]);
+    assert.equal(call.hasSignal, false);
+  });
+});
+
+for (const [what, preamble, contents, end] of [
+  ["no intent", {}, [utf8("x")], failure("append stream: unexpected EOF")],
+  ["nothing behind its preamble", {}, [], failure("append stream: unexpected EOF")],
+  [
+    "a name that is none",
+    { journal: "/invalid/name" },
+    [],
+    failure("Journal: cannot begin with '/' (/invalid/name)"),
+  ],
+  ["an offset that is none", { offset: -1 }, [], failure("invalid Offset (-1; expected >= 0)")],
+  [
+    "more after the intent",
+    {},
+    [INTENT, INTENT],
+    failure("append stream: expected EOF after empty Content chunk"),
+  ],
+  [
+    "registers and no bytes",
+    { unionRegisters: labelSet(["aa", "1"]) },
+    [INTENT],
+    failure("append stream: register modification requires non-empty Append"),
+  ],
+] as [string, Partial<AppendRequest>, Uint8Array[], EndedCall][]) {
+  test(`grpc append: stream with ${what} -> fails with the text, nothing written`, async () => {
+    await withDoor(async (door) => {
+      assert.deepEqual(await door.append(preamble, ...contents).end(), end);
+      const { commit } = await answerOf(door.append({}, utf8("x"), INTENT));
+      assert.equal(commit!.begin, 0);
+    });
+  });
+}
+
+for (const [what, message, expected] of [
+  ["a second preamble", encoded({ journal: J }), "append stream: expected Content chunk"],
+  ["a chunk with an offset", encoded({ offset: 7, content: utf8("x") }), "append stream: unexpected Offset"],
+  ["bytes that are no message", Uint8Array.of(0x12, 0x7f), /^append stream: /],
+] as const) {
+  test(`grpc append: ${what} in the stream -> fails with the text`, async () => {
+    await withDoor(async (door) => {
+      const call = door
+        .begin(append.path)
+        .receive(encoded({ journal: J }), message)
+        .halfClose();
+      const { code, message: said } = await call.end();
+      assert.equal(code, "UNKNOWN");
+      if (typeof expected === "string") assert.equal(said, expected);
+      else assert.match(said, expected);
+    });
+  });
+}
+
+test("grpc append: the stream ends before its first message, or begins with a chunk -> EOF; not found", async () => {
+  await withDoor(async (door) => {
+    assert.deepEqual(await door.begin(append.path).halfClose().end(), failure("EOF"));
+    const chunk = door.begin(append.path).receive(encoded({ content: utf8("x") }));
+    assert.equal((await answerOf(chunk)).status, "JOURNAL_NOT_FOUND");
+  });
+});
+
+test("grpc append: refused before its content comes -> answered without waiting for it", async () => {
+  await withDoor(async (door) => {
+    const call = door.begin(append.path).receive(encoded({ journal: "no/such/journal" }));
+    const { status, header } = await answerOf(call);
+    assert.equal(status, "JOURNAL_NOT_FOUND");
+    assert.deepEqual(header.route, { members: [], primary: -1, endpoints: [] });
+  });
+});
+
+test("grpc append: more than is collected -> the sender is stopped and goes on, all in order", async () => {
+  await withDoor(async (door) => {
+    const pieces = Array.from({ length: 40 }, (_, i) => new Uint8Array(32_768).fill(i));
+    const call = door.begin(append.path).receive(encoded({ journal: J }));
+    let stops = 0;
+    for (const content of pieces) {
+      call.receive(encoded({ content }));
+      if (call.isPaused) stops++;
+      while (call.isPaused && !call.isOver) await new Promise((done) => setImmediate(done));
+    }
+    call.receive(INTENT).halfClose();
+    const { commit, totalChunks } = await answerOf(call);
+    const sum = createHash("sha1").update(concatBytes(pieces)).digest("hex");
+    assert.deepEqual([commit!.end, commit!.sum, totalChunks], [40 * 32_768, sum, 41]);
+    assert.ok(stops > 0, "it was stopped at least once");
+  });
+});
+
+test("grpc append: cancelled before its end -> nothing written, and the journal is free", async () => {
+  await withDoor(async (door) => {
+    const call = door.begin(append.path).receive(encoded({ journal: J }));
+    call.receive(encoded({ content: new Uint8Array(300_000) }));
+    call.cancel();
+    assert.equal((await answerOf(door.append({}, utf8("x"), INTENT))).commit!.begin, 0);
+  });
+});
+
+test("grpc append: its token ends while it waits for content -> DEADLINE_EXCEEDED, nothing written", async () => {
+  const agenda = new Agenda();
+  const clock = new SimulatedClock(agenda);
+  await withDoor(
+    async (door) => {
+      const grant = { capabilities: CAPABILITY.APPEND, selector: ANY_LABELS };
+      const begin = (): FakeCall => door.begin(append.path, KEYS.sign(grant, 10_000, clock.wallMs()));
+      const call = begin().receive(encoded({ journal: J }), encoded({ content: utf8("never") }));
+      await agenda.advance(9_000);
+      assert.equal(call.isOver, false);
+      await agenda.advance(3_000);
+      assert.deepEqual(
+        await call.end(),
+        failure("append stream: context deadline exceeded", "DEADLINE_EXCEEDED"),
+      );
+      const next = begin()
+        .receive(encoded({ journal: J }), encoded({ content: utf8("x") }), INTENT)
+        .halfClose();
+      await agenda.advance(1);
+      assert.equal((await answerOf(next)).commit!.begin, 0);
+    },
+    { clock, keys: KEYS },
+  );
+});
+
+test("grpc append: journal that only its owner writes -> PERMISSION_DENIED with the reason", async () => {
+  await withDoor(
+    async (door) => {
+      const call = door.append({ journal: `${J};meta` }, utf8("x"), INTENT);
+      assert.deepEqual(await call.end(), failure(`no: ${J}`, "PERMISSION_DENIED"));
+    },
+    { refuseAppend: (journal) => `no: ${journal}` },
+  );
+});
+
+// Reads.
+
+async function answers(call: FakeCall): Promise<ReadResponse[]> {
+  assert.deepEqual(await call.end(), { code: "OK", message: "" });
+  return call.sent.map((bytes) => read.decodeResponse(bytes));
+}
+
+test("grpc read: metadata, chunks of at most 32736 bytes, metadata -> header in the first only", async () => {
+  await withDoor(async (door) => {
+    const content = Uint8Array.from({ length: 100_000 }, (_, i) => i % 251);
+    await answerOf(door.append({}, content, INTENT));
+    const request = read.encodeRequest(readRequest(J, { offset: 10 }));
+    const got = await answers(door.begin(read.path).receive(request).halfClose());
+    assert.deepEqual(
+      got.map(({ status, offset, content: piece }) => [status, offset, piece?.length]),
+      [
+        ["OK", 10, undefined],
+        ["OK", 10, 32_736],
+        ["OK", 32_746, 32_736],
+        ["OK", 65_482, 32_736],
+        ["OK", 98_218, 1_782],
+        ["OFFSET_NOT_YET_AVAILABLE", 100_000, undefined],
+      ],
+    );
+    assert.deepEqual(
+      got.map(({ header }) => header !== undefined),
+      [true, false, false, false, false, false],
+    );
+    const bytes = concatBytes(got.flatMap(({ content: piece }) => (piece === undefined ? [] : [piece])));
+    assert.deepEqual(Buffer.from(bytes), Buffer.from(content.subarray(10)));
+  });
+});
+
+test("grpc read: the peer has no room -> nothing is sent until it has", async () => {
+  await withDoor(async (door) => {
+    await answerOf(door.append({}, new Uint8Array(200_000), INTENT));
+    const call = door.begin(read.path);
+    call.room = 2;
+    call.receive(read.encodeRequest(readRequest(J))).halfClose();
+    for (let i = 0; i < 20; i++) await new Promise((done) => setImmediate(done));
+    assert.equal(call.sent.length, 2);
+    call.drain(Number.POSITIVE_INFINITY);
+    assert.equal((await answers(call)).length, 1 + 7 + 1);
+  });
+});
+
+test("grpc read: cancelled while it waits for more -> ends", async () => {
+  await withDoor(async (door) => {
+    const request = read.encodeRequest(readRequest(J, { block: true }));
+    const call = door.begin(read.path).receive(request).halfClose();
+    await new Promise((done) => setImmediate(done));
+    call.cancel();
+    assert.deepEqual(call.sent, []);
+  });
+});
+
+// Listings and the others.
+
+test("grpc list: 60 journals -> 25, 25, 10, header in the first; watched -> an empty message ends each", async () => {
+  await withDoor(async (door) => {
+    const upsert = (i: number) => journalSpec(`b/${String(i).padStart(3, "0")}`);
+    const changes = Array.from({ length: 60 }, (_, i) => ({
+      expectModRevision: 0,
+      upsert: upsert(i),
+      delete: "",
+    }));
+    await door.transport.apply({ changes }, never);
+    const selector = parseLabelSelector("prefix=b/");
+    const messages = (call: FakeCall) => call.sent.map((bytes) => list.decodeResponse(bytes));
+    const once = door
+      .begin(list.path)
+      .receive(list.encodeRequest({ selector, watch: false }))
+      .halfClose();
+    await once.end();
+    assert.deepEqual(
+      messages(once).map(({ journals, header }) => [journals.length, header.etcd.revision > 0]),
+      [
+        [25, true],
+        [25, false],
+        [10, false],
+      ],
+    );
+    const watch = door
+      .begin(list.path)
+      .receive(list.encodeRequest({ selector, watch: true }))
+      .halfClose();
+    while (watch.sent.length < 4) await new Promise((done) => setImmediate(done));
+    await applySpec(door.transport, journalSpec("b/000", { replication: 2 }));
+    while (watch.sent.length < 8) await new Promise((done) => setImmediate(done));
+    assert.deepEqual(
+      messages(watch).map(({ journals }) => journals.length),
+      [25, 25, 10, 0, 25, 25, 10, 0],
+    );
+    // What Go writes for a message without anything in it: three empty parts of an empty header.
+    assert.deepEqual(Buffer.from(watch.sent[3]!).toString("hex"), "12060a0012001a00");
+    watch.cancel();
+  });
+});
+
+test("grpc: apply, fragments, store health -> answered; a change that is not theirs -> UNAUTHENTICATED", async () => {
+  await withDoor(
+    async (door) => {
+      const all = KEYS.sign(
+        { capabilities: 0xffff_ffff, selector: ANY_LABELS },
+        60_000,
+        systemClock.wallMs(),
+      );
+      const selector = parseLabelSelector("prefix=c/");
+      const some = KEYS.sign({ capabilities: 0xffff_ffff, selector }, 60_000, systemClock.wallMs());
+      const changes = [{ expectModRevision: 0, upsert: journalSpec("d/journal"), delete: "" }];
+      const change = (token: string) =>
+        door.begin(apply.path, token).receive(apply.encodeRequest({ changes })).halfClose();
+      assert.deepEqual(await change(some).end(), failure("not authorized to d/journal", "UNAUTHENTICATED"));
+      const applied = change(all);
+      await applied.end();
+      assert.equal(apply.decodeResponse(applied.sent[0]!).status, "OK");
+      const asked = { journal: "d/journal", beginModTime: 0, endModTime: 0, nextPageToken: 0, pageLimit: 0 };
+      const fragments = door
+        .begin(listFragments.path, all)
+        .receive(listFragments.encodeRequest({ ...asked, doNotProxy: false }))
+        .halfClose();
+      await fragments.end();
+      assert.equal(listFragments.decodeResponse(fragments.sent[0]!).status, "OK");
+      const probe = { fragmentStore: "file:///", checkDelete: false, checkDeletePrefix: "" };
+      const health = door
+        .begin(fragmentStoreHealth.path, all)
+        .receive(fragmentStoreHealth.encodeRequest(probe))
+        .halfClose();
+      await health.end();
+      assert.equal(fragmentStoreHealth.decodeResponse(health.sent[0]!).status, "OK");
+    },
+    { keys: KEYS },
+  );
+});
+
+test("grpc: replication -> UNIMPLEMENTED", async () => {
+  await withDoor(async (door) => {
+    const end = failure("this broker does not replicate journals", "UNIMPLEMENTED");
+    assert.deepEqual(await door.begin(replicate.path).end(), end);
+  });
+});
+
+test("grpc with keys: no token -> every method refused before anything is read", async () => {
+  await withDoor(
+    async (door) => {
+      for (const { path } of Object.values(JOURNAL_SERVICE)) {
+        const call = door.begin(path);
+        assert.deepEqual(
+          call.ended,
+          failure("missing or empty Authorization token", "UNAUTHENTICATED"),
+          path,
+        );
+      }
+    },
+    { keys: KEYS },
+  );
+});
+
+test("grpc: bytes that are no message, none, or two where one is due -> INTERNAL", async () => {
+  await withDoor(async (door) => {
+    const one = read.encodeRequest(readRequest(J));
+    for (const [call, message] of [
+      [
+        door.begin(read.path).receive(Uint8Array.of(0xff)),
+        /^grpc: failed to unmarshal the received message: /,
+      ],
+      [door.begin(read.path).halfClose(), /none came$/],
+      [door.begin(read.path).receive(one, one), /another came$/],
+    ] as const) {
+      assert.equal(call.ended?.code, "INTERNAL");
+      assert.match(call.ended.message, message);
+    }
+    const invalid = read.encodeRequest(readRequest(J, { offset: -2 }));
+    const end = await door.begin(read.path).receive(invalid).halfClose().end();
+    assert.deepEqual(end, failure("invalid Offset (-2; expected -1 <= Offset <= MaxInt64)"));
+  });
+});
