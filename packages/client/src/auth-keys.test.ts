@@ -63,6 +63,36 @@ test("auth keys: token of the other digest, absent and null selectors -> verifie
   }
 });
 
+// Signed by Gazette's own code with the secret `secret`: the same claims with and without a selector, in both digests.
+const GO_CLAIMS =
+  "eyJjYXAiOjE4LCJzZWwiOnsiaW5jbHVkZSI6eyJsYWJlbHMiOm51bGx9LCJleGNsdWRlIjp7ImxhYmVscyI6bnVsbH19LCJleHAiOjE3MDAwMDM2" +
+  "MDAsImlhdCI6MTcwMDAwMDAwMH0";
+const GO_SELECTED =
+  "eyJjYXAiOjE4LCJzZWwiOnsiaW5jbHVkZSI6eyJsYWJlbHMiOlt7Im5hbWUiOiJhcHAiLCJ2YWx1ZSI6IngifSx7Im5hbWUiOiJhcHAiLCJ2YWx1" +
+  "ZSI6InkifSx7Im5hbWUiOiJuYW1lIiwidmFsdWUiOiJhL2pvdXJuYWwifV19LCJleGNsdWRlIjp7ImxhYmVscyI6W3sibmFtZSI6InJlZ2lvbiIs" +
+  "InZhbHVlIjoiZXUvIiwicHJlZml4Ijp0cnVlfV19fSwiZXhwIjoxNzAwMDAzNjAwLCJpYXQiOjE3MDAwMDAwMDB9";
+const GO_HS256 = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9";
+const GO_HS384 = "eyJhbGciOiJIUzM4NCIsInR5cCI6IkpXVCJ9";
+const GO_SELECTOR = "name=a/journal,app in (x,y),region:prefix!=eu/";
+for (const [header, claims, signature, selector] of [
+  [GO_HS256, GO_CLAIMS, "wgzHf8aX5MImpo3jv-oORZcQBT2gzyxQH97B1Lc9qRM", ""],
+  [GO_HS256, GO_SELECTED, "JpH75SeT6GghCpmTirIhZEJ0QTXA5fu6jTpHHXqSPMc", GO_SELECTOR],
+  [GO_HS384, GO_CLAIMS, "Rg3WEQSFc5cI6LSfpWFDjBuGgcEC_ghFzWpoJOnep7fPOKTHbqleYckL4PdjKoAC", ""],
+  [GO_HS384, GO_SELECTED, "LH7nWeXVobZf_779OlbVdZgKE9HxrhzD5ytpJdohUid-lZHvOIS0q7vrovPCzgLC", GO_SELECTOR],
+] as const) {
+  test(`auth keys: token of Gazette's, selector ${JSON.stringify(selector)} -> verified`, () => {
+    const keys = AuthKeys.parse(SECRET);
+    const verified = keys.verify(`Bearer ${header}.${claims}.${signature}`, NOW_MS);
+    assert.deepEqual(verified.selector, parseLabelSelector(selector));
+    assert.equal(verified.capabilities, CAPABILITY.APPEND | CAPABILITY.LIST);
+    assert.equal(verified.expiresAtMs, NOW_MS + 3_600_000);
+    // Signed here the bytes are the same.
+    if (header === GO_HS256) {
+      assert.equal(keys.sign(verified, 3_600_000, NOW_MS), `Bearer ${header}.${claims}.${signature}`);
+    }
+  });
+}
+
 const FINE = { cap: 2, exp: NOW + 60, iat: NOW };
 const MALFORMED = "verifying Authorization: token is malformed: ";
 const INVALID = "verifying Authorization: token has invalid claims: ";

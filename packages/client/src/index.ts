@@ -14,3 +14,4 @@ export { applyJournals, getJournal, listFragments, listJournals, watchJournals }
 export { checkAppend, mayMove, statusError } from "./statuses.ts";
 export { HttpTransport, type HttpTransportOptions } from "./http-transport.ts";
 export { AuthKeys, requireCapability, type VerifiedClaims } from "./auth-keys.ts";
+export { GrpcTransport, type GrpcTransportOptions } from "./grpc-transport.ts";

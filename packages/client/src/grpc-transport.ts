@@ -1,0 +1,331 @@
+// Journals over gRPC: `protocol.Journal` of any broker of the protocol, ours or Gazette's. Calls about a journal go to
+// the broker that has it, as far as the routes tell that came with answers; other calls, and those about journals that
+// nobody knows of yet, to the address that was given. A broker that a call does not concern passes it on (1.13).
+//
+//  T1  A route that led nowhere (UNAVAILABLE) is forgotten, and a broker that could not be reached is left alone for a
+//      while: calls go to the address. The endpoints that brokers announce need not be reachable from here.
+//  T2  An append whose answer did not come has an unknown outcome, unless it is certain that no broker saw it.
+import { CODES, WireError, type Clock, type Code, type Logger } from "@millrace/base";
+import {
+  callClientStream,
+  callServerStream,
+  callUnary,
+  GrpcChannel,
+  RpcError,
+  type CallOptions,
+  type ClientTls,
+} from "@millrace/grpc";
+import {
+  CAPABILITY,
+  JOURNAL_SERVICE,
+  labelSet,
+  newAppendRequest,
+  stripMeta,
+  ANY_LABELS,
+  type AppendPreamble,
+  type AppendResponse,
+  type ApplyRequest,
+  type ApplyResponse,
+  type Claims,
+  type FragmentsRequest,
+  type FragmentsResponse,
+  type LabelSelector,
+  type ListRequest,
+  type ListResponse,
+  type ReadRequest,
+  type ReadResponse,
+} from "@millrace/protocol";
+import type { AuthKeys } from "./auth-keys.ts";
+import { RouteCache } from "./route-cache.ts";
+import type { AppendContent, JournalTransport } from "./transport.ts";
+
+export interface GrpcTransportOptions {
+  /** Of a broker, `http://127.0.0.1:8080`; https for TLS. */
+  readonly address: string;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Brokers of this zone are preferred for reading. Default `local`. */
+  readonly zone?: string;
+  /** A token to send as it is, or "". */
+  readonly token?: string;
+  /** Keys to sign tokens with, each for what its call needs. */
+  readonly keys?: AuthKeys | undefined;
+  /** Asked for each connection. */
+  readonly tls?: (() => ClientTls) | undefined;
+}
+
+/** Brokers that connections are kept to, besides the address. */
+const CHANNELS_MAX = 64;
+const UNREACHABLE_MS = 30_000;
+const CALL_LIFE_MS = 3_600_000;
+const APPLY_LIFE_MS = 60_000;
+const CODE_TRAILER = "millrace-code";
+const { append, apply, list, listFragments, read } = JOURNAL_SERVICE;
+
+export class GrpcTransport implements JournalTransport {
+  readonly #options: GrpcTransportOptions;
+  readonly #routes: RouteCache;
+  readonly #home: GrpcChannel;
+  readonly #channels = new Map<string, GrpcChannel>();
+  /** Until when brokers are left alone, by endpoint. */
+  readonly #unreachable = new Map<string, number>();
+
+  constructor(options: GrpcTransportOptions) {
+    this.#options = options;
+    this.#routes = new RouteCache(options.clock, options.zone ?? "local");
+    this.#home = this.#open(options.address);
+  }
+
+  /** Ends the connections; calls under way fail. */
+  async close(): Promise<void> {
+    const reason = AbortSignal.abort(new WireError("SHUTTING_DOWN", "the transport is closed"));
+    await Promise.all([this.#home, ...this.#channels.values()].map((channel) => channel.close(reason)));
+  }
+
+  async append(
+    request: AppendPreamble,
+    content: AppendContent,
+    signal: AbortSignal,
+  ): Promise<AppendResponse> {
+    const journal = stripMeta(request.journal);
+    const options = this.#call({ capabilities: CAPABILITY.APPEND, selector: named(journal) }, CALL_LIFE_MS);
+    for (;;) {
+      const endpoint = this.#appendsTo(journal, content);
+      const source = new AppendSource(request, content);
+      try {
+        const channel = this.#channel(endpoint);
+        const bytes = await callClientStream(channel, append.path, source.messages(), options, signal);
+        const answer = append.decodeResponse(bytes);
+        this.#routes.learn(journal, answer.header.route);
+        return answer;
+      } catch (error) {
+        if (source.failure !== undefined) throw source.failure;
+        signal.throwIfAborted();
+        const isUnseen = this.#wasUnreachable(endpoint, error);
+        if (isUnseen && content.kind === "bytes") continue;
+        throw this.#failed(journal, error, source.isWhole);
+      }
+    }
+  }
+
+  async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<ReadResponse, void, undefined> {
+    const journal = stripMeta(request.journal);
+    const options = this.#call({ capabilities: CAPABILITY.READ, selector: named(journal) }, CALL_LIFE_MS);
+    for (;;) {
+      const endpoint = this.#reachable(this.#routes.member(journal));
+      try {
+        const channel = this.#channel(endpoint);
+        const messages = callServerStream(channel, read.path, read.encodeRequest(request), options, signal);
+        for await (const message of messages) {
+          const response = read.decodeResponse(message);
+          if (response.header !== undefined) this.#routes.learn(journal, response.header.route);
+          yield response;
+        }
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (this.#wasUnreachable(endpoint, error)) continue;
+        throw this.#failed(journal, error, false);
+      }
+    }
+  }
+
+  async list(request: ListRequest, signal: AbortSignal): Promise<ListResponse> {
+    let whole: ListResponse | undefined;
+    for await (const message of this.#listing({ ...request, watch: false }, signal)) {
+      whole =
+        whole === undefined ? message : { ...whole, journals: [...whole.journals, ...message.journals] };
+    }
+    if (whole === undefined)
+      throw new WireError("UNAVAILABLE", "the broker ended the listing before it began");
+    for (const { spec, route } of whole.journals) this.#routes.learn(spec.name, route);
+    return whole;
+  }
+
+  async *watchList(request: ListRequest, signal: AbortSignal): AsyncGenerator<ListResponse, void, undefined> {
+    let snapshot: ListResponse | undefined;
+    for await (const message of this.#listing({ ...request, watch: true }, signal)) {
+      if (snapshot === undefined) snapshot = message;
+      else if (message.journals.length > 0) {
+        snapshot = { ...snapshot, journals: [...snapshot.journals, ...message.journals] };
+      } else {
+        // An empty message ends a snapshot.
+        yield snapshot;
+        snapshot = undefined;
+      }
+    }
+  }
+
+  async apply(request: ApplyRequest, signal: AbortSignal): Promise<ApplyResponse> {
+    const options = this.#call({ capabilities: CAPABILITY.APPLY, selector: ANY_LABELS }, APPLY_LIFE_MS);
+    try {
+      const bytes = await callUnary(this.#home, apply.path, apply.encodeRequest(request), options, signal);
+      return apply.decodeResponse(bytes);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#failed(undefined, error, false);
+    }
+  }
+
+  async listFragments(request: FragmentsRequest, signal: AbortSignal): Promise<FragmentsResponse> {
+    const journal = stripMeta(request.journal);
+    const options = this.#call({ capabilities: CAPABILITY.READ, selector: named(journal) }, CALL_LIFE_MS);
+    for (;;) {
+      const endpoint = this.#reachable(this.#routes.member(journal));
+      try {
+        const channel = this.#channel(endpoint);
+        const encoded = listFragments.encodeRequest(request);
+        const bytes = await callUnary(channel, listFragments.path, encoded, options, signal);
+        return listFragments.decodeResponse(bytes);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (this.#wasUnreachable(endpoint, error)) continue;
+        throw this.#failed(journal, error, false);
+      }
+    }
+  }
+
+  async *#listing(request: ListRequest, signal: AbortSignal): AsyncGenerator<ListResponse, void, undefined> {
+    const options = this.#call({ capabilities: CAPABILITY.LIST, selector: request.selector }, CALL_LIFE_MS);
+    try {
+      const encoded = list.encodeRequest(request);
+      for await (const message of callServerStream(this.#home, list.path, encoded, options, signal))
+        yield list.decodeResponse(message);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#failed(undefined, error, false);
+    }
+  }
+
+  #call(claims: Claims, lifeMs: number): CallOptions {
+    const { keys, token = "", clock } = this.#options;
+    const authorization =
+      token !== ""
+        ? `Bearer ${token}`
+        : keys === undefined
+          ? undefined
+          : keys.sign(claims, lifeMs, clock.wallMs());
+    return authorization === undefined ? {} : { metadata: new Map([["authorization", authorization]]) };
+  }
+
+  /** What streams cannot be sent again: it goes only to a broker that is there already. */
+  #appendsTo(journal: string, content: AppendContent): string | undefined {
+    const endpoint = this.#reachable(this.#routes.primary(journal));
+    if (endpoint === undefined || content.kind === "bytes") return endpoint;
+    return this.#channels.get(endpoint)?.state === "ready" ? endpoint : undefined;
+  }
+
+  /** `endpoint`, unless it could not be reached a moment ago. */
+  #reachable(endpoint: string | undefined): string | undefined {
+    const untilMs = endpoint === undefined ? undefined : this.#unreachable.get(endpoint);
+    if (untilMs === undefined) return endpoint;
+    if (this.#options.clock.monotonicMs() < untilMs) return undefined;
+    this.#unreachable.delete(endpoint!);
+    return endpoint;
+  }
+
+  /** Whether it is certain that nobody saw the call, and another one may go to the address. T1 */
+  #wasUnreachable(endpoint: string | undefined, error: unknown): boolean {
+    if (endpoint === undefined || endpoint === this.#options.address) return false;
+    if (!(error instanceof RpcError) || error.code !== "UNAVAILABLE" || error.maybeProcessed) return false;
+    if (this.#unreachable.size >= CHANNELS_MAX) this.#unreachable.clear();
+    this.#unreachable.set(endpoint, this.#options.clock.monotonicMs() + UNREACHABLE_MS);
+    return true;
+  }
+
+  /** @param endpoint of a broker; undefined: the address */
+  #channel(endpoint: string | undefined): GrpcChannel {
+    if (endpoint === undefined || endpoint === this.#options.address) return this.#home;
+    const known = this.#channels.get(endpoint);
+    if (known !== undefined) {
+      // Last used, last closed.
+      this.#channels.delete(endpoint);
+      this.#channels.set(endpoint, known);
+      return known;
+    }
+    const channel = this.#open(endpoint);
+    this.#channels.set(endpoint, channel);
+    if (this.#channels.size > CHANNELS_MAX) {
+      const [oldest, unused] = this.#channels.entries().next().value!;
+      this.#channels.delete(oldest);
+      // Calls under way end first.
+      unused.close(new AbortController().signal).catch(() => undefined);
+    }
+    return channel;
+  }
+
+  #open(address: string): GrpcChannel {
+    const { clock, logger, tls } = this.#options;
+    return new GrpcChannel({ address, clock, logger, tls });
+  }
+
+  /** @param isWhole what was sent of an append may have been committed */
+  #failed(journal: string | undefined, thrown: unknown, isWhole: boolean): Error {
+    if (!(thrown instanceof RpcError)) return thrown instanceof Error ? thrown : WireError.from(thrown);
+    if (thrown.code === "UNAVAILABLE" && journal !== undefined) this.#routes.forget(journal); // T1
+    return new WireError(codeOf(thrown, isWhole), thrown.message, { cause: thrown });
+  }
+}
+
+/** T2 */
+function codeOf({ code, trailers, maybeProcessed }: RpcError, isWhole: boolean): Code {
+  const own = trailers.get(CODE_TRAILER);
+  if (own !== undefined && Object.hasOwn(CODES, own)) return own as Code;
+  switch (code) {
+    case "UNAUTHENTICATED":
+      return "UNAUTHENTICATED";
+    case "PERMISSION_DENIED":
+      return "FORBIDDEN";
+    case "RESOURCE_EXHAUSTED":
+      return "OVERLOADED";
+    case "UNIMPLEMENTED":
+      return "METHOD_NOT_ALLOWED";
+    default:
+      break;
+  }
+  if (isWhole && maybeProcessed) return "OUTCOME_UNKNOWN";
+  if (code === "UNAVAILABLE") return "UNAVAILABLE";
+  if (code === "DEADLINE_EXCEEDED") return "REQUEST_TIMEOUT";
+  return code === "UNKNOWN" ? "INVALID_ARGUMENT" : "INTERNAL";
+}
+
+function named(journal: string): LabelSelector {
+  return { include: labelSet(["name", journal]), exclude: ANY_LABELS.exclude };
+}
+
+const INTENT = append.encodeRequest(newAppendRequest({}));
+/** Messages stay well below what a broker takes. */
+const CHUNK_BYTES_MAX = 512 * 1024;
+
+/** The messages of an append. A source that fails leaves the intent out, so that nothing is committed. */
+class AppendSource {
+  /** What the content's source threw. */
+  failure: Error | undefined;
+  /** The intent to commit went out. */
+  isWhole = false;
+  readonly #request: AppendPreamble;
+  readonly #content: AppendContent;
+
+  constructor(request: AppendPreamble, content: AppendContent) {
+    this.#request = request;
+    this.#content = content;
+  }
+
+  async *messages(): AsyncGenerator<Uint8Array, void, undefined> {
+    yield append.encodeRequest(this.#request);
+    try {
+      const parts = this.#content.kind === "bytes" ? this.#content.bytes : this.#content.chunks;
+      for await (const part of parts) {
+        for (let at = 0; at < part.length; at += CHUNK_BYTES_MAX) {
+          const content = part.subarray(at, at + CHUNK_BYTES_MAX);
+          yield append.encodeRequest(newAppendRequest({ content }));
+        }
+      }
+    } catch (error) {
+      this.failure = error instanceof Error ? error : WireError.from(error);
+      throw error;
+    }
+    this.isWhole = true;
+    yield INTENT;
+  }
+}
