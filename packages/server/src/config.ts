@@ -2,6 +2,7 @@
 // environment is system-config.ts.
 import { WireError } from "@millrace/base";
 import { didYouMean, didYouMeanVariable } from "./closest-setting.ts";
+import { gazetteTexts, gazetteVariable } from "./gazette-names.ts";
 import {
   environmentName,
   SETTING_NAMES,
@@ -110,6 +111,12 @@ export function environmentSource(environment: Readonly<Record<string, string | 
     throw new WireError("INVALID_ARGUMENT", `environment ${variable}: ${why}`);
   }
   return { texts, describe: (name) => `environment ${environmentName(name)}` };
+}
+
+/** Settings that Gazette's variables name. Others may stand beside them: they are nobody's mistake. */
+export function gazetteSource(environment: Readonly<Record<string, string | undefined>>): ConfigSource {
+  const describe = (name: string): string => `environment ${gazetteVariable(name as SettingName)}`;
+  return { texts: gazetteTexts(environment), describe };
 }
 
 export function flagSource(flags: ReadonlyMap<string, string>): ConfigSource {

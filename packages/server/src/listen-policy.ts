@@ -1,5 +1,6 @@
 // Who may listen where: loopback needs nothing, anything else needs authentication or an explicit word.
 import { parseAuthKeys, WireError } from "@millrace/base";
+import { brokerAddress, hasGazettePlace } from "./broker-place.ts";
 import type { Config } from "./settings.ts";
 
 export type ListenSetting =
@@ -18,6 +19,8 @@ const LISTEN_SETTINGS: readonly ListenSetting[] = [
 export interface OpenListener {
   readonly setting: ListenSetting;
   readonly address: string;
+  /** What would authenticate its callers. */
+  readonly remedy: string;
 }
 
 export function isLoopback(host: string): boolean {
@@ -32,7 +35,10 @@ export function checkListeners(config: Config): void {
       `auth.token has ${config["auth.token"].length} characters (expected >= 16)`,
     );
   }
-  const [first] = openListeners(config);
+  // Started with Gazette's names it listens where Gazette's brokers do; the log says that nothing guards it.
+  const [first] = openListeners(config).filter(
+    ({ setting }) => setting !== "broker.listen" || !hasGazettePlace(config),
+  );
   if (first === undefined || config["allow-anonymous"]) return;
   throw new WireError(
     "INVALID_ARGUMENT",
@@ -41,13 +47,17 @@ export function checkListeners(config: Config): void {
   );
 }
 
-/** Listeners that are allowed only by `allow-anonymous`: whoever starts a platform with them is told. */
+/** Listeners that other machines reach without a credential: whoever starts a platform with them is told. */
 export function openListeners(config: Config): readonly OpenListener[] {
-  const isGuarded = (setting: ListenSetting): boolean =>
-    setting === "broker.listen" ? isBrokerGuarded(config) : config["auth.token"] !== "";
-  return LISTEN_SETTINGS.filter((setting) => !isLoopback(config[setting].host) && !isGuarded(setting)).map(
-    (setting) => ({ setting, address: `${config[setting].host}:${config[setting].port}` }),
-  );
+  const open: OpenListener[] = [];
+  for (const setting of LISTEN_SETTINGS) {
+    const isBroker = setting === "broker.listen";
+    const { host, port } = isBroker ? brokerAddress(config) : config[setting];
+    const isGuarded = isBroker ? isBrokerGuarded(config) : config["auth.token"] !== "";
+    if (isGuarded || isLoopback(host)) continue;
+    open.push({ setting, address: `${host}:${port}`, remedy: isBroker ? "broker.auth-keys" : "auth.token" });
+  }
+  return open;
 }
 
 /** Whether nobody reaches the broker's journals without a credential. */

@@ -62,6 +62,19 @@ export function choiceKind<const C extends string>(choices: readonly C[]): Kind<
   };
 }
 
+const LOG_LEVELS = choiceKind(["debug", "info", "warn", "error"]);
+/** Names that other programs have for the nearest of ours. */
+const OTHER_LEVELS: ReadonlyMap<string, string> = new Map([
+  ["trace", "debug"],
+  ["fatal", "error"],
+]);
+
+/** Levels, also by Gazette's names. */
+export const logLevelKind: typeof LOG_LEVELS = {
+  ...LOG_LEVELS,
+  parse: (text) => LOG_LEVELS.parse(OTHER_LEVELS.get(text) ?? text),
+};
+
 export function integerKind(min: number, max: number): Kind<number> {
   return {
     name: `${min}..${max}`,

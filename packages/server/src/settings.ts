@@ -9,6 +9,7 @@ import {
   durationKind,
   integerKind,
   storeKind,
+  logLevelKind,
   textKind,
   type Kind,
   type ListenAddress,
@@ -38,11 +39,7 @@ const HOUR_MS = 3_600_000;
 export const SETTINGS = {
   data: setting(textKind, "./millrace-data", "Data directory; one process at a time owns it"),
   ports: setting(choiceKind(["default", "free"]), "default", "free: every listener picks a free port"),
-  "log.level": setting(
-    choiceKind(["debug", "info", "warn", "error"]),
-    "warn",
-    "Least level that is logged to stderr",
-  ),
+  "log.level": setting(logLevelKind, "warn", "Least level that is logged to stderr"),
   "auth.token": setting(
     textKind,
     "",
@@ -89,6 +86,57 @@ export const SETTINGS = {
       "signs, all verify; AA== among them lets in who has none",
     true,
   ),
+  "broker.zone": setting(textKind, "local", "Zone of the broker, its failure domain"),
+  "broker.id": setting(textKind, "broker-1", "Name of the broker in its zone, 4 to 128 characters"),
+  "broker.host": setting(
+    textKind,
+    "",
+    "What others call this host. With this or broker.port the broker listens on every interface, as Gazette's does",
+  ),
+  "broker.port": setting(textKind, "", "Port in place of that of broker.listen; without it a free one"),
+  "broker.server-cert-file": setting(textKind, "", "Certificate of the broker (PEM): turns TLS on"),
+  "broker.server-cert-key-file": setting(textKind, "", "Its private key (PEM)"),
+  "broker.server-ca-file": setting(
+    textKind,
+    "",
+    "Authorities (PEM) that clients' certificates must be from; without it clients need none",
+  ),
+  "broker.max-grpc-recv-size": setting(
+    integerKind(1024, GIB),
+    "4194304",
+    "Bytes of the largest gRPC message that is taken",
+  ),
+  "broker.allow-origin": setting(
+    textKind,
+    "",
+    "Web origins that may use /v1 of the broker, with commas between them",
+  ),
+  // Gazette has 1024, where others take what one refuses; here there is no other yet.
+  "broker.limit": setting(integerKind(0, 131_072), "131072", "Journals that the broker takes on at most"),
+  "broker.file-root": setting(
+    textKind,
+    "",
+    "Directory under which file:// stores are; default: the data directory",
+  ),
+  "broker.max-append-rate": setting(
+    integerKind(0, 2 ** 32 - 1),
+    "0",
+    "Bytes a second that no journal exceeds; 0: no bound",
+  ),
+  "broker.min-append-rate": setting(
+    integerKind(0, 2 ** 32 - 1),
+    "65536",
+    "Bytes a second that an append sustains while others wait for its journal",
+  ),
+  "broker.max-replication": setting(integerKind(1, 9), "9", "Bound of every journal's replication"),
+  "broker.watch-delay": setting(
+    durationKind(0, 60_000),
+    "0ms",
+    "How long a change of the keyspace waits for more of them",
+  ),
+  "etcd.prefix": setting(textKind, "/gazette/cluster", "Root of the brokers' keys in the coordination store"),
+  "etcd.lease": setting(durationKind(1000, 3_600_000), "20s", "Life of the broker's session after its end"),
+  "debug.private": setting(booleanKind, "false", "Do not serve /debug on the broker's port"),
   "broker.segment-size": setting(bytesKind(MIB, GIB), "16MiB", "Bytes of one segment of the log"),
   "broker.memory": setting(bytesKind(MIB, 8 * GIB), "64MiB", "Recent journal bytes that are kept in memory"),
   "broker.reserve": setting(

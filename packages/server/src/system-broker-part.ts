@@ -1,27 +1,29 @@
 // The broker as a part of the process: local storage, replicas, and the HTTP door on one port.
-import { hostPolicy, RequestIds } from "@millrace/base";
-import { openBroker, httpGateway, type Broker } from "@millrace/broker";
+import type { RequestListener } from "node:http";
+import { hostname } from "node:os";
+import { hostPolicy, RequestIds, WireError } from "@millrace/base";
+import { grpcDoor, httpGateway, openBroker, type Broker, type BrokerOptions } from "@millrace/broker";
 import { isPartition } from "@millrace/ingest";
-import { JOURNAL_LIMIT_MAX } from "@millrace/protocol";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
 import { fetchSigned } from "@millrace/stores";
 import type { LogOptions } from "@millrace/wal";
 import { brokerAuthoriser } from "./broker-authoriser.ts";
-import { endpointUrl } from "./endpoints.ts";
+import { brokerAddress, brokerEndpoint, localBrokerUrl, tlsFiles } from "./broker-place.ts";
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { isBrokerGuarded } from "./listen-policy.ts";
-import { listenHttp, type HttpListener } from "./system-listen.ts";
-import { listenAddress, type PartContext } from "./part-context.ts";
+import type { HttpListener } from "./system-listen.ts";
+import { listenShared } from "./system-shared-listen.ts";
+import type { PartContext } from "./part-context.ts";
 import type { Config } from "./settings.ts";
 
 export interface BrokerPart {
   readonly broker: Broker;
-  readonly listener: HttpListener;
+  /** At which programs on this machine reach it. */
+  readonly url: string;
 }
 
-/** Zone and suffix of the only broker of a data directory. */
-const LOCAL_BROKER = { zone: "local", suffix: "broker-1" };
+const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/debug/ready"]);
 
 /** Small segments hold smaller groups, and begin at their size. */
 function segmentsOf(
@@ -50,7 +52,7 @@ export async function startBroker(
   context: PartContext,
   signal: AbortSignal,
 ): Promise<BrokerPart> {
-  const { config, metrics, logger } = context;
+  const { config } = context;
   const spools = await lifecycle.start(
     "local storage",
     () => openSpools(context, spoolOptions(config), signal),
@@ -58,45 +60,15 @@ export async function startBroker(
   );
   context.health.addReason(() => spools.unhealthy());
 
-  const address = listenAddress(config, "broker.listen");
   const part: { broker: Broker | undefined } = { broker: undefined };
-  const authoriser = brokerAuthoriser(config, context.clock);
-  const policy = hostPolicy(address.host, isBrokerGuarded(config));
-  const guard = { policy, ids: new RequestIds(context.random) };
-  const handler = httpGateway({
-    authorise: ({ headers }, need) => authoriser.authorise(headers.authorization, need),
-    transport: (principal) => part.broker!.journalsFor(principal).transport,
-    metrics: () => metrics.render(),
-    unready: () => (part.broker === undefined ? ["the broker is starting"] : context.health.reasons()),
-    degraded: () => context.health.degradations(),
-    storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
-    refuseAppend: (journal) => refusePartition(journal, part.broker!),
-    logger,
-  });
-  // Brokers listen before they announce; a request that comes earlier finds the door not ready.
-  const listener = await lifecycle.start(
-    "broker.listen",
-    () =>
-      listenHttp("broker.listen", address, guard, (request, response) => {
-        if (part.broker === undefined && request.url !== "/livez" && request.url !== "/readyz") {
-          response.writeHead(503, { "retry-after": "1" }).end("the broker is starting\n");
-        } else {
-          handler(request, response);
-        }
-      }),
-    (started, stopSignal) => started.stop(stopSignal),
-  );
+  const listener = await listenForBroker(lifecycle, context, part);
   const broker = await lifecycle.start(
     "broker",
     () =>
       openBroker(
         { ...context, spools, fetch: fetchSigned },
         {
-          id: LOCAL_BROKER,
-          endpoint: endpointUrl(listener.host, listener.port),
-          journalLimit: JOURNAL_LIMIT_MAX, // there is no other broker to take what this one refuses
-          autoCreate: [{ prefix: "examples/", template: examplesTemplate(config) }],
-          autoSuspend: config["broker.auto-suspend"],
+          ...brokerOptions(config, listener),
           onFatal: context.onFatal,
         },
         signal,
@@ -106,7 +78,84 @@ export async function startBroker(
   part.broker = broker;
   context.health.add(() => broker.health());
   context.health.addDegradation(() => degradation(broker));
-  return { broker, listener };
+  return { broker, url: localBrokerUrl(config, listener) };
+}
+
+/** Brokers listen before they announce; a request that comes earlier finds the door not ready. */
+function listenForBroker(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  part: { readonly broker: Broker | undefined },
+): Promise<HttpListener> {
+  const { config, metrics, logger } = context;
+  const address = brokerAddress(config);
+  const authoriser = brokerAuthoriser(config, context.clock);
+  const policy = hostPolicy(address.host === "" ? "0.0.0.0" : address.host, isBrokerGuarded(config));
+  const guard = { policy, ids: new RequestIds(context.random) };
+  const handler = httpGateway({
+    authorise: ({ headers }, need) => authoriser.authorise(headers.authorization, need),
+    transport: (principal) => part.broker!.journalsFor(principal).transport,
+    metrics: () => metrics.render(),
+    unready: () => (part.broker === undefined ? ["the broker is starting"] : context.health.reasons()),
+    degraded: () => context.health.degradations(),
+    storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
+    refuseAppend: (journal) => refusePartition(journal, part.broker!),
+    debug: !config["debug.private"],
+    allowOrigins: config["broker.allow-origin"].split(/[\s,]+/).filter((origin) => origin !== ""),
+    logger,
+  });
+  const onRequest: RequestListener = (request, response) => {
+    if (part.broker === undefined && !PROBES.has(request.url ?? "")) {
+      response.writeHead(503, { "retry-after": "1" }).end("the broker is starting\n");
+    } else {
+      handler(request, response);
+    }
+  };
+  const running = (): Broker => {
+    if (part.broker === undefined) throw new WireError("UNAVAILABLE", "the broker is starting");
+    return part.broker;
+  };
+  const calls = grpcDoor({
+    authoriser,
+    clock: context.clock,
+    journals: (principal) => running().journalsFor(principal),
+    storeHealth: (request, storeSignal) => running().storeHealth(request, storeSignal),
+    refuseAppend: (journal) => refusePartition(journal, running()),
+  });
+  const tls = tlsFiles(config);
+  return lifecycle.start(
+    "broker.listen",
+    () =>
+      listenShared("broker.listen", address, {
+        ...context,
+        guard,
+        onRequest,
+        calls,
+        tls,
+        limits: { receiveBytesMax: config["broker.max-grpc-recv-size"] },
+      }),
+    (started, stopSignal) => started.stop(stopSignal),
+  );
+}
+
+/** What the configuration says of the broker itself. */
+function brokerOptions(
+  config: Config,
+  listener: { readonly host: string; readonly port: number },
+): BrokerOptions {
+  return {
+    id: { zone: config["broker.zone"], suffix: config["broker.id"] },
+    endpoint: brokerEndpoint(config, listener, hostname()),
+    root: config["etcd.prefix"],
+    journalLimit: config["broker.limit"],
+    leaseSeconds: Math.floor(config["etcd.lease"] / 1000),
+    watchDelayMs: config["broker.watch-delay"],
+    replicationMax: config["broker.max-replication"],
+    minAppendRate: config["broker.min-append-rate"],
+    maxAppendRate: config["broker.max-append-rate"],
+    autoCreate: [{ prefix: "examples/", template: examplesTemplate(config) }],
+    autoSuspend: config["broker.auto-suspend"],
+  };
 }
 
 /** One stray byte between the frames of a partition, and nothing behind it can be read any more. */

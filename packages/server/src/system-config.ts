@@ -1,7 +1,14 @@
 // Reads what the configuration is made of: the YAML file and the environment.
 import { readFileSync } from "node:fs";
 import { WireError } from "@millrace/base";
-import { environmentSource, flagSource, flattenYaml, resolveConfig, type ResolvedConfig } from "./config.ts";
+import {
+  environmentSource,
+  flagSource,
+  flattenYaml,
+  gazetteSource,
+  resolveConfig,
+  type ResolvedConfig,
+} from "./config.ts";
 
 /**
  * The configuration of this process.
@@ -12,7 +19,7 @@ export async function loadConfig(flags: ReadonlyMap<string, string>): Promise<Re
   const settings = new Map(flags);
   const file = settings.get("config") ?? process.env["MILLRACE_CONFIG"];
   settings.delete("config");
-  const sources = [environmentSource(process.env), flagSource(settings)];
+  const sources = [gazetteSource(process.env), environmentSource(process.env), flagSource(settings)];
   if (file !== undefined) sources.unshift(flattenYaml(await readYaml(file), file));
   return resolveConfig(sources);
 }

@@ -1,9 +1,7 @@
-// HTTP listeners of the platform over node:http: bind, time limits, graceful end.
+// What listeners of the platform share: bind failures, time limits, descriptors.
 import { readFileSync } from "node:fs";
-import { createServer, type RequestListener, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { refuseHost, WireError, type HostPolicy, type RequestIds } from "@millrace/base";
-import { connectionBounds, descriptorLimit } from "./connection-share.ts";
+import { WireError } from "@millrace/base";
+import { descriptorLimit } from "./connection-share.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 
 export interface HttpListener {
@@ -46,41 +44,4 @@ export function processDescriptors(): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** @param onRequest gets requests whose Host and Origin may use this address, with their id in the answer's head */
-export function listenHttp(
-  what: string,
-  address: ListenAddress,
-  guard: { readonly policy: HostPolicy; readonly ids: RequestIds },
-  onRequest: RequestListener,
-): Promise<HttpListener> {
-  const server = createServer(HTTP_TIMES, (request, response) => {
-    response.setHeader("X-Request-Id", guard.ids.next());
-    const { host, origin } = request.headers;
-    const refused = refuseHost(host, origin, guard.policy);
-    if (refused === undefined) return onRequest(request, response);
-    response.writeHead(403, { "content-type": "text/plain; charset=utf-8" }).end(`${refused}\n`);
-  });
-  server.maxConnections = connectionBounds(processDescriptors(), 0).other;
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(bindFailure(what, address, error)));
-    server.listen(address.port, bindHost(address.host), () => {
-      const { port } = server.address() as AddressInfo;
-      resolve({ host: address.host, port, stop: (signal) => stopServer(server, signal) });
-    });
-  });
-}
-
-function stopServer(server: Server, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const cut = (): void => server.closeAllConnections();
-    server.close(() => {
-      signal.removeEventListener("abort", cut);
-      resolve();
-    });
-    server.closeIdleConnections();
-    if (signal.aborted) cut();
-    else signal.addEventListener("abort", cut, { once: true });
-  });
 }

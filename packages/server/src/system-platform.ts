@@ -77,7 +77,7 @@ async function startParts(
   let broker: BrokerPart | undefined;
   if (components.has("broker")) {
     broker = await startBroker(lifecycle, context, signal);
-    listening("broker", broker.listener);
+    endpoints["broker"] = broker.url;
   }
   const warehouse = launched === undefined ? undefined : await adoptWarehouse(context, launched);
   if (warehouse !== undefined) listening("warehouse", warehouse.address);
@@ -104,7 +104,8 @@ async function openContext(
   dataDirectory: string,
   ports: PlatformPorts,
 ): Promise<{ readonly context: PartContext; readonly coordination: EmbeddedStore }> {
-  const storePorts = { root: dataDirectory, clock: ports.clock, random: ports.random };
+  const root = config["broker.file-root"] === "" ? dataDirectory : resolve(config["broker.file-root"]);
+  const storePorts = { root, clock: ports.clock, random: ports.random };
   for (const url of [FRAGMENT_STORE, STAGING_STORE]) await new FileStore(url, storePorts).ensureBase();
   const metrics = new MetricsRegistry();
   const stores = openStores({ ...storePorts, env: process.env, metrics });

@@ -1,7 +1,22 @@
-// A port that speaks gRPC and HTTP/1: probes and metrics stand where the service does.
+// A port that speaks gRPC and HTTP/1, plain or over TLS: probes and metrics stand where the service does. Certificates
+// may be replaced while it runs.
 import { createServer, type RequestListener, type Server } from "node:http";
-import { refuseHost, type Clock, type HostPolicy, type Logger, type RequestIds } from "@millrace/base";
-import { GrpcServer, SharedPort, type CallHandlers, type ConnectionLimits } from "@millrace/grpc";
+import { statSync, readFileSync } from "node:fs";
+import {
+  refuseHost,
+  WireError,
+  type Clock,
+  type HostPolicy,
+  type Logger,
+  type RequestIds,
+} from "@millrace/base";
+import {
+  GrpcServer,
+  SharedPort,
+  type CallHandlers,
+  type ConnectionLimits,
+  type ServerTls,
+} from "@millrace/grpc";
 import { connectionBounds } from "./connection-share.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 import { bindFailure, bindHost, HTTP_TIMES, processDescriptors, type HttpListener } from "./system-listen.ts";
@@ -14,38 +29,53 @@ export interface SharedListenPorts {
   readonly onRequest: RequestListener;
   readonly calls: CallHandlers;
   readonly limits: Partial<ConnectionLimits>;
+  /** Without a certificate the port is plain. */
+  readonly tls?: TlsFiles | undefined;
+}
+
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+  /** Of the authorities that clients' certificates must be from; empty: clients need none. */
+  readonly ca: string;
 }
 
 /** A peer that is gone without a word holds its calls no longer than this. */
 const KEEPALIVE = { afterMs: 30_000, timeoutMs: 20_000 };
+/** How often certificates are looked at. They are renewed days before their end. */
+const RELOAD_MS = 10_000;
 
-/** @param what e.g. `etcd.listen` */
+/** @param what e.g. `broker.listen`; `host` "" binds every interface */
 export async function listenShared(
   what: string,
   address: ListenAddress,
   ports: SharedListenPorts,
 ): Promise<HttpListener> {
-  const { clock, logger, calls, limits } = ports;
+  const { clock, logger, calls, limits, tls } = ports;
   const http = httpServer(ports);
   const grpc = new GrpcServer({ handlers: calls, clock, logger, limits, keepalive: KEEPALIVE });
   const port = new SharedPort({
     clock,
     logger,
+    tls: tls === undefined ? undefined : readTls(tls),
     connectionsMax: connectionBounds(processDescriptors(), 0).other,
     onHttp2: (socket, alreadyRead) => grpc.serve(socket, alreadyRead),
     onOther: (socket) => {
       http.emit("connection", socket);
     },
   });
+  const stopReloading = tls === undefined ? () => undefined : reload(tls, port, clock, logger);
   const bound = await port
     .listen({ host: bindHost(address.host), port: address.port })
     .catch((error: NodeJS.ErrnoException) => {
+      stopReloading();
       throw bindFailure(what, address, error);
     });
   return {
     host: address.host,
     port: bound.port,
     stop: async (signal) => {
+      stopReloading();
       stopHttp(http, signal);
       await Promise.all([port.close(), grpc.stop(signal)]);
     },
@@ -73,4 +103,42 @@ function stopHttp(server: Server, signal: AbortSignal): void {
   server.closeIdleConnections();
   if (signal.aborted) cut();
   else signal.addEventListener("abort", cut, { once: true });
+}
+
+/** @throws {WireError} INVALID_ARGUMENT naming the file */
+function readTls({ cert, key, ca }: TlsFiles): ServerTls {
+  return { cert: read(cert), key: read(key), ca: ca === "" ? undefined : read(ca) };
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new WireError("INVALID_ARGUMENT", `cannot read ${file}: ${(error as Error).message}`);
+  }
+}
+
+/** Looks at the files again and again: they are replaced by tools that tell nobody. */
+function reload(files: TlsFiles, port: SharedPort, clock: Clock, logger: Logger): () => void {
+  const stampOf = (): string =>
+    [files.cert, files.key, files.ca]
+      .map((file) => (file === "" ? "" : String(statSync(file, { throwIfNoEntry: false })?.mtimeMs)))
+      .join(" ");
+  let stamp = stampOf();
+  let cancel: () => void;
+  const look = (): void => {
+    cancel = clock.after(RELOAD_MS, look);
+    const now = stampOf();
+    if (now === stamp) return;
+    try {
+      port.replaceTls(readTls(files));
+      stamp = now;
+      logger.info("certificates-replaced", { cert: files.cert });
+    } catch (error) {
+      // Half-written, most likely: it is tried again, and the old ones go on.
+      logger.warn("certificates-not-replaced", { cert: files.cert, error: (error as Error).message });
+    }
+  };
+  cancel = clock.after(RELOAD_MS, look);
+  return () => cancel();
 }

@@ -1,0 +1,99 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { brokerAddress, brokerEndpoint, localBrokerUrl, tlsFiles } from "./broker-place.ts";
+import { environmentSource, flagSource, gazetteSource, resolveConfig } from "./config.ts";
+import { checkListeners, openListeners } from "./listen-policy.ts";
+import type { Config } from "./settings.ts";
+
+function configOf(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string>> = {},
+): Config {
+  const sources = [gazetteSource(environment), environmentSource(environment)];
+  return resolveConfig([...sources, flagSource(new Map(Object.entries(flags)))]).config;
+}
+
+const PEM = { "broker.server-cert-file": "c.pem", "broker.server-cert-key-file": "k.pem" };
+
+test("broker's place: our name -> as it says; Gazette's -> every interface, known by the given host", () => {
+  const own = configOf({ "broker.listen": "127.0.0.1:9080" });
+  assert.deepEqual(brokerAddress(own), { host: "127.0.0.1", port: 9080 });
+  assert.equal(brokerEndpoint(own, { host: "127.0.0.1", port: 9080 }, "me"), "http://127.0.0.1:9080");
+
+  const gazette = configOf({ "broker.port": "8080" });
+  assert.deepEqual(brokerAddress(gazette), { host: "", port: 8080 });
+  assert.equal(brokerEndpoint(gazette, { host: "", port: 8080 }, "me"), "http://me:8080");
+  assert.equal(localBrokerUrl(gazette, { host: "", port: 8080 }), "http://127.0.0.1:8080");
+
+  const named = configOf({ "broker.host": "broker.example", ...PEM });
+  assert.deepEqual(brokerAddress(named), { host: "", port: 0 });
+  assert.equal(brokerEndpoint(named, { host: "", port: 1234 }, "me"), "https://broker.example:1234");
+});
+
+test("broker's place: port that is none, certificate without its key -> refused, naming the setting", () => {
+  assert.throws(() => brokerAddress(configOf({ "broker.port": "65536" })), /broker\.port: "65536"/);
+  assert.throws(() => brokerAddress(configOf({ "broker.port": "unix:///x" })), /broker\.port/);
+  const config = configOf({ "broker.server-cert-file": "c.pem" });
+  assert.throws(() => tlsFiles(config), /broker\.server-cert-file needs broker\.server-cert-key-file/);
+});
+
+test("listen policy: Gazette's names without a credential -> allowed, and told what would authenticate", () => {
+  const config = configOf({ "broker.port": "8080" });
+  checkListeners(config);
+  assert.deepEqual(openListeners(config), [
+    { setting: "broker.listen", address: ":8080", remedy: "broker.auth-keys" },
+  ]);
+  const beyond = configOf({ "broker.listen": "0.0.0.0:8080" });
+  assert.throws(() => checkListeners(beyond), { code: "INVALID_ARGUMENT" });
+  for (const keys of ["c2VjcmV0", "c2VjcmV0 b3RoZXI="]) {
+    assert.deepEqual(
+      openListeners(configOf({ "broker.listen": "0.0.0.0:8080", "broker.auth-keys": keys })),
+      [],
+    );
+  }
+  const permissive = configOf({ "broker.listen": "0.0.0.0:8080", "broker.auth-keys": "c2VjcmV0 AA==" });
+  assert.throws(() => checkListeners(permissive), { code: "INVALID_ARGUMENT" });
+});
+
+test("gazette's variables: each names its setting, ours win, links of services are nobody's", () => {
+  const config = configOf(
+    { "broker.limit": "7" },
+    {
+      BROKER_ID: "theirs",
+      BROKER_ZONE: "theirs",
+      MILLRACE_BROKER_ZONE: "ours",
+      BROKER_LIMIT: "5",
+      BROKER_PORT: "tcp://10.0.0.1:8080",
+      BROKER_SERVER_CERT_KEY_FILE: "k.pem",
+      ETCD_LEASE_TTL: "3s",
+      ETCD_PREFIX: "/elsewhere",
+      LOG_LEVEL: "trace",
+      BROKER_UNHEARD_OF: "x",
+    },
+  );
+  assert.deepEqual(
+    (
+      [
+        "broker.id",
+        "broker.zone",
+        "broker.limit",
+        "broker.port",
+        "broker.server-cert-key-file",
+        "etcd.lease",
+        "etcd.prefix",
+        "log.level",
+      ] as const
+    ).map((name) => config[name]),
+    ["theirs", "ours", 7, "", "k.pem", 3000, "/elsewhere", "debug"],
+  );
+});
+
+test("keys of tokens: text that is none -> refused without showing it", () => {
+  assert.throws(
+    () => configOf({ "broker.auth-keys": "not base64" }),
+    (error: Error) => {
+      assert.equal(error.message, "flag --broker.auth-keys: invalid value");
+      return true;
+    },
+  );
+});
