@@ -11,7 +11,7 @@ import { installNode24 } from "./node24.mjs";
 
 /**
  * @typedef {import("./test-reporter.mjs").TestRecord} TestRecord
- * @typedef {"unit" | "sim" | "e2e" | "crash" | "browser"} TestKind
+ * @typedef {"unit" | "sim" | "e2e" | "crash" | "interop" | "browser"} TestKind
  * @typedef {{ filter: string | undefined }} PhaseInput `filter`: only test files whose path contains it
  * @typedef {object} Phase
  * @property {string} name
@@ -24,7 +24,7 @@ const MINUTE_MS = 60_000;
 const REPORTER = new URL("./test-reporter.mjs", import.meta.url).href;
 
 /** Kinds of tests that are phases of their own; every other test file is a unit test. */
-const KINDS = /** @type {const} */ (["sim", "e2e", "crash", "browser"]);
+const KINDS = /** @type {const} */ (["sim", "e2e", "crash", "interop", "browser"]);
 
 /**
  * Protections that the simulator can take away, and the promise that then must be seen broken. Without syncs the log
@@ -52,6 +52,11 @@ export const PHASES = [
     run: (input) => runKind("e2e", { ...input, limitMs: 10 * MINUTE_MS }),
   },
   { name: "crash", what: "kill -9", run: (input) => runKind("crash", { ...input, limitMs: 15 * MINUTE_MS }) },
+  {
+    name: "interop",
+    what: "real peers: programs of others that speak the same protocols",
+    run: (input) => runKind("interop", { ...input, limitMs: 10 * MINUTE_MS }),
+  },
   {
     name: "browser",
     what: "the console in headless Chromium",
