@@ -13,8 +13,9 @@ import {
 } from "./holders-activation.ts";
 import type { HoldersList } from "./holders-list.ts";
 
-const ATTEMPT: Attempt = { epoch: 9, stream: 2, self: "a", members: ["a", "b"] };
+const ATTEMPT: Attempt = { epoch: 9, stream: 2, self: "a", members: ["a", "b"], isMixed: false };
 const HELD: HoldersList = { segments: [{ epoch: 5, begin: 3, members: ["b", "c"] }], tail: { kind: "held" } };
+const VOID: HoldersList = { segments: [], tail: { kind: "void", begin: 3 } };
 const REGISTERS = labelSet(["author", "a"]);
 
 const read = (list: HoldersList | undefined, readAt = 9): ActivationInput => ({
@@ -41,6 +42,7 @@ function after(...inputs: ActivationInput[]): ActivationStep {
 const STATES: Record<ActivationState["kind"], ActivationState> = {
   reading: after()[0],
   fencing: after(read(HELD))[0],
+  asking: after(read(VOID))[0],
   bringing: after(read(HELD), FENCED)[0],
   recording: after(read(HELD), FENCED, brought("a"), brought("b"))[0],
   active: after(read(HELD), FENCED, brought("a"), brought("b"), written("done"))[0],
@@ -50,6 +52,7 @@ const STATES: Record<ActivationState["kind"], ActivationState> = {
 const INPUTS: Record<ActivationInput["kind"], ActivationInput> = {
   "list-read": read(HELD),
   fenced: FENCED,
+  presented: { kind: "presented", member: "a", end: 5, sure: [{ begin: 3, end: 4 }] },
   brought: brought("a"),
   unreachable: gone("b"),
   refused: { kind: "refused", member: "b" },
@@ -61,6 +64,7 @@ type Expected = ActivationState["kind"] | "bug";
 const ended = (kind: Expected): Record<ActivationInput["kind"], Expected> => ({
   "list-read": kind,
   fenced: kind,
+  presented: kind,
   brought: kind,
   unreachable: kind,
   refused: kind,
@@ -71,6 +75,7 @@ const OVER = { refused: "abandoned", "route-changed": "abandoned" } as const;
 const TABLE: Record<ActivationState["kind"], Record<ActivationInput["kind"], Expected>> = {
   reading: { ...ended("bug"), ...OVER, "list-read": "fencing" },
   fencing: { ...ended("bug"), ...OVER, fenced: "bringing", unreachable: "fencing" },
+  asking: { ...ended("bug"), ...OVER, presented: "asking", unreachable: "abandoned" },
   bringing: { ...ended("bug"), ...OVER, fenced: "bringing", brought: "bringing", unreachable: "abandoned" },
   recording: {
     ...ended("bug"),
@@ -146,15 +151,16 @@ test("activation: no list, or a closed one -> no holder is asked; all begin at i
   );
 });
 
-test("activation: a list read below the epoch -> read again; newer -> overtaken; void -> other rules", () => {
+test("activation: a list read below the epoch -> read again; newer -> overtaken; mixed -> marked first", () => {
   assert.deepEqual(after(read(HELD, 8)), [
     { kind: "reading", attempt: ATTEMPT },
     [{ kind: "read-list", atLeast: 9 }],
   ]);
   const newer: HoldersList = { ...HELD, segments: [{ epoch: 10, begin: 3, members: ["b"] }] };
   assert.deepEqual(after(read(newer))[0], { kind: "abandoned", attempt: ATTEMPT, why: "overtaken" });
-  const isVoid: HoldersList = { segments: [], tail: { kind: "void", begin: 3 } };
-  assert.deepEqual(after(read(isVoid))[0], { kind: "abandoned", attempt: ATTEMPT, why: "void" });
+  const mixed = { ...ATTEMPT, isMixed: true };
+  const [unmarked] = stepActivation(startActivation(mixed)[0], read(HELD));
+  assert.deepEqual(unmarked, { kind: "abandoned", attempt: mixed, why: "unmarked" });
 });
 
 test("activation: no holder answers -> blocked, saying whom it waits for", () => {
@@ -170,4 +176,38 @@ test("activation: a write refused, or of unknown outcome -> anew from the list",
       why: "again",
     });
   }
+});
+
+test("activation: a void list -> all members are asked, and go on at the largest end; who has what is listed", () => {
+  const answers: ActivationInput[] = [
+    { kind: "presented", member: "a", end: 5, sure: [{ begin: 3, end: 4 }] },
+    { kind: "presented", member: "b", end: 0, sure: [] },
+  ];
+  assert.deepEqual(
+    after(read(VOID))[1],
+    ATTEMPT.members.map((member) => ({ kind: "ask", member })),
+  );
+  const bring = { kind: "bring", begin: 5, end: 5, source: "a", registers: undefined } as const;
+  assert.deepEqual(
+    after(read(VOID), ...answers)[1],
+    ATTEMPT.members.map((member) => ({ ...bring, member })),
+  );
+  const [state] = after(read(VOID), ...answers, brought("a"), brought("b"));
+  assert.ok(state.kind === "recording");
+  assert.deepEqual(state.next.segments, [
+    { epoch: 9, begin: 3, members: ["a"] },
+    { epoch: 9, begin: 5, members: ["a", "b"] },
+  ]);
+});
+
+test("activation: a void list on a mixed route -> active without a write, the list stays void", () => {
+  let [state] = startActivation({ ...ATTEMPT, isMixed: true });
+  const inputs: ActivationInput[] = [
+    read(VOID),
+    ...ATTEMPT.members.map((member) => ({ kind: "presented" as const, member, end: 0, sure: [] })),
+    brought("a"),
+    brought("b"),
+  ];
+  for (const input of inputs) [state] = stepActivation(state, input);
+  assert.ok(state.kind === "active" && state.list === VOID && state.confirmed === 3);
 });

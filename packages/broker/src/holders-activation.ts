@@ -2,8 +2,10 @@
 // pure machine; one state for each attempt. Bytes and registers are the shell's, the machine has offsets.
 //
 //   reading ──► fencing ──► bringing ──► recording ──► active
-//                  │            ▲            │
-//                  └► blocked   └─ closed    └► abandoned (also from any other state but blocked)
+//    │  │           │         ▲  ▲ │ mixed route          ▲
+//    │  └► asking ──┼─────────┘  │ └──────────────────────┘
+//    │     (void)   └► blocked   │
+//    └───────────────────────────┘ closed                abandoned: from any state but blocked
 //
 //  H1  The list is read at a revision not below the epoch, and the write of the new one compares the list's revision
 //      and the journal's assignments. Both together: a primary of an older route then either wrote before the list was
@@ -15,9 +17,18 @@
 //      segment then, and it may have been acknowledged earlier. It is never rolled back.
 //  H5  An attempt that does not know whether its list was written is abandoned; the next one reads the list again.
 //  H6  Requests of an attempt carry its epoch and stream; streams of an epoch ascend (route-bound.ts).
+//  H7  On a list that is void nobody is fenced: every member says what it has, all go on at the largest end, and
+//      nothing is replaced, as brokers do that keep no list (D15). On a mixed route the list stays void.
 import { assert, unreachable } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
-import { newestSegment, withSegment, type HolderId, type HoldersList } from "./holders-list.ts";
+import {
+  listedAnew,
+  newestSegment,
+  withSegment,
+  type HolderId,
+  type HoldersList,
+  type PresentedBytes,
+} from "./holders-list.ts";
 
 export interface Attempt {
   /** The revision of the primary's keyspace when the attempt began; not below its own announcement's. */
@@ -27,6 +38,8 @@ export interface Attempt {
   readonly self: HolderId;
   /** Of the route, the primary among them. */
   readonly members: readonly HolderId[];
+  /** Whether one of them keeps no list. */
+  readonly isMixed: boolean;
 }
 
 /** What a member has of a journal. */
@@ -54,7 +67,14 @@ export type ActivationState =
   | { readonly kind: "reading"; readonly attempt: Attempt }
   /** `candidates`: members of the newest segment that have not answered. */
   | ({ readonly kind: "fencing"; readonly candidates: readonly HolderId[] } & OnList)
-  | ({ readonly kind: "bringing"; readonly waiting: readonly HolderId[] } & Brought)
+  /** All members are asked what they have, the list being void. */
+  | ({ readonly kind: "asking"; readonly presented: readonly PresentedBytes[] } & OnList)
+  /** `next`: the list to be written; undefined on a mixed route. */
+  | ({
+      readonly kind: "bringing";
+      readonly waiting: readonly HolderId[];
+      readonly next: HoldersList | undefined;
+    } & Brought)
   | ({ readonly kind: "recording"; readonly next: HoldersList } & Brought)
   /** Appends may be committed; everything below `confirmed` counts as acknowledged. */
   | {
@@ -68,8 +88,11 @@ export type ActivationState =
   | { readonly kind: "blocked"; readonly attempt: Attempt; readonly holders: readonly HolderId[] }
   | { readonly kind: "abandoned"; readonly attempt: Attempt; readonly why: Abandoned };
 
-/** `overtaken`: read through to the newer route. `again`: begin anew, after a pause. `void`: not by these rules. */
-export type Abandoned = "overtaken" | "again" | "void";
+/**
+ * `overtaken`: read through to the newer route. `again`: begin anew, after a pause. `unmarked`: mark the list void
+ * first.
+ */
+export type Abandoned = "overtaken" | "again" | "unmarked";
 
 export type ActivationInput =
   | {
@@ -81,6 +104,7 @@ export type ActivationInput =
       readonly readAt: number;
     }
   | { readonly kind: "fenced"; readonly member: HolderId; readonly held: HeldBytes }
+  | ({ readonly kind: "presented" } & PresentedBytes)
   | { readonly kind: "brought"; readonly member: HolderId }
   | { readonly kind: "unreachable"; readonly member: HolderId }
   /** A member knows a newer route or a newer stream. */
@@ -95,9 +119,11 @@ export type ActivationInput =
 export type ActivationEffect =
   | { readonly kind: "read-list"; readonly atLeast: number }
   | { readonly kind: "fence"; readonly member: HolderId }
+  | { readonly kind: "ask"; readonly member: HolderId }
   /**
    * The member has what `source` had, and nothing else, in [begin, end), and nothing beyond; synced, with the registers
-   * of `source`, or those given.
+   * of `source`, or those given. Refused when it has other bytes than `source` at an end that both have, which only a
+   * void list can lead to: nobody knows then which were acknowledged.
    */
   | {
       readonly kind: "bring";
@@ -126,6 +152,8 @@ export function stepActivation(state: ActivationState, input: ActivationInput): 
       return onList(state.attempt, input);
     case "fencing":
       return onFencing(state, input);
+    case "asking":
+      return onAsking(state, input);
     case "bringing":
       return onBringing(state, input);
     case "recording":
@@ -144,12 +172,16 @@ function onList(attempt: Attempt, input: Extract<ActivationInput, { kind: "list-
   // H1
   if (readAt < attempt.epoch)
     return [{ kind: "reading", attempt }, [{ kind: "read-list", atLeast: attempt.epoch }]];
+  if (attempt.isMixed && list?.tail.kind !== "void") return abandon(attempt, "unmarked");
   if ((list?.segments.at(-1)?.epoch ?? 0) > attempt.epoch) return abandon(attempt, "overtaken");
   const on: OnList = { attempt, list, listRevision };
   if (list === undefined) return bring(on, { begin: 0, end: 0 }, undefined, undefined);
   switch (list.tail.kind) {
     case "void":
-      return abandon(attempt, "void");
+      return [
+        { kind: "asking", ...on, presented: [] },
+        attempt.members.map((member) => ({ kind: "ask", member })),
+      ];
     case "closed": {
       const { end, registers } = list.tail;
       return bring(on, { begin: end, end }, undefined, registers);
@@ -185,15 +217,37 @@ function onFencing(
   return bring(state, { begin, end: held.end }, member, undefined);
 }
 
+function onAsking(
+  state: Extract<ActivationState, { kind: "asking" }>,
+  input: ActivationInput,
+): ActivationStep {
+  const { attempt, list } = state;
+  if (input.kind === "unreachable") return abandon(attempt, "again");
+  assert(input.kind === "presented", "waits for the members", { input: input.kind });
+  assert(list?.tail.kind === "void", "only on a void list all are asked");
+  const { member, end, sure } = input;
+  const presented = [...state.presented, { member, end, sure }];
+  if (presented.length < attempt.members.length) return [{ ...state, presented }, []];
+  const head = Math.max(list.tail.begin, ...presented.map((one) => one.end));
+  // Whoever begins with nothing has no registers to go on with either.
+  const source = presented.find((one) => one.end === head && head > 0)?.member;
+  const registers = source === undefined ? list.tail.registers : undefined;
+  return bring(state, { begin: head, end: head }, source, registers, presented);
+}
+
 function bring(
   { attempt, list, listRevision }: OnList,
   { begin, end }: { begin: number; end: number },
   source: HolderId | undefined,
   registers: LabelSet | undefined,
+  presented: readonly PresentedBytes[] = [],
 ): ActivationStep {
-  const { members } = attempt;
+  const { members, epoch } = attempt;
+  const segment = { epoch, begin, members };
+  const anew = list?.tail.kind === "void" ? listedAnew(list, presented, segment) : withSegment(list, segment);
+  const next = attempt.isMixed ? undefined : anew;
   return [
-    { kind: "bringing", attempt, list, listRevision, begin, end, waiting: members },
+    { kind: "bringing", attempt, list, listRevision, begin, end, waiting: members, next },
     members.map((member) => ({ kind: "bring", member, begin, end, source, registers })),
   ];
 }
@@ -202,13 +256,14 @@ function onBringing(
   state: Extract<ActivationState, { kind: "bringing" }>,
   input: ActivationInput,
 ): ActivationStep {
-  const { attempt, list, listRevision, begin, end, waiting } = state;
+  const { attempt, list, listRevision, begin, end, waiting, next } = state;
   // A holder that did not answer in time is not needed any more; a member is.
   if (input.kind === "unreachable" && waiting.includes(input.member)) return abandon(attempt, "again");
   if (input.kind !== "brought") return ignoreLate(state, input);
   const left = waiting.filter((member) => member !== input.member);
   if (left.length > 0) return [{ ...state, waiting: left }, []];
-  const next = withSegment(list, { epoch: attempt.epoch, begin, members: attempt.members });
+  // H7: there is nothing to be written.
+  if (next === undefined) return [{ kind: "active", attempt, list: list!, listRevision, confirmed: end }, []];
   return [
     { kind: "recording", attempt, list, listRevision, begin, end, next },
     [{ kind: "write-list", next, listRevision }],

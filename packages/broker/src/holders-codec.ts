@@ -2,7 +2,8 @@
 // an incident can read it.
 //
 //   {"version":1,"createRevision":7,"segments":[{"epoch":9,"begin":0,"members":["…"]}],"tail":{"kind":"held"}}
-//   tails: {"kind":"held"}, {"kind":"closed","end":5,"registers":[["author","a"]]}, {"kind":"void","begin":5}
+//   tails: {"kind":"held"}, {"kind":"closed","end":5,"registers":[["author","a"]]}, {"kind":"void","begin":5},
+//          the last with registers too when a closed list had them
 //
 // A value of another version is refused: whoever cannot read the list may not commit. Fields that are not known are
 // refused too, since a field is a rule. The create revision is that of the journal: a list of an earlier life is none.
@@ -61,7 +62,7 @@ export function decodeHolders(bytes: Uint8Array): StoredHolders {
 }
 
 function encodeTail(tail: HoldersTail): unknown {
-  if (tail.kind !== "closed") return tail;
+  if (tail.kind === "held" || tail.registers === undefined) return tail;
   return { ...tail, registers: tail.registers.labels.map(({ name, value }) => [name, value]) };
 }
 
@@ -84,8 +85,11 @@ function decodeTail(plain: unknown): HoldersTail {
       const value = fields(plain, "tail", ["kind", "end", "registers"]);
       return { kind, end: whole(value["end"], "end"), registers: decodeRegisters(value["registers"]) };
     }
-    case "void":
-      return { kind, begin: whole(fields(plain, "tail", ["kind", "begin"])["begin"], "begin") };
+    case "void": {
+      const { begin, registers } = fields(plain, "tail", ["kind", "begin", "registers"]);
+      const known = registers === undefined ? {} : { registers: decodeRegisters(registers) };
+      return { kind, begin: whole(begin, "begin"), ...known };
+    }
     default:
       throw corrupt(`tail ${shown(kind)} is not known`);
   }

@@ -10,6 +10,7 @@ import {
   newestSegment,
   segmentEnd,
   validateHolders,
+  listedAnew,
   voided,
   withSegment,
   type HoldersList,
@@ -81,8 +82,33 @@ test("list: closed and void -> what is known to be acknowledged stays listed", (
   assert.deepEqual(voided(undefined, 7), voidFrom(0));
   assert.deepEqual(voided(held("1@0 a", "2@3 b"), 5), voidFrom(5, "1@0 a", "2@3 b"));
   assert.deepEqual(voided(held("1@0 a", "2@3 b"), 0), voidFrom(3, "1@0 a"));
-  assert.deepEqual(voided(closedAt(4, "1@0 a"), 9), voidFrom(4, "1@0 a"));
+  assert.deepEqual(voided(closedAt(4, "1@0 a"), 9), {
+    ...voidFrom(4, "1@0 a"),
+    tail: { kind: "void", begin: 4, registers: REGISTERS },
+  });
   assert.deepEqual(voided(voidFrom(4, "1@0 a"), 9), voidFrom(4, "1@0 a"));
+});
+
+test("list: the first route after a void list -> names who has what below the largest end", () => {
+  const presented = [
+    { member: "a", end: 9, sure: [{ begin: 4, end: 8 }] },
+    {
+      member: "b",
+      end: 6,
+      sure: [
+        { begin: 0, end: 2 },
+        { begin: 5, end: 6 },
+      ],
+    },
+    { member: "c", end: 0, sure: [] },
+  ];
+  const newest = segment("7@9 abc");
+  assert.deepEqual(
+    listedAnew(voidFrom(1, "5@0 c"), presented, newest),
+    held("5@0 c", "7@1 b", "7@2 ", "7@4 a", "7@5 ab", "7@6 a", "7@9 abc"),
+  );
+  assert.deepEqual(listedAnew(voidFrom(9), presented, newest), held("7@9 abc"));
+  assert.deepEqual(listedAnew(voidFrom(0), [], newest), held("7@0 ", "7@9 abc"));
 });
 
 test("list: whom it names, what goes on, and where segments end", () => {
@@ -98,7 +124,7 @@ test("list: whom it names, what goes on, and where segments end", () => {
 });
 
 const MALFORMED: readonly (readonly [RegExp, HoldersList])[] = [
-  [/has no members/, held("1@0 ")],
+  [/the segment at 3 has no members/, held("1@0 a", "2@3 ")],
   [/names a member twice/, held("1@0 aa")],
   [/begin at 3, then at 3/, held("1@3 a", "2@3 b")],
   [/has epoch 1, after 2/, held("2@0 a", "1@3 b")],

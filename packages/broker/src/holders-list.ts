@@ -6,7 +6,8 @@
 //              ▲          │            closed: nothing was written beyond `end`; no holder is needed to go on
 //              └── void ◄─┘            void: from `begin` on a broker that keeps no list may have written
 //
-//  L1  Begins ascend strictly, epochs do not fall, every segment has members, each of them once.
+//  L1  Begins ascend strictly, epochs do not fall, no member is named twice. Only what was written under a void list
+//      may be a segment without members: nobody who keeps a list has it, the store does, or it went with who had it.
 //  L2  A segment's bytes below its end are acknowledged; those of the newest of a held list are from its begin on
 //      whatever its members hold, since each commit needed all of them.
 //  L3  What is acknowledged and in no segment is in the store.
@@ -27,7 +28,8 @@ export interface Segment {
 export type HoldersTail =
   | { readonly kind: "held" }
   | { readonly kind: "closed"; readonly end: number; readonly registers: LabelSet }
-  | { readonly kind: "void"; readonly begin: number };
+  /** With the registers at `begin`, if a closed list had them: whoever begins with nothing begins there, with them. */
+  | { readonly kind: "void"; readonly begin: number; readonly registers?: LabelSet };
 
 export interface HoldersList {
   readonly segments: readonly Segment[];
@@ -43,7 +45,6 @@ export interface Range {
 export function validateHolders({ segments, tail }: HoldersList): string | undefined {
   let before: Segment | undefined;
   for (const segment of segments) {
-    if (segment.members.length === 0) return `the segment at ${segment.begin} has no members`;
     if (new Set(segment.members).size !== segment.members.length) {
       return `the segment at ${segment.begin} names a member twice`;
     }
@@ -55,7 +56,10 @@ export function validateHolders({ segments, tail }: HoldersList): string | undef
     }
     before = segment;
   }
-  if (tail.kind === "held") return before === undefined ? "a held list has no segment" : undefined;
+  if (tail.kind === "held") {
+    if (before === undefined) return "a held list has no segment";
+    return before.members.length === 0 ? `the segment at ${before.begin} has no members` : undefined;
+  }
   const at = tail.kind === "closed" ? tail.end : tail.begin;
   if (before !== undefined && at <= before.begin)
     return `the tail at ${at} begins before ${before.begin + 1}`;
@@ -153,7 +157,49 @@ export function voided(list: HoldersList | undefined, confirmed: number): Holder
   if (list.tail.kind === "void") return list;
   const least = list.tail.kind === "closed" ? list.tail.end : list.segments.at(-1)!.begin;
   const begin = Math.max(least, list.tail.kind === "closed" ? 0 : confirmed);
-  return { segments: cut(list.segments, begin), tail: { kind: "void", begin } };
+  const registers = list.tail.kind === "closed" ? { registers: list.tail.registers } : {};
+  return { segments: cut(list.segments, begin), tail: { kind: "void", begin, ...registers } };
+}
+
+/** What a member has of a journal whose list is void, as far as its present life as a member knows. */
+export interface PresentedBytes {
+  readonly member: HolderId;
+  /** 0 for one that restarted, or came anew: what it has from before is sealed. */
+  readonly end: number;
+  /** Known to be acknowledged; ascending and apart. */
+  readonly sure: readonly Range[];
+}
+
+/**
+ * The list of the first route whose members all keep lists, after a void one. Everybody goes on at the largest end;
+ * what was written under the void list is named as its members hold it, so that a restart does not seal it.
+ */
+export function listedAnew(
+  list: HoldersList,
+  presented: readonly PresentedBytes[],
+  newest: { readonly epoch: number; readonly begin: number; readonly members: readonly HolderId[] },
+): HoldersList {
+  assert(list.tail.kind === "void", "only a void list is begun anew", { tail: list.tail.kind });
+  const { begin: from } = list.tail;
+  const { epoch, begin: to } = newest;
+  const ranges = presented.flatMap(({ member, end, sure }) => {
+    const last = sure.at(-1);
+    // Who has the largest end has settled its last bytes by it.
+    const all = last !== undefined && end === to ? [...sure.slice(0, -1), { begin: last.begin, end }] : sure;
+    return all.map((range) => ({ member, begin: Math.max(range.begin, from), end: Math.min(range.end, to) }));
+  });
+  const cuts = new Set([from, ...ranges.flatMap(({ begin, end }) => (begin < end ? [begin, end] : []))]);
+  const segments = [...list.segments];
+  for (const begin of [...cuts].toSorted((a, b) => a - b)) {
+    if (begin >= to) break;
+    const members = ranges
+      .filter((range) => range.begin <= begin && begin < range.end)
+      .map(({ member }) => member);
+    const before = segments.at(-1);
+    if (before !== undefined && before.begin >= from && sameMembers(before.members, members)) continue;
+    segments.push({ epoch, begin, members });
+  }
+  return { segments: [...segments, newest], tail: { kind: "held" } };
 }
 
 export function sameMembers(a: readonly HolderId[], b: readonly HolderId[]): boolean {

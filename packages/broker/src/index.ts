@@ -18,8 +18,10 @@ export {
   newestSegment,
   segmentEnd,
   validateHolders,
+  voided,
   withSegment,
   type HoldersList,
+  type Range,
 } from "./holders-list.ts";
 export { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundRequest } from "./route-bound.ts";
 export { judgeBytes } from "./sealed-bytes.ts";

@@ -28,6 +28,8 @@ const CASES: readonly Case[] = [
   ["the stream before it was brought", bound(7, 1, false), 9, true, asks("append", 7, 1), "WRONG_STREAM"],
   ["another stream that never brought it", bound(7, 1), 9, true, asks("append", 7, 2), "WRONG_STREAM"],
   ["a newer epoch that never brought it", bound(7, 1), 9, true, asks("append", 8, 2), "WRONG_STREAM"],
+  ["asked on this stream, now to go on", bound(7, 3, false), 9, true, asks("level", 7, 3), "take"],
+  ["restarted since it was asked", afterLoad(7), 9, true, asks("level", 7, 3), "WRONG_STREAM"],
   ["an older stream, late", bound(7, 3), 9, true, asks("bring", 7, 2), "WRONG_STREAM"],
   ["the same stream again", bound(7, 3), 9, true, asks("bring", 7, 3), "take"],
   ["a newer stream", bound(7, 3), 9, true, asks("fence", 7, 4), "take"],
@@ -66,7 +68,7 @@ test("route-bound: any requests -> epochs never fall, nor streams within one; ap
   const request = fc.record({
     epoch: small,
     stream: small,
-    wants: fc.constantFrom("fence", "bring", "append"),
+    wants: fc.constantFrom("fence", "bring", "level", "append"),
   });
   fc.assert(
     fc.property(fc.array(request, { maxLength: 30 }), (requests) => {
@@ -76,7 +78,7 @@ test("route-bound: any requests -> epochs never fall, nor streams within one; ap
         if (answerBound(binding, { revision: 9, isSameRoute: true }, asked) !== "take") continue;
         const key = `${asked.epoch}/${asked.stream}`;
         if (asked.wants === "append") assert.ok(brought.has(key));
-        if (asked.wants === "bring") brought.add(key);
+        if (asked.wants === "bring" || asked.wants === "level") brought.add(key);
         const next = bind(binding, asked);
         assert.ok(
           next.epoch > binding.epoch || (next.epoch === binding.epoch && next.stream >= binding.stream),

@@ -9,6 +9,8 @@
 //  B4  A restarted process does not answer before it has loaded the keyspace, at a revision not below that of its own
 //      announcement, and takes no request of an older epoch, whatever its route: in its earlier life it may have been
 //      fenced, or have committed, at any of them. A primary whose route goes on begins a new attempt.
+//  B5  What a member has said that it has on a void list, it must have still when it goes on: one that restarted since
+//      has to be asked anew.
 
 /** What a replica remembers of streams; lost by a restart. */
 export interface Binding {
@@ -21,7 +23,8 @@ export interface Binding {
 export interface BoundRequest {
   readonly epoch: number;
   readonly stream: number;
-  readonly wants: "fence" | "bring" | "append";
+  /** `level`: a bring on a void list, after the member was asked what it has. */
+  readonly wants: "fence" | "bring" | "level" | "append";
 }
 
 /** What this replica's keyspace shows. */
@@ -45,6 +48,7 @@ export function answerBound(binding: Binding, view: RouteView, request: BoundReq
   if (view.revision < epoch) return "wait";
   if (!view.isSameRoute) return "WRONG_ROUTE";
   const isSame = epoch === binding.epoch && stream === binding.stream;
+  if (wants === "level") return isSame ? "take" : "WRONG_STREAM"; // B5
   if (wants === "append") return isSame && binding.isBrought ? "take" : "WRONG_STREAM"; // B3
   return isSame || isLater(request, binding) ? "take" : "WRONG_STREAM"; // B2
 }
@@ -52,7 +56,11 @@ export function answerBound(binding: Binding, view: RouteView, request: BoundReq
 /** What the replica remembers once it took a request. */
 export function bind(binding: Binding, { epoch, stream, wants }: BoundRequest): Binding {
   const isSame = epoch === binding.epoch && stream === binding.stream;
-  return { epoch, stream, isBrought: wants === "bring" || (isSame && binding.isBrought) };
+  return {
+    epoch,
+    stream,
+    isBrought: wants === "bring" || wants === "level" || (isSame && binding.isBrought),
+  };
 }
 
 /** The keyspace shows another route (D12): partial content is rolled back, the spool is free, old streams end. */

@@ -32,8 +32,14 @@ test("sealed bytes: leftovers in others' segments -> quarantine; in the newest -
   });
 });
 
+test("sealed bytes: beyond where a list is void -> kept until one follows", () => {
+  const list: HoldersList = { segments: HELD.segments.slice(0, 1), tail: { kind: "void", begin: 3 } };
+  const judged = judgeBytes(list, "c", [range(1, 5)]);
+  assert.deepEqual(judged, { acknowledged: [], held: [range(3, 5)], quarantine: [range(1, 3)] });
+});
+
 test("sealed bytes: what this process knows to be acknowledged -> counts, whatever the list says", () => {
-  assert.deepEqual(judgeBytes(HELD, "a", [range(2, 8)], range(4, 6)), {
+  assert.deepEqual(judgeBytes(HELD, "a", [range(2, 8)], [range(4, 6)]), {
     acknowledged: [range(2, 3), range(4, 6)],
     held: [range(6, 8)],
     quarantine: [range(3, 4)],

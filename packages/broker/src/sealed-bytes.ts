@@ -5,13 +5,14 @@
 //  S1  Bytes count in the listed segments of which this member is one, and nowhere else: all others go to quarantine.
 //  S2  Those below the end of their segment are acknowledged: they are served and persisted. Those of the segment that
 //      goes on count as held, but nobody knows yet which of them are acknowledged: an activation says so.
+//      Those beyond where a list is void stay sealed too: the list that follows it may name this member.
 //  S3  What this process itself knows to be acknowledged needs no judge.
 import { segmentEnd, type HolderId, type HoldersList, type Range } from "./holders-list.ts";
 
 export interface JudgedBytes {
   /** Acknowledged, ascending. */
   readonly acknowledged: readonly Range[];
-  /** In the segment that goes on. */
+  /** In the segment that goes on, or beyond where the list is void: sealed, and kept. */
   readonly held: readonly Range[];
   /** Everything else that is here, ascending. */
   readonly quarantine: readonly Range[];
@@ -25,9 +26,9 @@ export function judgeBytes(
   list: HoldersList | undefined,
   self: HolderId,
   local: readonly Range[],
-  known?: Range,
+  known: readonly Range[] = [],
 ): JudgedBytes {
-  const sure: Range[] = known === undefined ? [] : [known];
+  const sure: Range[] = [...known];
   let open: Range | undefined;
   for (const [index, { begin, members }] of (list?.segments ?? []).entries()) {
     if (!members.includes(self)) continue;
@@ -35,6 +36,7 @@ export function judgeBytes(
     if (end === undefined) open = { begin, end: Number.MAX_SAFE_INTEGER };
     else sure.push({ begin, end });
   }
+  if (list?.tail.kind === "void") open = { begin: list.tail.begin, end: Number.MAX_SAFE_INTEGER };
   const acknowledged = intersect(local, union(sure));
   const rest = subtract(local, acknowledged);
   const held = open === undefined ? [] : intersect(rest, [open]);

@@ -10,6 +10,7 @@ export const TINY: Bounds = {
   closes: 1,
   persists: 0,
   late: false,
+  keepers: 3,
 };
 
 /** Every state. */
@@ -21,6 +22,7 @@ export const SMALL: Bounds = {
   closes: 1,
   persists: 1,
   late: true,
+  keepers: 3,
 };
 
 /** For walks. */
@@ -32,4 +34,8 @@ export const LARGE: Bounds = {
   closes: 2,
   persists: 5,
   late: true,
+  keepers: 3,
 };
+
+/** For walks in which one broker keeps no list. */
+export const MIXED: Bounds = { ...LARGE, keepers: 2 };

@@ -14,6 +14,9 @@ const FORWARD = [
   /takes it from/,
   /appends/,
   /writes the list$/,
+  /marks the list void$/,
+  /synchronises$/,
+  /asks/,
   /brings/,
   /fences/,
   /begins/,
@@ -32,6 +35,7 @@ export function heal(broken: ModelState): string | undefined {
     closes: 0,
     persists: 0,
     late: false,
+    keepers: broken.keepers,
   };
   for (let step = 0; step < STEPS_MAX; step++) {
     const possible = moves(state, bounds, undefined);

@@ -1,6 +1,6 @@
 // What must hold in every state of the model of the holders rules.
 import { segmentEnd, validateHolders, type HoldersList } from "@millrace/broker";
-import { registerOf, type ModelState } from "./holders-state.ts";
+import { registerBehind, registerOf, type ModelState } from "./holders-state.ts";
 
 /** @returns the promise that is broken, or undefined */
 export function judge(state: ModelState): string | undefined {
@@ -21,8 +21,9 @@ export function acknowledge(state: ModelState, at: number, entry: number): Model
     return { ...state, wrong: `offset ${at} acknowledged as ${shown(before)} and as ${shown(entry)}` };
   if (at > acknowledged.length)
     return { ...state, wrong: `offset ${at} acknowledged behind a hole at ${acknowledged.length}` };
+  if (entry < 0) return { ...state, acknowledged: [...acknowledged, entry] };
   const [token, register] = [Math.floor(entry / 16), entry % 16];
-  const expected = token % 2 === 1 ? token : (acknowledged[at - 1] ?? 0) % 16;
+  const expected = token % 2 === 1 ? token : registerBehind(acknowledged[at - 1]);
   if (register !== expected)
     return { ...state, wrong: `the register behind offset ${at} is ${register}, not ${expected}` };
   return { ...state, acknowledged: [...acknowledged, entry] };
@@ -30,16 +31,20 @@ export function acknowledge(state: ModelState, at: number, entry: number): Model
 
 function judgeStore({ store, acknowledged }: ModelState): string | undefined {
   for (const [at, entry] of store.entries()) {
-    if (entry !== 0 && entry !== acknowledged[at])
+    // What stood at a hole may turn up again: nothing else was written there.
+    const isHole = (acknowledged[at] ?? 0) < 0;
+    if (entry !== 0 && entry !== acknowledged[at] && !isHole)
       return `offset ${at}: the store has what was not acknowledged there`;
   }
   return undefined;
 }
 
 /** Whatever is acknowledged is in the store, or on the disk of every member of its segment. */
-function judgeHolders({ acknowledged, store, list, brokers }: ModelState): string | undefined {
-  for (const [at, entry] of acknowledged.entries()) {
-    if (store[at] === entry) continue;
+function judgeHolders({ acknowledged, store, list, brokers, mixedFrom }: ModelState): string | undefined {
+  // What is written under a void list is as safe as where nobody keeps one: not these rules' promise.
+  const until = Math.min(list?.tail.kind === "void" ? list.tail.begin : Infinity, mixedFrom ?? Infinity);
+  for (const [at, entry] of acknowledged.slice(0, Math.min(until, acknowledged.length)).entries()) {
+    if (store[at] === entry || entry < 0) continue;
     const segment = list === undefined ? undefined : segmentOf(list, at);
     if (segment === undefined) return `offset ${at} is acknowledged, in no segment and not in the store`;
     for (const member of segment.members) {
@@ -52,12 +57,12 @@ function judgeHolders({ acknowledged, store, list, brokers }: ModelState): strin
   return undefined;
 }
 
-function judgeClosed({ list, acknowledged }: ModelState): string | undefined {
-  if (list?.tail.kind !== "closed") return undefined;
+function judgeClosed({ list, acknowledged, mixedFrom }: ModelState): string | undefined {
+  if (list?.tail.kind !== "closed" || mixedFrom !== undefined) return undefined;
   const { end, registers } = list.tail;
   if (end !== acknowledged.length)
     return `the list is closed at ${end}, but ${acknowledged.length} were acknowledged`;
-  const expected = (acknowledged.at(-1) ?? 0) % 16;
+  const expected = registerBehind(acknowledged.at(-1));
   const register = registerOf(registers);
   return register === expected ? undefined : `the list is closed with register ${register}, not ${expected}`;
 }

@@ -6,17 +6,32 @@ import {
   routeSeen,
   startActivation,
   stepActivation,
+  voided,
   type ActivationEffect,
   type ActivationInput,
   type ActivationState,
   type HoldersList,
 } from "@millrace/broker";
+import { isHeadKnown } from "./holders-assumption.ts";
 import { acknowledge } from "./holders-judge.ts";
-import { applyWrite, bringTo, request, STOPPED, takeEntry } from "./holders-requests.ts";
+import {
+  applyWrite,
+  bringTo,
+  request,
+  STOPPED,
+  levelTo,
+  ownEntries,
+  entersVoid,
+  settleTo,
+  takeEntry,
+} from "./holders-requests.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
   BROKERS,
   ended,
+  isMixed,
+  presentedEnd,
+  registersOf,
   entryOf,
   memberOf,
   patch,
@@ -47,6 +62,7 @@ export function moves(state: ModelState, bounds: Bounds, variant: Variant | unde
   if (state.routes.length < bounds.routes) {
     for (const route of ROUTES) {
       if (sameRoute(route, state.routes.at(-1))) continue;
+      if (!isHeadKnown({ ...state, routes: [...state.routes, route] })) continue;
       out.push([
         `route ${route.members.join("")} primary ${route.primary}`,
         { ...state, routes: [...state.routes, route] },
@@ -86,7 +102,9 @@ function lifeMoves(
       crashes: state.crashes + 1,
       late: late !== undefined && "to" in late && late.to === i ? undefined : late,
     };
-    out.push([`${i} crashes`, { ...next, brokers: state.brokers.map((b, j) => (j === i ? ended(b) : b)) }]);
+    const gone = i < state.keepers ? ended(broker) : ended({ ...broker, log: [], register: 0, released: 0 });
+    const crashed = { ...next, brokers: state.brokers.map((b, j) => (j === i ? gone : b)) };
+    if (isHeadKnown(crashed)) out.push([`${i} crashes`, crashed]);
   }
 }
 
@@ -114,6 +132,11 @@ function activationMoves(
   const { activation, effects, view, append } = state.brokers[i]!;
   if (activation === undefined) {
     if (routeAt(state, view)?.primary !== i || state.streams >= bounds.attempts) return;
+    if (i >= state.keepers) {
+      const active = synchronises(state, i, variant);
+      if (active !== undefined) out.push([`${i} synchronises`, active]);
+      return;
+    }
     const { list, listRevision, listBefore } = state;
     out.push([`${i} begins an activation`, begins(state, i, { list, listRevision }, variant)]);
     if (variant === "stale-list" && listRevision > 0) {
@@ -147,8 +170,9 @@ function begins(
   const { view } = state.brokers[i]!;
   const members = routeAt(state, view)!.members.map(memberOf);
   const stream = state.streams + 1;
-  const [reading] = startActivation({ epoch: view, stream, self: memberOf(i), members });
-  const list = read.list !== undefined && variant === "any-member" ? readFromAnybody(read.list) : read.list;
+  const mixed = isMixed(state, routeAt(state, view));
+  const [reading] = startActivation({ epoch: view, stream, self: memberOf(i), members, isMixed: mixed });
+  const list = readAs(read.list, mixed, variant);
   const readAt = revisionOf(state);
   const started = patch({ ...state, streams: stream }, i, {
     activation: reading,
@@ -158,8 +182,17 @@ function begins(
   return feed(started, i, { kind: "list-read", list, listRevision: read.listRevision, readAt });
 }
 
-function readFromAnybody(list: HoldersList): HoldersList {
-  if (list.tail.kind !== "held") return list;
+/** What a variant makes of the list that was read. */
+function readAs(
+  list: HoldersList | undefined,
+  mixed: boolean,
+  variant: Variant | undefined,
+): HoldersList | undefined {
+  if (variant === "void-ignored" && mixed) return voided(list, 0);
+  if (variant === "void-for-closed" && !mixed && list?.tail.kind === "void") {
+    return { ...list, tail: { kind: "closed", end: list.tail.begin, registers: registersOf(0) } };
+  }
+  if (variant !== "any-member" || list?.tail.kind !== "held") return list;
   return {
     ...list,
     segments: [...list.segments.slice(0, -1), { ...list.segments.at(-1)!, members: ALL.map(memberOf) }],
@@ -196,9 +229,20 @@ function performMoves(
       ]);
       return;
     }
+    case "ask": {
+      const to = Number(effect.member);
+      const taken = request(done, to, { epoch, stream, wants: "fence" }, variant);
+      if (taken === undefined) return;
+      out.push([
+        `${i} asks ${to}`,
+        taken === "refused" ? patch(state, i, STOPPED) : asked(taken, i, to, variant),
+      ]);
+      return;
+    }
     case "bring": {
       const to = Number(effect.member);
-      const taken = request(done, to, { epoch, stream, wants: "bring" }, variant);
+      const isVoid = activation.kind === "bringing" && activation.list?.tail.kind === "void";
+      const taken = request(done, to, { epoch, stream, wants: isVoid ? "level" : "bring" }, variant);
       if (taken === undefined) return;
       const name = `${i} brings ${to} to [${effect.begin}, ${effect.end})`;
       out.push([name, taken === "refused" ? patch(state, i, STOPPED) : brought(taken, i, effect, variant)]);
@@ -230,8 +274,74 @@ function brought(
   effect: Extract<ActivationEffect, { kind: "bring" }>,
   variant: Variant | undefined,
 ): ModelState {
-  const next = bringTo(state, Number(effect.member), broughtBytes(state, i, effect), variant);
-  return feed(next, i, { kind: "brought", member: effect.member });
+  const to = Number(effect.member);
+  const { activation, snapshot } = state.brokers[i]!;
+  const isVoid = activation?.kind === "bringing" && activation.list?.tail.kind === "void";
+  const next = isVoid
+    ? levelTo(state, to, effect.end, snapshot)
+    : bringTo(state, to, broughtBytes(state, i, effect), variant);
+  if (next === undefined) return patch(state, i, STOPPED);
+  return settled(feed(next, i, { kind: "brought", member: effect.member }), i);
+}
+
+function asked(before: ModelState, i: number, from: number, variant: Variant | undefined): ModelState {
+  const state = entersVoid(before, from);
+  const { log, register, known, knownBefore } = state.brokers[from]!;
+  const end = variant === "restarted-presents" ? log.length : presentedEnd(state, from);
+  const { snapshot } = state.brokers[i]!;
+  const isMore = end > 0 && end > (snapshot?.entries.length ?? 0);
+  const taken = isMore
+    ? patch(state, i, { snapshot: { entries: ownEntries(state.brokers[from]!), register } })
+    : state;
+  const sure = known === undefined ? knownBefore : [...knownBefore, known];
+  return feed(taken, i, { kind: "presented", member: memberOf(from), end, sure });
+}
+
+/** A primary that is active on a mixed route, or after a void list, takes what all go on from for acknowledged. */
+function settled(state: ModelState, i: number): ModelState {
+  const { activation, known } = state.brokers[i]!;
+  if (activation?.kind !== "active") return state;
+  const { confirmed, attempt } = activation;
+  const out = settleTo(state, confirmed, attempt.members);
+  const next = patch(out, i, { known: { begin: Math.min(known!.begin, confirmed), end: confirmed } });
+  return attempt.isMixed ? onMixed(next, state.acknowledged.length) : next;
+}
+
+function onMixed(state: ModelState, from: number): ModelState {
+  const { mixedFrom, acknowledged } = state;
+  return from >= acknowledged.length ? state : { ...state, mixedFrom: Math.min(mixedFrom ?? from, from) };
+}
+
+/** What a primary that keeps no list does, as one step: all go on at the largest end that a member has. */
+function synchronises(state: ModelState, i: number, variant: Variant | undefined): ModelState | undefined {
+  const epoch = state.brokers[i]!.view;
+  const stream = state.streams + 1;
+  const { members } = routeAt(state, epoch)!;
+  let next: ModelState = { ...state, streams: stream };
+  for (const j of members) {
+    const taken = request(next, j, { epoch, stream, wants: "bring" }, variant);
+    if (taken === undefined || taken === "refused") return undefined;
+    next = entersVoid(taken, j);
+  }
+  const head = Math.max(...members.map((j) => presentedEnd(next, j)));
+  const source = next.brokers[members.find((j) => presentedEnd(next, j) === head)!]!;
+  const snapshot = head === 0 ? undefined : { entries: ownEntries(source), register: source.register };
+  for (const j of members) {
+    const level = levelTo(next, j, head, snapshot);
+    if (level === undefined) return undefined;
+    next = level;
+  }
+  const attempt = { epoch, stream, self: memberOf(i), members: members.map(memberOf), isMixed: true };
+  const list = voided(state.list, 0);
+  const activation = {
+    kind: "active",
+    attempt,
+    list,
+    listRevision: state.listRevision,
+    confirmed: head,
+  } as const;
+  const known = next.brokers[i]!.known ?? { begin: head, end: head };
+  return settled(patch(next, i, { activation, snapshot, known }), i);
 }
 
 function broughtBytes(
@@ -270,6 +380,7 @@ function written(
   const fed = feed(patch(state, i, { effects: [] }), i, { kind: "list-written", outcome, listRevision });
   const { activation, log, known } = fed.brokers[i]!;
   if (activation?.kind !== "active") return fed;
+  if (state.list?.tail.kind === "void" || fed.listBefore?.tail.kind === "void") return settled(fed, i);
   let out = patch(fed, i, {
     known: { begin: known!.begin, end: Math.max(activation.confirmed, known!.end) },
   });
@@ -283,13 +394,15 @@ function written(
 function unsent(state: ModelState, i: number): Late[] {
   const { activation, effects, append, log } = state.brokers[i]!;
   const { epoch, stream } = activation!.attempt;
+  // Going on at a larger end replaces nothing: whether it comes late makes no difference.
+  const isVoid = activation?.kind === "bringing" && activation.list?.tail.kind === "void";
   const binding = { epoch, stream, isBrought: false };
   const lates: Late[] = [];
   for (const effect of effects) {
     if (effect.kind === "write-list") {
       const { next, listRevision } = effect;
       lates.push({ kind: "write", epoch, next, listRevision });
-    } else if (effect.kind === "bring" && effect.member !== memberOf(i)) {
+    } else if (effect.kind === "bring" && effect.member !== memberOf(i) && !isVoid) {
       lates.push({
         kind: "bring",
         to: Number(effect.member),
@@ -342,7 +455,7 @@ function appendMoves(
       out.push([`${i} appends ${state.tokens + 1} at ${log.length}`, appends(state, i)]);
     const isAdopted =
       variant === "adopted-roll-back" && log.length === activation.confirmed && state.tokens < bounds.tokens;
-    const begin = activation.list.segments.at(-1)!.begin;
+    const begin = activation.list.segments.at(-1)?.begin ?? 0;
     if (isAdopted && log.length > begin) {
       const cut = patch(state, i, { log: log.slice(0, begin), known: { begin: known!.begin, end: begin } });
       out.push([`${i} rolls back to ${begin}`, cut]);
@@ -363,12 +476,13 @@ function appendMoves(
     out.push([taken === "refused" ? `${j} refuses ${i}` : `${j} takes it from ${i}`, next]);
   }
   if (members.every((j) => got.includes(j))) {
-    const acked = acknowledge(state, at, log[at]!);
+    const taken = acknowledge(state, at, log[at]!);
+    const acked = activation.attempt.isMixed ? onMixed(taken, at) : taken;
     out.push([
       `${i} acknowledges`,
       patch(acked, i, { append: undefined, known: { ...known!, end: at + 1 } }),
     ]);
-  } else {
+  } else if (!isMixed(state, routeAt(state, epoch))) {
     const cut = patch(state, i, { log: log.slice(0, at), register: before, append: undefined });
     out.push([`${i} rolls back`, cut]);
   }

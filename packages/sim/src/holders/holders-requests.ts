@@ -1,15 +1,22 @@
 // Requests between the model's brokers: each reaches its receiver as a whole, or late, or never. Who takes what is
 // decided by the broker's own `answerBound`.
 import { answerBound, bind, type BoundRequest } from "@millrace/broker";
+import { acknowledge } from "./holders-judge.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
+  holeOf,
+  isMixed,
+  isTenured,
   patch,
+  presentedEnd,
+  registerOf,
   routeAt,
   sameRoute,
   type BroughtBytes,
   type Late,
   type ModelBroker,
   type ModelState,
+  type Snapshot,
 } from "./holders-state.ts";
 
 /** @returns the state when the request was taken; "refused"; undefined while the receiver is down */
@@ -21,6 +28,9 @@ export function request(
 ): ModelState | "refused" | undefined {
   const broker = state.brokers[to]!;
   if (!broker.up) return undefined;
+  // D15: who keeps lists answers on a mixed route only once the list is void.
+  const isMarked = state.list?.tail.kind === "void" || variant === "void-ignored";
+  if (to < state.keepers && isMixed(state, routeAt(state, asked.epoch)) && !isMarked) return undefined;
   // `wait`: its keyspace catches up with the request's epoch, and no further.
   const view = Math.max(broker.view, asked.epoch);
   const isSameRoute = sameRoute(routeAt(state, view), routeAt(state, asked.epoch));
@@ -56,12 +66,56 @@ export function bringTo(
   { begin, entries, register }: BroughtBytes,
   variant: Variant | undefined,
 ): ModelState {
-  const { log: before, known } = state.brokers[to]!;
+  const { log: before, known, knownBefore, binding } = state.brokers[to]!;
   const log = Array.from({ length: begin }, (_, at) => before[at] ?? 0);
   log.push(...entries);
   if (variant === "no-replace") for (let at = begin; at < before.length; at++) log[at] = before[at]!;
   const goesOn = known !== undefined && known.end >= begin && known.begin <= begin;
-  return patch(state, to, { log, register, known: goesOn ? known : { begin, end: begin } });
+  const grown =
+    goesOn || known === undefined || known.begin === known.end ? knownBefore : [...knownBefore, known];
+  return patch(state, to, {
+    log,
+    register,
+    known: goesOn ? known : { begin, end: begin },
+    knownBefore: grown,
+    tenure: binding.epoch,
+  });
+}
+
+/** Without leftovers below where it was brought, or went on. */
+export function ownEntries({ log, known }: ModelBroker): readonly number[] {
+  return log.map((entry, at) => (at < (known?.begin ?? Infinity) ? 0 : entry));
+}
+
+/**
+ * Who keeps lists and has less than where a list became void that had been closed takes that for its end, with the
+ * registers there. Without registers it may not: it would say an end that another one knows better.
+ */
+export function entersVoid(state: ModelState, i: number): ModelState {
+  const { list, keepers } = state;
+  if (i >= keepers || list?.tail.kind !== "void" || list.tail.registers === undefined) return state;
+  const { begin, registers } = list.tail;
+  // Never below what it knows to be acknowledged itself.
+  if (presentedEnd(state, i) >= begin || (state.brokers[i]!.known?.end ?? 0) > begin) return state;
+  return bringTo(state, i, { begin, entries: [], register: registerOf(registers) }, undefined);
+}
+
+/**
+ * On a void list the member goes on at `head`, where somebody's bytes end. @returns undefined: it has other bytes there
+ */
+export function levelTo(
+  state: ModelState,
+  to: number,
+  head: number,
+  source: Snapshot | undefined,
+): ModelState | undefined {
+  const { log, known, binding } = state.brokers[to]!;
+  const last = source?.entries[head - 1] ?? 0;
+  if (known === undefined || log.length !== head || presentedEnd(state, to) !== head) {
+    return bringTo(state, to, { begin: head, entries: [], register: source?.register ?? 0 }, undefined);
+  }
+  const own = ownEntries(state.brokers[to]!)[head - 1] ?? 0;
+  return own !== 0 && last !== 0 && own !== last ? undefined : patch(state, to, { tenure: binding.epoch });
 }
 
 /** One entry of the primary's current append; replaces whatever is there. */
@@ -80,7 +134,44 @@ export function applyWrite(
     listRevision === state.listRevision || variant === "no-txn" || variant === "no-list-compare";
   const routeHolds = assignmentsHold(state, epoch) || variant === "no-txn" || variant === "no-assignments";
   if (!listHolds || !routeHolds) return undefined;
-  return { ...state, list: next, listRevision: state.listRevision + 1, listBefore: state.list };
+  const written = { ...state, list: next, listRevision: state.listRevision + 1, listBefore: state.list };
+  if (state.list?.tail.kind !== "void" || next.tail.kind !== "held") return written;
+  // What the new list says that somebody has is what stands there from now on, whoever has restarted meanwhile.
+  let out: ModelState = { ...written, mixedFrom: undefined };
+  const { begin, members } = next.segments.at(-1)!;
+  if (begin < state.acknowledged.length) return settleTo(out, begin, members);
+  for (let at = out.acknowledged.length; at < begin; at++) {
+    const segment = next.segments.findLast((one) => one.begin <= at);
+    const holder = segment?.members[0];
+    const register = state.brokers[Number(members[0])]!.register;
+    out = acknowledge(
+      out,
+      at,
+      holder === undefined ? holeOf(register) : state.brokers[Number(holder)]!.log[at]!,
+    );
+  }
+  return out;
+}
+
+/** Everything below the end at which all go on after a void list is settled: no other bytes will stand there. */
+export function settleTo(state: ModelState, head: number, members: readonly string[]): ModelState {
+  if (head < state.acknowledged.length) {
+    return { ...state, wrong: `goes on at ${head}, but ${state.acknowledged.length} were acknowledged` };
+  }
+  const going = members.map(Number).find((j) => state.brokers[j]!.log.length === head)!;
+  let out = state;
+  for (let at = out.acknowledged.length; at < head; at++) {
+    // What lies below where a member went on is none of its.
+    const has = members
+      .map(Number)
+      .find((j) => isTenured(state, j) && (state.brokers[j]!.known?.begin ?? Infinity) <= at);
+    out = acknowledge(
+      out,
+      at,
+      has === undefined ? holeOf(state.brokers[going]!.register) : state.brokers[has]!.log[at]!,
+    );
+  }
+  return out;
 }
 
 /** Compared are the assignments that the writer knows: that one was added escapes it. */

@@ -22,6 +22,9 @@ export const VARIANTS = {
   "absorbed-whole": "the begin moves down over what the holder itself has given up to the store",
   "left-while-named": "a broker leaves while the list names it",
   "released-forgotten": "a holder does not say what it has given up to the store",
+  "void-ignored": "a list is not marked void before a route with a member that keeps none",
+  "void-for-closed": "a void list is taken for one that is closed where it became void",
+  "restarted-presents": "a member that restarted says on a void list what it has from before",
 } as const;
 
 export type Variant = keyof typeof VARIANTS;

@@ -33,7 +33,7 @@ interface Seen {
 }
 
 export function searchAll(bounds: Bounds, variant: Variant | undefined, statesMax: number): SearchOutcome {
-  const start: Seen = { state: initialState(), what: "", from: undefined };
+  const start: Seen = { state: initialState(bounds), what: "", from: undefined };
   const known = new Set([JSON.stringify(start.state)]);
   let [layer, depth, acknowledged] = [[start], 0, 0];
   while (layer.length > 0) {
@@ -93,7 +93,7 @@ export function searchWalks(
 ): WalksOutcome {
   let [steps, acknowledged] = [0, 0];
   for (let walk = 1; walk <= walks; walk++) {
-    let state = initialState();
+    let state = initialState(bounds);
     const run: string[] = [];
     const broken = (why: string): WalksOutcome => ({
       finding: { why, run },
@@ -126,7 +126,7 @@ export function replay(
   bounds: Bounds,
   variant: Variant | undefined,
 ): { readonly why: string | undefined; readonly played: number } {
-  let state = initialState();
+  let state = initialState(bounds);
   for (const [step, what] of run.entries()) {
     const next = moves(state, bounds, variant).find(([name]) => name === what);
     if (next === undefined) return { why: undefined, played: step };

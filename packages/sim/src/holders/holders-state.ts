@@ -2,7 +2,7 @@
 // through. Offsets count appends, one entry each. What decides is the broker's own code; this is only what it has.
 //
 // An entry is a token times 16 plus the journal's register behind it; 0 is nothing. An odd token sets the register.
-import type { ActivationEffect, ActivationState, Binding, HoldersList } from "@millrace/broker";
+import type { ActivationEffect, ActivationState, Binding, HoldersList, Range } from "@millrace/broker";
 import { labelSet, type LabelSet } from "@millrace/protocol";
 
 export const BROKERS = 3;
@@ -30,7 +30,11 @@ export interface ModelBroker {
   readonly released: number;
   readonly binding: Binding;
   /** What this life of the process knows to be acknowledged. */
-  readonly known: { readonly begin: number; readonly end: number } | undefined;
+  readonly known: Range | undefined;
+  /** Others of that kind, from before it went on at a larger end. */
+  readonly knownBefore: readonly Range[];
+  /** The epoch at which it was brought, or went on: as a member it has forgotten nothing since. */
+  readonly tenure: number;
   readonly activation: ActivationState | undefined;
   readonly effects: readonly ActivationEffect[];
   readonly snapshot: Snapshot | undefined;
@@ -63,6 +67,7 @@ export interface BroughtBytes extends Snapshot {
 }
 
 export interface ModelState {
+  readonly keepers: number;
   /** Of each revision from 1 on. */
   readonly routes: readonly ModelRoute[];
   readonly list: HoldersList | undefined;
@@ -70,6 +75,8 @@ export interface ModelState {
   /** The list before the last write of it: for a variant only. */
   readonly listBefore: HoldersList | undefined;
   readonly acknowledged: readonly number[];
+  /** The first offset that was acknowledged on a mixed route since the list was written anew. */
+  readonly mixedFrom: number | undefined;
   readonly store: readonly number[];
   readonly brokers: readonly ModelBroker[];
   readonly late: Late | undefined;
@@ -93,6 +100,8 @@ export interface Bounds {
   readonly closes: number;
   readonly persists: number;
   readonly late: boolean;
+  /** How many of the brokers keep lists, the first ones; the others are like Gazette's, whose disk a crash empties. */
+  readonly keepers: number;
 }
 
 export const UNBOUND: Binding = { epoch: 0, stream: 0, isBrought: false };
@@ -105,6 +114,8 @@ const FRESH: ModelBroker = {
   released: 0,
   binding: UNBOUND,
   known: undefined,
+  knownBefore: [],
+  tenure: 0,
   activation: undefined,
   effects: [],
   snapshot: undefined,
@@ -112,13 +123,15 @@ const FRESH: ModelBroker = {
   copied: undefined,
 };
 
-export function initialState(): ModelState {
+export function initialState({ keepers }: Bounds): ModelState {
   return {
+    keepers,
     routes: [{ members: [0, 1], primary: 0 }],
     list: undefined,
     listRevision: 0,
     listBefore: undefined,
     acknowledged: [],
+    mixedFrom: undefined,
     store: [],
     brokers: Array.from({ length: BROKERS }, () => FRESH),
     late: undefined,
@@ -166,6 +179,17 @@ export function entryOf(token: number, registerBefore: number): number {
   return token * 16 + (token % 2 === 1 ? token : registerBefore);
 }
 
+/** An offset below which nothing will be written any more, though nobody may have what stood there. */
+export function holeOf(register: number): number {
+  return -1 - register;
+}
+
+/** The register behind an entry; 0 at the journal's begin. */
+export function registerBehind(entry: number | undefined): number {
+  if (entry === undefined) return 0;
+  return entry < 0 ? -1 - entry : entry % 16;
+}
+
 const SETS: readonly LabelSet[] = Array.from({ length: 16 }, (_, value) => labelSet(["by", String(value)]));
 
 export function registersOf(register: number): LabelSet {
@@ -184,4 +208,20 @@ export function persistedEnd({ store }: ModelState): number {
 
 export function memberOf(index: number): string {
   return String(index);
+}
+
+/** Whether a member keeps no list. */
+export function isMixed({ keepers }: ModelState, route: ModelRoute | undefined): boolean {
+  return route?.members.some((i) => i >= keepers) ?? false;
+}
+
+/** Whether it has been a member without a break since it was brought, or went on. */
+export function isTenured(state: ModelState, i: number, upTo = state.brokers[i]!.view): boolean {
+  const { tenure } = state.brokers[i]!;
+  return tenure > 0 && state.routes.slice(tenure - 1, upTo).every(({ members }) => members.includes(i));
+}
+
+/** Where a member's bytes end as it says on a void list: it begins with nothing when it was not one all the time. */
+export function presentedEnd(state: ModelState, i: number): number {
+  return isTenured(state, i) ? state.brokers[i]!.log.length : 0;
 }

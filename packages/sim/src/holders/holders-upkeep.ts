@@ -8,11 +8,13 @@ import {
   judgeBytes,
   names,
   newestSegment,
+  voided,
   type HoldersList,
 } from "@millrace/broker";
 import { applyWrite, STOPPED } from "./holders-requests.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
+  isMixed,
   memberOf,
   patch,
   persistedEnd,
@@ -36,7 +38,8 @@ export function upkeepMoves(
   if (state.persists < bounds.persists) persistMoves(state, i, variant, out);
   leaveMoves(state, i, variant, out);
   const { activation, append } = state.brokers[i]!;
-  if (activation?.kind !== "active" || append !== undefined) return;
+  if (i < state.keepers && variant !== "void-ignored") markMoves(state, i, variant, out);
+  if (activation?.kind !== "active" || append !== undefined || i >= state.keepers) return;
   const { list } = activation;
   const storeEnd = variant === "dropped-early" ? Number.MAX_SAFE_INTEGER : persistedEnd(state);
   const dropped = dropPersisted(list, storeEnd);
@@ -62,9 +65,14 @@ function learnMoves(state: ModelState, i: number, out: Move[]): void {
 
 /** A broker persists what counts as acknowledged here, or gives up what the store has. */
 function persistMoves(state: ModelState, i: number, variant: Variant | undefined, out: Move[]): void {
-  const { log, known, released } = state.brokers[i]!;
+  const { log, known, knownBefore, released } = state.brokers[i]!;
   const local = log.flatMap((entry, at) => (entry === 0 ? [] : [{ begin: at, end: at + 1 }]));
-  const judged = judgeBytes(state.list, memberOf(i), local, known);
+  const judged = judgeBytes(
+    state.list,
+    memberOf(i),
+    local,
+    known === undefined ? knownBefore : [...knownBefore, known],
+  );
   const ranges = variant === "served-unjudged" ? local : judged.acknowledged;
   const store = [...state.store];
   for (const { begin, end } of ranges) {
@@ -86,8 +94,22 @@ function leaveMoves(state: ModelState, i: number, variant: Variant | undefined, 
   const { log, view } = state.brokers[i]!;
   if (log.length === 0 || view !== revisionOf(state)) return;
   if (routeAt(state, view)!.members.includes(i)) return;
+  if (state.list?.tail.kind === "void" || i >= state.keepers) return;
   if (names(state.list, memberOf(i)) && variant !== "left-while-named") return;
   out.push([`${i} leaves`, patch(state, i, wiped(state.brokers[i]!))]);
+}
+
+/** Before it answers on a route with a member that keeps no list. */
+function markMoves(state: ModelState, i: number, variant: Variant | undefined, out: Move[]): void {
+  const { view, known, activation } = state.brokers[i]!;
+  const { list, listRevision } = state;
+  const route = routeAt(state, view)!;
+  if (activation !== undefined || list?.tail.kind === "void") return;
+  if (!route.members.includes(i) || !isMixed(state, route)) return;
+  const next = voided(list, known?.end ?? 0);
+  const applied = applyWrite(state, { kind: "write", epoch: view, next, listRevision }, variant);
+  if (applied === undefined) return;
+  out.push([`${i} marks the list void`, applied]);
 }
 
 /** All members of the newest segment copy its neighbour from a holder, as far as that has it; then the begin moves. */
@@ -138,7 +160,7 @@ function copiedFrom(
 
 function closeMoves(state: ModelState, i: number, variant: Variant | undefined, out: Move[]): void {
   const { activation, log, register } = state.brokers[i]!;
-  if (activation?.kind !== "active") return;
+  if (activation?.kind !== "active" || newestSegment(activation.list) === undefined) return;
   const end = variant === "closed-without-end" ? 0 : log.length;
   const registers = registersOf(variant === "closed-without-registers" ? 0 : register);
   const next = { ...state, closes: state.closes + 1 };
