@@ -46,6 +46,7 @@ export class EtcdCluster {
   readonly #tokens: EtcdTokens;
   #clusterId: bigint | undefined;
   #seenRevision = 0;
+  #isClosed = false;
   /** The same object while the token is the same: channels keep its encoding. */
   #metadata: Metadata = REQUIRE_LEADER;
 
@@ -56,6 +57,16 @@ export class EtcdCluster {
     this.metrics = etcdMetrics(metrics);
     this.endpoints = new EtcdEndpoints(settings.endpoints, connect, logger);
     this.#tokens = new EtcdTokens(settings, this.endpoints, { logger, timeoutMs: settings.attemptTimeoutMs });
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Ends what is under way, and what is begun later. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.endpoints.close(AbortSignal.abort(closed()));
   }
 
   /** The greatest revision that any answer has shown. */
@@ -137,6 +148,7 @@ export class EtcdCluster {
     let tokens = 0;
     for (let tries = 0; ; tries++) {
       signal.throwIfAborted();
+      if (this.#isClosed) throw closed();
       const leftMs = deadlineMs - this.#clock.monotonicMs();
       const timeoutMs = Math.max(
         1,
@@ -190,6 +202,11 @@ export class EtcdCluster {
     }
     if (backoffMs > 0) await this.#clock.sleep(backoffMs, signal);
   }
+}
+
+/** Why nothing is asked any more. */
+export function closed(): WireError {
+  return new WireError("UNAVAILABLE", "the store is closed");
 }
 
 function abortion(mayHaveHappened: boolean, signal: AbortSignal): unknown {

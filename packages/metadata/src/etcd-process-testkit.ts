@@ -1,11 +1,11 @@
 // A real etcd on loopback, with its data in a temporary folder.
 import { spawn, execFileSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { peerProgram } from "@millrace/base/testkit";
+import { peerProgram, settle } from "@millrace/base/testkit";
 
 export const etcdProgram = peerProgram("etcd");
 
@@ -70,8 +70,16 @@ export class EtcdProcess {
     return this.#output;
   }
 
-  signal(name: "SIGSTOP" | "SIGCONT"): void {
-    this.#child?.kill(name);
+  /** Stops it in the middle of what it does. @returns when all its threads stand still */
+  async freeze(): Promise<void> {
+    const tasks = `/proc/${this.#child?.pid}/task`;
+    this.#child?.kill("SIGSTOP");
+    const isStill = (task: string): boolean => /\) [TX] /.test(readFileSync(`${tasks}/${task}/stat`, "utf8"));
+    while (!readdirSync(tasks).every(isStill)) await settle();
+  }
+
+  thaw(): void {
+    this.#child?.kill("SIGCONT");
   }
 
   /** Ends it as a crash does. Its data stay. */

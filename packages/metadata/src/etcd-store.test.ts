@@ -362,6 +362,19 @@ test("watch: breaks -> goes on behind the last whole batch, at the next member",
   deepEqual(world.got.slice(1), ["a Watch", "b Watch"]);
 });
 
+test("closed: what is under way and what comes later -> UNAVAILABLE, watches too", async () => {
+  const asked: Asked[] = [];
+  const world = new World({ a: memberOf(members, ranges, watches(asked)) });
+  const store = await world.open();
+  const watch = store.watch({ key: "k", fromRevision: 11 }, never)[Symbol.asyncIterator]();
+  const watched = rejects(watch.next(), { code: "UNAVAILABLE", message: "the store is closed" });
+  await world.agenda.advance(1);
+  await world.run(store.close());
+  asked[0]!.call.end(...LOST); // As a channel does that is closed.
+  await watched;
+  await world.refused(read(store), "UNAVAILABLE", /the store is closed/);
+});
+
 test("watch: nobody takes its batches -> the member is stopped; taken -> it goes on", async () => {
   const streams: Asked[] = [];
   const world = new World({ a: memberOf(members, watches(streams)) });

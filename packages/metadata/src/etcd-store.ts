@@ -199,9 +199,7 @@ export class EtcdStore implements CoordinationStore {
   async close(): Promise<void> {
     await this.#tasks.close();
     this.#keepAlives.close();
-    await this.#cluster.endpoints.close(
-      AbortSignal.abort(new WireError("SHUTTING_DOWN", "the store is closing")),
-    );
+    await this.#cluster.close();
   }
 
   #now(request: WatchRequest, signal: AbortSignal): Promise<number> {

@@ -8,7 +8,7 @@ import type { Clock, Logger } from "@millrace/base";
 import type { WatchBatch, WatchRequest } from "./coordination.ts";
 import { MAINTENANCE } from "./etcd-api/cluster.ts";
 import { callOnce } from "./etcd-channel.ts";
-import type { EtcdCluster } from "./etcd-cluster.ts";
+import { closed, type EtcdCluster } from "./etcd-cluster.ts";
 import type { Endpoint } from "./etcd-endpoints.ts";
 import { failureOf, type Failure } from "./etcd-errors.ts";
 import { tellsProgress } from "./etcd-watch-events.ts";
@@ -28,7 +28,7 @@ const BEHIND_MS = 100;
 /** Tokens that may be refused in a row. */
 const TOKENS_MAX = 3;
 
-/** @throws {WireError} COMPACTED, FORBIDDEN, …: what the cluster says, whoever is asked */
+/** @throws {WireError} COMPACTED, FORBIDDEN, …: what the cluster says, whoever is asked; UNAVAILABLE when closed */
 export async function* watchEtcd(
   request: WatchRequest,
   from: Promise<number>,
@@ -106,6 +106,7 @@ async function afterFailure(
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
+  if (cluster.isClosed) throw closed();
   if (failure.kind === "refused") throw failure.error;
   if (failure.kind === "token") {
     if (++state.tokens >= TOKENS_MAX) throw failure.error;

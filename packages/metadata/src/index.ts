@@ -49,4 +49,5 @@ export * as etcdLease from "./etcd-api/lease.ts";
 export * as etcdWatch from "./etcd-api/watch.ts";
 export type { Method as EtcdMethod } from "./etcd-api/method.ts";
 export { EtcdStore, openEtcdStore } from "./etcd-store.ts";
+export { dialEtcd, type EtcdDialOptions } from "./etcd-dial.ts";
 export { ETCD_DEFAULTS, ETCD_TEXTS, type EtcdPorts, type EtcdSettings } from "./etcd-options.ts";

@@ -8,7 +8,6 @@ export class TcpProxy {
   readonly #targetPort: number;
   readonly #pairs = new Set<readonly [client: Socket, server: Socket]>();
   #mode: "forward" | "refuse" | "swallow-answers" = "forward";
-  #onSwallowed: () => void = () => {};
 
   private constructor(server: Server, targetPort: number) {
     this.#server = server;
@@ -24,10 +23,6 @@ export class TcpProxy {
     return new TcpProxy(server, targetPort);
   }
 
-  get connections(): number {
-    return this.#pairs.size;
-  }
-
   /** Cuts all connections, and cuts new ones as soon as they come, until `forward`. */
   refuse(): void {
     this.#mode = "refuse";
@@ -38,10 +33,9 @@ export class TcpProxy {
     this.#mode = "forward";
   }
 
-  /** Requests still arrive; what the server says is dropped. @returns when something was */
-  swallowAnswers(): Promise<void> {
+  /** Requests still arrive; what the server says is dropped, until `forward`. */
+  swallowAnswers(): void {
     this.#mode = "swallow-answers";
-    return new Promise((resolve) => (this.#onSwallowed = resolve));
   }
 
   cut(): void {
@@ -70,7 +64,6 @@ export class TcpProxy {
     client.on("data", (bytes) => server.write(bytes));
     server.on("data", (bytes) => {
       if (this.#mode !== "swallow-answers") client.write(bytes);
-      else this.#onSwallowed();
     });
   }
 }
