@@ -23,23 +23,32 @@ const RESERVED: ReadonlySet<string> = new Set([
 const NAME = /^[0-9a-z_.-]+$/;
 const VALUE = /^[ -~]*$/;
 
-/** The metadata in a list of fields. `user-agent` stays readable under its name. */
+/**
+ * The metadata in a list of fields; `user-agent` stays readable under its name. What gRPC allows in no metadata (HTTP/2
+ * does) is left out, so that what came in can always be sent on.
+ */
 export function metadataOf({ fields }: HeaderList): Metadata {
   let metadata: Map<string, string> | undefined;
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i]!;
-    if (name.startsWith(":") || (RESERVED.has(name) && name !== "user-agent")) continue;
+    const value = fields[i + 1]!;
+    if (RESERVED.has(name) && name !== "user-agent") continue;
+    if (!NAME.test(name) || !VALUE.test(value)) continue;
     metadata ??= new Map();
     const before = metadata.get(name);
-    metadata.set(name, before === undefined ? fields[i + 1]! : `${before},${fields[i + 1]!}`);
+    metadata.set(name, before === undefined ? value : `${before},${value}`);
   }
   return metadata ?? NO_METADATA;
 }
 
-/** Appends metadata to a list of fields. What can be no metadata is our own doing: an InvariantError. */
+/**
+ * Appends metadata to a list of fields, but for names that the transport sets itself. What can be no metadata at all is
+ * our own doing: an InvariantError.
+ */
 export function pushMetadata(fields: string[], metadata: Metadata): void {
   for (const [name, value] of metadata) {
-    assert(NAME.test(name) && !RESERVED.has(name), "metadata has a name of its own", { name });
+    if (RESERVED.has(name)) continue;
+    assert(NAME.test(name), "metadata has a name of small letters, digits, _ . and -", { name });
     assert(VALUE.test(value), "metadata is printable ASCII", { name });
     fields.push(name, value.trim());
   }
