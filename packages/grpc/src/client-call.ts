@@ -172,6 +172,11 @@ export class GrpcClientCall implements ClientCall, StreamListener, MessageSink {
 
   onHeaders(list: HeaderList, isEnd: boolean): void {
     if (this.#state !== "open") return;
+    if (list.isCut) {
+      const { headerListBytesMax } = this.#context.limits;
+      this.#fail("RESOURCE_EXHAUSTED", `header list of more than ${headerListBytesMax} bytes`, {});
+      return;
+    }
     if (this.#hasHead) {
       if (!isEnd || faultOfTrailers(list) !== undefined) this.#breach("malformed trailers");
       else this.#onTrailers(list, 200);

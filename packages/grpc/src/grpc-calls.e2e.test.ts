@@ -167,15 +167,14 @@ test("what a callback is given -> a plain array, so that slice copies", async ()
 
 describe("ends", () => {
   test("the client cancels -> the handler hears CANCELLED, its signal aborts, and sending is in vain", async () => {
+    let wasHeard: (what: [RpcError, ServerCall]) => void;
     const heard = new Promise<[RpcError, ServerCall]>((resolve) => {
-      void serverOf((call) => ({ ...SILENT, onCancelled: (error) => resolve([error, call]) })).then(
-        (echo) => {
-          const call = channel(echo.address).start("/s/m", {}, new Recorder());
-          call.send(utf8("x"));
-          setTimeout(() => call.cancel(), 20);
-        },
-      );
+      wasHeard = resolve;
     });
+    const echo = await serverOf((call) => ({ ...SILENT, onCancelled: (error) => wasHeard([error, call]) }));
+    const sent = channel(echo.address).start("/s/m", {}, new Recorder());
+    while (echo.server.calls === 0) await sleep(1);
+    sent.cancel();
     const [error, call] = await heard;
     assert.equal(error.code, "CANCELLED");
     assert.equal(call.signal.aborted, true);
@@ -213,6 +212,23 @@ describe("ends", () => {
       "enough",
     ]);
     await assert.rejects(callUnary(client, "/s/m", utf8("x"), {}, signal), { code: "ABORTED" });
+    assert.equal(echo.server.connections, 1);
+  });
+
+  test("headers larger than the other side takes -> RESOURCE_EXHAUSTED, and the connection goes on", async () => {
+    const trailers = new Map(Array.from({ length: 20 }, (_, i) => [`x-${i}`, "v".repeat(1000)]));
+    const echo = await serverOf((call) => ({
+      onMessage: (bytes) => void call.send(bytes),
+      onHalfClose: () => call.finish("OK", "", call.metadata.has("much") ? trailers : undefined),
+    }));
+    const client = channel(echo.address, { limits: { headerListBytesMax: 16_000 } });
+    const much = { metadata: new Map([["much", "1"]]) };
+    const tooMuch = { metadata: new Map(Array.from({ length: 80 }, (_, i) => [`x-${i}`, "v".repeat(1000)])) };
+    await assert.rejects(callUnary(client, "/s/m", utf8("x"), much, signal), { code: "RESOURCE_EXHAUSTED" });
+    await assert.rejects(callUnary(client, "/s/m", utf8("x"), tooMuch, signal), {
+      code: "RESOURCE_EXHAUSTED",
+    });
+    assert.equal(text(await callUnary(client, "/s/m", utf8("x"), {}, signal)), "x");
     assert.equal(echo.server.connections, 1);
   });
 

@@ -69,7 +69,7 @@ export class H2Connection implements FrameListener {
     const frameBytesMax = FRAME_BYTES_MAX[role];
     this.#frames = new FrameDecoder(this, { frameBytesMax, hasPreface: role === "server" });
     this.#decoder = new HpackDecoder(TABLE_BYTES_MAX, limits.headerListBytesMax);
-    this.#blocks = new HeaderBlocks(limits.headerListBytesMax);
+    this.#blocks = new HeaderBlocks(blockBytesMax(limits));
     this.sender = new H2Sender(outbox, (stream) => this.#onSent(stream));
     if (role === "client") outbox.copy(frame.PREFACE, 0, frame.PREFACE.length);
     writeSettings(this.sender, { ...limits, role, frameBytesMax });
@@ -183,7 +183,7 @@ export class H2Connection implements FrameListener {
       throw broken("the first frame is not SETTINGS");
     }
     if (type === frame.DATA) this.#onDataHead(flags, streamId, length);
-    else if (type === frame.HEADERS && length > this.#limits.headerListBytesMax + 512) {
+    else if (type === frame.HEADERS && length > blockBytesMax(this.#limits) + 512) {
       throw new ConnectionFault("ENHANCE_YOUR_CALM", `HEADERS of ${length} bytes`);
     }
   }
@@ -488,6 +488,11 @@ export class H2Connection implements FrameListener {
       listener?.onReset(code, false, message);
     }
   }
+}
+
+/** Compressed: twice what a list may have is read and refused alone (K1), more ends the connection. */
+function blockBytesMax({ headerListBytesMax }: ConnectionLimits): number {
+  return 2 * headerListBytesMax;
 }
 
 function broken(message: string): ConnectionFault {
