@@ -298,7 +298,7 @@ test(
 );
 
 test(
-  "Gazette's broker in Go: runs on it, makes journals, appends, over kill -9 of the store",
+  "Gazette's brokers in Go: three run on it, replicate, over kill -9 of the store; it ends the leases of dead ones",
   { skip: gazette.missing || gzload.missing || etcdctl.missing },
   async () => {
     const data = scratch();
@@ -306,54 +306,62 @@ test(
     const host = hostOf(platform);
     const spools = join(data, "gazette");
     mkdirSync(join(spools, "fragments"), { recursive: true });
-    const port = await freePort();
-    const flags = [
-      `--etcd.address=http://${host}`,
-      "--etcd.lease=20s",
-      "--broker.host=127.0.0.1",
-      `--broker.port=${port}`,
-      "--broker.id=broker-1",
-      "--broker.zone=z1",
-      `--broker.file-root=${join(spools, "fragments")}`,
-      "--broker.watch-delay=0s",
-      "--log.level=warn",
-    ];
-    const broker = spawn(gazette.path, ["serve", ...flags], {
-      env: { ...ENVIRONMENT, TMPDIR: spools },
-      stdio: "ignore",
-    });
+    const ports = await Promise.all([freePort(), freePort(), freePort()]);
+    const brokers = ports.map((port, i) => startGazette(host, { port, name: `${i + 1}`, spools }));
+    const keys = async (kind: string): Promise<number> => {
+      const found = await new Ctl(host).do("get", "--prefix", `/gazette/cluster/${kind}/`, "--keys-only");
+      return found.split("\n").filter((line) => line !== "").length;
+    };
+    const load = async (prefix: string, command: string, ...args: readonly string[]): Promise<Load> => {
+      const at = ["-addr", `http://127.0.0.1:${ports[0]}`, "-prefix", prefix, "-journals", "2"];
+      const { stdout } = await run(gzload.path, [command, ...at, ...args], { timeout: 60_000 });
+      return JSON.parse(stdout) as Load;
+    };
+    const fill = async (prefix: string, ledger: string): Promise<void> => {
+      await load(prefix, "create", "-replication", "3", "-codec", "NONE");
+      const append = ["-clients", "4", "-size", "300", "-seconds", "1", "-ledger", ledger];
+      assert.equal((await load(prefix, "append", ...append)).errors, 0);
+      const found = await load(prefix, "verify", "-ledger", ledger);
+      assert.ok(found.acknowledged > 0);
+      assert.equal(found.lost, 0);
+    };
     try {
-      const ctl = new Ctl(host);
-      await until("the broker has announced itself", 30_000, async () =>
-        (await ctl.do("get", "--prefix", "/gazette/cluster/members/", "--keys-only")).includes("z1#broker-1"),
-      );
-      const load = async (prefix: string, command: string, ...args: readonly string[]): Promise<Load> => {
-        const at = ["-addr", `http://127.0.0.1:${port}`, "-prefix", prefix, "-journals", "2"];
-        const { stdout } = await run(gzload.path, [command, ...at, ...args], { timeout: 60_000 });
-        return JSON.parse(stdout) as Load;
-      };
-      const fill = async (prefix: string, ledger: string): Promise<void> => {
-        await load(prefix, "create", "-replication", "1", "-codec", "NONE");
-        const append = ["-clients", "4", "-size", "300", "-seconds", "1", "-ledger", ledger];
-        assert.equal((await load(prefix, "append", ...append)).errors, 0);
-        const found = await load(prefix, "verify", "-ledger", ledger);
-        assert.ok(found.acknowledged > 0);
-        assert.equal(found.lost, 0);
-      };
+      await until("the brokers have announced themselves", 30_000, async () => (await keys("members")) === 3);
       await fill("bench/a", join(spools, "ledger-a"));
       await platform.killPid();
       const again = await serve(data, ["--etcd.listen", host]);
-      const assigned = await new Ctl(host).do("get", "--prefix", "/gazette/cluster/assign/", "--keys-only");
-      assert.equal(assigned.split("\n").filter((line) => line !== "").length, 2);
+      assert.equal(await keys("assign"), 6);
       await fill("bench/b", join(spools, "ledger-b"));
-      assert.equal(broker.exitCode, null, "the broker lives");
-      await end(broker);
+      for (const broker of brokers) assert.equal(broker.exitCode, null, "the brokers live");
+      await Promise.all(brokers.map((broker) => end(broker)));
+      await until("their leases have ended", 60_000, async () => (await keys("members")) === 0, 500);
+      assert.equal(await keys("assign"), 0);
       await again.stop();
     } finally {
-      await end(broker);
+      await Promise.all(brokers.map((broker) => end(broker)));
     }
   },
 );
+
+function startGazette(
+  host: string,
+  { port, name, spools }: { readonly port: number; readonly name: string; readonly spools: string },
+): ChildProcess {
+  const own = join(spools, name);
+  mkdirSync(own);
+  const flags = [
+    `--etcd.address=http://${host}`,
+    "--etcd.lease=20s",
+    "--broker.host=127.0.0.1",
+    `--broker.port=${port}`,
+    `--broker.id=broker-${name}`,
+    `--broker.zone=z${name}`,
+    `--broker.file-root=${join(spools, "fragments")}`,
+    "--broker.watch-delay=0s",
+    "--log.level=warn",
+  ];
+  return spawn(gazette.path, ["serve", ...flags], { env: { ...ENVIRONMENT, TMPDIR: own }, stdio: "ignore" });
+}
 
 interface Load {
   readonly errors: number;
