@@ -88,6 +88,11 @@ test("gazette's variables: each names its setting, ours win, links of services a
   );
 });
 
+test("gazette's variables: levels in any case; one that only others know -> as if it were not there", () => {
+  const levelOf = (text: string): string => configOf({}, { LOG_LEVEL: text })["log.level"];
+  assert.deepEqual(["INFO", "Warning", "panic", "verbose"].map(levelOf), ["info", "warn", "error", "warn"]);
+});
+
 test("keys of tokens: text that is none -> refused without showing it", () => {
   assert.throws(
     () => configOf({ "broker.auth-keys": "not base64" }),

@@ -34,15 +34,34 @@ export function gazetteVariable(name: SettingName): string {
   return UNLIKE[name] ?? name.toUpperCase().replaceAll(/[.-]/g, "_");
 }
 
-/** Texts by setting. What Kubernetes and Docker put there for a service called `broker` is none of ours. */
+/** Levels of Gazette's log that are not ours, by the nearest of ours. */
+const LEVELS: ReadonlyMap<string, string> = new Map([
+  ["trace", "debug"],
+  ["debug", "debug"],
+  ["info", "info"],
+  ["warn", "warn"],
+  ["warning", "warn"],
+  ["error", "error"],
+  ["fatal", "error"],
+  ["panic", "error"],
+]);
+
+/** Many programs read LOG_LEVEL, and what others understand by it must not keep a broker from starting. */
+function meant(name: SettingName, text: string): string | undefined {
+  // Kubernetes and Docker put it there for a service called `broker`.
+  if (name === "broker.port" && /^(?:tcp|udp|sctp):/.test(text)) return undefined;
+  return name === "log.level" ? LEVELS.get(text.toLowerCase()) : text;
+}
+
+/** Texts by setting; without what is in the environment for others. */
 export function gazetteTexts(
   environment: Readonly<Record<string, string | undefined>>,
 ): ReadonlyMap<string, string> {
   const texts = new Map<string, string>();
   for (const name of SETTING_NAMES) {
-    const text = GAZETTE.has(name) ? environment[gazetteVariable(name)] : undefined;
-    if (text === undefined || (name === "broker.port" && /^(?:tcp|udp|sctp):/.test(text))) continue;
-    texts.set(name, text);
+    const given = GAZETTE.has(name) ? environment[gazetteVariable(name)] : undefined;
+    const text = given === undefined ? undefined : meant(name, given);
+    if (text !== undefined) texts.set(name, text);
   }
   return texts;
 }
