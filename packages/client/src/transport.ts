@@ -1,5 +1,5 @@
-// What a client of journals needs from whoever serves them. Two transports implement it: the broker of this process
-// and HTTP. A gRPC one comes with clusters. The rest of the platform uses only the services built on top of it.
+// What a client of journals needs from whoever serves them. Three transports implement it: the broker of this process,
+// HTTP and gRPC. The rest of the platform uses only the services built on top of it.
 import type {
   ApplyRequest,
   ApplyResponse,
