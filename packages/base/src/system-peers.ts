@@ -2,7 +2,10 @@
 import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
-/** The program's path; `missing` is the reason for a skip. With CI=true there is no skip: `path` then leads nowhere. */
+/**
+ * The program's path; `missing` is the reason for a skip. Where CI=true and MILLRACE_PEERS promise it there is no skip:
+ * `path` then leads nowhere.
+ */
 export interface PeerProgram {
   readonly path: string;
   readonly missing: string | false;
@@ -14,7 +17,8 @@ export function peerProgram(name: string): PeerProgram {
   const path = folders.map((folder) => join(folder, name)).find(isExecutable);
   if (path !== undefined) return { path, missing: false };
   const reason = `no ${name}: not in the folder MILLRACE_PEERS, nor on the PATH`;
-  return { path: join(peers ?? "", name), missing: process.env["CI"] === "true" ? false : reason };
+  const isPromised = peers !== undefined && process.env["CI"] === "true";
+  return { path: join(peers ?? "", name), missing: isPromised ? false : reason };
 }
 
 function isExecutable(path: string): boolean {
