@@ -40,13 +40,14 @@ test("watch events: an answer -> a batch that ends at its last event, whatever t
   equal(events.next, 8);
 });
 
-test("watch events: fragments -> nothing until the last; a break in between goes on before them", () => {
+test("watch events: fragments -> each revision once the next one begins; a break goes on at the one cut off", () => {
   const events = new WatchEvents(5);
-  equal(told(events.push(response({ fragment: true, events: [event(5, "a"), event(6, "a")] }))), "");
+  const first = events.push(response({ fragment: true, events: [event(5, "a"), event(6, "a")] }));
+  equal(told(first), "[put a@5] to 5");
   equal(told(events.push(response({ fragment: true, events: [event(6, "b")] }))), "");
   equal(told(events.push(response({}, 9))), "", "progress in between");
-  equal(events.next, 5);
-  equal(told(events.push(response({ events: [event(6, "c")] }))), "[put a@5 put a@6 put b@6 put c@6] to 6");
+  equal(events.next, 6);
+  equal(told(events.push(response({ events: [event(6, "c")] }))), "[put a@6 put b@6 put c@6] to 6");
   equal(events.next, 7);
 });
 

@@ -1,7 +1,8 @@
 // What the answers on a watch's stream say, one after the other: pure.
 //
-// W1 A batch is whole revisions: fragments are kept until the last one has come.
-// W2 `next` is the revision to go on from when the stream breaks: behind the last whole batch, or behind a progress
+// W1 A batch is whole revisions. etcd cuts a large answer into fragments anywhere; what follows a revision says that it
+//    is whole, so that no more than one revision is kept, and not a history of a thousand of them.
+// W2 `next` is the revision to go on from when the stream breaks: behind the last whole one, or behind a progress
 //    notice, which etcd sends only when all events up to it have left.
 // W3 A batch's header says the revision of its last event: that of the answer may lie beyond events still to come.
 import { WireError } from "@millrace/base";
@@ -17,12 +18,12 @@ export type WatchStep =
   | { readonly kind: "canceled"; readonly end: RpcEnd }
   | { readonly kind: "compacted"; readonly error: WireError };
 
-/** Events of one batch that is not whole yet; deleting a range is one revision, whatever its size. */
+/** Events of one revision that is not whole yet; deleting a range is one revision, whatever its size. */
 const FRAGMENTED_EVENTS_MAX = 1 << 20;
 
 export class WatchEvents {
   #next: number;
-  #fragments: StoreEvent[] = [];
+  readonly #fragments: StoreEvent[] = [];
 
   /** @param from the revision that the stream was asked to begin at */
   constructor(from: number) {
@@ -51,15 +52,23 @@ export class WatchEvents {
       if (kv.modRevision < last) throw broken(`an event of revision ${kv.modRevision} after ${last}`);
       this.#fragments.push({ kind: type === "PUT" ? "put" : "delete", kv });
     }
+    const whole = response.fragment ? this.#wholeEvents() : this.#fragments.length;
+    const events = this.#fragments.splice(0, whole);
     if (this.#fragments.length > FRAGMENTED_EVENTS_MAX) {
-      throw broken(`a batch of more than ${FRAGMENTED_EVENTS_MAX} events`);
+      throw broken(`a revision of more than ${FRAGMENTED_EVENTS_MAX} events`);
     }
-    if (response.fragment) return []; // W1
-    const events = this.#fragments;
-    this.#fragments = [];
+    if (events.length === 0) return [];
     const revision = events.at(-1)!.kv.modRevision;
     this.#next = revision + 1;
     return [{ kind: "batch", batch: { header: { ...header, revision }, events } }]; // W3
+  }
+
+  /** How many of the events that are here belong to revisions before the last one (W1). */
+  #wholeEvents(): number {
+    const last = this.#fragments.at(-1)!.kv.modRevision;
+    let count = this.#fragments.length;
+    while (count > 0 && this.#fragments[count - 1]!.kv.modRevision === last) count--;
+    return count;
   }
 
   #progress(header: StoreHeader): readonly WatchStep[] {
