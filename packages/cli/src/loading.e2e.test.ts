@@ -43,7 +43,7 @@ for (const [args, more] of [
   [`sql x --address ${NOBODY}`, ["undici"]],
   [`sources list --address ${NOBODY}`, ["undici"]],
   [`produce ${NOBODY}/stream/1/a/b --generate 10`, ["undici"]],
-  [`journals list --address ${NOBODY}`, ["client", "protocol", "undici"]],
+  [`journals list --address ${NOBODY}`, ["client", "grpc", "protobuf", "protocol", "undici"]],
 ] as const) {
   test(`loading: millrace ${args} -> ${["nothing heavy", ...more].join(", but ")}`, (t) => {
     assert.deepEqual(loadedBy(t, ...args.split(" ")), [...LIGHT, ...more].sort());

@@ -29,6 +29,12 @@ const REFUSED: readonly [string, Record<string, string>, RegExp][] = [
   ["port too large", { "api.listen": "127.0.0.1:70000" }, /HOST:PORT/],
   ["address without port", { "api.listen": "127.0.0.1" }, /HOST:PORT/],
   ["unknown setting", { "brokr.listen": "x" }, /unknown setting \(did you mean .*broker\.listen/],
+  [
+    "store without a bucket",
+    { "journal.store": "s3:///prefix/" },
+    /"s3:\/\/\/prefix\/" is not the URL of a store/,
+  ],
+  ["store that is no prefix", { "journal.store": "file:///a" }, /ends in '\/'/],
   ["duration without unit", { "shutdown.timeout": "5" }, /a duration such as/],
 ];
 for (const [name, given, expected] of REFUSED) {
@@ -36,6 +42,18 @@ for (const [name, given, expected] of REFUSED) {
     assert.throws(() => resolveConfig([flags(given)]), expected);
   });
 }
+
+test("config: stores of every kind, with arguments -> taken", () => {
+  const urls = [
+    "file:///",
+    "s3://b/p/?region=x",
+    "gs://b/",
+    "azure://c/p/",
+    "azure-ad://t/a/c/p/?find=a&replace=b",
+  ];
+  for (const url of urls)
+    assert.equal(resolveConfig([flags({ "journal.store": url })]).config["journal.store"], url);
+});
 
 test("config: secrets are masked, in print-config and in errors", () => {
   const resolved = resolveConfig([flags({ "auth.token": "a-very-secret-token" })]);

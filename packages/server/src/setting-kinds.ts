@@ -1,6 +1,5 @@
 // Kinds of settings: how a text becomes a value, which values are in range, and how a value is shown.
 import { parseAuthKeys, WireError } from "@millrace/base";
-import { parseStoreUrl } from "@millrace/stores";
 
 export interface ListenAddress {
   /** As given: `127.0.0.1`, `localhost`, `[::1]`, `0.0.0.0`. */
@@ -22,10 +21,20 @@ function invalid(text: string, expected: string): WireError {
 
 export const textKind: Kind<string> = { name: "text", parse: (text) => text, format: (value) => value };
 
-/** URL of a store. Its arguments are checked when it is opened. */
+/** Of each scheme what must be in it, then a prefix that ends in '/', then arguments. */
+const STORE_URL =
+  /^(?:file:\/\/\/|(?:s3|gs|azure):\/\/[^/?#]+\/|azure-ad:\/\/(?:[^/?#]+\/){3})(?:[^?#]*\/)?(?:\?[^#]*)?$/;
+
+/** URL of a store. Its arguments are checked when it is opened; here no store is loaded for it. */
 export const storeKind: Kind<string> = {
   name: "URL",
-  parse: (text) => parseStoreUrl(text).url,
+  parse: (text) => {
+    if (STORE_URL.test(text)) return text;
+    throw invalid(
+      text,
+      "the URL of a store that ends in '/', e.g. file:///fragments/ or s3://bucket/prefix/",
+    );
+  },
   format: (value) => value,
 };
 
