@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, describe, it } from "node:test";
 import { concatBytes, never, silentLogger, systemClock } from "@millrace/base";
+import { peerProgram } from "@millrace/base/testkit";
 import { FragmentReader, HttpTransport, readJournal, type ReaderPorts } from "@millrace/client";
 import { pooledCodecs } from "@millrace/fragments";
 import {
@@ -14,7 +15,6 @@ import {
 import {
   azureEnvironment,
   BUCKET,
-  findPeer,
   setEnvironment,
   startAzurite,
   startMinio,
@@ -32,8 +32,8 @@ const CODECS: readonly CompressionCodec[] = [
 ];
 const APPEND_COUNT = 12;
 
-const minio = findPeer("minio");
-if ("path" in minio) {
+const minio = peerProgram("minio");
+if (minio.missing === false) {
   declareKind("s3 on MinIO", async () => {
     const server = await startMinio(minio.path);
     return { server, store: `s3://${BUCKET}/journals/?endpoint=${server.address}` };

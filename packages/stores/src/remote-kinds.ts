@@ -1,11 +1,10 @@
 // The kinds of remote stores, each with a real server to test it against.
 import { systemClock, type Clock } from "@millrace/base";
-import { seededRandom } from "@millrace/base/testkit";
+import { peerProgram, seededRandom } from "@millrace/base/testkit";
 import type { ObjectStore } from "./object-store.ts";
 import { openStores } from "./open-stores.ts";
 import {
   azureEnvironment,
-  findPeer,
   startAzurite,
   startFakeGcs,
   startMinio,
@@ -16,7 +15,7 @@ import {
 export interface RemoteKind {
   readonly name: string;
   /** Why it cannot be tested here. */
-  readonly missing: string | undefined;
+  readonly missing: string | false;
   /** Whether a URL without a valid signature is refused. */
   readonly checksSignatures: boolean;
   /** Whether a part that is sent twice is stored twice: an emulator's fault, which the sum at the end must show. */
@@ -35,13 +34,13 @@ const clock: Clock = { ...systemClock, sleep: (ms, signal) => systemClock.sleep(
 const ports = { root: "/nowhere", clock, random: seededRandom("remote") };
 
 function s3Kind(name: string, start: (path: string) => Promise<StoreServer>): RemoteKind {
-  const peer = findPeer(name);
+  const peer = peerProgram(name);
   return {
     name: `s3 on ${name}`,
-    missing: "missing" in peer ? peer.missing : undefined,
+    missing: peer.missing,
     checksSignatures: true,
     repeatsParts: false,
-    start: () => start("path" in peer ? peer.path : ""),
+    start: () => start(peer.path),
     open: (address, below, args) => {
       const joined = args === "" ? "?" : `${args}&`;
       return openStores(ports).open(`s3://${below}${joined}endpoint=${address}`);
@@ -50,13 +49,13 @@ function s3Kind(name: string, start: (path: string) => Promise<StoreServer>): Re
 }
 
 function gcsKind(): RemoteKind {
-  const peer = findPeer("fake-gcs-server");
+  const peer = peerProgram("fake-gcs-server");
   return {
     name: "gs on fake-gcs-server",
-    missing: "missing" in peer ? peer.missing : undefined,
+    missing: peer.missing,
     checksSignatures: false,
     repeatsParts: true,
-    start: () => startFakeGcs("path" in peer ? peer.path : ""),
+    start: () => startFakeGcs(peer.path),
     open: (address, below, args) =>
       openStores({ ...ports, env: { STORAGE_EMULATOR_HOST: address } }).open(`gs://${below}${args}`),
   };
@@ -64,7 +63,7 @@ function gcsKind(): RemoteKind {
 
 const azureKind: RemoteKind = {
   name: "azure on azurite",
-  missing: undefined,
+  missing: false,
   checksSignatures: true,
   repeatsParts: false,
   start: () => startAzurite(),

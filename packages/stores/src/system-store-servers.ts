@@ -1,12 +1,11 @@
-// Real object servers for tests, as child processes on loopback: found in MILLRACE_PEERS or on the PATH. Azurite comes
-// from npm and is always there.
+// Real object servers for tests, as child processes on loopback, by the path of their program (peerProgram of base's
+// testkit). Azurite comes from npm and is always there.
 import { spawn, type ChildProcess } from "node:child_process";
-import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
+import { join } from "node:path";
 import { never, systemClock } from "@millrace/base";
 
 /** Bucket, or container, that every server has from its start. */
@@ -29,16 +28,6 @@ export const AZURE_ACCOUNT = {
   name: "devstoreaccount1",
   key: "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
 } as const;
-
-/** Path of a peer's program, or why there is none. */
-export function findPeer(name: string): { readonly path: string } | { readonly missing: string } {
-  const folders = [process.env["MILLRACE_PEERS"] ?? "", ...(process.env["PATH"] ?? "").split(delimiter)];
-  for (const folder of folders) {
-    const path = join(folder, name);
-    if (folder !== "" && existsSync(path)) return { path };
-  }
-  return { missing: `${name} is neither in MILLRACE_PEERS nor on the PATH` };
-}
 
 /** Sets what the AWS SDK's default chain reads, here and in processes that are started from here. */
 function setAwsEnvironment(): void {

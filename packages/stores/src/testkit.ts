@@ -9,7 +9,6 @@ export { objectStoreConformance, type ConformanceSubject } from "./store-conform
 export {
   azureEnvironment,
   BUCKET,
-  findPeer,
   setEnvironment,
   startAzurite,
   startMinio,
