@@ -48,6 +48,7 @@ import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
 import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
+import type { PeerDial } from "./peer-dial.ts";
 import { runPulse } from "./pulse.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver } from "./resolver.ts";
@@ -66,6 +67,8 @@ export interface BrokerPorts {
   readonly codecs?: Codecs;
   /** For health checks of stores that sign http URLs. Default: none can be fetched. */
   readonly fetch?: FetchUrl;
+  /** How other brokers are reached. Closed by whoever opened it, after the broker. */
+  readonly peers?: PeerDial;
 }
 
 export const DEFAULT_ROOT = "/gazette/cluster";

@@ -24,5 +24,6 @@ export {
   type Range,
 } from "./holders-list.ts";
 export { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundRequest } from "./route-bound.ts";
+export { PeerChannels, type PeerChannelsOptions, type PeerDial } from "./peer-dial.ts";
 export { judgeBytes } from "./sealed-bytes.ts";
 export { grpcDoor, type GrpcDoorOptions } from "./grpc-door.ts";

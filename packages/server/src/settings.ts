@@ -101,6 +101,13 @@ export const SETTINGS = {
     "",
     "Authorities (PEM) that clients' certificates must be from; without it clients need none",
   ),
+  "broker.peer-cert-file": setting(textKind, "", "Certificate (PEM) that is shown to other brokers"),
+  "broker.peer-cert-key-file": setting(textKind, "", "Its private key (PEM)"),
+  "broker.peer-ca-file": setting(
+    textKind,
+    "",
+    "Authorities (PEM) that other brokers' certificates must be from; default: those of the platform",
+  ),
   "broker.max-grpc-recv-size": setting(
     integerKind(1024, GIB),
     "4194304",

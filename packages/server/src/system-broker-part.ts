@@ -2,16 +2,24 @@
 import type { RequestListener } from "node:http";
 import { hostname } from "node:os";
 import { hostPolicy, RequestIds, WireError } from "@millrace/base";
-import { grpcDoor, httpGateway, openBroker, type Broker, type BrokerOptions } from "@millrace/broker";
+import {
+  grpcDoor,
+  httpGateway,
+  openBroker,
+  PeerChannels,
+  type Broker,
+  type BrokerOptions,
+} from "@millrace/broker";
 import { isPartition } from "@millrace/ingest";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
 import { fetchSigned } from "@millrace/stores";
 import type { LogOptions } from "@millrace/wal";
-import { brokerAuthoriser } from "./broker-authoriser.ts";
+import { brokerAuthoriser, brokerCredentials } from "./broker-authoriser.ts";
 import { brokerAddress, brokerEndpoint, localBrokerUrl, tlsFiles } from "./broker-place.ts";
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { isBrokerGuarded } from "./listen-policy.ts";
+import { clientTls } from "./system-client-tls.ts";
 import type { HttpListener } from "./system-listen.ts";
 import { listenShared } from "./system-shared-listen.ts";
 import type { PartContext } from "./part-context.ts";
@@ -60,13 +68,18 @@ export async function startBroker(
   );
   context.health.addReason(() => spools.unhealthy());
 
+  const peers = await lifecycle.start(
+    "peer connections",
+    async () => peerChannels(context),
+    (opened, stopSignal) => opened.close(stopSignal),
+  );
   const part: { broker: Broker | undefined } = { broker: undefined };
   const listener = await listenForBroker(lifecycle, context, part);
   const broker = await lifecycle.start(
     "broker",
     () =>
       openBroker(
-        { ...context, spools, fetch: fetchSigned },
+        { ...context, spools, fetch: fetchSigned, peers },
         {
           ...brokerOptions(config, listener),
           onFatal: context.onFatal,
@@ -79,6 +92,25 @@ export async function startBroker(
   context.health.add(() => broker.health());
   context.health.addDegradation(() => degradation(broker));
   return { broker, url: localBrokerUrl(config, listener) };
+}
+
+/** Brokers sign what they send to each other as the first of the keys does, or send the platform's token. */
+function peerChannels({ config, clock, logger }: PartContext): PeerChannels {
+  const files = {
+    cert: config["broker.peer-cert-file"],
+    key: config["broker.peer-cert-key-file"],
+    ca: config["broker.peer-ca-file"],
+  };
+  const { keys, token } = brokerCredentials(config);
+  const tls = clientTls(files, "broker.peer-", logger);
+  return new PeerChannels({
+    clock,
+    logger,
+    tls,
+    keys,
+    token,
+    receiveBytesMax: config["broker.max-grpc-recv-size"],
+  });
 }
 
 /** Brokers listen before they announce; a request that comes earlier finds the door not ready. */
