@@ -42,6 +42,7 @@ import type { AutoCreateRule } from "./auto-create.ts";
 import { allocateJournals } from "./broker-allocation.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
+import type { PeerNetwork } from "./peer-network.ts";
 import type { Item } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
@@ -65,6 +66,8 @@ export interface BrokerPorts {
   readonly metrics: Metrics;
   /** Default: zlib on the process's thread pool. */
   readonly codecs?: Codecs;
+  /** The other brokers. Default: this one is alone, and journals have one replica whatever their specs ask for. */
+  readonly network?: PeerNetwork;
   /** For health checks of stores that sign http URLs. Default: none can be fetched. */
   readonly fetch?: FetchUrl;
   /** How other brokers are reached. Closed by whoever opened it, after the broker. */
@@ -77,6 +80,8 @@ export interface BrokerOptions {
   readonly id: ProcessId;
   /** URL at which others reach this broker. */
   readonly endpoint: string;
+  /** Id of the data directory: another one after its loss (D10). Default: "", of a broker without a network. */
+  readonly holder?: string;
   /** Root of the broker's keys. Default {@link DEFAULT_ROOT}. */
   readonly root?: string;
   readonly journalLimit?: number;
@@ -145,7 +150,7 @@ export async function openBroker(
 ): Promise<Broker> {
   const root = options.root ?? DEFAULT_ROOT;
   const { id, endpoint, journalLimit = 1024 } = options;
-  const self: BrokerSpec = { id, endpoint, journalLimit, exiting: false };
+  const self: BrokerSpec = { id, endpoint, journalLimit, exiting: false, holder: options.holder ?? "" };
   validateBrokerSpec(self);
   validateKeyspaceRoot(root);
   // What a rule makes is never asked for through apply, and a spec that cannot be read back is a journal for nobody.

@@ -73,7 +73,7 @@ async function withResolver(
   };
   const put = (key: string, value: Uint8Array): Promise<void> => write({ kind: "put", key, value });
   for (const id of members) {
-    const spec = { id, endpoint: `http://${id.suffix}:80`, journalLimit: 9, exiting: false };
+    const spec = { id, endpoint: `http://${id.suffix}:80`, journalLimit: 9, exiting: false, holder: "" };
     await put(memberKey(ROOT, id), encodeBrokerSpec(spec));
   }
   const keyspace = new BrokerKeyspace({ coordination: store, clock, logger: silentLogger }, ROOT, 0);

@@ -51,6 +51,7 @@ export const brokerSpec = object({
   endpoint: text,
   journalLimit: uint32,
   exiting: fc.boolean(),
+  holder: fc.string(),
 });
 export const sha1 = fc.stringMatching(/^[0-9a-f]{40}$/);
 
@@ -123,7 +124,14 @@ export const appendResponse = record(
 );
 
 export const replicateRequest = record(
-  { deprecatedJournal: text, contentDelta: int64, acknowledge: fc.boolean() },
+  {
+    deprecatedJournal: text,
+    contentDelta: int64,
+    acknowledge: fc.boolean(),
+    epoch: int64,
+    stream: int64,
+    confirmed: int64,
+  },
   { header, proposal: fragment, content, registers: labelSet },
 );
 

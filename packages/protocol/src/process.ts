@@ -2,7 +2,8 @@
 //
 //   ProcessSpec  1 id ProcessId · 2 endpoint string
 //   ProcessId    1 zone string · 2 suffix string
-//   BrokerSpec   1 process_spec ProcessSpec · 2 journal_limit uint32 · 3 exiting bool
+//   BrokerSpec   1 process_spec ProcessSpec · 2 journal_limit uint32 · 3 exiting bool · 1001 holder string (ours:
+//                Gazette's brokers skip it)
 import { bool, codecs, invalid, mapped, message, nested, string, uint32, within } from "@millrace/protobuf";
 import { parseUrl, type UrlParts } from "./go-url.ts";
 import { JOURNAL_LIMIT_MAX, SUFFIX_BYTES, ZONE_BYTES } from "./limits.ts";
@@ -27,12 +28,15 @@ export interface BrokerSpec extends ProcessSpec {
   readonly journalLimit: number;
   /** Draining: wants to hand over everything it has. */
   readonly exiting: boolean;
+  /** Id of its data directory, by which lists of holders name it (durability.md D10); "": a broker that keeps none. */
+  readonly holder: string;
 }
 
 interface WireBrokerSpec {
   readonly processSpec: ProcessSpec;
   readonly journalLimit: number;
   readonly exiting: boolean;
+  readonly holder: string;
 }
 
 export const processIdMessage = message<ProcessId>({ zone: string(1), suffix: string(2) });
@@ -44,9 +48,10 @@ const brokerSpecMessage = mapped<WireBrokerSpec, BrokerSpec>(
     processSpec: nested(1, processSpecMessage),
     journalLimit: uint32(2),
     exiting: bool(3),
+    holder: string(1001),
   }),
-  ({ id, endpoint, journalLimit, exiting }) => ({ processSpec: { id, endpoint }, journalLimit, exiting }),
-  ({ processSpec, journalLimit, exiting }) => ({ ...processSpec, journalLimit, exiting }),
+  ({ id, endpoint, ...own }) => ({ processSpec: { id, endpoint }, ...own }),
+  ({ processSpec, ...own }) => ({ ...processSpec, ...own }),
 );
 
 export const { encode: encodeBrokerSpec, decode: decodeBrokerSpec } = codecs(brokerSpecMessage);

@@ -1,7 +1,8 @@
 // Replicate: a stream from the primary to a replica and back.
 //
 //   ReplicateRequest   1 header Header · 2 deprecated_journal string · 3 proposal Fragment · 4 content bytes ·
-//                      5 content_delta int64 · 6 acknowledge bool · 7 registers LabelSet
+//                      5 content_delta int64 · 6 acknowledge bool · 7 registers LabelSet · 1001 epoch int64 ·
+//                      1002 stream int64 · 1003 confirmed int64 (ours: Gazette's brokers skip them)
 //   ReplicateResponse  1 status enum · 2 header Header · 3 fragment Fragment · 4 registers LabelSet
 import {
   bool,
@@ -35,6 +36,14 @@ export interface ReplicateRequest {
   readonly acknowledge: boolean;
   /** Absent with a proposal = empty. */
   readonly registers?: LabelSet;
+  /** Of the activation under which it is sent (durability.md D10); 0 from a primary that keeps no list of holders. */
+  readonly epoch: number;
+  readonly stream: number;
+  /**
+   * Bytes below it are acknowledged by all members of the route; 0 = nothing new. Between brokers that keep lists a
+   * message may have nothing else.
+   */
+  readonly confirmed: number;
 }
 
 export interface ReplicateResponse {
@@ -52,6 +61,9 @@ const replicateRequestMessage = message<ReplicateRequest>({
   contentDelta: int64(5),
   acknowledge: bool(6),
   registers: optional(7, labelSetMessage),
+  epoch: int64(1001),
+  stream: int64(1002),
+  confirmed: int64(1003),
 });
 
 const replicateResponseMessage = message<ReplicateResponse>({
@@ -73,6 +85,10 @@ export const newReplicateResponse = builder(replicateResponseMessage);
 export function validateReplicateRequest(request: ReplicateRequest): void {
   if (request.proposal !== undefined) validateProposal(request, request.proposal);
   else validateReplicateContent(request);
+  const { epoch, stream, confirmed } = request;
+  for (const [name, value] of Object.entries({ Epoch: epoch, Stream: stream, Confirmed: confirmed })) {
+    if (value < 0) invalid(`invalid ${name} (${value}; expected >= 0)`);
+  }
 }
 
 /**
@@ -116,8 +132,8 @@ function validateProposal(request: ReplicateRequest, proposal: Fragment): void {
 }
 
 function validateReplicateContent(request: ReplicateRequest): void {
-  const { content, contentDelta, header, registers } = request;
-  if (content === undefined) invalid("expected Content or Proposal");
+  const { content, contentDelta, header, registers, confirmed } = request;
+  if (content === undefined && confirmed === 0) invalid("expected Content or Proposal");
   if (contentDelta < 0) invalid(`invalid ContentDelta (${contentDelta}; expected >= 0)`);
   if (header !== undefined)
     invalid(`unexpected Header with Content (${textOf(headerMessage, header, "compact")})`);

@@ -54,7 +54,14 @@ export function processId(fields: Partial<ProcessId> = {}): ProcessId {
 }
 
 export function brokerSpec(fields: Partial<BrokerSpec> = {}): BrokerSpec {
-  return { id: processId(), endpoint: "http://broker:8080", journalLimit: 1024, exiting: false, ...fields };
+  return {
+    id: processId(),
+    endpoint: "http://broker:8080",
+    journalLimit: 1024,
+    exiting: false,
+    holder: "",
+    ...fields,
+  };
 }
 
 /** One member, which is the primary. */
