@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { effectiveAcknowledgement, hasEnoughReplicas } from "./acknowledgement-rule.ts";
-import type { HoldersList } from "./holders-list.ts";
+import { labelSet } from "@millrace/protocol";
+import {
+  ACK_LABEL,
+  effectiveAcknowledgement,
+  hasEnoughReplicas,
+  MIN_REPLICAS_LABEL,
+  refuseAcknowledgement,
+  wantedAcknowledgement,
+} from "./acknowledgement-rule.ts";
 
 type Level = "synced" | "replicated";
 const CASES: readonly (readonly [Level, number | undefined, boolean, Level, number, boolean])[] = [
@@ -21,21 +28,57 @@ for (const [level, min, isMixed, wantLevel, want, isReduced] of CASES) {
   });
 }
 
-test("acknowledgement: fewer members than wanted -> not enough; a new or resumed journal waits for all", () => {
-  const rule = effectiveAcknowledgement({ level: "synced", minReplicas: 2 }, 3, false);
-  const list: HoldersList = { segments: [{ epoch: 1, begin: 0, members: ["a"] }], tail: { kind: "held" } };
-  const enough = (members: number, known: HoldersList | undefined, isResumed: boolean): boolean =>
-    hasEnoughReplicas(members, 3, rule, { list: known, isResumed });
-  assert.deepEqual(
-    [1, 2, 3].map((n) => enough(n, list, false)),
-    [false, true, true],
-  );
-  assert.deepEqual(
-    [2, 3].map((n) => enough(n, undefined, false)),
-    [false, true],
-  );
-  assert.deepEqual(
-    [2, 3].map((n) => enough(n, list, true)),
-    [false, true],
-  );
+test("acknowledgement: fewer members than wanted -> not enough; a journal not yet written waits for all", () => {
+  const wanted = { desiredReplicas: 3, minReplicas: 2 };
+  const enough = (isUnwritten: boolean): readonly boolean[] =>
+    [1, 2, 3].map((members) => hasEnoughReplicas(members, wanted, isUnwritten));
+  assert.deepEqual(enough(false), [false, true, true]);
+  assert.deepEqual(enough(true), [false, false, true]);
 });
+
+type Pairs = readonly (readonly [string, string])[];
+const LABELS: readonly (readonly [Pairs, Level, number | undefined, RegExp | undefined])[] = [
+  [[], "synced", undefined, undefined],
+  [[[ACK_LABEL, "replicated"]], "replicated", undefined, undefined],
+  [
+    [
+      [ACK_LABEL, "synced"],
+      [MIN_REPLICAS_LABEL, "2"],
+    ],
+    "synced",
+    2,
+    undefined,
+  ],
+  [[[MIN_REPLICAS_LABEL, "3"]], "synced", 3, undefined],
+  [[[ACK_LABEL, "fast"]], "synced", undefined, /ack: "fast" \(expected synced or replicated\)/],
+  [
+    [
+      [ACK_LABEL, "synced"],
+      [ACK_LABEL, "replicated"],
+    ],
+    "synced",
+    undefined,
+    /ack: "replicated", "synced"/,
+  ],
+  [[[MIN_REPLICAS_LABEL, "0"]], "synced", undefined, /min-replicas: "0" \(expected 1 <= min-replicas <= 3\)/],
+  [[[MIN_REPLICAS_LABEL, "4"]], "synced", 4, /min-replicas: "4"/],
+  [[[MIN_REPLICAS_LABEL, "+2"]], "synced", undefined, /min-replicas: "\+2"/],
+  [
+    [
+      [MIN_REPLICAS_LABEL, "1"],
+      [MIN_REPLICAS_LABEL, "2"],
+    ],
+    "synced",
+    undefined,
+    /min-replicas: "1", "2"/,
+  ],
+];
+for (const [pairs, level, minReplicas, refusal] of LABELS) {
+  test(`acknowledgement: labels ${JSON.stringify(pairs)} -> ${level}, ${minReplicas}, ${refusal}`, () => {
+    const labels = labelSet(...pairs);
+    assert.deepEqual(wantedAcknowledgement(labels), { level, minReplicas });
+    const refused = refuseAcknowledgement(labels, 3);
+    if (refusal === undefined) assert.equal(refused, undefined);
+    else assert.match(refused ?? "", refusal);
+  });
+}

@@ -32,6 +32,9 @@ export function resolution(fields: Partial<AppendResolution> = {}): AppendResolu
     primaryIsSelf: true,
     replica: 1,
     desiredReplicas: 1,
+    minReplicas: fields.desiredReplicas ?? 1,
+    level: "synced",
+    isReduced: false,
     assignmentsConsistent: true,
     ...fields,
   };

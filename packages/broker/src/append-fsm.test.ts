@@ -4,6 +4,7 @@ import { InvariantError } from "@millrace/base";
 import { labelSet, newFragment, type AppendPreamble } from "@millrace/protocol";
 import {
   attempt,
+  facts,
   finished,
   header,
   INPUTS,
@@ -271,6 +272,24 @@ test("append machine: too many replicas -> waits for the next revision; too few 
     INPUTS["sync-gathered"],
   );
   assert.equal(few.state.kind === "finished" && few.state.response.status, "INSUFFICIENT_JOURNAL_BROKERS");
+});
+
+test("append machine: fewer replicas than desired, by choice -> commits go on, the first waits for all", () => {
+  const { suspend: _, ...plain } = journalSpec("a/journal");
+  const spec = { ...plain, suspend: { level: "NONE", offset: 10 } } as const;
+  const chosen = resolution({ spec, desiredReplicas: 3, minReplicas: 1 });
+  const from = { ...STATES.syncing, attempt: attempt({ resolution: chosen }) };
+  const at = (spoolEnd: number, indexEnd: number): AppendInput => ({
+    kind: "facts-gathered",
+    facts: facts({ spoolBegin: spoolEnd, spoolEnd, indexEnd, lastModTime: 1 }),
+  });
+  const first = run(from, INPUTS["sync-gathered"], at(10, 10));
+  assert.equal(finished(first.state).response.status, "INSUFFICIENT_JOURNAL_BROKERS");
+  assert.deepEqual(first.kinds, ["gather-facts", "release-pipeline"]);
+  assert.equal(run(from, INPUTS["sync-gathered"], at(11, 0)).state.kind, "opening");
+  const barely = { ...chosen, minReplicas: 2 };
+  const few = run({ ...STATES.syncing, attempt: attempt({ resolution: barely }) }, INPUTS["sync-gathered"]);
+  assert.equal(finished(few.state).response.status, "INSUFFICIENT_JOURNAL_BROKERS");
 });
 
 // The content stream.

@@ -24,10 +24,12 @@ import {
   suspension,
   type AppendPreamble,
   type AppendResponse,
+  type JournalSpec,
   type LabelSet,
   type Route,
   type Status,
 } from "@millrace/protocol";
+import { hasEnoughReplicas } from "./acknowledgement-rule.ts";
 import { decidePreconditions } from "./append-preconditions.ts";
 import type {
   AppendEffect,
@@ -174,11 +176,11 @@ function updateAssignments(attempt: Attempt): AppendStep {
 }
 
 function awaitDesiredReplicas(attempt: Attempt): AppendStep {
-  const { header, desiredReplicas, primaryIsSelf } = attempt.resolution;
+  const { header, desiredReplicas, minReplicas, primaryIsSelf } = attempt.resolution;
   const members = header.route.members.length;
   // The allocator is about to take the surplus away.
   if (members > desiredReplicas) return resolveAgain(attempt, header.etcd.revision + 1);
-  if (members < desiredReplicas) return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
+  if (members < minReplicas) return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
   if (!primaryIsSelf) return [{ kind: "proxying" }, [{ kind: "proxy", header }]];
   return [{ kind: "validating", attempt, wakeups: 0 }, GATHER_FACTS];
 }
@@ -190,6 +192,14 @@ function validate(state: Validating, facts: PreconditionFacts): AppendStep {
   const outcome = decidePreconditions(request, resolution.spec, facts, wakeups, rollTo);
   switch (outcome.kind) {
     case "stream": {
+      if (
+        !hasEnoughReplicas(
+          resolution.header.route.members.length,
+          resolution,
+          isUnwritten(resolution.spec, facts),
+        )
+      )
+        return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
       const opened = { registers: facts.registers, barrierStatus: outcome.barrierStatus };
       return [{ kind: "opening", attempt, opened }, [{ kind: "open-append", rollTo: outcome.rollTo }]];
     }
@@ -212,6 +222,11 @@ function validate(state: Validating, facts: PreconditionFacts): AppendStep {
     default:
       return unreachable(outcome);
   }
+}
+
+/** Nothing was appended since the journal was made, or resumed. */
+function isUnwritten(spec: JournalSpec, { spoolEnd, indexEnd }: PreconditionFacts): boolean {
+  return Math.max(spoolEnd, indexEnd) <= suspension(spec).offset;
 }
 
 /** Keeps the pipeline, if held. */

@@ -12,6 +12,7 @@ import type {
   Status,
   Suspend,
 } from "@millrace/protocol";
+import type { AcknowledgementLevel } from "./acknowledgement-rule.ts";
 
 /** What the resolver says of the journal at one revision. */
 export interface AppendResolution {
@@ -25,6 +26,11 @@ export interface AppendResolution {
   readonly replica: number;
   /** Replicas that the spec asks for, after suspension and the cluster's maximum. */
   readonly desiredReplicas: number;
+  /** Members without which nothing is committed, and where each must have it (D15). */
+  readonly minReplicas: number;
+  readonly level: AcknowledgementLevel;
+  /** The journal's labels ask for another level, or fewer members, than the cluster can give now. */
+  readonly isReduced: boolean;
   /** Every assignment's stored route equals the resolved one. */
   readonly assignmentsConsistent: boolean;
 }

@@ -13,6 +13,7 @@ import {
   type LabelSelector,
 } from "@millrace/protocol";
 import { checkJournalName } from "@millrace/stores";
+import { refuseAcknowledgement } from "./acknowledgement-rule.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import type { Resolver } from "./resolver.ts";
 
@@ -25,7 +26,8 @@ export interface ApplyPorts {
 /**
  * Resolves once this broker's keyspace holds the change.
  * @param permitted new specs and deleted names outside are refused
- * @throws {WireError} FORBIDDEN; INVALID_ARGUMENT for a name that a store cannot have; what the store throws
+ * @throws {WireError} FORBIDDEN; INVALID_ARGUMENT for a name that a store cannot have, or what labels of ours say; what
+ * the store throws
  */
 export async function applyJournals(
   ports: ApplyPorts,
@@ -41,6 +43,8 @@ export async function applyJournals(
     if (permitted !== undefined && !matchesSelector(permitted, labels)) {
       throw new WireError("FORBIDDEN", `not authorized to ${name}`);
     }
+    const refusal = upsert && refuseAcknowledgement(upsert.labels, upsert.replication);
+    if (refusal !== undefined) throw new WireError("INVALID_ARGUMENT", `journal ${name}: ${refusal}`);
     for (const url of upsert?.fragment.stores ?? []) checkJournalName(url, name);
     const key = itemKey(ports.keyspace.root, name);
     if (expectModRevision !== -1) compare.push({ target: "mod", key, op: "=", revision: expectModRevision });

@@ -382,3 +382,22 @@ test("pulse: a broker that suspends idle journals -> suspends an empty one after
     { autoSuspend: true },
   );
 });
+
+test("acknowledgement labels: what cannot be is refused, what is chosen is listed", async () => {
+  await withBroker(async ({ transport }) => {
+    const labels = (value: string): ReturnType<typeof labelSet> =>
+      labelSet(["millrace.dev/ack", "replicated"], ["millrace.dev/min-replicas", value]);
+    const wrong = journalSpec(J, { replication: 2, labels: labels("3") });
+    await assert.rejects(transport.apply({ changes: [upsertChange(wrong, 0)] }, never), {
+      code: "INVALID_ARGUMENT",
+      message: `journal ${J}: label millrace.dev/min-replicas: "3" (expected 1 <= min-replicas <= 2)`,
+    });
+    await applySpec(transport, journalSpec(J, { replication: 2, labels: labels("1") }));
+    await applySpec(transport, journalSpec("b/usual"));
+    const { journals } = await transport.list({ selector: ANY_LABELS, watch: false }, never);
+    assert.deepEqual(
+      journals.map(({ acknowledgement }) => acknowledgement),
+      [{ level: "replicated", minReplicas: 1, isReduced: false }, undefined],
+    );
+  });
+});

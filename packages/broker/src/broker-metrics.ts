@@ -25,6 +25,7 @@ export interface BrokerMetrics {
   readonly readBytes: Counter;
   readonly journals: Gauge;
   readonly replicas: Gauge;
+  readonly reduced: Gauge;
 }
 
 export function brokerMetrics(metrics: Metrics): BrokerMetrics {
@@ -48,6 +49,10 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
     readBytes: counter("millrace_broker_read_bytes_total", "Bytes given to readers."),
     journals: metrics.gauge("millrace_broker_journals", "Journals in the keyspace."),
     replicas: metrics.gauge("millrace_broker_replicas", "Journals that this broker serves."),
+    reduced: metrics.gauge(
+      "millrace_broker_reduced_journals",
+      "Journals acknowledged otherwise than their labels ask.",
+    ),
   };
 }
 

@@ -219,7 +219,7 @@ async function compose(parts: Parts): Promise<Broker> {
     keyspace,
     options.id,
     { open },
-    { replicationMax: options.replicationMax ?? 9 },
+    { replicationMax: options.replicationMax ?? 9, isAlone: ports.network === undefined },
   );
   const replicasOf = (item: Item): number => resolver.desiredReplicas(item);
   const allocating = allocateJournals(ports, keyspace, options.id, replicasOf);
@@ -347,10 +347,22 @@ function sweepLives({ spools, logger }: BrokerPorts, keyspace: BrokerKeyspace, s
 }
 
 function countJournals(keyspace: BrokerKeyspace, resolver: Resolver, metrics: BrokerMetrics): void {
-  const count = (): void => {
-    metrics.journals.set(keyspace.table.itemCount);
-    metrics.replicas.set(resolver.replicas().length);
+  const reduced = new Set<string>();
+  let isMixed: boolean | undefined;
+  const count = (changed: Iterable<string>): void => {
+    const { table } = keyspace;
+    // A member that keeps no lists reduces all journals at once.
+    const isOther = isMixed !== resolver.isMixedCluster;
+    isMixed = resolver.isMixedCluster;
+    for (const journal of isOther ? table.names("") : changed) {
+      const item = table.item(journal);
+      if (item !== undefined && resolver.acknowledgement(item).isReduced) reduced.add(journal);
+      else reduced.delete(journal);
+    }
+    metrics.journals.set(table.itemCount);
+    metrics.replicas.set(resolver.replicaCount);
+    metrics.reduced.set(reduced.size);
   };
-  count();
+  count([]);
   keyspace.onUpdate(count);
 }

@@ -10,6 +10,7 @@ import {
 } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { eitherSignal } from "./either-signal.ts";
+import type { Item } from "./journal-table.ts";
 import type { Resolver } from "./resolver.ts";
 
 export class Lister {
@@ -27,13 +28,23 @@ export class Lister {
     const { table } = this.#keyspace;
     const journals: ListedJournal[] = [];
     for (const name of table.names(scanPrefix(selector))) {
-      const { spec, modRevision, createRevision } = table.item(name)!;
+      const item = table.item(name)!;
+      const { spec, modRevision, createRevision } = item;
       const labels = extendedLabels(spec.name, spec.labels);
       if (!matchesSelector(selector, labels)) continue;
       if (visible !== undefined && !matchesSelector(visible, labels)) continue;
-      journals.push({ spec, modRevision, createRevision, route: this.#resolver.routeOf(name) });
+      const route = this.#resolver.routeOf(name);
+      journals.push({ spec, modRevision, createRevision, route, ...this.#unusual(item) });
     }
     return { status: "OK", header: this.#resolver.header(), journals };
+  }
+
+  /** Of a journal whose appends do not wait for `synced` on all replicas. */
+  #unusual(item: Item): Pick<ListedJournal, "acknowledgement"> {
+    const acknowledgement = this.#resolver.acknowledgement(item);
+    const { level, minReplicas } = acknowledgement;
+    const isUsual = level === "synced" && minReplicas === this.#resolver.desiredReplicas(item);
+    return isUsual ? {} : { acknowledgement };
   }
 
   /**

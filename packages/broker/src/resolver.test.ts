@@ -10,6 +10,7 @@ import {
   encodeJournalSpec,
   encodeRoute,
   itemKey,
+  labelSet,
   memberKey,
   parseLabelSelector,
   type JournalSpec,
@@ -73,8 +74,7 @@ async function withResolver(
   };
   const put = (key: string, value: Uint8Array): Promise<void> => write({ kind: "put", key, value });
   for (const id of members) {
-    const spec = { id, endpoint: `http://${id.suffix}:80`, journalLimit: 9, exiting: false, holder: "" };
-    await put(memberKey(ROOT, id), encodeBrokerSpec(spec));
+    await put(memberKey(ROOT, id), member(id, ""));
   }
   const keyspace = new BrokerKeyspace({ coordination: store, clock, logger: silentLogger }, ROOT, 0);
   await keyspace.load(0, never);
@@ -86,7 +86,7 @@ async function withResolver(
     replicas.push(replica);
     return replica as unknown as JournalReplica;
   };
-  const resolver = new Resolver(keyspace, SELF, { open }, { replicationMax: 3 });
+  const resolver = new Resolver(keyspace, SELF, { open }, { replicationMax: 3, isAlone: false });
   try {
     await run({
       resolver,
@@ -105,6 +105,11 @@ async function withResolver(
     await running;
     await store.close();
   }
+}
+
+function member(id: ProcessId, holder: string): Uint8Array {
+  const endpoint = `http://${id.suffix}:80`;
+  return encodeBrokerSpec({ id, endpoint, journalLimit: 9, exiting: false, holder });
 }
 
 const spec = (fields: Partial<JournalSpec> = {}): Uint8Array => encodeJournalSpec(journalSpec(J, fields));
@@ -299,5 +304,24 @@ test("resolver: header of a proxy -> must be of this cluster and for this broker
     assert.equal(isThrough, false);
     await put(itemKey(ROOT, J), spec());
     await waiting;
+  });
+});
+
+test("resolver: a member keeps no lists -> what journals wait for is reduced while it is there", async () => {
+  await withResolver(async ({ put, remove, assign, resolve, resolver }) => {
+    for (const id of [SELF, PEER]) await put(memberKey(ROOT, id), member(id, `disk of ${id.suffix}`));
+    const labels = labelSet(["millrace.dev/min-replicas", "2"]);
+    await put(itemKey(ROOT, J), spec({ replication: 3, labels }));
+    await assign(SELF, 0);
+    const seen = (): unknown[] => {
+      const { desiredReplicas, minReplicas, level, isReduced } = resolve();
+      return [desiredReplicas, minReplicas, level, isReduced, resolver.isMixedCluster];
+    };
+    assert.deepEqual(seen(), [3, 2, "synced", false, false]);
+    const go = { zone: "c", suffix: "gazette" };
+    await put(memberKey(ROOT, go), member(go, ""));
+    assert.deepEqual(seen(), [3, 3, "replicated", true, true]);
+    await remove(memberKey(ROOT, go));
+    assert.deepEqual(seen(), [3, 2, "synced", false, false]);
   });
 });

@@ -20,11 +20,16 @@ import {
   type Route,
   type Status,
 } from "@millrace/protocol";
+import {
+  effectiveAcknowledgement,
+  wantedAcknowledgement,
+  type EffectiveAcknowledgement,
+} from "./acknowledgement-rule.ts";
 import type { AppendResolution } from "./append-states.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { eitherSignal } from "./either-signal.ts";
 import type { JournalReplica, ReplicaFate } from "./journal-replica.ts";
-import { type Assignment, type Item } from "./journal-table.ts";
+import type { Assignment, Item, Member } from "./journal-table.ts";
 
 /** What a status needs: `primary` for appends, `member` for reads. */
 export type Authority = "primary" | "member";
@@ -47,6 +52,12 @@ export interface ReplicaFactory {
   open(item: Item, epoch: number, after: Promise<void>): JournalReplica;
 }
 
+export interface ResolverOptions {
+  readonly replicationMax: number;
+  /** There are no other brokers, and so none that keeps no lists of holders. */
+  readonly isAlone: boolean;
+}
+
 /** Stands for this broker once its member key is gone (late in its shutdown). */
 const MISSING_ID: ProcessId = { zone: "local-BrokerSpec", suffix: "missing-from-Etcd" };
 
@@ -54,6 +65,7 @@ export class Resolver {
   readonly #keyspace: BrokerKeyspace;
   readonly #self: ProcessId;
   readonly #replicationMax: number;
+  readonly #isAlone: boolean;
   readonly #factory: ReplicaFactory;
   readonly #replicas = new Map<
     string,
@@ -63,18 +75,17 @@ export class Resolver {
   /** What appends of callers who see everything resolve to, until the keyspace changes. */
   readonly #primaries = new Map<string, Resolution>();
   readonly #stopped = new AbortController();
+  /** Whether a member keeps no lists; undefined: not looked at since the keyspace changed. */
+  #isMixed: boolean | undefined;
 
-  constructor(
-    keyspace: BrokerKeyspace,
-    self: ProcessId,
-    factory: ReplicaFactory,
-    options: { readonly replicationMax: number },
-  ) {
+  constructor(keyspace: BrokerKeyspace, self: ProcessId, factory: ReplicaFactory, options: ResolverOptions) {
     this.#keyspace = keyspace;
     this.#self = self;
     this.#factory = factory;
     this.#replicationMax = options.replicationMax;
+    this.#isAlone = options.isAlone;
     keyspace.onUpdate((changed) => {
+      this.#isMixed = undefined;
       this.#primaries.clear();
       for (const journal of changed) this.#reconcile(journal);
     });
@@ -84,6 +95,10 @@ export class Resolver {
   /** Aborts when this broker begins to stop. */
   get stopped(): AbortSignal {
     return this.#stopped.signal;
+  }
+
+  get replicaCount(): number {
+    return this.#replicas.size;
   }
 
   replicas(): JournalReplica[] {
@@ -174,6 +189,7 @@ export class Resolver {
       replica: local?.id ?? 0,
       localReplica: local,
       desiredReplicas: this.desiredReplicas(item),
+      ...this.acknowledgement(item),
       assignmentsConsistent: assignments.every((assignment) => equivalentRoutes(assignment.route, route)),
     };
   }
@@ -181,6 +197,17 @@ export class Resolver {
   /** Replicas that the journal should have now. */
   desiredReplicas(item: Item): number {
     return desiredReplication(item.spec, this.#replicationMax);
+  }
+
+  /** What an append of the journal waits for now (D15). */
+  acknowledgement({ spec }: Item): EffectiveAcknowledgement {
+    const desired = desiredReplication(spec, this.#replicationMax);
+    return effectiveAcknowledgement(wantedAcknowledgement(spec.labels), desired, this.isMixedCluster);
+  }
+
+  get isMixedCluster(): boolean {
+    this.#isMixed ??= !this.#isAlone && [...this.#keyspace.table.members()].some(keepsNoLists);
+    return this.#isMixed;
   }
 
   /** Ends all local replicas, and with them their appends and reads; journals that resolve here fail from now on. */
@@ -260,6 +287,9 @@ export class Resolver {
       replica: 0,
       localReplica: undefined,
       desiredReplicas: 0,
+      minReplicas: 0,
+      level: "synced",
+      isReduced: false,
       assignmentsConsistent: true,
     };
   }
@@ -285,6 +315,11 @@ function statusOf(
 function fingerprintOf(item: Item, assignments: readonly Assignment[]): string {
   const keys = assignments.map(({ key, modRevision }) => `${key}@${modRevision}`);
   return [...keys, ...item.spec.fragment.stores].join("\n");
+}
+
+/** As Gazette's brokers. */
+function keepsNoLists({ spec }: Member): boolean {
+  return spec.holder === "";
 }
 
 function idText(id: ProcessId): string {

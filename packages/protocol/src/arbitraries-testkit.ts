@@ -139,12 +139,15 @@ export const replicateResponse = record({ status }, { header, fragment, register
 
 export const listRequest = record({ selector, watch: fc.boolean() }, { watchResume: header });
 
+const acknowledgement = object({ level: text, minReplicas: int64, isReduced: fc.boolean() });
+
 export const listResponse = object({
   status,
   header,
-  journals: fc.array(object({ spec: journalSpec, modRevision: int64, route, createRevision: int64 }), {
-    maxLength: 3,
-  }),
+  journals: fc.array(
+    record({ spec: journalSpec, modRevision: int64, route, createRevision: int64 }, { acknowledgement }),
+    { maxLength: 3 },
+  ),
 });
 
 export const applyRequest = object({

@@ -3,7 +3,10 @@
 //   ListRequest    1 selector LabelSelector (always) · 4 watch bool · 5 watch_resume Header
 //   ListResponse   1 status enum · 2 header Header (always) · 3 journals repeated ListedJournal
 //   ListedJournal  1 spec JournalSpec (always) · 2 mod_revision int64 · 3 route Route (always) ·
-//                  4 create_revision int64
+//                  4 create_revision int64 · 1000 acknowledgement Acknowledgement
+//   Acknowledgement 1 level string · 2 min_replicas int64 · 3 is_reduced bool
+//
+// The acknowledgement is Millrace's: there when it is not the default, `synced` on all replicas.
 import {
   bool,
   builder,
@@ -15,6 +18,7 @@ import {
   nested,
   optional,
   repeated,
+  string,
   textOf,
   within,
   withinEach,
@@ -45,6 +49,16 @@ export interface ListedJournal {
   readonly modRevision: number;
   readonly route: Route;
   readonly createRevision: number;
+  readonly acknowledgement?: ListedAcknowledgement;
+}
+
+/** What an append of the journal waits for now. */
+export interface ListedAcknowledgement {
+  /** `synced` or `replicated`. */
+  readonly level: string;
+  readonly minReplicas: number;
+  /** The journal's labels ask for more than the cluster can give now. */
+  readonly isReduced: boolean;
 }
 
 export interface ListResponse {
@@ -59,11 +73,18 @@ const listRequestMessage = message<ListRequest>({
   watchResume: optional(5, headerMessage),
 });
 
+const acknowledgementMessage = message<ListedAcknowledgement>({
+  level: string(1),
+  minReplicas: int64(2),
+  isReduced: bool(3),
+});
+
 const listedJournalMessage = message<ListedJournal>({
   spec: nested(1, journalSpecMessage),
   modRevision: int64(2),
   route: nested(3, routeMessage),
   createRevision: int64(4),
+  acknowledgement: optional(1000, acknowledgementMessage),
 });
 
 const listResponseMessage = message<ListResponse>({
