@@ -18,6 +18,7 @@ import type { ObjectStores } from "@millrace/stores";
 import { memoryStore } from "@millrace/stores/testkit";
 import { openBroker, type Broker, type BrokerOptions } from "./broker.ts";
 import { FakeSpools } from "./fake-spools.ts";
+import type { PeerNetwork } from "./peer-network.ts";
 
 export interface TestBroker {
   readonly broker: Broker;
@@ -35,6 +36,7 @@ export interface TestBrokerOptions extends Partial<BrokerOptions> {
   readonly clock?: Clock;
   readonly random?: Random;
   readonly coordination?: CoordinationStore;
+  readonly network?: PeerNetwork;
 }
 
 export async function openTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
@@ -46,7 +48,9 @@ export async function openTestBroker(options: TestBrokerOptions = {}): Promise<T
   const coordination = options.coordination ?? owned!;
   const spools = options.spools ?? new FakeSpools();
   const stores = options.stores ?? { open: (url) => memoryStore({ url, clock, random: random.fork(url) }) };
-  const ports = { spools, stores, coordination, clock, random, logger: silentLogger, metrics };
+  const { network } = options;
+  const alone = { spools, stores, coordination, clock, random, logger: silentLogger, metrics };
+  const ports = network === undefined ? alone : { ...alone, network };
   const broker = await openBroker(
     ports,
     { id: { zone: "local", suffix: "broker" }, endpoint: "http://localhost:8080", ...options },

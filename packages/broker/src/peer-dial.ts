@@ -31,7 +31,7 @@ export interface PeerChannelsOptions {
   readonly receiveBytesMax?: number;
 }
 
-/** Connections to brokers at a time; when another is needed, the one that was used least lately ends after its calls. */
+/** Connections to brokers at a time; for another one, the one used least lately ends after its calls. */
 const CHANNELS_MAX = 256;
 /** Signed claims that are kept. */
 const SIGNED_MAX = 4096;

@@ -1,5 +1,6 @@
 // What brokers ask of each other. Over gRPC it is `protocol.Journal`, and for brokers that keep lists of holders (their
 // member key names a data directory) a service of our own; in simulation it is a network that fails.
+import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import type { Header, LabelSet, ProcessId } from "@millrace/protocol";
 import type { PeerListener, PeerStream } from "./peer-pipeline.ts";
@@ -13,7 +14,10 @@ export interface Peer {
   readonly endpoint: string;
 }
 
-/** Calls that a broker passes on to the one that they concern: their header says so. */
+/**
+ * Calls that a broker passes on to the one that they concern: their header says so. An append fails with
+ * {@link unseenByPeer} if it is certain that the peer has seen nothing of it, and may then go elsewhere.
+ */
 export type ProxiedCalls = Pick<JournalTransport, "append" | "read" | "listFragments">;
 
 /** Which bytes of a journal a primary is about, and under which attempt it asks (durability.md D10). */
@@ -86,4 +90,14 @@ export interface PeerNetwork {
   holder(peer: Peer): HolderCalls;
   /** Brokers whose connections are refused: their process is gone (D13). Told at each change. */
   onRefused(listener: (peer: Peer, isRefused: boolean) => void): void;
+}
+
+/** Why a call certainly did not reach a broker. */
+export function unseenByPeer({ id }: Pick<Peer, "id">, why: string, cause?: unknown): WireError {
+  const peer = `${id.zone}#${id.suffix}`;
+  return new WireError("UNAVAILABLE", `broker ${peer}: ${why}`, { facts: { peer, isUnseen: true }, cause });
+}
+
+export function wasUnseen(error: unknown): boolean {
+  return error instanceof WireError && error.facts["isUnseen"] === true;
 }
