@@ -7,10 +7,11 @@
 import { never, WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { SpoolAppend, Spools } from "@millrace/fragments";
-import type { AppendPreamble, AppendResponse, Fragment, Route, Suspend } from "@millrace/protocol";
+import type { AppendPreamble, AppendResponse, Fragment, Header, Route, Suspend } from "@millrace/protocol";
 import { forgetAbort, onAbort, type Abortable } from "./abort-listeners.ts";
 import { AppendFeed } from "./append-feed.ts";
 import { startAppend, stepAppend } from "./append-fsm.ts";
+import { AppendProxy, type AppendProxyPorts } from "./append-proxy.ts";
 import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
 import { ContentSource } from "./content-source.ts";
@@ -23,6 +24,8 @@ export interface AppendPorts {
   readonly clock: Clock;
   readonly metrics: BrokerMetrics;
   readonly meter: CallMeter;
+  /** Ways to other brokers; undefined when there are none. */
+  readonly proxy: AppendProxyPorts | undefined;
   /** At once when nothing needs waiting for. */
   resolve(request: AppendPreamble, minRevision: number, lifetime: Lifetime): Resolution | Promise<Resolution>;
   /** @returns revision at which the outcome can be read */
@@ -68,6 +71,7 @@ export class AppendCall implements PipelineUser, Abortable {
   #held: JournalReplica | undefined;
   #queuedAt: JournalReplica | undefined;
   #append: SpoolAppend | undefined;
+  #proxy: AppendProxy | undefined;
   #outcome: AppendInput | undefined;
   #awaitsOutcome = false;
   #writing = false;
@@ -264,8 +268,17 @@ export class AppendCall implements PipelineUser, Abortable {
         this.#content.liftRateLimit();
         return undefined;
       case "proxy":
-        throw new WireError("NOT_PRIMARY", `journal ${this.#request.journal} is served by another broker`);
+        return this.#pass(effect.header);
     }
+  }
+
+  #pass(header: Header): Performed {
+    const { proxy } = this.#ports;
+    if (proxy === undefined) {
+      throw new WireError("NOT_PRIMARY", `journal ${this.#request.journal} is served by another broker`);
+    }
+    this.#proxy ??= new AppendProxy(proxy, this.#request, this.#content);
+    return this.#proxy.pass(header, this.#lifetime.signal);
   }
 
   #resolve(minRevision: number): Performed {
@@ -409,6 +422,7 @@ export class AppendCall implements PipelineUser, Abortable {
   #finish(): void {
     const state = this.#state;
     if (state.kind !== "finished" && state.kind !== "failed") return;
+    this.#proxy?.end();
     this.#content.abandon();
     const { clock, meter, metrics } = this.#ports;
     metrics.appendSeconds.observe((clock.monotonicMs() - this.#startedMs) / 1000);

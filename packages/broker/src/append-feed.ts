@@ -25,6 +25,15 @@ export class AppendFeed {
     return this.bytes > FEED_BYTES_MAX;
   }
 
+  get isEmpty(): boolean {
+    return this.#at === this.#items.length;
+  }
+
+  /** Nothing more comes. */
+  get isWhole(): boolean {
+    return this.#items.at(-1) === "end-of-stream";
+  }
+
   push(item: FeedItem): void {
     this.#items.push(item);
     if (item instanceof Uint8Array) this.bytes += item.length;
@@ -35,7 +44,7 @@ export class AppendFeed {
 
   /** @returns undefined when nothing waits */
   take(): FeedItem | undefined {
-    if (this.#at === this.#items.length) return undefined;
+    if (this.isEmpty) return undefined;
     const item = this.#items[this.#at++]!;
     if (this.#at === this.#items.length) {
       this.#items.length = 0;

@@ -35,6 +35,7 @@ const NONE = {
   "end-of-stream": "broken",
   acknowledged: "broken",
   proxied: "broken",
+  unseen: "broken",
   invalidated: "same",
   ...ABORTS,
 } as const satisfies Record<AppendInput["kind"], Expected>;
@@ -54,7 +55,7 @@ const TABLE: Record<AppendState["kind"], Record<AppendInput["kind"], Expected>> 
   opening: { ...NONE, "append-opened": "streaming" },
   streaming: { ...NONE, message: "streaming", "end-of-stream": "failed" },
   "reading-acknowledgements": { ...NONE, acknowledged: "finished" },
-  proxying: { ...NONE, proxied: "finished" },
+  proxying: { ...NONE, proxied: "finished", unseen: "resolving" },
   finished: OVER,
   failed: OVER,
 };

@@ -3,6 +3,7 @@
 //   resolving ──► acquiring-pipeline ──► starting-pipeline ──► syncing ⟲ ──► updating-assignments
 //    ▲  │  │             (token held with an equal route: straight on)              │ consistent
 //    │  │  └─► proxying ──► finished                                                ▼ and enough replicas
+//    │  │        └─► resolving, when nobody saw it                                  │
 //    │  └─► updating-suspend ◄────────────────────────────────────────────── validating ⟲ ──► syncing
 //    └───────────┘ (also from any wait, when the resolution is invalidated)         │
 //                                                                                   ▼
@@ -97,6 +98,7 @@ export function stepAppend(state: AppendState, input: AppendInput): AppendStep {
       return validate(state, input.facts);
     case "proxying":
       if (input.kind === "invalidated") return [state, []];
+      if (input.kind === "unseen") return resolveAgain(state.attempt, 0);
       assert(input.kind === "proxied", "waits for the primary's answer");
       return [{ kind: "finished", response: input.response }, []];
     default:
@@ -181,7 +183,7 @@ function awaitDesiredReplicas(attempt: Attempt): AppendStep {
   // The allocator is about to take the surplus away.
   if (members > desiredReplicas) return resolveAgain(attempt, header.etcd.revision + 1);
   if (members < minReplicas) return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
-  if (!primaryIsSelf) return [{ kind: "proxying" }, [{ kind: "proxy", header }]];
+  if (!primaryIsSelf) return [{ kind: "proxying", attempt }, [{ kind: "proxy", header }]];
   return [{ kind: "validating", attempt, wakeups: 0 }, GATHER_FACTS];
 }
 

@@ -133,7 +133,7 @@ export type AppendState =
       readonly ending: AppendEnding;
       readonly counts: Counts;
     }
-  | { readonly kind: "proxying" }
+  | { readonly kind: "proxying"; readonly attempt: Attempt }
   /** Answered, with whatever status. */
   | { readonly kind: "finished"; readonly response: AppendResponse }
   /** Not answered: the call fails with this error. */
@@ -153,6 +153,8 @@ export type AppendInput =
   /** Every replica has it. `commit`: this append's own span, empty for a barrier. */
   | { readonly kind: "acknowledged"; readonly commit: Fragment }
   | { readonly kind: "proxied"; readonly response: AppendResponse }
+  /** The primary has certainly seen nothing of it, and it can be sent again. */
+  | { readonly kind: "unseen" }
   /** The resolution is out of date. */
   | { readonly kind: "invalidated" }
   /** The caller went away, or the broker stops. */

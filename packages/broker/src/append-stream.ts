@@ -165,7 +165,8 @@ function mayHaveContent({ request, resolution }: Attempt): boolean {
   return !suspends && resolution.spec !== undefined && mayWrite(resolution.spec);
 }
 
-function streamError(text: string): WireError {
+/** What a content stream does wrong, in the protocol's words. */
+export function streamError(text: string): WireError {
   return new WireError("INVALID_ARGUMENT", `append stream: ${text}`);
 }
 

@@ -42,6 +42,7 @@ import type { AutoCreateRule } from "./auto-create.ts";
 import { allocateJournals } from "./broker-allocation.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
+import { PeerCalls } from "./peer-calls.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import type { Item } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
@@ -236,6 +237,7 @@ async function compose(parts: Parts): Promise<Broker> {
     resolver,
     metrics,
     autoCreate: options.autoCreate ?? [],
+    calls: ports.network && new PeerCalls(ports.network, keyspace, clock, options.id),
     stopping: tasks.signal,
   };
   const transport = new LocalTransport(served, undefined);

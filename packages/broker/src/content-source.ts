@@ -4,6 +4,7 @@ import { assert, WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import { AppendFeed, type FeedItem } from "./append-feed.ts";
 import type { AppendInput } from "./append-states.ts";
+import { streamError } from "./append-stream.ts";
 import {
   admitChunk,
   drainSustain,
@@ -44,6 +45,9 @@ export class ContentSource {
   #isUnlimited = false;
   #cancelTimer: (() => void) | undefined;
   #passNow: (() => void) | undefined;
+  /** All of it, once it is here. */
+  #whole: AppendContent | undefined;
+  #passing: "none" | "whole" | "some" | "passed" = "none";
 
   constructor(content: AppendContent | AppendFeed, clock: Clock) {
     this.#clock = clock;
@@ -60,6 +64,7 @@ export class ContentSource {
       return;
     }
     this.#bytes = content.bytes;
+    this.#whole = content;
     let total = 0;
     for (const part of content.bytes) total += part.length;
     this.knownBytes = total;
@@ -77,6 +82,36 @@ export class ContentSource {
     return this.#intend();
   }
 
+  /** Nothing was taken but what is still here: another broker can have it from the beginning. */
+  get isUntouched(): boolean {
+    return this.#passing === "none" || this.#passing === "whole";
+  }
+
+  /** All of it went to another broker, with the intent to commit. */
+  get isPassedOn(): boolean {
+    return this.#passing === "whole" || this.#passing === "passed";
+  }
+
+  /**
+   * The content for another broker, which judges it: instead of `next`, without flow control. Anew for each attempt.
+   * @param signal ends the waiting for what comes
+   * @throws {WireError} INVALID_ARGUMENT about what came already
+   */
+  passOn(signal: AbortSignal): AppendContent {
+    if (this.#whole === undefined && this.#feed?.isWhole === true) {
+      const feed = passFeed(this.#feed);
+      const bytes: Uint8Array[] = [];
+      for (let next = feed(); next !== "end"; next = feed()) if (next.length > 0) bytes.push(next);
+      this.#whole = { kind: "bytes", bytes };
+    }
+    if (this.#whole !== undefined) {
+      this.#passing = "whole";
+      return this.#whole;
+    }
+    if (this.#feed !== undefined) return { kind: "chunks", chunks: this.#passFeed(this.#feed, signal) };
+    return { kind: "chunks", chunks: this.#passStream(this.#iterator!) };
+  }
+
   /** No more waiting for the upper bound: whoever takes over should not wait for this append. */
   liftRateLimit(): void {
     this.#isUnlimited = true;
@@ -91,6 +126,24 @@ export class ContentSource {
     this.#iterator = undefined;
     // A source that throws while it is let go has nobody left to tell.
     if (iterator?.return !== undefined) void Promise.resolve(iterator.return()).catch(() => undefined);
+  }
+
+  async *#passFeed(feed: AppendFeed, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+    this.#passing = "some";
+    const next = passFeed(feed);
+    for (;;) {
+      if (feed.isEmpty) await filledOrAborted(feed, signal);
+      const chunk = next();
+      if (chunk === "end") break;
+      if (chunk.length > 0) yield chunk;
+    }
+    this.#passing = "passed";
+  }
+
+  async *#passStream(iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+    this.#passing = "some";
+    yield* { [Symbol.asyncIterator]: () => iterator };
+    this.#passing = "passed";
   }
 
   #take(feed: AppendFeed, owner: FlowOwner): AppendInput | Promise<AppendInput> {
@@ -182,6 +235,43 @@ export class ContentSource {
   #intend(): AppendInput {
     this.#phase = "end";
     return INTENT;
+  }
+}
+
+/**
+ * Takes what is in a feed, one piece each time: an empty one for the intent, then the end (X1 of append-proxy.ts).
+ * Something must be there.
+ * @throws {WireError} INVALID_ARGUMENT
+ */
+function passFeed(feed: AppendFeed): () => Uint8Array | "end" {
+  let hasIntent = false;
+  return () => {
+    const item = feed.take();
+    assert(item !== undefined, "something waits in the feed");
+    if (item === "end-of-stream") {
+      if (!hasIntent) throw streamError("unexpected EOF");
+      return "end";
+    }
+    if (hasIntent) throw streamError("expected EOF after empty Content chunk");
+    if (!(item instanceof Uint8Array)) {
+      throw streamError(item.shape === "invalid" ? item.text : "expected Content chunk");
+    }
+    hasIntent = item.length === 0;
+    return item;
+  };
+}
+
+async function filledOrAborted(feed: AppendFeed, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+  try {
+    await Promise.race([feed.filled(), aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }
 

@@ -13,6 +13,10 @@ export const LOG_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
 export const READ_CHUNK_BYTES = 512 * 1024;
 /** How long an append waits for a primary that the allocator is about to assign. */
 export const ASSIGNMENT_WAIT_MS = 5_000;
+/** How long an append that nobody saw is offered to whoever is the journal's primary: above the time of a fail-over. */
+export const REROUTE_MS = 5_000;
+/** How long a call to a broker that has left the keyspace may still be answered. */
+export const PEER_GONE_GRACE_MS = 1_000;
 /** Default life of the broker's session. */
 export const LEASE_SECONDS = 20;
 /** Between zero-byte appends that close fragments at their flush interval. */

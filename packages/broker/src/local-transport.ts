@@ -41,6 +41,7 @@ import { CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { Lister } from "./list.ts";
 import { listFragments } from "./list-fragments.ts";
 import { readJournal, type ReadPorts } from "./read.ts";
+import type { PeerCalls } from "./peer-calls.ts";
 import { updateAssignments, updateSuspend } from "./replica-transactions.ts";
 import type { Resolution, Resolver } from "./resolver.ts";
 import { isPassing, whenServed } from "./served-resolution.ts";
@@ -54,6 +55,8 @@ export interface LocalTransportPorts {
   readonly resolver: Resolver;
   readonly metrics: BrokerMetrics;
   readonly autoCreate: readonly AutoCreateRule[];
+  /** To other brokers, when there may be some. */
+  readonly calls: PeerCalls | undefined;
   /** Aborts when the broker stops. */
   readonly stopping: AbortSignal;
 }
@@ -79,7 +82,7 @@ export class LocalTransport implements JournalTransport, AppendDoor {
 
   /** @param visible journals outside are not found; undefined = all */
   constructor(ports: LocalTransportPorts, visible: LabelSelector | undefined) {
-    const { clock, coordination, metrics, remote, spools } = ports;
+    const { calls, clock, coordination, metrics, remote, spools } = ports;
     this.#ports = ports;
     this.#visible = visible === undefined ? undefined : withNamePrefixes(visible);
     this.#lister = new Lister(ports.keyspace, ports.resolver);
@@ -89,6 +92,7 @@ export class LocalTransport implements JournalTransport, AppendDoor {
       clock,
       metrics,
       meter: new CallMeter(metrics, clock, "Append"),
+      proxy: calls === undefined ? undefined : { clock, calls },
       resolve: (request, minRevision, lifetime) => resolver.resolve(request, minRevision, lifetime),
       updateAssignments: (resolution, signal) => updateAssignments(coordination, resolution, signal),
       updateSuspend: (resolution, suspend, signal) =>

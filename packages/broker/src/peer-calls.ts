@@ -1,0 +1,126 @@
+// Calls that this broker passes on to others: in which order members are asked, and their end when whoever has them is
+// gone.
+//
+//  Y1  A call to a broker whose member key is gone ends after PEER_GONE_GRACE_MS: its connection may hang for as long
+//      as TCP likes, and its journals are with others now. An answer on its way has the grace to come.
+//  Y2  For a read, members of the own zone come first, then the others, each group beginning with another one each
+//      time, so that readers spread.
+import { abortScope, WireError, type Clock } from "@millrace/base";
+import { equalProcessIds, type ProcessId, type Route } from "@millrace/protocol";
+import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { memberName } from "./journal-table.ts";
+import { PEER_GONE_GRACE_MS } from "./limits.ts";
+import type { HolderCalls, Peer, PeerNetwork, ProxiedCalls } from "./peer-network.ts";
+
+/** A call under way: dispose it when it is over. */
+export interface PeerCall {
+  readonly signal: AbortSignal;
+  /** Ends it. */
+  abort(reason: Error): void;
+  dispose(): void;
+}
+
+interface UnderWay {
+  readonly peer: ProcessId;
+  readonly gone: (error: WireError) => void;
+}
+
+export class PeerCalls {
+  readonly #network: PeerNetwork;
+  readonly #keyspace: BrokerKeyspace;
+  readonly #clock: Clock;
+  readonly #self: ProcessId;
+  readonly #underWay = new Map<string, Set<UnderWay>>();
+  #turn = 0;
+
+  constructor(network: PeerNetwork, keyspace: BrokerKeyspace, clock: Clock, self: ProcessId) {
+    this.#network = network;
+    this.#keyspace = keyspace;
+    this.#clock = clock;
+    this.#self = self;
+    keyspace.onUpdate(() => this.#endGone());
+  }
+
+  /** Resolves when the keyspace has changed. */
+  get keyspaceChanged(): BrokerKeyspace["changed"] {
+    return this.#keyspace.changed;
+  }
+
+  proxied(peer: Peer): ProxiedCalls {
+    return this.#network.proxied(peer);
+  }
+
+  holder(peer: Peer): HolderCalls {
+    return this.#network.holder(peer);
+  }
+
+  /** The broker that takes appends; undefined when nobody knows where it listens. */
+  primaryOf({ members, primary, endpoints }: Route): Peer | undefined {
+    const id = members[primary];
+    return id === undefined ? undefined : peerAt(id, endpoints[primary]);
+  }
+
+  /** Members to read from, this broker left out. Y2 */
+  readersOf({ members, endpoints }: Route): readonly Peer[] {
+    const near: Peer[] = [];
+    const far: Peer[] = [];
+    for (const [index, id] of members.entries()) {
+      const peer = peerAt(id, endpoints[index]);
+      if (peer === undefined || equalProcessIds(id, this.#self)) continue;
+      (id.zone === this.#self.zone ? near : far).push(peer);
+    }
+    const turn = this.#turn++;
+    return [...rotated(near, turn), ...rotated(far, turn)];
+  }
+
+  /** The broker whose data directory `holder` is, when it is here; not this one. */
+  withHolder(holder: string): Peer | undefined {
+    for (const { spec } of this.#keyspace.table.members()) {
+      if (spec.holder === holder && !equalProcessIds(spec.id, this.#self))
+        return peerAt(spec.id, spec.endpoint);
+    }
+    return undefined;
+  }
+
+  /** Begins a call to `peer` that ends with `signal`, and with the broker's membership (Y1). */
+  begin(peer: Peer, signal: AbortSignal): PeerCall {
+    const scope = abortScope(signal);
+    const call: UnderWay = { peer: peer.id, gone: (error) => scope.abort(error) };
+    const name = memberName(peer.id);
+    const calls = this.#underWay.get(name);
+    if (calls === undefined) this.#underWay.set(name, new Set([call]));
+    else calls.add(call);
+    return {
+      signal: scope.signal,
+      abort: (reason) => scope.abort(reason),
+      dispose: () => {
+        scope.dispose();
+        const left = this.#underWay.get(name);
+        left?.delete(call);
+        if (left?.size === 0) this.#underWay.delete(name);
+      },
+    };
+  }
+
+  #endGone(): void {
+    for (const [name, calls] of this.#underWay) {
+      const [first] = calls;
+      if (first === undefined || this.#keyspace.table.member(first.peer) !== undefined) continue;
+      const error = new WireError("UNAVAILABLE", `broker ${name} is gone`, { facts: { peer: name } });
+      const those = [...calls];
+      this.#clock.after(PEER_GONE_GRACE_MS, () => {
+        for (const call of those) if (calls.has(call)) call.gone(error);
+      });
+    }
+  }
+}
+
+function peerAt(id: ProcessId, endpoint: string | undefined): Peer | undefined {
+  return endpoint === undefined || endpoint === "" ? undefined : { id, endpoint };
+}
+
+function rotated<T>(items: readonly T[], by: number): readonly T[] {
+  if (items.length < 2) return items;
+  const at = by % items.length;
+  return [...items.slice(at), ...items.slice(0, at)];
+}
