@@ -15,7 +15,8 @@ import { AppendProxy, type AppendProxyPorts } from "./append-proxy.ts";
 import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
 import { ContentSource } from "./content-source.ts";
-import type { JournalReplica, PipelineUser } from "./journal-replica.ts";
+import type { PipelineUser } from "./append-queue.ts";
+import type { JournalReplica } from "./journal-replica.ts";
 import { LOG_QUEUE_BYTES_MAX } from "./limits.ts";
 import type { Resolution } from "./resolver.ts";
 
@@ -237,11 +238,8 @@ export class AppendCall implements PipelineUser, Abortable {
         return this.#release(effect.route);
       case "open-pipeline":
         return this.#openPipeline();
-      case "sync": {
-        const replica = this.#held!;
-        replica.roll(effect.rollTo, effect.registers);
-        return { kind: "sync-gathered", ownEnd: replica.spool.pendingEnd, answers: [] };
-      }
+      case "sync":
+        return this.#held!.sync(this.#resolution!, effect.rollTo, effect.registers, effect.first);
       case "update-assignments":
         return this.#transaction(this.#ports.updateAssignments(this.#resolution!, this.#lifetime.signal));
       case "update-suspend":
@@ -317,9 +315,11 @@ export class AppendCall implements PipelineUser, Abortable {
   }
 
   #openPipeline(): Performed {
-    const replica = this.#held!;
-    if (replica.isOpen) return { kind: "pipeline-opened" };
-    return replica.waitOpen(this.#lifetime.signal).then((): AppendInput => ({ kind: "pipeline-opened" }));
+    const opening = this.#held!.openPipeline(this.#resolution!, this.#lifetime);
+    if (opening === undefined) return { kind: "pipeline-opened" };
+    return opening.then((outcome): AppendInput =>
+      outcome.kind === "opened" ? { kind: "pipeline-opened" } : outcome,
+    );
   }
 
   #transaction(done: Promise<number>): Performed {
@@ -352,7 +352,10 @@ export class AppendCall implements PipelineUser, Abortable {
   }
 
   #write(): Performed {
-    const written = this.#append!.write(this.#content.chunk, this.#writeSignal);
+    const { chunk } = this.#content;
+    const own = this.#append!.write(chunk, this.#writeSignal);
+    const peers = this.#held!.replication?.commits?.content(chunk);
+    const written = own === undefined || peers === undefined ? (own ?? peers) : Promise.all([own, peers]);
     if (written === undefined) return undefined;
     this.#writing = true;
     const ended = (): void => {
@@ -374,7 +377,7 @@ export class AppendCall implements PipelineUser, Abortable {
     const append = this.#append!;
     const { bytes } = append;
     const commit = this.#commitOf(append);
-    append.commit(registers, (outcome) => {
+    this.#held!.commit(append, registers, (outcome) => {
       if (outcome.kind === "acknowledged") {
         if (bytes > 0) {
           this.#ports.metrics.commits.add();
@@ -409,6 +412,7 @@ export class AppendCall implements PipelineUser, Abortable {
     this.#ports.metrics.rollbacks.add();
     this.#ports.metrics.rollbackBytes.add(append.bytes);
     append.rollback();
+    this.#held!.replication?.commits?.rollback();
     this.#content.abandon();
     return undefined;
   }

@@ -27,6 +27,7 @@ const NONE = {
   resolved: "broken",
   "pipeline-acquired": "broken",
   "pipeline-opened": "broken",
+  overtaken: "broken",
   "sync-gathered": "broken",
   "transaction-done": "broken",
   "facts-gathered": "broken",
@@ -47,7 +48,12 @@ const OVER = Object.fromEntries(Object.keys(NONE).map((kind) => [kind, "same"]))
 const TABLE: Record<AppendState["kind"], Record<AppendInput["kind"], Expected>> = {
   resolving: { ...NONE, resolved: "acquiring-pipeline" },
   "acquiring-pipeline": { ...NONE, "pipeline-acquired": "starting-pipeline", invalidated: "resolving" },
-  "starting-pipeline": { ...NONE, "pipeline-opened": "syncing", invalidated: "resolving" },
+  "starting-pipeline": {
+    ...NONE,
+    "pipeline-opened": "syncing",
+    overtaken: "resolving",
+    invalidated: "resolving",
+  },
   syncing: { ...NONE, "sync-gathered": "validating" },
   "updating-assignments": { ...NONE, "transaction-done": "resolving" },
   validating: { ...NONE, "facts-gathered": "opening", invalidated: "resolving" },

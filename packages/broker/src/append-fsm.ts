@@ -80,6 +80,7 @@ export function stepAppend(state: AppendState, input: AppendInput): AppendStep {
       return startPipeline(state.attempt, input.route);
     case "starting-pipeline":
       if (input.kind === "invalidated") return resolveAgain(state.attempt, 0);
+      if (input.kind === "overtaken") return readThrough(state.attempt, input.revision);
       assert(input.kind === "pipeline-opened", "waits for the spool");
       return sync(state.attempt, state.attempt.rollTo, "first");
     case "syncing":
@@ -161,15 +162,19 @@ function onSyncGathered(
     }
     case "roll":
       return sync(attempt, outcome.rollTo, "again", outcome.registers);
-    case "read-through": {
-      const [state, effects] = resolveAgain(withPipeline(attempt, NOT_HELD), outcome.revision);
-      return [state, [torn, ...effects]];
-    }
+    case "read-through":
+      return readThrough(attempt, outcome.revision);
     case "failed":
       return [{ kind: "failed", error: new WireError("UNAVAILABLE", outcome.reason) }, [torn]];
     default:
       return unreachable(outcome);
   }
+}
+
+/** Gives the pipeline back, torn, and resolves at a revision that has the newer route. */
+function readThrough(attempt: Attempt, revision: number): AppendStep {
+  const [state, effects] = resolveAgain(withPipeline(attempt, NOT_HELD), revision);
+  return [state, [{ kind: "release-pipeline", route: undefined }, ...effects]];
 }
 
 function updateAssignments(attempt: Attempt): AppendStep {

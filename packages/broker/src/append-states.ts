@@ -143,6 +143,8 @@ export type AppendInput =
   | { readonly kind: "resolved"; readonly resolution: AppendResolution }
   | { readonly kind: "pipeline-acquired"; readonly route: Route | undefined }
   | { readonly kind: "pipeline-opened" }
+  /** Somebody knows a newer route than the one to be opened. */
+  | { readonly kind: "overtaken"; readonly revision: number }
   /** `ownEnd`: end of the proposal that was sent. */
   | { readonly kind: "sync-gathered"; readonly ownEnd: number; readonly answers: readonly PeerAnswer[] }
   | { readonly kind: "transaction-done"; readonly revision: number }
@@ -173,7 +175,7 @@ export type AppendEffect =
    * closed.
    */
   | { readonly kind: "release-pipeline"; readonly route: Route | undefined }
-  /** Closes the streams of an older route, waits for the spool and opens one stream for each peer of `route`. */
+  /** Closes what was open, waits for the spool, activates `route` and opens one stream for each peer. */
   | { readonly kind: "open-pipeline"; readonly route: Route }
   | {
       readonly kind: "sync";

@@ -1,5 +1,5 @@
 // Changes of journal specs in one transaction (section 5.4).
-import { WireError } from "@millrace/base";
+import { WireError, type Logger } from "@millrace/base";
 import type { Compare, CoordinationStore, StoreOp } from "@millrace/metadata";
 import {
   encodeJournalSpec,
@@ -15,12 +15,14 @@ import {
 import { checkJournalName } from "@millrace/stores";
 import { refuseAcknowledgement } from "./acknowledgement-rule.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { HoldersStore } from "./holders-store.ts";
 import type { Resolver } from "./resolver.ts";
 
 export interface ApplyPorts {
   readonly coordination: CoordinationStore;
   readonly keyspace: BrokerKeyspace;
   readonly resolver: Resolver;
+  readonly logger: Logger;
 }
 
 /**
@@ -61,5 +63,24 @@ export async function applyJournals(
     (result) => result.kind === "put" || (result.kind === "delete" && result.deleted > 0),
   );
   if (changed) await ports.keyspace.waitForRevision(header.revision, signal);
+  await forgetLists(ports, request, signal);
   return { status: "OK", header: answered };
+}
+
+/** Nobody is told when it fails: the journals are deleted all the same. */
+async function forgetLists(
+  { coordination, keyspace, logger }: ApplyPorts,
+  { changes }: ApplyRequest,
+  signal: AbortSignal,
+): Promise<void> {
+  const removed = changes
+    .filter(({ upsert }) => upsert === undefined)
+    .map((change) => stripMeta(change.delete))
+    .map((journal) => ({ journal, itemKey: itemKey(keyspace.root, journal) }));
+  if (removed.length === 0) return;
+  try {
+    await new HoldersStore(coordination, keyspace.root).forget(removed, signal);
+  } catch (error) {
+    logger.warn("holders-lists-not-removed", { error: WireError.from(error).message });
+  }
 }

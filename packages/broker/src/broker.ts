@@ -51,7 +51,7 @@ import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
 import type { PeerDial } from "./peer-dial.ts";
-import { runPulse } from "./pulse.ts";
+import { DueJournals, runPulse } from "./pulse.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver } from "./resolver.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
@@ -216,10 +216,13 @@ async function compose(parts: Parts): Promise<Broker> {
     replica.open(epoch, after);
     return replica;
   };
+  const due = new DueJournals();
+  // Alone there is nobody to be told, and nothing to be agreed on.
+  const routed = ports.network === undefined ? {} : { routed: (journal: string) => due.add(journal) };
   const resolver = new Resolver(
     keyspace,
     options.id,
-    { open },
+    { open, ...routed },
     { replicationMax: options.replicationMax ?? 9, isAlone: ports.network === undefined },
   );
   const replicasOf = (item: Item): number => resolver.desiredReplicas(item);
@@ -233,6 +236,7 @@ async function compose(parts: Parts): Promise<Broker> {
     spools,
     remote: storage.replicaPorts.refresh,
     clock,
+    logger,
     keyspace,
     resolver,
     metrics,
@@ -243,7 +247,9 @@ async function compose(parts: Parts): Promise<Broker> {
   const transport = new LocalTransport(served, undefined);
   const { autoSuspend = false } = options;
   const replicas = (): readonly JournalReplica[] => resolver.replicas();
-  tasks.spawn("pulse", (stop) => runPulse({ clock, logger, transport, replicas, autoSuspend }, stop));
+  const isPrimary = (journal: string): boolean => resolver.isPrimary(journal);
+  const pulsing = { clock, logger, transport, replicas, autoSuspend, due, isPrimary };
+  tasks.spawn("pulse", (stop) => runPulse(pulsing, stop));
   const { storeGate } = storage;
   const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
   return {
@@ -317,6 +323,7 @@ function openStorage({ ports, options, keyspace, fail }: Parts, metrics: BrokerM
     minAppendRate: options.minAppendRate ?? MIN_APPEND_RATE,
     maxAppendRate: options.maxAppendRate ?? 0,
     isJournal: (name) => keyspace.table.item(name) !== undefined,
+    replication: undefined,
   };
   return { replicaPorts, storeGate, persister, background };
 }

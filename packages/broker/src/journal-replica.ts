@@ -1,37 +1,42 @@
 // One journal that is assigned to this broker: the queue of its appends over what is here of it. A shell; what an
 // append may do is decided by append-fsm.ts.
 //
-//  J1  At most one append holds the pipeline; the others wait in the order they came, bounded in items and bytes.
-//  J2  The pipeline is handed on when an append's bytes went to commit: the next writes while they become durable.
-//  J3  `close` takes the pipeline as an append would, after those that hold or wait for it now, and never gives it
+//  J1  The pipeline is handed on when an append's bytes went to commit: the next writes while they become durable.
+//  J2  `close` takes the pipeline as an append would, after those that hold or wait for it now, and never gives it
 //      back.
-import { assert, Gate, TaskGroup, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
-import { RemoteRefresh, type FragmentIndex, type RefreshPorts, type Spool } from "@millrace/fragments";
-import type { JournalSpec, LabelSet, Route } from "@millrace/protocol";
-import type { PreconditionFacts } from "./append-states.ts";
+//  J3  One opening of the pipeline is under way at a time; the next one waits until the one before has ended.
+import {
+  assert,
+  Gate,
+  never,
+  TaskGroup,
+  waitUntil,
+  WireError,
+  type Clock,
+  type Logger,
+} from "@millrace/base";
+import {
+  RemoteRefresh,
+  type CommitOutcome,
+  type FragmentIndex,
+  type RefreshPorts,
+  type Spool,
+  type SpoolAppend,
+} from "@millrace/fragments";
+import { equivalentRoutes, type JournalSpec, type LabelSet, type Route } from "@millrace/protocol";
+import type { AppendInput, PreconditionFacts } from "./append-states.ts";
+import { AppendQueue, type PipelineUser } from "./append-queue.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import type { FlowOwner } from "./content-source.ts";
 import { boundRate, type RateBucket } from "./flow-control.ts";
+import { eitherSignal } from "./either-signal.ts";
 import { changeWithin } from "./gate-timeout.ts";
-import {
-  APPEND_QUEUE_BYTES_MAX,
-  APPEND_QUEUE_ITEMS_MAX,
-  CLOSE_GRACE_MS,
-  FIRST_REFRESH_WAIT_MS,
-} from "./limits.ts";
+import { CLOSE_GRACE_MS, FIRST_REFRESH_WAIT_MS } from "./limits.ts";
 import type { LocalJournal, LocalJournals } from "./local-journal.ts";
+import { Replication, type PipelineOpening, type ReplicationPorts } from "./replication.ts";
+import type { Resolution } from "./resolver.ts";
 import { rollBegin } from "./roll-rule.ts";
 import type { StoreGate } from "./store-gate.ts";
-
-/** Who holds or waits for a pipeline. */
-export interface PipelineUser {
-  /** Bytes that wait with it. */
-  readonly waitingBytes: number;
-  granted(route: Route | undefined): void;
-  invalidated(): void;
-  /** Gives the pipeline back at once, without having written. */
-  aborted(reason: Error): void;
-}
 
 export interface ReplicaPorts {
   readonly journals: LocalJournals;
@@ -44,6 +49,8 @@ export interface ReplicaPorts {
   readonly minAppendRate: number;
   readonly maxAppendRate: number;
   readonly isJournal: (name: string) => boolean;
+  /** Undefined: the broker is alone. */
+  readonly replication: ReplicationPorts | undefined;
 }
 
 /**
@@ -67,12 +74,15 @@ export class JournalReplica implements FlowOwner {
   readonly #tasks: TaskGroup;
   readonly #opened = new Gate();
   readonly #closed = new AbortController();
-  readonly #waiting: PipelineUser[] = [];
-  #waitingBytes = 0;
-  #holder: PipelineUser | undefined;
-  #isHandingOn = false;
+  readonly #queue: AppendQueue;
   #isLeaving = false;
   #route: Route | undefined;
+  #replication: Replication | undefined;
+  /** The opening of the pipeline that is under way, and its end. */
+  #opening:
+    | { readonly route: Route; readonly scope: AbortController; readonly end: Promise<PipelineOpening> }
+    | undefined;
+  #openingEnd: Promise<unknown> = Promise.resolve();
   #spec: JournalSpec;
   #local: LocalJournal | undefined;
   #refusal: WireError | undefined;
@@ -86,6 +96,7 @@ export class JournalReplica implements FlowOwner {
     this.createRevision = createRevision;
     this.minRate = ports.minAppendRate;
     this.#spec = spec;
+    this.#queue = new AppendQueue(this.journal, () => this.#routeInSync());
     this.#tasks = new TaskGroup(`replica of ${spec.name}`, (task, error) => {
       ports.logger.error("replica-task-failed", { journal: spec.name, task, error });
     });
@@ -109,7 +120,12 @@ export class JournalReplica implements FlowOwner {
   }
 
   get hasWaiters(): boolean {
-    return this.#waiting.length > 0;
+    return this.#queue.hasWaiters;
+  }
+
+  /** Of the journal's primary; undefined while the replica opens, and when the broker is alone. */
+  get replication(): Replication | undefined {
+    return this.#replication;
   }
 
   get spool(): Spool {
@@ -139,6 +155,9 @@ export class JournalReplica implements FlowOwner {
       const local = await this.#ports.journals.open(life, this.#spec, refused, signal);
       local.spec = this.#spec;
       this.#local = local;
+      const { replication } = this.#ports;
+      if (replication !== undefined)
+        this.#replication = new Replication(replication, local, (reason) => this.#evicted(reason));
       this.#refusal = undefined;
       this.#listedByMs = this.#ports.clock.monotonicMs() + FIRST_REFRESH_WAIT_MS;
       this.#opened.open();
@@ -164,10 +183,7 @@ export class JournalReplica implements FlowOwner {
   /** Tells the holder and the waiters of the pipeline that what they resolved is out of date. */
   invalidate(): void {
     this.invalidations++;
-    const users = [...this.#waiting];
-    for (const user of users) this.leave(user);
-    this.#holder?.invalidated();
-    for (const user of users) user.invalidated();
+    this.#queue.invalidate();
   }
 
   /**
@@ -175,59 +191,92 @@ export class JournalReplica implements FlowOwner {
    * closing, and what was resolved is out of date (its invalidation came before the user did) @throws OVERLOADED
    */
   acquire(user: PipelineUser): { readonly route: Route | undefined } | "queued" | "gone" {
-    return this.#isLeaving ? "gone" : this.#queue(user);
-  }
-
-  #queue(user: PipelineUser): { readonly route: Route | undefined } | "queued" {
-    if (this.#holder === undefined && this.#waiting.length === 0) {
-      this.#holder = user;
-      return { route: this.#route };
-    }
-    const count = this.#waiting.length;
-    const bytes = this.#waitingBytes + user.waitingBytes;
-    if (count >= APPEND_QUEUE_ITEMS_MAX || (count > 0 && bytes > APPEND_QUEUE_BYTES_MAX)) {
-      throw new WireError(
-        "OVERLOADED",
-        `${count} appends of ${this.#waitingBytes} bytes wait for journal ${this.journal} ` +
-          `(at most ${APPEND_QUEUE_ITEMS_MAX} and ${APPEND_QUEUE_BYTES_MAX} bytes)`,
-        { facts: { journal: this.journal, count, bytes: this.#waitingBytes } },
-      );
-    }
-    this.#waiting.push(user);
-    this.#waitingBytes = bytes;
-    return "queued";
+    return this.#isLeaving ? "gone" : this.#queue.acquire(user);
   }
 
   /** Forgets a waiter. */
   leave(user: PipelineUser): void {
-    const at = this.#waiting.indexOf(user);
-    if (at < 0) return;
-    this.#waiting.splice(at, 1);
-    this.#waitingBytes -= user.waitingBytes;
+    this.#queue.leave(user);
   }
 
   /** @param route what the peers are in sync for; undefined when they are not */
   release(user: PipelineUser, route: Route | undefined): void {
-    assert(this.#holder === user, "the pipeline is released by its holder", { journal: this.journal });
     this.#route = route;
-    this.#holder = undefined;
-    if (this.#isHandingOn) return; // The loop below goes on when the nested grant returns: no deep stacks.
-    this.#isHandingOn = true;
-    while (this.#holder === undefined && this.#waiting.length > 0) {
-      const next = this.#waiting.shift()!;
-      this.#holder = next;
-      this.#waitingBytes -= next.waitingBytes;
-      next.granted(this.#route);
+    this.#stopOpening("nobody waits for the pipeline");
+    this.#queue.release(user);
+  }
+
+  /**
+   * For whoever has the pipeline: what has to be before anything is written on this route. @returns undefined when all
+   * is @throws {WireError} UNAVAILABLE
+   */
+  openPipeline(
+    resolution: Resolution,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<PipelineOpening> | undefined {
+    if (this.#ports.replication === undefined)
+      return this.isOpen ? undefined : this.waitOpen(signal).then(() => ({ kind: "opened" }));
+    const { route } = resolution.header;
+    if (this.#opening !== undefined && equivalentRoutes(this.#opening.route, route)) return this.#opening.end;
+    const before = this.#openingEnd;
+    this.#stopOpening("the route has changed");
+    const opening = new AbortController();
+    const scope = eitherSignal(signal, opening.signal);
+    const end = before
+      .then(() => this.waitOpen(scope.signal))
+      .then(() => this.#replication!.open(resolution, scope.signal))
+      .finally(() => {
+        scope.dispose();
+        if (this.#opening?.scope === opening) this.#opening = undefined;
+      });
+    this.#opening = { route, scope: opening, end };
+    this.#openingEnd = end.catch(() => undefined);
+    return end;
+  }
+
+  /** Brings the peers to where this broker is, if there are any. */
+  sync(
+    resolution: Resolution,
+    rollTo: number,
+    registers: LabelSet | undefined,
+    isFirst: boolean,
+  ): AppendInput | Promise<AppendInput> {
+    const { spool } = this;
+    if (this.#replication?.hasPeers !== true) {
+      this.roll(rollTo, registers);
+      return { kind: "sync-gathered", ownEnd: spool.pendingEnd, answers: [] };
     }
-    this.#isHandingOn = false;
+    if (spool.pendingEnd > spool.begin) this.#ports.metrics.rolled.add();
+    spool.roll(Math.max(spool.pendingEnd, rollTo), registers);
+    return this.#replication.sync(resolution, isFirst);
+  }
+
+  /** Hands an append to the log, and to the peers. */
+  commit(
+    append: SpoolAppend,
+    registers: LabelSet | undefined,
+    onOutcome: (outcome: CommitOutcome) => void,
+  ): void {
+    const { spool } = this;
+    const replication = this.#replication;
+    if (replication?.commits === undefined) {
+      append.commit(registers, onOutcome);
+      return;
+    }
+    const end = append.begin + append.bytes;
+    const committed = replication.committed(end, onOutcome);
+    append.commit(registers, (outcome) => committed.onOwn(outcome));
+    replication.commits.commit(spool.pendingRegisters, (failure) => committed.onPeers(failure));
   }
 
   /** Applies the roll rule. */
   roll(rollTo: number, registers?: LabelSet): void {
     const begin = this.#rollBegin(rollTo);
-    if (begin === undefined) return;
-    if (this.spool.pendingEnd > this.spool.begin) this.#ports.metrics.rolled.add();
-    this.spool.roll(begin, registers);
+    if (begin !== undefined) {
+      if (this.spool.pendingEnd > this.spool.begin) this.#ports.metrics.rolled.add();
+      this.spool.roll(begin, registers);
+    }
+    this.#replication?.rolled();
   }
 
   /** Whether the fragment should be closed although nobody appends. */
@@ -284,20 +333,49 @@ export class JournalReplica implements FlowOwner {
   async close(fate: ReplicaFate): Promise<void> {
     this.#isLeaving = true;
     const over = new WireError("SHUTTING_DOWN", `journal ${this.journal} is no longer served here`);
-    const cancel = this.#ports.clock.after(CLOSE_GRACE_MS, () => this.#holder?.aborted(over));
-    await this.#takePipeline();
+    const cancel = this.#ports.clock.after(CLOSE_GRACE_MS, () => this.#queue.holder?.aborted(over));
+    await this.#queue.take();
     cancel();
+    this.#stopOpening("the journal is no longer served here");
+    await this.#openingEnd;
+    await this.#replication?.close();
     const local = this.#local;
-    if (local !== undefined) {
-      if (fate === "released" && local.spool.pendingEnd > local.spool.begin)
-        local.spool.roll(local.spool.pendingEnd);
-      await local.settled();
-    }
+    if (local !== undefined) await this.#settle(local, fate);
     this.#closed.abort(over);
     this.#opened.open();
     await this.#tasks.close();
     // An opening that was under way may have ended meanwhile.
     if (this.#local !== undefined && fate === "deleted") this.#ports.journals.remove(this.#local);
+  }
+
+  async #settle(local: LocalJournal, fate: ReplicaFate): Promise<void> {
+    // Whoever replicates to here has a moment to end.
+    const lease = await local.holder?.takeLast(never);
+    const { spool } = local;
+    if (fate === "released" && spool.pendingEnd > spool.begin) spool.roll(spool.pendingEnd);
+    await local.settled();
+    lease?.release();
+  }
+
+  /** Somebody waits for the spool: a newer primary. */
+  #evicted(reason: WireError): void {
+    this.#queue.holder?.aborted(reason);
+    this.#tasks.spawn("give the spool back", async () => {
+      const user = await this.#queue.takeFirst();
+      await this.#replication?.close();
+      this.release(user, undefined);
+    });
+  }
+
+  #stopOpening(why: string): void {
+    this.#opening?.scope.abort(new WireError("UNAVAILABLE", `journal ${this.journal}: ${why}`));
+    this.#opening = undefined;
+  }
+
+  /** Undefined when the peers are not, or no longer, in sync. */
+  #routeInSync(): Route | undefined {
+    const isBroken = this.#replication !== undefined && this.#replication.route === undefined;
+    return isBroken ? undefined : this.#route;
   }
 
   get #isClosed(): boolean {
@@ -314,18 +392,5 @@ export class JournalReplica implements FlowOwner {
   } {
     const { stores, refreshIntervalMs } = this.#spec.fragment;
     return { name: this.journal, stores, refreshIntervalMs, isJournal: this.#ports.isJournal };
-  }
-
-  #takePipeline(): Promise<void> {
-    return new Promise((taken) => {
-      const ignore = (): void => undefined;
-      const user: PipelineUser = {
-        waitingBytes: 0,
-        granted: () => taken(),
-        invalidated: ignore,
-        aborted: ignore,
-      };
-      if (this.#queue(user) !== "queued") taken();
-    });
   }
 }

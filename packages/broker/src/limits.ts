@@ -59,3 +59,23 @@ export const GRPC_READ_CHUNK_BYTES = 32_736;
 export const LIST_MESSAGE_JOURNALS = 25;
 /** How often appends are looked at whose token ends. */
 export const EXPIRY_SWEEP_MS = 1_000;
+/** How long an append waits for a route to be activated before it is refused; clients try again. */
+export const ACTIVATION_PATIENCE_MS = 5_000;
+/** Pause between attempts, times their number. */
+export const ACTIVATION_RETRY_MS = 20;
+/** Longer than a replica gives a stream of an older route to end by itself. */
+export const FENCE_TIMEOUT_MS = 3_000;
+/** A member copies what it lacks of the newest segment: some GiB at most. */
+export const BRING_TIMEOUT_MS = 120_000;
+/** Content of an append that is kept back until the append is whole, and of one message to a peer. */
+export const PEER_CONTENT_BYTES = 256 * 1024;
+/** Proposals that may be unanswered: one on its way while the peers sync the one before. */
+export const PROPOSALS_ASKED_MAX = 2;
+/** How long peers wait to be told what is confirmed when nothing else is sent to them. */
+export const CONFIRM_LINGER_MS = 5;
+/** How long a pipeline that closes waits for the answers of its peers. */
+export const PIPELINE_CLOSE_MS = 2_000;
+/** Journals with a new route that are pulsed at the same time. */
+export const PULSES_AT_ONCE = 8;
+/** Until a pulse is tried again that failed. */
+export const PULSE_RETRY_MS = 1_000;

@@ -15,6 +15,7 @@ import {
   type Spools,
 } from "@millrace/fragments";
 import { evaluatePathTemplate, parsePathTemplate, type Fragment, type JournalSpec } from "@millrace/protocol";
+import type { SpoolLease, SpoolUser } from "./spool-token.ts";
 
 /**
  * Bytes of closed fragments of a journal without stores that stay on this disk: unbounded, retention decides
@@ -22,10 +23,27 @@ import { evaluatePathTemplate, parsePathTemplate, type Fragment, type JournalSpe
  */
 const NO_BOUND = undefined;
 
+/** Who may write to the spool, where other brokers may want it. */
+export interface SpoolGuard {
+  /**
+   * Waits for the spool, to write under an attempt that has brought this broker to what all have.
+   * @throws {WireError} UNAVAILABLE when a newer attempt is known; what aborted `signal`
+   */
+  takeSpool(
+    user: SpoolUser,
+    attempt: { readonly epoch: number; readonly stream: number },
+    signal: AbortSignal,
+  ): Promise<SpoolLease>;
+  /** Waits for the spool: the journal leaves this broker. */
+  takeLast(signal: AbortSignal): Promise<SpoolLease>;
+}
+
 export class LocalJournal {
   readonly createRevision: number;
   readonly spool: Spool;
   readonly index = new FragmentIndex();
+  /** Undefined where there are no other brokers. */
+  readonly holder: SpoolGuard | undefined = undefined;
   spec: JournalSpec;
   isPrimary = true;
   readonly #persisting: PersistHandle;

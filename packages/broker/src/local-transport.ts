@@ -1,5 +1,5 @@
 // The in-process transport: what doors and the rest of the platform call.
-import type { Clock } from "@millrace/base";
+import type { Clock, Logger } from "@millrace/base";
 import type { AppendContent, JournalTransport } from "@millrace/client";
 import type { RemotePorts, Spools } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
@@ -51,6 +51,7 @@ export interface LocalTransportPorts {
   readonly spools: Spools;
   readonly remote: RemotePorts;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly keyspace: BrokerKeyspace;
   readonly resolver: Resolver;
   readonly metrics: BrokerMetrics;

@@ -80,6 +80,12 @@ export class PeerPipeline {
     }
   }
 
+  /** The same to those that `takes` says. */
+  sendWhere(takes: (peer: ProcessId) => boolean, request: ReplicateRequest): void {
+    if (this.#failure !== undefined) return;
+    for (const peer of this.#peers) if (takes(peer.id)) this.#sendTo(peer, request);
+  }
+
   /**
    * Sends what asks for an answer.
    * @param done told once, never in this turn's call: what each peer answered, and why not all of them did

@@ -50,6 +50,8 @@ export interface Resolution extends AppendResolution {
 export interface ReplicaFactory {
   /** @param after the end of the journal's earlier replica here */
   open(item: Item, epoch: number, after: Promise<void>): JournalReplica;
+  /** This broker is the primary of a journal whose route, or store, is new. */
+  routed?(journal: string): void;
 }
 
 export interface ResolverOptions {
@@ -194,6 +196,11 @@ export class Resolver {
     };
   }
 
+  /** Whether this broker is the journal's primary. */
+  isPrimary(journal: string): boolean {
+    return this.#replicas.get(journal)?.wasPrimary === true;
+  }
+
   /** Replicas that the journal should have now. */
   desiredReplicas(item: Item): number {
     return desiredReplication(item.spec, this.#replicationMax);
@@ -236,8 +243,10 @@ export class Resolver {
       if (!demoted) {
         entry.wasPrimary = isPrimary;
         entry.replica.updateSpec(item.spec);
-        if (entry.fingerprint !== fingerprint) entry.replica.invalidate(); // R2
+        const isNew = entry.fingerprint !== fingerprint;
         entry.fingerprint = fingerprint;
+        if (isNew) entry.replica.invalidate(); // R2
+        if (isNew && isPrimary) this.#factory.routed?.(journal);
         return;
       }
     }
@@ -247,6 +256,7 @@ export class Resolver {
     const epoch = assignments.reduce((most, { modRevision }) => Math.max(most, modRevision), 0);
     const replica = this.#factory.open(item, epoch, this.#closing.get(journal) ?? Promise.resolve());
     this.#replicas.set(journal, { replica, wasPrimary: isPrimary, fingerprint });
+    if (isPrimary) this.#factory.routed?.(journal);
   }
 
   #drop(journal: string, fate: ReplicaFate): void {

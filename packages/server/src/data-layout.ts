@@ -3,6 +3,8 @@
 
 /** Says whose directory it is, and in which format. */
 export const FORMAT_FILE = "format.json";
+/** The directory's own id, for as long as its bytes are there. */
+export const DIRECTORY_ID_FILE = "directory-id";
 /** The coordination store. */
 export const COORDINATION_DIR = "coordination";
 export const WAREHOUSE_DIR = "warehouse";

@@ -1,0 +1,345 @@
+// Performs what the activation machine (holders-activation.ts) decides: asks holders and members, reads and writes the
+// list, and begins anew where the machine says so, for a while.
+//
+//  R1  Each attempt has a stream of its own, and the epoch that the keyspace has then.
+//  R2  An attempt is about one route: when the keyspace shows another, it ends as overtaken.
+//  R3  Nobody is waited for for ever: who does not answer in time is not to be reached.
+import { abortScope, WireError, type AbortScope, type Clock, type Logger } from "@millrace/base";
+import { EMPTY_LABELS, equivalentRoutes, type LabelSet, type ProcessId } from "@millrace/protocol";
+import {
+  startActivation,
+  stepActivation,
+  type ActivationEffect,
+  type ActivationInput,
+  type ActivationState,
+} from "./holders-activation.ts";
+import { newestSegment, voided, type HolderId, type HoldersList } from "./holders-list.ts";
+import type { HoldersStore, KnownJournal } from "./holders-store.ts";
+import { ACTIVATION_PATIENCE_MS, ACTIVATION_RETRY_MS, BRING_TIMEOUT_MS, FENCE_TIMEOUT_MS } from "./limits.ts";
+import type { HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
+import type { Resolution } from "./resolver.ts";
+
+/** A data directory, and how to ask the broker that has it. */
+export interface Holder {
+  readonly id: HolderId;
+  readonly peer: Peer;
+  readonly calls: HolderCalls;
+}
+
+/** The brokers of the cluster as holders. */
+export interface HolderDirectory {
+  readonly self: HolderId;
+  /** Undefined while no live broker announces it. */
+  find(id: HolderId): Holder | undefined;
+  /** Of a route's members, in its order; undefined for one whose announcement is not there. */
+  members(resolution: Resolution): readonly (Holder | "keeps-no-lists" | undefined)[];
+  keepsLists(broker: ProcessId): boolean;
+}
+
+export interface ActivationPorts {
+  readonly lists: HoldersStore;
+  readonly holders: HolderDirectory;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Ascends with every call, for all journals of this process. */
+  readonly nextStream: () => number;
+}
+
+export interface ActiveRoute {
+  readonly epoch: number;
+  readonly stream: number;
+  readonly isMixed: boolean;
+  /** Everything below counts as acknowledged. */
+  readonly confirmed: number;
+  readonly list: HoldersList;
+  readonly listRevision: number;
+}
+
+export type ActivationOutcome =
+  | { readonly kind: "active"; readonly active: ActiveRoute }
+  /** @param revision with the newer route; read through to it */
+  | { readonly kind: "overtaken"; readonly revision: number };
+
+/**
+ * @param resolve the journal as the keyspace has it now
+ * @param first what is to be activated
+ * @throws {WireError} UNAVAILABLE: who has to answer does not; what aborted `signal`
+ */
+export async function activateRoute(
+  ports: ActivationPorts,
+  first: Resolution,
+  resolve: () => Resolution,
+  signal: AbortSignal,
+): Promise<ActivationOutcome> {
+  const { clock, logger } = ports;
+  const untilMs = clock.monotonicMs() + ACTIVATION_PATIENCE_MS;
+  for (let count = 0; ; count++) {
+    signal.throwIfAborted();
+    const resolution = resolve();
+    const { header } = resolution;
+    const isOver = resolution.status !== "OK" || !resolution.primaryIsSelf;
+    if (isOver || !equivalentRoutes(header.route, first.header.route))
+      return { kind: "overtaken", revision: header.etcd.revision }; // R2
+    const members = ports.holders.members(resolution);
+    if (members.includes(undefined)) {
+      if (clock.monotonicMs() >= untilMs) throw blocked(resolution.item!.spec.name);
+      await clock.sleep(ACTIVATION_RETRY_MS, signal);
+      continue;
+    }
+    const attempt = new ActivationAttempt(ports, resolution, members, signal);
+    const state = await attempt.run();
+    if (state.kind === "active") {
+      const { list, listRevision, confirmed } = state;
+      const { epoch, stream, isMixed } = state.attempt;
+      return { kind: "active", active: { epoch, stream, isMixed, confirmed, list, listRevision } };
+    }
+    const { journal, newestRevision } = attempt;
+    if (newestRevision > header.etcd.revision) return { kind: "overtaken", revision: newestRevision };
+    const failure = attempt.failure ?? blocked(journal, state);
+    logger.info("journal-not-activated", { journal, attempt: count + 1, why: failure.message });
+    if (clock.monotonicMs() >= untilMs) throw failure;
+    if (state.kind !== "abandoned" || state.why !== "unmarked")
+      await clock.sleep(ACTIVATION_RETRY_MS * Math.min(count + 1, 10), signal);
+  }
+}
+
+function blocked(journal: string, state?: ActivationState): WireError {
+  if (state?.kind !== "blocked") {
+    const text = `journal ${journal} is changing hands`;
+    return new WireError("UNAVAILABLE", text, { facts: { journal } });
+  }
+  const holders = state.holders.join(", ");
+  const who = `none of the brokers with the newest bytes of journal ${journal}`;
+  const text = `${who} can be reached (data directories: ${holders})`;
+  return new WireError("UNAVAILABLE", text, { facts: { journal, holders } });
+}
+
+type Final = Extract<ActivationState, { kind: "active" | "blocked" | "abandoned" }>;
+
+class ActivationAttempt {
+  /** The last thing that went wrong. */
+  failure: WireError | undefined;
+  /** Of the headers of those who refused. */
+  newestRevision = 0;
+  readonly #ports: ActivationPorts;
+  readonly #resolution: Resolution;
+  readonly #scope: AbortScope;
+  readonly #registers = new Map<HolderId, LabelSet>();
+  readonly #members: readonly Holder[];
+  #state: ActivationState;
+  #effects: readonly ActivationEffect[];
+  #done: ((state: Final) => void) | undefined;
+  #failed: ((error: unknown) => void) | undefined;
+
+  constructor(
+    ports: ActivationPorts,
+    resolution: Resolution,
+    all: readonly (Holder | "keeps-no-lists" | undefined)[],
+    signal: AbortSignal,
+  ) {
+    this.#ports = ports;
+    this.#resolution = resolution;
+    this.#scope = abortScope(signal);
+    this.#members = all.filter((member) => typeof member === "object");
+    const attempt = {
+      epoch: resolution.header.etcd.revision,
+      stream: ports.nextStream(),
+      self: ports.holders.self,
+      members: this.#members.map(({ id }) => id),
+      isMixed: this.#members.length < all.length,
+    };
+    [this.#state, this.#effects] = startActivation(attempt);
+  }
+
+  get journal(): string {
+    return this.#resolution.item!.spec.name;
+  }
+
+  /** @throws what aborted the signal */
+  async run(): Promise<Final> {
+    const { signal } = this.#scope;
+    const onAbort = (): void => this.#failed?.(signal.reason);
+    try {
+      return await new Promise<Final>((resolve, reject) => {
+        this.#done = resolve;
+        this.#failed = reject;
+        signal.addEventListener("abort", onAbort, { once: true });
+        this.#perform(this.#effects);
+      });
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      this.#done = this.#failed = undefined;
+      this.#scope.abort(new WireError("UNAVAILABLE", "the attempt is over"));
+      this.#scope.dispose();
+    }
+  }
+
+  #input(input: ActivationInput): void {
+    if (this.#done === undefined || this.#state.kind === "abandoned") return;
+    try {
+      const [state, effects] = stepActivation(this.#state, input);
+      this.#state = state;
+      if (state.kind === "active" || state.kind === "blocked") this.#done(state);
+      else if (state.kind === "abandoned") void this.#abandoned(state);
+      else this.#perform(effects);
+    } catch (error) {
+      this.#failed?.(error);
+    }
+  }
+
+  #perform(effects: readonly ActivationEffect[]): void {
+    for (const effect of effects) {
+      this.#effect(effect).then(
+        (input) => this.#input(input),
+        (error: unknown) => this.#failed?.(error),
+      );
+    }
+  }
+
+  #effect(effect: ActivationEffect): Promise<ActivationInput> {
+    switch (effect.kind) {
+      case "read-list":
+        return this.#readList();
+      case "fence":
+        return this.#fence(effect.member);
+      case "ask":
+        return this.#ask(effect.member);
+      case "bring":
+        return this.#bring(effect);
+      case "write-list":
+        return this.#writeList(effect.next, effect.listRevision);
+    }
+  }
+
+  async #readList(): Promise<ActivationInput> {
+    const { item } = this.#resolution;
+    const read = await this.#ports.lists.read(this.journal, item!.createRevision, this.#scope.signal);
+    return { kind: "list-read", ...read };
+  }
+
+  async #fence(member: HolderId): Promise<ActivationInput> {
+    const answer = await this.#hold(this.#ports.holders.find(member), { wants: "fence" }, FENCE_TIMEOUT_MS);
+    if (answer === undefined) return { kind: "unreachable", member };
+    if (answer.kind === "refused") return this.#refused(member, answer);
+    const { held } = answer;
+    const least = this.#leastHeld();
+    if (held.end < Math.max(least, held.confirmed, held.base)) {
+      // It has lost what it promised to have.
+      const facts = { journal: this.journal, holder: member, end: held.end, promised: least };
+      this.#ports.logger.error("holder-lacks-bytes", facts);
+      this.failure = new WireError("UNAVAILABLE", `holder ${member} of journal ${this.journal} lacks bytes`, {
+        facts,
+      });
+      return { kind: "unreachable", member };
+    }
+    this.#registers.set(member, answer.registers);
+    return { kind: "fenced", member, held };
+  }
+
+  #leastHeld(): number {
+    const state = this.#state;
+    const list = state.kind === "fencing" ? state.list : undefined;
+    return (list && newestSegment(list))?.begin ?? 0;
+  }
+
+  async #ask(member: HolderId): Promise<ActivationInput> {
+    const answer = await this.#hold(this.#member(member), { wants: "ask" }, FENCE_TIMEOUT_MS);
+    if (answer === undefined) return { kind: "unreachable", member };
+    if (answer.kind === "refused") return this.#refused(member, answer);
+    this.#registers.set(member, answer.registers);
+    return { kind: "presented", member, end: answer.held.end, sure: answer.sure };
+  }
+
+  async #bring(effect: Extract<ActivationEffect, { kind: "bring" }>): Promise<ActivationInput> {
+    const { member, begin, end } = effect;
+    const { holders } = this.#ports;
+    const isVoid = this.#state.kind === "bringing" && this.#state.list?.tail.kind === "void";
+    const copied = effect.source === undefined ? EMPTY_LABELS : this.#registers.get(effect.source);
+    const request = {
+      wants: isVoid ? ("level" as const) : ("bring" as const),
+      begin,
+      end,
+      source: effect.source === undefined ? undefined : holders.find(effect.source)?.peer,
+      registers: effect.registers ?? copied ?? EMPTY_LABELS,
+    };
+    const answer = await this.#hold(this.#member(member), request, BRING_TIMEOUT_MS);
+    if (answer === undefined) return { kind: "unreachable", member };
+    return answer.kind === "refused" ? this.#refused(member, answer) : { kind: "brought", member };
+  }
+
+  async #writeList(next: HoldersList, listRevision: number): Promise<ActivationInput> {
+    const { lists } = this.#ports;
+    const written = await lists.write(this.#known(), next, listRevision, this.#scope.signal);
+    const revision = written.kind === "unknown" ? 0 : written.revision;
+    return { kind: "list-written", outcome: written.kind, listRevision: revision };
+  }
+
+  /** Before anything is committed on a route with a broker that keeps no lists (D15). */
+  async #abandoned(state: Extract<ActivationState, { kind: "abandoned" }>): Promise<void> {
+    try {
+      if (state.why === "unmarked") {
+        const { lists } = this.#ports;
+        const { signal } = this.#scope;
+        const known = this.#known();
+        const { list, listRevision } = await lists.read(this.journal, known.createRevision, signal);
+        await lists.write(known, voided(list, 0), listRevision, signal);
+      }
+      this.#done?.(state);
+    } catch (error) {
+      this.#failed?.(error);
+    }
+  }
+
+  #known(): KnownJournal {
+    const { item, assignments } = this.#resolution;
+    return { journal: this.journal, createRevision: item!.createRevision, itemKey: item!.key, assignments };
+  }
+
+  #member(id: HolderId): Holder | undefined {
+    return this.#members.find((member) => member.id === id);
+  }
+
+  /** @returns undefined when it cannot be reached, or does not answer in time (R3) */
+  async #hold(holder: Holder | undefined, wants: Wanted, timeoutMs: number): Promise<HoldAnswer | undefined> {
+    if (holder === undefined) return undefined;
+    const { item, header } = this.#resolution;
+    const { epoch, stream } = this.#state.attempt;
+    const { createRevision } = item!;
+    const on = { journal: this.journal, createRevision, epoch, stream };
+    const request: HoldRequest = { ...on, header: { ...header, processId: holder.peer.id }, ...wants };
+    const scope = abortScope(this.#scope.signal);
+    const cancel = this.#ports.clock.after(timeoutMs, () =>
+      scope.abort(new WireError("UNAVAILABLE", `no answer in ${timeoutMs} ms`)),
+    );
+    try {
+      return await holder.calls.hold(request, scope.signal);
+    } catch (error) {
+      this.#scope.signal.throwIfAborted();
+      const { message } = WireError.from(error);
+      const text = `${wants.wants} ${holder.peer.id.zone}/${holder.peer.id.suffix}: ${message}`;
+      this.failure = new WireError("UNAVAILABLE", `journal ${this.journal}: ${text}`, { cause: error });
+      return undefined;
+    } finally {
+      cancel();
+      scope.dispose();
+    }
+  }
+
+  #refused(member: HolderId, { why, header }: Extract<HoldAnswer, { kind: "refused" }>): ActivationInput {
+    const text = `holder ${member} of journal ${this.journal} refuses: ${why}`;
+    this.failure = new WireError("UNAVAILABLE", text, { facts: { journal: this.journal, holder: member } });
+    if (why === "not-held" || why === "different") return { kind: "unreachable", member };
+    if (why === "WRONG_ROUTE") this.newestRevision = Math.max(this.newestRevision, header.etcd.revision);
+    return { kind: "refused", member };
+  }
+}
+
+type Wanted =
+  | { readonly wants: "fence" | "ask" }
+  | {
+      readonly wants: "bring" | "level";
+      readonly begin: number;
+      readonly end: number;
+      readonly source: Peer | undefined;
+      readonly registers: LabelSet;
+    };

@@ -1,0 +1,131 @@
+// Lists of holders in the coordination store: read at its newest revision, written only as long as everything is as the
+// writer knows it (H1 of holders-activation.ts).
+import { WireError } from "@millrace/base";
+import { keyOf, type Compare, type CoordinationStore, type Key, type StoreOp } from "@millrace/metadata";
+import { decodeHolders, encodeHolders, holdersKey } from "./holders-codec.ts";
+import type { HoldersList } from "./holders-list.ts";
+
+export interface ReadHolders {
+  /** Undefined: this life of the journal has none yet. */
+  readonly list: HoldersList | undefined;
+  /** Revision of the key, 0 without one. */
+  readonly listRevision: number;
+  /** Revision of the store at which it was read. */
+  readonly readAt: number;
+}
+
+/** What the writer of a list knows of the journal. */
+export interface KnownJournal {
+  readonly journal: string;
+  readonly createRevision: number;
+  readonly itemKey: Key;
+  readonly assignments: readonly { readonly key: Key; readonly modRevision: number }[];
+}
+
+/** A transaction's part. */
+export interface ListWrite {
+  readonly compare: readonly Compare[];
+  readonly success: readonly StoreOp[];
+}
+
+export type WriteOutcome =
+  | { readonly kind: "done" | "conflict"; readonly revision: number }
+  /** It may have been written. */
+  | { readonly kind: "unknown" };
+
+/** Compares and deletions of one transaction, of at most 128 (D26). */
+const FORGOTTEN_AT_ONCE = 60;
+
+export class HoldersStore {
+  readonly #store: CoordinationStore;
+  readonly #root: string;
+
+  /** @throws {WireError} INVALID_ARGUMENT when brokers that watch `root` would see the lists */
+  constructor(store: CoordinationStore, root: string) {
+    holdersKey(root, "");
+    this.#store = store;
+    this.#root = root;
+  }
+
+  key(journal: string): Key {
+    return keyOf(holdersKey(this.#root, journal));
+  }
+
+  /** @throws {WireError} CORRUPT; of the store */
+  async read(journal: string, createRevision: number, signal: AbortSignal): Promise<ReadHolders> {
+    const { header, kvs } = await this.#store.range({ key: this.key(journal) }, signal);
+    const [kv] = kvs;
+    const readAt = header.revision;
+    if (kv === undefined) return { list: undefined, listRevision: 0, readAt };
+    const stored = decodeHolders(kv.value);
+    const list = stored.createRevision === createRevision ? stored.list : undefined;
+    return { list, listRevision: kv.modRevision, readAt };
+  }
+
+  /**
+   * What has to hold for `list` to take the place of the one at `listRevision`, and the write itself.
+   * @throws {WireError} OVERLOADED when the list is larger than a value may be
+   */
+  change(known: KnownJournal, list: HoldersList, listRevision: number): ListWrite {
+    const { journal, createRevision, itemKey, assignments } = known;
+    const value = encodeHolders({ createRevision, list });
+    if (value === undefined) {
+      const count = list.segments.length;
+      throw new WireError(
+        "OVERLOADED",
+        `the list of holders of ${journal} is too large (${count} segments)`,
+        {
+          facts: { journal, segments: count },
+        },
+      );
+    }
+    const key = this.key(journal);
+    const mod = (at: Key, revision: number): Compare => ({ target: "mod", key: at, op: "=", revision });
+    return {
+      compare: [
+        mod(key, listRevision),
+        { target: "create", key: itemKey, op: "=", revision: createRevision },
+        ...assignments.map((each) => mod(each.key, each.modRevision)),
+      ],
+      success: [{ kind: "put", key, value }],
+    };
+  }
+
+  /**
+   * Removes the lists of journals that are no more. One that was made anew keeps its list; one that stays behind, since
+   * the process ended, is of an earlier life and so none.
+   */
+  async forget(
+    journals: readonly { readonly journal: string; readonly itemKey: Key }[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (let at = 0; at < journals.length; at += FORGOTTEN_AT_ONCE) {
+      const some = journals.slice(at, at + FORGOTTEN_AT_ONCE);
+      await this.#store.txn(
+        {
+          compare: some.map(({ itemKey: key }) => ({ target: "create", key, op: "=", revision: 0 })),
+          success: some.map(({ journal }) => ({ kind: "delete", key: this.key(journal) })),
+        },
+        signal,
+      );
+    }
+  }
+
+  /** @throws {WireError} OVERLOADED as {@link change}; what aborted `signal` */
+  async write(
+    known: KnownJournal,
+    list: HoldersList,
+    listRevision: number,
+    signal: AbortSignal,
+  ): Promise<WriteOutcome> {
+    const { compare, success } = this.change(known, list, listRevision);
+    try {
+      const { succeeded, header } = await this.#store.txn({ compare, success }, signal);
+      return { kind: succeeded ? "done" : "conflict", revision: header.revision };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!(error instanceof WireError)) throw error;
+      return { kind: "unknown" };
+    }
+  }
+}

@@ -1,0 +1,274 @@
+// Replication of one journal by its primary: the pipeline to the peers of a route, from the activation of the route to
+// the acknowledgement of appends.
+//
+//   closed ──► opening ──► open ──► broken          closed again from each of them
+//
+//  N1  Nothing is written before the route was activated (D10), and only with the spool's token.
+//  N2  Bytes are shown once every member has them synced (D9): the spool hides them until then. A route of one member
+//      hides nothing, and its appends do not come by here.
+//  N3  A pipeline that broke is not mended: the next append activates the route anew, whatever became of the bytes.
+import { assert, Gate, never, WireError } from "@millrace/base";
+import type { CommitOutcome } from "@millrace/fragments";
+import {
+  equalProcessIds,
+  newFragment,
+  newReplicateRequest,
+  ZERO_SHA1,
+  type LabelSet,
+  type ProcessId,
+  type Route,
+} from "@millrace/protocol";
+import { activateRoute, type ActivationPorts, type ActiveRoute } from "./activation-runner.ts";
+import type { AppendInput, PeerAnswer } from "./append-states.ts";
+import { changeWithin } from "./gate-timeout.ts";
+import { PIPELINE_CLOSE_MS } from "./limits.ts";
+import type { LocalJournal } from "./local-journal.ts";
+import { PeerCommits } from "./peer-commits.ts";
+import { PeerPipeline } from "./peer-pipeline.ts";
+import type { PeerNetwork } from "./peer-network.ts";
+import type { Resolution } from "./resolver.ts";
+import type { SpoolLease, SpoolUser } from "./spool-token.ts";
+
+export interface ReplicationPorts extends ActivationPorts {
+  readonly network: PeerNetwork;
+  /** The journal as the keyspace has it now, for its primary. */
+  readonly resolve: (journal: string) => Resolution;
+}
+
+interface Opened {
+  readonly route: Route;
+  readonly active: ActiveRoute;
+  readonly lease: SpoolLease;
+  /** Undefined on a route of one member. */
+  readonly pipeline: PeerPipeline | undefined;
+  /** Once the peers are in sync. */
+  commits: PeerCommits | undefined;
+}
+
+export type PipelineOpening =
+  | { readonly kind: "opened" }
+  /** Somebody knows a newer route. */
+  | { readonly kind: "overtaken"; readonly revision: number };
+
+export class Replication implements SpoolUser {
+  readonly #ports: ReplicationPorts;
+  readonly #local: LocalJournal;
+  readonly #onEvicted: (reason: WireError) => void;
+  readonly #calm = new Gate();
+  #open: Opened | undefined;
+  /** Commits whose outcome is not known yet. */
+  #pending = 0;
+
+  /** @param onEvicted end the append that writes, and then `close` */
+  constructor(ports: ReplicationPorts, local: LocalJournal, onEvicted: (reason: WireError) => void) {
+    this.#ports = ports;
+    this.#local = local;
+    this.#onEvicted = onEvicted;
+  }
+
+  /** Undefined while it is closed, broken, or not in sync. */
+  get route(): Route | undefined {
+    const open = this.#open;
+    if (open === undefined || this.failure !== undefined) return undefined;
+    return open.pipeline === undefined || open.commits !== undefined ? open.route : undefined;
+  }
+
+  /** Whether the route that is open has others than this broker. */
+  get hasPeers(): boolean {
+    return this.#open?.pipeline !== undefined;
+  }
+
+  /** Of the route that is open. */
+  get active(): ActiveRoute | undefined {
+    return this.#open?.active;
+  }
+
+  /** Undefined where there is nobody to replicate to. */
+  get commits(): PeerCommits | undefined {
+    return this.#open?.commits;
+  }
+
+  get failure(): WireError | undefined {
+    return this.#open?.pipeline?.failure;
+  }
+
+  /**
+   * Closes what was open, and activates the route. Whoever calls has the journal's pipeline.
+   * @throws {WireError} UNAVAILABLE; what aborted `signal`
+   */
+  async open(resolution: Resolution, signal: AbortSignal): Promise<PipelineOpening> {
+    await this.close();
+    const { journal } = this.#local.spool.life;
+    const resolve = (): Resolution => this.#ports.resolve(journal);
+    const outcome = await activateRoute(this.#ports, resolution, resolve, signal);
+    if (outcome.kind === "overtaken") return outcome;
+    const { active } = outcome;
+    const { spool, holder } = this.#local;
+    assert(holder !== undefined, "a journal that is replicated has a holder", { journal });
+    const lease = await holder.takeSpool(this, active, signal);
+    const { route } = resolution.header;
+    const peers = route.members.filter((_, i) => i !== route.primary);
+    spool.confirm(active.confirmed);
+    if (peers.length === 0) spool.confirm(Number.POSITIVE_INFINITY);
+    // A spool that begins where the journal was suspended is beyond what anybody has.
+    else spool.hide(Math.max(active.confirmed, spool.syncedEnd));
+    const pipeline = peers.length === 0 ? undefined : this.#connect(route, peers, journal);
+    this.#open = { route, active, lease, pipeline, commits: undefined };
+    return { kind: "opened" };
+  }
+
+  /** Proposes the fragment that the spool has begun; it is empty. */
+  sync({ header }: Resolution, isFirst: boolean): Promise<AppendInput> {
+    const open = this.#open;
+    assert(open?.pipeline !== undefined, "a pipeline to peers is open");
+    const { pipeline, active } = open;
+    const { spool, spec } = this.#local;
+    const { begin, pendingEnd: ownEnd, pendingRegisters: registers } = spool;
+    const { journal } = spool.life;
+    const { compressionCodec } = spec.fragment;
+    assert(begin === ownEnd, "a proposal that brings peers into sync has no bytes", { journal });
+    const proposal = newFragment({ journal, begin, end: ownEnd, sum: ZERO_SHA1, compressionCodec });
+    const { epoch, stream, confirmed } = active;
+    const request = newReplicateRequest({
+      proposal,
+      registers,
+      acknowledge: true,
+      epoch: active.isMixed ? 0 : epoch,
+      stream: active.isMixed ? 0 : stream,
+      confirmed,
+    });
+    open.commits?.dispose();
+    open.commits = undefined;
+    return new Promise((resolve) => {
+      pipeline.ask(
+        (peer) =>
+          isFirst
+            ? { ...request, header: { ...header, processId: peer }, deprecatedJournal: journal }
+            : request,
+        (answers, failure) => {
+          if (failure !== undefined) {
+            const error = new WireError("UNAVAILABLE", `gatherSync: ${failure.message}`, { cause: failure });
+            resolve({ kind: "effect-failed", error });
+            return;
+          }
+          if (answers.every(isInSync)) {
+            open.commits = this.#commitsFor(open, registers);
+          }
+          resolve({ kind: "sync-gathered", ownEnd, answers });
+        },
+      );
+    });
+  }
+
+  /** The fragment was rolled, or is to be of another codec. */
+  rolled(): void {
+    const { spool, spec } = this.#local;
+    this.commits?.rolled(spool.begin, spec.fragment.compressionCodec, spool.pendingRegisters);
+  }
+
+  /**
+   * An append is about to be handed to the log, and to the peers.
+   * @param end of the append @param done told once, after those before it
+   */
+  committed(end: number, done: (outcome: CommitOutcome) => void): Committed {
+    const open = this.#open!;
+    this.#pending++;
+    const committed = new Committed((outcome) => {
+      this.#pending--;
+      if (outcome.kind === "acknowledged") {
+        this.#local.spool.confirm(end); // N2
+        open.commits?.confirm(end);
+      } else open.pipeline!.abandon(outcome.error);
+      done(outcome);
+      if (this.#pending === 0) this.#calm.open();
+    });
+    return committed;
+  }
+
+  evict(reason: WireError): void {
+    this.#onEvicted(reason);
+  }
+
+  /** Lets go of the peers and of the spool, after what is under way. */
+  async close(): Promise<void> {
+    const open = this.#open;
+    if (open === undefined) return;
+    this.#open = undefined;
+    open.commits?.dispose();
+    await this.#settle(open);
+    open.pipeline?.close();
+    open.lease.release();
+  }
+
+  async #settle({ pipeline }: Opened): Promise<void> {
+    const { clock } = this.#ports;
+    const untilMs = clock.monotonicMs() + PIPELINE_CLOSE_MS;
+    while (this.#pending > 0 && pipeline !== undefined) {
+      const leftMs = untilMs - clock.monotonicMs();
+      if (leftMs <= 0) pipeline.abandon(new WireError("UNAVAILABLE", "the peers do not answer"));
+      await changeWithin(this.#calm, Math.max(1, leftMs), clock, never);
+    }
+    await this.#local.settled();
+  }
+
+  #connect(route: Route, peers: readonly ProcessId[], journal: string): PeerPipeline {
+    const { network } = this.#ports;
+    return new PeerPipeline(peers, (id, listener) => {
+      const at = route.members.findIndex((member) => equalProcessIds(member, id));
+      return network.replicate({ id, endpoint: route.endpoints[at] ?? "" }, journal, listener);
+    });
+  }
+
+  #commitsFor({ pipeline, active }: Opened, registers: LabelSet): PeerCommits {
+    const { spool, spec } = this.#local;
+    const { clock, holders } = this.#ports;
+    const { epoch, stream } = active.isMixed ? { epoch: 0, stream: 0 } : active;
+    return new PeerCommits(
+      { pipeline: pipeline!, clock, epoch, stream, keepsLists: (peer) => holders.keepsLists(peer) },
+      {
+        journal: spool.life.journal,
+        begin: spool.begin,
+        codec: spec.fragment.compressionCodec,
+        registers,
+      },
+    );
+  }
+}
+
+/** An append of which the log's outcome and the peers' are awaited. */
+class Committed {
+  readonly #done: (outcome: CommitOutcome) => void;
+  #own: CommitOutcome | undefined;
+  #hasPeers = false;
+  #isOver = false;
+
+  constructor(done: (outcome: CommitOutcome) => void) {
+    this.#done = done;
+  }
+
+  onOwn(outcome: CommitOutcome): void {
+    this.#own = outcome;
+    this.#check(undefined);
+  }
+
+  onPeers(failure: WireError | undefined): void {
+    this.#hasPeers = true;
+    this.#check(failure);
+  }
+
+  #check(failure: WireError | undefined): void {
+    if (this.#isOver) return;
+    if (failure !== undefined) this.#end({ kind: "unknown", error: failure });
+    else if (this.#own !== undefined && (this.#hasPeers || this.#own.kind !== "acknowledged"))
+      this.#end(this.#own);
+  }
+
+  #end(outcome: CommitOutcome): void {
+    this.#isOver = true;
+    this.#done(outcome);
+  }
+}
+
+function isInSync(answer: PeerAnswer): boolean {
+  return answer.kind === "answered" && answer.status === "OK";
+}
