@@ -38,8 +38,12 @@ export interface AllocatorState {
 
 export function stateOf(snapshot: Snapshot): AllocatorState {
   const { items, members, revision } = snapshot;
-  const replication = Int32Array.from(items, (item) => Math.min(item.replication, REPLICATION_MAX));
-  const itemSlots = replication.reduce((sum, slots) => sum + slots, 0);
+  const replication = new Int32Array(items.length);
+  let itemSlots = 0;
+  for (let at = 0; at < items.length; at++) {
+    replication[at] = Math.min(items[at]!.replication, REPLICATION_MAX);
+    itemSlots += replication[at]!;
+  }
   const capacity = capacityOf(members, replication, itemSlots);
   return {
     revision,
@@ -76,7 +80,8 @@ export function isSameProblem(a: AllocatorState, b: AllocatorState): boolean {
 }
 
 function equalInts(a: Int32Array, b: Int32Array): boolean {
-  return a.every((value, i) => value === b[i]);
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 function capacityOf(members: readonly MemberEntry[], replication: Int32Array, itemSlots: number): Int32Array {
@@ -110,8 +115,7 @@ type Assignments = Pick<
 
 /** Plain loops: a leader does this at each change of a keyspace that may have a hundred thousand keys. */
 function assignmentsOf({ items, members, assignments: all }: Snapshot): Assignments {
-  const itemAt = new Map<string, number>();
-  for (let item = 0; item < items.length; item++) itemAt.set(items[item]!.id, item);
+  const finder = new ItemFinder(items);
   const memberAt = new Map(members.map(({ name }, index) => [name, index]));
   const begin = new Int32Array(items.length + 1);
   const itemOf = new Int32Array(all.length);
@@ -119,7 +123,7 @@ function assignmentsOf({ items, members, assignments: all }: Snapshot): Assignme
   let alive = 0;
   for (let at = 0; at < all.length; at++) {
     const assignment = all[at]!;
-    const item = itemAt.get(assignment.item) ?? -1; // S1
+    const item = finder.find(assignment.item); // S1
     itemOf[at] = item;
     if (item >= 0) {
       begin[item + 1]!++;
@@ -149,4 +153,30 @@ function assignmentsOf({ items, members, assignments: all }: Snapshot): Assignme
     if (assignment.slot === 0) primaries[member]!++;
   }
   return { assignments, begin, memberOf, dead: [...dead.values()], totals, primaries };
+}
+
+/** Finds items by id, next to for nothing in their order. */
+class ItemFinder {
+  readonly #items: readonly ItemEntry[];
+  #last = 0;
+  #index: Map<string, number> | undefined;
+
+  constructor(items: readonly ItemEntry[]) {
+    this.#items = items;
+  }
+
+  /** @returns index, or -1 */
+  find(id: string): number {
+    const next = Math.min(this.#last + 1, this.#items.length);
+    for (let at = this.#last; at <= next; at++) {
+      if (this.#items[at]?.id !== id) continue;
+      this.#last = at;
+      return at;
+    }
+    this.#index ??= new Map(this.#items.map((item, at) => [item.id, at]));
+    const at = this.#index.get(id);
+    if (at === undefined) return -1;
+    this.#last = at;
+    return at;
+  }
 }

@@ -225,8 +225,11 @@ async function compose(parts: Parts): Promise<Broker> {
     { open, ...routed },
     { replicationMax: options.replicationMax ?? 9, isAlone: ports.network === undefined },
   );
-  const replicasOf = (item: Item): number => resolver.desiredReplicas(item);
-  const allocating = allocateJournals(ports, keyspace, options.id, replicasOf);
+  const allocating = allocateJournals(ports, keyspace, {
+    self: options.id,
+    isAlone: ports.network === undefined,
+    replicasOf: (item) => resolver.desiredReplicas(item),
+  });
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
   tasks.spawn("allocate", allocating);

@@ -16,6 +16,7 @@ import {
   type ProcessId,
   type Route,
 } from "@millrace/protocol";
+import { placeOf } from "./sorted-names.ts";
 
 export interface Item {
   readonly key: Key;
@@ -72,12 +73,16 @@ export function decodeEntity(root: string, key: Key, value: Uint8Array): Entity 
   }
 }
 
+/** Names that come and go one by one before sorting all of them is cheaper. */
+const SORTED_CHANGES_MAX = 256;
+
 export class JournalTable {
   readonly #items = new Map<string, Item>();
   readonly #members = new Map<string, Member>();
   readonly #assignments = new Map<string, readonly Assignment[]>();
-  /** Names of items in order; made anew when wanted after an item came or went. */
-  #sorted: readonly string[] | undefined = [];
+  /** Names of items in order; undefined: to be made anew, since many came or went. */
+  #sorted: string[] | undefined = [];
+  #sortedChanges = 0;
 
   get itemCount(): number {
     return this.#items.size;
@@ -107,9 +112,10 @@ export class JournalTable {
   /** Names of items that start with `prefix`, in order. */
   names(prefix: string): readonly string[] {
     this.#sorted ??= [...this.#items.keys()].sort(compareText);
+    this.#sortedChanges = 0;
     const names = this.#sorted;
-    if (prefix === "") return names;
-    const begin = firstNotBelow(names, prefix);
+    if (prefix === "") return names.slice();
+    const begin = placeOf(names, prefix);
     let end = begin;
     while (end < names.length && names[end]!.startsWith(prefix)) end++;
     return names.slice(begin, end);
@@ -132,7 +138,7 @@ export class JournalTable {
     switch (value.kind) {
       case "item": {
         const { spec } = value;
-        if (!this.#items.has(spec.name)) this.#sorted = undefined;
+        if (!this.#items.has(spec.name)) this.#named(spec.name, "came");
         this.#items.set(spec.name, { key, spec, createRevision, modRevision });
         changed.add(spec.name);
         return;
@@ -161,8 +167,7 @@ export class JournalTable {
   #delete({ key, value }: KeyspaceEntry<Entity>, changed: Set<string>): void {
     switch (value.kind) {
       case "item":
-        this.#items.delete(value.spec.name);
-        this.#sorted = undefined;
+        if (this.#items.delete(value.spec.name)) this.#named(value.spec.name, "went");
         changed.add(value.spec.name);
         return;
       case "member":
@@ -179,6 +184,17 @@ export class JournalTable {
     }
   }
 
+  #named(name: string, change: "came" | "went"): void {
+    if (this.#sorted === undefined) return;
+    if (++this.#sortedChanges > SORTED_CHANGES_MAX) {
+      this.#sorted = undefined;
+      return;
+    }
+    const at = placeOf(this.#sorted, name);
+    if (change === "came") this.#sorted.splice(at, 0, name);
+    else this.#sorted.splice(at, 1);
+  }
+
   #concern(id: ProcessId, changed: Set<string>): void {
     for (const [journal, assignments] of this.#assignments) {
       if (assignments.some(({ member }) => equalProcessIds(member, id))) changed.add(journal);
@@ -189,15 +205,4 @@ export class JournalTable {
 /** As the keys of members and assignments have it. */
 export function memberName(id: ProcessId): string {
   return `${id.zone}#${id.suffix}`;
-}
-
-function firstNotBelow(names: readonly string[], wanted: string): number {
-  let low = 0;
-  let high = names.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (compareText(names[middle]!, wanted) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
