@@ -183,6 +183,9 @@ export class JournalReplica implements FlowOwner {
   /** Tells the holder and the waiters of the pipeline that what they resolved is out of date. */
   invalidate(): void {
     this.invalidations++;
+    const { replication } = this.#ports;
+    if (this.#replication?.hasPeers === true && replication !== undefined)
+      this.#replication.routeSeen(replication.routeOf(this.journal));
     this.#queue.invalidate();
   }
 

@@ -69,6 +69,8 @@ export const FENCE_TIMEOUT_MS = 3_000;
 export const BRING_TIMEOUT_MS = 120_000;
 /** Content of an append that is kept back until the append is whole, and of one message to a peer. */
 export const PEER_CONTENT_BYTES = 256 * 1024;
+/** Content of appends that waits to be sent to the peers of a journal, before the next append has to wait. */
+export const PEER_STAGED_BYTES_MAX = 8 * 1024 * 1024;
 /** Proposals that may be unanswered: one on its way while the peers sync the one before. */
 export const PROPOSALS_ASKED_MAX = 2;
 /** How long peers wait to be told what is confirmed when nothing else is sent to them. */

@@ -8,7 +8,8 @@
 //  C3  While ASKED_MAX proposals are unanswered, commits wait for the next one: the slower the peers, the more appends
 //      share a proposal. A barrier asks as a commit does: a primary that was overtaken must not answer it.
 //  C4  Outcomes come in the order of the commits, never within the call of `commit`.
-//  C5  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
+//  C5  Content that waits for its turn is bounded: whoever adds to it waits.
+//  C6  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
 import { assert, WireError, type Clock } from "@millrace/base";
 import { RunningSha1 } from "@millrace/fragments";
 import {
@@ -22,7 +23,12 @@ import {
   type ReplicateRequest,
 } from "@millrace/protocol";
 import type { PeerAnswer } from "./append-states.ts";
-import { CONFIRM_LINGER_MS, PEER_CONTENT_BYTES, PROPOSALS_ASKED_MAX } from "./limits.ts";
+import {
+  CONFIRM_LINGER_MS,
+  PEER_CONTENT_BYTES,
+  PEER_STAGED_BYTES_MAX,
+  PROPOSALS_ASKED_MAX,
+} from "./limits.ts";
 import type { PeerPipeline } from "./peer-pipeline.ts";
 
 /** Of the fragment that the peers have been told of. */
@@ -67,6 +73,8 @@ export class PeerCommits {
   #openBytes = 0;
   #isOpenSent = false;
   #asked = 0;
+  /** Who waits until less is staged. */
+  #waiting: (() => void)[] = [];
   #isScheduled = false;
   #confirmed = 0;
   #confirmedSent = 0;
@@ -99,7 +107,7 @@ export class PeerCommits {
     this.#openBytes += bytes.length;
     if (!this.#isOpenSent && this.#openBytes <= PEER_CONTENT_BYTES) {
       this.#open.push(bytes);
-      return undefined;
+      return this.#stagedBytes <= PEER_STAGED_BYTES_MAX ? undefined : this.#lessStaged(); // C5
     }
     if (!this.#isOpenSent) {
       this.#propose(); // C1
@@ -158,6 +166,11 @@ export class PeerCommits {
     this.#cancelConfirm = undefined;
   }
 
+  /** Resolves when staged content was sent, or never will be. */
+  #lessStaged(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
   #stage(): void {
     for (const part of this.#open) this.#staged.push(part);
     this.#stagedBytes += this.#openBytes;
@@ -192,7 +205,7 @@ export class PeerCommits {
   #answered(told: readonly Told[], answers: readonly PeerAnswer[], broken: WireError | undefined): void {
     this.#asked--;
     const failure = broken ?? refusalOf(answers);
-    if (failure !== undefined) this.#ports.pipeline.abandon(failure); // C5
+    if (failure !== undefined) this.#ports.pipeline.abandon(failure); // C6
     for (const tell of told) tell(failure);
     if (failure !== undefined) this.#failWaiting(failure);
     else if (!this.#isScheduled) this.#propose();
@@ -201,18 +214,22 @@ export class PeerCommits {
   #failWaiting(failure: WireError): void {
     const waiting = this.#told;
     this.#told = [];
+    this.#clearStaged();
+    for (const tell of waiting) tell(failure);
+  }
+
+  #clearStaged(): void {
     this.#staged = [];
     this.#stagedBytes = 0;
-    for (const tell of waiting) tell(failure);
+    for (const resume of this.#waiting.splice(0)) resume();
   }
 
   /** The content of commits, in messages of some size. */
   #sendStaged(): void {
     const parts = this.#staged;
     if (parts.length === 0) return;
-    this.#staged = [];
     const bytes = this.#stagedBytes;
-    this.#stagedBytes = 0;
+    this.#clearStaged();
     if (parts.length === 1) {
       this.#sendContent(parts[0]!);
       return;

@@ -11,6 +11,7 @@ import { assert, Gate, never, WireError } from "@millrace/base";
 import type { CommitOutcome } from "@millrace/fragments";
 import {
   equalProcessIds,
+  equivalentRoutes,
   newFragment,
   newReplicateRequest,
   ZERO_SHA1,
@@ -33,6 +34,7 @@ export interface ReplicationPorts extends ActivationPorts {
   readonly network: PeerNetwork;
   /** The journal as the keyspace has it now, for its primary. */
   readonly resolve: (journal: string) => Resolution;
+  readonly routeOf: (journal: string) => Route;
 }
 
 interface Opened {
@@ -183,6 +185,17 @@ export class Replication implements SpoolUser {
       if (this.#pending === 0) this.#calm.open();
     });
     return committed;
+  }
+
+  /** The keyspace has a route for the journal. One that was left has a moment to come to its end. */
+  routeSeen(route: Route): void {
+    const open = this.#open;
+    if (open?.pipeline === undefined || equivalentRoutes(open.route, route)) return;
+    this.#ports.clock.after(PIPELINE_CLOSE_MS, () => {
+      open.pipeline!.abandon(
+        new WireError("UNAVAILABLE", "the route has changed, and its peers do not answer"),
+      );
+    });
   }
 
   evict(reason: WireError): void {
