@@ -76,6 +76,7 @@ export class JournalReplica implements FlowOwner {
   readonly #closed = new AbortController();
   readonly #queue: AppendQueue;
   #isLeaving = false;
+  #isPrimary = true;
   #route: Route | undefined;
   #replication: Replication | undefined;
   /** The opening of the pipeline that is under way, and its end. */
@@ -154,6 +155,7 @@ export class JournalReplica implements FlowOwner {
       };
       const local = await this.#ports.journals.open(life, this.#spec, refused, signal);
       local.spec = this.#spec;
+      local.isPrimary = this.#isPrimary;
       this.#local = local;
       const { replication } = this.#ports;
       if (replication !== undefined)
@@ -171,6 +173,12 @@ export class JournalReplica implements FlowOwner {
     await waitUntil(this.#opened, () => this.isOpen || this.#refusal !== undefined || this.#isClosed, signal);
     if (this.#refusal !== undefined) throw this.#refusal;
     if (!this.isOpen) throw this.closed.reason as Error;
+  }
+
+  /** Of this broker for the journal: replicas leave its fragments to the primary for a while. */
+  setPrimary(isPrimary: boolean): void {
+    this.#isPrimary = isPrimary;
+    if (this.#local !== undefined) this.#local.isPrimary = isPrimary;
   }
 
   updateSpec(spec: JournalSpec): void {

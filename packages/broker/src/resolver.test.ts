@@ -42,6 +42,10 @@ class FakeReplica {
   updateSpec(spec: JournalSpec): void {
     this.spec = spec;
   }
+  isPrimary: boolean | undefined;
+  setPrimary(isPrimary: boolean): void {
+    this.isPrimary = isPrimary;
+  }
   invalidate(): void {
     this.invalidations++;
   }

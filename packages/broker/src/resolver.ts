@@ -242,6 +242,7 @@ export class Resolver {
       const demoted = entry.wasPrimary && !isPrimary;
       if (!demoted) {
         entry.wasPrimary = isPrimary;
+        entry.replica.setPrimary(isPrimary);
         entry.replica.updateSpec(item.spec);
         const isNew = entry.fingerprint !== fingerprint;
         entry.fingerprint = fingerprint;
@@ -255,6 +256,7 @@ export class Resolver {
     }
     const epoch = assignments.reduce((most, { modRevision }) => Math.max(most, modRevision), 0);
     const replica = this.#factory.open(item, epoch, this.#closing.get(journal) ?? Promise.resolve());
+    replica.setPrimary(isPrimary);
     this.#replicas.set(journal, { replica, wasPrimary: isPrimary, fingerprint });
     if (isPrimary) this.#factory.routed?.(journal);
   }
