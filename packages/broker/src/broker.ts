@@ -40,11 +40,13 @@ import type { ObjectStores } from "@millrace/stores";
 import type { Principal } from "./authoriser.ts";
 import type { AutoCreateRule } from "./auto-create.ts";
 import { allocateJournals } from "./broker-allocation.ts";
+import { BrokerHolding } from "./broker-holding.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { PeerCalls } from "./peer-calls.ts";
+import type { PeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
-import type { Item } from "./journal-table.ts";
+import { readLists, writeFirstLists, type StartLists } from "./start-lists.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
 import { ExpiringTransport } from "./expiring-transport.ts";
@@ -53,7 +55,7 @@ import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./loc
 import type { PeerDial } from "./peer-dial.ts";
 import { DueJournals, runPulse } from "./pulse.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
-import { Resolver } from "./resolver.ts";
+import { Resolver, type ReplicaFactory } from "./resolver.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
 
 export interface BrokerPorts {
@@ -115,6 +117,8 @@ export interface PrincipalJournals {
 export interface Broker {
   /** In-process access to everything. */
   readonly transport: JournalTransport;
+  /** What other brokers may ask for; undefined without a network. Whoever calls knows that they are brokers. */
+  readonly peers: PeerDoor | undefined;
   /** Access to the journals that exist for `principal`, as long as it may; the others are not found. */
   journalsFor(principal: Principal): PrincipalJournals;
   /** Labels of a journal as the keyspace has them; undefined when there is none of the name. */
@@ -168,6 +172,9 @@ export async function openBroker(
   const { clock, logger, coordination: store } = ports;
   const ttlSeconds = options.leaseSeconds ?? LEASE_SECONDS;
   if (options.previousLease !== undefined) await revoke(store, options.previousLease, signal);
+  const keepsLists = ports.network !== undefined && self.holder !== "";
+  const lists = { coordination: store, root, logger };
+  if (keepsLists) await writeFirstLists(lists, self.holder, ports.spools.unclaimed(), signal);
   const session = await openSession({ store, clock, logger, ttlSeconds, onLost: fail }, signal);
   try {
     const revision = await session.announce(memberKey(root, id), encodeBrokerSpec(self), signal);
@@ -175,12 +182,13 @@ export async function openBroker(
     await keyspace.load(revision, signal);
     sweepLives(ports, keyspace, await findMark(store, id, signal));
     await leaveMark(ports, id, session.lease, signal);
+    const startLists = keepsLists ? await readLists(lists, signal) : undefined;
     const tasks = new TaskGroup("broker", (task, error) => {
       fail(
         new WireError("UNAVAILABLE", `${task} failed: ${WireError.from(error).message}`, { cause: error }),
       );
     });
-    return await compose({ ports, options, keyspace, session, tasks, failures, fail });
+    return await compose({ ports, options, keyspace, startLists, session, tasks, failures, fail });
   } catch (error) {
     await session.close(never);
     throw error;
@@ -200,6 +208,8 @@ interface Parts {
   readonly ports: BrokerPorts;
   readonly options: BrokerOptions;
   readonly keyspace: BrokerKeyspace;
+  /** Undefined: the broker is alone, or keeps no lists. */
+  readonly startLists: StartLists | undefined;
   readonly session: Session;
   readonly tasks: TaskGroup;
   readonly failures: readonly string[];
@@ -210,12 +220,9 @@ async function compose(parts: Parts): Promise<Broker> {
   const { ports, options, keyspace, session, tasks, failures } = parts;
   const { spools, clock, logger, coordination } = ports;
   const metrics = brokerMetrics(ports.metrics);
-  const storage = openStorage(parts, metrics);
-  const open = (item: Item, epoch: number, after: Promise<void>): JournalReplica => {
-    const replica = new JournalReplica(storage.replicaPorts, item.spec, item.createRevision);
-    replica.open(epoch, after);
-    return replica;
-  };
+  const holding = openHolding(parts, () => resolver);
+  const storage = openStorage(parts, metrics, holding);
+  const open = replicasBy(storage.replicaPorts);
   const due = new DueJournals();
   // Alone there is nobody to be told, and nothing to be agreed on.
   const routed = ports.network === undefined ? {} : { routed: (journal: string) => due.add(journal) };
@@ -230,6 +237,7 @@ async function compose(parts: Parts): Promise<Broker> {
     isAlone: ports.network === undefined,
     replicasOf: (item) => resolver.desiredReplicas(item),
   });
+  const door = holding?.door(resolver, storage.replicaPorts.journals);
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
   tasks.spawn("allocate", allocating);
@@ -257,6 +265,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
   return {
     transport,
+    peers: door,
     journalsFor: journalsOf(served, transport),
     labelsOf: (journal) => keyspace.table.item(journal)?.spec.labels,
     lease: session.lease,
@@ -271,6 +280,7 @@ async function compose(parts: Parts): Promise<Broker> {
     backlog: () => storage.persister.backlog(),
     appendLatency: metrics.appendSeconds,
     close: async () => {
+      door?.close();
       await resolver.close();
       await tasks.close();
       await storage.background.close();
@@ -307,7 +317,39 @@ interface Storage {
   readonly background: TaskGroup;
 }
 
-function openStorage({ ports, options, keyspace, fail }: Parts, metrics: BrokerMetrics): Storage {
+function replicasBy(ports: ReplicaPorts): ReplicaFactory["open"] {
+  return (item, epoch, after) => {
+    const replica = new JournalReplica(ports, item.spec, item.createRevision);
+    replica.open(epoch, after);
+    return replica;
+  };
+}
+
+function openHolding(
+  { ports, options, keyspace, startLists }: Parts,
+  resolver: () => Resolver,
+): BrokerHolding | undefined {
+  const { coordination, network, clock, logger } = ports;
+  if (network === undefined || startLists === undefined) return undefined;
+  const { id, holder = "" } = options;
+  return new BrokerHolding({
+    coordination,
+    keyspace,
+    network,
+    clock,
+    logger,
+    id,
+    holder,
+    resolver,
+    startLists,
+  });
+}
+
+function openStorage(
+  { ports, options, keyspace, fail }: Parts,
+  metrics: BrokerMetrics,
+  holding: BrokerHolding | undefined,
+): Storage {
   const { spools, clock } = ports;
   const refresh = { ...ports, codecs: ports.codecs ?? pooledCodecs };
   const background = new TaskGroup("broker's stores", (task, error) => fail(taskFailure(task, error)));
@@ -315,7 +357,7 @@ function openStorage({ ports, options, keyspace, fail }: Parts, metrics: BrokerM
   const storeGate = new StoreGate(health);
   const onStoreFailure = (url: string): void => health.suspect(url);
   const persister = new Persister({ ...refresh, onStoreFailure }, PERSISTER_LIMITS, background);
-  const journals = new LocalJournals({ spools, persister, clock });
+  const journals = new LocalJournals({ spools, persister, clock, ...(holding && { holding }) });
   const replicaPorts: ReplicaPorts = {
     journals,
     storeGate,

@@ -12,6 +12,7 @@ import type { Broker, BrokerOptions } from "./broker.ts";
 import { openTestBroker, type TestBroker } from "./broker-testkit.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import { Life } from "./mortal-ports.ts";
+import type { PeerDoor } from "./peer-door.ts";
 import { TestNetwork, type ServedBroker } from "./network-testkit.ts";
 
 export interface ClusterMember extends TestBroker {
@@ -163,6 +164,14 @@ function servedOf(part: { readonly broker: Broker | undefined }): ServedBroker {
     return part.broker;
   };
   return {
+    peers: {
+      hold: async (request, signal) => peersOf(broker()).hold(request, signal),
+      digest: async (request, signal) => peersOf(broker()).digest(request, signal),
+      fetch: async function* (request, signal) {
+        yield* peersOf(broker()).fetch(request, signal);
+      },
+      replicate: (listener) => peersOf(broker()).replicate(listener),
+    },
     transport: {
       append: async (request, content, signal) => broker().transport.append(request, content, signal),
       listFragments: async (request, signal) => broker().transport.listFragments(request, signal),
@@ -171,4 +180,9 @@ function servedOf(part: { readonly broker: Broker | undefined }): ServedBroker {
       },
     },
   };
+}
+
+function peersOf({ peers }: Broker): PeerDoor {
+  assert(peers !== undefined, "the broker has a network");
+  return peers;
 }

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import { assert, concatBytes, WireError } from "@millrace/base";
 import type {
   CommitOutcome,
+  FoundLife,
   JournalLife,
   LocalFragment,
   Spool,
@@ -31,6 +32,7 @@ export class FakeSpools implements Spools {
   isHeld = false;
   mark: StoreMark | undefined;
   readonly spools = new Map<string, FakeSpool>();
+  readonly #found = new Map<string, FakeSpool>();
   readonly removed: JournalLife[] = [];
   readonly #pending: Pending[] = [];
   #scheduled = false;
@@ -39,17 +41,31 @@ export class FakeSpools implements Spools {
     const known = this.spools.get(life.journal);
     if (known !== undefined && known.life.createRevision === life.createRevision)
       return Promise.resolve(known);
-    const spool = new FakeSpool(this, life, atLeast);
+    const found = this.#found.get(life.journal);
+    this.#found.delete(life.journal);
+    const isSame = found?.life.createRevision === life.createRevision;
+    const spool = isSame ? found : new FakeSpool(this, life, atLeast);
     this.spools.set(life.journal, spool);
     return Promise.resolve(spool);
   }
 
-  unclaimed(): readonly JournalLife[] {
-    return [];
+  unclaimed(): readonly FoundLife[] {
+    return [...this.#found.values()].map((spool) => ({
+      ...spool.life,
+      base: spool.held()[0]?.begin ?? spool.syncedEnd,
+      end: spool.syncedEnd,
+    }));
   }
 
   discard(life: JournalLife): void {
-    assert(false, "nothing is unclaimed", { journal: life.journal });
+    assert(this.#found.delete(life.journal), "what is discarded was found", { journal: life.journal });
+  }
+
+  /** What the next process finds: everything that is synced, all of it shown. */
+  restarted(): FakeSpools {
+    const next = new FakeSpools();
+    for (const [journal, spool] of this.spools) next.#found.set(journal, spool.recovered(next));
+    return next;
   }
 
   setMark(mark: StoreMark): Promise<void> {
@@ -95,6 +111,7 @@ export class FakeSpool implements Spool {
   pendingEnd: number;
   registers: LabelSet = EMPTY_LABELS;
   pendingRegisters: LabelSet = EMPTY_LABELS;
+  readonly directBytesMin = 256 * 1024;
   firstAppendMs: number | undefined;
   readonly #owner: FakeSpools;
   readonly #listeners = new Set<() => void>();
@@ -113,6 +130,18 @@ export class FakeSpool implements Spool {
     return Math.min(this.syncedEnd, this.#confirmed);
   }
 
+  /** As a restart finds it. */
+  recovered(owner: FakeSpools): FakeSpool {
+    const { life, syncedEnd, registers } = this;
+    const spool = new FakeSpool(owner, life, syncedEnd);
+    spool.registers = spool.pendingRegisters = registers;
+    const fragments = this.#fragments.filter(({ begin, end }) => end > begin);
+    const last = this.#fragments.findLast(({ begin }) => begin <= syncedEnd)!;
+    spool.#fragments = fragments.includes(last) ? fragments : [...fragments, new FakeFragment(syncedEnd)];
+    spool.begin = spool.#fragments.at(-1)!.begin;
+    return spool;
+  }
+
   hide(from: number): void {
     this.#confirmed = from;
   }
@@ -122,8 +151,21 @@ export class FakeSpool implements Spool {
     this.#changed();
   }
 
-  cut(): Promise<void> {
-    return Promise.reject(new WireError("INTERNAL", "the fake does not cut"));
+  async cut(begin: number, registers: LabelSet): Promise<void> {
+    assert(!this.#isOpen, "no append is open when bytes are cut", { begin });
+    this.#owner.flush();
+    assert(this.end <= begin && begin <= this.syncedEnd, "what was shown is not cut", { begin });
+    await Promise.resolve();
+    if (this.#owner.isFull) throw diskFull();
+    const kept = this.#fragments.filter((one) => one.begin < begin);
+    const within = kept.find((one) => one.end > begin);
+    within?.cut(begin);
+    const goesOn = within ?? (kept.at(-1) === this.#fragments.at(-1) ? kept.at(-1) : undefined);
+    this.#fragments = goesOn === undefined ? [...kept, new FakeFragment(begin)] : kept;
+    this.begin = this.#fragments.at(-1)!.begin;
+    this.syncedEnd = this.pendingEnd = begin;
+    this.registers = this.pendingRegisters = registers;
+    this.#changed();
   }
 
   openAppend(): SpoolAppend {
@@ -172,11 +214,28 @@ export class FakeSpool implements Spool {
     });
   }
 
+  held(): readonly { readonly begin: number; readonly end: number }[] {
+    const held: { begin: number; end: number }[] = [];
+    for (const { begin, end } of this.#fragments) {
+      const last = held.at(-1);
+      if (begin === end) continue;
+      if (last?.end === begin) last.end = end;
+      else held.push({ begin, end });
+    }
+    return held;
+  }
+
   fragments(): readonly LocalFragment[] {
-    return this.#fragments.filter(({ begin, end }) => end > begin && begin < this.end);
+    const shown = this.#fragments.filter(({ begin, end }) => end > begin && begin < this.end);
+    return shown.map((fragment) => (fragment.end <= this.end ? fragment : fragment.upTo(this.end)));
   }
 
   read(offset: number, maxBytes: number): Promise<Uint8Array> {
+    assert(offset < this.end, "what is hidden is not read", { offset });
+    return this.readHeld(offset, Math.min(maxBytes, this.end - offset));
+  }
+
+  readHeld(offset: number, maxBytes: number): Promise<Uint8Array> {
     const fragment = this.#fragments.find(({ begin, end }) => begin <= offset && offset < end);
     assert(fragment !== undefined, "the offset is local", { offset });
     const at = offset - fragment.begin;
@@ -252,6 +311,18 @@ class FakeFragment implements LocalFragment {
 
   sum(): string {
     return sha1(this.bytes());
+  }
+
+  upTo(end: number): LocalFragment {
+    const { begin, firstAppendMs } = this;
+    return { begin, end, firstAppendMs, closed: false, sum: () => "" };
+  }
+
+  /** Forgets what stands at and behind `end`; it is open again. */
+  cut(end: number): void {
+    this.#parts = [this.bytes().slice(0, end - this.begin)];
+    this.#bytes = end - this.begin;
+    this.closed = false;
   }
 
   add(parts: readonly Uint8Array[]): void {

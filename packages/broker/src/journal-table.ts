@@ -41,6 +41,8 @@ export interface Assignment {
   readonly route: Route;
   /** The route's bytes. */
   readonly value: Uint8Array;
+  /** Changes when the member leaves and comes back, and not before. */
+  readonly createRevision: number;
   readonly modRevision: number;
   readonly lease: bigint;
 }
@@ -156,7 +158,10 @@ export class JournalTable {
       case "assignment": {
         const { journal, member, slot, route, value: bytes } = value;
         const others = this.assignments(journal).filter((other) => other.key !== key);
-        const all = [...others, { key, member, slot, route, value: bytes, modRevision, lease }];
+        const all = [
+          ...others,
+          { key, member, slot, route, value: bytes, createRevision, modRevision, lease },
+        ];
         all.sort((a, b) => (a.key < b.key ? -1 : 1)); // K1
         this.#assignments.set(journal, all);
         changed.add(journal);

@@ -81,3 +81,18 @@ export const PIPELINE_CLOSE_MS = 2_000;
 export const PULSES_AT_ONCE = 8;
 /** Until a pulse is tried again that failed. */
 export const PULSE_RETRY_MS = 1_000;
+/** How long whoever writes to a spool may go on when another waits for it: an append that is under way ends in it. */
+export const REPLICATION_GRACE_MS = 1_000;
+/**
+ * Messages of one Replicate stream that wait for the spool, beyond which its primary is stopped. Far above what shares
+ * one proposal: what the primary says of confirmed bytes must get through while a write waits for just that.
+ */
+export const REPLICATE_QUEUE_BYTES_MAX = 8 * 1024 * 1024;
+/** Content of one message of a fetch. */
+export const FETCH_CHUNK_BYTES = 256 * 1024;
+/** How long whoever copies from a broker waits for its next chunk. */
+export const FETCH_STALL_MS = 5_000;
+/** What is copied from another broker is committed in pieces of this size at most. */
+export const COPY_COMMIT_BYTES = 128 * 1024;
+/** Copied bytes that are not synced yet. */
+export const COPY_AHEAD_BYTES = 8 * 1024 * 1024;

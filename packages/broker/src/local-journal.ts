@@ -3,9 +3,11 @@
 // stood, and what is closed goes on to its store meanwhile.
 //
 //  O1  Once removed, it has no fragments for whoever still works on them: nothing is released or read any more.
+//  O2  Where brokers replicate, bytes that a restart found are hidden until the list of holders has judged them (D11).
 import { WireError, type Clock } from "@millrace/base";
 import {
   FragmentIndex,
+  type FoundLife,
   type JournalLife,
   type LocalFragment,
   type Persister,
@@ -15,7 +17,7 @@ import {
   type Spools,
 } from "@millrace/fragments";
 import { evaluatePathTemplate, parsePathTemplate, type Fragment, type JournalSpec } from "@millrace/protocol";
-import type { SpoolLease, SpoolUser } from "./spool-token.ts";
+import type { JournalHolder } from "./journal-holder.ts";
 
 /**
  * Bytes of closed fragments of a journal without stores that stay on this disk: unbounded, retention decides
@@ -23,36 +25,22 @@ import type { SpoolLease, SpoolUser } from "./spool-token.ts";
  */
 const NO_BOUND = undefined;
 
-/** Who may write to the spool, where other brokers may want it. */
-export interface SpoolGuard {
-  /**
-   * Waits for the spool, to write under an attempt that has brought this broker to what all have.
-   * @throws {WireError} UNAVAILABLE when a newer attempt is known; what aborted `signal`
-   */
-  takeSpool(
-    user: SpoolUser,
-    attempt: { readonly epoch: number; readonly stream: number },
-    signal: AbortSignal,
-  ): Promise<SpoolLease>;
-  /** Waits for the spool: the journal leaves this broker. */
-  takeLast(signal: AbortSignal): Promise<SpoolLease>;
-}
-
 export class LocalJournal {
   readonly createRevision: number;
   readonly spool: Spool;
   readonly index = new FragmentIndex();
-  /** Undefined where there are no other brokers. */
-  readonly holder: SpoolGuard | undefined = undefined;
+  /** Undefined for a broker that is alone. */
+  readonly holder: JournalHolder | undefined;
   spec: JournalSpec;
   isPrimary = true;
   readonly #persisting: PersistHandle;
   readonly #unsubscribe: () => void;
   #isRemoved = false;
 
-  constructor(spool: Spool, spec: JournalSpec, persister: Persister) {
+  constructor(spool: Spool, spec: JournalSpec, persister: Persister, holder?: JournalHolder) {
     this.createRevision = spool.life.createRevision;
     this.spool = spool;
+    this.holder = holder;
     this.spec = spec;
     this.#unsubscribe = spool.onChange(() => this.refreshLocal());
     this.refreshLocal();
@@ -135,15 +123,46 @@ export interface LocalJournalsPorts {
   readonly spools: Spools;
   readonly persister: Persister;
   readonly clock: Clock;
+  /** Default: this broker is alone. */
+  readonly holding?: Holding;
+}
+
+/** How a journal's bytes here are held for others. */
+export interface Holding {
+  holderOf(spool: Spool): JournalHolder;
+  /**
+   * Lets the list judge what a restart found, all of which is hidden.
+   * @throws {WireError} CORRUPT when there is no list, or it does not fit; of the store and the spool
+   */
+  judgeFound(spool: Spool): Promise<void>;
 }
 
 /** All lives that are open here, by journal. */
 export class LocalJournals {
   readonly #ports: LocalJournalsPorts;
   readonly #journals = new Map<string, LocalJournal>();
+  readonly #opening = new Map<string, Promise<LocalJournal>>();
+  /** Lives that recovery found and nobody has opened yet. */
+  readonly #found: Map<string, FoundLife>;
 
   constructor(ports: LocalJournalsPorts) {
     this.#ports = ports;
+    this.#found = new Map(ports.spools.unclaimed().map((life) => [life.journal, life]));
+  }
+
+  /** What is open of a life. */
+  get({
+    journal,
+    createRevision,
+  }: Pick<JournalLife, "journal" | "createRevision">): LocalJournal | undefined {
+    const known = this.#journals.get(journal);
+    return known?.createRevision === createRevision ? known : undefined;
+  }
+
+  /** What recovery found of a life that is not open. */
+  found({ journal, createRevision }: Pick<JournalLife, "journal" | "createRevision">): FoundLife | undefined {
+    const found = this.#found.get(journal);
+    return found?.createRevision === createRevision ? found : undefined;
   }
 
   /**
@@ -156,24 +175,48 @@ export class LocalJournals {
     onRefused: (error: WireError) => void,
     signal: AbortSignal,
   ): Promise<LocalJournal> {
-    const atLeast = spec.suspend?.offset ?? 0;
-    const known = this.#journals.get(life.journal);
-    if (known?.createRevision === life.createRevision) {
-      known.spec = spec;
-      if (known.spool.pendingEnd < atLeast) known.spool.roll(atLeast);
-      return known;
-    }
     for (;;) {
       try {
-        const spool = await this.#ports.spools.claim(life, atLeast);
-        const journal = new LocalJournal(spool, spec, this.#ports.persister);
-        this.#journals.set(life.journal, journal);
-        return journal;
+        return await this.openOnce(life, spec);
       } catch (error) {
         onRefused(WireError.from(error));
         await this.#ports.clock.sleep(CLAIM_RETRY_MS, signal);
       }
     }
+  }
+
+  /** As {@link open}, without trying again. @throws {WireError} */
+  async openOnce(life: JournalLife, spec: JournalSpec): Promise<LocalJournal> {
+    const { journal, createRevision } = life;
+    const atLeast = spec.suspend?.offset ?? 0;
+    // Whoever opens it at the same time gets the same.
+    for (let other = this.#opening.get(journal); other !== undefined; other = this.#opening.get(journal)) {
+      await other.catch(() => undefined);
+    }
+    const known = this.#journals.get(journal);
+    if (known?.createRevision === createRevision) {
+      known.spec = spec;
+      if (known.spool.pendingEnd < atLeast) known.spool.roll(atLeast);
+      return known;
+    }
+    const opening = this.#open(life, spec, atLeast).finally(() => this.#opening.delete(journal));
+    this.#opening.set(journal, opening);
+    return opening;
+  }
+
+  async #open(life: JournalLife, spec: JournalSpec, atLeast: number): Promise<LocalJournal> {
+    const { spools, persister, holding } = this.#ports;
+    const isFound = holding !== undefined && this.found(life) !== undefined;
+    const spool = await spools.claim(life, isFound ? 0 : atLeast);
+    if (isFound) {
+      spool.hide(0); // O2
+      await holding.judgeFound(spool);
+      if (spool.pendingEnd < atLeast) spool.roll(atLeast);
+    }
+    const journal = new LocalJournal(spool, spec, persister, holding?.holderOf(spool));
+    this.#found.delete(life.journal);
+    this.#journals.set(life.journal, journal);
+    return journal;
   }
 
   /** A fragment was removed from its store on purpose. */

@@ -63,6 +63,11 @@ export class ReplicaSpool {
     this.#propose(request.proposal, request.registers ?? EMPTY_LABELS, request.acknowledge);
   }
 
+  /** Nothing more is received: gives the spool back. What was asked is still answered. */
+  close(): void {
+    this.#takeBack();
+  }
+
   /** The stream is over, in whatever way. */
   end(): void {
     this.#isOver = true;

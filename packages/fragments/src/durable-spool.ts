@@ -130,6 +130,10 @@ export class DurableSpool implements Spool, TailOwner {
     return this.#hoped.registers;
   }
 
+  get directBytesMin(): number {
+    return this.#host.directBytesMin;
+  }
+
   get firstAppendMs(): number | undefined {
     return this.#hoped.end === this.#hoped.begin ? undefined : this.#hoped.firstAppendMs;
   }
@@ -170,21 +174,6 @@ export class DurableSpool implements Spool, TailOwner {
       ...nothing,
     });
     this.#pending.add(entry, undefined);
-  }
-
-  /** Rolls and waits until it is durable. @throws {WireError} DISK_FULL, OVERLOADED */
-  rollTo(begin: number): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.roll(begin);
-      // An empty append behind it is told when its turn comes.
-      this.openAppend().commit(undefined, (outcome) => {
-        if (this.syncedEnd >= begin) resolve();
-        else
-          reject(
-            outcome.kind === "acknowledged" ? new WireError("UNAVAILABLE", "not rolled") : outcome.error,
-          );
-      });
-    });
   }
 
   fragments(): readonly LocalFragment[] {
@@ -242,17 +231,28 @@ export class DurableSpool implements Spool, TailOwner {
     );
   }
 
-  async read(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+  read(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#read(offset, maxBytes, this.end, signal);
+  }
+
+  readHeld(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#read(offset, maxBytes, this.syncedEnd, signal);
+  }
+
+  held(): readonly { readonly begin: number; readonly end: number }[] {
+    return this.fragmentsHere.held();
+  }
+
+  async #read(offset: number, maxBytes: number, before: number, signal: AbortSignal): Promise<Uint8Array> {
     assert(maxBytes >= 1, "a read asks for at least one byte", { maxBytes });
-    const shownEnd = this.end;
-    const fragment = offset < shownEnd ? this.fragmentsHere.at(offset) : undefined;
+    const fragment = offset < before ? this.fragmentsHere.at(offset) : undefined;
     if (fragment === undefined) {
       throw new WireError(
         "NOT_FOUND",
         `offset ${offset} of ${this.#life.journal} is not in a local fragment`,
       );
     }
-    const limit = Math.min(offset + maxBytes, fragment.end, shownEnd);
+    const limit = Math.min(offset + maxBytes, fragment.end, before);
     const block = this.tail.blocks[this.tail.indexOf(offset)];
     if (block !== undefined && block.begin <= offset) return this.tail.copy(offset, limit);
     const end = block === undefined ? limit : Math.min(limit, block.begin);

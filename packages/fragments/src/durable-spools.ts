@@ -28,11 +28,12 @@ import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 import { SpoolLog } from "./spool-log.ts";
 import { spoolMetrics, type SpoolMetrics } from "./spool-metrics.ts";
 import { spoolDir } from "./spool-paths.ts";
+import { rollTo } from "./spool-roll.ts";
 import { SpoolReads } from "./spool-reads.ts";
 import { SpoolSpace } from "./spool-space.ts";
 import { TailMemory } from "./spool-tail.ts";
 import { SpoolWriter } from "./spool-writer.ts";
-import type { JournalLife, Spool, Spools } from "./spools.ts";
+import type { FoundLife, JournalLife, Spool, Spools } from "./spools.ts";
 
 export interface SpoolPorts {
   readonly disk: Disk;
@@ -171,14 +172,18 @@ class DurableSpools implements Spools, SpoolHost {
       throw this.diskFailure(error);
     });
     await sumRecovered(this.disk, spool);
-    if (spool.pendingEnd < atLeast) await spool.rollTo(atLeast);
+    if (spool.pendingEnd < atLeast) await rollTo(spool, atLeast);
     return spool;
   }
 
-  unclaimed(): readonly JournalLife[] {
+  unclaimed(): readonly FoundLife[] {
     return [...this.#spools.values()]
       .filter(({ claimed, dir }) => !claimed && !this.#leaving.has(dir))
-      .map(({ life }) => life);
+      .map((spool) => ({
+        ...spool.life,
+        base: spool.held()[0]?.begin ?? spool.syncedEnd,
+        end: spool.syncedEnd,
+      }));
   }
 
   discard({ journal, createRevision }: JournalLife, how: { readonly quarantine: boolean }): void {

@@ -1,4 +1,13 @@
-export type { CommitOutcome, JournalLife, LocalFragment, Spool, SpoolAppend, Spools } from "./spools.ts";
+export type {
+  CommitOutcome,
+  FoundLife,
+  JournalLife,
+  LocalFragment,
+  Spool,
+  SpoolAppend,
+  Spools,
+} from "./spools.ts";
+export { rollTo } from "./spool-roll.ts";
 export { openSpools, type SpoolPorts } from "./durable-spools.ts";
 export { QUARANTINE_DIR, SPOOLS_DIR } from "./spool-paths.ts";
 export { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";

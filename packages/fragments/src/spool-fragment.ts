@@ -60,9 +60,14 @@ export class SpoolFragment implements LocalFragment {
     return this.begin + this.#sums.bytes;
   }
 
-  /** The block of the file that holds `offset`. @param offset begin <= offset < hashed */
+  /** Up to where blocks of the file are known: behind `hashed` with a direct append that is not acknowledged. */
+  get checkable(): number {
+    return this.begin + (this.#next ?? this.#sums).bytes;
+  }
+
+  /** The block of the file that holds `offset`. @param offset begin <= offset < checkable */
   blockAt(offset: number): SummedBlock {
-    return this.#sums.blockAt(offset - this.begin);
+    return (this.#next ?? this.#sums).blockAt(offset - this.begin);
   }
 
   /** Whether `sum` can be answered from memory. */

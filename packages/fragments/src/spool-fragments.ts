@@ -19,6 +19,17 @@ export class SpoolFragments {
     return this.open.isEmpty ? [...this.closed] : [...this.closed, this.open];
   }
 
+  /** Their ranges, those that meet as one. */
+  held(): { readonly begin: number; readonly end: number }[] {
+    const held: { begin: number; end: number }[] = [];
+    for (const { begin, end } of this.list()) {
+      const last = held.at(-1);
+      if (last?.end === begin) last.end = end;
+      else held.push({ begin, end });
+    }
+    return held;
+  }
+
   /** The fragment that holds the acknowledged byte at `offset`. */
   at(offset: number): SpoolFragment | undefined {
     if (offset >= this.open.begin) return offset < this.open.end ? this.open : undefined;

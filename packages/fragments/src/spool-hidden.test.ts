@@ -104,6 +104,58 @@ suite("hidden until confirmed", () => {
   });
 });
 
+suite("held", () => {
+  const heldText = async (fixture: SpoolFixture, spool: Spool, begin = 0): Promise<string> => {
+    const parts: Uint8Array[] = [];
+    for (let at = begin; at < spool.syncedEnd; at += parts.at(-1)!.length)
+      parts.push(await fixture.drive(spool.readHeld(at, 700, never)));
+    return Buffer.concat(parts).toString();
+  };
+
+  test("hidden bytes are there for other brokers: in memory, in a direct append, after a restart", async () => {
+    const fixture = new SpoolFixture("held");
+    const spool = await fixture.reopen("a");
+    await fixture.append(spool, "shown ");
+    spool.hide(spool.syncedEnd);
+    assert.equal(BIG.length >= spool.directBytesMin, true);
+    await fixture.append(spool, BIG);
+    spool.roll(spool.pendingEnd);
+    await fixture.append(spool, "hidden");
+    const all = `shown ${BIG.toString()}hidden`;
+    assert.equal(await heldText(fixture, spool), all);
+    assert.deepEqual(spool.held(), [{ begin: 0, end: all.length }]);
+    assert.equal(spool.end, 6);
+    await assert.rejects(spool.readHeld(all.length, 1, never), hasCode("NOT_FOUND"));
+    fixture.disk.crash();
+    const again = await fixture.reopen("a");
+    again.hide(0);
+    assert.equal(await heldText(fixture, again), all);
+    await fixture.drive(again.cut(100, REGISTERS));
+    assert.equal(await heldText(fixture, again), all.slice(0, 100));
+  });
+
+  test("what was rolled over or released is not held", async () => {
+    const fixture = new SpoolFixture("gaps");
+    const spool = await fixture.reopen("a");
+    await fixture.append(spool, "one");
+    spool.roll(3);
+    await fixture.append(spool, "two");
+    spool.roll(10);
+    await fixture.append(spool, "three");
+    const gone = [
+      { begin: 0, end: 6 },
+      { begin: 10, end: 15 },
+    ];
+    assert.deepEqual(spool.held(), gone);
+    spool.release({ begin: 0, end: 3 });
+    assert.deepEqual(spool.held(), [{ begin: 3, end: 6 }, gone[1]]);
+    await fixture.drive(fixture.spools.close());
+    await fixture.open();
+    const [found] = fixture.spools.unclaimed();
+    assert.deepEqual([found!.base, found!.end], [3, 15]);
+  });
+});
+
 suite("cut", () => {
   test("within a fragment -> gone, with its registers; in quarantine; the next append is in its place", async () => {
     const fixture = new SpoolFixture("cut");

@@ -57,7 +57,7 @@ export class SpoolReads {
     signal: AbortSignal,
   ): Promise<Uint8Array> {
     try {
-      if (range.begin >= fragment.hashed) await this.#checkedOnce(spool, fragment, signal);
+      if (range.begin >= fragment.checkable) await this.#checkedOnce(spool, fragment, signal);
       return await this.#readBlocks(spool, fragment, range);
     } catch (error) {
       throw this.#told(spool, fragment, error);
@@ -182,7 +182,7 @@ function blocksOf(fragment: SpoolFragment, { begin, end }: { begin: number; end:
   const blocks = [fragment.blockAt(begin)];
   for (;;) {
     const next = fragment.begin + blocks.at(-1)!.end;
-    if (next >= Math.min(end, fragment.hashed)) return blocks;
+    if (next >= Math.min(end, fragment.checkable)) return blocks;
     const block = fragment.blockAt(next);
     if (fragment.begin + block.end > end) return blocks;
     blocks.push(block);

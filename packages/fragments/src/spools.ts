@@ -70,6 +70,8 @@ export interface Spool {
   /** Registers if everything handed to commit succeeds. */
   readonly pendingRegisters: LabelSet;
   readonly registers: LabelSet;
+  /** An append of fewer bytes is written at once: it waits for nothing that is hidden or pending. */
+  readonly directBytesMin: number;
   /** Wall time of the first append of the fragment that begins at `begin`, or undefined while it is empty. */
   readonly firstAppendMs: number | undefined;
   /**
@@ -108,12 +110,26 @@ export interface Spool {
    * (in the file); UNAVAILABLE, SHUTTING_DOWN
    */
   read(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+  /**
+   * As {@link read}, hidden bytes too: for brokers that have to have them as well (D10), and nobody else.
+   * @throws {WireError} as {@link read}
+   */
+  readHeld(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
+  /** What lies on this disk and was not released, ascending and apart, hidden bytes too. */
+  held(): readonly { readonly begin: number; readonly end: number }[];
   /** Frees a closed fragment that the store has confirmed (D18): its file goes once the log has the release. */
   release(fragment: { begin: number; end: number }): void;
   /** Called after acknowledgements, rolls and releases; at most once a batch. Returns a function that unsubscribes. */
   onChange(listener: () => void): () => void;
   /** Forgets the journal (it was deleted), when nothing of it is pending: logged, then its files are removed. */
   remove(): void;
+}
+
+/** A life that recovery found. */
+export interface FoundLife extends JournalLife {
+  /** Where its bytes on this disk begin; its end when there are none. */
+  readonly base: number;
+  readonly end: number;
 }
 
 export interface Spools {
@@ -125,7 +141,7 @@ export interface Spools {
    */
   claim(life: JournalLife, atLeast: number): Promise<Spool>;
   /** Journals found by recovery and not claimed yet. */
-  unclaimed(): readonly JournalLife[];
+  unclaimed(): readonly FoundLife[];
   /**
    * Forgets one of those as {@link Spool.remove} does, or moves its files to quarantine. Its bytes are not looked at:
    * they may be rotten. A claim of the same life is refused until they are gone, and begins anew.

@@ -1,0 +1,82 @@
+// What a broker holds for others: made of its keyspace, its resolver and its spools.
+import { never, WireError, type Clock, type Logger } from "@millrace/base";
+import type { Spool } from "@millrace/fragments";
+import type { CoordinationStore } from "@millrace/metadata";
+import type { ProcessId } from "@millrace/protocol";
+import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import type { HoldersList } from "./holders-list.ts";
+import { HoldersStore } from "./holders-store.ts";
+import { applyVerdict, JournalHolder, type HolderPorts } from "./journal-holder.ts";
+import type { Holding, LocalJournals } from "./local-journal.ts";
+import { journalView, LocalPeerDoor } from "./peer-door.ts";
+import type { PeerNetwork } from "./peer-network.ts";
+import type { Resolver } from "./resolver.ts";
+import type { StartLists } from "./start-lists.ts";
+
+export interface BrokerHoldingPorts {
+  readonly coordination: CoordinationStore;
+  readonly keyspace: BrokerKeyspace;
+  readonly network: PeerNetwork;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly id: ProcessId;
+  /** Id of the data directory. */
+  readonly holder: string;
+  /** Made after this. */
+  readonly resolver: () => Resolver;
+  /** As they were read when the broker had announced itself. */
+  readonly startLists: StartLists;
+}
+
+export class BrokerHolding implements Holding {
+  readonly #ports: HolderPorts;
+  readonly #keyspace: BrokerKeyspace;
+  readonly #startLists: StartLists;
+
+  constructor(ports: BrokerHoldingPorts) {
+    const { coordination, keyspace, network, clock, logger, id, holder } = ports;
+    const lists = new HoldersStore(coordination, keyspace.root);
+    this.#keyspace = keyspace;
+    this.#startLists = ports.startLists;
+    this.#ports = {
+      lists,
+      self: holder,
+      id,
+      clock,
+      logger,
+      loadedAt: keyspace.header.revision,
+      view: (journal, revision) => journalView({ keyspace, resolver: ports.resolver() }, journal, revision),
+      holderOf: (peer) => network.holder(peer),
+    };
+  }
+
+  /** What others reach of it. */
+  door(resolver: Resolver, journals: LocalJournals): LocalPeerDoor {
+    const { lists, clock } = this.#ports;
+    return new LocalPeerDoor({ keyspace: this.#keyspace, resolver, journals, lists, clock });
+  }
+
+  holderOf(spool: Spool): JournalHolder {
+    return new JournalHolder(this.#ports, spool);
+  }
+
+  async judgeFound(spool: Spool): Promise<void> {
+    const { journal, createRevision } = spool.life;
+    if (spool.held().length === 0) {
+      // Nothing is here but where the journal ends.
+      spool.confirm(spool.syncedEnd);
+      return;
+    }
+    await applyVerdict(spool, await this.#listOf(journal, createRevision), this.#ports);
+  }
+
+  async #listOf(journal: string, createRevision: number): Promise<HoldersList> {
+    const known = this.#startLists.get(journal)?.stored;
+    if (known?.createRevision === createRevision) return known.list;
+    const { list } = await this.#ports.lists.read(journal, createRevision, never);
+    if (list !== undefined) return list;
+    throw new WireError("CORRUPT", `journal ${journal} has bytes here and no list of holders`, {
+      facts: { journal, createRevision },
+    });
+  }
+}

@@ -1,0 +1,54 @@
+// The bytes that a disk has of a journal, whether they are acknowledged or not: what brokers that keep lists of holders
+// ask each other for (durability.md D10).
+import { createHash } from "node:crypto";
+import { WireError } from "@millrace/base";
+import type { Spool } from "@millrace/fragments";
+import type { HeldBytes } from "./holders-activation.ts";
+import type { Range } from "./holders-list.ts";
+import { FETCH_CHUNK_BYTES } from "./limits.ts";
+import { intersect } from "./sealed-bytes.ts";
+
+/** What a spool at rest has. Its bytes lie without a gap from `base` on. */
+export function heldBytes(spool: Spool): HeldBytes {
+  const { end: confirmed, syncedEnd: end } = spool;
+  const last = spool.held().at(-1);
+  return { base: last?.end === end ? last.begin : end, confirmed, end };
+}
+
+/** What a spool has that is known to be acknowledged, ascending and apart. */
+export function sureBytes(spool: Spool): readonly Range[] {
+  return intersect(spool.held(), [{ begin: 0, end: spool.end }]);
+}
+
+/** Whether all of a range is on this disk. */
+export function holds(spool: Spool, { begin, end }: Range): boolean {
+  return begin >= end || spool.held().some((held) => held.begin <= begin && end <= held.end);
+}
+
+/** @throws {WireError} NOT_FOUND unless the spool has all of the range; as `Spool.readHeld` */
+export async function* readHeldBytes(
+  spool: Spool,
+  range: Range,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { begin, end } = range;
+  const { journal } = spool.life;
+  if (!holds(spool, range)) {
+    throw new WireError("NOT_FOUND", `[${begin}, ${end}) of ${journal} is not all on this disk`, {
+      facts: { journal, begin, end },
+    });
+  }
+  for (let at = begin; at < end;) {
+    signal.throwIfAborted();
+    const bytes = await spool.readHeld(at, Math.min(FETCH_CHUNK_BYTES, end - at), signal);
+    yield bytes;
+    at += bytes.length;
+  }
+}
+
+/** SHA-256 of the same bytes, hex. @throws {WireError} as {@link readHeldBytes} */
+export async function digestOfHeld(spool: Spool, range: Range, signal: AbortSignal): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const bytes of readHeldBytes(spool, range, signal)) hash.update(bytes);
+  return hash.digest("hex");
+}

@@ -1,0 +1,448 @@
+// Several data directories with bytes of one journal, and what they do to each other's on behalf of primaries.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { concatBytes, never, silentLogger, text, utf8, WireError } from "@millrace/base";
+import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
+import type { CommitOutcome, Spool } from "@millrace/fragments";
+import {
+  EMPTY_LABELS,
+  labelSet,
+  type Header,
+  type LabelSet,
+  type ProcessId,
+  type Route,
+} from "@millrace/protocol";
+import { FakeSpools } from "./fake-spools.ts";
+import type { HoldersList } from "./holders-list.ts";
+import type { HoldersStore } from "./holders-store.ts";
+import { JournalHolder } from "./journal-holder.ts";
+import type { HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
+
+const J = "a/journal";
+const LIFE = { journal: J, createRevision: 7, epoch: 1 };
+const REGISTERS = labelSet(["author", "a"]);
+
+const idOf = (name: string): ProcessId => ({ zone: name, suffix: `broker-${name}` });
+const peerOf = (name: string): Peer => ({ id: idOf(name), endpoint: `http://${name}` });
+/** The first one is the primary. */
+const routeOf = (...names: string[]): Route => ({ members: names.map(idOf), primary: 0, endpoints: [] });
+
+class Directory {
+  readonly spools = new FakeSpools();
+  readonly spool: Spool;
+  readonly holder: JournalHolder;
+
+  constructor(world: World, name: string, spool: Spool) {
+    this.spool = spool;
+    this.holder = new JournalHolder(
+      {
+        lists: world.lists,
+        self: name,
+        id: idOf(name),
+        clock: new SimulatedClock(world.agenda),
+        logger: silentLogger,
+        loadedAt: 1,
+        view: () => ({ revision: world.revision, header: world.header(name), joined: world.joined }),
+        holderOf: (peer) => world.callsOf(peer),
+      },
+      spool,
+    );
+  }
+
+  async append(content: string, registers?: LabelSet): Promise<CommitOutcome> {
+    const append = this.spool.openAppend();
+    await append.write(utf8(content), never);
+    return new Promise((resolve) => append.commit(registers, resolve));
+  }
+
+  /** All bytes from `begin` on, hidden ones in brackets. */
+  async text(begin = this.spool.held()[0]?.begin ?? 0): Promise<string> {
+    const { spool } = this;
+    const parts: Uint8Array[] = [];
+    for (let at = begin; at < spool.syncedEnd; at += parts.at(-1)!.length) {
+      parts.push(await spool.readHeld(at, spool.syncedEnd - at, never));
+    }
+    const all = text(concatBytes(parts));
+    const shown = Math.max(0, spool.end - begin);
+    return spool.end < spool.syncedEnd ? `${all.slice(0, shown)}[${all.slice(shown)}]` : all;
+  }
+}
+
+class World {
+  readonly agenda = new Agenda();
+  readonly directories = new Map<string, Directory>();
+  revision = 10;
+  joined = 5;
+  route = routeOf("a", "b");
+  list: HoldersList | undefined;
+  listReads = 0;
+  /** In the place of what a directory answers. */
+  readonly instead = new Map<string, Partial<HolderCalls>>();
+
+  readonly lists = {
+    read: () => {
+      this.listReads++;
+      return Promise.resolve({ list: this.list, listRevision: 1, readAt: this.revision });
+    },
+  } as unknown as HoldersStore;
+
+  async open(...names: string[]): Promise<Directory[]> {
+    const opened: Directory[] = [];
+    for (const name of names) {
+      const directory = new Directory(this, name, await new FakeSpools().claim(LIFE, 0));
+      this.directories.set(name, directory);
+      opened.push(directory);
+    }
+    return opened;
+  }
+
+  header(name: string): Header {
+    const etcd = { clusterId: 1n, memberId: 1n, revision: this.revision, raftTerm: 1n };
+    return { processId: idOf(name), route: this.route, etcd };
+  }
+
+  callsOf({ id }: Peer): HolderCalls {
+    const { holder } = this.directories.get(id.zone)!;
+    return {
+      hold: (request, signal) => holder.hold(request, signal),
+      fetch: (request, signal) => holder.fetch(request, signal),
+      digest: (request, signal) => holder.digest(request, signal),
+      ...this.instead.get(id.zone),
+    };
+  }
+
+  hold(
+    name: string,
+    wants: { readonly wants: "fence" | "ask" } | Partial<Extract<HoldRequest, { wants: "bring" | "level" }>>,
+    { epoch = 10, stream = 1, route = this.route } = {},
+  ): Promise<HoldAnswer> {
+    const header = { ...this.header(name), route };
+    const bring = { begin: 0, end: 0, source: undefined, registers: EMPTY_LABELS };
+    const on = { journal: J, createRevision: 7, header, epoch, stream };
+    return this.directories.get(name)!.holder.hold({ ...on, ...bring, ...wants }, never);
+  }
+}
+
+const held = (answer: HoldAnswer): unknown => (answer.kind === "taken" ? answer.held : answer.why);
+
+test("fence: says what is here, and older attempts change nothing from then on", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  await a!.append("shown ");
+  a!.spool.hide(6);
+  await a!.append("hidden", REGISTERS);
+  const answer = await world.hold("a", { wants: "fence" }, { stream: 2 });
+  assert.deepEqual(held(answer), { base: 0, confirmed: 6, end: 12 });
+  assert.ok(answer.kind === "taken");
+  assert.deepEqual([answer.registers, answer.sure], [REGISTERS, [{ begin: 0, end: 6 }]]);
+  assert.equal(held(await world.hold("a", { wants: "fence" }, { stream: 1 })), "WRONG_STREAM");
+  assert.equal(held(await world.hold("a", { wants: "bring" }, { epoch: 9, stream: 9 })), "WRONG_ROUTE");
+  const other = routeOf("b", "a");
+  assert.equal(held(await world.hold("a", { wants: "fence" }, { stream: 3, route: other })), "WRONG_ROUTE");
+});
+
+test("fence: what is released and what was rolled over is below the base", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  await a!.append("one");
+  a!.spool.roll(10);
+  await a!.append("two");
+  assert.deepEqual(held(await world.hold("a", { wants: "fence" })), { base: 10, confirmed: 13, end: 13 });
+});
+
+test("bring: nothing is here -> the source's bytes from begin on, hidden, with registers; appends go on", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  await a!.append("acknowledged ");
+  await a!.append("and more");
+  assert.equal(b!.holder.answerAppend({ epoch: 10, stream: 1 }), "WRONG_STREAM");
+  const bring = { wants: "bring", begin: 13, end: 21, source: peerOf("a"), registers: REGISTERS } as const;
+  assert.deepEqual(held(await world.hold("b", bring)), { base: 13, confirmed: 13, end: 21 });
+  assert.equal(await b!.text(), "[and more]");
+  assert.deepEqual([b!.spool.begin, b!.spool.pendingEnd, b!.spool.registers], [21, 21, REGISTERS]);
+  assert.equal(b!.holder.answerAppend({ epoch: 10, stream: 1 }), "take");
+  assert.equal(b!.holder.answerAppend({ epoch: 10, stream: 2 }), "WRONG_STREAM");
+});
+
+test("bring: equal bytes stay, and only what is missing is copied", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  await a!.append("equal then more");
+  b!.spool.hide(0);
+  await b!.append("equal then");
+  const asked: unknown[] = [];
+  world.list = { segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }], tail: { kind: "held" } };
+  world.instead.set("a", {
+    fetch: (request, signal) => {
+      asked.push([request.begin, request.end]);
+      return a!.holder.fetch(request, signal);
+    },
+  });
+  await world.hold("b", { wants: "bring", begin: 0, end: 15, source: peerOf("a") });
+  assert.equal(await b!.text(), "[equal then more]");
+  assert.deepEqual(asked, [[10, 15]]);
+});
+
+test("bring: other bytes, or more than the source has -> replaced, cut; what was shown stays", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  world.list = { segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }], tail: { kind: "held" } };
+  await a!.append("shown these");
+  await b!.append("shown ");
+  b!.spool.hide(6);
+  await b!.append("other bytes");
+  await world.hold("b", { wants: "bring", begin: 0, end: 11, source: peerOf("a") });
+  assert.equal(await b!.text(), "shown [these]");
+  await b!.append(" and more");
+  await world.hold("b", { wants: "bring", begin: 0, end: 11, source: peerOf("a") }, { stream: 2 });
+  assert.equal(await b!.text(), "shown [these]");
+  const below = { wants: "bring", begin: 0, end: 3, source: peerOf("a") } as const;
+  assert.equal(held(await world.hold("b", below, { stream: 3 })), "different");
+  assert.equal(await b!.text(), "shown [these]");
+});
+
+test("bring: bytes that no segment gives this member -> set aside, also below the begin", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  await a!.append("0123456789");
+  await b!.append("01");
+  b!.spool.hide(2);
+  await b!.append("xy");
+  world.list = {
+    segments: [
+      { epoch: 3, begin: 0, members: ["a", "b"] },
+      { epoch: 5, begin: 3, members: ["a", "c"] },
+    ],
+    tail: { kind: "held" },
+  };
+  await world.hold("b", { wants: "bring", begin: 8, end: 10, source: peerOf("a") });
+  assert.deepEqual(b!.spool.held(), [
+    { begin: 0, end: 3 },
+    { begin: 8, end: 10 },
+  ]);
+  assert.deepEqual([b!.spool.end, text(await b!.spool.read(0, 3, never))], [8, "01x"]);
+});
+
+test("bring: on a closed list -> all begin at its end; what a member may not keep goes", async () => {
+  const world = new World();
+  const [b, c] = await world.open("b", "c");
+  for (const one of [b!, c!]) {
+    one.spool.hide(0);
+    await one.append("012345");
+  }
+  world.list = {
+    segments: [{ epoch: 3, begin: 0, members: ["b"] }],
+    tail: { kind: "closed", end: 4, registers: REGISTERS },
+  };
+  for (const name of ["b", "c"])
+    await world.hold(name, { wants: "bring", begin: 4, end: 4, registers: REGISTERS });
+  assert.deepEqual([await b!.text(), c!.spool.held(), c!.spool.pendingEnd], ["0123", [], 4]);
+});
+
+test("bring: from what this broker itself has -> nothing is compared; what is behind goes", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  a!.spool.hide(0);
+  await a!.append("acknowledged, perhaps");
+  await world.hold("a", { wants: "bring", begin: 0, end: 12, source: peerOf("a") });
+  assert.deepEqual([await a!.text(), world.listReads], ["[acknowledged]", 0]);
+});
+
+const failures: readonly (readonly [string, Partial<HolderCalls>, RegExp])[] = [
+  [
+    "ends",
+    {
+      fetch: async function* () {
+        yield utf8("0123");
+        throw new WireError("UNAVAILABLE", "the source died");
+      },
+    },
+    /the source died/,
+  ],
+  [
+    "sends too little",
+    {
+      fetch: async function* () {
+        yield utf8("0123");
+      },
+    },
+    /6 bytes too few/,
+  ],
+  [
+    "sends too much",
+    {
+      fetch: async function* () {
+        yield utf8("0123456789!");
+      },
+    },
+    /1 bytes too many/,
+  ],
+];
+for (const [what, instead, why] of failures) {
+  test(`bring: the source ${what} -> fails, appends are not taken; the next one goes on where it ended`, async () => {
+    const world = new World();
+    const [a, b] = await world.open("a", "b");
+    world.list = { segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }], tail: { kind: "held" } };
+    await a!.append("0123456789");
+    world.instead.set("a", instead);
+    const bring = { wants: "bring", begin: 0, end: 10, source: peerOf("a") } as const;
+    await assert.rejects(world.hold("b", bring), why);
+    assert.equal(b!.holder.answerAppend({ epoch: 10, stream: 1 }), "WRONG_STREAM");
+    world.instead.delete("a");
+    await world.hold("b", bring, { stream: 2 });
+    assert.equal(await b!.text(), "[0123456789]");
+  });
+}
+
+test("bring: the source stalls -> given up after a while, and the spool is free again", async () => {
+  const world = new World();
+  const [a] = await world.open("a", "b");
+  await a!.append("0123");
+  world.instead.set("a", {
+    fetch: (_request, signal) => ({
+      [Symbol.asyncIterator]: () => ({
+        next: () => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+      }),
+    }),
+  });
+  const bring = world.hold("b", { wants: "bring", begin: 0, end: 4, source: peerOf("a") });
+  const failed = assert.rejects(bring, /sent nothing for 5000 ms/);
+  for (let i = 0; i < 20; i++) await settle();
+  await world.agenda.advance(5000);
+  await failed;
+  assert.deepEqual(held(await world.hold("b", { wants: "fence" }, { stream: 2 })), {
+    base: 0,
+    confirmed: 0,
+    end: 0,
+  });
+});
+
+test("bring: the disk is full -> fails; nothing of it counts", async () => {
+  const world = new World();
+  const spools = new FakeSpools();
+  const [a] = await world.open("a");
+  const b = new Directory(world, "b", await spools.claim(LIFE, 0));
+  world.directories.set("b", b);
+  await a!.append("0123");
+  spools.isFull = true;
+  const bring = { wants: "bring", begin: 0, end: 4, source: peerOf("a") } as const;
+  await assert.rejects(world.hold("b", bring), { code: "DISK_FULL" });
+  assert.equal(b.holder.answerAppend({ epoch: 10, stream: 1 }), "WRONG_STREAM");
+  spools.isFull = false;
+  await world.hold("b", bring, { stream: 2 });
+  assert.equal(await b.text(), "[0123]");
+});
+
+test("a newer attempt of the route ends the one that copies; an older one is refused", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  await a!.append("0123");
+  let asked = 0;
+  world.instead.set("a", {
+    fetch: (request, signal) =>
+      asked++ > 0
+        ? a!.holder.fetch(request, signal)
+        : {
+            [Symbol.asyncIterator]: () => ({
+              next: () =>
+                new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+            }),
+          },
+  });
+  const bring = { wants: "bring", begin: 0, end: 4, source: peerOf("a") } as const;
+  const first = assert.rejects(world.hold("b", bring), /has changed hands/);
+  for (let i = 0; i < 20; i++) await settle();
+  await world.hold("b", bring, { stream: 2 });
+  await first;
+  assert.equal(await b!.text(), "[0123]");
+});
+
+test("ask: what a member has without a break; after a restart it has nothing but what is sure", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  await a!.append("sure ");
+  a!.spool.hide(5);
+  await a!.append("not");
+  const nothing = { base: 0, confirmed: 0, end: 0 };
+  const answer = await world.hold("a", { wants: "ask" });
+  assert.ok(answer.kind === "taken");
+  assert.deepEqual([answer.held, answer.sure], [nothing, [{ begin: 0, end: 5 }]]);
+  await world.hold("a", { wants: "bring", begin: 5, end: 8, source: peerOf("a") }, { stream: 2 });
+  const joined = await world.hold("a", { wants: "ask" }, { stream: 3 });
+  assert.deepEqual(held(joined), { base: 0, confirmed: 5, end: 8 });
+  world.joined = 6;
+  assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 4 })), nothing);
+});
+
+test("level: all go on at the largest end; sealed bytes go, equal ends with other bytes are refused", async () => {
+  const world = new World();
+  const [a, b, c] = await world.open("a", "b", "c");
+  await a!.append("0123456789");
+  b!.spool.hide(0);
+  await b!.append("0123");
+  const level = { wants: "level", begin: 10, end: 10, source: peerOf("a"), registers: REGISTERS } as const;
+  assert.equal(held(await world.hold("b", level)), "WRONG_STREAM", "it was not asked");
+  await world.hold("b", { wants: "ask" });
+  assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 0, end: 10 });
+  assert.deepEqual([b!.spool.held(), b!.spool.registers], [[], REGISTERS]);
+  await c!.append("012345678x");
+  await world.hold("c", { wants: "ask" });
+  assert.equal(held(await world.hold("c", level)), "different");
+});
+
+test("the spool: whoever was not brought does not get it; a newer attempt takes it from who has it", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  const attempt = { epoch: 10, stream: 1 };
+  const evicted: string[] = [];
+  const user = { evict: () => evicted.push("user") };
+  await assert.rejects(a!.holder.takeSpool(user, attempt, never), /a newer attempt is known/);
+  await world.hold("a", { wants: "bring" });
+  const lease = await a!.holder.takeSpool(user, attempt, never);
+  const fence = world.hold("a", { wants: "fence" }, { stream: 2 });
+  await settle();
+  assert.deepEqual(evicted, ["user"]);
+  lease.release();
+  assert.equal((await fence).kind, "taken");
+  await assert.rejects(a!.holder.takeSpool(user, attempt, never), /a newer attempt is known/);
+});
+
+test("the spool: a new route gives whoever has it a moment, unless its primary has left", async () => {
+  for (const [route, graceMs] of [
+    [routeOf("b", "a"), 1000],
+    [routeOf("b", "c"), 0],
+  ] as const) {
+    const world = new World();
+    const [b] = await world.open("b");
+    await world.hold("b", { wants: "bring" });
+    const evicted: string[] = [];
+    const user = { evict: () => evicted.push("user") };
+    const lease = await b!.holder.takeSpool(user, { epoch: 10, stream: 1 }, never);
+    world.revision = 20;
+    world.route = route;
+    b!.holder.routeSeen(20);
+    const fence = world.hold("b", { wants: "fence" }, { epoch: 20, stream: 1 });
+    await settle();
+    assert.deepEqual(evicted, graceMs === 0 ? ["user"] : []);
+    await world.agenda.advance(graceMs);
+    assert.deepEqual(evicted, ["user"]);
+    lease.release();
+    assert.equal((await fence).kind, "taken");
+    // The old route comes back: what was sent under it before does not count any more.
+    world.route = routeOf("a", "b");
+    assert.equal(held(await world.hold("b", { wants: "bring" })), "WRONG_ROUTE");
+  }
+});
+
+test("fetch and digest: hidden bytes too; what is not all here is not found", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  a!.spool.hide(0);
+  await a!.append("hidden");
+  const request = { journal: J, createRevision: 7, begin: 1, end: 6 };
+  const parts: Uint8Array[] = [];
+  for await (const bytes of a!.holder.fetch(request, never)) parts.push(bytes);
+  assert.equal(text(concatBytes(parts)), "idden");
+  assert.equal((await a!.holder.digest(request, never)).length, 64);
+  await assert.rejects(a!.holder.digest({ ...request, end: 7 }, never), { code: "NOT_FOUND" });
+});

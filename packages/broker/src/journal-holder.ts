@@ -1,0 +1,380 @@
+// What a broker does for others with its bytes of a journal (durability.md D10, D11): tells what it has, is brought to
+// what another one has, and gives its bytes away. It also says who may write to the spool. A shell over the rules of
+// route-bound.ts and sealed-bytes.ts.
+//
+//  K1  Whoever changes bytes has the spool's token, and the binding is looked at again once he has it: what was
+//      overtaken while it waited changes nothing.
+//  K2  Hidden bytes that a list may have something to say about are judged before anything is written behind them.
+//  K3  What is brought is synced when it is answered, and hidden until the primary says that it is confirmed.
+//  K4  What was shown is never cut.
+import { assert, WireError, type Clock, type Logger } from "@millrace/base";
+import { rollTo, type Spool } from "@millrace/fragments";
+import {
+  equalLabelSets,
+  equalProcessIds,
+  equivalentRoutes,
+  type Header,
+  type LabelSet,
+  type ProcessId,
+  type Route,
+} from "@millrace/protocol";
+import { copyHeld } from "./copy-held.ts";
+import { digestOfHeld, heldBytes, holds, readHeldBytes, sureBytes } from "./held-bytes.ts";
+import type { HolderId } from "./holders-list.ts";
+import type { HoldersStore } from "./holders-store.ts";
+import { judgeSpool } from "./judged-spool.ts";
+import { REPLICATION_GRACE_MS } from "./limits.ts";
+import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
+import { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundAnswer } from "./route-bound.ts";
+import { SpoolToken, type SpoolLease, type SpoolUser } from "./spool-token.ts";
+
+/** A journal as this broker's keyspace has it. */
+export interface JournalView {
+  /** Not below what was waited for. */
+  readonly revision: number;
+  readonly header: Header;
+  /** Create revision of this broker's own assignment; 0: it has none. */
+  readonly joined: number;
+}
+
+export interface HolderPorts {
+  readonly lists: HoldersStore;
+  /** Id of this broker's data directory. */
+  readonly self: HolderId;
+  readonly id: ProcessId;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Greatest revision below the root when the keyspace was loaded (B4 of route-bound.ts). */
+  readonly loadedAt: number;
+  /** @param revision that was waited for */
+  readonly view: (journal: string, revision: number) => JournalView;
+  /** How another broker's bytes are asked for. */
+  readonly holderOf: (peer: Peer) => HolderCalls;
+}
+
+/** Under which activation somebody wants the spool. */
+export interface SpoolAttempt {
+  /** 0: of a primary that keeps no lists. */
+  readonly epoch: number;
+  readonly stream: number;
+}
+
+type BringRequest = Extract<HoldRequest, { readonly wants: "bring" | "level" }>;
+
+export class JournalHolder {
+  readonly #ports: HolderPorts;
+  readonly #spool: Spool;
+  readonly #token: SpoolToken;
+  #binding: Binding;
+  /** Route of whoever has the spool. */
+  #userRoute: Route | undefined;
+  /** Create revision of the assignment under which this broker was brought, or went on, in this life (D15). */
+  #joined = 0;
+
+  constructor(ports: HolderPorts, spool: Spool) {
+    this.#ports = ports;
+    this.#spool = spool;
+    this.#token = new SpoolToken(spool.life.journal, ports.clock, REPLICATION_GRACE_MS);
+    this.#binding = afterLoad(ports.loadedAt);
+  }
+
+  get #journal(): string {
+    return this.#spool.life.journal;
+  }
+
+  /** The keyspace shows another route than before, at `revision` (D12). */
+  routeSeen(revision: number): void {
+    this.#binding = routeSeen(this.#binding, revision);
+    if (this.#userRoute === undefined) return;
+    const { route } = this.#ports.view(this.#journal, revision).header;
+    if (!hasPrimaryOf(this.#userRoute, route)) this.#token.evict();
+  }
+
+  /**
+   * Waits for the spool, to write on a route that this broker was brought for.
+   * @throws {WireError} UNAVAILABLE when a newer attempt is known; what aborted `signal`
+   */
+  async takeSpool(user: SpoolUser, attempt: SpoolAttempt, signal: AbortSignal): Promise<SpoolLease> {
+    this.#mayAppend(attempt);
+    const { route } = this.#ports.view(this.#journal, attempt.epoch).header;
+    const lease = await this.#take(user, route, signal);
+    try {
+      this.#mayAppend(attempt);
+      return lease;
+    } catch (error) {
+      lease.release();
+      throw error;
+    }
+  }
+
+  /** Waits for the spool: the journal leaves this broker. Whoever writes to it has a moment to end. */
+  takeLast(signal: AbortSignal): Promise<SpoolLease> {
+    return this.#take({ evict: () => undefined }, undefined, signal);
+  }
+
+  /** What another broker's {@link SpoolAttempt} of an append would be answered now. */
+  answerAppend({ epoch, stream }: SpoolAttempt): BoundAnswer {
+    if (epoch === 0) return "take";
+    const { revision } = this.#ports.view(this.#journal, epoch);
+    // Whoever asks has compared the routes.
+    const view = { revision, isSameRoute: true };
+    return answerBound(this.#binding, view, { epoch, stream, wants: "append" });
+  }
+
+  /** @throws {WireError} UNAVAILABLE; of the spool; what aborted `signal` */
+  async hold(request: HoldRequest, signal: AbortSignal): Promise<HoldAnswer> {
+    const refusal = this.#refusal(request);
+    if (refusal !== undefined) return refusal;
+    const evicted = new AbortController();
+    const abort = (): void => evicted.abort(signal.reason);
+    signal.addEventListener("abort", abort, { once: true });
+    const lease = await this.#take(
+      { evict: (reason) => evicted.abort(reason) },
+      request.header.route,
+      signal,
+    ).catch((error: unknown) => {
+      signal.removeEventListener("abort", abort);
+      throw error;
+    });
+    try {
+      // K1
+      return this.#refusal(request) ?? (await this.#held(request, evicted.signal));
+    } finally {
+      signal.removeEventListener("abort", abort);
+      lease.release();
+    }
+  }
+
+  fetch({ begin, end }: FetchRequest, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return readHeldBytes(this.#spool, { begin, end }, signal);
+  }
+
+  digest({ begin, end }: FetchRequest, signal: AbortSignal): Promise<string> {
+    return digestOfHeld(this.#spool, { begin, end }, signal);
+  }
+
+  /**
+   * A broker that keeps no lists writes behind what is here: whatever a restart found and nobody has judged goes to
+   * quarantine, so that an empty spool is presented (D15). Whoever calls has the spool.
+   */
+  async goOn(): Promise<void> {
+    const { joined } = this.#ports.view(this.#journal, 0);
+    await atRest(this.#spool);
+    if (joined === 0 || joined !== this.#joined) await this.#cutHidden();
+    this.#joined = joined;
+  }
+
+  async #cutHidden(): Promise<void> {
+    const spool = this.#spool;
+    if (spool.end < spool.syncedEnd) await spool.cut(spool.end, spool.registers);
+  }
+
+  #mayAppend(attempt: SpoolAttempt): void {
+    const answer = this.answerAppend(attempt);
+    if (answer === "take") return;
+    throw new WireError("UNAVAILABLE", `journal ${this.#journal}: ${answer}, a newer attempt is known`, {
+      facts: { journal: this.#journal, answer },
+    });
+  }
+
+  async #take(user: SpoolUser, route: Route | undefined, signal: AbortSignal): Promise<SpoolLease> {
+    const other = this.#userRoute;
+    // On the same route whoever asks is newer; where its primary has left nobody ends by himself.
+    if (other && route && (equivalentRoutes(other, route) || !hasPrimaryOf(other, route)))
+      this.#token.evict();
+    const lease = await this.#token.take(user, signal);
+    this.#userRoute = route;
+    return {
+      release: () => {
+        this.#userRoute = undefined;
+        lease.release();
+      },
+    };
+  }
+
+  #refusal(request: HoldRequest): HoldAnswer | undefined {
+    const { epoch, stream, wants } = request;
+    const { revision, header } = this.#ports.view(this.#journal, epoch);
+    const view = { revision, isSameRoute: equivalentRoutes(header.route, request.header.route) };
+    const bound = { epoch, stream, wants: wants === "ask" ? "fence" : wants } as const;
+    const answer = answerBound(this.#binding, view, bound);
+    assert(answer !== "wait", "the keyspace was waited for", { epoch, revision });
+    return answer === "take" ? undefined : { kind: "refused", why: answer, header };
+  }
+
+  async #held(request: HoldRequest, signal: AbortSignal): Promise<HoldAnswer> {
+    const { epoch, stream } = request;
+    this.#binding = bind(this.#binding, { epoch, stream, wants: "fence" });
+    await atRest(this.#spool);
+    switch (request.wants) {
+      case "fence":
+        return this.#taken();
+      case "ask":
+        return this.#presented();
+      case "bring":
+      case "level": {
+        const isDone = await (request.wants === "bring"
+          ? this.#bring(request, signal)
+          : this.#level(request, signal));
+        const { header } = this.#ports.view(this.#journal, epoch);
+        if (!isDone) return { kind: "refused", why: "different", header };
+        this.#binding = bind(this.#binding, { epoch, stream, wants: request.wants });
+        this.#joined = this.#ports.view(this.#journal, epoch).joined;
+        return this.#taken();
+      }
+    }
+  }
+
+  #taken(): HoldAnswer {
+    const spool = this.#spool;
+    return { kind: "taken", held: heldBytes(spool), registers: spool.registers, sure: sureBytes(spool) };
+  }
+
+  /** On a void list what a restart found counts for nothing, but for what is known to be acknowledged. */
+  #presented(): HoldAnswer {
+    const spool = this.#spool;
+    const { joined } = this.#ports.view(this.#journal, 0);
+    const goesOn = joined !== 0 && joined === this.#joined;
+    const held = heldBytes(spool);
+    return {
+      kind: "taken",
+      held: goesOn ? held : { base: 0, confirmed: 0, end: 0 },
+      registers: spool.registers,
+      sure: sureBytes(spool),
+    };
+  }
+
+  /** @returns whether this broker has now what the source has in [begin, end), and nothing behind it */
+  async #bring(request: BringRequest, signal: AbortSignal): Promise<boolean> {
+    const spool = this.#spool;
+    const { begin, end, registers } = request;
+    const source = this.#sourceOf(request);
+    if (source !== undefined || request.source === undefined) await this.#judge(signal); // K2
+    if (end < spool.end) return false; // K4
+    spool.hide(spool.end);
+    const from = Math.max(begin, spool.end);
+    const both = { begin: from, end: Math.min(spool.syncedEnd, end) };
+    if (source !== undefined && both.begin < both.end) {
+      const isEqual = holds(spool, both) && (await this.#isSame(source, both, signal));
+      if (!isEqual) await spool.cut(from, spool.registers);
+    }
+    if (spool.syncedEnd > end) await spool.cut(end, registers);
+    if (spool.syncedEnd < from) await rollTo(spool, from);
+    if (spool.syncedEnd < end) {
+      if (source === undefined) throw new WireError("INVALID_ARGUMENT", `nobody has [${begin}, ${end})`);
+      const range = { begin: spool.syncedEnd, end };
+      await copyHeld(spool, this.#fetched(source, range), range, this.#ports.clock, signal);
+    }
+    await beginAt(spool, end, registers);
+    spool.confirm(begin);
+    return true;
+  }
+
+  /** Lets the list judge what is hidden; what is left of it stands in the segment that goes on. */
+  async #judge(signal: AbortSignal): Promise<void> {
+    const spool = this.#spool;
+    if (spool.end === spool.syncedEnd) return;
+    const { list } = await this.#ports.lists.read(this.#journal, spool.life.createRevision, signal);
+    if (list?.tail.kind === "void")
+      throw new WireError("UNAVAILABLE", `the list of holders of ${this.#journal} is void`);
+    await applyVerdict(spool, list, this.#ports);
+  }
+
+  /** As {@link #bring} on a void list, where nothing is replaced and all go on at the largest end (D15). */
+  async #level(request: BringRequest, signal: AbortSignal): Promise<boolean> {
+    const spool = this.#spool;
+    const { end: head, registers } = request;
+    const { joined } = this.#ports.view(this.#journal, 0);
+    if (joined === 0 || joined !== this.#joined) await this.#cutHidden();
+    if (head < spool.syncedEnd) return false;
+    const source = this.#sourceOf(request);
+    const last = spool.held().at(-1);
+    if (source !== undefined && last?.end === head && !(await this.#isSameTail(source, last, signal)))
+      return false;
+    spool.hide(spool.end);
+    await beginAt(spool, head, registers);
+    return true;
+  }
+
+  /** What the source has let go of to the store is not compared. */
+  async #isSameTail(
+    source: Peer,
+    range: { begin: number; end: number },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      return await this.#isSame(source, range, signal);
+    } catch (error) {
+      if (WireError.from(error).code === "NOT_FOUND") return true;
+      throw error;
+    }
+  }
+
+  /** Undefined when nobody else has to be asked. */
+  #sourceOf({ source }: BringRequest): Peer | undefined {
+    return source === undefined || equalProcessIds(source.id, this.#ports.id) ? undefined : source;
+  }
+
+  async #isSame(source: Peer, range: { begin: number; end: number }, signal: AbortSignal): Promise<boolean> {
+    const request = this.#requestFor(range);
+    const [own, theirs] = await Promise.all([
+      digestOfHeld(this.#spool, range, signal),
+      this.#ports.holderOf(source).digest(request, signal),
+    ]);
+    return own === theirs;
+  }
+
+  #fetched(
+    source: Peer,
+    range: { begin: number; end: number },
+  ): (signal: AbortSignal) => AsyncIterable<Uint8Array> {
+    return (signal) => this.#ports.holderOf(source).fetch(this.#requestFor(range), signal);
+  }
+
+  #requestFor({ begin, end }: { begin: number; end: number }): FetchRequest {
+    return { journal: this.#journal, createRevision: this.#spool.life.createRevision, begin, end };
+  }
+}
+
+/** Shows what the list says is acknowledged, and puts aside what it says is not. */
+export async function applyVerdict(
+  spool: Spool,
+  list: Parameters<typeof judgeSpool>[0],
+  { self, logger }: Pick<HolderPorts, "self" | "logger">,
+): Promise<void> {
+  const { journal } = spool.life;
+  const { end: shown, syncedEnd: end } = spool;
+  const verdict = judgeSpool(list, self, { held: spool.held(), shown, end });
+  if (verdict === undefined) {
+    const text = `what is here of journal ${journal} does not fit its list of holders`;
+    throw new WireError("CORRUPT", text, { facts: { journal, shown, end } });
+  }
+  spool.confirm(verdict.shown);
+  if (verdict.kept >= end) return;
+  const facts = { journal, begin: verdict.kept, end };
+  logger.warn("journal-bytes-set-aside", facts);
+  await spool.cut(Math.max(verdict.kept, spool.end), spool.registers);
+}
+
+/** Resolves when everything that was handed over has its outcome. No append is open. */
+function atRest(spool: Spool): Promise<void> {
+  return new Promise((resolve) => {
+    spool.openAppend(false).commit(undefined, () => resolve());
+  });
+}
+
+/** Begins an empty fragment at `end` >= pendingEnd, with the registers, and waits until that is synced. */
+async function beginAt(spool: Spool, end: number, registers: LabelSet): Promise<void> {
+  const isSame = equalLabelSets(spool.registers, registers);
+  if (isSame && spool.begin === end) return;
+  await rollTo(spool, end, isSame ? undefined : registers);
+  // A roll that takes nothing along is not told by where the spool ends.
+  if (spool.begin !== end || !equalLabelSets(spool.registers, registers))
+    throw new WireError("UNAVAILABLE", `the spool of ${spool.life.journal} did not begin anew at ${end}`);
+}
+
+/** Whether the primary of `before` is still one of the members. */
+function hasPrimaryOf(before: Route, { members }: Route): boolean {
+  const primary = before.members[before.primary];
+  return primary !== undefined && members.some((member) => equalProcessIds(member, primary));
+}
