@@ -41,6 +41,7 @@ import { CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { Lister } from "./list.ts";
 import { listFragments } from "./list-fragments.ts";
 import { readJournal, type ReadPorts } from "./read.ts";
+import { fragmentsOfMembers } from "./read-proxy.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import { updateAssignments, updateSuspend } from "./replica-transactions.ts";
 import type { Resolution, Resolver } from "./resolver.ts";
@@ -104,6 +105,8 @@ export class LocalTransport implements JournalTransport, AppendDoor {
       metrics,
       remote,
       meter: new CallMeter(metrics, clock, "Read"),
+      calls,
+      stopped: ports.resolver.stopped,
       resolve: (request, signal) => this.#resolveMember(request, request.minEtcdRevision, signal),
     };
     this.#meters = {
@@ -160,7 +163,11 @@ export class LocalTransport implements JournalTransport, AppendDoor {
     return metered(this.#meters.fragments, async () => {
       validateFragmentsRequest(request);
       const resolution = await this.#resolveMember(request, 0, signal);
-      return listFragments(this.#ports.remote, resolution, request, signal);
+      const { calls, remote } = this.#ports;
+      if (isElsewhere(resolution) && calls !== undefined) {
+        return fragmentsOfMembers(calls, resolution.header, request, signal);
+      }
+      return listFragments(remote, resolution, request, signal);
     });
   }
 
@@ -188,4 +195,9 @@ export class LocalTransport implements JournalTransport, AppendDoor {
     const resolution = now();
     return isPassing(resolution.status) ? served() : resolution;
   }
+}
+
+/** It can be served, and not here. */
+function isElsewhere({ status, localReplica }: Resolution): boolean {
+  return status === "OK" && localReplica === undefined;
 }

@@ -3,6 +3,7 @@
 //
 //  S1  Only acknowledged bytes are read (D9): the index shows no others.
 //  S2  The stream ends without error when the journal is no longer served here; the caller's abort rejects.
+//  S6  What one broker does not serve any more, another may: a read goes on with the next member from where it stood.
 //  S3  Local bytes may be released under a reader: it then asks the index again, which knows where they went.
 //  S4  What is not on this disk is looked for in the stores: a reader that comes before their first listing waits
 //      for it, and is told when it does not come. Until nothing can be missing from listings, a hole at the journal's
@@ -22,8 +23,11 @@ import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
 import { eitherSignal } from "./either-signal.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import type { JournalReplica } from "./journal-replica.ts";
-import { FIRST_REFRESH_WAIT_MS, READ_CHUNK_BYTES } from "./limits.ts";
+import { FIRST_REFRESH_WAIT_MS, READ_CHUNK_BYTES, REROUTE_MS } from "./limits.ts";
 import { localFragment } from "./local-fragment.ts";
+import type { PeerCalls } from "./peer-calls.ts";
+import { ReadPlace } from "./read-place.ts";
+import { mayMoveOn, readFromMembers } from "./read-proxy.ts";
 import { signGet } from "./remote-url.ts";
 import type { Resolution } from "./resolver.ts";
 
@@ -32,38 +36,120 @@ export interface ReadPorts {
   readonly remote: RemotePorts;
   readonly metrics: BrokerMetrics;
   readonly meter: CallMeter;
+  /** To other brokers, when there may be some. */
+  readonly calls: PeerCalls | undefined;
+  /** Aborts when the broker stops. */
+  readonly stopped: AbortSignal;
   resolve(request: ReadRequest, signal: AbortSignal): Resolution | Promise<Resolution>;
 }
 
 type Responses = AsyncGenerator<ReadResponse, void, undefined>;
 
 const SIGNED_URL_TTL_MS = 60_000;
+/** Before a read that nobody serves is resolved again, unless the keyspace changes sooner. */
+const READ_PAUSE_MS = 100;
 
 /** @throws {WireError} what the store throws; INVALID_ARGUMENT for a header that is not for this broker */
 export async function* readJournal(ports: ReadPorts, request: ReadRequest, signal: AbortSignal): Responses {
   signal.throwIfAborted();
   ports.meter.start();
   let ended = "cancelled";
+  const place = new ReadPlace(request);
   try {
-    const resolution = await ports.resolve(request, signal);
-    const { header, status } = resolution;
-    if (status !== "OK" || !mayRead(resolution.spec!)) {
-      ended = status === "OK" ? "NOT_ALLOWED" : status;
-      yield refusal(status === "OK" ? "NOT_ALLOWED" : status, header);
-      return;
+    for await (const response of new ReadCall(ports, place).run(signal)) {
+      ended = response.status;
+      yield place.seen(response);
     }
-    const replica = resolution.localReplica;
-    if (replica === undefined) {
-      throw new WireError("NOT_PRIMARY", `journal ${request.journal} is served by another broker`);
-    }
-    yield* readReplica(ports, replica, request, header, signal);
-    ended = "OK";
+    if (ended === "cancelled") ended = "OK";
   } catch (error) {
-    if (!signal.aborted) ended = WireError.from(error).code;
+    ended = signal.aborted ? "cancelled" : WireError.from(error).code;
     throw error;
   } finally {
     ports.meter.end(ended);
   }
+}
+
+/** A read with whoever serves it, and when that one does not any more, with the next (S6). */
+class ReadCall {
+  readonly #ports: ReadPorts;
+  readonly #place: ReadPlace;
+  /** Since when nothing came although it was asked for. */
+  #troubleMs: number | undefined;
+
+  constructor(ports: ReadPorts, place: ReadPlace) {
+    this.#ports = ports;
+    this.#place = place;
+  }
+
+  async *run(signal: AbortSignal): Responses {
+    const { clock, calls, stopped } = this.#ports;
+    for (;;) {
+      const resolution = await this.#resolve(signal);
+      if (resolution === undefined) return;
+      const refused = refusalOf(resolution);
+      if (refused !== undefined) {
+        if (this.#place.messages === 0) yield refused;
+        return;
+      }
+      const before = this.#place.request.offset;
+      const startedMs = clock.monotonicMs();
+      let failure: WireError | undefined;
+      try {
+        yield* this.#serve(resolution, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        if (resolution.localReplica !== undefined || !mayMoveOn(error)) throw error;
+        failure = WireError.from(error);
+      }
+      if (this.#place.isDone || calls === undefined || stopped.aborted) return;
+      const hasServed = this.#place.request.offset !== before || clock.monotonicMs() - startedMs > REROUTE_MS;
+      if (hasServed) this.#troubleMs = undefined;
+      if (!(await this.#pause(calls, signal))) {
+        if (failure !== undefined) throw failure;
+        return;
+      }
+    }
+  }
+
+  /** @returns undefined when nobody tells any more who serves what has begun */
+  async #resolve(signal: AbortSignal): Promise<Resolution | undefined> {
+    try {
+      return await this.#ports.resolve(this.#place.request, signal);
+    } catch (error) {
+      if (this.#place.messages === 0 || signal.aborted) throw error;
+      return undefined;
+    }
+  }
+
+  #serve(resolution: Resolution, signal: AbortSignal): Responses {
+    const { header, localReplica } = resolution;
+    if (localReplica !== undefined) {
+      return readReplica(this.#ports, localReplica, this.#place.request, header, signal);
+    }
+    const { calls } = this.#ports;
+    if (calls === undefined) {
+      const { journal } = this.#place.request;
+      throw new WireError("NOT_PRIMARY", `journal ${journal} is served by another broker`);
+    }
+    return readFromMembers(calls, this.#place, header, signal);
+  }
+
+  /** @returns false when it has waited for long enough */
+  async #pause(calls: PeerCalls, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.#ports;
+    const nowMs = clock.monotonicMs();
+    const isFirst = this.#troubleMs === undefined;
+    this.#troubleMs ??= nowMs;
+    if (isFirst) return true;
+    if (nowMs - this.#troubleMs >= REROUTE_MS) return false;
+    await changeWithin(calls.keyspaceChanged, READ_PAUSE_MS, clock, signal);
+    return true;
+  }
+}
+
+function refusalOf({ status, spec, header }: Resolution): ReadResponse | undefined {
+  if (status !== "OK") return refusal(status, header);
+  return mayRead(spec!) ? undefined : refusal("NOT_ALLOWED", header);
 }
 
 async function* readReplica(

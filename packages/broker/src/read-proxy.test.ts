@@ -1,0 +1,257 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { never, text, utf8, WireError } from "@millrace/base";
+import { settle } from "@millrace/base/testkit";
+import { keyOf, prefixRange } from "@millrace/metadata";
+import {
+  encodeBrokerSpec,
+  memberKey,
+  newFragment,
+  newFragmentsRequest,
+  type ProcessId,
+  type ReadRequest,
+  type ReadResponse,
+} from "@millrace/protocol";
+import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
+import { DEFAULT_ROOT } from "./broker.ts";
+import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
+import type { ServedBroker } from "./network-testkit.ts";
+
+const J = "a/journal";
+const CONTENT = "0123456789";
+
+async function withCluster(
+  run: (cluster: TestCluster, own: ClusterMember, other: ClusterMember) => Promise<void>,
+): Promise<void> {
+  const cluster = await openTestCluster();
+  try {
+    const [first] = cluster.members;
+    await cluster.within(applySpec(first!.transport, journalSpec(J)));
+    const content = { kind: "bytes", bytes: [utf8(CONTENT)] } as const;
+    const { header } = await cluster.within(first!.transport.append(preamble(J), content, never));
+    const own = cluster.members.find(({ id }) => id.suffix === header.processId.suffix)!;
+    await run(
+      cluster,
+      own,
+      cluster.members.find((member) => member !== own)!,
+    );
+  } finally {
+    await cluster.close();
+  }
+}
+
+describe("a read at a broker that does not have the journal", () => {
+  test("the member's messages as they are; do_not_proxy -> refused", async () => {
+    await withCluster(async (cluster, own, other) => {
+      const messages = async (fields: Partial<ReadRequest>, at = other): Promise<ReadResponse[]> => {
+        const all: ReadResponse[] = [];
+        const read = async (): Promise<void> => {
+          for await (const message of at.transport.read(readRequest(J, fields), never)) all.push(message);
+        };
+        await cluster.within(read());
+        return all;
+      };
+      for (const fields of [{}, { offset: 3, endOffset: 7 }, { metadataOnly: true }, { offset: -1 }]) {
+        assert.deepEqual(await messages(fields), await messages(fields, own), JSON.stringify(fields));
+      }
+      const [refused] = await messages({ doNotProxy: true });
+      assert.equal(refused?.status, "NOT_JOURNAL_BROKER");
+    });
+  });
+
+  test("blocking -> what comes later comes through; the caller's abort ends it at the member, too", async () => {
+    await withCluster(async (cluster, own, other) => {
+      const abort = new AbortController();
+      const messages = other.transport.read(readRequest(J, { offset: 10, block: true }), abort.signal);
+      const reading = messages[Symbol.asyncIterator]();
+      const first = reading.next();
+      await settle();
+      const more = { kind: "bytes", bytes: [utf8("more")] } as const;
+      await own.transport.append(preamble(J), more, never);
+      assert.equal((await cluster.within(first)).value?.offset, 10);
+      const second = await cluster.within(reading.next());
+      assert.equal(text((second.value as ReadResponse).content!), "more");
+      const next = reading.next();
+      await settle();
+      abort.abort(new WireError("UNAVAILABLE", "enough"));
+      await assert.rejects(next, { message: "enough" });
+    });
+  });
+
+  test("fragments -> the member's page", async () => {
+    await withCluster(async (cluster, own, other) => {
+      const request = newFragmentsRequest({ journal: J });
+      const [here, there] = [own, other].map(({ transport }) => transport.listFragments(request, never));
+      assert.deepEqual((await cluster.within(there!)).fragments, (await here!).fragments);
+      assert.equal((await here!).fragments.length, 1);
+      const direct = { ...request, doNotProxy: true };
+      assert.equal((await other.transport.listFragments(direct, never)).status, "NOT_JOURNAL_BROKER");
+    });
+  });
+
+  test("the member refuses connections -> UNAVAILABLE after a while, and nothing was said before", async () => {
+    await withCluster(async (cluster, own, other) => {
+      own.kill();
+      await assert.rejects(cluster.within(readAll(other.transport, readRequest(J), never)), {
+        code: "UNAVAILABLE",
+        message: /connection refused/,
+      });
+    });
+  });
+});
+
+/** Brokers that are puppets: each serves the journal's content as its script says. */
+interface Puppet {
+  readonly id: ProcessId;
+  /** Requests that came. */
+  readonly requests: ReadRequest[];
+  /** Takes its member key out of the keyspace. */
+  readonly leave: () => Promise<void>;
+}
+
+type Script = (request: ReadRequest, signal: AbortSignal) => AsyncIterable<ReadResponse>;
+
+async function puppet(cluster: TestCluster, suffix: string, script: Script): Promise<Puppet> {
+  const id = { zone: "p", suffix };
+  const requests: ReadRequest[] = [];
+  const refuse = async (): Promise<never> => {
+    throw new WireError("NOT_FOUND", "not here");
+  };
+  const served: ServedBroker = {
+    transport: {
+      append: refuse,
+      listFragments: refuse,
+      read: (request, signal) => {
+        requests.push(request);
+        return script(request, signal);
+      },
+    },
+  };
+  cluster.network.serve(id, served);
+  const key = memberKey(DEFAULT_ROOT, id);
+  const spec = { id, endpoint: `http://${suffix}`, journalLimit: 100, exiting: false, holder: "" };
+  const put = { kind: "put", key, value: encodeBrokerSpec(spec) } as const;
+  await cluster.coordination.txn({ compare: [], success: [put] }, never);
+  const leave = async (): Promise<void> => {
+    const assigned = prefixRange(keyOf(`${DEFAULT_ROOT}/assign/`));
+    const { kvs } = await cluster.coordination.range(assigned, never);
+    const mine = kvs.filter((kv) => kv.key.includes(`#${suffix}#`)).map((kv) => kv.key);
+    const success = [key, ...mine].map((each) => ({ kind: "delete", key: each }) as const);
+    await cluster.coordination.txn({ compare: [], success }, never);
+  };
+  return { id, requests, leave };
+}
+
+/** Serves [request.offset, to), with a header as brokers do. */
+async function* serves(request: ReadRequest, to: number): AsyncGenerator<ReadResponse> {
+  const { offset, header } = request;
+  const fragment = newFragment({ journal: J, begin: 0, end: to, compressionCodec: "NONE" });
+  yield { status: "OK", header: header!, offset, writeHead: to, fragment, fragmentUrl: "" };
+  yield { status: "OK", offset, writeHead: 0, fragmentUrl: "", content: utf8(CONTENT.slice(offset, to)) };
+}
+
+const whenAborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
+
+describe("a member that goes away in the middle", () => {
+  /** A broker that has no journals, and two puppets that share them. */
+  async function withPuppets(
+    scripts: readonly [Script, Script],
+    run: (
+      cluster: TestCluster,
+      reading: Promise<ReadResponse[]>,
+      puppets: readonly Puppet[],
+    ) => Promise<void>,
+  ): Promise<void> {
+    const cluster = await openTestCluster({ zones: ["a"], journalLimit: 0 });
+    try {
+      // Whoever serves first plays the first script.
+      const order: string[] = [];
+      const script = (suffix: string): Script => {
+        return (request, signal) => {
+          if (!order.includes(suffix)) order.push(suffix);
+          return scripts[order.indexOf(suffix)]!(request, signal);
+        };
+      };
+      const puppets: Puppet[] = [];
+      for (const suffix of ["puppet-0", "puppet-1"]) {
+        puppets.push(await puppet(cluster, suffix, script(suffix)));
+      }
+      const { transport } = cluster.members[0]!;
+      await cluster.within(applySpec(transport, journalSpec(J)));
+      await cluster.agenda.advance(100);
+      const all: ReadResponse[] = [];
+      const read = async (): Promise<ReadResponse[]> => {
+        const request = readRequest(J, { block: true, endOffset: CONTENT.length });
+        for await (const message of transport.read(request, never)) all.push(message);
+        return all;
+      };
+      const reading = read();
+      reading.catch(() => undefined);
+      for (let i = 0; i < 20; i++) await settle();
+      const first = puppets.find(({ requests }) => requests.length > 0)!;
+      await run(cluster, reading, [first, puppets.find((each) => each !== first)!]);
+    } finally {
+      await cluster.close();
+    }
+  }
+
+  const goesOnElsewhere = (messages: readonly ReadResponse[], second: Puppet): void => {
+    assert.equal(messages.map(({ content }) => text(content ?? new Uint8Array(0))).join(""), CONTENT);
+    assert.deepEqual(
+      messages.map(({ header }) => header !== undefined),
+      messages.map((_, index) => index === 0),
+    );
+    assert.deepEqual(
+      second.requests.map(({ offset }) => offset),
+      [4],
+    );
+  };
+
+  test("its stream ends early -> the read goes on at the next, from where it stood", async () => {
+    const first: Script = async function* (request, signal) {
+      yield* serves(request, 4);
+      await whenAborted(signal).catch(() => undefined);
+    };
+    await withPuppets([first, (request) => serves(request, 10)], async (cluster, reading, [one, two]) => {
+      await one!.leave();
+      goesOnElsewhere(await cluster.within(reading), two!);
+    });
+  });
+
+  test("its connection hangs -> the read goes on when its member key is gone", async () => {
+    const first: Script = async function* (request, signal) {
+      yield* serves(request, 4);
+      await whenAborted(signal);
+    };
+    await withPuppets([first, (request) => serves(request, 10)], async (cluster, reading, [one, two]) => {
+      cluster.network.cut(cluster.members[0]!.id, one!.id);
+      await one!.leave();
+      goesOnElsewhere(await cluster.within(reading), two!);
+      cluster.network.heal(cluster.members[0]!.id, one!.id);
+    });
+  });
+
+  test("it says where the rest is, again and again, and never gives it -> the read ends", async () => {
+    const stuck: Script = async function* (request) {
+      for await (const message of serves(request, 10)) {
+        yield message;
+        return;
+      }
+    };
+    await withPuppets([stuck, stuck], async (cluster, reading, [one]) => {
+      const messages = await cluster.within(reading);
+      assert.ok(messages.length > 2 && one!.requests.length < 100);
+    });
+  });
+
+  test("the next one gives again what was given -> the read fails, and nothing comes twice", async () => {
+    const whole: Script = (request) => serves({ ...request, offset: 0 }, 4);
+    await withPuppets([whole, whole], async (cluster, reading) => {
+      await assert.rejects(cluster.within(reading), {
+        code: "INTERNAL",
+        message: "offset 0 came, after everything up to 4",
+      });
+    });
+  });
+});
