@@ -1,10 +1,11 @@
-// `npm run bench [-- --only NAME,NAME] [--rounds N] [--quick]`: runs the scenarios, prints the table, writes
-// bench/results/<date>.json and, after a whole run, the table of README.md.
+// `npm run bench [-- --family platform|cluster] [--only NAME,NAME] [--rounds N] [--quick]`: runs the scenarios, prints
+// the table, writes bench/results/<date>-<family>.json and, after a whole family, its table of README.md. `--quick` is
+// for a look: short loads, the cluster's rows in one pair.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { describeMachine, machineFacts } from "./machine.ts";
 import { updateReadme } from "./readme-table.ts";
-import type { Scenario, ScenarioResult } from "./scenario.ts";
+import type { Family, Scenario, ScenarioResult } from "./scenario.ts";
 import { SCENARIOS } from "./scenarios/all.ts";
 
 export interface ScenarioRecord extends ScenarioResult {
@@ -14,8 +15,11 @@ export interface ScenarioRecord extends ScenarioResult {
   readonly aim: string;
 }
 
+const FAMILIES: readonly Family[] = ["platform", "cluster"];
+
 const { values } = parseArgs({
   options: {
+    family: { type: "string" },
     only: { type: "string" },
     rounds: { type: "string", default: "5" },
     quick: { type: "boolean", default: false },
@@ -23,54 +27,68 @@ const { values } = parseArgs({
   },
 });
 
-function chosen(): readonly Scenario[] {
-  if (values.only === undefined) return SCENARIOS;
-  return values.only.split(",").map((name) => {
-    const found = SCENARIOS.find((scenario) => scenario.name === name);
-    if (found === undefined)
-      throw new Error(`no scenario ${name}: ${SCENARIOS.map((each) => each.name).join(", ")}`);
-    return found;
-  });
+/** What to run of a family: all of it, or what `--only` names. */
+function chosenOf(family: Family): readonly Scenario[] {
+  if (values.family !== undefined && values.family !== family) return [];
+  const all = SCENARIOS.filter((scenario) => scenario.family === family);
+  const names = values.only?.split(",");
+  return names === undefined ? all : all.filter(({ name }) => names.includes(name));
+}
+
+/** @throws {Error} for a name that there is not */
+function checkNames(): void {
+  const known = SCENARIOS.map(({ name }) => name);
+  const unknown = (values.only?.split(",") ?? []).filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`no scenario ${unknown.join(", ")}: ${known.join(", ")}`);
+  if (values.family !== undefined && !(FAMILIES as readonly string[]).includes(values.family))
+    throw new Error(`no family ${values.family}: ${FAMILIES.join(", ")}`);
+}
+
+async function runScenario(scenario: Scenario, rounds: number): Promise<ScenarioRecord> {
+  process.stderr.write(`${scenario.name}: ${scenario.title}\n`);
+  const log = (line: string): void => void process.stderr.write(`  ${line}\n`);
+  const result = await scenario
+    .run({ rounds, quick: values.quick, log })
+    .catch((error: Error): ScenarioResult => {
+      log(`failed: ${error.message}`);
+      return { figure: "failed", measured: {}, unavailable: error.message };
+    });
+  const { name, title, atLeast, aim } = scenario;
+  log(`${result.figure} (at least ${atLeast}, aim ${aim})`);
+  return { name, title, atLeast, aim, ...result };
+}
+
+async function runFamily(family: Family, rounds: number): Promise<readonly ScenarioRecord[]> {
+  const records: ScenarioRecord[] = [];
+  for (const scenario of chosenOf(family)) records.push(await runScenario(scenario, rounds));
+  if (records.length === 0) return records;
+  const { quick } = values;
+  const machine = machineFacts();
+  const date = new Date().toISOString().slice(0, 10);
+  const isWhole = values.only === undefined && !quick;
+  mkdirSync(new URL("results/", import.meta.url), { recursive: true });
+  const name = `${date}-${family}${isWhole ? "" : "-partial"}`;
+  writeFileSync(
+    new URL(`results/${name}.json`, import.meta.url),
+    `${JSON.stringify({ date, machine, rounds, quick, scenarios: records }, undefined, 2)}\n`,
+  );
+  if (isWhole) await updateReadme(family, records, { date, rounds, machine: describeMachine(machine) });
+  return records;
 }
 
 async function main(): Promise<void> {
   if (values.help) {
-    process.stdout.write("npm run bench -- [--only NAME,NAME] [--rounds N] [--quick]\n");
-    for (const { name, title } of SCENARIOS) process.stdout.write(`  ${name.padEnd(14)} ${title}\n`);
+    process.stdout.write("npm run bench -- [--family NAME] [--only NAME,NAME] [--rounds N] [--quick]\n");
+    for (const { name, family, title } of SCENARIOS)
+      process.stdout.write(`  ${family.padEnd(9)} ${name.padEnd(20)} ${title}\n`);
     return;
   }
-  const rounds = Number(values.rounds);
+  checkNames();
   const records: ScenarioRecord[] = [];
-  for (const scenario of chosen()) {
-    process.stderr.write(`${scenario.name}: ${scenario.title}\n`);
-    const log = (line: string): void => void process.stderr.write(`  ${line}\n`);
-    const result = await scenario
-      .run({ rounds, quick: values.quick, log })
-      .catch((error: Error): ScenarioResult => {
-        log(`failed: ${error.message}`);
-        return { figure: "failed", measured: {}, unavailable: error.message };
-      });
-    const { name, title, atLeast, aim } = scenario;
-    records.push({ name, title, atLeast, aim, ...result });
-    log(`${result.figure} (at least ${atLeast}, aim ${aim})`);
-  }
-  const machine = machineFacts();
-  const date = new Date().toISOString().slice(0, 10);
-  mkdirSync(new URL("results/", import.meta.url), { recursive: true });
-  const suffix = values.only === undefined ? "" : "-partial";
-  const file = new URL(`results/${date}${suffix}.json`, import.meta.url);
-  writeFileSync(
-    file,
-    `${JSON.stringify({ date, machine, rounds, quick: values.quick, scenarios: records }, undefined, 2)}\n`,
-  );
-  for (const record of records) {
-    process.stdout.write(
-      `${record.name.padEnd(14)} ${record.figure.padEnd(28)} at least ${record.atLeast}, aim ${record.aim}\n`,
-    );
-  }
-  if (suffix === "")
-    await updateReadme(records, { date, rounds, quick: values.quick, machine: describeMachine(machine) });
-  if (records.some((record) => record.figure === "failed")) process.exitCode = 1;
+  for (const family of FAMILIES) records.push(...(await runFamily(family, Number(values.rounds))));
+  for (const { name, figure, atLeast, aim } of records)
+    process.stdout.write(`${name.padEnd(20)} ${figure.padEnd(40)} at least ${atLeast}, aim ${aim}\n`);
+  if (records.some(({ figure }) => figure === "failed")) process.exitCode = 1;
 }
 
 await main();

@@ -2,8 +2,12 @@
 // pair.
 import { spread, type Spread } from "./statistics.ts";
 
+/** What is measured together, into a table of its own: the platform on one machine; brokers against Go's. */
+export type Family = "platform" | "cluster";
+
 export interface Scenario {
   readonly name: string;
+  readonly family: Family;
   /** What is measured, for the table. */
   readonly title: string;
   /** What at least and what at best it should be, as the table shows it. */

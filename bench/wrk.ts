@@ -13,20 +13,30 @@ export interface WrkResult {
   readonly failures: number;
 }
 
-export async function postLoad(
+export interface RequestLoad {
+  readonly method: "POST" | "PUT";
+  readonly body: string;
+  readonly contentType?: string;
+  readonly connections: number;
+  readonly seconds: number;
+}
+
+export function postLoad(
   url: string,
   body: string,
-  options: { connections: number; seconds: number; contentType?: string },
+  options: Omit<RequestLoad, "method" | "body">,
 ): Promise<WrkResult> {
+  return requestLoad(url, { method: "POST", body, ...options });
+}
+
+export async function requestLoad(url: string, load: RequestLoad): Promise<WrkResult> {
+  const { method, body, connections, seconds, contentType = "application/json" } = load;
   const directory = mkdtempSync(join(tmpdir(), "millrace-wrk-"));
-  const script = join(directory, "post.lua");
-  writeFileSync(
-    script,
-    `wrk.method = "POST"\nwrk.headers["Content-Type"] = "${options.contentType ?? "application/json"}"\n` +
-      `wrk.body = ${luaString(body)}\n`,
-  );
+  const script = join(directory, "request.lua");
+  const headers = `wrk.headers["Content-Type"] = "${contentType}"`;
+  writeFileSync(script, `wrk.method = "${method}"\n${headers}\nwrk.body = ${luaString(body)}\n`);
   try {
-    const args = ["-t1", `-c${options.connections}`, `-d${options.seconds}s`, "--latency", "-s", script, url];
+    const args = ["-t1", `-c${connections}`, `-d${seconds}s`, "--latency", "-s", script, url];
     return parseWrk(await run("wrk", args));
   } finally {
     rmSync(directory, { recursive: true });

@@ -1,6 +1,9 @@
 // Every scenario, in the order of the table.
 import type { Scenario } from "../scenario.ts";
 import { appendLarge } from "./append-large.ts";
+import { clusterAppends } from "./cluster-appends.ts";
+import { clusterOperations } from "./cluster-operations.ts";
+import { clusterReads } from "./cluster-reads.ts";
 import { httpToLog, httpToRow } from "./http-single.ts";
 import { loadSlices } from "./load-slices.ts";
 import { manyJournals } from "./many-journals.ts";
@@ -21,4 +24,7 @@ export const SCENARIOS: readonly Scenario[] = [
   rowLatency,
   loadSlices,
   startUp,
+  ...clusterAppends,
+  ...clusterReads,
+  ...clusterOperations,
 ];

@@ -14,6 +14,7 @@ const MIB = 2 ** 20;
 
 export const appendLarge: Scenario = {
   name: "append-64k",
+  family: "platform",
   title:
     "append of 64 KiB to one journal, 8 in flight, synced, in process, against a loop of write + fdatasync",
   atLeast: "0.7",

@@ -30,6 +30,7 @@ const NEVER_UPLOAD = {
 
 export const httpToRow: Scenario = {
   name: "http-to-row",
+  family: "platform",
   title:
     "POST of one 300 B record, 64 connections, synced, until the row: requests per CPU second against bare `node:http`",
   atLeast: "0.5, p99 under 4x",
@@ -39,6 +40,7 @@ export const httpToRow: Scenario = {
 
 export const httpToLog: Scenario = {
   name: "http-to-log",
+  family: "platform",
   title: "the same to the log alone (upload conditions not reached)",
   atLeast: "0.7",
   aim: "1.3",

@@ -28,6 +28,7 @@ const CREATE_ROWS =
 
 export const loadSlices: Scenario = {
   name: "load-slices",
+  family: "platform",
   title: "load of staged slices into DuckDB, against DuckDB's own `read_parquet` insert of the same rows",
   atLeast: "0.7",
   aim: "0.95",

@@ -10,6 +10,7 @@ const PER_SECOND = 1000;
 
 export const manyJournals: Scenario = {
   name: "many-journals",
+  family: "platform",
   title:
     "1,000 journals, 1 append/s each, synced: syncs per second, against one journal at the same total rate",
   atLeast: "1.2 times",

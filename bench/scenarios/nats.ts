@@ -1,10 +1,11 @@
 // Acknowledged single records a second against NATS JetStream with `sync_interval: always`: 64 synchronous publishers
 // of 300 B there, 64 kept connections here, both synced before the answer.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { missingPeers, peer } from "../peers.ts";
 import { createStream, startPlatform } from "../platform.ts";
 import { end, run, start } from "../processes.ts";
 import { pairs, ratios, type RunOptions, type Scenario, type ScenarioResult } from "../scenario.ts";
@@ -14,6 +15,7 @@ const PORT = 24_222;
 
 export const againstNats: Scenario = {
   name: "against-nats",
+  family: "platform",
   title:
     "the same against NATS JetStream with `sync_interval: always`, 64 synchronous publishers: acknowledged per second",
   atLeast: "1.3",
@@ -21,19 +23,9 @@ export const againstNats: Scenario = {
   run: runScenario,
 };
 
-/** Folder with `nats-server` and `natsbench`, built by whoever has them; see CONTRIBUTING.md. */
-function peers(): string | undefined {
-  const folder =
-    process.env["MILLRACE_PEERS"] ?? join(process.env["HOME"] ?? "/", ".cache", "millrace-peers");
-  return ["nats-server", "natsbench"].every((name) => existsSync(join(folder, name))) ? folder : undefined;
-}
-
 async function runScenario(options: RunOptions): Promise<ScenarioResult> {
-  const folder = peers();
-  if (folder === undefined) {
-    const unavailable = "nats-server and natsbench are not in $MILLRACE_PEERS";
-    return { figure: "not measured", measured: {}, unavailable };
-  }
+  const unavailable = missingPeers(["nats-server", "natsbench"]);
+  if (unavailable !== undefined) return { figure: "not measured", measured: {}, unavailable };
   const seconds = options.quick ? 3 : 8;
   const store = mkdtempSync(join(tmpdir(), "millrace-nats-"));
   const config = join(store, "nats.conf");
@@ -41,7 +33,7 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
     config,
     `listen: "127.0.0.1:${PORT}"\njetstream { store_dir: "${store}", sync_interval: always }\n`,
   );
-  const nats = start(join(folder, "nats-server"), ["-c", config]);
+  const nats = start(peer("nats-server"), ["-c", config]);
   const platform = await startPlatform();
   try {
     const url = await createStream(platform, "bench");
@@ -53,11 +45,11 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       return result.requestsPerSecond;
     };
     const theirs = async (): Promise<number> =>
-      natsRate(await run(join(folder, "natsbench"), natsArguments(seconds)));
+      natsRate(await run(peer("natsbench"), natsArguments(seconds)));
     const taken = await pairs(options.rounds, ours, theirs);
     for (const pair of taken) options.log(`${pair.ours.toFixed(0)}/s, NATS ${pair.baseline.toFixed(0)}/s`);
     const { ours: perSecond, baseline, ratio } = ratios(taken);
-    const version = execFileSync(join(folder, "nats-server"), ["--version"]).toString().trim();
+    const version = execFileSync(peer("nats-server"), ["--version"]).toString().trim();
     return {
       figure: ratio.median.toFixed(2),
       measured: { ratio, oursPerSecond: perSecond, natsPerSecond: baseline, version },

@@ -13,6 +13,7 @@ const CONNECTIONS = 32;
 
 export const ndjson: Scenario = {
   name: "ndjson",
+  family: "platform",
   title:
     "NDJSON bodies of 1,000 records, synced: records per second, and how long after the end every row is visible",
   atLeast: "300,000/s, 10 s",

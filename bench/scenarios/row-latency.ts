@@ -10,6 +10,7 @@ const INTERVAL_MS = 50;
 
 export const rowLatency: Scenario = {
   name: "row-latency",
+  family: "platform",
   title: "record accepted to row visible to SQL, default conditions, p99",
   atLeast: "5 s",
   aim: "1 s",

@@ -9,6 +9,7 @@ const MIB = 2 ** 20;
 
 export const startUp: Scenario = {
   name: "start-up",
+  family: "platform",
   title: "cold start of `up` to ready; memory of all processes when idle",
   atLeast: "2 s; 300 MB",
   aim: "0.7 s; 200 MB",

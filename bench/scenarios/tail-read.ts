@@ -11,6 +11,7 @@ const APPEND_BYTES = 8 * MIB;
 
 export const tailRead: Scenario = {
   name: "tail-read",
+  family: "platform",
   title: "read by one client over HTTP, against a raw TCP copy",
   atLeast: "0.3",
   aim: "0.6",
