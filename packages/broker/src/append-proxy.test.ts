@@ -21,10 +21,13 @@ interface Fixture {
   readonly content: () => Promise<string>;
 }
 
-async function withCluster(run: (fixture: Fixture) => Promise<void>, leaseSeconds = 60): Promise<void> {
+async function withCluster(
+  run: (fixture: Fixture) => Promise<void>,
+  { leaseSeconds = 60, replication = 1 } = {},
+): Promise<void> {
   const cluster = await openTestCluster({ leaseSeconds });
   try {
-    await cluster.within(applySpec(cluster.members[0]!.transport, journalSpec(J)));
+    await cluster.within(applySpec(cluster.members[0]!.transport, journalSpec(J, { replication })));
     const primary = await primaryOf(cluster);
     const other = cluster.members.find((member) => member !== primary)!;
     const content = async (): Promise<string> =>
@@ -105,8 +108,8 @@ describe("an append at another broker", () => {
 
   test("min_etcd_revision -> read through before it is passed on", async () => {
     await withCluster(async ({ cluster, primary, other }) => {
-      const { header } = await other.transport.append(preamble(J), bytes(), never);
-      const revision = header.etcd.revision + 1;
+      const { header } = await cluster.coordination.range({ key: "any" }, never);
+      const revision = header.revision + 1;
       const append = other.transport.append(preamble(J, { minEtcdRevision: revision }), bytes("x"), never);
       let isOver = false;
       const over = append.then(() => (isOver = true));
@@ -151,12 +154,20 @@ describe("an append at another broker", () => {
 
 describe("a primary that goes away", () => {
   test("connections are refused -> what is whole goes to the next primary", async () => {
-    await withCluster(async ({ cluster, primary, other, content }) => {
-      primary.kill();
-      const { status, header } = await cluster.within(other.transport.append(preamble(J), bytes("x"), never));
-      assert.deepEqual([status, header.processId.suffix === primary.id.suffix], ["OK", false]);
-      assert.equal(await content(), "x");
-    }, 3);
+    await withCluster(
+      async ({ cluster, primary, other, content }) => {
+        primary.kill();
+        const { status, header } = await cluster.within(
+          other.transport.append(preamble(J), bytes("x"), never),
+        );
+        assert.deepEqual([status, header.processId.suffix === primary.id.suffix], ["OK", false]);
+        assert.equal(await content(), "x");
+      },
+      {
+        leaseSeconds: 3,
+        replication: 2,
+      },
+    );
   });
 
   test("refused for longer than a fail-over takes -> UNAVAILABLE: certainly nothing was written", async () => {

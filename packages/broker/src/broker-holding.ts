@@ -1,15 +1,17 @@
 // What a broker holds for others: made of its keyspace, its resolver and its spools.
-import { never, WireError, type Clock, type Logger } from "@millrace/base";
+import { assert, never, WireError, type Clock, type Logger } from "@millrace/base";
 import type { Spool } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import type { HoldersList } from "./holders-list.ts";
+import { replicationPorts } from "./broker-replication.ts";
 import { HoldersStore } from "./holders-store.ts";
 import { applyVerdict, JournalHolder, type HolderPorts } from "./journal-holder.ts";
 import type { Holding, LocalJournals } from "./local-journal.ts";
 import { journalView, LocalPeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
+import type { ReplicationPorts } from "./replication.ts";
 import type { Resolver } from "./resolver.ts";
 import type { StartLists } from "./start-lists.ts";
 
@@ -28,16 +30,31 @@ export interface BrokerHoldingPorts {
   readonly startLists: StartLists;
 }
 
+const FOR_PRIMARY = { authority: "primary", mayProxy: true, visible: undefined } as const;
+
 export class BrokerHolding implements Holding {
+  /** For this broker's own primaries. */
+  readonly replication: ReplicationPorts;
   readonly #ports: HolderPorts;
   readonly #keyspace: BrokerKeyspace;
   readonly #startLists: StartLists;
+  #door: LocalPeerDoor | undefined;
 
   constructor(ports: BrokerHoldingPorts) {
     const { coordination, keyspace, network, clock, logger, id, holder } = ports;
     const lists = new HoldersStore(coordination, keyspace.root);
     this.#keyspace = keyspace;
     this.#startLists = ports.startLists;
+    this.replication = replicationPorts({
+      ...ports,
+      local: {
+        hold: (request, signal) => this.#own.hold(request, signal),
+        fetch: (request, signal) => this.#own.fetch(request, signal),
+        digest: (request, signal) => this.#own.digest(request, signal),
+      },
+      resolve: (journal) => ports.resolver().resolve(journal, FOR_PRIMARY),
+      routeOf: (journal) => ports.resolver().routeOf(journal),
+    });
     this.#ports = {
       lists,
       self: holder,
@@ -53,7 +70,13 @@ export class BrokerHolding implements Holding {
   /** What others reach of it. */
   door(resolver: Resolver, journals: LocalJournals): LocalPeerDoor {
     const { lists, clock } = this.#ports;
-    return new LocalPeerDoor({ keyspace: this.#keyspace, resolver, journals, lists, clock });
+    this.#door = new LocalPeerDoor({ keyspace: this.#keyspace, resolver, journals, lists, clock });
+    return this.#door;
+  }
+
+  get #own(): LocalPeerDoor {
+    assert(this.#door !== undefined, "the broker answers before it asks itself");
+    return this.#door;
   }
 
   holderOf(spool: Spool): JournalHolder {

@@ -368,7 +368,7 @@ function openStorage(
     minAppendRate: options.minAppendRate ?? MIN_APPEND_RATE,
     maxAppendRate: options.maxAppendRate ?? 0,
     isJournal: (name) => keyspace.table.item(name) !== undefined,
-    replication: undefined,
+    replication: holding?.replication,
   };
   return { replicaPorts, storeGate, persister, background };
 }

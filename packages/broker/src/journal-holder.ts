@@ -250,7 +250,12 @@ export class JournalHolder {
     const { begin, end, registers } = request;
     const source = this.#sourceOf(request);
     if (source !== undefined || request.source === undefined) await this.#judge(signal); // K2
-    if (end < spool.end) return false; // K4
+    if (end < spool.end) {
+      // K4. One that was claimed where its journal was suspended may stand further, and has nothing to be cut.
+      if ((spool.held().at(-1)?.end ?? 0) > end) return false;
+      await beginAt(spool, spool.pendingEnd, registers);
+      return true;
+    }
     spool.hide(spool.end);
     const from = Math.max(begin, spool.end);
     const both = { begin: from, end: Math.min(spool.syncedEnd, end) };

@@ -372,6 +372,8 @@ export class JournalReplica implements FlowOwner {
   #evicted(reason: WireError): void {
     this.#queue.holder?.aborted(reason);
     this.#tasks.spawn("give the spool back", async () => {
+      // Whoever closes has the pipeline by now, or waits for it, and does the same.
+      if (this.#isLeaving) return;
       const user = await this.#queue.takeFirst();
       await this.#replication?.close();
       this.release(user, undefined);
