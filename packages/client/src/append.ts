@@ -20,6 +20,8 @@ export interface AppendOptions {
   readonly unionRegisters?: LabelSet;
   readonly subtractRegisters?: LabelSet;
   readonly minEtcdRevision?: number;
+  /** How long to go on while no broker can be reached. Default 0: the first UNAVAILABLE is thrown. */
+  readonly patienceMs?: number;
 }
 
 export function appendPreamble(journal: string, options: AppendOptions): AppendPreamble {
@@ -49,8 +51,8 @@ export async function appendOnce(
 }
 
 /**
- * Appends `bytes`, waiting while nobody serves the journal. Only attempts that certainly wrote nothing are repeated, so
- * it never doubles; an unknown outcome is thrown.
+ * Appends `bytes`, waiting while nobody serves the journal, and `patienceMs` while no broker can be reached. Only attempts
+ * that certainly wrote nothing are repeated, so it never doubles; an unknown outcome is thrown.
  * @param signal an abort while an attempt is under way leaves its outcome unknown
  * @throws {WireError} as {@link appendOnce}
  */
@@ -61,17 +63,18 @@ export async function append(
   options: AppendOptions,
   signal: AbortSignal,
 ): Promise<Commit> {
+  const preamble = appendPreamble(journal, options);
+  const endMs = clock.monotonicMs() + (options.patienceMs ?? 0);
   for (let attempt = 0; ; attempt++) {
-    const response = await transport.append(
-      appendPreamble(journal, options),
-      { kind: "bytes", bytes, isUnsummed: true },
-      signal,
-    );
-    if (mayMove(response.status)) {
-      await backOff(clock, appendBackoffMs(attempt), signal);
-      continue;
+    try {
+      const content = { kind: "bytes", bytes, isUnsummed: true } as const;
+      const response = await transport.append(preamble, content, signal);
+      if (!mayMove(response.status)) return commitOf(journal, response);
+    } catch (error) {
+      const isUnseen = error instanceof WireError && error.code === "UNAVAILABLE";
+      if (signal.aborted || !isUnseen || clock.monotonicMs() >= endMs) throw error;
     }
-    return commitOf(journal, response);
+    await backOff(clock, appendBackoffMs(attempt), signal);
   }
 }
 

@@ -5,6 +5,8 @@
 //  T1  A route that led nowhere (UNAVAILABLE) is forgotten, and a broker that could not be reached is left alone for a
 //      while: calls go to the address. The endpoints that brokers announce need not be reachable from here.
 //  T2  An append whose answer did not come has an unknown outcome, unless it is certain that no broker saw it.
+//  T3  What is wrong with a request about a journal is found here, in a broker's words. A Go broker says UNKNOWN of
+//      that as of everything that passes (it stops serving, a client was too slow): what is left is worth another try.
 import { CODES, WireError, type Clock, type Code, type Logger } from "@millrace/base";
 import {
   callClientStream,
@@ -21,6 +23,9 @@ import {
   labelSet,
   newAppendRequest,
   stripMeta,
+  validateAppendRequest,
+  validateFragmentsRequest,
+  validateReadRequest,
   ANY_LABELS,
   type AppendPreamble,
   type AppendResponse,
@@ -29,6 +34,8 @@ import {
   type Claims,
   type FragmentsRequest,
   type FragmentsResponse,
+  type FragmentStoreHealthRequest,
+  type FragmentStoreHealthResponse,
   type LabelSelector,
   type ListRequest,
   type ListResponse,
@@ -36,7 +43,7 @@ import {
   type ReadResponse,
 } from "@millrace/protocol";
 import type { AuthKeys } from "./auth-keys.ts";
-import { RouteCache } from "./route-cache.ts";
+import { RouteCache, type RouteCacheLimits } from "./route-cache.ts";
 import type { AppendContent, JournalTransport } from "./transport.ts";
 
 export interface GrpcTransportOptions {
@@ -52,6 +59,8 @@ export interface GrpcTransportOptions {
   readonly keys?: AuthKeys | undefined;
   /** Asked for each connection. */
   readonly tls?: (() => ClientTls) | undefined;
+  /** How many routes are kept, and how long. */
+  readonly routes?: Partial<RouteCacheLimits>;
 }
 
 /** Brokers that connections are kept to, besides the address. */
@@ -60,7 +69,7 @@ const UNREACHABLE_MS = 30_000;
 const CALL_LIFE_MS = 3_600_000;
 const APPLY_LIFE_MS = 60_000;
 const CODE_TRAILER = "millrace-code";
-const { append, apply, list, listFragments, read } = JOURNAL_SERVICE;
+const { append, apply, fragmentStoreHealth, list, listFragments, read } = JOURNAL_SERVICE;
 
 export class GrpcTransport implements JournalTransport {
   readonly #options: GrpcTransportOptions;
@@ -72,7 +81,7 @@ export class GrpcTransport implements JournalTransport {
 
   constructor(options: GrpcTransportOptions) {
     this.#options = options;
-    this.#routes = new RouteCache(options.clock, options.zone ?? "local");
+    this.#routes = new RouteCache(options.clock, options.zone ?? "local", options.routes);
     this.#home = this.#open(options.address);
   }
 
@@ -87,6 +96,7 @@ export class GrpcTransport implements JournalTransport {
     content: AppendContent,
     signal: AbortSignal,
   ): Promise<AppendResponse> {
+    validateAppendRequest(newAppendRequest(request)); // T3
     const journal = stripMeta(request.journal);
     const options = this.#call({ capabilities: CAPABILITY.APPEND, selector: named(journal) }, CALL_LIFE_MS);
     for (;;) {
@@ -109,6 +119,7 @@ export class GrpcTransport implements JournalTransport {
   }
 
   async *read(request: ReadRequest, signal: AbortSignal): AsyncGenerator<ReadResponse, void, undefined> {
+    validateReadRequest(request); // T3
     const journal = stripMeta(request.journal);
     const options = this.#call({ capabilities: CAPABILITY.READ, selector: named(journal) }, CALL_LIFE_MS);
     for (;;) {
@@ -168,6 +179,7 @@ export class GrpcTransport implements JournalTransport {
   }
 
   async listFragments(request: FragmentsRequest, signal: AbortSignal): Promise<FragmentsResponse> {
+    validateFragmentsRequest(request); // T3
     const journal = stripMeta(request.journal);
     const options = this.#call({ capabilities: CAPABILITY.READ, selector: named(journal) }, CALL_LIFE_MS);
     for (;;) {
@@ -182,6 +194,22 @@ export class GrpcTransport implements JournalTransport {
         if (this.#wasUnreachable(endpoint, error)) continue;
         throw this.#failed(journal, error, false);
       }
+    }
+  }
+
+  /** Whether a store works for the broker at the address (section 5.6). */
+  async storeHealth(
+    request: FragmentStoreHealthRequest,
+    signal: AbortSignal,
+  ): Promise<FragmentStoreHealthResponse> {
+    const options = this.#call({ capabilities: CAPABILITY.READ, selector: ANY_LABELS }, CALL_LIFE_MS);
+    try {
+      const encoded = fragmentStoreHealth.encodeRequest(request);
+      const bytes = await callUnary(this.#home, fragmentStoreHealth.path, encoded, options, signal);
+      return fragmentStoreHealth.decodeResponse(bytes);
+    } catch (error) {
+      signal.throwIfAborted();
+      throw this.#failed(undefined, error, false);
     }
   }
 
@@ -263,12 +291,12 @@ export class GrpcTransport implements JournalTransport {
   #failed(journal: string | undefined, thrown: unknown, isWhole: boolean): Error {
     if (!(thrown instanceof RpcError)) return thrown instanceof Error ? thrown : WireError.from(thrown);
     if (thrown.code === "UNAVAILABLE" && journal !== undefined) this.#routes.forget(journal); // T1
-    return new WireError(codeOf(thrown, isWhole), thrown.message, { cause: thrown });
+    return new WireError(codeOf(thrown, isWhole, journal !== undefined), thrown.message, { cause: thrown });
   }
 }
 
-/** T2 */
-function codeOf({ code, trailers, maybeProcessed }: RpcError, isWhole: boolean): Code {
+/** @param isValid the request was found to be in order before it was sent. T2, T3 */
+function codeOf({ code, trailers, maybeProcessed }: RpcError, isWhole: boolean, isValid: boolean): Code {
   const own = trailers.get(CODE_TRAILER);
   if (own !== undefined && Object.hasOwn(CODES, own)) return own as Code;
   switch (code) {
@@ -284,9 +312,11 @@ function codeOf({ code, trailers, maybeProcessed }: RpcError, isWhole: boolean):
       break;
   }
   if (isWhole && maybeProcessed) return "OUTCOME_UNKNOWN";
-  if (code === "UNAVAILABLE") return "UNAVAILABLE";
+  // CANCELLED by a server that stops: what the caller aborts is told by its own reason.
+  if (code === "UNAVAILABLE" || code === "CANCELLED") return "UNAVAILABLE";
   if (code === "DEADLINE_EXCEEDED") return "REQUEST_TIMEOUT";
-  return code === "UNKNOWN" ? "INVALID_ARGUMENT" : "INTERNAL";
+  if (code === "UNKNOWN") return isValid ? "UNAVAILABLE" : "INVALID_ARGUMENT";
+  return "INTERNAL";
 }
 
 function named(journal: string): LabelSelector {

@@ -3,8 +3,14 @@
 import type { Clock } from "@millrace/base";
 import type { Route } from "@millrace/protocol";
 
-const ROUTES_MAX = 4096;
-const TTL_MS = 60_000;
+export interface RouteCacheLimits {
+  /** Journals whose routes are kept; 0: none, every call goes to the address and is passed on. */
+  readonly routesMax: number;
+  /** How long a route is believed, unless a newer one comes along. */
+  readonly ttlMs: number;
+}
+
+export const ROUTE_CACHE_DEFAULTS: RouteCacheLimits = { routesMax: 4096, ttlMs: 60_000 };
 
 interface Known {
   readonly route: Route;
@@ -14,12 +20,14 @@ interface Known {
 export class RouteCache {
   readonly #clock: Clock;
   readonly #zone: string;
+  readonly #limits: RouteCacheLimits;
   readonly #known = new Map<string, Known>();
 
   /** @param zone whose members are preferred for reading */
-  constructor(clock: Clock, zone: string) {
+  constructor(clock: Clock, zone: string, limits: Partial<RouteCacheLimits> = {}) {
     this.#clock = clock;
     this.#zone = zone;
+    this.#limits = { ...ROUTE_CACHE_DEFAULTS, ...limits };
   }
 
   /** A route without members, or without their endpoints, is as good as none. */
@@ -27,7 +35,7 @@ export class RouteCache {
     this.#known.delete(journal);
     if (route.members.length === 0 || route.endpoints.length !== route.members.length) return;
     this.#known.set(journal, { route, atMs: this.#clock.monotonicMs() });
-    if (this.#known.size > ROUTES_MAX) this.#known.delete(this.#known.keys().next().value!);
+    if (this.#known.size > this.#limits.routesMax) this.#known.delete(this.#known.keys().next().value!);
   }
 
   forget(journal: string): void {
@@ -51,7 +59,7 @@ export class RouteCache {
   #route(journal: string): Route | undefined {
     const known = this.#known.get(journal);
     if (known === undefined) return undefined;
-    if (this.#clock.monotonicMs() - known.atMs < TTL_MS) return known.route;
+    if (this.#clock.monotonicMs() - known.atMs < this.#limits.ttlMs) return known.route;
     this.#known.delete(journal);
     return undefined;
   }
