@@ -2,7 +2,16 @@
 // days and to 1 us up to 285 years; encoding rounds to that. Go keeps int64 nanoseconds (292 years), so anything
 // longer is refused. Text is Go's: `1h30m`, `5m0s`, `1.5s`, `100ms`.
 import { assert, utf8 } from "@millrace/base";
-import { int32, int64, invalid, jsonString, message, type Message } from "@millrace/protobuf";
+import {
+  int32,
+  int64,
+  invalid,
+  jsonString,
+  message,
+  nested,
+  type Field,
+  type Message,
+} from "@millrace/protobuf";
 import { goQuote } from "./go-quote.ts";
 
 /** Milliseconds whose nanoseconds fit an int64. */
@@ -40,6 +49,17 @@ export const durationMessage: Message<number> = {
   },
   toText: (text, ms) => wireDuration.toText(text, wireOfMs(ms)),
 };
+
+/** A duration that is always on the wire. To Go's text it is a number, which is left out when it is 0. */
+export function durationField(number: number): Field<number> {
+  const field = nested(number, durationMessage);
+  return {
+    ...field,
+    toText: (text, name, ms) => {
+      if (ms !== 0) field.toText(text, name, ms);
+    },
+  };
+}
 
 /** Go's notation of a duration. */
 export function printDuration(ms: number): string {

@@ -22,7 +22,7 @@ import {
   ValidationError,
   within,
 } from "@millrace/protobuf";
-import { printDuration, durationMessage } from "./duration.ts";
+import { printDuration, durationField } from "./duration.ts";
 import { FLAG, SUSPEND_LEVEL, type CompressionCodec, type SuspendLevel } from "./enums.ts";
 import { parseFragmentStore } from "./fragment-store.ts";
 import { codecField, validateCompressionCodec } from "./fragment.ts";
@@ -95,9 +95,9 @@ const fragmentSpecMessage = message<FragmentSpec>({
   length: int64(1),
   compressionCodec: codecField(2),
   stores: strings(3),
-  refreshIntervalMs: named("refresh_interval", nested(4, durationMessage)),
-  retentionMs: named("retention", nested(5, durationMessage)),
-  flushIntervalMs: named("flush_interval", nested(6, durationMessage)),
+  refreshIntervalMs: named("refresh_interval", durationField(4)),
+  retentionMs: named("retention", durationField(5)),
+  flushIntervalMs: named("flush_interval", durationField(6)),
   pathPostfixTemplate: string(7),
 });
 

@@ -75,7 +75,7 @@ export function pushDown(node: JournalNode): JournalNode {
   return { ...node, delete: undefined, spec: newJournalSpec({ name: node.spec.name }), children };
 }
 
-/** The tree with what all children of a directory state moved up to it. */
+/** The tree with what all children of a directory state moved up to it, which states nothing itself before. */
 export function hoist(node: JournalNode): JournalNode {
   if (!isDirectory(node)) return node;
   const children = node.children.map(hoist);
