@@ -1,7 +1,7 @@
 // Every command against a real platform, as a person or a script would use it.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -209,7 +209,7 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     assert.deepEqual(JSON.parse(lines), { journal: "examples/foobar", begin: 16, end: 26 });
     const cut = await run(["journals", "append", ...journal, "-f", "lines"], "whole\nhalf");
     assert.equal(cut.code, 1);
-    assert.match(cut.err, /committed \[26, 32\), but the last line has no newline/);
+    assert.match(cut.err, /committed examples\/foobar: \[26, 32\), but the last line has no newline/);
     assert.equal(await ok(["journals", "read", ...journal]), "Hello, Gazette!\nping\npong\nwhole\n");
     assert.equal(
       await ok(["journals", "read", ...journal, "--offset", "7"]),
@@ -229,12 +229,25 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     assert.match(header!, /^│ +NAME +│ +PRIMARY +│$/);
     assert.match(row!, /^│ examples\/foobar │ \S+ +│$/);
     const wide = await ok(["journals", "list", "--rf", "--replicas", "--stores", "-L", "content-type"]);
-    assert.match(wide, /NAME .*RF.*REPLICAS.*STORES.*CONTENT-TYPE/);
+    assert.match(wide, /NAME .*RF.*REPLICAS.*STORES.*CONTENT - TYPE/);
     assert.match(wide, /examples\/foobar +│ 1 .*file:\/\/\/fragments\/ │ text\/plain/);
     const listed = JSON.parse(await ok(["journals", "list", "--json"])) as { journals: unknown[] };
     assert.equal(listed.journals.length, 2);
     const yaml = await ok(["journals", "list", "-o", "yaml", "-l", "name=examples/foobar"]);
     assert.match(yaml, /^name: examples\/foobar\n/);
+    const both = await ok(["journals", "list", "-o", "yaml"]);
+    assert.match(
+      both,
+      /^ *compression_codec: /m,
+      "what journals have in common is told with what they share",
+    );
+    const again = await run(["journals", "apply", "--dry-run", "--json", "--specs", "-"], both);
+    const specs = (JSON.parse(again.out) as { changes: { upsert: { fragment: { length: string } } }[] })
+      .changes;
+    assert.ok(
+      specs.length === 2 && specs.every(({ upsert }) => Number(upsert.fragment.length) > 0),
+      again.out,
+    );
     const dry = await ok(["journals", "apply", "--dry-run", "--specs", "-"], yaml);
     assert.match(dry, /name: "examples\/foobar"/);
   });
@@ -342,6 +355,47 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
       (line) => (JSON.parse(line) as { spec: { journal: string; begin: number } }).spec,
     );
     assert.deepEqual([first!.journal, first!.begin], ["examples/foobar", 0]);
+  });
+
+  test("journals suspend, reset-head, prune -> one line for each journal, and what it says is so", async () => {
+    const spec =
+      "name: old/\nreplication: 1\n" +
+      "children: [{name: old/one, revision: -1}, {name: old/two, revision: -1}]\n" +
+      "fragment: {length: 1024, compression_codec: NONE, stores: ['file:///'], refresh_interval: 1s, retention: 1ms}\n";
+    await ok(["journals", "apply", "--specs", "-"], spec);
+    for (const part of ["a", "b", "c"]) {
+      const input = part.repeat(2000);
+      await ok(["journals", "append", "-l", "prefix=old/", "-m", "random", "--json"], input);
+      await ok(["journals", "append", "-l", "name=old/one"], input);
+    }
+    const heads = await ok(["journals", "reset-head", "-l", "prefix=old/", "--json"]);
+    assert.match(heads, /^\{"journal":"old\/(?:one|two)","offset":\d+,"reset":true\}$/m);
+    assert.equal(
+      (await run(["journals", "suspend", "-l", "name=old/one"])).err,
+      "old/one: not suspended: it is in use\n",
+    );
+    const suspended = await run(["journals", "suspend", "-l", "name=old/one", "--force"]);
+    assert.deepEqual([suspended.code, suspended.err], [0, "old/one: suspended\n"]);
+    assert.match(await ok(["journals", "list", "-l", "name=old/one", "-p"]), / <S> │/);
+
+    const persisted = async (): Promise<number> => {
+      const lines = await ok(["journals", "fragments", "-l", "name=old/one", "--json"]);
+      return lines.match(/"backingStore":"file:\/\/\/"/g)?.length ?? 0;
+    };
+    for (const endMs = performance.now() + 30_000; (await persisted()) < 3; await sleep(50))
+      assert.ok(performance.now() < endMs, "fragments are persisted");
+    const count = await persisted();
+    const dry = await run(["journals", "prune", "-l", "name=old/one", "--dry-run"]);
+    assert.equal(dry.err.match(/^would remove file:\/\/\/old\/one\/[0-9a-f-]+\.raw$/gm)?.length, count - 1);
+    assert.equal(await persisted(), count);
+    const pruned = JSON.parse(await ok(["journals", "prune", "-l", "name=old/one", "--json"])) as {
+      fragmentsPruned: number;
+    };
+    assert.equal(pruned.fragmentsPruned, count - 1);
+    assert.equal(readdirSync(join(data, "old/one")).length, 1);
+    const rest = await ok(["journals", "append", "-l", "name=old/one", "--json"], "d");
+    assert.ok((JSON.parse(rest) as { begin: number }).begin >= 6000, "the head is where it was");
+    await ok(["journals", "apply", "--specs", "-"], spec.replace("children", "delete: true\nchildren"));
   });
 
   test("a pipe whose reader has enough -> the command ends quietly", async () => {

@@ -2,7 +2,7 @@
 import { Option, type Command } from "commander";
 import type { CliIo } from "./cli-io.ts";
 import type { FragmentsOptions } from "./run-journals-fragments.ts";
-import { addDoorOptions } from "./system-doors.ts";
+import { addBrokerOptions } from "./system-broker-door.ts";
 
 export function addJournalsFragments(group: Command, io: CliIo): void {
   const command = group
@@ -10,13 +10,18 @@ export function addJournalsFragments(group: Command, io: CliIo): void {
     .description("List the fragments of the journals that a selector matches")
     .requiredOption("-l, --selector <SELECTOR>", "label selector, e.g. name=examples/foobar")
     .addOption(
-      new Option("-o, --format <FORMAT>", "how to print").choices(["table", "json"]).default("table"),
+      new Option("-o, --format <FORMAT>", "how to print; json: a line for each fragment, as gazctl writes it")
+        .choices(["table", "json", "proto"])
+        .default("table"),
     )
-    .option("--json", "the same as --format json: a line for each fragment")
+    .option(
+      "--json",
+      "a line of JSON for each fragment: {spec, signedUrl}, sums in hex; other than --format json",
+    )
     .option("--from <UNIX>", "only fragments persisted at or after this time, Unix seconds")
     .option("--to <UNIX>", "only fragments persisted at or before this time, Unix seconds")
     .option("--url-ttl <DURATION>", "sign URLs that are good this long, e.g. 10m");
-  addDoorOptions(command, "broker").action(async (options: FragmentsOptions) => {
+  addBrokerOptions(command).action(async (options: FragmentsOptions) => {
     const { runFragments } = await import("./run-journals-fragments.ts");
     await runFragments(options, io);
   });

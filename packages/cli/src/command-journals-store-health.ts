@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import type { CliIo } from "./cli-io.ts";
 import type { StoreHealthOptions } from "./run-journals-store-health.ts";
-import { addDoorOptions } from "./system-doors.ts";
+import { addBrokerOptions } from "./system-broker-door.ts";
 
 export function addJournalsStoreHealth(group: Command, io: CliIo): void {
   const command = group
@@ -14,7 +14,7 @@ export function addJournalsStoreHealth(group: Command, io: CliIo): void {
       "also write and delete an object below it; '' is the store's root",
     )
     .option("--json", "print the answer as JSON");
-  addDoorOptions(command, "broker").action(async (url: string, options: StoreHealthOptions) => {
+  addBrokerOptions(command).action(async (url: string, options: StoreHealthOptions) => {
     const { runStoreHealth } = await import("./run-journals-store-health.ts");
     await runStoreHealth(url, options, io);
   });

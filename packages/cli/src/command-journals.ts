@@ -6,8 +6,11 @@ import { addJournalsApply } from "./command-journals-apply.ts";
 import { addJournalsEdit } from "./command-journals-edit.ts";
 import { addJournalsFragments } from "./command-journals-fragments.ts";
 import { addJournalsList } from "./command-journals-list.ts";
+import { addJournalsPrune } from "./command-journals-prune.ts";
 import { addJournalsRead } from "./command-journals-read.ts";
+import { addJournalsResetHead } from "./command-journals-reset-head.ts";
 import { addJournalsStoreHealth } from "./command-journals-store-health.ts";
+import { addJournalsSuspend } from "./command-journals-suspend.ts";
 
 export function addJournalsCommand(program: Command, io: CliIo): void {
   const group = program.command("journals").description("List, change, read and append to journals");
@@ -17,5 +20,8 @@ export function addJournalsCommand(program: Command, io: CliIo): void {
   addJournalsRead(group, io);
   addJournalsAppend(group, io);
   addJournalsFragments(group, io);
+  addJournalsPrune(group, io);
+  addJournalsSuspend(group, io);
+  addJournalsResetHead(group, io);
   addJournalsStoreHealth(group, io);
 }

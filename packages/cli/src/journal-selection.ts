@@ -1,9 +1,13 @@
 // Which journals a command works on.
-import { silentLogger, systemClock, WireError } from "@millrace/base";
+import { WireError } from "@millrace/base";
 import { listJournals, type JournalTransport } from "@millrace/client";
-import { ANY_LABELS, parseLabelSelector, type LabelSelector, type ListedJournal } from "@millrace/protocol";
-
-export const CLIENT_PORTS = { clock: systemClock, logger: silentLogger } as const;
+import {
+  ANY_LABELS,
+  parseLabelSelector,
+  suspension,
+  type LabelSelector,
+  type ListedJournal,
+} from "@millrace/protocol";
 
 /** @throws {WireError} INVALID_ARGUMENT with the parser's text */
 export function selectorOf(text: string | undefined): LabelSelector {
@@ -19,6 +23,11 @@ export async function selectedJournals(
   const { journals } = await listJournals(transport, selectorOf(text), signal);
   if (journals.length === 0) throw new WireError("NOT_FOUND", `no journal matches ${text}`);
   return journals;
+}
+
+/** Journals that are not fully suspended: those have neither replicas nor fragments. */
+export function awake(journals: readonly ListedJournal[]): readonly ListedJournal[] {
+  return journals.filter(({ spec }) => suspension(spec).level !== "FULL");
 }
 
 /**

@@ -1,10 +1,10 @@
 // What people see: tables, latencies, the doctor's report.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { renderBoxTable } from "./box-table.ts";
-import { ago, iecBytes } from "./run-journals-fragments.ts";
+import { columnTitle, renderBoxTable } from "./box-table.ts";
 import { renderReport } from "./command-doctor.ts";
 import { Latencies } from "./latencies.ts";
+import { ago, iecBytes } from "./readable-amounts.ts";
 import { renderTable } from "./table-output.ts";
 
 test("table: cells of any width -> aligned columns, no blanks at the ends of lines", () => {
@@ -45,6 +45,20 @@ test("box table: the columns of the journal tools -> centred headers, left-align
       "",
     ].join("\n"),
   );
+  assert.equal(renderBoxTable(["NAME"], []), "┌──────┐\n│ NAME │\n└──────┘\n");
+});
+
+test("column title: labels of every kind -> the words of the journal tools", () => {
+  const titles = ["app.gazette.dev/region", "content-type", "a_b", "SHA1", "camelCase2", "HTTPServer", ""];
+  assert.deepEqual(titles.map(columnTitle), [
+    "APP . GAZETTE . DEV / REGION",
+    "CONTENT - TYPE",
+    "A B",
+    "SHA 1",
+    "CAMEL CASE 2",
+    "HTTP SERVER",
+    "",
+  ]);
 });
 
 test("latencies: none -> null; many -> percentiles in milliseconds, to the microsecond", () => {

@@ -1,6 +1,6 @@
 // `millrace journals apply`: specs from a YAML journalspace.
 import { readFileSync } from "node:fs";
-import { applyJournals } from "@millrace/client";
+import { applyJournals, CHANGES_PER_TRANSACTION } from "@millrace/client";
 import {
   applyRequestToJson,
   applyRequestToText,
@@ -12,13 +12,14 @@ import {
   type ApplyChange,
 } from "@millrace/protocol";
 import { parseDocument, visit } from "yaml";
-import { UsageError, type CliIo } from "./cli-io.ts";
+import { UsageError, wholeNumber, type CliIo } from "./cli-io.ts";
 import { readAll } from "./read-all.ts";
-import { withTransport, type DoorOptions } from "./system-doors.ts";
+import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
 
-export interface ApplyOptions extends DoorOptions {
+export interface ApplyOptions extends BrokerDoorOptions {
   readonly specs: string;
   readonly dryRun?: true;
+  readonly maxTxnSize?: string;
   readonly json?: true;
 }
 
@@ -34,8 +35,17 @@ export async function runApply(options: ApplyOptions, io: CliIo): Promise<void> 
     );
     return;
   }
-  const revision = await withTransport(options, (transport) => applyJournals(transport, changes, io.signal));
+  const changesMax = transactionSize(options.maxTxnSize);
+  const revision = await withBroker(options, io, ({ transport }) =>
+    applyJournals(transport, changes, io.signal, changesMax),
+  );
   reportApplied(changes.length, revision, options, io);
+}
+
+/** @throws {UsageError} unless it is a whole number; 0 stands for no bound */
+export function transactionSize(text: string | undefined): number {
+  if (text === undefined) return CHANGES_PER_TRANSACTION;
+  return text === "0" ? Number.MAX_SAFE_INTEGER : wholeNumber("--max-txn-size", text);
 }
 
 /** Says what was done. */

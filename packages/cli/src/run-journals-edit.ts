@@ -9,33 +9,40 @@ import { plainOfJournalTree, treeOfListing, type ApplyChange } from "@millrace/p
 import { UsageError, type CliIo } from "./cli-io.ts";
 import { composeEdit, verdictOf, writtenIn } from "./edit-file.ts";
 import { selectorOf } from "./journal-selection.ts";
-import { journalChanges, reportApplied } from "./run-journals-apply.ts";
-import { withTransport, type DoorOptions } from "./system-doors.ts";
+import { journalChanges, reportApplied, transactionSize } from "./run-journals-apply.ts";
+import { YAML_STYLE } from "./run-journals-list.ts";
+import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
 import { openEditor } from "./system-editor.ts";
 
-export interface EditOptions extends DoorOptions {
+export interface EditOptions extends BrokerDoorOptions {
   readonly selector: string;
+  readonly maxTxnSize?: string;
   readonly json?: true;
 }
 
 export async function runEdit(options: EditOptions, io: CliIo): Promise<void> {
   const selector = selectorOf(options.selector);
-  const { journals } = await withTransport(options, (transport) =>
+  const changesMax = transactionSize(options.maxTxnSize);
+  const { journals } = await withBroker(options, io, ({ transport }) =>
     listJournals(transport, selector, io.signal),
   );
   if (journals.length === 0) throw new WireError("NOT_FOUND", `no journal matches ${options.selector}`);
   const { stringify } = await import("yaml");
   const directory = mkdtempSync(join(tmpdir(), "millrace-journals-edit-"));
   const file = join(directory, "specs.yaml");
-  const changes = await editUntilValid(file, stringify(plainOfJournalTree(treeOfListing({ journals }))), io);
+  const changes = await editUntilValid(
+    file,
+    stringify(plainOfJournalTree(treeOfListing({ journals })), YAML_STYLE),
+    io,
+  );
   if (changes === undefined) {
     rmSync(directory, { recursive: true });
     if (options.json === true) io.out(`${JSON.stringify({ applied: 0 })}\n`);
     return;
   }
   try {
-    const revision = await withTransport(options, (transport) =>
-      applyJournals(transport, changes, io.signal),
+    const revision = await withBroker(options, io, ({ transport }) =>
+      applyJournals(transport, changes, io.signal, changesMax),
     );
     reportApplied(changes.length, revision, options, io);
   } catch (error) {

@@ -1,15 +1,23 @@
 // `millrace journals fragments`.
 import { systemClock } from "@millrace/base";
-import { listFragments } from "@millrace/client";
-import { parseDuration, suspension, type ListedFragment } from "@millrace/protocol";
+import { listAllFragments } from "@millrace/client";
+import {
+  fragmentsResponseToText,
+  parseDuration,
+  type FragmentsResponse,
+  type ListedFragment,
+} from "@millrace/protocol";
 import { renderBoxTable } from "./box-table.ts";
-import { UsageError, type CliIo } from "./cli-io.ts";
-import { selectedJournals } from "./journal-selection.ts";
-import { withTransport, type DoorOptions } from "./system-doors.ts";
+import type { CliIo } from "./cli-io.ts";
+import { goFragmentLine } from "./go-fragment-line.ts";
+import { awake, selectedJournals } from "./journal-selection.ts";
+import { ago, iecBytes } from "./readable-amounts.ts";
+import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
+import { unixSeconds } from "./unix-seconds.ts";
 
-export interface FragmentsOptions extends DoorOptions {
+export interface FragmentsOptions extends BrokerDoorOptions {
   readonly selector: string;
-  readonly format: "table" | "json";
+  readonly format: "table" | "json" | "proto";
   readonly json?: true;
   readonly from?: string;
   readonly to?: string;
@@ -17,33 +25,34 @@ export interface FragmentsOptions extends DoorOptions {
 }
 
 export async function runFragments(options: FragmentsOptions, io: CliIo): Promise<void> {
-  await withTransport(options, async (transport) => {
+  await withBroker(options, io, async ({ transport }) => {
     const wanted = {
       beginModTime: unixSeconds("--from", options.from),
       endModTime: unixSeconds("--to", options.to),
-      ...(options.urlTtl === undefined ? {} : { signatureTtlMs: parseDuration(options.urlTtl) }),
+      ...signatureTtl(options.urlTtl),
     };
     const journals = await selectedJournals(transport, options.selector, io.signal);
-    const found: ListedFragment[] = [];
-    for (const { spec } of journals) {
-      if (suspension(spec).level === "FULL") continue;
-      for await (const fragment of listFragments(transport, { journal: spec.name, ...wanted }, io.signal))
-        found.push(fragment);
+    const answers: FragmentsResponse[] = [];
+    for (const { spec } of awake(journals)) {
+      answers.push(await listAllFragments(transport, { journal: spec.name, ...wanted }, io.signal));
     }
-    if (options.json === true || options.format === "json") {
+    const found = answers.flatMap(({ fragments }) => fragments);
+    if (options.json === true) {
       for (const { spec, signedUrl } of found) io.out(`${JSON.stringify({ spec, signedUrl })}\n`);
+    } else if (options.format === "json") {
+      for (const fragment of found) io.out(goFragmentLine(fragment));
+    } else if (options.format === "proto") {
+      for (const answer of answers) io.out(`${fragmentsResponseToText(answer)}\n`);
     } else {
-      io.out(renderFragments(found, options.urlTtl !== undefined));
+      io.out(renderFragments(found, wanted.signatureTtlMs !== undefined));
     }
   });
 }
 
-function unixSeconds(option: string, text: string | undefined): number {
-  const seconds = Number(text ?? "0");
-  if (!/^\d+$/.test(text ?? "0") || !Number.isSafeInteger(seconds)) {
-    throw new UsageError(`${option} ${text}: expected Unix seconds, a whole number`);
-  }
-  return seconds;
+/** None, or 0: no URLs are signed. */
+function signatureTtl(text: string | undefined): { signatureTtlMs?: number } {
+  const signatureTtlMs = text === undefined ? 0 : parseDuration(text);
+  return signatureTtlMs === 0 ? {} : { signatureTtlMs };
 }
 
 function renderFragments(fragments: readonly ListedFragment[], withUrls: boolean): string {
@@ -67,26 +76,4 @@ function renderFragments(fragments: readonly ListedFragment[], withUrls: boolean
     ...(withUrls ? [signedUrl] : []),
   ]);
   return renderBoxTable(header, rows);
-}
-
-export function iecBytes(bytes: number): string {
-  let value = bytes;
-  for (const unit of ["B", "KiB", "MiB", "GiB"]) {
-    if (value < 1024) return unit === "B" ? `${value} B` : `${value.toFixed(1)} ${unit}`;
-    value /= 1024;
-  }
-  return `${value.toFixed(1)} TiB`;
-}
-
-export function ago(seconds: number): string {
-  for (const [unit, size] of [
-    ["day", 86_400],
-    ["hour", 3600],
-    ["minute", 60],
-    ["second", 1],
-  ] as const) {
-    const count = Math.floor(seconds / size);
-    if (count >= 1) return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
-  }
-  return "0 seconds ago";
 }

@@ -2,22 +2,22 @@
 import { watchJournals, listJournals } from "@millrace/client";
 import {
   listResponseToJson,
+  listResponseToText,
   plainOfJournalTree,
   suspension,
   treeOfListing,
   valuesOf,
-  hoist,
   type ListedJournal,
   type ListResponse,
 } from "@millrace/protocol";
-import { renderBoxTable } from "./box-table.ts";
+import { columnTitle, renderBoxTable } from "./box-table.ts";
 import type { CliIo } from "./cli-io.ts";
-import { CLIENT_PORTS, selectorOf } from "./journal-selection.ts";
-import { withTransport, type DoorOptions } from "./system-doors.ts";
+import { selectorOf } from "./journal-selection.ts";
+import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
 
-export interface ListOptions extends DoorOptions {
+export interface ListOptions extends BrokerDoorOptions {
   readonly selector?: string;
-  readonly format: "table" | "yaml" | "json";
+  readonly format: "table" | "yaml" | "json" | "proto";
   readonly json?: true;
   readonly labelColumns?: readonly string[];
   readonly primary?: true;
@@ -28,7 +28,8 @@ export interface ListOptions extends DoorOptions {
 }
 
 export async function runList(options: ListOptions, io: CliIo): Promise<void> {
-  await withTransport(options, async (transport) => {
+  await withBroker(options, io, async (door) => {
+    const { transport } = door;
     const selector = selectorOf(options.selector);
     // Also before a watch, which goes on asking when nobody listens.
     const listing = await listJournals(transport, selector, io.signal);
@@ -37,7 +38,7 @@ export async function runList(options: ListOptions, io: CliIo): Promise<void> {
       return;
     }
     try {
-      for await (const journals of watchJournals({ transport, ...CLIENT_PORTS }, selector, io.signal)) {
+      for await (const journals of watchJournals(door, selector, io.signal)) {
         io.out(await renderListing({ ...listing, journals }, options));
       }
     } catch (error) {
@@ -47,12 +48,14 @@ export async function runList(options: ListOptions, io: CliIo): Promise<void> {
 }
 
 async function renderListing(listing: ListResponse, options: ListOptions): Promise<string> {
-  const format = options.json === true ? "json" : options.format;
-  if (format === "json") return `${JSON.stringify(listResponseToJson(listing))}\n`;
+  const { format } = options;
+  if (options.json === true) return `${JSON.stringify(listResponseToJson(listing))}\n`;
+  if (format === "json") return `${JSON.stringify(withProtoNames(listResponseToJson(listing)))}\n`;
+  if (format === "proto") return listResponseToText(listing);
   if (format === "yaml") {
     if (listing.journals.length === 0) return "{}\n";
     const { stringify } = await import("yaml");
-    return stringify(plainOfJournalTree(hoist(treeOfListing(listing))));
+    return stringify(plainOfJournalTree(treeOfListing(listing)), YAML_STYLE);
   }
   const columns = columnsOf(options);
   const rows = listing.journals.map((journal) => columns.map((column) => column.cell(journal)));
@@ -61,6 +64,20 @@ async function renderListing(listing: ListResponse, options: ListOptions): Promi
     rows,
   );
 }
+
+/** The fields by their names in the protocol's definition, as gazctl prints them: `mod_revision`. */
+function withProtoNames(json: unknown): unknown {
+  if (Array.isArray(json)) return json.map(withProtoNames);
+  if (typeof json !== "object" || json === null) return json;
+  const named = Object.entries(json).map(([name, value]) => [
+    name.replaceAll(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`),
+    withProtoNames(value),
+  ]);
+  return Object.fromEntries(named) as unknown;
+}
+
+/** As Go's library writes lists: not further to the right than what they belong to; and long scalars stay whole. */
+export const YAML_STYLE = { indentSeq: false, lineWidth: 0 } as const;
 
 interface Column {
   readonly header: string;
@@ -76,7 +93,7 @@ function columnsOf(options: ListOptions): readonly Column[] {
     columns.push({ header: "STORES", cell: ({ spec }) => spec.fragment.stores[0] ?? "<none>" });
   for (const name of options.labelColumns ?? []) {
     columns.push({
-      header: name.toUpperCase().replaceAll(/[_.]/g, " "),
+      header: columnTitle(name),
       cell: ({ spec }) => valuesOf(spec.labels, name).join(",") || "<none>",
     });
   }

@@ -1,15 +1,10 @@
 // `millrace journals store-health`.
 import { WireError } from "@millrace/base";
-import {
-  fragmentStoreHealthRequestToJson,
-  fragmentStoreHealthResponseFromJson,
-  newFragmentStoreHealthRequest,
-  validateFragmentStoreHealthRequest,
-} from "@millrace/protocol";
+import { newFragmentStoreHealthRequest, validateFragmentStoreHealthRequest } from "@millrace/protocol";
 import type { CliIo } from "./cli-io.ts";
-import { callDoor, type DoorOptions } from "./system-doors.ts";
+import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
 
-export interface StoreHealthOptions extends DoorOptions {
+export interface StoreHealthOptions extends BrokerDoorOptions {
   readonly checkDeletePrefix?: string;
   readonly json?: true;
 }
@@ -21,13 +16,9 @@ export async function runStoreHealth(url: string, options: StoreHealthOptions, i
     checkDeletePrefix: options.checkDeletePrefix ?? "",
   });
   validateFragmentStoreHealthRequest(request);
-  const call = {
-    method: "POST",
-    path: "/v1/journals/store-health",
-    body: fragmentStoreHealthRequestToJson(request),
-  } as const;
-  const answer = await callDoor("broker", options, call, io.signal);
-  const { status, storeHealthError } = fragmentStoreHealthResponseFromJson(JSON.parse(answer));
+  const { status, storeHealthError } = await withBroker(options, io, ({ transport }) =>
+    transport.storeHealth(request, io.signal),
+  );
   if (options.json === true) {
     io.out(`${JSON.stringify({ store: url, healthy: status === "OK", error: storeHealthError })}\n`);
     if (status !== "OK") io.exitCode(1);

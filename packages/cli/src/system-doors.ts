@@ -2,7 +2,6 @@
 // the default addresses. Clients are loaded when a command calls: nobody waits for them who asks for help.
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { HttpTransport } from "@millrace/client";
 import { WireError, CODES, type Code } from "@millrace/base";
 import { SETTINGS } from "@millrace/server";
 import { Option, type Command } from "commander";
@@ -60,23 +59,6 @@ export function doorAddress(door: Door, options: DoorOptions): string {
   );
 }
 
-/** Runs `work` with a transport to the broker, and closes it. @throws what `work` throws, UNAVAILABLE in our words */
-export async function withTransport<T>(
-  options: DoorOptions,
-  work: (transport: HttpTransport) => Promise<T>,
-): Promise<T> {
-  const address = doorAddress("broker", options);
-  const { HttpTransport } = await import("@millrace/client");
-  const transport = new HttpTransport({ address, token: options.token ?? "", connections: 16 });
-  try {
-    return await work(transport);
-  } catch (error) {
-    throw error instanceof WireError && isRefusal(error.cause) ? noAnswer(address, error.cause) : error;
-  } finally {
-    await transport.close();
-  }
-}
-
 /**
  * One request with a JSON body.
  * @throws {WireError} of the answer's status, with its message, unless it is 2xx; UNAVAILABLE when nobody answers
@@ -112,14 +94,14 @@ export async function callDoor(
 
 /** What a person is told when a connection fails. */
 export function noAnswer(address: string, error: unknown): WireError {
-  if (isRefusal(error)) {
-    return new WireError(
-      "UNAVAILABLE",
-      `nothing listens on ${address}: is the platform up? Start it with millrace up`,
-    );
-  }
+  if (isRefusal(error)) return nothingListens(address);
   const message = error instanceof Error ? error.message : String(error);
   return new WireError("UNAVAILABLE", `no answer from ${address}: ${message}`);
+}
+
+export function nothingListens(address: string): WireError {
+  const message = `nothing listens on ${address}: is the platform up? Start it with millrace up`;
+  return new WireError("UNAVAILABLE", message);
 }
 
 export function isRefusal(error: unknown): boolean {

@@ -68,6 +68,7 @@ export class Child {
     const late = sleep(LIMIT_MS, undefined, { signal: limit.signal }).catch(() => undefined);
     const ended = await Promise.race([this.ended, late]);
     limit.abort();
+    if (ended === undefined) this.process.kill("SIGKILL");
     assert.ok(ended !== undefined, `still running after ${LIMIT_MS} ms: ${this.out}${this.err}`);
     return ended;
   }

@@ -29,6 +29,28 @@ const BAD_USAGE: readonly (readonly [args: string, message: RegExp])[] = [
   ],
   ["journals read -l name=a --offset 1 --tail", /--tail excludes --offset$/],
   ["journals fragments -l name=a --from x", /--from x: expected Unix seconds/],
+  ["journals read -l name=a --from x", /--from x: expected Unix seconds/],
+  [
+    "journals append -l name=a -m modulo",
+    /--mapping modulo maps records: it needs --framing lines or fixed$/,
+  ],
+  ["journals append -l name=a --base64 -f fixed -m modulo", /--base64 is of keys: it needs --framing lines/],
+  [
+    "journals list --broker.address localhost:8080",
+    /--address localhost:8080: expected http:\/\/HOST:PORT, /,
+  ],
+  [
+    "journals list --broker.cache.size -1",
+    /--broker\.cache\.size -1: expected a whole number in \[0, 1000000\]$/,
+  ],
+  ["journals list --broker.cache.ttl x", /invalid duration/],
+  ["journals list --broker.auth-keys !", /key/],
+  ["journals list --log.level loud", /--log\.level loud: expected one of trace, debug, /],
+  ["journals edit -l name=a --max-txn-size x", /--max-txn-size x: expected a whole number in \[1, /],
+  [
+    "journals suspend",
+    /required option '-l, --selector <SELECTOR>' not specified; see millrace journals suspend/,
+  ],
   ["produce nowhere", /"nowhere" is not a URL/],
   [`produce ${NOBODY}/x --batch 0`, /--batch 0: expected a whole number in \[1, 100000\]$/],
   [
@@ -65,6 +87,10 @@ for (const args of [
   `journals list --address ${NOBODY}`,
   `journals list --watch --address ${NOBODY}`,
   `journals read -l name=a --block --address ${NOBODY}`,
+  `journals suspend -l name=a --broker.address ${NOBODY}`,
+  `journals reset-head -l name=a --address ${NOBODY}`,
+  `journals prune -l name=a --address ${NOBODY}`,
+  `journals store-health file:/// --address ${NOBODY}`,
   `produce ${NOBODY}/stream/1/a/b --generate 10`,
 ]) {
   test(`nobody listens: millrace ${args.split(" ", 2).join(" ")} -> asks if the platform is up, status 1`, async () => {
@@ -95,6 +121,10 @@ test("no platform on a directory, none with the door, no such file -> status 1 a
   const missing = join(data, "missing");
   assert.match(
     await run("produce", `${NOBODY}/x`, "-i", missing),
+    /cannot open .*missing: no such file or directory$/m,
+  );
+  assert.match(
+    await run("journals", "list", "--address", NOBODY, "--broker.trusted-ca-file", missing),
     /cannot open .*missing: no such file or directory$/m,
   );
   assert.match(

@@ -1,6 +1,12 @@
 // One append with the retries that are certainly safe.
 import { WireError, type Clock } from "@millrace/base";
-import type { AppendPreamble, AppendResponse, LabelSelector, LabelSet } from "@millrace/protocol";
+import type {
+  AppendPreamble,
+  AppendResponse,
+  AppendSuspend,
+  LabelSelector,
+  LabelSet,
+} from "@millrace/protocol";
 import { appendBackoffMs, backOff } from "./backoff.ts";
 import { checkAppend, mayMove } from "./statuses.ts";
 import type { AppendContent, JournalTransport } from "./transport.ts";
@@ -20,6 +26,8 @@ export interface AppendOptions {
   readonly unionRegisters?: LabelSet;
   readonly subtractRegisters?: LabelSet;
   readonly minEtcdRevision?: number;
+  /** What becomes of the journal's suspension. Default: it is resumed. */
+  readonly suspend?: AppendSuspend;
   /** How long to go on while no broker can be reached. Default 0: the first UNAVAILABLE is thrown. */
   readonly patienceMs?: number;
 }
@@ -29,7 +37,7 @@ export function appendPreamble(journal: string, options: AppendOptions): AppendP
     journal,
     doNotProxy: false,
     offset: options.offset ?? 0,
-    suspend: "SUSPEND_RESUME",
+    suspend: options.suspend ?? "SUSPEND_RESUME",
     minEtcdRevision: options.minEtcdRevision ?? 0,
     ...(options.checkRegisters === undefined ? {} : { checkRegisters: options.checkRegisters }),
     ...(options.unionRegisters === undefined ? {} : { unionRegisters: options.unionRegisters }),
@@ -51,8 +59,8 @@ export async function appendOnce(
 }
 
 /**
- * Appends `bytes`, waiting while nobody serves the journal, and `patienceMs` while no broker can be reached. Only attempts
- * that certainly wrote nothing are repeated, so it never doubles; an unknown outcome is thrown.
+ * Appends `bytes`, waiting while nobody serves the journal, and `patienceMs` while no broker can be reached. Only
+ * attempts that certainly wrote nothing are repeated, so it never doubles; an unknown outcome is thrown.
  * @param signal an abort while an attempt is under way leaves its outcome unknown
  * @throws {WireError} as {@link appendOnce}
  */

@@ -86,7 +86,8 @@ class FakeBroker {
     };
     if (fault?.at === "preamble") fail();
     let content = "";
-    for await (const bytes of requests) content += text(APPEND.decodeRequest(bytes).content ?? new Uint8Array());
+    for await (const bytes of requests)
+      content += text(APPEND.decodeRequest(bytes).content ?? new Uint8Array());
     const begin = world.content.length;
     if (fault === undefined || fault.written) world.content += content;
     if (fault !== undefined) fail();
@@ -175,7 +176,7 @@ test("dispatch: a cache of no routes -> every call goes to the address", async (
   );
 });
 
-test("dispatch: the primary dies -> the address is asked, nothing lost or doubled; its new route is believed", async () => {
+test("dispatch: the primary dies -> the address is asked, nothing lost; its new route is believed", async () => {
   await withBrokers(async ({ world, home, far, transport }) => {
     const service = new AppendService({ transport, ...PORTS });
     for (const each of ["a", "b"]) await service.append(J, [utf8(each)]).done;
@@ -229,7 +230,7 @@ test("append: an answer that got lost behind the content -> OUTCOME_UNKNOWN, nev
   });
 });
 
-test("append service: every kind of failure of a Go broker that stops -> repeated, at least once, in order", async () => {
+test("append service: failures of a Go broker that stops -> repeated, at least once, in order", async () => {
   await withBrokers(async ({ world, transport }) => {
     const service = new AppendService({ transport, ...PORTS });
     world.faults.push(

@@ -10,7 +10,15 @@ export {
   type ReadEvent,
 } from "./journal-reader.ts";
 export { FragmentReader, type Decompressor } from "./fragment-reader.ts";
-export { applyJournals, getJournal, listFragments, listJournals, watchJournals } from "./listing.ts";
+export {
+  applyJournals,
+  CHANGES_PER_TRANSACTION,
+  getJournal,
+  listAllFragments,
+  listFragments,
+  listJournals,
+  watchJournals,
+} from "./listing.ts";
 export { checkAppend, mayMove, statusError } from "./statuses.ts";
 export { HttpTransport, type HttpTransportOptions } from "./http-transport.ts";
 export { AuthKeys, requireCapability, type VerifiedClaims } from "./auth-keys.ts";

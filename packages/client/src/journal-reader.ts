@@ -35,6 +35,8 @@ export type ReadEvent =
       readonly offset: number;
       readonly bytes: Uint8Array;
       readonly writeHead: number;
+      /** End of the fragment as it was when this was read: no append goes across it. */
+      readonly fragmentEnd: number;
     }
   /** Offsets [from, to) are gone: pruned, or skipped by beginModTime or an operator's reset; or see passHoles. */
   | { readonly kind: "jump"; readonly from: number; readonly to: number };
@@ -74,6 +76,7 @@ export async function* readJournal(
     let stored: Stored | undefined;
     try {
       let writeHead = 0;
+      let fragmentEnd = 0;
       const request = { ...readRequest({ ...options, offset: at }), doNotProxy: direct !== undefined };
       for await (const response of ports.transport.read(request, signal)) {
         if (response.status === "OFFSET_NOT_YET_AVAILABLE" && !options.block) {
@@ -84,7 +87,8 @@ export async function* readJournal(
         }
         if (response.status !== "OK") throw statusError(response.status, `read of ${options.journal}`);
         if (response.content === undefined) {
-          writeHead = response.writeHead;
+          ({ writeHead } = response);
+          fragmentEnd = response.fragment?.end ?? writeHead;
           if (at >= 0 && response.offset > at) yield { kind: "jump", from: at, to: response.offset };
           at = response.offset;
           stored = direct === undefined ? undefined : storedFragment(direct, response);
@@ -92,14 +96,14 @@ export async function* readJournal(
           break;
         }
         attempt = 0;
-        yield { kind: "content", offset: response.offset, bytes: response.content, writeHead };
+        yield { kind: "content", offset: response.offset, bytes: response.content, writeHead, fragmentEnd };
         at = response.offset + response.content.length;
       }
       direct = ports.fragments;
       if (stored !== undefined) {
         for await (const chunk of stored.read(at, signal)) {
           const bytes = chunk.subarray(0, end - at);
-          yield { kind: "content", offset: at, bytes, writeHead };
+          yield { kind: "content", offset: at, bytes, writeHead, fragmentEnd };
           at += bytes.length;
           if (at >= end) return;
         }

@@ -5,6 +5,7 @@ import {
   labelSet,
   type ApplyChange,
   type FragmentsRequest,
+  type FragmentsResponse,
   type LabelSelector,
   type ListedFragment,
   type ListedJournal,
@@ -15,7 +16,7 @@ import { statusError } from "./statuses.ts";
 import type { JournalTransport } from "./transport.ts";
 
 /** Changes of one transaction: the coordination store's limit of 128 operations, halved for their compares. */
-const CHANGES_PER_TRANSACTION = 64;
+export const CHANGES_PER_TRANSACTION = 64;
 
 export async function listJournals(
   transport: JournalTransport,
@@ -43,7 +44,9 @@ export async function getJournal(
 }
 
 /**
- * Applies `changes`, at most 64 in one transaction: a failure leaves those of earlier transactions in place.
+ * Applies `changes`, in one transaction as long as they are not too many: a failure leaves those of earlier ones in
+ * place.
+ * @param changesMax of one transaction, > 0
  * @returns revision of the last transaction
  * @throws {WireError} ETCD_TRANSACTION_FAILED when a revision was not as expected
  */
@@ -51,10 +54,11 @@ export async function applyJournals(
   transport: JournalTransport,
   changes: readonly ApplyChange[],
   signal: AbortSignal,
+  changesMax = CHANGES_PER_TRANSACTION,
 ): Promise<number> {
   let revision = 0;
-  for (let begin = 0; begin < changes.length; begin += CHANGES_PER_TRANSACTION) {
-    const some = changes.slice(begin, begin + CHANGES_PER_TRANSACTION);
+  for (let begin = 0; begin < changes.length; begin += changesMax) {
+    const some = changes.slice(begin, begin + changesMax);
     const response = await transport.apply({ changes: some }, signal);
     if (response.status !== "OK") throw statusError(response.status, "apply of journals");
     revision = response.header.etcd.revision;
@@ -62,12 +66,31 @@ export async function applyJournals(
   return revision;
 }
 
-/** All fragments of a journal, by pages. */
+/** All fragments of a journal, page by page. @throws {WireError} of a status but OK */
 export async function* listFragments(
   transport: JournalTransport,
   request: Pick<FragmentsRequest, "journal"> & Partial<FragmentsRequest>,
   signal: AbortSignal,
 ): AsyncGenerator<ListedFragment, void, void> {
+  for await (const page of fragmentPages(transport, request, signal)) yield* page.fragments;
+}
+
+/** All fragments of a journal in one answer, with the header of its first page. */
+export async function listAllFragments(
+  transport: JournalTransport,
+  request: Pick<FragmentsRequest, "journal"> & Partial<FragmentsRequest>,
+  signal: AbortSignal,
+): Promise<FragmentsResponse> {
+  const pages: FragmentsResponse[] = [];
+  for await (const page of fragmentPages(transport, request, signal)) pages.push(page);
+  return { ...pages[0]!, fragments: pages.flatMap(({ fragments }) => fragments), nextPageToken: 0 };
+}
+
+async function* fragmentPages(
+  transport: JournalTransport,
+  request: Pick<FragmentsRequest, "journal"> & Partial<FragmentsRequest>,
+  signal: AbortSignal,
+): AsyncGenerator<FragmentsResponse, void, void> {
   const base = {
     beginModTime: 0,
     endModTime: 0,
@@ -79,7 +102,7 @@ export async function* listFragments(
   for (let nextPageToken = 0; ;) {
     const response = await transport.listFragments({ ...base, nextPageToken }, signal);
     if (response.status !== "OK") throw statusError(response.status, `fragments of ${request.journal}`);
-    yield* response.fragments;
+    yield response;
     if (response.nextPageToken === 0) return;
     nextPageToken = response.nextPageToken;
   }

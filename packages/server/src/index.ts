@@ -4,7 +4,7 @@ export { checkListeners } from "./listen-policy.ts";
 export { loadConfig } from "./system-config.ts";
 export { stderrScreen } from "./screen.ts";
 export { COMPONENTS, type ComponentName } from "./components.ts";
-export { examineDataDirectory, runDemo, runPlatform } from "./on-demand.ts";
+export { examineDataDirectory, openFragmentStores, runDemo, runPlatform } from "./on-demand.ts";
 export type { PlatformRun } from "./system-run-platform.ts";
 export type { DemoSettings, DemoSummary } from "./system-run-demo.ts";
 export type { DoctorCheck, DoctorProblem, DoctorReport, Verdict } from "./doctor-report.ts";

@@ -4,6 +4,7 @@ import type { DoctorReport } from "./doctor-report.ts";
 import type * as doctor from "./system-doctor.ts";
 import type * as demo from "./system-run-demo.ts";
 import type * as platform from "./system-run-platform.ts";
+import type * as stores from "./system-fragment-stores.ts";
 
 /** Runs the platform until it is told to stop. @throws whatever kept it from starting */
 export async function runPlatform(...args: Parameters<typeof platform.runPlatform>): Promise<void> {
@@ -20,4 +21,11 @@ export async function examineDataDirectory(
   ...args: Parameters<typeof doctor.examineDataDirectory>
 ): Promise<DoctorReport> {
   return (await import("./system-doctor.ts")).examineDataDirectory(...args);
+}
+
+/** The stores of fragments, with the credentials of this process. @param root under which `file://` stores are */
+export async function openFragmentStores(
+  root: string,
+): Promise<ReturnType<typeof stores.openFragmentStores>> {
+  return (await import("./system-fragment-stores.ts")).openFragmentStores(root);
 }

@@ -1,0 +1,20 @@
+// `millrace journals reset-head`: its options.
+import type { Command } from "commander";
+import type { CliIo } from "./cli-io.ts";
+import type { ResetHeadOptions } from "./run-journals-reset-head.ts";
+import { addBrokerOptions } from "./system-broker-door.ts";
+
+export function addJournalsResetHead(group: Command, io: CliIo): void {
+  const command = group
+    .command("reset-head")
+    .description(
+      "Let journals that refuse appends with INDEX_HAS_GREATER_OFFSET go on behind their last fragment. " +
+        "Only when all brokers that had them are gone for good: what these have not persisted is given up",
+    )
+    .requiredOption("-l, --selector <SELECTOR>", "label selector, e.g. name=examples/foobar")
+    .option("--json", "print a line of JSON for each journal: {journal, offset, reset}");
+  addBrokerOptions(command).action(async (options: ResetHeadOptions) => {
+    const { runResetHead } = await import("./run-journals-reset-head.ts");
+    await runResetHead(options, io);
+  });
+}

@@ -1,0 +1,182 @@
+// The way to a broker, ours or Gazette's, over gRPC: which address, with which tokens and certificates. Gazette's names
+// of flags and variables stand beside ours, so that who used `gazctl` changes the program's name alone. Flags win over
+// the environment, and there our variables over Gazette's.
+import { readFileSync } from "node:fs";
+import { connect } from "node:net";
+import { jsonLogger, systemClock, WireError, type Clock, type Logger, type LogLevel } from "@millrace/base";
+import type { GrpcTransport, GrpcTransportOptions } from "@millrace/client";
+import { Option, type Command } from "commander";
+import { UsageError, type CliIo } from "./cli-io.ts";
+import { addDoorOptions, doorAddress, nothingListens, type DoorOptions } from "./system-doors.ts";
+
+export interface BrokerDoorOptions extends DoorOptions {
+  readonly "broker.address"?: string;
+  readonly "broker.authToken"?: string;
+  readonly "broker.authKeys"?: string;
+  readonly "broker.certFile"?: string;
+  readonly "broker.certKeyFile"?: string;
+  readonly "broker.trustedCaFile"?: string;
+  readonly "broker.cache.size"?: string;
+  readonly "broker.cache.ttl"?: string;
+  readonly zone?: string;
+  readonly "log.level"?: string;
+}
+
+/** A broker, and what clients of it need. */
+export interface BrokerDoor {
+  readonly transport: GrpcTransport;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** As it was given or found. */
+  readonly address: string;
+}
+
+const LEVELS: Readonly<Record<string, LogLevel>> = {
+  trace: "debug",
+  debug: "debug",
+  info: "info",
+  warn: "warn",
+  error: "error",
+  fatal: "error",
+};
+const ROUTES_MAX = 1_000_000;
+const GROUP = "The broker:";
+
+/** Adds the options that {@link withBroker} reads. */
+export function addBrokerOptions(command: Command): Command {
+  const add = (flags: string, help: string, variable: string): void => {
+    command.addOption(new Option(flags, `${help} (env: ${variable})`).helpGroup(GROUP));
+  };
+  addDoorOptions(command, "broker");
+  add("--broker.address <URL>", "the same as --address; also unix:///path", "BROKER_ADDRESS");
+  add("--broker.auth-token <TOKEN>", "the same as --token", "BROKER_AUTH_TOKEN");
+  add("--broker.auth-keys <KEYS>", "base64 keys: the first signs a token for each call", "BROKER_AUTH_KEYS");
+  add("--broker.cert-file <FILE>", "certificate to show to brokers, PEM", "BROKER_CERT_FILE");
+  add("--broker.cert-key-file <FILE>", "its private key, PEM", "BROKER_CERT_KEY_FILE");
+  add(
+    "--broker.trusted-ca-file <FILE>",
+    "authorities of brokers' certificates, PEM",
+    "BROKER_TRUSTED_CA_FILE",
+  );
+  add(
+    "--broker.cache.size <N>",
+    "routes to keep, to call the broker that has a journal; 0: brokers pass calls on (default: 4096)",
+    "BROKER_CACHE_SIZE",
+  );
+  add("--broker.cache.ttl <DURATION>", "how long a route is believed (default: 1m)", "BROKER_CACHE_TTL");
+  add("--zone <ZONE>", "read from brokers of this zone where one has the journal (default: local)", "ZONE");
+  add(
+    `--log.level <${Object.keys(LEVELS).join("|")}>`,
+    "least level of what is logged to stderr, as lines of JSON (default: warn)",
+    "LOG_LEVEL",
+  );
+  return command;
+}
+
+/** The address of the broker. @throws as {@link doorAddress} */
+export function brokerAddress(options: BrokerDoorOptions): string {
+  const given = options["broker.address"] ?? options.address;
+  const { BROKER_ADDRESS: variable } = process.env;
+  const address = given ?? (options.data === undefined ? variable : undefined);
+  if (address === undefined) return doorAddress("broker", options);
+  if (address.startsWith("unix://")) return address;
+  const name = given === undefined ? "BROKER_ADDRESS" : "--address";
+  if (!/^https?:\/\/[^/]/.test(address)) {
+    throw new UsageError(`${name} ${address}: expected http://HOST:PORT, https://HOST:PORT or unix:///PATH`);
+  }
+  return address.replace(/\/$/, "");
+}
+
+/** Runs `work` with a way to the broker, and closes it. @throws what `work` throws, UNAVAILABLE in our words */
+export async function withBroker<T>(
+  options: BrokerDoorOptions,
+  io: CliIo,
+  work: (door: BrokerDoor) => Promise<T>,
+): Promise<T> {
+  const address = brokerAddress(options);
+  const client = await import("@millrace/client");
+  const logger = jsonLogger(logLevel(options), (line) => io.err(line));
+  const keys = options["broker.authKeys"] ?? process.env["BROKER_AUTH_KEYS"] ?? "";
+  tlsFiles(options); // A file that is not there is found before a call would stumble over it.
+  const transport = new client.GrpcTransport({
+    address,
+    clock: systemClock,
+    logger,
+    zone: options.zone ?? process.env["ZONE"] ?? "local",
+    token: tokenOf(options),
+    keys: keys.trim() === "" ? undefined : client.AuthKeys.parse(keys),
+    tls: () => tlsFiles(options),
+    routes: await routesOf(options),
+  });
+  try {
+    return await work({ transport, clock: systemClock, logger, address });
+  } catch (error) {
+    const isGone = error instanceof WireError && error.code === "UNAVAILABLE" && !io.signal.aborted;
+    throw isGone && (await isRefused(address)) ? nothingListens(address) : error;
+  } finally {
+    await transport.close();
+  }
+}
+
+/** What to send as it is; "": nothing, or what keys sign. */
+export function tokenOf(options: BrokerDoorOptions): string {
+  return options["broker.authToken"] ?? options.token ?? process.env["BROKER_AUTH_TOKEN"] ?? "";
+}
+
+function tlsFiles(options: BrokerDoorOptions): ReturnType<NonNullable<GrpcTransportOptions["tls"]>> {
+  const pem = (given: string | undefined, variable: string): Uint8Array | undefined => {
+    const file = given ?? process.env[variable] ?? "";
+    return file === "" ? undefined : readFileSync(file);
+  };
+  return {
+    ca: pem(options["broker.trustedCaFile"], "BROKER_TRUSTED_CA_FILE"),
+    cert: pem(options["broker.certFile"], "BROKER_CERT_FILE"),
+    key: pem(options["broker.certKeyFile"], "BROKER_CERT_KEY_FILE"),
+  };
+}
+
+/** Many programs read LOG_LEVEL, and what others understand by it is not a mistake here. */
+function logLevel(options: BrokerDoorOptions): LogLevel {
+  const { "log.level": given } = options;
+  const level = LEVELS[given ?? process.env["LOG_LEVEL"] ?? "warn"];
+  if (level === undefined && given !== undefined) {
+    throw new UsageError(`--log.level ${given}: expected one of ${Object.keys(LEVELS).join(", ")}`);
+  }
+  return level ?? "warn";
+}
+
+async function routesOf(options: BrokerDoorOptions): Promise<{ routesMax?: number; ttlMs?: number }> {
+  const { BROKER_CACHE_SIZE, BROKER_CACHE_TTL } = process.env;
+  const size = options["broker.cache.size"] ?? BROKER_CACHE_SIZE;
+  const ttl = options["broker.cache.ttl"] ?? BROKER_CACHE_TTL;
+  const routesMax = Number(size);
+  if (size !== undefined && !(/^\d+$/.test(size) && routesMax <= ROUTES_MAX)) {
+    throw new UsageError(`--broker.cache.size ${size}: expected a whole number in [0, ${ROUTES_MAX}]`);
+  }
+  const { parseDuration } = await import("@millrace/protocol");
+  return {
+    ...(size === undefined ? {} : { routesMax }),
+    ...(ttl === undefined ? {} : { ttlMs: parseDuration(ttl) }),
+  };
+}
+
+/** Whether nobody listens on the address. */
+function isRefused(address: string): Promise<boolean> {
+  const { protocol, hostname, port, pathname } = new URL(address);
+  const host = hostname.replace(/^\[|\]$/g, "");
+  const place =
+    protocol === "unix:"
+      ? { path: decodeURIComponent(pathname) }
+      : { host, port: Number(port || (protocol === "https:" ? 443 : 80)) };
+  return new Promise((resolve) => {
+    const socket = connect({ ...place, timeout: 1000 });
+    const end = (refused: boolean): void => {
+      socket.destroy();
+      resolve(refused);
+    };
+    socket.once("connect", () => end(false)).once("timeout", () => end(false));
+    socket.once("error", ({ code }: NodeJS.ErrnoException) =>
+      end(code === "ECONNREFUSED" || code === "ENOENT"),
+    );
+  });
+}
