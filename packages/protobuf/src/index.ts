@@ -12,6 +12,7 @@ export {
   int32,
   int64,
   nested,
+  extension,
   optional,
   optionalBytes,
   repeated,

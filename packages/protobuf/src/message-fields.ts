@@ -138,6 +138,12 @@ export function optional<M>(number: number, message: Message<M>): Field<M | unde
   };
 }
 
+/** An optional message of our own in a message of others: when it is absent, their JSON says nothing of it. */
+export function extension<M>(number: number, message: Message<M>): Field<M | undefined> {
+  const toJson = (value: M | undefined): unknown => (value === undefined ? undefined : message.toJson(value));
+  return { ...optional(number, message), toJson };
+}
+
 export function repeated<M>(number: number, message: Message<M>): Field<readonly M[]> {
   return {
     number,

@@ -61,8 +61,10 @@ export function message<M extends object>(fields: Fields<M>): Message<M> {
     write: (writer, value) => {
       for (const row of descending) row.field.write(writer, value[row.key]);
     },
-    toJson: (value) =>
-      Object.fromEntries(rows.map((row) => [row.jsonName, row.field.toJson(value[row.key])])),
+    toJson: (value) => {
+      const fields = rows.map((row) => [row.jsonName, row.field.toJson(value[row.key])] as const);
+      return Object.fromEntries(fields.filter(([, json]) => json !== undefined));
+    },
     fromJson: (json) => messageFromJson(rows, byJsonName, json),
     toText: (text, value) => {
       for (const row of rows) row.field.toText(text, row.protoName, value[row.key]);

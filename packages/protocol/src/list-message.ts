@@ -16,6 +16,7 @@ import {
   jsonCodecs,
   message,
   nested,
+  extension,
   optional,
   repeated,
   string,
@@ -84,7 +85,7 @@ const listedJournalMessage = message<ListedJournal>({
   modRevision: int64(2),
   route: nested(3, routeMessage),
   createRevision: int64(4),
-  acknowledgement: optional(1000, acknowledgementMessage),
+  acknowledgement: extension(1000, acknowledgementMessage),
 });
 
 const listResponseMessage = message<ListResponse>({
