@@ -6,7 +6,7 @@
 //  D3  A listing has at most 25 journals a message, its header in the first only; watched, an empty message ends it.
 //  D4  A read has its header in the first message only; a chunk has its offset, content of at most 32736 bytes, and
 //      nothing else.
-import type { Clock, WireError } from "@millrace/base";
+import { WireError, type Clock } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import type { CallHandler, CallHandlers, ServerCall, StatusCode } from "@millrace/grpc";
 import {
@@ -24,6 +24,8 @@ import type { Authoriser, Principal } from "./authoriser.ts";
 import type { PrincipalJournals } from "./broker.ts";
 import { grpcAppend } from "./grpc-append.ts";
 import { oneRequest, type Answering } from "./grpc-calls.ts";
+import { grpcPeerDoor } from "./grpc-peer-door.ts";
+import type { PeerDoor } from "./peer-door.ts";
 import { statusCodeOf } from "./grpc-status.ts";
 import { GRPC_READ_CHUNK_BYTES, LIST_MESSAGE_JOURNALS } from "./limits.ts";
 
@@ -36,6 +38,8 @@ export interface GrpcDoorOptions {
     request: FragmentStoreHealthRequest,
     signal: AbortSignal,
   ) => Promise<FragmentStoreHealthResponse>;
+  /** For other brokers. @throws {WireError} while the broker starts. Default: there are none. */
+  readonly peers?: () => PeerDoor;
   /** Why nobody may append to a journal, fit for who tried. Default: all may. */
   readonly refuseAppend?: (journal: string) => string | undefined;
 }
@@ -47,7 +51,7 @@ export function grpcDoor(options: GrpcDoorOptions): CallHandlers {
     (need: "LIST" | "APPLY" | "READ" | "APPEND" | "REPLICATE") =>
     (call: ServerCall): Principal =>
       authoriser.authorise(call.metadata.get("authorization"), need);
-  const { apply, append, list, listFragments, fragmentStoreHealth, read, replicate } = JOURNAL_SERVICE;
+  const { apply, append, list, listFragments, fragmentStoreHealth, read } = JOURNAL_SERVICE;
   const appends = grpcAppend({
     clock: options.clock,
     admit: admit("APPEND"),
@@ -93,7 +97,7 @@ export function grpcDoor(options: GrpcDoorOptions): CallHandlers {
         await call.send(fragmentStoreHealth.encodeResponse(await storeHealth(request, call.signal)));
       }),
     ],
-    [replicate.path, refuseReplication(admit("REPLICATE"))],
+    ...grpcPeerDoor(admit("REPLICATE"), options.peers ?? refusePeers),
   ];
   return new Map(handlers);
 }
@@ -103,16 +107,8 @@ function applyCodeOf(error: WireError): StatusCode {
   return error.code === "FORBIDDEN" ? "UNAUTHENTICATED" : statusCodeOf(error);
 }
 
-/** Journals have one replica each as long as brokers do not replicate. */
-function refuseReplication(admit: (call: ServerCall) => Principal): CallHandler {
-  return oneRequest(
-    () => undefined,
-    (call) => {
-      admit(call);
-      call.finish("UNIMPLEMENTED", "this broker does not replicate journals");
-    },
-    () => Promise.resolve(),
-  );
+function refusePeers(): never {
+  throw new WireError("METHOD_NOT_ALLOWED", "this broker does not replicate journals");
 }
 
 async function serveList(transport: JournalTransport, request: ListRequest, call: Answering): Promise<void> {

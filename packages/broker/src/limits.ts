@@ -96,3 +96,7 @@ export const FETCH_STALL_MS = 5_000;
 export const COPY_COMMIT_BYTES = 128 * 1024;
 /** Copied bytes that are not synced yet. */
 export const COPY_AHEAD_BYTES = 8 * 1024 * 1024;
+/** Content of one message of a fetch between brokers. */
+export const FETCH_MESSAGE_BYTES = 256 * 1024;
+/** Between attempts to reach a broker that refused connections. */
+export const PROBE_INTERVAL_MS = 200;

@@ -2,6 +2,7 @@
 // integers, content that is not empty. Validity is not asked for.
 import fc from "fast-check";
 import { APPEND_SUSPEND, COMPRESSION_CODEC, STATUS, SUSPEND_LEVEL } from "./enums.ts";
+import { HOLD_OUTCOME, HOLD_WANTS } from "./holder-message.ts";
 
 const text = fc.string({ unit: "binary", maxLength: 12 });
 const int64 = fc.maxSafeInteger();
@@ -136,6 +137,37 @@ export const replicateRequest = record(
 );
 
 export const replicateResponse = record({ status }, { header, fragment, registers: labelSet });
+
+const range = object({ begin: int64, end: int64 });
+
+export const holdRequest = record(
+  {
+    journal: text,
+    createRevision: int64,
+    header,
+    epoch: int64,
+    stream: int64,
+    wants: oneOf(HOLD_WANTS),
+    begin: int64,
+    end: int64,
+    registers: labelSet,
+  },
+  { source: object({ id: processId, endpoint: text }) },
+);
+
+export const holdResponse = record(
+  {
+    outcome: oneOf(HOLD_OUTCOME),
+    base: int64,
+    confirmed: int64,
+    end: int64,
+    registers: labelSet,
+    sure: fc.array(range, { maxLength: 3 }),
+  },
+  { header },
+);
+
+export const fetchRequest = object({ journal: text, createRevision: int64, begin: int64, end: int64 });
 
 export const listRequest = record({ selector, watch: fc.boolean() }, { watchResume: header });
 

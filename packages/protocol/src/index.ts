@@ -171,6 +171,17 @@ export {
   type ReplicateResponse,
 } from "./replicate-message.ts";
 export {
+  HOLDER_SERVICE,
+  validateFetchRequest,
+  validateHoldRequest,
+  validateHoldResponse,
+  type FetchRequestMessage,
+  type HoldOutcome,
+  type HoldRequestMessage,
+  type HoldResponseMessage,
+  type HoldWants,
+} from "./holder-message.ts";
+export {
   decodeListRequest,
   decodeListResponse,
   encodeListRequest,

@@ -30,7 +30,7 @@ function subject<M>(
   return { name, encodings, decode };
 }
 
-const { JOURNAL_SERVICE: rpcs } = protocol;
+const { JOURNAL_SERVICE: rpcs, HOLDER_SERVICE: holders } = protocol;
 const SUBJECTS: readonly Subject[] = [
   subject("LabelSet", arbitrary.labelSet, protocol.encodeLabelSet, protocol.decodeLabelSet),
   subject("Route", arbitrary.route, protocol.encodeRoute, protocol.decodeRoute),
@@ -53,6 +53,9 @@ const SUBJECTS: readonly Subject[] = [
     rpcs.replicate.encodeResponse,
     rpcs.replicate.decodeResponse,
   ),
+  subject("HoldRequest", arbitrary.holdRequest, holders.hold.encodeRequest, holders.hold.decodeRequest),
+  subject("HoldResponse", arbitrary.holdResponse, holders.hold.encodeResponse, holders.hold.decodeResponse),
+  subject("FetchRequest", arbitrary.fetchRequest, holders.fetch.encodeRequest, holders.fetch.decodeRequest),
   subject("ListRequest", arbitrary.listRequest, rpcs.list.encodeRequest, rpcs.list.decodeRequest),
   subject("ListResponse", arbitrary.listResponse, rpcs.list.encodeResponse, rpcs.list.decodeResponse),
   subject("ApplyRequest", arbitrary.applyRequest, rpcs.apply.encodeRequest, rpcs.apply.decodeRequest),

@@ -41,7 +41,10 @@ interface WireBrokerSpec {
 
 export const processIdMessage = message<ProcessId>({ zone: string(1), suffix: string(2) });
 
-const processSpecMessage = message<ProcessSpec>({ id: nested(1, processIdMessage), endpoint: string(2) });
+export const processSpecMessage = message<ProcessSpec>({
+  id: nested(1, processIdMessage),
+  endpoint: string(2),
+});
 
 const brokerSpecMessage = mapped<WireBrokerSpec, BrokerSpec>(
   message<WireBrokerSpec>({

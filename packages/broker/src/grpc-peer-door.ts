@@ -1,0 +1,102 @@
+// What other brokers call over gRPC: `protocol.Journal/Replicate`, and the service of those that keep lists of holders.
+//
+//  P1  A stream's messages are taken as they come, without a promise for each; while the stream has enough of them its
+//      sender is stopped by flow control.
+//  P2  What is said is checked before anything is done for it, and a stream that says nonsense ends alone.
+import type { WireError } from "@millrace/base";
+import type { CallHandler, ServerCall, ServerCallListener } from "@millrace/grpc";
+import { HOLDER_SERVICE, JOURNAL_SERVICE, type ReplicateResponse } from "@millrace/protocol";
+import { finishFailed, oneRequest } from "./grpc-calls.ts";
+import { fetchRequestOf, holdRequestOf, holdResponseMessage } from "./holder-wire.ts";
+import { FETCH_MESSAGE_BYTES } from "./limits.ts";
+import type { PeerDoor } from "./peer-door.ts";
+import type { PeerListener, PeerStream } from "./peer-pipeline.ts";
+
+/**
+ * @param admit throws when the caller is no broker of this cluster
+ * @param doorOf throws {WireError} while the broker starts, and when it is alone
+ */
+export function grpcPeerDoor(
+  admit: (call: ServerCall) => unknown,
+  doorOf: () => PeerDoor,
+): readonly [string, CallHandler][] {
+  const { hold, fetch, digest } = HOLDER_SERVICE;
+  return [
+    [JOURNAL_SERVICE.replicate.path, (call) => new ReplicateCall(call, admit, doorOf)],
+    [
+      hold.path,
+      oneRequest(hold.decodeRequest, admit, async (message, call) => {
+        const answer = await doorOf().hold(holdRequestOf(message), call.signal);
+        await call.send(hold.encodeResponse(holdResponseMessage(answer)));
+      }),
+    ],
+    [
+      fetch.path,
+      oneRequest(fetch.decodeRequest, admit, async (message, call) => {
+        for await (const content of doorOf().fetch(fetchRequestOf(message), call.signal)) {
+          for (let at = 0; at < content.length; at += FETCH_MESSAGE_BYTES) {
+            const piece = content.subarray(at, at + FETCH_MESSAGE_BYTES);
+            await call.send(fetch.encodeResponse({ content: piece }));
+          }
+        }
+      }),
+    ],
+    [
+      digest.path,
+      oneRequest(digest.decodeRequest, admit, async (message, call) => {
+        const sha256 = await doorOf().digest(fetchRequestOf(message), call.signal);
+        await call.send(digest.encodeResponse({ sha256 }));
+      }),
+    ],
+  ];
+}
+
+class ReplicateCall implements ServerCallListener, PeerListener {
+  readonly #call: ServerCall;
+  #stream: PeerStream | undefined;
+
+  constructor(call: ServerCall, admit: (call: ServerCall) => unknown, doorOf: () => PeerDoor) {
+    this.#call = call;
+    try {
+      admit(call);
+      this.#stream = doorOf().replicate(this);
+    } catch (error) {
+      finishFailed(call, error);
+    }
+  }
+
+  onMessage(bytes: Uint8Array): void {
+    const stream = this.#stream;
+    if (stream === undefined) return;
+    try {
+      if (!stream.send(JOURNAL_SERVICE.replicate.decodeRequest(bytes))) this.#call.pause();
+    } catch (error) {
+      stream.cancel();
+      this.#stream = undefined;
+      finishFailed(this.#call, error);
+    }
+  }
+
+  onHalfClose(): void {
+    this.#stream?.halfClose();
+  }
+
+  onCancelled(): void {
+    this.#stream?.cancel();
+    this.#stream = undefined;
+  }
+
+  answered(response: ReplicateResponse): void {
+    this.#call.send(JOURNAL_SERVICE.replicate.encodeResponse(response));
+  }
+
+  drained(): void {
+    this.#call.resume();
+  }
+
+  ended(failure: WireError | undefined): void {
+    this.#stream = undefined;
+    if (failure === undefined) this.#call.finish("OK");
+    else finishFailed(this.#call, failure);
+  }
+}
