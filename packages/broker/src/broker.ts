@@ -52,7 +52,6 @@ import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
 import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
-import type { PeerDial } from "./peer-dial.ts";
 import { DueJournals, runPulse } from "./pulse.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver, type ReplicaFactory } from "./resolver.ts";
@@ -73,8 +72,6 @@ export interface BrokerPorts {
   readonly network?: PeerNetwork;
   /** For health checks of stores that sign http URLs. Default: none can be fetched. */
   readonly fetch?: FetchUrl;
-  /** How other brokers are reached. Closed by whoever opened it, after the broker. */
-  readonly peers?: PeerDial;
 }
 
 export const DEFAULT_ROOT = "/gazette/cluster";

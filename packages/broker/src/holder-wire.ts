@@ -35,8 +35,7 @@ const WHY = {
 export function holdRequestMessage(request: HoldRequest): HoldRequestMessage {
   const { journal, createRevision, header, epoch, stream } = request;
   const attempt = { journal, createRevision, header, epoch, stream, wants: WANTS[request.wants] };
-  if (!("begin" in request))
-    return { ...attempt, begin: 0, end: 0, registers: EMPTY_LABELS };
+  if (!("begin" in request)) return { ...attempt, begin: 0, end: 0, registers: EMPTY_LABELS };
   const { begin, end, source, registers } = request;
   return { ...attempt, begin, end, registers, ...(source && { source }) };
 }

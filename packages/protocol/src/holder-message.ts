@@ -1,6 +1,6 @@
 // What brokers that keep lists of holders ask of each other (durability.md D10): a service of our own, beside the
-// protocol's. A primary fences a holder, asks a member what it has, brings it to what another one has, and members fetch
-// bytes, or their digest, from each other.
+// protocol's. A primary fences a holder, asks a member what it has, or brings it to what another one has, and members
+// fetch bytes, or their digest, from each other.
 //
 //   HoldRequest    1 journal string · 2 create_revision int64 · 3 header Header · 4 epoch int64 · 5 stream int64 ·
 //                  6 wants enum · 7 begin int64 · 8 end int64 · 9 source ProcessSpec · 10 registers LabelSet

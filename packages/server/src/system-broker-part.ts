@@ -3,12 +3,14 @@ import type { RequestListener } from "node:http";
 import { hostname } from "node:os";
 import { hostPolicy, RequestIds, WireError } from "@millrace/base";
 import {
+  GrpcPeerNetwork,
   grpcDoor,
   httpGateway,
   openBroker,
   PeerChannels,
   type Broker,
   type BrokerOptions,
+  type PeerDoor,
 } from "@millrace/broker";
 import { isPartition } from "@millrace/ingest";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
@@ -19,6 +21,7 @@ import { brokerAddress, brokerEndpoint, localBrokerUrl, tlsFiles } from "./broke
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { isBrokerGuarded } from "./listen-policy.ts";
+import { directoryId } from "./system-directory-id.ts";
 import { clientTls } from "./system-client-tls.ts";
 import type { HttpListener } from "./system-listen.ts";
 import { listenShared } from "./system-shared-listen.ts";
@@ -79,9 +82,10 @@ export async function startBroker(
     "broker",
     () =>
       openBroker(
-        { ...context, spools, fetch: fetchSigned, peers },
+        { ...context, spools, fetch: fetchSigned, network: new GrpcPeerNetwork(peers, context.clock) },
         {
           ...brokerOptions(config, listener),
+          holder: directoryId(context.dataDirectory, context.random),
           onFatal: context.onFatal,
         },
         signal,
@@ -152,6 +156,7 @@ function listenForBroker(
     clock: context.clock,
     journals: (principal) => running().journalsFor(principal),
     storeHealth: (request, storeSignal) => running().storeHealth(request, storeSignal),
+    peers: () => peerDoorOf(running()),
     refuseAppend: (journal) => refusePartition(journal, running()),
   });
   const tls = tlsFiles(config);
@@ -195,6 +200,12 @@ function refusePartition(journal: string, broker: Broker): string | undefined {
   const labels = broker.labelsOf(journal);
   if (labels === undefined || !isPartition(labels)) return undefined;
   return `journal ${journal} holds the records of a sink in frames: only its source appends (POST /stream/…)`;
+}
+
+function peerDoorOf({ peers }: Broker): PeerDoor {
+  if (peers === undefined)
+    throw new WireError("METHOD_NOT_ALLOWED", "this broker does not replicate journals");
+  return peers;
 }
 
 function degradation(broker: Broker): string | undefined {
