@@ -8,7 +8,8 @@
 //  A2  Whoever has nothing to do sleeps until the mirror changes; between looking and sleeping nothing is awaited.
 //  A3  A plan that does nothing, though assignments wait for room and for nobody's consistency, is a deadlock of
 //      hand-offs: the problem is solved again from where things are now.
-//  A4  Ends when its own member is exiting and has no assignment left.
+//  A4  Ends when its own member is exiting and has no assignment left, unless it stays: then it leads, if it does, as
+//      long as its key is there, and somebody else decides when it leaves.
 import { abortScope, WireError, type Clock, type Gate, type Logger } from "@millrace/base";
 import type { CoordinationStore, TxnRequest } from "@millrace/metadata";
 import type { AllocatorMetrics } from "./allocator-metrics.ts";
@@ -44,6 +45,8 @@ export interface AllocatorOptions {
   readonly member: string;
   readonly isConsistent: ConsistencyRule;
   readonly valueOfOnly?: (member: MemberEntry) => Uint8Array;
+  /** Whether it goes on after its own member is drained (A4). Default false. */
+  readonly stays?: boolean;
   /** For tests: called after a pass of this member as the leader that planned nothing. */
   readonly onIdle?: () => void;
 }
@@ -86,7 +89,7 @@ class AllocateLoop {
   }
 
   #isDrained(self: MemberEntry): boolean {
-    if (!self.exiting) return false;
+    if (!self.exiting || this.#options.stays === true) return false;
     if (!this.#ports.mirror.hasItems(self.name)) return true;
     if (!this.#saysItDrains) this.#ports.logger.info("allocator-drains", { member: self.name });
     this.#saysItDrains = true;

@@ -43,7 +43,7 @@ export interface AllocationOptions {
 }
 
 /**
- * Gives journals to brokers while this one leads, until `signal` aborts or this broker is exiting and has none.
+ * Gives journals to brokers while this one leads, until `signal` aborts.
  * @throws {WireError} NOT_FOUND when the broker's member key is gone
  */
 export function allocateJournals(
@@ -53,7 +53,7 @@ export function allocateJournals(
 ): (signal: AbortSignal) => Promise<void> {
   const ports = {
     store: coordination,
-    mirror: new AllocationView(keyspace, isAlone ? (item) => Math.min(1, replicasOf(item)) : replicasOf), // L3,
+    mirror: allocationView(keyspace, { isAlone, replicasOf }),
     keys: keysBelow(keyspace.root),
     clock,
     logger,
@@ -62,7 +62,15 @@ export function allocateJournals(
   const valueOfOnly = ({ name }: MemberEntry): Uint8Array =>
     encodeRoute({ members: [idOf(name)], primary: 0, endpoints: [] }); // L2
   const isConsistent = isAlone ? isOnly : storesRoute;
-  return (signal) => allocate(ports, { member: memberName(self), isConsistent, valueOfOnly }, signal);
+  const options = { member: memberName(self), isConsistent, valueOfOnly, stays: true };
+  return (signal) => allocate(ports, options, signal);
+}
+
+export function allocationView(
+  keyspace: BrokerKeyspace,
+  { isAlone, replicasOf }: Pick<AllocationOptions, "isAlone" | "replicasOf">,
+): AllocationView {
+  return new AllocationView(keyspace, isAlone ? (item) => Math.min(1, replicasOf(item)) : replicasOf); // L3
 }
 
 const isOnly: ConsistencyRule = (_item, { value }, all) => all.length === 1 && value.length > 0; // L4

@@ -26,6 +26,8 @@ export interface BrokerMetrics {
   readonly journals: Gauge;
   readonly replicas: Gauge;
   readonly reduced: Gauge;
+  /** By reason. */
+  readonly drainWaits: Gauge;
 }
 
 export function brokerMetrics(metrics: Metrics): BrokerMetrics {
@@ -52,6 +54,10 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
     reduced: metrics.gauge(
       "millrace_broker_reduced_journals",
       "Journals acknowledged otherwise than their labels ask.",
+    ),
+    drainWaits: metrics.gauge(
+      "millrace_broker_drain_waits_journals",
+      "Journals that a broker which drains waits for, by reason: assigned, held",
     ),
   };
 }

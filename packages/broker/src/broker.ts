@@ -39,8 +39,9 @@ import {
 import type { ObjectStores } from "@millrace/stores";
 import type { Principal } from "./authoriser.ts";
 import type { AutoCreateRule } from "./auto-create.ts";
-import { allocateJournals } from "./broker-allocation.ts";
 import { BrokerHolding } from "./broker-holding.ts";
+import { takePart } from "./broker-membership.ts";
+import type { Drain } from "./drain.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { PeerCalls } from "./peer-calls.ts";
@@ -134,6 +135,8 @@ export interface Broker {
   backlog(): Backlog;
   /** Seconds from an append's call to its answer. */
   readonly appendLatency: Histogram;
+  /** Leaving without loss: other brokers take over, and what is held here alone is waited for (D14). */
+  readonly drain: Drain;
   /**
    * Ends reads, lets appends that write finish, gives the session back. Fragments stay open: the log has them.
    * The ports stay open.
@@ -185,7 +188,7 @@ export async function openBroker(
         new WireError("UNAVAILABLE", `${task} failed: ${WireError.from(error).message}`, { cause: error }),
       );
     });
-    return await compose({ ports, options, keyspace, startLists, session, tasks, failures, fail });
+    return await compose({ ports, options, keyspace, startLists, self, session, tasks, failures, fail });
   } catch (error) {
     await session.close(never);
     throw error;
@@ -207,6 +210,7 @@ interface Parts {
   readonly keyspace: BrokerKeyspace;
   /** Undefined: the broker is alone, or keeps no lists. */
   readonly startLists: StartLists | undefined;
+  readonly self: BrokerSpec;
   readonly session: Session;
   readonly tasks: TaskGroup;
   readonly failures: readonly string[];
@@ -229,15 +233,10 @@ async function compose(parts: Parts): Promise<Broker> {
     { open, ...routed },
     { replicationMax: options.replicationMax ?? 9, isAlone: ports.network === undefined },
   );
-  const allocating = allocateJournals(ports, keyspace, {
-    self: options.id,
-    isAlone: ports.network === undefined,
-    replicasOf: (item) => resolver.desiredReplicas(item),
-  });
   const door = holding?.door(resolver, storage.replicaPorts.journals);
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
-  tasks.spawn("allocate", allocating);
+  const drain = takePart({ ...parts, resolver, persister: storage.persister, metrics }, tasks);
 
   const served: LocalTransportPorts = {
     coordination,
@@ -270,12 +269,13 @@ async function compose(parts: Parts): Promise<Broker> {
       metered(healthMeter, () => storeGate.check(request, resolver.header(), signal)),
     failingStores: () => storeGate.failing(),
     fragmentRemoved: (fragment) => storage.replicaPorts.journals.fragmentRemoved(fragment),
-    health: () => {
-      const unhealthy = [spools.unhealthy(), storeGate.unready(servedJournals(resolver))];
-      return [...failures, ...unhealthy.filter((reason) => reason !== undefined)];
-    },
+    health: () => [
+      ...failures,
+      ...[drain.unready(), spools.unhealthy(), storeGate.unready(servedJournals(resolver))].filter(isReason),
+    ],
     backlog: () => storage.persister.backlog(),
     appendLatency: metrics.appendSeconds,
+    drain,
     close: async () => {
       door?.close();
       await resolver.close();
@@ -284,6 +284,10 @@ async function compose(parts: Parts): Promise<Broker> {
       await session.close(never);
     },
   };
+}
+
+function isReason(text: string | undefined): text is string {
+  return text !== undefined;
 }
 
 /** What is made for a principal is kept as long as the principal. */

@@ -1,9 +1,16 @@
 // Lists of holders in the coordination store: read at its newest revision, written only as long as everything is as the
 // writer knows it (H1 of holders-activation.ts).
 import { WireError } from "@millrace/base";
-import { keyOf, type Compare, type CoordinationStore, type Key, type StoreOp } from "@millrace/metadata";
+import {
+  keyOf,
+  prefixRange,
+  type Compare,
+  type CoordinationStore,
+  type Key,
+  type StoreOp,
+} from "@millrace/metadata";
 import { decodeHolders, encodeHolders, holdersKey } from "./holders-codec.ts";
-import type { HoldersList } from "./holders-list.ts";
+import { names, type HolderId, type HoldersList } from "./holders-list.ts";
 
 export interface ReadHolders {
   /** Undefined: this life of the journal has none yet. */
@@ -35,6 +42,8 @@ export type WriteOutcome =
 
 /** Compares and deletions of one transaction, of at most 128 (D26). */
 const FORGOTTEN_AT_ONCE = 60;
+/** Lists of one read, each of some hundred bytes. */
+const LISTS_AT_ONCE = 1000;
 
 export class HoldersStore {
   readonly #store: CoordinationStore;
@@ -60,6 +69,23 @@ export class HoldersStore {
     const stored = decodeHolders(kv.value);
     const list = stored.createRevision === createRevision ? stored.list : undefined;
     return { list, listRevision: kv.modRevision, readAt };
+  }
+
+  /**
+   * Journals of which a segment names the data directory, of any life: a list that nobody can read names it, too.
+   * @throws {WireError} of the store
+   */
+  async namedBy(holder: HolderId, signal: AbortSignal): Promise<readonly string[]> {
+    const prefix = this.key("");
+    const { key: first, end } = prefixRange(prefix);
+    const named: string[] = [];
+    for (let key = first; ;) {
+      const { kvs, more } = await this.#store.range({ key, end, limit: LISTS_AT_ONCE }, signal);
+      for (const kv of kvs) if (mayName(kv.value, holder)) named.push(kv.key.slice(prefix.length));
+      const last = kvs.at(-1);
+      if (!more || last === undefined) return named;
+      key = `${last.key}\0`;
+    }
   }
 
   /**
@@ -127,5 +153,13 @@ export class HoldersStore {
       if (!(error instanceof WireError)) throw error;
       return { kind: "unknown" };
     }
+  }
+}
+
+function mayName(value: Uint8Array, holder: HolderId): boolean {
+  try {
+    return names(decodeHolders(value).list, holder);
+  } catch {
+    return true;
   }
 }

@@ -12,6 +12,7 @@ import { cleanPath, stripMeta } from "@millrace/protocol";
 import type { Need, Principal } from "./authoriser.ts";
 import { answerError, answerText } from "./http-answers.ts";
 import { parseAppendRequest, serveAppend } from "./http-append.ts";
+import { DRAIN_PATH, serveDrain, type DrainDoor } from "./http-drain.ts";
 import { parseReadRequest, serveRead } from "./http-read.ts";
 import {
   answerNotImplemented,
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   /** What is wrong though it serves: shown to whoever asks whether it is ready, so without any name. */
   readonly degraded: () => readonly string[];
   readonly storeHealth: CheckStore;
+  /** Whether, and how far, the broker leaves. Default: nobody can make it. */
+  readonly drain?: () => DrainDoor;
   readonly logger: Logger;
   /** Why nobody may PUT to a journal, fit for who tried: others depend on what stands in it. Default: all may. */
   readonly refuseAppend?: (journal: string) => string | undefined;
@@ -94,7 +97,8 @@ class Gateway {
         this.#withPrincipal(request, response, "METRICS", () => this.#answerMetrics(response));
         return;
       default:
-        if (path.startsWith("/v1/")) this.#serveRest(path, request, response);
+        if (path === DRAIN_PATH) this.#serveDrain(request, response);
+        else if (path.startsWith("/v1/")) this.#serveRest(path, request, response);
         else this.#serveJournal(path, query, request, response);
     }
   }
@@ -155,12 +159,27 @@ class Gateway {
     );
   }
 
+  #serveDrain(request: IncomingMessage, response: ServerResponse): void {
+    const { drain } = this.#options;
+    if (drain === undefined || (request.method !== "POST" && request.method !== "GET")) {
+      answerNotImplemented(response);
+      return;
+    }
+    this.#withPrincipal(
+      request,
+      response,
+      "APPLY",
+      (_, principal) => serveDrain(drain(), principal, request, response),
+      answerRestError,
+    );
+  }
+
   /** Runs `serve` for whoever asks, at once when authorising needs no waiting. */
   #withPrincipal(
     request: IncomingMessage,
     response: ServerResponse,
     need: Need,
-    serve: (transport: JournalTransport) => void | Promise<void>,
+    serve: (transport: JournalTransport, principal: Principal) => void | Promise<void>,
     refuse: (response: ServerResponse, error: unknown) => void = answerError,
   ): void {
     const { authorise, transport, logger } = this.#options;
@@ -177,10 +196,10 @@ class Gateway {
     try {
       const principal = authorise(request, need);
       if (principal instanceof Promise) {
-        principal.then((known: Principal) => serve(transport(known))).catch(failed);
+        principal.then((known: Principal) => serve(transport(known), known)).catch(failed);
         return;
       }
-      const served = serve(transport(principal));
+      const served = serve(transport(principal), principal);
       if (served !== undefined) served.catch(failed);
     } catch (error) {
       failed(error);

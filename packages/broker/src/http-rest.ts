@@ -26,6 +26,7 @@ import {
   type ListResponse,
 } from "@millrace/protocol";
 import { grpcCodeOf } from "./http-answers.ts";
+import { bodyOf, parseJson, sendJson } from "./http-json.ts";
 import { LIST_MESSAGE_JOURNALS } from "./limits.ts";
 
 /** A listing of 10,000 journals as an Apply of all of them fits. */
@@ -68,7 +69,7 @@ export async function serveRest(
   const gone = new AbortController();
   response.once("close", () => gone.abort(new WireError("UNAVAILABLE", "the client went away")));
   try {
-    const json = parseJson(await bodyOf(request));
+    const json = parseJson(await bodyOf(request, BODY_BYTES_MAX));
     if (method !== "list" && method !== "read") {
       const answer = await callUnary(doors, method, json, gone.signal);
       sendJson(response, 200, answer);
@@ -177,36 +178,4 @@ async function pipe(
     const last = { grpcCode, httpCode: error.status, message: error.message, httpStatus, details: [] };
     response.end(`${JSON.stringify({ error: last })}\n`);
   }
-}
-
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes > BODY_BYTES_MAX) {
-      throw new WireError("TOO_LARGE", `the body of a request is larger than ${BODY_BYTES_MAX} bytes`);
-    }
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
-}
-
-/** @throws {WireError} INVALID_ARGUMENT; no body is an empty message */
-function parseJson(body: Buffer): unknown {
-  if (body.length === 0) return {};
-  try {
-    return JSON.parse(body.toString("utf8"));
-  } catch (error) {
-    throw new WireError("INVALID_ARGUMENT", `the body is not JSON: ${(error as Error).message}`);
-  }
-}
-
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  const body = JSON.stringify(value);
-  response.writeHead(status, {
-    "Content-Type": "application/json",
-    "Content-Length": Buffer.byteLength(body),
-  });
-  response.end(body);
 }

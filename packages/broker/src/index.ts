@@ -29,3 +29,4 @@ export { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundReques
 export { PeerChannels, type PeerChannelsOptions, type PeerDial } from "./peer-dial.ts";
 export { judgeBytes } from "./sealed-bytes.ts";
 export { grpcDoor, type GrpcDoorOptions } from "./grpc-door.ts";
+export { drainWhile, type Drain, type DrainOutcome, type DrainProgress } from "./drain.ts";

@@ -136,6 +136,7 @@ function listenForBroker(
     degraded: () => context.health.degradations(),
     storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
     refuseAppend: (journal) => refusePartition(journal, part.broker!),
+    drain: () => part.broker!.drain,
     debug: !config["debug.private"],
     allowOrigins: config["broker.allow-origin"].split(/[\s,]+/).filter((origin) => origin !== ""),
     logger,

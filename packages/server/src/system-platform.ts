@@ -1,6 +1,7 @@
 // Composition of a process: one data directory, one disk, coordination, and the chosen components over them.
 import { resolve } from "node:path";
 import { MetricsRegistry, type Clock, type Logger } from "@millrace/base";
+import { drainWhile } from "@millrace/broker";
 import { openDurableStore, type EmbeddedStore } from "@millrace/metadata";
 import { FileStore, openStores } from "@millrace/stores";
 import { openSystemDisk } from "@millrace/wal";
@@ -25,6 +26,11 @@ export interface Platform {
   readonly token: string;
   readonly clock: Clock;
   readonly logger: Logger;
+  /**
+   * Lets other brokers take over and waits until nothing is lost with this one. A broker alone just stops.
+   * @param signal ends the waiting
+   */
+  leave(signal: AbortSignal): Promise<void>;
   /** @param signal aborts when the time for finishing work is over */
   stop(signal: AbortSignal): Promise<void>;
 }
@@ -91,6 +97,9 @@ async function startParts(
     token: config["auth.token"],
     clock: ports.clock,
     logger: ports.logger,
+    leave: async (leaveSignal) => {
+      if (broker?.broker.drain.canLeave === true) await drainWhile(broker.broker.drain, leaveSignal);
+    },
     stop: async (stopSignal) => {
       removeEndpoints(dataDirectory);
       await lifecycle.stop(stopSignal);

@@ -45,13 +45,13 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
   const logger = jsonLogger(config["log.level"], (line) => run.screen.log(line));
   // As SECURITY.md promises: nobody is left open without a word.
   for (const open of openListeners(config)) logger.warn("listens-without-authentication", { ...open });
-  const stopping = abortOnSignals(logger);
+  const { stopping, hurrying } = abortOnSignals(logger);
   // Many parts wait on one signal; Node's warning from the eleventh on would be about nothing.
   setMaxListeners(0);
   dieOfBugs(logger);
 
   try {
-    await startAndServe(run, logger, stopping);
+    await startAndServe(run, logger, { stopping, hurrying });
     run.exitCode(0);
   } catch (error) {
     // Told to stop before it was ready: whatever kept a part from starting then is nobody's concern.
@@ -64,18 +64,30 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
   }
 }
 
-/** A second signal changes nothing: aborting twice is aborting once. */
-function abortOnSignals(logger: Logger): AbortController {
-  const stopping = new AbortController();
-  const onSignal = (name: NodeJS.Signals): void => {
-    logger.info("stopping", { signal: name });
-    stopping.abort(new WireError("SHUTTING_DOWN", `stopped by ${name}`));
-  };
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, onSignal);
-  return stopping;
+interface Stopping {
+  readonly stopping: AbortController;
+  /** Aborts when a broker that leaves is to wait no more. */
+  readonly hurrying: AbortController;
 }
 
-async function startAndServe(run: PlatformRun, logger: Logger, stopping: AbortController): Promise<void> {
+/** A second signal ends the waiting of a broker that leaves. */
+function abortOnSignals(logger: Logger): Stopping {
+  const stopping = new AbortController();
+  const hurrying = new AbortController();
+  const onSignal = (name: NodeJS.Signals): void => {
+    const which = stopping.signal.aborted ? hurrying : stopping;
+    logger.info(which === stopping ? "stopping" : "stopping-at-once", { signal: name });
+    which.abort(new WireError("SHUTTING_DOWN", `stopped by ${name}`));
+  };
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.on(name, onSignal);
+  return { stopping, hurrying };
+}
+
+async function startAndServe(
+  run: PlatformRun,
+  logger: Logger,
+  { stopping, hurrying }: Stopping,
+): Promise<void> {
   const { config } = run.resolved;
   const platform = await startPlatform(
     { config, components: run.components },
@@ -85,6 +97,7 @@ async function startAndServe(run: PlatformRun, logger: Logger, stopping: AbortCo
   run.screen.tell(banner(platform, config));
   try {
     await serve(platform, run, stopping);
+    await platform.leave(hurrying.signal);
   } finally {
     await stopInTime(platform, config["shutdown.timeout"], logger);
   }

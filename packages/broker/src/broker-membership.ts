@@ -1,0 +1,52 @@
+// The broker as one of several: it gives journals to brokers while it leads, and leaves without loss.
+import type { Clock, Logger, Metrics, TaskGroup } from "@millrace/base";
+import type { Persister } from "@millrace/fragments";
+import type { CoordinationStore, Session } from "@millrace/metadata";
+import type { BrokerSpec } from "@millrace/protocol";
+import { allocateJournals, allocationView, type AllocationOptions } from "./broker-allocation.ts";
+import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import type { BrokerMetrics } from "./broker-metrics.ts";
+import { Drain } from "./drain.ts";
+import { HoldersStore } from "./holders-store.ts";
+import type { PeerNetwork } from "./peer-network.ts";
+import type { Resolver } from "./resolver.ts";
+
+export interface MembershipPorts {
+  readonly coordination: CoordinationStore;
+  readonly network?: PeerNetwork;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+export interface MembershipParts {
+  readonly ports: MembershipPorts;
+  readonly keyspace: BrokerKeyspace;
+  /** As announced. */
+  readonly self: BrokerSpec;
+  readonly session: Session;
+  readonly resolver: Resolver;
+  readonly persister: Persister;
+  readonly metrics: BrokerMetrics;
+}
+
+/** Spawns what it takes in `tasks`. */
+export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
+  const { ports, keyspace, self, session, resolver, persister, metrics } = parts;
+  const { coordination, network, clock, logger } = ports;
+  const allocation: AllocationOptions = {
+    self: self.id,
+    isAlone: network === undefined,
+    replicasOf: (item) => resolver.desiredReplicas(item),
+  };
+  const drain = new Drain({
+    ...{ session, keyspace, clock, logger, self, waiting: metrics.drainWaits },
+    lists: network && new HoldersStore(coordination, keyspace.root),
+    view: () => allocationView(keyspace, allocation),
+    assigned: () => resolver.replicaCount,
+    backlogBytes: () => persister.backlog().bytes,
+  });
+  tasks.spawn("allocate", allocateJournals(ports, keyspace, allocation));
+  tasks.spawn("drain", (signal) => drain.run(signal));
+  return drain;
+}

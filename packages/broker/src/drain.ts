@@ -1,0 +1,254 @@
+// A broker that is asked to leave (durability.md D14): it announces that it exits, the allocator gives its journals to
+// others, and it waits for what it alone still holds to be in a store, or on every member that goes on.
+//
+//   serving ──► draining ──► drained
+//
+//  X1  Only what the store shows decides: no journal is assigned here, and no list of holders names this directory.
+//  X2  Where the others have no room for all of its journals the drain does not end: who merely restarts a broker goes
+//      on without (`outcome`), and what it holds is waited for when it is back.
+//  X3  While it waits it serves, leads if it did, and says for what it waits.
+import { Gate, unreachable, waitUntil, WireError, type Clock, type Gauge, type Logger } from "@millrace/base";
+import { stateOf } from "@millrace/allocator";
+import type { Session } from "@millrace/metadata";
+import { encodeBrokerSpec, memberKey, type BrokerSpec } from "@millrace/protocol";
+import type { AllocationView } from "./allocation-view.ts";
+import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { changeWithin } from "./gate-timeout.ts";
+import type { HoldersStore } from "./holders-store.ts";
+import { memberName } from "./journal-table.ts";
+import { DRAIN_LOOK_MS, DRAIN_NAMES_MAX } from "./limits.ts";
+
+export interface DrainProgress {
+  readonly state: "serving" | "draining" | "drained";
+  /** Journals that are assigned here. */
+  readonly assigned: number;
+  /** Of those, how many the other brokers have no room for. */
+  readonly withoutRoom: number;
+  /** Journals of which this broker holds what is not known to be elsewhere, and the names of some. */
+  readonly held: number;
+  readonly heldJournals: readonly string[];
+  /** Closed fragments that wait for their stores. */
+  readonly backlogBytes: number;
+  /** In words. Empty when nothing is waited for. */
+  readonly waitsFor: readonly string[];
+  /** Somebody said not to wait any more. */
+  readonly isForced: boolean;
+}
+
+/** `forced`: and what `progress` shows stays behind; `no-room`: X2. */
+export type DrainOutcome = "drained" | "forced" | "no-room";
+
+export interface DrainPorts {
+  readonly session: Session;
+  readonly keyspace: BrokerKeyspace;
+  /** As announced. */
+  readonly self: BrokerSpec;
+  /** Undefined: nobody else is there to leave anything to, and to be drained is nothing but to stop. */
+  readonly lists: HoldersStore | undefined;
+  readonly view: () => AllocationView;
+  readonly assigned: () => number;
+  readonly backlogBytes: () => number;
+  readonly waiting: Gauge;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+interface Seen {
+  readonly assigned: number;
+  readonly withoutRoom: number;
+  /** Undefined: not asked for yet. */
+  readonly held: readonly string[] | undefined;
+}
+
+export class Drain {
+  readonly #ports: DrainPorts;
+  readonly #changed = new Gate();
+  #state: DrainProgress["state"] = "serving";
+  #isForced = false;
+  #seen: Seen = { assigned: 0, withoutRoom: 0, held: undefined };
+  #said = "";
+  #view: AllocationView | undefined;
+
+  constructor(ports: DrainPorts) {
+    this.#ports = ports;
+  }
+
+  /** Whether there may be others to leave anything to. */
+  get canLeave(): boolean {
+    return this.#ports.lists !== undefined;
+  }
+
+  get progress(): DrainProgress {
+    const { withoutRoom, held = [] } = this.#seen;
+    const assigned = this.#ports.assigned();
+    return {
+      state: this.#state,
+      assigned,
+      withoutRoom,
+      held: held.length,
+      heldJournals: held.slice(0, DRAIN_NAMES_MAX),
+      backlogBytes: this.#ports.backlogBytes(),
+      waitsFor: this.#state === "draining" ? waitsFor({ ...this.#seen, assigned }) : [],
+      isForced: this.#isForced,
+    };
+  }
+
+  /** What stands against being ready. */
+  unready(): string | undefined {
+    switch (this.#state) {
+      case "serving":
+        return undefined;
+      case "draining":
+        return ["the broker drains", ...this.progress.waitsFor].join("; ");
+      case "drained":
+        return "the broker is drained";
+      default:
+        return unreachable(this.#state);
+    }
+  }
+
+  /** Begins, and does nothing when it has begun. `run` does the rest. */
+  begin(): void {
+    if (this.#state !== "serving") return;
+    this.#state = "draining";
+    this.#ports.logger.info("drain-began", { assigned: this.#ports.assigned() });
+    this.#changed.open();
+  }
+
+  /** Whoever waits for the drain waits no more. */
+  force(): void {
+    this.begin();
+    if (this.#isForced) return;
+    this.#isForced = true;
+    if (this.#state !== "drained") {
+      const { assigned, held, heldJournals, backlogBytes } = this.progress;
+      this.#ports.logger.warn("drain-leaves-behind", { assigned, held, heldJournals, backlogBytes });
+    }
+    this.#changed.open();
+  }
+
+  /** Begins, and resolves at its end, when it is forced, or when it cannot end (X2). */
+  async outcome(signal: AbortSignal): Promise<DrainOutcome> {
+    this.begin();
+    await waitUntil(this.#changed, () => this.#outcome() !== undefined, signal);
+    return this.#outcome()!;
+  }
+
+  #outcome(): DrainOutcome | undefined {
+    if (this.#state === "drained") return "drained";
+    if (this.#isForced) return "forced";
+    const { assigned, withoutRoom } = this.#seen;
+    return assigned > 0 && assigned <= withoutRoom ? "no-room" : undefined;
+  }
+
+  /** Does it, once it has begun; until it has ended, or `signal` aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    await waitUntil(this.#changed, () => this.#state === "draining", signal);
+    if (this.#ports.lists === undefined) {
+      this.#end();
+      return;
+    }
+    await this.#announce(signal);
+    for (;;) {
+      await this.#look(this.#ports.lists, signal);
+      this.#changed.open();
+      if (this.#seen.held?.length === 0) {
+        this.#end();
+        return;
+      }
+      this.#say();
+      const { keyspace, clock } = this.#ports;
+      if (this.#seen.assigned > 0) await changeWithin(keyspace.changed, DRAIN_LOOK_MS, clock, signal);
+      else await clock.sleep(DRAIN_LOOK_MS, signal);
+    }
+  }
+
+  #end(): void {
+    this.#state = "drained";
+    this.#ports.waiting.set(0, { reason: "assigned" });
+    this.#ports.waiting.set(0, { reason: "held" });
+    this.#ports.logger.info("drain-ended", {});
+    this.#changed.open();
+  }
+
+  /** Rewrites the member key. Whatever else changed there was written by this broker's own announcement. */
+  async #announce(signal: AbortSignal): Promise<void> {
+    const { session, keyspace, self, clock, logger } = this.#ports;
+    const key = memberKey(keyspace.root, self.id);
+    const value = encodeBrokerSpec({ ...self, exiting: true });
+    for (;;) {
+      const member = keyspace.table.member(self.id);
+      if (member?.spec.exiting === true) return;
+      try {
+        if (member !== undefined) {
+          const revision = await session.update(key, value, member.modRevision, signal);
+          await keyspace.waitForRevision(revision, signal);
+          return;
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        logger.warn("drain-not-announced", { error: WireError.from(error).message });
+      }
+      await clock.sleep(DRAIN_LOOK_MS, signal);
+    }
+  }
+
+  async #look(lists: HoldersStore, signal: AbortSignal): Promise<void> {
+    const { assigned: count, waiting, logger, self } = this.#ports;
+    const assigned = count();
+    let held: readonly string[] | undefined;
+    if (assigned === 0) {
+      try {
+        held = await lists.namedBy(self.holder, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        held = this.#seen.held?.length === 0 ? undefined : this.#seen.held;
+        logger.warn("drain-cannot-look", { error: WireError.from(error).message });
+      }
+    }
+    // An assignment may have come while the lists were read.
+    if (count() > 0) held = undefined;
+    this.#seen = { assigned: count(), withoutRoom: this.#withoutRoom(), held };
+    waiting.set(this.#seen.assigned, { reason: "assigned" });
+    waiting.set(held?.length ?? 0, { reason: "held" });
+  }
+
+  /** What the allocator leaves to this broker although it is exiting. */
+  #withoutRoom(): number {
+    const state = stateOf((this.#view ??= this.#ports.view()).snapshot());
+    const self = state.members.findIndex(({ name }) => name === memberName(this.#ports.self.id));
+    return self < 0 ? 0 : state.capacity[self]!;
+  }
+
+  #say(): void {
+    const { waitsFor: words } = this.progress;
+    const text = words.join("; ");
+    if (text === this.#said) return;
+    this.#said = text;
+    this.#ports.logger.info("drain-waits", { for: text });
+  }
+}
+
+function waitsFor({ assigned, withoutRoom, held }: Seen): readonly string[] {
+  const words: string[] = [];
+  if (assigned > 0) words.push(`${journals(assigned)} assigned here`);
+  if (assigned > 0 && withoutRoom > 0)
+    words.push(`the other brokers have no room for ${journals(Math.min(assigned, withoutRoom))}`);
+  if (held !== undefined && held.length > 0)
+    words.push(`${journals(held.length)} with bytes here that no store, and not all of its brokers, have`);
+  return words;
+}
+
+function journals(count: number): string {
+  return count === 1 ? "1 journal" : `${count} journals`;
+}
+
+/** Drains as long as `signal` allows; then says what it leaves behind. */
+export async function drainWhile(drain: Drain, signal: AbortSignal): Promise<DrainOutcome> {
+  try {
+    return await drain.outcome(signal);
+  } catch {
+    drain.force();
+    return "forced";
+  }
+}
