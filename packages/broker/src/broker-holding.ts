@@ -26,6 +26,8 @@ export interface BrokerHoldingPorts {
   readonly holder: string;
   /** Made after this. */
   readonly resolver: () => Resolver;
+  /** A journal's route has to be activated again. */
+  readonly broken: (journal: string) => void;
   /** As they were read when the broker had announced itself. */
   readonly startLists: StartLists;
 }
@@ -54,6 +56,7 @@ export class BrokerHolding implements Holding {
       },
       resolve: (journal) => ports.resolver().resolve(journal, FOR_PRIMARY),
       routeOf: (journal) => ports.resolver().routeOf(journal),
+      broken: ports.broken,
     });
     this.#ports = {
       lists,

@@ -22,10 +22,11 @@ export interface ReplicationParts {
   /** For the journal's primary. */
   readonly resolve: (journal: string) => Resolution;
   readonly routeOf: (journal: string) => Route;
+  readonly broken: (journal: string) => void;
 }
 
 export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
-  const { coordination, keyspace, network, clock, logger, holder, local, resolve, routeOf } = parts;
+  const { coordination, keyspace, network, clock, logger, holder, local, resolve, routeOf, broken } = parts;
   let streams = 0;
   return {
     lists: new HoldersStore(coordination, keyspace.root),
@@ -35,6 +36,7 @@ export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
     logger,
     resolve,
     routeOf,
+    broken,
     nextStream: () => ++streams,
   };
 }

@@ -221,10 +221,10 @@ async function compose(parts: Parts): Promise<Broker> {
   const { ports, options, keyspace, session, tasks, failures } = parts;
   const { spools, clock, logger, coordination } = ports;
   const metrics = brokerMetrics(ports.metrics);
-  const holding = openHolding(parts, () => resolver);
+  const due = new DueJournals();
+  const holding = openHolding(parts, () => resolver, due);
   const storage = openStorage(parts, metrics, holding);
   const open = replicasBy(storage.replicaPorts);
-  const due = new DueJournals();
   // Alone there is nobody to be told, and nothing to be agreed on.
   const routed = ports.network === undefined ? {} : { routed: (journal: string) => due.add(journal) };
   const resolver = new Resolver(
@@ -329,6 +329,7 @@ function replicasBy(ports: ReplicaPorts): ReplicaFactory["open"] {
 function openHolding(
   { ports, options, keyspace, startLists }: Parts,
   resolver: () => Resolver,
+  due: DueJournals,
 ): BrokerHolding | undefined {
   const { coordination, network, clock, logger } = ports;
   if (network === undefined || startLists === undefined) return undefined;
@@ -342,6 +343,7 @@ function openHolding(
     id,
     holder,
     resolver,
+    broken: (journal) => due.add(journal),
     startLists,
   });
 }

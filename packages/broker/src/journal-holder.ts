@@ -68,6 +68,8 @@ export class JournalHolder {
   #binding: Binding;
   /** Route of whoever has the spool. */
   #userRoute: Route | undefined;
+  /** Least offset from which on bytes were given up. */
+  #cutAt = Number.POSITIVE_INFINITY;
   /** Create revision of the assignment under which this broker was brought, or went on, in this life (D15). */
   #joined = 0;
 
@@ -166,7 +168,19 @@ export class JournalHolder {
 
   async #cutHidden(): Promise<void> {
     const spool = this.#spool;
-    if (spool.end < spool.syncedEnd) await spool.cut(spool.end, spool.registers);
+    if (spool.end < spool.syncedEnd) await this.#cut(spool.end, spool.registers);
+  }
+
+  /** Least offset from which on bytes were given up since this was asked last; Infinity: none were. */
+  takeCut(): number {
+    const cutAt = this.#cutAt;
+    this.#cutAt = Number.POSITIVE_INFINITY;
+    return cutAt;
+  }
+
+  #cut(begin: number, registers: LabelSet): Promise<void> {
+    this.#cutAt = Math.min(this.#cutAt, begin);
+    return this.#spool.cut(begin, registers);
   }
 
   #mayAppend(attempt: SpoolAttempt): void {
@@ -261,9 +275,9 @@ export class JournalHolder {
     const both = { begin: from, end: Math.min(spool.syncedEnd, end) };
     if (source !== undefined && both.begin < both.end) {
       const isEqual = holds(spool, both) && (await this.#isSame(source, both, signal));
-      if (!isEqual) await spool.cut(from, spool.registers);
+      if (!isEqual) await this.#cut(from, spool.registers);
     }
-    if (spool.syncedEnd > end) await spool.cut(end, registers);
+    if (spool.syncedEnd > end) await this.#cut(end, registers);
     if (spool.syncedEnd < from) await rollTo(spool, from);
     if (spool.syncedEnd < end) {
       if (source === undefined) throw new WireError("INVALID_ARGUMENT", `nobody has [${begin}, ${end})`);

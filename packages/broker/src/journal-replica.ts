@@ -349,7 +349,7 @@ export class JournalReplica implements FlowOwner {
     cancel();
     this.#stopOpening("the journal is no longer served here");
     await this.#openingEnd;
-    await this.#replication?.close();
+    await this.#replication?.end();
     const local = this.#local;
     if (local !== undefined) await this.#settle(local, fate);
     this.#closed.abort(over);

@@ -71,6 +71,8 @@ export const BRING_TIMEOUT_MS = 120_000;
 export const PEER_CONTENT_BYTES = 256 * 1024;
 /** Content of appends that waits to be sent to the peers of a journal, before the next append has to wait. */
 export const PEER_STAGED_BYTES_MAX = 8 * 1024 * 1024;
+/** How long an append whose peers did not answer waits for its journal's route to be activated again. */
+export const LIMBO_MS = 5_000;
 /** Proposals that may be unanswered: one on its way while the peers sync the one before. */
 export const PROPOSALS_ASKED_MAX = 2;
 /** How long peers wait to be told what is confirmed when nothing else is sent to them. */

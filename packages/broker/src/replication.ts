@@ -7,6 +7,7 @@
 //  N2  Bytes are shown once every member has them synced (D9): the spool hides them until then. A route of one member
 //      hides nothing, and its appends do not come by here.
 //  N3  A pipeline that broke is not mended: the next append activates the route anew, whatever became of the bytes.
+//      Those that waited for its peers wait for that (replicated-append.ts).
 import { assert, Gate, never, WireError } from "@millrace/base";
 import type { CommitOutcome } from "@millrace/fragments";
 import {
@@ -28,6 +29,7 @@ import { PeerCommits } from "./peer-commits.ts";
 import { PeerPipeline } from "./peer-pipeline.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import type { Resolution } from "./resolver.ts";
+import { Limbo, ReplicatedAppend } from "./replicated-append.ts";
 import type { SpoolLease, SpoolUser } from "./spool-token.ts";
 
 export interface ReplicationPorts extends ActivationPorts {
@@ -35,6 +37,8 @@ export interface ReplicationPorts extends ActivationPorts {
   /** The journal as the keyspace has it now, for its primary. */
   readonly resolve: (journal: string) => Resolution;
   readonly routeOf: (journal: string) => Route;
+  /** Appends wait for the journal's route to be activated again. */
+  readonly broken: (journal: string) => void;
 }
 
 interface Opened {
@@ -57,8 +61,9 @@ export class Replication implements SpoolUser {
   readonly #local: LocalJournal;
   readonly #onEvicted: (reason: WireError) => void;
   readonly #calm = new Gate();
+  readonly #limbo: Limbo;
   #open: Opened | undefined;
-  /** Commits whose outcome is not known yet. */
+  /** Commits whose peers, or whose log, are awaited. */
   #pending = 0;
 
   /** @param onEvicted end the append that writes, and then `close` */
@@ -66,6 +71,7 @@ export class Replication implements SpoolUser {
     this.#ports = ports;
     this.#local = local;
     this.#onEvicted = onEvicted;
+    this.#limbo = new Limbo(ports.clock);
   }
 
   /** Undefined while it is closed, broken, or not in sync. */
@@ -100,6 +106,7 @@ export class Replication implements SpoolUser {
    */
   async open(resolution: Resolution, signal: AbortSignal): Promise<PipelineOpening> {
     await this.close();
+    this.#local.holder?.takeCut();
     const { journal } = this.#local.spool.life;
     const resolve = (): Resolution => this.#ports.resolve(journal);
     const outcome = await activateRoute(this.#ports, resolution, resolve, signal);
@@ -116,6 +123,9 @@ export class Replication implements SpoolUser {
     else spool.hide(Math.max(active.confirmed, spool.syncedEnd));
     const pipeline = peers.length === 0 ? undefined : this.#connect(route, peers, journal);
     this.#open = { route, active, lease, pipeline, commits: undefined };
+    // On a route with a broker that keeps no lists, not all members have what is behind.
+    if (active.isMixed) this.#limbo.fail();
+    else this.#limbo.activated(active.confirmed, holder.takeCut());
     return { kind: "opened" };
   }
 
@@ -170,21 +180,28 @@ export class Replication implements SpoolUser {
 
   /**
    * An append is about to be handed to the log, and to the peers.
-   * @param end of the append @param done told once, after those before it
+   * @param end of its bytes @param done told once, after those before it
    */
-  committed(end: number, done: (outcome: CommitOutcome) => void): Committed {
+  committed(end: number, done: (outcome: CommitOutcome) => void): ReplicatedAppend {
     const open = this.#open!;
     this.#pending++;
-    const committed = new Committed((outcome) => {
-      this.#pending--;
-      if (outcome.kind === "acknowledged") {
-        this.#local.spool.confirm(end); // N2
-        open.commits?.confirm(end);
-      } else open.pipeline!.abandon(outcome.error);
-      done(outcome);
-      if (this.#pending === 0) this.#calm.open();
+    return new ReplicatedAppend(end, {
+      settled: () => {
+        this.#pending--;
+        if (this.#pending === 0) this.#calm.open();
+      },
+      inLimbo: (append) => {
+        this.#limbo.add(append);
+        this.#ports.broken(this.#local.spool.life.journal);
+      },
+      ended: (outcome) => {
+        if (outcome.kind === "acknowledged") {
+          this.#local.spool.confirm(end); // N2
+          open.commits?.confirm(end);
+        } else open.pipeline!.abandon(outcome.error);
+        done(outcome);
+      },
     });
-    return committed;
   }
 
   /** The keyspace has a route for the journal. One that was left has a moment to come to its end. */
@@ -200,6 +217,12 @@ export class Replication implements SpoolUser {
 
   evict(reason: WireError): void {
     this.#onEvicted(reason);
+  }
+
+  /** The journal is not served here any more: closes, and nobody waits. */
+  async end(): Promise<void> {
+    await this.close();
+    this.#limbo.fail();
   }
 
   /** Lets go of the peers and of the spool, after what is under way. */
@@ -245,40 +268,6 @@ export class Replication implements SpoolUser {
         registers,
       },
     );
-  }
-}
-
-/** An append of which the log's outcome and the peers' are awaited. */
-class Committed {
-  readonly #done: (outcome: CommitOutcome) => void;
-  #own: CommitOutcome | undefined;
-  #hasPeers = false;
-  #isOver = false;
-
-  constructor(done: (outcome: CommitOutcome) => void) {
-    this.#done = done;
-  }
-
-  onOwn(outcome: CommitOutcome): void {
-    this.#own = outcome;
-    this.#check(undefined);
-  }
-
-  onPeers(failure: WireError | undefined): void {
-    this.#hasPeers = true;
-    this.#check(failure);
-  }
-
-  #check(failure: WireError | undefined): void {
-    if (this.#isOver) return;
-    if (failure !== undefined) this.#end({ kind: "unknown", error: failure });
-    else if (this.#own !== undefined && (this.#hasPeers || this.#own.kind !== "acknowledged"))
-      this.#end(this.#own);
-  }
-
-  #end(outcome: CommitOutcome): void {
-    this.#isOver = true;
-    this.#done(outcome);
   }
 }
 

@@ -1,0 +1,103 @@
+// An append of which the log's outcome and the peers' are awaited, and what becomes of those that a broken pipeline
+// leaves behind.
+//
+//   waiting ──► ended                  ended: acknowledged, or failed; told once
+//      └──► in limbo ──► ended         the log has it, or may get it, and some peer did not answer
+//
+//  L1  An append in limbo is acknowledged when a later activation counts it as acknowledged: every member of the route
+//      has its bytes then, and nobody has given up ours in between. Else its outcome is unknown.
+//  L2  Nobody waits in limbo for longer than LIMBO_MS.
+import type { Clock, WireError } from "@millrace/base";
+import type { CommitOutcome } from "@millrace/fragments";
+import { LIMBO_MS } from "./limits.ts";
+
+export interface ReplicatedAppendHooks {
+  /** Its peers are not awaited any more. */
+  settled(): void;
+  inLimbo(append: ReplicatedAppend): void;
+  ended(outcome: CommitOutcome): void;
+}
+
+export class ReplicatedAppend {
+  readonly #end: number;
+  readonly #hooks: ReplicatedAppendHooks;
+  #own: CommitOutcome | undefined;
+  #hasPeers = false;
+  #failure: WireError | undefined;
+  #isOver = false;
+
+  /** @param end of its bytes */
+  constructor(end: number, hooks: ReplicatedAppendHooks) {
+    this.#end = end;
+    this.#hooks = hooks;
+  }
+
+  /** Of the log. */
+  onOwn(outcome: CommitOutcome): void {
+    this.#own = outcome;
+    if (this.#hasPeers || outcome.kind !== "acknowledged") this.#finish(outcome);
+  }
+
+  onPeers(failure: WireError | undefined): void {
+    if (this.#isOver) return;
+    if (failure === undefined) {
+      this.#hasPeers = true;
+      if (this.#own !== undefined) this.#finish(this.#own);
+      return;
+    }
+    this.#failure = failure;
+    this.#hooks.settled();
+    this.#hooks.inLimbo(this);
+  }
+
+  /** L1. @param confirmed what counts as acknowledged @param cutAt from where on bytes were given up */
+  onActivated(confirmed: number, cutAt: number): void {
+    const isAdopted = this.#own?.kind === "acknowledged" && this.#end <= Math.min(confirmed, cutAt);
+    if (isAdopted) this.#finish(this.#own!);
+    else this.fail();
+  }
+
+  /** Leaves limbo with what led there. */
+  fail(): void {
+    if (this.#failure !== undefined) this.#finish({ kind: "unknown", error: this.#failure });
+  }
+
+  #finish(outcome: CommitOutcome): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    if (this.#failure === undefined) this.#hooks.settled();
+    this.#hooks.ended(outcome);
+  }
+}
+
+/** The appends of a journal that are in limbo, in their order. */
+export class Limbo {
+  readonly #clock: Clock;
+  #appends: ReplicatedAppend[] = [];
+  #cancel: (() => void) | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  add(append: ReplicatedAppend): void {
+    this.#appends.push(append);
+    this.#cancel ??= this.#clock.after(LIMBO_MS, () => this.fail()); // L2
+  }
+
+  activated(confirmed: number, cutAt: number): void {
+    for (const append of this.#take()) append.onActivated(confirmed, cutAt);
+  }
+
+  fail(): void {
+    for (const append of this.#take()) append.fail();
+  }
+
+  #take(): readonly ReplicatedAppend[] {
+    this.#cancel?.();
+    this.#cancel = undefined;
+    const appends = this.#appends;
+    this.#appends = [];
+    return appends;
+  }
+}
