@@ -44,6 +44,7 @@ import { takePart } from "./broker-membership.ts";
 import type { Drain } from "./drain.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
+import { HoldersStore } from "./holders-store.ts";
 import { PeerCalls } from "./peer-calls.ts";
 import type { PeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
@@ -54,6 +55,7 @@ import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
 import { DueJournals, runPulse } from "./pulse.ts";
+import { Elsewhere } from "./read-elsewhere.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver, type ReplicaFactory } from "./resolver.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
@@ -248,7 +250,7 @@ async function compose(parts: Parts): Promise<Broker> {
     resolver,
     metrics,
     autoCreate: options.autoCreate ?? [],
-    calls: ports.network && new PeerCalls(ports.network, keyspace, clock, options.id),
+    ...ofPeers(parts, resolver),
     stopping: tasks.signal,
   };
   const transport = new LocalTransport(served, undefined);
@@ -288,6 +290,18 @@ async function compose(parts: Parts): Promise<Broker> {
 
 function isReason(text: string | undefined): text is string {
   return text !== undefined;
+}
+
+function ofPeers(
+  { ports, options, keyspace }: Parts,
+  resolver: Resolver,
+): Pick<LocalTransportPorts, "calls" | "elsewhere"> {
+  const { network, coordination, clock } = ports;
+  if (network === undefined) return { calls: undefined, elsewhere: undefined };
+  const calls = new PeerCalls(network, keyspace, clock, options.id);
+  const lists = new HoldersStore(coordination, keyspace.root);
+  const holder = options.holder ?? "";
+  return { calls, elsewhere: new Elsewhere({ calls, lists, resolver, clock, holder }) };
 }
 
 /** What is made for a principal is kept as long as the principal. */

@@ -31,7 +31,7 @@ import type { FlowOwner } from "./content-source.ts";
 import { boundRate, type RateBucket } from "./flow-control.ts";
 import { eitherSignal } from "./either-signal.ts";
 import { changeWithin } from "./gate-timeout.ts";
-import { CLOSE_GRACE_MS, FIRST_REFRESH_WAIT_MS } from "./limits.ts";
+import { CLOSE_GRACE_MS, FIRST_REFRESH_WAIT_MS, RELIST_MS } from "./limits.ts";
 import type { LocalJournal, LocalJournals } from "./local-journal.ts";
 import { Replication, type PipelineOpening, type ReplicationPorts } from "./replication.ts";
 import type { Resolution } from "./resolver.ts";
@@ -332,6 +332,26 @@ export class JournalReplica implements FlowOwner {
     if (why !== undefined) throw new WireError("UNAVAILABLE", why, { facts: { journal: this.journal } });
     const { clock } = this.#ports;
     await changeWithin(this.index.changed, this.#listedByMs - clock.monotonicMs(), clock, signal);
+  }
+
+  /**
+   * Lists the stores again. `fresh`: they were listed a moment ago, or there are none; `failed`: they could not be
+   * listed in time.
+   */
+  async relist(signal: AbortSignal): Promise<"fresh" | "listed" | "failed"> {
+    const refresh = this.#refresh;
+    if (refresh === undefined || this.#spec.fragment.stores.length === 0) return "fresh";
+    const { clock } = this.#ports;
+    const nowMs = clock.monotonicMs();
+    const isListed = (): boolean => refresh.listedMs >= nowMs - RELIST_MS;
+    if (isListed()) return "fresh";
+    refresh.refreshNow();
+    for (let leftMs = FIRST_REFRESH_WAIT_MS; !isListed();) {
+      if (leftMs <= 0) return "failed";
+      await changeWithin(this.index.changed, leftMs, clock, signal);
+      leftMs = nowMs + FIRST_REFRESH_WAIT_MS - clock.monotonicMs();
+    }
+    return "listed";
   }
 
   /** Resolves after the next check of the journal's store. */

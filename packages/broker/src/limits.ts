@@ -17,6 +17,10 @@ export const ASSIGNMENT_WAIT_MS = 5_000;
 export const REROUTE_MS = 5_000;
 /** How long a call to a broker that has left the keyspace may still be answered. */
 export const PEER_GONE_GRACE_MS = 1_000;
+/** A listing of stores that began less than this ago is not made again for a reader that misses something. */
+export const RELIST_MS = 1_000;
+/** How long a member that is asked for bytes which another lacks has for its first answer. */
+export const PEER_ANSWER_MS = 2_000;
 /** Default life of the broker's session. */
 export const LEASE_SECONDS = 20;
 /** Between zero-byte appends that close fragments at their flush interval. */

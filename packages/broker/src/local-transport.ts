@@ -41,6 +41,7 @@ import { CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { Lister } from "./list.ts";
 import { listFragments } from "./list-fragments.ts";
 import { readJournal, type ReadPorts } from "./read.ts";
+import type { Elsewhere } from "./read-elsewhere.ts";
 import { fragmentsOfMembers } from "./read-proxy.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import { updateAssignments, updateSuspend } from "./replica-transactions.ts";
@@ -59,6 +60,8 @@ export interface LocalTransportPorts {
   readonly autoCreate: readonly AutoCreateRule[];
   /** To other brokers, when there may be some. */
   readonly calls: PeerCalls | undefined;
+  /** Whoever has what this broker lacks. */
+  readonly elsewhere: Elsewhere | undefined;
   /** Aborts when the broker stops. */
   readonly stopping: AbortSignal;
 }
@@ -106,6 +109,7 @@ export class LocalTransport implements JournalTransport, AppendDoor {
       remote,
       meter: new CallMeter(metrics, clock, "Read"),
       calls,
+      elsewhere: ports.elsewhere,
       stopped: ports.resolver.stopped,
       resolve: (request, signal) => this.#resolveMember(request, request.minEtcdRevision, signal),
     };

@@ -73,6 +73,15 @@ export class PeerCalls {
     return [...rotated(near, turn), ...rotated(far, turn)];
   }
 
+  isOther(id: ProcessId | undefined): boolean {
+    return id !== undefined && !equalProcessIds(id, this.#self);
+  }
+
+  /** Id of a broker's data directory; "" when it keeps no lists, or is gone. */
+  holderIdOf({ id }: Peer): string {
+    return this.#keyspace.table.member(id)?.spec.holder ?? "";
+  }
+
   /** The broker whose data directory `holder` is, when it is here; not this one. */
   withHolder(holder: string): Peer | undefined {
     for (const { spec } of this.#keyspace.table.members()) {

@@ -2,20 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { never, text, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
-import { keyOf, prefixRange } from "@millrace/metadata";
-import {
-  encodeBrokerSpec,
-  memberKey,
-  newFragment,
-  newFragmentsRequest,
-  type ProcessId,
-  type ReadRequest,
-  type ReadResponse,
-} from "@millrace/protocol";
+import { newFragmentsRequest, type ReadRequest, type ReadResponse } from "@millrace/protocol";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
-import { DEFAULT_ROOT } from "./broker.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
-import type { ServedBroker } from "./network-testkit.ts";
+import { openPuppet, serves, whenAborted, type Puppet, type ReadScript } from "./puppet-testkit.ts";
 
 const J = "a/journal";
 const CONTENT = "0123456789";
@@ -100,63 +90,10 @@ describe("a read at a broker that does not have the journal", () => {
   });
 });
 
-/** Brokers that are puppets: each serves the journal's content as its script says. */
-interface Puppet {
-  readonly id: ProcessId;
-  /** Requests that came. */
-  readonly requests: ReadRequest[];
-  /** Takes its member key out of the keyspace. */
-  readonly leave: () => Promise<void>;
-}
-
-type Script = (request: ReadRequest, signal: AbortSignal) => AsyncIterable<ReadResponse>;
-
-async function puppet(cluster: TestCluster, suffix: string, script: Script): Promise<Puppet> {
-  const id = { zone: "p", suffix };
-  const requests: ReadRequest[] = [];
-  const refuse = async (): Promise<never> => {
-    throw new WireError("NOT_FOUND", "not here");
-  };
-  const served: ServedBroker = {
-    transport: {
-      append: refuse,
-      listFragments: refuse,
-      read: (request, signal) => {
-        requests.push(request);
-        return script(request, signal);
-      },
-    },
-  };
-  cluster.network.serve(id, served);
-  const key = memberKey(DEFAULT_ROOT, id);
-  const spec = { id, endpoint: `http://${suffix}`, journalLimit: 100, exiting: false, holder: "" };
-  const put = { kind: "put", key, value: encodeBrokerSpec(spec) } as const;
-  await cluster.coordination.txn({ compare: [], success: [put] }, never);
-  const leave = async (): Promise<void> => {
-    const assigned = prefixRange(keyOf(`${DEFAULT_ROOT}/assign/`));
-    const { kvs } = await cluster.coordination.range(assigned, never);
-    const mine = kvs.filter((kv) => kv.key.includes(`#${suffix}#`)).map((kv) => kv.key);
-    const success = [key, ...mine].map((each) => ({ kind: "delete", key: each }) as const);
-    await cluster.coordination.txn({ compare: [], success }, never);
-  };
-  return { id, requests, leave };
-}
-
-/** Serves [request.offset, to), with a header as brokers do. */
-async function* serves(request: ReadRequest, to: number): AsyncGenerator<ReadResponse> {
-  const { offset, header } = request;
-  const fragment = newFragment({ journal: J, begin: 0, end: to, compressionCodec: "NONE" });
-  yield { status: "OK", header: header!, offset, writeHead: to, fragment, fragmentUrl: "" };
-  yield { status: "OK", offset, writeHead: 0, fragmentUrl: "", content: utf8(CONTENT.slice(offset, to)) };
-}
-
-const whenAborted = (signal: AbortSignal): Promise<never> =>
-  new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error)));
-
 describe("a member that goes away in the middle", () => {
   /** A broker that has no journals, and two puppets that share them. */
   async function withPuppets(
-    scripts: readonly [Script, Script],
+    scripts: readonly [ReadScript, ReadScript],
     run: (
       cluster: TestCluster,
       reading: Promise<ReadResponse[]>,
@@ -167,7 +104,7 @@ describe("a member that goes away in the middle", () => {
     try {
       // Whoever serves first plays the first script.
       const order: string[] = [];
-      const script = (suffix: string): Script => {
+      const script = (suffix: string): ReadScript => {
         return (request, signal) => {
           if (!order.includes(suffix)) order.push(suffix);
           return scripts[order.indexOf(suffix)]!(request, signal);
@@ -175,7 +112,7 @@ describe("a member that goes away in the middle", () => {
       };
       const puppets: Puppet[] = [];
       for (const suffix of ["puppet-0", "puppet-1"]) {
-        puppets.push(await puppet(cluster, suffix, script(suffix)));
+        puppets.push(await openPuppet(cluster, { suffix, read: script(suffix) }));
       }
       const { transport } = cluster.members[0]!;
       await cluster.within(applySpec(transport, journalSpec(J)));
@@ -209,32 +146,38 @@ describe("a member that goes away in the middle", () => {
   };
 
   test("its stream ends early -> the read goes on at the next, from where it stood", async () => {
-    const first: Script = async function* (request, signal) {
-      yield* serves(request, 4);
+    const first: ReadScript = async function* (request, signal) {
+      yield* serves(request, CONTENT.slice(0, 4));
       await whenAborted(signal).catch(() => undefined);
     };
-    await withPuppets([first, (request) => serves(request, 10)], async (cluster, reading, [one, two]) => {
-      await one!.leave();
-      goesOnElsewhere(await cluster.within(reading), two!);
-    });
+    await withPuppets(
+      [first, (request) => serves(request, CONTENT)],
+      async (cluster, reading, [one, two]) => {
+        await one!.leave();
+        goesOnElsewhere(await cluster.within(reading), two!);
+      },
+    );
   });
 
   test("its connection hangs -> the read goes on when its member key is gone", async () => {
-    const first: Script = async function* (request, signal) {
-      yield* serves(request, 4);
+    const first: ReadScript = async function* (request, signal) {
+      yield* serves(request, CONTENT.slice(0, 4));
       await whenAborted(signal);
     };
-    await withPuppets([first, (request) => serves(request, 10)], async (cluster, reading, [one, two]) => {
-      cluster.network.cut(cluster.members[0]!.id, one!.id);
-      await one!.leave();
-      goesOnElsewhere(await cluster.within(reading), two!);
-      cluster.network.heal(cluster.members[0]!.id, one!.id);
-    });
+    await withPuppets(
+      [first, (request) => serves(request, CONTENT)],
+      async (cluster, reading, [one, two]) => {
+        cluster.network.cut(cluster.members[0]!.id, one!.id);
+        await one!.leave();
+        goesOnElsewhere(await cluster.within(reading), two!);
+        cluster.network.heal(cluster.members[0]!.id, one!.id);
+      },
+    );
   });
 
   test("it says where the rest is, again and again, and never gives it -> the read ends", async () => {
-    const stuck: Script = async function* (request) {
-      for await (const message of serves(request, 10)) {
+    const stuck: ReadScript = async function* (request) {
+      for await (const message of serves(request, CONTENT)) {
         yield message;
         return;
       }
@@ -246,7 +189,7 @@ describe("a member that goes away in the middle", () => {
   });
 
   test("the next one gives again what was given -> the read fails, and nothing comes twice", async () => {
-    const whole: Script = (request) => serves({ ...request, offset: 0 }, 4);
+    const whole: ReadScript = (request) => serves({ ...request, offset: 0 }, CONTENT.slice(0, 4));
     await withPuppets([whole, whole], async (cluster, reading) => {
       await assert.rejects(cluster.within(reading), {
         code: "INTERNAL",

@@ -36,6 +36,7 @@ export class RemoteRefresh {
   #isDue = true;
   #failures = 0;
   #failure: WireError | undefined;
+  #listedMs = Number.NEGATIVE_INFINITY;
 
   /** @param journal its settings now: asked before each listing; undefined once it is removed, which ends run() */
   constructor(ports: RefreshPorts, index: FragmentIndex, journal: () => RefreshedJournal | undefined) {
@@ -48,6 +49,11 @@ export class RemoteRefresh {
   /** Why the last listing failed. */
   get failure(): WireError | undefined {
     return this.#failure;
+  }
+
+  /** When the last listing that succeeded began, monotonic. */
+  get listedMs(): number {
+    return this.#listedMs;
   }
 
   /** Lists the stores again without waiting for the interval: they have changed. */
@@ -79,6 +85,7 @@ export class RemoteRefresh {
     try {
       const listed = await listRemoteFragments(this.#ports, journal, scope.signal);
       if (openMs >= this.#listLagMsMax(journal)) this.#index.settle();
+      this.#listedMs = startedMs;
       const missing = this.#index.setRemote(listed, startedMs);
       for (const { fragment } of missing) {
         logger.error("confirmed-fragment-not-listed", { journal: journal.name, fragment });
