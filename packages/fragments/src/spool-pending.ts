@@ -106,6 +106,8 @@ export class PendingEntries implements EntryOwner {
       const entry = this.#head;
       if (entry === undefined || entry.state === "waiting" || entry.state === "logging") return;
       this.#head = entry.next;
+      // An old one that pointed to the next would keep it, and so on: the collector takes a chain for alive.
+      entry.next = undefined;
       if (entry.state === "logged") this.#hooks.apply(entry);
       if (this.#head === undefined) {
         this.#last = undefined;
