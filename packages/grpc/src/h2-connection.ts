@@ -9,7 +9,7 @@
 //    stream that is over it is a fault.
 import { CalmBudget } from "./h2-calm.ts";
 import { codeName, ConnectionFault, H2, type H2Code } from "./h2-error.ts";
-import { faultOfTrailers, parseRequestHead, type RequestHead } from "./h2-fields.ts";
+import { faultOfTrailers, type RequestHead } from "./h2-fields.ts";
 import * as frame from "./h2-frame.ts";
 import { FrameDecoder, type FrameListener } from "./h2-frame-decoder.ts";
 import { HeaderBlocks, type HeaderBlock } from "./h2-header-block.ts";
@@ -22,6 +22,7 @@ import { StreamTable } from "./h2-stream-table.ts";
 import { HpackDecoder, type HeaderList } from "./hpack-decoder.ts";
 import type { ConnectionLimits } from "./peer-options.ts";
 import type { Outbox } from "./outbox.ts";
+import { RequestHeads } from "./request-heads.ts";
 
 /**
  * A server keeps to the default, which every client sends anyway; a server that goes by what we say sends a message of
@@ -39,6 +40,7 @@ export class H2Connection implements FrameListener {
   readonly #decoder: HpackDecoder;
   readonly #blocks: HeaderBlocks;
   readonly #calm: CalmBudget;
+  readonly #heads = new RequestHeads();
   readonly #windows: ReceiveWindows;
   readonly #streams: StreamTable;
   #nowMs: number;
@@ -283,15 +285,12 @@ export class H2Connection implements FrameListener {
 
   #onBlock(block: HeaderBlock): void {
     const list = this.#decoder.decode(block.bytes); // C2
-    const stream = this.#streams.get(block.streamId);
+    const { streamId } = block;
+    const stream = this.#streams.get(streamId);
+    const isNew = this.#streams.isPeers(streamId) && streamId > this.#streams.lastOfPeer;
     if (stream !== undefined) this.#onMoreHeaders(stream, block, list);
-    else if (
-      this.#role === "server" &&
-      this.#streams.isPeers(block.streamId) &&
-      block.streamId > this.#streams.lastOfPeer
-    ) {
-      this.#onRequest(block, list);
-    } else this.#refuseUnknown(block.streamId, "HEADERS");
+    else if (this.#role === "server" && isNew) this.#onRequest(block, list);
+    else this.#refuseUnknown(streamId, "HEADERS");
   }
 
   #onRequest({ streamId, isEnd, isSelfDependent }: HeaderBlock, list: HeaderList): void {
@@ -301,7 +300,7 @@ export class H2Connection implements FrameListener {
       this.#refuse(streamId, "REFUSED_STREAM"); // C3
       return;
     }
-    const request = (list.derived ??= parseRequestHead(list)) as RequestHead | string;
+    const request = (list.derived ??= this.#heads.read(list)) as RequestHead | string;
     if (typeof request === "string" || isSelfDependent) {
       this.#refuse(streamId, "PROTOCOL_ERROR");
       return;

@@ -13,6 +13,8 @@ export interface RequestHead {
   readonly list: HeaderList;
   /** What the layer above made of it, for the next equal request. */
   derived: unknown;
+  /** The request before it on its connection, if all of it was the same but one value: what was made of that one. */
+  readonly like?: { readonly derived: unknown; readonly but: string };
 }
 
 /** Names that belong to a connection of HTTP/1. */

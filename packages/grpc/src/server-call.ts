@@ -46,6 +46,9 @@ export class GrpcHead {
     this.#head = head;
     this.timeout = fieldOf(head.list, "grpc-timeout");
     this.encoding = fieldOf(head.list, "grpc-encoding") ?? "";
+    const { like } = head;
+    if (like?.but === "grpc-timeout" && like.derived instanceof GrpcHead)
+      this.#metadata = like.derived.metadata;
   }
 
   get metadata(): Metadata {

@@ -21,9 +21,16 @@ const VALUE_MAX = 99_999_999;
 
 /** Milliseconds, or undefined when `value` is malformed. */
 export function parseTimeout(value: string): number | undefined {
-  const unitMs = UNIT_MS[value.slice(-1)];
-  if (unitMs === undefined || !/^[0-9]{1,8}.$/.test(value)) return undefined;
-  return Number(value.slice(0, -1)) * unitMs;
+  const digits = value.length - 1;
+  const unitMs = UNIT_MS[value.charAt(digits)];
+  if (unitMs === undefined || digits < 1 || digits > 8) return undefined;
+  let number = 0;
+  for (let i = 0; i < digits; i++) {
+    const digit = value.charCodeAt(i) - 0x30;
+    if (digit < 0 || digit > 9) return undefined;
+    number = 10 * number + digit;
+  }
+  return number * unitMs;
 }
 
 /** @param ms > 0; fractions of a microsecond are rounded up, so that some time is left */
