@@ -10,7 +10,6 @@ import {
   AppendAnswers,
   decodeAppendRequest,
   plainAppendRequest,
-  newAppendRequest,
   stripMeta,
   validateAppendRequest,
   type AppendPreamble,
@@ -19,9 +18,11 @@ import {
 import type { AppendCaller, RunningAppend } from "./append-call.ts";
 import { AppendFeed } from "./append-feed.ts";
 import type { Principal } from "./authoriser.ts";
+import { ContentCopies } from "./content-copies.ts";
 import { finishFailed } from "./grpc-calls.ts";
 import { APPEND_LINGER_MS, EXPIRY_SWEEP_MS } from "./limits.ts";
 import type { AppendDoor } from "./local-transport.ts";
+import { PlainPreambles } from "./plain-preambles.ts";
 
 export interface GrpcAppendPorts {
   readonly clock: Clock;
@@ -39,7 +40,8 @@ export function grpcAppend(ports: GrpcAppendPorts): CallHandler {
     answers: new AppendAnswers(),
     lingering: new Lingering(ports.clock),
     bounded: new BoundedAppends(ports.clock),
-    names: new ValidNames(),
+    preambles: new PlainPreambles(),
+    copies: new ContentCopies(),
   };
   return (call) => new GrpcAppend(shared, call);
 }
@@ -50,13 +52,13 @@ interface Shared {
   readonly answers: AppendAnswers;
   readonly lingering: Lingering;
   readonly bounded: BoundedAppends;
-  readonly names: ValidNames;
+  readonly preambles: PlainPreambles;
+  readonly copies: ContentCopies;
 }
 
 type Phase = "preamble" | "collecting" | "running" | "over";
 
 const INTENT = new Uint8Array(0);
-const VALID_NAMES_MAX = 4096;
 
 class GrpcAppend implements ServerCallListener, AppendCaller {
   readonly #shared: Shared;
@@ -160,9 +162,8 @@ class GrpcAppend implements ServerCallListener, AppendCaller {
       const plain = plainAppendRequest(bytes);
       const request =
         plain.kind === "preamble"
-          ? newAppendRequest({ journal: decoder.decode(bytes.subarray(plain.begin)) })
-          : decodeAppendRequest(bytes);
-      this.#shared.names.check(request, plain.kind === "preamble");
+          ? this.#shared.preambles.read(bytes, plain.begin)
+          : decodeValidRequest(bytes);
       const refusal = this.#shared.ports.refuseAppend(stripMeta(request.journal));
       if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
       this.#request = request;
@@ -176,7 +177,7 @@ class GrpcAppend implements ServerCallListener, AppendCaller {
   #onContent(bytes: Uint8Array): void {
     const plain = plainAppendRequest(bytes);
     if (plain.kind === "intent") this.#feed.push(INTENT);
-    else if (plain.kind === "chunk") this.#feed.push(bytes.slice(plain.begin));
+    else if (plain.kind === "chunk") this.#feed.push(this.#shared.copies.copy(bytes, plain.begin));
     else this.#onUnusual(bytes);
   }
 
@@ -196,20 +197,11 @@ class GrpcAppend implements ServerCallListener, AppendCaller {
   }
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** Names that were found valid: clients append to few, again and again. */
-class ValidNames {
-  readonly #names = new Set<string>();
-
-  /** @param isPlain it has a name, and nothing else @throws {ValidationError} */
-  check(request: AppendPreamble, isPlain: boolean): void {
-    if (isPlain && this.#names.has(request.journal)) return;
-    validateAppendRequest(request);
-    if (!isPlain) return;
-    if (this.#names.size >= VALID_NAMES_MAX) this.#names.clear();
-    this.#names.add(request.journal);
-  }
+/** @throws {ValidationError} */
+function decodeValidRequest(bytes: Uint8Array): AppendPreamble {
+  const request = decodeAppendRequest(bytes);
+  validateAppendRequest(request);
+  return request;
 }
 
 /** Begins appends whose stream is not whole after a while. One timer for all of them. */

@@ -7,6 +7,8 @@ import type { SpoolEntry } from "./spool-entry.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
 import type { StoreMark } from "./spool-image.ts";
 
+const NO_PARTS: Uint8Array[] = [];
+
 export class SpoolLog {
   readonly #log: WriteAheadLog;
   readonly #clock: Clock;
@@ -22,7 +24,7 @@ export class SpoolLog {
     const { id } = spool;
     const { kind, begin, end, registers, direct, timeMs } = entry;
     const labels = registers && this.#encoder.registers(id, timeMs, registers);
-    const staged = direct === undefined && end > begin ? spool.tail.parts(begin, end) : [];
+    const staged = direct === undefined && end > begin ? spool.tail.parts(begin, end) : NO_PARTS;
     let bytes = RECORD_BYTES_MAX + RECORD_HEADER_BYTES;
     if (staged.length > 0) bytes = DATA_HEAD_BYTES + RECORD_HEADER_BYTES + end - begin;
     if (labels !== undefined) bytes += labels.length + RECORD_HEADER_BYTES;
@@ -36,7 +38,8 @@ export class SpoolLog {
     else if (direct !== undefined) {
       this.#append([this.#encoder.direct(id, timeMs, { begin, length: end - begin, crc: direct.crc })], last);
     } else if (staged.length > 0) {
-      this.#append([this.#encoder.dataHead(id, timeMs, begin), ...staged], last);
+      staged.unshift(this.#encoder.dataHead(id, timeMs, begin));
+      this.#append(staged, last);
     }
     if (labels !== undefined) this.#append([labels], entry);
     return undefined;

@@ -57,13 +57,6 @@ export function readChunkHead(offset: number, contentBytes: number): Uint8Array 
 }
 
 const encoder = new TextEncoder();
-const SHA1_TAGS = [0x09, 0x11, 0x1d] as const;
-/** Begin and length of the digest's words. */
-const SHA1_WORDS = [
-  [0, 8],
-  [8, 8],
-  [16, 4],
-] as const;
 const SUM_BYTES = 9 + 9 + 5;
 
 /** Encodes answers of appends; keeps what it encoded of headers and names, which many of them share. */
@@ -166,13 +159,24 @@ function varint(out: Uint8Array, at: number, value: number): number {
   return at + 1;
 }
 
-/** Words of the digest, each little-endian as protobuf's fixed integers are. */
+/** The three words of the digest, each little-endian as protobuf's fixed integers are. */
 function sha1(out: Uint8Array, at: number, sum: string): number {
-  for (const [i, [begin, length]] of SHA1_WORDS.entries()) {
-    out[at++] = SHA1_TAGS[i]!;
-    for (let byte = begin + length - 1; byte >= begin; byte--) {
-      out[at++] = (digit(sum, 2 * byte) << 4) | digit(sum, 2 * byte + 1);
-    }
+  const second = sha1Word(out, sha1Word(out, at, 0x09, sum, 0, 8), 0x11, sum, 8, 16);
+  return sha1Word(out, second, 0x1d, sum, 16, 20);
+}
+
+function sha1Word(
+  out: Uint8Array,
+  from: number,
+  tag: number,
+  sum: string,
+  begin: number,
+  end: number,
+): number {
+  let at = from;
+  out[at++] = tag;
+  for (let byte = end - 1; byte >= begin; byte--) {
+    out[at++] = (digit(sum, 2 * byte) << 4) | digit(sum, 2 * byte + 1);
   }
   return at;
 }
