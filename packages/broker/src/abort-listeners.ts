@@ -1,5 +1,6 @@
 // Many waiters of one AbortSignal with one listener: adding a listener for each small append costs more than the
 // append, and shared signals warn of leaks from the eleventh on.
+import { never } from "@millrace/base";
 
 /** Something that an abort ends. */
 export interface Abortable {
@@ -10,6 +11,7 @@ const waiters = new WeakMap<AbortSignal, Set<Abortable>>();
 
 /** Tells `waiter` when `signal` aborts, which it has not yet; until {@link forgetAbort}. */
 export function onAbort(signal: AbortSignal, waiter: Abortable): void {
+  if (signal === never) return;
   let known = waiters.get(signal);
   if (known === undefined) {
     const all = new Set<Abortable>();
@@ -25,5 +27,6 @@ export function onAbort(signal: AbortSignal, waiter: Abortable): void {
 }
 
 export function forgetAbort(signal: AbortSignal, waiter: Abortable): void {
+  if (signal === never) return;
   waiters.get(signal)?.delete(waiter);
 }

@@ -7,6 +7,7 @@ import {
   type Counter,
   type Gauge,
   type Histogram,
+  type Labels,
   type Metrics,
 } from "@millrace/base";
 
@@ -62,47 +63,62 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
   };
 }
 
+/** Calls with one outcome that were not handed on yet; their labels are one object, so that its text is made once. */
+interface Tally {
+  count: number;
+  readonly labels: Labels;
+}
+
 /** Counts calls and their ends; handed on once a turn, because labels are dear and small appends are many. */
 export class CallMeter {
   readonly #metrics: BrokerMetrics;
   readonly #clock: Clock;
   readonly #operation: Operation;
-  #started = 0;
-  readonly #completed = new Map<string, number>();
+  readonly #started: Tally;
+  /** By status. */
+  readonly #completed = new Map<string, Tally>();
   #isScheduled = false;
+  readonly #handOn = (): void => {
+    this.#isScheduled = false;
+    give(this.#metrics.started, this.#started);
+    for (const tally of this.#completed.values()) give(this.#metrics.completed, tally);
+  };
 
   constructor(metrics: BrokerMetrics, clock: Clock, operation: Operation) {
     this.#metrics = metrics;
     this.#clock = clock;
     this.#operation = operation;
+    this.#started = { count: 0, labels: { operation } };
   }
 
   /** @returns when, monotonic ms */
   start(): number {
-    this.#started++;
+    this.#started.count++;
     this.#schedule();
     return this.#clock.monotonicMs();
   }
 
   /** @param status a Status, or a code */
   end(status: string): void {
-    this.#completed.set(status, (this.#completed.get(status) ?? 0) + 1);
+    let tally = this.#completed.get(status);
+    if (tally === undefined) {
+      tally = { count: 0, labels: { operation: this.#operation, status } };
+      this.#completed.set(status, tally);
+    }
+    tally.count++;
     this.#schedule();
   }
 
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    queueMicrotask(() => {
-      this.#isScheduled = false;
-      const operation = this.#operation;
-      if (this.#started > 0) this.#metrics.started.add(this.#started, { operation });
-      for (const [status, count] of this.#completed)
-        this.#metrics.completed.add(count, { operation, status });
-      this.#started = 0;
-      this.#completed.clear();
-    });
+    queueMicrotask(this.#handOn);
   }
+}
+
+function give(counter: Counter, tally: Tally): void {
+  if (tally.count > 0) counter.add(tally.count, tally.labels);
+  tally.count = 0;
 }
 
 /** Counts one call that answers with a status, or fails with a code. */

@@ -12,6 +12,7 @@ import {
 } from "@millrace/protocol";
 import { answerError, answerText, headerValue, httpStatusOf, setRouteHeaders } from "./http-answers.ts";
 import { parseQuery } from "./http-query.ts";
+import type { LateTimers } from "./late-timers.ts";
 
 const APPEND_ARGUMENTS = { offset: "int64" } as const;
 /** Said with a refusal that a request can mend. */
@@ -52,15 +53,16 @@ export function serveAppend(
   append: AppendPreamble,
   request: IncomingMessage,
   response: ServerResponse,
-  { bytesMax, idleMs = BODY_IDLE_MS }: { readonly bytesMax: number; readonly idleMs?: number | undefined },
+  options: { readonly bytesMax: number; readonly idleMs?: number | undefined; readonly timers: LateTimers },
 ): void {
+  const { bytesMax, idleMs = BODY_IDLE_MS, timers } = options;
   const declared = Number(request.headers["content-length"] ?? 0);
   if (declared > bytesMax) {
     response.setHeader("Connection", "close");
     answerError(response, tooLarge(bytesMax));
     return;
   }
-  collect(request, idleMs, (parts, rest) => {
+  collect(request, { idleMs, timers }, (parts, rest) => {
     if (rest === undefined) {
       transport.append(append, { kind: "bytes", bytes: parts }, never).then(
         (answer) => answerAppend(request, response, answer),
@@ -125,15 +127,16 @@ function answerAppend(request: IncomingMessage, response: ServerResponse, answer
  */
 function collect(
   request: IncomingMessage,
-  idleMs: number,
+  { idleMs, timers }: { readonly idleMs: number; readonly timers: LateTimers },
   then: (parts: readonly Uint8Array[], rest: IncomingMessage | undefined) => void,
 ): void {
   const parts: Uint8Array[] = [];
   let bytes = 0;
+  const timer = timers.start(() => request.setTimeout(idleMs, () => request.destroy(silent(idleMs))));
   const stop = (): void => {
     request.removeListener("data", onData);
     request.removeListener("end", onEnd);
-    request.setTimeout(0);
+    if (!timer.cancel()) request.setTimeout(0);
   };
   const onData = (part: Buffer): void => {
     parts.push(part);
@@ -147,7 +150,6 @@ function collect(
     stop();
     then(parts, undefined);
   };
-  request.setTimeout(idleMs, () => request.destroy(silent(idleMs)));
   request.on("error", () => undefined);
   request.on("data", onData);
   request.on("end", onEnd);

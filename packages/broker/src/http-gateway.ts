@@ -22,6 +22,7 @@ import {
   type CheckStore,
   type RestMethod,
 } from "./http-rest.ts";
+import { LateTimers } from "./late-timers.ts";
 
 export interface GatewayOptions {
   /** Who asks, if he may. @throws {WireError} UNAUTHENTICATED, FORBIDDEN */
@@ -74,6 +75,7 @@ export function httpGateway(options: GatewayOptions): RequestHandler {
 
 class Gateway {
   readonly #options: GatewayOptions;
+  readonly #timers = new LateTimers();
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -122,7 +124,8 @@ class Gateway {
         this.#withPrincipal(request, response, "APPEND", (transport) => {
           const refusal = this.#options.refuseAppend?.(stripMeta(journal));
           if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
-          serveAppend(transport, append, request, response, { bytesMax, idleMs: putIdleMs });
+          const timers = this.#timers;
+          serveAppend(transport, append, request, response, { bytesMax, idleMs: putIdleMs, timers });
         });
       } else {
         answerText(response, 400, `unknown method: ${method}`);
