@@ -23,6 +23,8 @@ export interface MemberEntry {
   readonly limit: number;
   /** It gives its items away as far as the others have room, and leaves. */
   readonly exiting: boolean;
+  /** It is gone, though its session has not ended: it does not lead. Its limit is 0 then. Default false. */
+  readonly isOut?: boolean;
   readonly createRevision: number;
   readonly modRevision: number;
   /** Of the member's session; its assignments stand under it. */

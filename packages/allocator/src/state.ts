@@ -1,7 +1,8 @@
 // The keyspace as the allocator reasons about it, by index: made anew from each snapshot, in one pass over it.
 //
 //  S1  An assignment belongs to its item by id, and to its member by name; either may be missing (dead).
-//  S2  The leader is the member that was created first; of several at one revision, the first in key order.
+//  S2  The leader is the member that was created first; of several at one revision, the first in key order. One that is
+//      out does not lead.
 //  S3  Exiting members shed capacity, the oldest first, out of what the cluster has too much, and only so many that
 //      as many members keep theirs as the most replicated item needs. An overloaded cluster sheds nothing.
 import type { AssignmentEntry, ItemEntry, MemberEntry, Snapshot } from "./entries.ts";
@@ -61,7 +62,8 @@ export function stateOf(snapshot: Snapshot): AllocatorState {
 /** Index of the member that leads, or -1 (S2). */
 export function leaderOf(members: readonly MemberEntry[]): number {
   let leader = -1;
-  for (const [at, { createRevision }] of members.entries()) {
+  for (const [at, { createRevision, isOut }] of members.entries()) {
+    if (isOut === true) continue;
     if (leader < 0 || createRevision < members[leader]!.createRevision) leader = at;
   }
   return leader;

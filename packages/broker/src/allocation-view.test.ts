@@ -23,7 +23,12 @@ for (const seed of ["one", "two", "three"]) {
     await keyspace.load(0, never);
     const stop = new AbortController();
     const running = keyspace.run(stop.signal);
-    const made = (): AllocationView => new AllocationView(keyspace, ({ spec }) => spec.replication);
+    const made = (): AllocationView =>
+      new AllocationView(
+        keyspace,
+        ({ spec }) => spec.replication,
+        () => false,
+      );
     const view = made();
     const change = (): StoreOp => {
       const name = `a/journal-${random.below(150)}`;

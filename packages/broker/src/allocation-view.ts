@@ -6,7 +6,7 @@
 import type { AllocatorMirror, AssignmentEntry, ItemEntry, MemberEntry, Snapshot } from "@millrace/allocator";
 import type { Gate } from "@millrace/base";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import { memberName, type Assignment, type Item } from "./journal-table.ts";
+import { memberName, type Assignment, type Item, type Member } from "./journal-table.ts";
 import { placeOf } from "./sorted-names.ts";
 
 /** Changes above which everything is made anew: cheaper than as many insertions. */
@@ -16,6 +16,7 @@ export class AllocationView implements AllocatorMirror {
   readonly changed: Gate;
   readonly #keyspace: BrokerKeyspace;
   readonly #replicasOf: (item: Item) => number;
+  readonly #isOut: (member: Member) => boolean;
   #names: string[] = [];
   #items: ItemEntry[] = [];
   #groups: (readonly AssignmentEntry[])[] = [];
@@ -24,8 +25,16 @@ export class AllocationView implements AllocatorMirror {
   /** Names that changed since the last snapshot; undefined: too many. */
   #stale: Set<string> | undefined;
 
-  /** @param replicasOf how many replicas a journal should have; by what is in it alone */
-  constructor(keyspace: BrokerKeyspace, replicasOf: (item: Item) => number) {
+  /**
+   * @param replicasOf how many replicas a journal should have; by what is in it alone
+   * @param isOut whether a member is gone, though its session has not ended
+   */
+  constructor(
+    keyspace: BrokerKeyspace,
+    replicasOf: (item: Item) => number,
+    isOut: (member: Member) => boolean,
+  ) {
+    this.#isOut = isOut;
     this.changed = keyspace.changed;
     this.#keyspace = keyspace;
     this.#replicasOf = replicasOf;
@@ -48,10 +57,13 @@ export class AllocationView implements AllocatorMirror {
 
   members(): readonly MemberEntry[] {
     const members: MemberEntry[] = [];
-    for (const { key, spec, createRevision, modRevision, lease } of this.#keyspace.table.members()) {
-      const { id, journalLimit: limit, exiting } = spec;
+    for (const member of this.#keyspace.table.members()) {
+      const { key, spec, createRevision, modRevision, lease } = member;
+      const { id, journalLimit, exiting } = spec;
       const name = memberName(id);
-      members.push({ key, name, zone: id.zone, limit, exiting, createRevision, modRevision, lease });
+      const isOut = this.#isOut(member);
+      const limit = isOut ? 0 : journalLimit;
+      members.push({ key, name, zone: id.zone, limit, exiting, isOut, createRevision, modRevision, lease });
     }
     return members.sort((a, b) => (a.key < b.key ? -1 : 1));
   }

@@ -25,7 +25,7 @@ import {
 } from "@millrace/protocol";
 import { AllocationView } from "./allocation-view.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import { memberName, type Item } from "./journal-table.ts";
+import { memberName, type Item, type Member } from "./journal-table.ts";
 
 export interface AllocationPorts {
   readonly coordination: CoordinationStore;
@@ -40,6 +40,8 @@ export interface AllocationOptions {
   readonly isAlone: boolean;
   /** How many replicas a journal should have. */
   readonly replicasOf: (item: Item) => number;
+  /** Whether a member is gone, though its session has not ended (D13). */
+  readonly isOut: (member: Member) => boolean;
 }
 
 /**
@@ -49,11 +51,11 @@ export interface AllocationOptions {
 export function allocateJournals(
   { coordination, clock, logger, metrics }: AllocationPorts,
   keyspace: BrokerKeyspace,
-  { self, isAlone, replicasOf }: AllocationOptions,
+  { self, isAlone, ...view }: AllocationOptions,
 ): (signal: AbortSignal) => Promise<void> {
   const ports = {
     store: coordination,
-    mirror: allocationView(keyspace, { isAlone, replicasOf }),
+    mirror: allocationView(keyspace, { isAlone, ...view }),
     keys: keysBelow(keyspace.root),
     clock,
     logger,
@@ -68,9 +70,10 @@ export function allocateJournals(
 
 export function allocationView(
   keyspace: BrokerKeyspace,
-  { isAlone, replicasOf }: Pick<AllocationOptions, "isAlone" | "replicasOf">,
+  { isAlone, replicasOf, isOut }: Omit<AllocationOptions, "self">,
 ): AllocationView {
-  return new AllocationView(keyspace, isAlone ? (item) => Math.min(1, replicasOf(item)) : replicasOf); // L3
+  const one = (item: Item): number => Math.min(1, replicasOf(item)); // L3
+  return new AllocationView(keyspace, isAlone ? one : replicasOf, isOut);
 }
 
 const isOnly: ConsistencyRule = (_item, { value }, all) => all.length === 1 && value.length > 0; // L4

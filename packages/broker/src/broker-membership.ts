@@ -1,4 +1,5 @@
-// The broker as one of several: it gives journals to brokers while it leads, and leaves without loss.
+// The broker as one of several: it gives journals to brokers while it leads, also those of one that is gone, and
+// leaves without loss.
 import type { Clock, Logger, Metrics, TaskGroup } from "@millrace/base";
 import type { Persister } from "@millrace/fragments";
 import type { CoordinationStore, Session } from "@millrace/metadata";
@@ -7,6 +8,7 @@ import { allocateJournals, allocationView, type AllocationOptions } from "./brok
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { Drain } from "./drain.ts";
+import { EarlyFailOver } from "./fail-over.ts";
 import { HoldersStore } from "./holders-store.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import type { Resolver } from "./resolver.ts";
@@ -34,19 +36,24 @@ export interface MembershipParts {
 export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
   const { ports, keyspace, self, session, resolver, persister, metrics } = parts;
   const { coordination, network, clock, logger } = ports;
+  const lists = network && new HoldersStore(coordination, keyspace.root);
+  const failOver =
+    network && new EarlyFailOver({ coordination, keyspace, session, network, self: self.id, clock, logger });
   const allocation: AllocationOptions = {
     self: self.id,
     isAlone: network === undefined,
     replicasOf: (item) => resolver.desiredReplicas(item),
+    isOut: (member) => failOver?.isOut(member) ?? false,
   };
   const drain = new Drain({
     ...{ session, keyspace, clock, logger, self, waiting: metrics.drainWaits },
-    lists: network && new HoldersStore(coordination, keyspace.root),
+    lists,
     view: () => allocationView(keyspace, allocation),
     assigned: () => resolver.replicaCount,
     backlogBytes: () => persister.backlog().bytes,
   });
   tasks.spawn("allocate", allocateJournals(ports, keyspace, allocation));
+  if (failOver !== undefined) tasks.spawn("fail-over", (signal) => failOver.run(signal));
   tasks.spawn("drain", (signal) => drain.run(signal));
   return drain;
 }

@@ -110,3 +110,12 @@ export const PROBE_INTERVAL_MS = 200;
 export const DRAIN_LOOK_MS = 1_000;
 /** Names of journals that a progress report has. */
 export const DRAIN_NAMES_MAX = 20;
+/** Between looks of the one who decides about a member that is gone, when nothing changes. */
+export const FAIL_OVER_LOOK_MS = 1_000;
+export const FAIL_OVER_RETRY_MS = 100;
+/** Assignments of one transaction, each with two compares: of 128 operations at most (D26). */
+export const TAKEN_AT_ONCE = 60;
+/** Members that each one asks whether they are there: two have to agree that one is not. */
+export const NEIGHBOURS = 3;
+/** A fifth of the second and a half in which a journal should be writable again. */
+export const NEIGHBOUR_PROBE_MS = 300;

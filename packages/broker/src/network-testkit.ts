@@ -6,7 +6,7 @@
 //  W2  A broker that is gone refuses connections; calls and streams that it had break. Whoever was connected hears of
 //      it at once, others when they try.
 //  W3  A call that could not be made was certainly not seen; one that broke may have been.
-import { assert, WireError, type Clock } from "@millrace/base";
+import { assert, WireError, type Clock, never } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { ProcessId } from "@millrace/protocol";
 import { memberName } from "./journal-table.ts";
@@ -112,6 +112,9 @@ export class TestNetwork {
       onRefused: (listener) => {
         this.#listeners.set(from, [...(this.#listeners.get(from) ?? []), listener]);
       },
+      probe: (peer) => {
+        this.#call(from, peer, "probe", never, async () => undefined).catch(() => undefined);
+      },
     };
   }
 
@@ -120,9 +123,10 @@ export class TestNetwork {
     this.#served.set(memberName(id), served);
   }
 
-  /** Its process is gone, or does not listen yet (W2). */
-  refuse(id: ProcessId): void {
+  /** Its process is gone, or does not listen yet (W2). @returns what was served */
+  refuse(id: ProcessId): ServedBroker | undefined {
     const gone = memberName(id);
+    const served = this.#served.get(gone);
     this.#served.delete(gone);
     for (const connection of [...this.#connections]) {
       const { from, to } = connection;
@@ -131,6 +135,7 @@ export class TestNetwork {
       connection.broken(new WireError("UNAVAILABLE", `connection reset by ${gone}`));
       if (to === gone) this.#tell(from, { id, endpoint: "" }, true);
     }
+    return served;
   }
 
   /** Connections between two break; new ones can be made. */

@@ -90,6 +90,8 @@ export interface PeerNetwork {
   holder(peer: Peer): HolderCalls;
   /** Brokers whose connections are refused: their process is gone (D13). Told at each change. */
   onRefused(listener: (peer: Peer, isRefused: boolean) => void): void;
+  /** Finds out whether somebody listens there: whoever listens to refusals is told. */
+  probe(peer: Peer): void;
 }
 
 /** Why a call certainly did not reach a broker. */
