@@ -19,7 +19,7 @@ import { objectStores } from "@millrace/stores";
 import { memoryStore } from "@millrace/stores/testkit";
 import { filesOf, SimulatedDisk } from "@millrace/wal/testkit";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
-import { openBroker, type Broker } from "./broker.ts";
+import { DEFAULT_ROOT, openBroker, type Broker } from "./broker.ts";
 import { FIRST_REFRESH_WAIT_MS } from "./limits.ts";
 
 const J = "a/journal";
@@ -41,7 +41,7 @@ class Machine {
   spools!: Spools;
   broker!: Broker;
 
-  async start(): Promise<void> {
+  async start(root = DEFAULT_ROOT): Promise<void> {
     this.coordination ??= await openMemoryStore(this.clock, this.random);
     const base = {
       clock: this.clock,
@@ -59,7 +59,7 @@ class Machine {
       coordination: this.coordination,
       codecs: inlineCodecs,
     };
-    const options = { id: { zone: "local", suffix: "broker" }, endpoint: "http://localhost:8080" };
+    const options = { id: { zone: "local", suffix: "broker" }, endpoint: "http://localhost:8080", root };
     this.broker = await this.run(openBroker(ports, options, this.signal));
   }
 
@@ -197,6 +197,20 @@ test("restart: an older copy of coordination was put back -> bytes of journals i
     await machine.stop();
   }
   assert.deepEqual(machine.quarantined(), ["late"]);
+});
+
+test("restart: below another root of the same store -> bytes of journals below the first are set aside", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.applyLocal();
+  await machine.append("here");
+  await machine.stop();
+  await machine.start(); // the mark is newer than the journal
+  await machine.stop();
+  await machine.start("/else/where");
+  await machine.agenda.advance(2000);
+  assert.deepEqual(machine.quarantined(), ["here"]);
+  await machine.stop();
 });
 
 test("disk: full -> appends are refused, reads go on; room again -> appends go on without restart", async () => {

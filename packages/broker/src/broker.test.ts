@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, text, utf8 } from "@millrace/base";
-import { ANY_LABELS } from "@millrace/protocol";
+import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
+import { openMemoryStore } from "@millrace/metadata/testkit";
+import { ANY_LABELS, memberKey } from "@millrace/protocol";
+import { DEFAULT_ROOT } from "./broker.ts";
 import {
   journalSpec,
   openTestBroker,
@@ -44,4 +47,57 @@ test("broker: bytes appended are read back, and the commit names their span", as
       [["examples/foobar", 0]],
     );
   });
+});
+
+const ID = { zone: "local", suffix: "broker" };
+
+test("broker: killed -> its next life revokes the lease that it was told, and has its id at once", async () => {
+  const clock = new SimulatedClock(new Agenda());
+  const coordination = await openMemoryStore(clock, seededRandom("lease"));
+  const kept: bigint[] = [];
+  const keepLease = (lease: bigint): void => void kept.push(lease);
+  await openTestBroker({ coordination, clock, keepLease });
+  const member = memberKey(DEFAULT_ROOT, ID);
+  const leaseOf = async (): Promise<bigint | undefined> =>
+    (await coordination.range({ key: member }, never)).kvs[0]?.lease;
+  assert.deepEqual(kept, [await leaseOf()]);
+  const next = await openTestBroker({ coordination, clock, keepLease, previousLease: kept[0]! });
+  assert.deepEqual([kept.length, await leaseOf()], [2, kept[1]]);
+  await next.close();
+  await coordination.close();
+});
+
+test("broker: its id is another's -> waits and says so, and is there once the other has gone", async () => {
+  const agenda = new Agenda();
+  const clock = new SimulatedClock(agenda);
+  const coordination = await openMemoryStore(clock, seededRandom("taken"));
+  const first = await openTestBroker({ coordination, clock });
+  let told = 0;
+  let second: TestBroker | undefined;
+  const opening = openTestBroker({ coordination, clock, onIdTaken: () => told++ }).then((opened) => {
+    second = opened;
+  });
+  await agenda.advance(45_000);
+  assert.deepEqual([told > 1, second], [true, undefined]);
+  await first.close();
+  await agenda.advance(15_000);
+  await opening;
+  assert.notEqual(second, undefined);
+  await second!.close();
+  await coordination.close();
+});
+
+test("broker: without a network, beside another -> refused, and it leaves nothing behind", async () => {
+  const clock = new SimulatedClock(new Agenda());
+  const coordination = await openMemoryStore(clock, seededRandom("company"));
+  const first = await openTestBroker({ coordination, clock });
+  const other = openTestBroker({ coordination, clock, id: { zone: "b", suffix: "other" } });
+  await assert.rejects(other, { code: "CONFLICT", message: /local#broker is there already/ });
+  const { count } = await coordination.range(
+    { key: memberKey(DEFAULT_ROOT, { zone: "b", suffix: "other" }) },
+    never,
+  );
+  assert.equal(count, 0);
+  await first.close();
+  await coordination.close();
 });

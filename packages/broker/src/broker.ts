@@ -49,6 +49,7 @@ import { PeerCalls } from "./peer-calls.ts";
 import type { PeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import { readLists, writeFirstLists, type StartLists } from "./start-lists.ts";
+import { memberName } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
 import { ExpiringTransport } from "./expiring-transport.ts";
@@ -91,6 +92,10 @@ export interface BrokerOptions {
   readonly leaseSeconds?: number;
   /** Lease of this broker's previous life, if that was not closed: revoked before the new one announces (D16). */
   readonly previousLease?: bigint;
+  /** Told the lease before anything stands under it, to be the next life's `previousLease`. */
+  readonly keepLease?: (lease: bigint) => void;
+  /** Told while another process, or the lease of one that ended, holds this broker's id: it is waited for. */
+  readonly onIdTaken?: () => void;
   /** How long the first change of the keyspace waits for more. Default 0. */
   readonly watchDelayMs?: number;
   /** Upper bound of any journal's replication. Default 9. */
@@ -177,13 +182,19 @@ export async function openBroker(
   const keepsLists = ports.network !== undefined && self.holder !== "";
   const lists = { coordination: store, root, logger };
   if (keepsLists) await writeFirstLists(lists, self.holder, ports.spools.unclaimed(), signal);
-  const session = await openSession({ store, clock, logger, ttlSeconds, onLost: fail }, signal);
+  const { onIdTaken } = options;
+  const session = await openSession(
+    { store, clock, logger, ttlSeconds, onLost: fail, ...(onIdTaken && { onTaken: onIdTaken }) },
+    signal,
+  );
   try {
+    options.keepLease?.(session.lease);
     const revision = await session.announce(memberKey(root, id), encodeBrokerSpec(self), signal);
     const keyspace = new BrokerKeyspace(ports, root, options.watchDelayMs ?? 0);
     await keyspace.load(revision, signal);
-    sweepLives(ports, keyspace, await findMark(store, id, signal));
-    await leaveMark(ports, id, session.lease, signal);
+    if (ports.network === undefined) refuseCompany(keyspace, id);
+    sweepLives(ports, keyspace, await findMark(store, root, id, signal));
+    await leaveMark(ports, root, id, session.lease, signal);
     const startLists = keepsLists ? await readLists(lists, signal) : undefined;
     const tasks = new TaskGroup("broker", (task, error) => {
       fail(
@@ -194,6 +205,15 @@ export async function openBroker(
   } catch (error) {
     await session.close(never);
     throw error;
+  }
+}
+
+/** Beside others, journals would change hands without their content. */
+function refuseCompany(keyspace: BrokerKeyspace, self: ProcessId): void {
+  for (const { spec } of keyspace.table.members()) {
+    if (memberName(spec.id) === memberName(self)) continue;
+    const text = `broker ${memberName(spec.id)} is there already (${keyspace.root})`;
+    throw new WireError("CONFLICT", `${text}, and this one replicates to no other`);
   }
 }
 

@@ -37,18 +37,22 @@ export function fateOf(
   return life.createRevision <= mark.revision ? "over" : "unknown";
 }
 
-/** Outside of the prefix that other brokers read. */
-function markKey({ zone, suffix }: ProcessId): string {
-  return keyOf(`/millrace/spools/${zone}#${suffix}`);
+/**
+ * Outside of the prefix that other brokers read. With the root: below another one the same broker has other journals,
+ * and those that it has here are not over because they are not there.
+ */
+function markKey(root: string, { zone, suffix }: ProcessId): string {
+  return keyOf(`/millrace/spools${root}/${zone}#${suffix}`);
 }
 
 /** @returns what the store has of the marks of `broker` */
 export async function findMark(
   store: CoordinationStore,
+  root: string,
   broker: ProcessId,
   signal: AbortSignal,
 ): Promise<FoundStore> {
-  const { header, kvs } = await store.range({ key: markKey(broker) }, signal);
+  const { header, kvs } = await store.range({ key: markKey(root, broker) }, signal);
   const written = kvs[0] === undefined ? "" : text(kvs[0].value);
   const tokens = written.split(" ").filter((token) => /^[0-9a-f]{1,16}$/.test(token));
   return { clusterId: header.clusterId, tokens: tokens.map((token) => BigInt(`0x${token}`)) };
@@ -60,6 +64,7 @@ export async function findMark(
  */
 export async function leaveMark(
   ports: { coordination: CoordinationStore; spools: Spools; logger: Logger },
+  root: string,
   broker: ProcessId,
   token: bigint,
   signal: AbortSignal,
@@ -67,7 +72,7 @@ export async function leaveMark(
   const { coordination, spools, logger } = ports;
   const tokens = [token, ...(spools.mark === undefined ? [] : [spools.mark.token])];
   const value = utf8(tokens.map((each) => each.toString(16)).join(" "));
-  const success = [{ kind: "put", key: markKey(broker), value }] as const;
+  const success = [{ kind: "put", key: markKey(root, broker), value }] as const;
   const { header } = await coordination.txn({ compare: [], success }, signal);
   const { clusterId, revision } = header;
   try {

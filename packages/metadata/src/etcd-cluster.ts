@@ -47,6 +47,7 @@ export class EtcdCluster {
   #clusterId: bigint | undefined;
   #seenRevision = 0;
   #isClosed = false;
+  #failingSinceMs: number | undefined;
   /** The same object while the token is the same: channels keep its encoding. */
   #metadata: Metadata = REQUIRE_LEADER;
 
@@ -74,8 +75,20 @@ export class EtcdCluster {
     return this.#seenRevision;
   }
 
+  /** How long nobody has answered what was asked; 0: the last one did. */
+  get silentMs(): number {
+    return this.#failingSinceMs === undefined ? 0 : this.#clock.monotonicMs() - this.#failingSinceMs;
+  }
+
+  /** A member did not answer. */
+  failed(endpoint: Endpoint): void {
+    this.#failingSinceMs ??= this.#clock.monotonicMs();
+    this.endpoints.failed(endpoint);
+  }
+
   /** Takes note of an answer's header. @throws {WireError} CORRUPT (C4) */
   note(header: StoreHeader): void {
+    this.#failingSinceMs = undefined;
     this.#clusterId ??= header.clusterId;
     if (header.clusterId !== this.#clusterId) {
       const text = `the cluster id of etcd has become ${header.clusterId}, it was ${this.#clusterId}`;
@@ -156,7 +169,10 @@ export class EtcdCluster {
       );
       const endpoint = this.endpoints.current;
       const result = await this.#try(attempt, endpoint, timeoutMs, signal);
-      if (result.kind === "answer") return result.response;
+      if (result.kind === "answer") {
+        this.#failingSinceMs = undefined;
+        return result.response;
+      }
       if (result.kind === "aborted") throw abortion(result.mayHaveHappened && !isRepeatable, signal);
       if (result.kind === "token" && result.isRenewable && ++tokens < TOKENS_MAX) continue;
       if (result.kind !== "member") {
@@ -164,7 +180,7 @@ export class EtcdCluster {
         if (settled === undefined) throw result.error;
         return settled;
       }
-      this.endpoints.failed(endpoint);
+      this.failed(endpoint);
       inDoubt ||= result.mayHaveHappened;
       if (inDoubt && !isRepeatable) throw unknownOutcome(result.error);
       await this.#pause(tries, deadlineMs, result.error, signal);

@@ -20,8 +20,11 @@ test("endpoints: one form each; what is none -> INVALID_ARGUMENT", () => {
     "http://a:2379",
     "http://[::1]:1",
   ]);
+  deepEqual(endpoints("unix:///run/etcd.sock").addresses, ["unix:///run/etcd.sock"]);
   const bad = [
     "a:2379",
+    "unix://",
+    "unix:///",
     "ftp://a",
     "http://a:0",
     "http://a:65536",
@@ -33,7 +36,7 @@ test("endpoints: one form each; what is none -> INVALID_ARGUMENT", () => {
   for (const address of bad)
     throws(() => endpoints(address), { name: "WireError", code: "INVALID_ARGUMENT" }, address);
   throws(() => endpoints(), WireError);
-  throws(() => endpoints("http://a", "https://b"), /mix http and https/);
+  throws(() => endpoints("http://a", "https://b"), /mix http, https and unix/);
 });
 
 test("endpoints: the present one fails -> the next; an old failure changes nothing", () => {

@@ -25,7 +25,7 @@ export class EtcdEndpoints {
     this.#configured = configured.map(normalized);
     if (this.#configured.length === 0) throw new WireError("INVALID_ARGUMENT", "etcd: no endpoint is given");
     const schemes = new Set(this.#configured.map(schemeOf));
-    if (schemes.size > 1) throw new WireError("INVALID_ARGUMENT", "etcd: endpoints mix http and https");
+    if (schemes.size > 1) throw new WireError("INVALID_ARGUMENT", "etcd: endpoints mix http, https and unix");
     this.#connect = connect;
     this.#logger = logger;
     this.#endpoints = [...new Set(this.#configured)].map((address) => this.#open(address));
@@ -83,17 +83,18 @@ export class EtcdEndpoints {
 /** Advertised addresses that are taken over: a cluster has 3 or 5 members. */
 const ENDPOINTS_MAX = 32;
 
-/** `http://HOST:PORT` or `https://HOST:PORT`. @throws {WireError} INVALID_ARGUMENT */
+/** `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`. @throws {WireError} INVALID_ARGUMENT */
 function normalized(address: string): string {
   const found = tryNormalized(address);
   if (found !== undefined) return found;
   throw new WireError(
     "INVALID_ARGUMENT",
-    `etcd endpoint ${address}: expected http://HOST:PORT or https://HOST:PORT`,
+    `etcd endpoint ${address}: expected http://HOST:PORT, https://HOST:PORT or unix:///PATH`,
   );
 }
 
 function tryNormalized(address: string): string | undefined {
+  if (/^unix:\/\/[^/]*\/./.test(address)) return address;
   const found = /^(https?):\/\/([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?\/?$/.exec(address);
   if (found === null) return undefined;
   const [, scheme, host, port = "2379"] = found;

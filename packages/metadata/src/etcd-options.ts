@@ -29,7 +29,7 @@ export const ETCD_DEFAULTS: EtcdSettings = {
 
 /** One line for each setting, for the help of a command. */
 export const ETCD_TEXTS: Readonly<Record<keyof EtcdSettings, string>> = {
-  endpoints: "Members of etcd, http://HOST:PORT or https://HOST:PORT; the others are asked for",
+  endpoints: "Members of etcd, http://HOST:PORT, https://HOST:PORT or unix:///PATH; the others are asked for",
   user: "User name, when etcd wants one",
   password: "Password of the user",
   requestTimeoutMs: "Milliseconds after which a request to etcd fails, all attempts together",
@@ -43,6 +43,6 @@ export interface EtcdPorts {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics?: Metrics;
-  /** A channel to `http://HOST:PORT` or `https://HOST:PORT`; TLS is its affair. */
+  /** A channel to `http://HOST:PORT`, `https://HOST:PORT` or `unix:///PATH`; TLS is its affair. */
   readonly connect: (address: string) => RpcChannel;
 }

@@ -45,10 +45,15 @@ export class EtcdProcess {
   }
 
   static async start(options: EtcdProcessOptions = {}): Promise<EtcdProcess> {
-    const folder = mkdtempSync(join(tmpdir(), "millrace-etcd-"));
-    const etcd = new EtcdProcess(folder, await freePort(), await freePort(), options);
+    const etcd = await EtcdProcess.prepared(options);
     etcd.run();
     return etcd;
+  }
+
+  /** One that does not run yet. */
+  static async prepared(options: EtcdProcessOptions = {}): Promise<EtcdProcess> {
+    const folder = mkdtempSync(join(tmpdir(), "millrace-etcd-"));
+    return new EtcdProcess(folder, await freePort(), await freePort(), options);
   }
 
   /** `3.6.5` */

@@ -133,6 +133,20 @@ test("nobody can be reached -> UNAVAILABLE when the time is over, not before", a
   equal(world.got.length < 100, true, "with pauses");
 });
 
+test("nobody answers -> says for how long, until somebody does; one of two -> not silent", async () => {
+  const world = new World({ a: healthy, b: healthy });
+  const store = await world.open();
+  world.members["a"] = (call) => call.end(...REFUSED);
+  await world.run(read(store));
+  equal(store.silentMs, 0);
+  world.members["b"] = world.members["a"];
+  await world.refused(read(store), "UNAVAILABLE", /connection refused/);
+  equal(store.silentMs > 9000 && store.silentMs <= 10_000, true, `${store.silentMs}`);
+  world.members["b"] = healthy;
+  await world.run(read(store));
+  equal(store.silentMs, 0);
+});
+
 test("a member that is silent -> reads go elsewhere, writes are unknown, renewals go elsewhere", async () => {
   const renewals = answering(LEASE.leaseKeepAlive, ({ id }) => ({ header, id, ttl: 9 }));
   const whole = memberOf(members, ranges, txns, renewals);

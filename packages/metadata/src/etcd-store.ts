@@ -33,7 +33,7 @@ import { watchEtcd } from "./etcd-watch.ts";
 import { etcdRefusal } from "./etcd-refusals.ts";
 import { checkRange, checkRevision, checkTtl, checkTxn } from "./txn-rules.ts";
 
-/** Waits for etcd for as long as nobody can be reached. */
+/** Waits for etcd for as long as nobody can be reached, and says so soon. */
 const OPEN_RETRY_MS = 1000;
 
 /**
@@ -84,21 +84,36 @@ export class EtcdStore implements CoordinationStore {
     return this.#cluster.endpoints.addresses;
   }
 
+  /** How long nobody has answered what was asked, in milliseconds; 0: the last one did. */
+  get silentMs(): number {
+    return this.#cluster.silentMs;
+  }
+
   /** Finds the cluster and its members, then follows changes of its membership. Called once, by openEtcdStore. */
   async begin(signal: AbortSignal): Promise<void> {
+    const cancel = this.#clock.after(OPEN_RETRY_MS, () =>
+      this.#logger.warn("etcd-not-reached", { endpoints: this.endpoints }),
+    );
+    try {
+      await this.#firstMembers(signal);
+    } finally {
+      cancel();
+    }
+    if (this.#settings.syncMs > 0) this.#tasks.spawn("members", (aborted) => this.#followMembers(aborted));
+  }
+
+  async #firstMembers(signal: AbortSignal): Promise<void> {
     for (;;) {
       try {
-        await this.#learnMembers(signal);
-        break;
+        return await this.#learnMembers(signal);
       } catch (thrown) {
         signal.throwIfAborted();
-        const error = WireError.from(thrown);
-        if (error.code !== "UNAVAILABLE") throw error;
+        const { code, message: error } = WireError.from(thrown);
+        if (code !== "UNAVAILABLE") throw thrown;
         this.#logger.warn("etcd-not-reached", { endpoints: this.endpoints, error, retryMs: OPEN_RETRY_MS });
         await this.#clock.sleep(OPEN_RETRY_MS, signal);
       }
     }
-    if (this.#settings.syncMs > 0) this.#tasks.spawn("members", (aborted) => this.#followMembers(aborted));
   }
 
   async range(request: RangeRequest, signal: AbortSignal): Promise<RangeResponse> {

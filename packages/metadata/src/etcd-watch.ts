@@ -27,6 +27,8 @@ const BACKOFF_MS = { first: 20, max: 2000 } as const;
 const BEHIND_MS = 100;
 /** Tokens that may be refused in a row. */
 const TOKENS_MAX = 3;
+/** Failures in a row, of which one is said aloud. */
+const TELL_EVERY = 30;
 
 /** @throws {WireError} COMPACTED, FORBIDDEN, …: what the cluster says, whoever is asked; UNAVAILABLE when closed */
 export async function* watchEtcd(
@@ -112,13 +114,16 @@ async function afterFailure(
     if (++state.tokens >= TOKENS_MAX) throw failure.error;
     return;
   }
-  cluster.endpoints.failed(endpoint);
+  cluster.failed(endpoint);
   cluster.metrics.watchRestarts.add(1);
   const rounds = Math.floor(state.failures / cluster.endpoints.count);
   const waitMs = state.failures === 0 ? 0 : Math.min(BACKOFF_MS.first * 2 ** rounds, BACKOFF_MS.max);
   state.failures++;
   const { next } = state;
-  logger.warn("etcd-watch-broken", { endpoint: endpoint.address, error: failure.error, next, waitMs });
+  const facts = { endpoint: endpoint.address, error: failure.error.message, next, waitMs };
+  // While etcd is away every watch of the process would say so every two seconds.
+  if (state.failures % TELL_EVERY === 1) logger.warn("etcd-watch-broken", facts);
+  else logger.debug("etcd-watch-broken", facts);
   if (waitMs > 0) await clock.sleep(waitMs, signal);
 }
 

@@ -10,6 +10,8 @@ export interface SessionOptions {
   readonly ttlSeconds: number;
   /** Called once when the lease is lost: what stood under it is gone or about to go. Not called on close(). */
   readonly onLost: (reason: WireError) => void;
+  /** Called each time when a key that is to be announced stands there with another owner. */
+  readonly onTaken?: (key: Key) => void;
 }
 
 /** How long an announcement waits before it looks again whether another owner's key is gone. */
@@ -59,6 +61,7 @@ export class Session {
       const revision = await this.#tryAnnounce(key, value, signal);
       if (revision !== undefined) return revision;
       this.#options.logger.warn("session-key-taken", { key, attempt, retryMs: ANNOUNCE_RETRY_MS });
+      this.#options.onTaken?.(key);
       await this.#options.clock.sleep(ANNOUNCE_RETRY_MS, signal);
     }
   }

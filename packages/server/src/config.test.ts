@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { environmentSource, flagSource, flattenYaml, printConfig, resolveConfig } from "./config.ts";
+import type { Config } from "./settings.ts";
 import { checkListeners } from "./listen-policy.ts";
 
 const flags = (entries: Record<string, string>) => flagSource(new Map(Object.entries(entries)));
@@ -76,6 +77,27 @@ test("config: a MILLRACE_ variable that is no setting -> refused, and what may b
     });
   }
   assert.throws(() => resolveConfig([flags({ "brokr.memory": "1GiB" })]), /did you mean .*broker\.memory/);
+});
+
+test("config: an etcd is given -> Gazette's defaults for a broker of a cluster, below whatever was set", () => {
+  const of = (given: Record<string, string>) => resolveConfig([flags(given)]).config;
+  const some = (config: Config) => [
+    config["broker.limit"],
+    config["broker.watch-delay"],
+    config["broker.id"],
+  ];
+  assert.deepEqual(some(of({})), [131_072, 0, ""]);
+  assert.deepEqual(some(of({ "etcd.address": "http://e:2379" })), [1024, 30, ""]);
+  assert.deepEqual(some(of({ "etcd.address": "http://e:2379", "broker.limit": "7" })), [7, 30, ""]);
+  const overridden = resolveConfig([
+    flags({ "etcd.address": "http://e:2379" }),
+    flags({ "etcd.address": "" }),
+  ]);
+  assert.deepEqual(some(overridden.config), [131_072, 0, ""]);
+  const addresses = "http://a:2379, https://[::1]:2379/,unix:///run/etcd.sock";
+  assert.equal(of({ "etcd.address": addresses })["etcd.address"].length, 3);
+  for (const wrong of ["a:2379", "ftp://a", "http://", "http://a:2379/path", "unix://"])
+    assert.throws(() => of({ "etcd.address": wrong }), /is not http:\/\/HOST:PORT/);
 });
 
 test("config: variables of the repository's scripts and of service links -> left alone", () => {

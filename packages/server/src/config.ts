@@ -4,6 +4,7 @@ import { WireError } from "@millrace/base";
 import { didYouMean, didYouMeanVariable } from "./closest-setting.ts";
 import { gazetteTexts, gazetteVariable } from "./gazette-names.ts";
 import {
+  CLUSTER_DEFAULTS,
   environmentName,
   SETTING_NAMES,
   SETTINGS,
@@ -41,9 +42,11 @@ export function resolveConfig(sources: readonly ConfigSource[]): ResolvedConfig 
       }
     }
   }
+  const etcd = sources.findLast(({ texts }) => texts.has("etcd.address"))?.texts.get("etcd.address") ?? "";
   for (const name of SETTING_NAMES) {
     const setting = settingOf(name);
-    values[name] = setting.kind.parse(setting.default);
+    const standard = etcd === "" ? undefined : CLUSTER_DEFAULTS.get(name);
+    values[name] = setting.kind.parse(standard ?? setting.default);
     origins.set(name, "default");
     for (const source of sources) {
       const text = source.texts.get(name);

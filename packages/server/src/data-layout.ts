@@ -5,7 +5,9 @@
 export const FORMAT_FILE = "format.json";
 /** The directory's own id, for as long as its bytes are there. */
 export const DIRECTORY_ID_FILE = "directory-id";
-/** The coordination store. */
+/** Which cluster's broker the directory is, when its coordination store is an etcd elsewhere. */
+export const MEMBER_FILE = "member.json";
+/** The coordination store of a process that has its own. */
 export const COORDINATION_DIR = "coordination";
 export const WAREHOUSE_DIR = "warehouse";
 /** In WAREHOUSE_DIR. */

@@ -49,6 +49,26 @@ export const authKeysKind: Kind<string> = {
   format: (value) => value,
 };
 
+const ETCD_ADDRESS =
+  /^(?:https?:\/\/(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?\/?|unix:\/\/[^/,]*\/[^,]+)$/;
+
+/** Endpoints of one etcd, or nothing. */
+export const etcdAddressKind: Kind<readonly string[]> = {
+  name: "URLs",
+  parse: (text) => {
+    const addresses = text.split(/[\s,]+/).filter((address) => address !== "");
+    for (const address of addresses) {
+      if (!ETCD_ADDRESS.test(address))
+        throw invalid(
+          address,
+          "http://HOST:PORT, https://HOST:PORT or unix:///PATH, with commas between several",
+        );
+    }
+    return addresses;
+  },
+  format: (addresses) => addresses.join(","),
+};
+
 export const booleanKind: Kind<boolean> = {
   name: "true|false",
   parse: (text) => {

@@ -7,6 +7,7 @@ import {
   bytesKind,
   choiceKind,
   durationKind,
+  etcdAddressKind,
   integerKind,
   storeKind,
   logLevelKind,
@@ -87,7 +88,12 @@ export const SETTINGS = {
     true,
   ),
   "broker.zone": setting(textKind, "local", "Zone of the broker, its failure domain"),
-  "broker.id": setting(textKind, "broker-1", "Name of the broker in its zone, 4 to 128 characters"),
+  "broker.id": setting(
+    textKind,
+    "",
+    "Name of the broker in its zone, 4 to 128 characters; default: broker-1, with etcd.address one that its data " +
+      "directory keeps",
+  ),
   "broker.host": setting(
     textKind,
     "",
@@ -118,8 +124,12 @@ export const SETTINGS = {
     "",
     "Web origins that may use /v1 of the broker, with commas between them",
   ),
-  // Gazette has 1024, where others take what one refuses; here there is no other yet.
-  "broker.limit": setting(integerKind(0, 131_072), "131072", "Journals that the broker takes on at most"),
+  // Gazette has 1024, where others take what one refuses: so has a broker of a cluster (CLUSTER_DEFAULTS).
+  "broker.limit": setting(
+    integerKind(0, 131_072),
+    "131072",
+    "Journals that the broker takes on at most; with etcd.address 1024 by default",
+  ),
   "broker.file-root": setting(
     textKind,
     "",
@@ -139,7 +149,21 @@ export const SETTINGS = {
   "broker.watch-delay": setting(
     durationKind(0, 60_000),
     "0ms",
-    "How long a change of the keyspace waits for more of them",
+    "How long a change of the keyspace waits for more of them; with etcd.address 30ms by default",
+  ),
+  "etcd.address": setting(
+    etcdAddressKind,
+    "",
+    "Members of the etcd that brokers of a cluster share, with commas between them; default: a store of this process",
+  ),
+  "etcd.user": setting(textKind, "", "User of etcd, when it wants one"),
+  "etcd.password": setting(textKind, "", "Password of that user", true),
+  "etcd.cert-file": setting(textKind, "", "Certificate (PEM) that is shown to an https:// etcd"),
+  "etcd.cert-key-file": setting(textKind, "", "Its private key (PEM)"),
+  "etcd.trusted-ca-file": setting(
+    textKind,
+    "",
+    "Authorities (PEM) that etcd's certificate must be from; default: those of the platform",
   ),
   "etcd.prefix": setting(textKind, "/gazette/cluster", "Root of the brokers' keys in the coordination store"),
   "etcd.lease": setting(durationKind(1000, 3_600_000), "20s", "Life of the broker's session after its end"),
@@ -202,6 +226,12 @@ export const SETTINGS = {
 export type SettingName = keyof typeof SETTINGS;
 type ValueOf<S> = S extends Setting<infer T> ? T : never;
 export type Config = { readonly [N in SettingName]: ValueOf<(typeof SETTINGS)[N]> };
+
+/** Of a broker that shares an etcd with others: Gazette's. */
+export const CLUSTER_DEFAULTS: ReadonlyMap<SettingName, string> = new Map<SettingName, string>([
+  ["broker.limit", "1024"],
+  ["broker.watch-delay", "30ms"],
+]);
 
 /** `broker.listen` → `MILLRACE_BROKER_LISTEN`. */
 export function environmentName(name: string): string {

@@ -24,6 +24,7 @@ import { isBrokerGuarded } from "./listen-policy.ts";
 import { directoryId } from "./system-directory-id.ts";
 import { clientTls } from "./system-client-tls.ts";
 import type { HttpListener } from "./system-listen.ts";
+import { writeMember, type Member } from "./system-member-file.ts";
 import { listenShared } from "./system-shared-listen.ts";
 import type { PartContext } from "./part-context.ts";
 import type { Config } from "./settings.ts";
@@ -34,6 +35,9 @@ export interface BrokerPart {
   readonly url: string;
 }
 
+/** Of a broker that shares its coordination store with no other. */
+const DEFAULT_ID = "broker-1";
+const ID_TAKEN = "another process has this broker's id, or had it and its lease goes on";
 const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/debug/ready"]);
 
 /** Small segments hold smaller groups, and begin at their size. */
@@ -58,9 +62,18 @@ function spoolOptions(config: Config): Partial<SpoolOptions> {
   };
 }
 
+/** The broker's port, which listens before there is a broker: whoever asks is told that it is starting. */
+export interface BrokerDoor {
+  readonly listener: HttpListener;
+  /** From now on requests are served. */
+  open(broker: Broker): void;
+}
+
 export async function startBroker(
   lifecycle: Lifecycle,
   context: PartContext,
+  door: BrokerDoor,
+  member: Member | undefined,
   signal: AbortSignal,
 ): Promise<BrokerPart> {
   const { config } = context;
@@ -76,15 +89,17 @@ export async function startBroker(
     async () => peerChannels(context),
     (opened, stopSignal) => opened.close(stopSignal),
   );
-  const part: { broker: Broker | undefined } = { broker: undefined };
-  const listener = await listenForBroker(lifecycle, context, part);
+  const id = { isTaken: false };
+  context.health.addReason(() => (id.isTaken ? ID_TAKEN : undefined));
   const broker = await lifecycle.start(
     "broker",
     () =>
       openBroker(
         { ...context, spools, fetch: fetchSigned, network: new GrpcPeerNetwork(peers, context.clock) },
         {
-          ...brokerOptions(config, listener),
+          ...brokerOptions(config, door.listener, member),
+          ...leaseOptions(context, member),
+          onIdTaken: () => (id.isTaken = true),
           holder: directoryId(context.dataDirectory, context.random),
           onFatal: context.onFatal,
         },
@@ -92,10 +107,30 @@ export async function startBroker(
       ),
     (started) => started.close(),
   );
-  part.broker = broker;
+  id.isTaken = false;
+  door.open(broker);
   context.health.add(() => broker.health());
   context.health.addDegradation(() => degradation(broker));
-  return { broker, url: localBrokerUrl(config, listener) };
+  return { broker, url: localBrokerUrl(config, door.listener) };
+}
+
+/** D16 */
+function leaseOptions(
+  { dataDirectory, logger }: PartContext,
+  member: Member | undefined,
+): Pick<BrokerOptions, "previousLease" | "keepLease"> {
+  if (member === undefined) return {};
+  return {
+    ...(member.lease === undefined ? {} : { previousLease: member.lease }),
+    keepLease: (lease) => {
+      try {
+        writeMember(dataDirectory, { ...member, lease });
+      } catch (error) {
+        // The next life waits for its end instead of revoking it.
+        logger.warn("lease-not-kept", { error: WireError.from(error).message });
+      }
+    },
+  };
 }
 
 /** Brokers sign what they send to each other as the first of the keys does, or send the platform's token. */
@@ -118,11 +153,11 @@ function peerChannels({ config, clock, logger }: PartContext): PeerChannels {
 }
 
 /** Brokers listen before they announce; a request that comes earlier finds the door not ready. */
-function listenForBroker(
+export async function openBrokerDoor(
   lifecycle: Lifecycle,
-  context: PartContext,
-  part: { readonly broker: Broker | undefined },
-): Promise<HttpListener> {
+  context: Omit<PartContext, "coordination">,
+): Promise<BrokerDoor> {
+  const part: { broker: Broker | undefined } = { broker: undefined };
   const { config, metrics, logger } = context;
   const address = brokerAddress(config);
   const authoriser = brokerAuthoriser(config, context.clock);
@@ -132,7 +167,10 @@ function listenForBroker(
     authorise: ({ headers }, need) => authoriser.authorise(headers.authorization, need),
     transport: (principal) => part.broker!.journalsFor(principal).transport,
     metrics: () => metrics.render(),
-    unready: () => (part.broker === undefined ? ["the broker is starting"] : context.health.reasons()),
+    unready: () => [
+      ...(part.broker === undefined ? ["the broker is starting"] : []),
+      ...context.health.reasons(),
+    ],
     degraded: () => context.health.degradations(),
     storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
     refuseAppend: (journal) => refusePartition(journal, part.broker!),
@@ -161,7 +199,7 @@ function listenForBroker(
     refuseAppend: (journal) => refusePartition(journal, running()),
   });
   const tls = tlsFiles(config);
-  return lifecycle.start(
+  const listener = await lifecycle.start(
     "broker.listen",
     () =>
       listenShared("broker.listen", address, {
@@ -174,15 +212,23 @@ function listenForBroker(
       }),
     (started, stopSignal) => started.stop(stopSignal),
   );
+  return {
+    listener,
+    open: (broker) => {
+      part.broker = broker;
+    },
+  };
 }
 
 /** What the configuration says of the broker itself. */
 function brokerOptions(
   config: Config,
   listener: { readonly host: string; readonly port: number },
+  member: Member | undefined,
 ): BrokerOptions {
+  const suffix = config["broker.id"] === "" ? (member?.id ?? DEFAULT_ID) : config["broker.id"];
   return {
-    id: { zone: config["broker.zone"], suffix: config["broker.id"] },
+    id: { zone: config["broker.zone"], suffix },
     endpoint: brokerEndpoint(config, listener, hostname()),
     root: config["etcd.prefix"],
     journalLimit: config["broker.limit"],

@@ -15,6 +15,8 @@ import { endpointUrl } from "./endpoints.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { startApi, type ConsoleParts } from "./system-api-part.ts";
 import type { BrokerPart } from "./system-broker-part.ts";
+import { claimPipeline } from "./pipeline-claim.ts";
+import { isCluster } from "./system-coordination.ts";
 import { openPartitions, startDefinitions, startPipeline, startTasks } from "./system-ingest-part.ts";
 import { startHttpSource } from "./system-http-source-part.ts";
 import { needs, type PartContext } from "./part-context.ts";
@@ -46,6 +48,7 @@ export async function startIngest(
   const { broker } = parts.broker;
   const { transport } = broker;
 
+  if (isCluster(context.config)) await claimPipeline(context, broker, context.config["etcd.prefix"], signal);
   const catalog = await startDefinitions(lifecycle, context, signal);
   const pipelineComponents = PIPELINE.filter((component) => components.has(component));
   const pipeline = await startPipeline(

@@ -1,12 +1,10 @@
 // Composition of a process: one data directory, one disk, coordination, and the chosen components over them.
 import { resolve } from "node:path";
-import { MetricsRegistry, type Clock, type Logger } from "@millrace/base";
+import { MetricsRegistry, WireError, type Clock, type Logger } from "@millrace/base";
 import { drainWhile } from "@millrace/broker";
-import { openDurableStore, type EmbeddedStore } from "@millrace/metadata";
 import { FileStore, openStores } from "@millrace/stores";
 import { openSystemDisk } from "@millrace/wal";
 import type { ComponentName } from "./components.ts";
-import { COORDINATION_DIR } from "./data-layout.ts";
 import { endpointUrl, type Endpoints } from "./endpoints.ts";
 import { FRAGMENT_STORE, STAGING_STORE } from "./journal-templates.ts";
 import { Health } from "./health.ts";
@@ -15,7 +13,8 @@ import type { PartContext, PlatformPorts } from "./part-context.ts";
 import type { Config } from "./settings.ts";
 import { ownDataDirectory } from "./system-data-directory.ts";
 import { removeEndpoints, writeEndpoints } from "./system-endpoints-file.ts";
-import { startBroker, type BrokerPart } from "./system-broker-part.ts";
+import { openBrokerDoor, startBroker, type BrokerPart } from "./system-broker-part.ts";
+import { isCluster, openCoordination } from "./system-coordination.ts";
 import { startEtcd } from "./system-etcd-part.ts";
 import { startIngest } from "./system-ingest.ts";
 import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
@@ -59,6 +58,11 @@ async function startParts(
   const { config } = settings;
   const components = new Set(settings.components);
   const dataDirectory = resolve(config.data);
+  if (components.has("etcd") && isCluster(config)) {
+    const text =
+      "component etcd serves a store of its own process, and --etcd.address names another: leave one out";
+    throw new WireError("INVALID_ARGUMENT", text);
+  }
   await lifecycle.start(
     "data directory",
     () => ownDataDirectory(dataDirectory, ports.random),
@@ -73,16 +77,21 @@ async function startParts(
         (process, stopSignal) => process.stop(stopSignal),
       )
     : undefined;
-  const { context, coordination } = await openContext(lifecycle, config, dataDirectory, ports);
+  const base = await openBase(lifecycle, config, dataDirectory, ports);
+  const door = components.has("broker") ? await openBrokerDoor(lifecycle, base) : undefined;
+  const coordination = await openCoordination(lifecycle, base, signal);
+  const context = { ...base, coordination: coordination.store };
   const endpoints: Record<string, string> = {};
   const listening = (name: string, at: { host: string; port: number }, path = ""): void => {
     endpoints[name] = endpointUrl(at.host, at.port) + path;
   };
 
-  if (components.has("etcd")) listening("etcd", await startEtcd(lifecycle, context, coordination));
+  if (components.has("etcd") && coordination.kind === "own")
+    listening("etcd", await startEtcd(lifecycle, context, coordination.store));
   let broker: BrokerPart | undefined;
-  if (components.has("broker")) {
-    broker = await startBroker(lifecycle, context, signal);
+  if (door !== undefined) {
+    const member = coordination.kind === "etcd" ? coordination.member : undefined;
+    broker = await startBroker(lifecycle, context, door, member, signal);
     endpoints["broker"] = broker.url;
   }
   const warehouse = launched === undefined ? undefined : await adoptWarehouse(context, launched);
@@ -107,30 +116,23 @@ async function startParts(
   };
 }
 
-async function openContext(
+/** What is there before anybody is asked who owns what. */
+async function openBase(
   lifecycle: Lifecycle,
   config: Config,
   dataDirectory: string,
   ports: PlatformPorts,
-): Promise<{ readonly context: PartContext; readonly coordination: EmbeddedStore }> {
+): Promise<Omit<PartContext, "coordination">> {
   const root = config["broker.file-root"] === "" ? dataDirectory : resolve(config["broker.file-root"]);
   const storePorts = { root, clock: ports.clock, random: ports.random };
   for (const url of [FRAGMENT_STORE, STAGING_STORE]) await new FileStore(url, storePorts).ensureBase();
   const metrics = new MetricsRegistry();
   const stores = openStores({ ...storePorts, env: process.env, metrics });
   stores.open(config["journal.store"]);
-  const health = new Health();
   const disk = await lifecycle.start(
     "disk",
     () => openSystemDisk(dataDirectory),
     (opened) => opened.close(),
   );
-  const coordination = await lifecycle.start(
-    "coordination",
-    () => openDurableStore({ ...ports, disk, dir: COORDINATION_DIR, metrics }),
-    (store) => store.close(),
-  );
-  health.addReason(() => coordination.unhealthy());
-  const context = { ...ports, config, dataDirectory, disk, coordination, stores, metrics, health };
-  return { context, coordination };
+  return { ...ports, config, dataDirectory, disk, stores, metrics, health: new Health() };
 }

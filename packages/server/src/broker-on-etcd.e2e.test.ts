@@ -1,0 +1,289 @@
+// `millrace serve broker --etcd.address`: a broker whose coordination store is an etcd elsewhere, etcd's own and our
+// component, and what becomes of it when either of them dies, stands still or loses its way.
+import assert from "node:assert/strict";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { never } from "@millrace/base";
+import { TcpProxy } from "@millrace/metadata/testkit";
+import { ClusterLoad } from "./test-cluster-load.ts";
+import {
+  ETCD_KINDS,
+  etcdClient,
+  keysBelow,
+  missingEtcd,
+  releaseCluster,
+  testEtcd,
+  TestBrokerProcess,
+  type TestEtcd,
+} from "./test-cluster.ts";
+import { post } from "./test-http.ts";
+import { atDoor, createStream, pathColumn, waitForRows } from "./test-streams.ts";
+import { scratch, STOP_MS, TestPlatform, until } from "./test-platform.ts";
+
+const MEMBERS = "/gazette/cluster/members/";
+/** Nobody waits for the end of this one. */
+const LONG_LEASE = ["--etcd.lease", "1h"];
+
+after(releaseCluster);
+
+function onEtcd(what: string, run: (etcd: TestEtcd) => Promise<void>): void {
+  for (const kind of ETCD_KINDS) {
+    test(`on ${kind}: ${what}`, { skip: missingEtcd(kind), timeout: 240_000 }, async () => {
+      const etcd = await testEtcd(kind);
+      try {
+        await run(etcd);
+      } finally {
+        await etcd.close();
+      }
+    });
+  }
+}
+
+onEtcd(
+  "etcd comes after the broker -> it listens, says what it waits for, and is ready then",
+  async (etcd) => {
+    const broker = await TestBrokerProcess.at({ etcd: etcd.address });
+    broker.launch();
+    await broker.says(503, /^the broker is starting\netcd has not answered yet\n$/);
+    assert.equal(broker.life.isReady, false);
+    await until("it says so", 30_000, () => broker.life.stderr.includes('"event":"etcd-not-reached"'));
+    await etcd.run();
+    await broker.life.ready();
+    await broker.says(200, /^ok\n$/);
+    const { id, lease, cluster } = broker.member();
+    assert.match(id!, /^broker-[0-9a-f]{8}$/);
+    const store = await etcdClient(etcd);
+    const { kvs, header } = await store.range({ key: `${MEMBERS}local#${id}` }, never);
+    assert.deepEqual([kvs[0]?.lease, header.clusterId], [BigInt(lease!), BigInt(cluster!)]);
+    await broker.stop();
+    assert.deepEqual(await keysBelow(store, MEMBERS), [], "its lease is given back");
+    await store.close();
+  },
+);
+
+onEtcd(
+  "kill -9 again and again -> its next life has the id at once, and everything acknowledged",
+  async (etcd) => {
+    await etcd.run();
+    const broker = await TestBrokerProcess.started({ etcd: etcd.address, flags: LONG_LEASE });
+    const { id } = broker.member();
+    const transport = broker.transport();
+    const load = await ClusterLoad.start(transport, { prefix: "kill", journals: 4, replication: 1 });
+    for (let kill = 0; kill < 3; kill++) {
+      await load.goesOn();
+      await broker.kill();
+      await broker.start(LONG_LEASE);
+      assert.equal(broker.member()["id"], id);
+    }
+    await load.goesOn();
+    await load.pause();
+    await load.check();
+    await transport.close();
+    await broker.stop();
+  },
+);
+
+onEtcd("etcd dies and comes back -> appends go on, and the silence is said while it lasts", async (etcd) => {
+  await etcd.run();
+  const broker = await TestBrokerProcess.started({ etcd: etcd.address, flags: LONG_LEASE });
+  const transport = broker.transport();
+  const load = await ClusterLoad.start(transport, { prefix: "away", journals: 3, replication: 1 });
+  await load.goesOn();
+  await etcd.kill();
+  await broker.says(200, /^ok\ndegraded: etcd has not answered for \d+ s\n$/);
+  await load.goesOn();
+  await etcd.run();
+  await broker.says(200, /^ok\n$/);
+  await load.goesOn();
+  await load.pause();
+  await load.check();
+  assert.equal(broker.life.exit, undefined, "the same life");
+  await transport.close();
+  await broker.stop();
+});
+
+onEtcd("stopped past its lease -> ends itself when it goes on, and loses nothing", async (etcd) => {
+  await etcd.run();
+  const store = await etcdClient(etcd);
+  const broker = await TestBrokerProcess.started({ etcd: etcd.address, flags: ["--etcd.lease", "2s"] });
+  const transport = broker.transport();
+  const load = await ClusterLoad.start(transport, { prefix: "pause", journals: 3, replication: 1 });
+  await load.goesOn();
+  broker.freeze();
+  await until("its lease is over", 60_000, async () => (await keysBelow(store, MEMBERS)).length === 0, 100);
+  broker.thaw();
+  assert.deepEqual(await broker.ended(), { code: 1, signal: null });
+  assert.match(broker.life.stderr, /unable to keep member lease alive|member key not found/);
+  await broker.start();
+  await load.goesOn();
+  await load.pause();
+  await load.check();
+  await transport.close();
+  await broker.stop();
+  await store.close();
+});
+
+onEtcd("connections to etcd are cut and refused under load -> nothing is lost", async (etcd) => {
+  await etcd.run();
+  const proxy = await TcpProxy.to(etcd.port);
+  const broker = await TestBrokerProcess.started({
+    etcd: `http://127.0.0.1:${proxy.port}`,
+    flags: LONG_LEASE,
+  });
+  const transport = broker.transport();
+  const load = await ClusterLoad.start(transport, { prefix: "cut", journals: 3, replication: 1 });
+  for (let cut = 0; cut < 5; cut++) {
+    await load.goesOn(1);
+    if (cut % 2 === 0) proxy.cut();
+    else {
+      proxy.refuse();
+      await load.goesOn(1);
+      proxy.forward();
+    }
+  }
+  await load.pause();
+  await load.check();
+  await transport.close();
+  await broker.stop();
+  await proxy.close();
+});
+
+onEtcd(
+  "two processes with one id -> the second says so and waits; it takes over when the first ends",
+  async (etcd) => {
+    await etcd.run();
+    const flags = ["--broker.id", "the-one"];
+    const first = await TestBrokerProcess.started({ etcd: etcd.address, flags });
+    const second = await TestBrokerProcess.at({ etcd: etcd.address, flags });
+    second.launch();
+    await second.says(503, /another process has this broker's id/);
+    assert.match(second.life.stderr, /"event":"session-key-taken"/);
+    assert.equal(first.life.exit, undefined);
+    await first.stop();
+    await second.life.ready();
+    await second.says(200, /^ok\n$/);
+    await second.stop();
+  },
+);
+
+test("a data directory that belongs elsewhere -> refused, saying where it belongs; nothing in it changes", async () => {
+  const [one, other] = [await testEtcd("ours"), await testEtcd("ours")];
+  await Promise.all([one.run(), other.run()]);
+  const broker = await TestBrokerProcess.started({ etcd: one.address });
+  const transport = broker.transport();
+  const load = await ClusterLoad.start(transport, { prefix: "home", journals: 1, replication: 1 });
+  await load.goesOn();
+  await load.pause();
+  await broker.stop();
+  const before = broker.member();
+  const lost = async (flags: readonly string[]): Promise<string> => {
+    const life = TestPlatform.launch(broker.data, flags, ["serve", "broker"]);
+    assert.equal((await life.ended(60_000)).code, 1);
+    return life.stderr;
+  };
+  assert.match(
+    await lost(["--etcd.address", other.address]),
+    /holds journals of etcd cluster [0-9a-f]+, prefix/,
+  );
+  const elsewhere = ["--etcd.address", one.address, "--etcd.prefix", "/else/where"];
+  assert.match(
+    await lost(elsewhere),
+    /and --etcd\.address leads to etcd cluster [0-9a-f]+, prefix \/else\/where/,
+  );
+  assert.match(await lost([]), /holds journals of etcd cluster .*: give --etcd\.address, or another --data/);
+  assert.deepEqual(broker.member(), before);
+  assert.equal(existsSync(join(broker.data, "quarantine")), false);
+
+  const alone = scratch();
+  await (await TestPlatform.start(alone, [])).stop();
+  const moved = TestPlatform.launch(alone, ["--etcd.address", one.address], ["serve", "broker"]);
+  assert.equal((await moved.ended(60_000)).code, 1);
+  assert.match(moved.stderr, /has a coordination store of its own/);
+
+  await broker.start();
+  await load.check();
+  await transport.close();
+  await broker.stop();
+  await Promise.all([one.close(), other.close()]);
+});
+
+test("a member file that is damaged -> refused, naming it", async () => {
+  const etcd = await testEtcd("ours");
+  await etcd.run();
+  const broker = await TestBrokerProcess.started({ etcd: etcd.address });
+  await broker.stop();
+  writeFileSync(join(broker.data, "member.json"), '{"cluster":1');
+  broker.launch();
+  assert.equal((await broker.ended()).code, 1);
+  assert.match(broker.life.stderr, /member\.json: it does not say whose broker this is/);
+  await etcd.close();
+});
+
+test("etcd that wants a password -> served with it; refused at once with a wrong one or none", async () => {
+  const data = scratch();
+  const token = "0123456789abcdef";
+  const etcd = TestPlatform.launch(data, ["--auth.token", token], ["serve", "etcd"]);
+  await etcd.ready();
+  const address = etcd.endpoints.etcd!;
+  const login = ["--etcd.user", "root", "--etcd.password", token];
+  const broker = await TestBrokerProcess.started({ etcd: address, flags: login });
+  await broker.says(200, /^ok\n$/);
+  await broker.stop();
+  for (const wrong of [["--etcd.user", "root", "--etcd.password", "wrong"], []]) {
+    const refused = await TestBrokerProcess.at({ etcd: address, flags: wrong });
+    refused.launch();
+    assert.equal((await refused.ended()).code, 1);
+    assert.match(refused.life.stderr, /authentication failed|user name is empty|etcdserver/);
+    assert.doesNotMatch(refused.life.stderr, /wrong"/);
+  }
+  await etcd.stop();
+});
+
+test("settings that contradict each other -> refused at once, naming them", async () => {
+  const cases: readonly (readonly [flags: readonly string[], component: string, says: RegExp])[] = [
+    [["--etcd.address", "http://127.0.0.1:1"], "etcd", /component etcd serves a store of its own process/],
+    [["--etcd.address", "127.0.0.1:2379"], "broker", /"127\.0\.0\.1:2379" is not http:\/\/HOST:PORT/],
+    [
+      ["--etcd.address", "http://127.0.0.1:1", "--etcd.password", "x"],
+      "broker",
+      /etcd\.password is given without/,
+    ],
+    [
+      ["--etcd.address", "https://127.0.0.1:1", "--etcd.trusted-ca-file", "/nowhere"],
+      "broker",
+      /cannot read \/nowhere/,
+    ],
+  ];
+  for (const [flags, component, says] of cases) {
+    const life = TestPlatform.launch(scratch(), flags, ["serve", component]);
+    assert.notEqual((await life.ended(STOP_MS)).code, 0);
+    assert.match(life.stderr, says);
+  }
+});
+
+test("told to stop while it waits for etcd -> ends at once, with 0", async () => {
+  const broker = await TestBrokerProcess.at({ etcd: "http://127.0.0.1:1" });
+  broker.launch();
+  await broker.says(503, /etcd has not answered yet/);
+  await broker.stop();
+});
+
+test("the whole platform on an etcd -> rows arrive, before and after a kill; not for other brokers", async () => {
+  const etcd = await testEtcd("ours");
+  await etcd.run();
+  const flags = ["--etcd.address", etcd.address];
+  const data = scratch();
+  let platform = await TestPlatform.start(data, flags);
+  const url = await createStream(platform.endpoints, "ledger", [pathColumn("record")]);
+  for (const record of ["one", "two"]) {
+    assert.equal((await post(atDoor(platform.endpoints, url), { record })).status, 200);
+    await platform.killGroup();
+    platform = await TestPlatform.start(data, flags);
+  }
+  await waitForRows(platform.endpoints, "main.ledger", 2);
+  await platform.stop();
+  const others = await TestPlatform.refused(scratch(), [...flags, "--etcd.prefix", "/other"]);
+  assert.match(others, /the sources of this etcd belong to the brokers of --etcd\.prefix \/gazette\/cluster/);
+  await etcd.close();
+});

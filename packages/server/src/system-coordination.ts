@@ -1,0 +1,96 @@
+// Where a process keeps who owns what: in a store of its own, or in an etcd that it shares with others.
+import { WireError } from "@millrace/base";
+import {
+  dialEtcd,
+  ETCD_DEFAULTS,
+  openDurableStore,
+  openEtcdStore,
+  type CoordinationStore,
+  type EmbeddedStore,
+} from "@millrace/metadata";
+import { COORDINATION_DIR } from "./data-layout.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+import type { PartContext } from "./part-context.ts";
+import { clientTls } from "./system-client-tls.ts";
+import { openMember, refuseMember, type Member } from "./system-member-file.ts";
+import type { Config } from "./settings.ts";
+
+/** One or the other. */
+export type Coordination =
+  | { readonly kind: "own"; readonly store: EmbeddedStore }
+  | { readonly kind: "etcd"; readonly store: CoordinationStore; readonly member: Member };
+
+/** Silence of etcd that is worth a word: its members take turns, and elect a leader within a second or two. */
+const SILENT_MS = 3000;
+
+export function isCluster(config: Config): boolean {
+  return config["etcd.address"].length > 0;
+}
+
+/**
+ * Waits for as long as no member of the etcd answers.
+ * @throws {WireError} CONFLICT when the data directory belongs elsewhere; what etcd refuses
+ */
+export async function openCoordination(
+  lifecycle: Lifecycle,
+  context: Omit<PartContext, "coordination">,
+  signal: AbortSignal,
+): Promise<Coordination> {
+  const { config, health } = context;
+  if (isCluster(config)) return openEtcd(lifecycle, context, signal);
+  refuseMember(context.dataDirectory);
+  const store = await lifecycle.start(
+    "coordination",
+    () => openDurableStore({ ...context, dir: COORDINATION_DIR }),
+    (opened) => opened.close(),
+  );
+  health.addReason(() => store.unhealthy());
+  return { kind: "own", store };
+}
+
+async function openEtcd(
+  lifecycle: Lifecycle,
+  context: Omit<PartContext, "coordination">,
+  signal: AbortSignal,
+): Promise<Coordination> {
+  const { config, health, dataDirectory, random } = context;
+  let hasAnswered = false;
+  health.addReason(() => (hasAnswered ? undefined : "etcd has not answered yet"));
+  const store = await lifecycle.start(
+    "coordination",
+    () => openEtcdStore(etcdSettings(config), { ...context, connect: dialer(context) }, signal),
+    (started) => started.close(),
+  );
+  const { header } = await store.range({ key: "/millrace", countOnly: true }, signal);
+  const member = openMember(
+    dataDirectory,
+    { cluster: header.clusterId, prefix: config["etcd.prefix"] },
+    random,
+  );
+  hasAnswered = true;
+  health.addDegradation(() => silence(store.silentMs));
+  return { kind: "etcd", store, member };
+}
+
+function etcdSettings(config: Config) {
+  const user = config["etcd.user"];
+  const password = config["etcd.password"];
+  if (user === "" && password !== "")
+    throw new WireError("INVALID_ARGUMENT", "etcd.password is given without etcd.user");
+  return { ...ETCD_DEFAULTS, endpoints: config["etcd.address"], user, password };
+}
+
+function dialer({ config, clock, logger }: Pick<PartContext, "config" | "clock" | "logger">) {
+  const files = {
+    cert: config["etcd.cert-file"],
+    key: config["etcd.cert-key-file"],
+    ca: config["etcd.trusted-ca-file"],
+  };
+  return dialEtcd({ clock, logger, tls: clientTls(files, "etcd.", logger) });
+}
+
+/** What is served goes on without etcd until the lease is over. */
+function silence(silentMs: number): string | undefined {
+  if (silentMs < SILENT_MS) return undefined;
+  return `etcd has not answered for ${Math.floor(silentMs / 1000)} s`;
+}

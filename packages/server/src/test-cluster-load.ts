@@ -1,0 +1,161 @@
+// Writers of journals over gRPC whose brokers may die at any moment: each has a journal and a book of its own, and goes
+// on after whatever happens. What was not answered is never sent again: it stands in the journal once or not at all.
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { never, WireError } from "@millrace/base";
+import { appendOnce, applyJournals, type JournalTransport } from "@millrace/client";
+import { EMPTY_LABELS, newReadRequest, upsertChange, type JournalSpec } from "@millrace/protocol";
+import { JournalLedger } from "./test-journal-ledger.ts";
+import { until } from "./test-platform.ts";
+
+const APPEND_BYTES = [64, 300, 300, 300, 5000, 40_000, 300_000];
+/** Between attempts that were refused. */
+const PAUSE_MS = 20;
+/** An append that nobody answers is given up, and its outcome unknown. */
+const APPEND_MS = 30_000;
+
+export interface ClusterLoadOptions {
+  readonly prefix: string;
+  readonly journals: number;
+  readonly replication: number;
+  readonly store?: string;
+  /** Bytes after which a fragment rolls. */
+  readonly length?: number;
+}
+
+export class ClusterLoad {
+  readonly ledgers: readonly JournalLedger[];
+  /** Refusals and unknown outcomes, by code. */
+  readonly failures = new Map<string, number>();
+  readonly #transport: JournalTransport;
+  readonly #problems: string[] = [];
+  #writers: Promise<void>[] = [];
+  #isStopping = false;
+
+  private constructor(transport: JournalTransport, ledgers: readonly JournalLedger[]) {
+    this.#transport = transport;
+    this.ledgers = ledgers;
+  }
+
+  /** Makes the journals, and begins to write. */
+  static async start(transport: JournalTransport, options: ClusterLoadOptions): Promise<ClusterLoad> {
+    const { prefix, journals } = options;
+    const names = Array.from({ length: journals }, (_, i) => `${prefix}/${String(i).padStart(3, "0")}`);
+    const changes = names.map((name) => upsertChange(specOf(name, options), 0));
+    await applyJournals(transport, changes, never);
+    const load = new ClusterLoad(
+      transport,
+      names.map((name) => new JournalLedger(prefix, name)),
+    );
+    load.resume();
+    return load;
+  }
+
+  resume(): void {
+    this.#isStopping = false;
+    this.#writers = this.ledgers.map((ledger) => this.#write(ledger));
+  }
+
+  get acknowledged(): number {
+    return this.ledgers.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+  }
+
+  /** Waits until every journal has taken `more` appends. */
+  async goesOn(more = 3, limitMs = 90_000): Promise<void> {
+    const wanted = this.ledgers.map(({ acknowledged }) => acknowledged + more);
+    const missing = (): readonly string[] =>
+      this.ledgers.filter(({ acknowledged }, i) => acknowledged < wanted[i]!).map(({ journal }) => journal);
+    const claim = (): string => `${missing().join(", ")} take appends; ${this.describe()}`;
+    await until(claim, limitMs, () => missing().length === 0);
+  }
+
+  describe(): string {
+    const failures = [...this.failures].map(([code, count]) => `${count} ${code}`).join(", ");
+    return `${this.acknowledged} acknowledged${failures === "" ? "" : `, ${failures}`}`;
+  }
+
+  /** Resolves when every writer has its last answer. */
+  async pause(): Promise<void> {
+    this.#isStopping = true;
+    await Promise.all(this.#writers);
+    assert.deepEqual(this.#problems, []);
+  }
+
+  /** What is wrong with what `transport` reads of the journals; the writers must pause. */
+  async check(transport: JournalTransport = this.#transport): Promise<void> {
+    for (const ledger of this.ledgers) {
+      const content = await contentOf(transport, ledger.journal, ledger.acknowledgedEnd);
+      assert.deepEqual(ledger.violations(content), [], this.describe());
+    }
+  }
+
+  async #write(ledger: JournalLedger): Promise<void> {
+    for (let n = 0; !this.#isStopping; n++) {
+      const bytes = APPEND_BYTES[n % APPEND_BYTES.length]!;
+      const { number, content } = ledger.next(bytes);
+      try {
+        const part = { kind: "bytes", bytes: [content], isUnsummed: true } as const;
+        const signal = AbortSignal.timeout(APPEND_MS);
+        const { begin, end } = await appendOnce(this.#transport, ledger.journal, part, {}, signal);
+        const problem = ledger.acknowledge(number, begin, end);
+        if (problem !== undefined) this.#problems.push(problem);
+      } catch (error) {
+        if (error instanceof WireError && error.message === "the channel is closed") return;
+        const code = error instanceof WireError ? error.code : String(error);
+        this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
+        await sleep(PAUSE_MS);
+      }
+    }
+  }
+}
+
+/** Everything from offset 0 to the head, which is at `end` at least. */
+async function contentOf(transport: JournalTransport, journal: string, end: number): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let at = 0;
+  await until(
+    () => `${journal} can be read up to ${end}: at ${at}`,
+    60_000,
+    async () => {
+      try {
+        for await (const { content, status, offset } of transport.read(
+          newReadRequest({ journal, offset: at }),
+          never,
+        )) {
+          if (content === undefined) {
+            if (status !== "OK") return at >= end && status === "OFFSET_NOT_YET_AVAILABLE";
+            continue;
+          }
+          assert.equal(offset, at, `${journal} is read without gaps`);
+          parts.push(Uint8Array.from(content));
+          at += content.length;
+        }
+        return at >= end;
+      } catch (error) {
+        if (error instanceof WireError && error.code === "UNAVAILABLE") return false;
+        throw error;
+      }
+    },
+    100,
+  );
+  return Buffer.concat(parts);
+}
+
+function specOf(name: string, { replication, store, length = 1 << 20 }: ClusterLoadOptions): JournalSpec {
+  return {
+    name,
+    replication,
+    labels: EMPTY_LABELS,
+    fragment: {
+      length,
+      compressionCodec: "NONE",
+      stores: store === undefined ? [] : [store],
+      refreshIntervalMs: 5000,
+      retentionMs: 0,
+      flushIntervalMs: 0,
+      pathPostfixTemplate: "",
+    },
+    flags: 0,
+    maxAppendRate: 0,
+  };
+}
