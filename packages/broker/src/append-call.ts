@@ -29,6 +29,8 @@ export interface AppendPorts {
   readonly proxy: AppendProxyPorts | undefined;
   /** At once when nothing needs waiting for. */
   resolve(request: AppendPreamble, minRevision: number, lifetime: Lifetime): Resolution | Promise<Resolution>;
+  /** Resolves when a change later than `revision` is known. @throws {WireError} SHUTTING_DOWN */
+  changedSince(revision: number, signal: AbortSignal): Promise<void>;
   /** @returns revision at which the outcome can be read */
   updateAssignments(resolution: Resolution, signal: AbortSignal): Promise<number>;
   updateSuspend(resolution: Resolution, suspend: Suspend, signal: AbortSignal): Promise<number>;
@@ -232,6 +234,8 @@ export class AppendCall implements PipelineUser, Abortable {
     switch (effect.kind) {
       case "resolve":
         return this.#resolve(effect.minRevision);
+      case "resolve-changed":
+        return this.#resolveChanged(effect.revision);
       case "acquire-pipeline":
         return this.#acquire();
       case "release-pipeline":
@@ -283,6 +287,14 @@ export class AppendCall implements PipelineUser, Abortable {
     const found = this.#ports.resolve(this.#request, minRevision, this.#lifetime);
     if (!(found instanceof Promise)) return this.#resolved(found);
     return found.then((resolution) => this.#resolved(resolution));
+  }
+
+  #resolveChanged(revision: number): Performed {
+    const { signal } = this.#lifetime;
+    return this.#ports.changedSince(revision, signal).then(async () => {
+      const resolution = await this.#ports.resolve(this.#request, 0, this.#lifetime);
+      return this.#resolved(resolution);
+    });
   }
 
   #resolved(resolution: Resolution): AppendInput {

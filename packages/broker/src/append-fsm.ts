@@ -186,7 +186,7 @@ function awaitDesiredReplicas(attempt: Attempt): AppendStep {
   const { header, desiredReplicas, minReplicas, primaryIsSelf } = attempt.resolution;
   const members = header.route.members.length;
   // The allocator is about to take the surplus away.
-  if (members > desiredReplicas) return resolveAgain(attempt, header.etcd.revision + 1);
+  if (members > desiredReplicas) return resolveChanged(attempt, header.etcd.revision);
   if (members < minReplicas) return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
   if (!primaryIsSelf) return [{ kind: "proxying", attempt }, [{ kind: "proxy", header }]];
   return [{ kind: "validating", attempt, wakeups: 0 }, GATHER_FACTS];
@@ -237,6 +237,11 @@ function isUnwritten(spec: JournalSpec, { spoolEnd, indexEnd }: PreconditionFact
 }
 
 /** Keeps the pipeline, if held. */
+function resolveChanged({ request, pipeline, rollTo }: Attempt, revision: number): AppendStep {
+  const next: AppendState = { kind: "resolving", request, pipeline, rollTo, minRevision: revision + 1 };
+  return [next, [{ kind: "resolve-changed", revision }]];
+}
+
 function resolveAgain({ request, pipeline, rollTo }: Attempt, minRevision: number): AppendStep {
   return [{ kind: "resolving", request, pipeline, rollTo, minRevision }, [{ kind: "resolve", minRevision }]];
 }

@@ -169,6 +169,8 @@ export type FactsWanted = "now" | "after-first-refresh" | "after-store-check";
 /** To be performed in order; the first that fails is reported and the rest is dropped. */
 export type AppendEffect =
   | { readonly kind: "resolve"; readonly minRevision: number }
+  /** When the keyspace has changed since `revision`: the store alone goes on all the time, by what others write. */
+  | { readonly kind: "resolve-changed"; readonly revision: number }
   | { readonly kind: "acquire-pipeline" }
   /**
    * Lets the next append write. `route`: what the peers are in sync for; undefined: their streams are to be

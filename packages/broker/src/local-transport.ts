@@ -99,6 +99,7 @@ export class LocalTransport implements JournalTransport, AppendDoor {
       meter: new CallMeter(metrics, clock, "Append"),
       proxy: calls === undefined ? undefined : { clock, calls },
       resolve: (request, minRevision, lifetime) => resolver.resolve(request, minRevision, lifetime),
+      changedSince: (revision, signal) => resolver.changedSince(revision, signal),
       updateAssignments: (resolution, signal) => updateAssignments(coordination, resolution, signal),
       updateSuspend: (resolution, suspend, signal) =>
         updateSuspend(coordination, resolution, suspend, signal),

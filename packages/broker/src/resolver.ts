@@ -4,7 +4,7 @@
 //      and another life replace it.
 //  R2  A change of a journal's assignments or stores invalidates what was resolved of it.
 //  R3  A successor opens its spool only after its predecessor has closed its own (D1).
-import { WireError } from "@millrace/base";
+import { waitUntil, WireError } from "@millrace/base";
 import {
   desiredReplication,
   EMPTY_PROCESS_ID,
@@ -144,6 +144,14 @@ export class Resolver {
     if (this.#keyspace.holds(wanted)) return undefined;
     const scope = eitherSignal(signal, this.#stopped.signal);
     return this.#keyspace.waitForRevision(wanted, scope.signal).finally(() => scope.dispose());
+  }
+
+  /** Resolves when the keyspace has a change later than `revision`. @throws {WireError} SHUTTING_DOWN */
+  async changedSince(revision: number, signal: AbortSignal): Promise<void> {
+    const scope = eitherSignal(signal, this.#stopped.signal);
+    const { changed } = this.#keyspace;
+    const isLater = (): boolean => this.#keyspace.header.revision > revision;
+    await waitUntil(changed, isLater, scope.signal).finally(() => scope.dispose());
   }
 
   /** @param journal without metadata segment @throws {WireError} SHUTTING_DOWN */
