@@ -46,7 +46,7 @@ import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { HoldersStore } from "./holders-store.ts";
 import { PeerCalls } from "./peer-calls.ts";
-import type { PeerDoor } from "./peer-door.ts";
+import type { LocalPeerDoor, PeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import { readLists, writeFirstLists, type StartLists } from "./start-lists.ts";
 import { memberName } from "./journal-table.ts";
@@ -117,6 +117,8 @@ export interface PrincipalJournals {
   readonly transport: JournalTransport;
   /** Without an end of the principal's time: a door that begins appends here ends them then. */
   readonly appends: AppendDoor;
+  /** What other brokers may ask for; undefined without a network. */
+  readonly peers: PeerDoor | undefined;
 }
 
 export interface Broker {
@@ -284,7 +286,7 @@ async function compose(parts: Parts): Promise<Broker> {
   return {
     transport,
     peers: door,
-    journalsFor: journalsOf(served, transport),
+    journalsFor: journalsOf(served, transport, door),
     labelsOf: (journal) => keyspace.table.item(journal)?.spec.labels,
     lease: session.lease,
     storeHealth: (request, signal) =>
@@ -328,8 +330,9 @@ function ofPeers(
 function journalsOf(
   served: LocalTransportPorts,
   transport: LocalTransport,
+  door: LocalPeerDoor | undefined,
 ): (principal: Principal) => PrincipalJournals {
-  const everything: PrincipalJournals = { transport, appends: transport };
+  const everything: PrincipalJournals = { transport, appends: transport, peers: door };
   const known = new WeakMap<Principal, PrincipalJournals>();
   return (principal) => {
     const { visible, expiresAtMs } = principal;
@@ -337,7 +340,8 @@ function journalsOf(
     let journals = known.get(principal);
     if (journals === undefined) {
       const appends = visible === undefined ? transport : new LocalTransport(served, visible);
-      journals = { transport: new ExpiringTransport(appends, expiresAtMs, served.clock), appends };
+      const peers = visible === undefined ? door : door?.visibleTo(visible);
+      journals = { transport: new ExpiringTransport(appends, expiresAtMs, served.clock), appends, peers };
       known.set(principal, journals);
     }
     return journals;

@@ -25,7 +25,6 @@ import type { PrincipalJournals } from "./broker.ts";
 import { grpcAppend } from "./grpc-append.ts";
 import { oneRequest, type Answering } from "./grpc-calls.ts";
 import { grpcPeerDoor } from "./grpc-peer-door.ts";
-import type { PeerDoor } from "./peer-door.ts";
 import { statusCodeOf } from "./grpc-status.ts";
 import { GRPC_READ_CHUNK_BYTES, LIST_MESSAGE_JOURNALS } from "./limits.ts";
 
@@ -38,8 +37,6 @@ export interface GrpcDoorOptions {
     request: FragmentStoreHealthRequest,
     signal: AbortSignal,
   ) => Promise<FragmentStoreHealthResponse>;
-  /** For other brokers. @throws {WireError} while the broker starts. Default: there are none. */
-  readonly peers?: () => PeerDoor;
   /** Why nobody may append to a journal, fit for who tried. Default: all may. */
   readonly refuseAppend?: (journal: string) => string | undefined;
 }
@@ -97,7 +94,7 @@ export function grpcDoor(options: GrpcDoorOptions): CallHandlers {
         await call.send(fragmentStoreHealth.encodeResponse(await storeHealth(request, call.signal)));
       }),
     ],
-    ...grpcPeerDoor(admit("REPLICATE"), options.peers ?? refusePeers),
+    ...grpcPeerDoor(admit("REPLICATE"), (principal) => journals(principal).peers ?? refusePeers()),
   ];
   return new Map(handlers);
 }

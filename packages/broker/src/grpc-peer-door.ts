@@ -5,7 +5,13 @@
 //  P2  What is said is checked before anything is done for it, and a stream that says nonsense ends alone.
 import type { WireError } from "@millrace/base";
 import type { CallHandler, ServerCall, ServerCallListener } from "@millrace/grpc";
-import { HOLDER_SERVICE, JOURNAL_SERVICE, type ReplicateResponse } from "@millrace/protocol";
+import {
+  HOLDER_SERVICE,
+  JOURNAL_SERVICE,
+  plainReplicateContent,
+  type ReplicateResponse,
+} from "@millrace/protocol";
+import type { Principal } from "./authoriser.ts";
 import { finishFailed, oneRequest } from "./grpc-calls.ts";
 import { fetchRequestOf, holdRequestOf, holdResponseMessage } from "./holder-wire.ts";
 import { FETCH_MESSAGE_BYTES } from "./limits.ts";
@@ -14,26 +20,27 @@ import type { PeerListener, PeerStream } from "./peer-pipeline.ts";
 
 /**
  * @param admit throws when the caller is no broker of this cluster
- * @param doorOf throws {WireError} while the broker starts, and when it is alone
+ * @param doorOf with the journals that exist for the caller; throws {WireError} while the broker starts, and when it is
+ * alone
  */
 export function grpcPeerDoor(
-  admit: (call: ServerCall) => unknown,
-  doorOf: () => PeerDoor,
+  admit: (call: ServerCall) => Principal,
+  doorOf: (principal: Principal) => PeerDoor,
 ): readonly [string, CallHandler][] {
   const { hold, fetch, digest } = HOLDER_SERVICE;
   return [
-    [JOURNAL_SERVICE.replicate.path, (call) => new ReplicateCall(call, admit, doorOf)],
+    [JOURNAL_SERVICE.replicate.path, (call) => new ReplicateCall(call, () => doorOf(admit(call)))],
     [
       hold.path,
-      oneRequest(hold.decodeRequest, admit, async (message, call) => {
-        const answer = await doorOf().hold(holdRequestOf(message), call.signal);
+      oneRequest(hold.decodeRequest, admit, async (message, call, principal) => {
+        const answer = await doorOf(principal).hold(holdRequestOf(message), call.signal);
         await call.send(hold.encodeResponse(holdResponseMessage(answer)));
       }),
     ],
     [
       fetch.path,
-      oneRequest(fetch.decodeRequest, admit, async (message, call) => {
-        for await (const content of doorOf().fetch(fetchRequestOf(message), call.signal)) {
+      oneRequest(fetch.decodeRequest, admit, async (message, call, principal) => {
+        for await (const content of doorOf(principal).fetch(fetchRequestOf(message), call.signal)) {
           for (let at = 0; at < content.length; at += FETCH_MESSAGE_BYTES) {
             const piece = content.subarray(at, at + FETCH_MESSAGE_BYTES);
             await call.send(fetch.encodeResponse({ content: piece }));
@@ -43,8 +50,8 @@ export function grpcPeerDoor(
     ],
     [
       digest.path,
-      oneRequest(digest.decodeRequest, admit, async (message, call) => {
-        const sha256 = await doorOf().digest(fetchRequestOf(message), call.signal);
+      oneRequest(digest.decodeRequest, admit, async (message, call, principal) => {
+        const sha256 = await doorOf(principal).digest(fetchRequestOf(message), call.signal);
         await call.send(digest.encodeResponse({ sha256 }));
       }),
     ],
@@ -55,11 +62,10 @@ class ReplicateCall implements ServerCallListener, PeerListener {
   readonly #call: ServerCall;
   #stream: PeerStream | undefined;
 
-  constructor(call: ServerCall, admit: (call: ServerCall) => unknown, doorOf: () => PeerDoor) {
+  constructor(call: ServerCall, door: () => PeerDoor) {
     this.#call = call;
     try {
-      admit(call);
-      this.#stream = doorOf().replicate(this);
+      this.#stream = door().replicate(this);
     } catch (error) {
       finishFailed(call, error);
     }
@@ -69,7 +75,8 @@ class ReplicateCall implements ServerCallListener, PeerListener {
     const stream = this.#stream;
     if (stream === undefined) return;
     try {
-      if (!stream.send(JOURNAL_SERVICE.replicate.decodeRequest(bytes))) this.#call.pause();
+      const request = plainReplicateContent(bytes) ?? JOURNAL_SERVICE.replicate.decodeRequest(bytes);
+      if (!stream.send(request)) this.#call.pause();
     } catch (error) {
       stream.cancel();
       this.#stream = undefined;

@@ -31,8 +31,7 @@ import {
 } from "@millrace/protocol";
 import { CODE_TRAILER } from "./grpc-calls.ts";
 import { holdAnswerOf, holdRequestMessage } from "./holder-wire.ts";
-import { memberName } from "./journal-table.ts";
-import { PROBE_INTERVAL_MS } from "./limits.ts";
+import { PROBE_FOR_MS, PROBE_INTERVAL_MS } from "./limits.ts";
 import type { PeerDial } from "./peer-dial.ts";
 import {
   unseenByPeer,
@@ -49,6 +48,8 @@ const { hold, fetch, digest } = HOLDER_SERVICE;
 const PROBE_PATH = "/millrace.Holder/Probe";
 const INTENT = append.encodeRequest(newAppendRequest({}));
 const NOTHING = new Uint8Array(0);
+/** Peers that are remembered. */
+const PEERS_MAX = 1024;
 /** Messages stay well below what a broker takes. */
 const CHUNK_BYTES_MAX = 512 * 1024;
 
@@ -57,23 +58,30 @@ export class GrpcPeerNetwork implements PeerNetwork {
   readonly #clock: Clock;
   readonly #encoded: EncodedOnce = { request: undefined, bytes: NOTHING };
   readonly #listeners: ((peer: Peer, isRefused: boolean) => void)[] = [];
+  /** Endpoints. */
   readonly #refused = new Set<string>();
   readonly #probed = new Set<string>();
+  /** By endpoint, as they were asked last. */
+  readonly #known = new Map<string, Peer>();
 
   constructor(dial: PeerDial, clock: Clock) {
     this.#dial = dial;
     this.#clock = clock;
+    dial.onRefused((endpoint, isRefused) => {
+      const peer = this.#known.get(endpoint);
+      if (peer !== undefined) this.#tell(peer, isRefused);
+    });
   }
 
   replicate(peer: Peer, journal: string, listener: PeerListener): PeerStream {
     const options = this.#options(journal, "REPLICATE");
     const stream = new ReplicateClientStream(peer, listener, this.#encoded, (end) => this.#ended(peer, end));
-    stream.open(this.#dial.channel(peer.endpoint), options);
+    stream.open(this.#channel(peer), options);
     return stream;
   }
 
   proxied(peer: Peer): ProxiedCalls {
-    const channel = (): Channel => this.#dial.channel(peer.endpoint);
+    const channel = (): Channel => this.#channel(peer);
     return {
       append: (request, content, signal) => this.#append(peer, request, content, signal),
       read: (request, signal) => {
@@ -91,7 +99,8 @@ export class GrpcPeerNetwork implements PeerNetwork {
   }
 
   holder(peer: Peer): HolderCalls {
-    const channel = (): Channel => this.#dial.channel(peer.endpoint);
+    this.#dial.watchSilence(peer.endpoint);
+    const channel = (): Channel => this.#channel(peer);
     return {
       hold: async (request, signal) => {
         const options = this.#options(request.journal, "REPLICATE");
@@ -118,30 +127,28 @@ export class GrpcPeerNetwork implements PeerNetwork {
     this.#listeners.push(listener);
   }
 
-  /** Finds out whether somebody listens there. N3 */
+  /** Finds out whether somebody listens there, again and again while nobody does. N3 */
   probe(peer: Peer): void {
-    const name = memberName(peer.id);
-    if (this.#probed.has(name)) return;
-    this.#probed.add(name);
-    const call = this.#dial.channel(peer.endpoint).start(
-      PROBE_PATH,
-      { timeoutMs: PROBE_INTERVAL_MS },
-      {
-        onMessage: () => undefined,
-        onEnd: (end) => {
-          this.#probed.delete(name);
-          this.#heard(peer, end);
-          // Until it answers, or its member key is gone and nobody asks any more.
-          if (this.#refused.has(name)) this.#clock.after(PROBE_INTERVAL_MS, () => this.#probeAgain(peer));
-        },
-      },
-    );
-    call.send(NOTHING);
-    call.halfClose();
+    if (this.#probed.has(peer.endpoint)) return;
+    this.#probed.add(peer.endpoint);
+    this.#probe(peer, this.#clock.monotonicMs() + PROBE_FOR_MS);
   }
 
-  #probeAgain(peer: Peer): void {
-    if (this.#refused.has(memberName(peer.id))) this.probe(peer);
+  #probe(peer: Peer, untilMs: number): void {
+    const { endpoint } = peer;
+    const ended = (): void => {
+      const isOver = this.#dial.isClosed || this.#clock.monotonicMs() >= untilMs;
+      if (isOver || !this.#refused.has(endpoint)) this.#probed.delete(endpoint);
+      else this.#clock.after(PROBE_INTERVAL_MS, () => this.#probe(peer, untilMs));
+    };
+    if (this.#dial.isClosed) {
+      ended();
+      return;
+    }
+    const listener = { onMessage: () => undefined, onEnd: ended };
+    const call = this.#channel(peer).start(PROBE_PATH, { timeoutMs: PROBE_INTERVAL_MS }, listener);
+    call.send(NOTHING);
+    call.halfClose();
   }
 
   #options(journal: string, capability: "APPEND" | "READ" | "REPLICATE"): CallOptions {
@@ -159,9 +166,8 @@ export class GrpcPeerNetwork implements PeerNetwork {
     const options = this.#options(request.journal, "APPEND");
     const messages = appendMessages(request, content, source);
     try {
-      const channel = this.#dial.channel(peer.endpoint);
+      const channel = this.#channel(peer);
       const bytes = await callClientStream(channel, append.path, messages, options, signal);
-      this.#answers(peer);
       return append.decodeResponse(bytes);
     } catch (error) {
       if (source.failure !== undefined) throw source.failure;
@@ -172,7 +178,6 @@ export class GrpcPeerNetwork implements PeerNetwork {
   async #settled<T>(peer: Peer, answer: Promise<T>, signal: AbortSignal): Promise<T> {
     try {
       const value = await answer;
-      this.#answers(peer);
       return value;
     } catch (error) {
       throw this.#failed(peer, error, false, signal);
@@ -187,7 +192,6 @@ export class GrpcPeerNetwork implements PeerNetwork {
   ): AsyncGenerator<T, void, undefined> {
     try {
       for await (const message of messages) {
-        this.#answers(peer);
         yield decode(message);
       }
     } catch (error) {
@@ -202,32 +206,24 @@ export class GrpcPeerNetwork implements PeerNetwork {
     return failureOf(peer, thrown, isWhole);
   }
 
-  #ended(peer: Peer, end: Pick<CallEnd, "code" | "message" | "maybeProcessed">): void {
-    this.#heard(peer, end);
-    if (end.code === "UNAVAILABLE" && end.maybeProcessed) this.probe(peer);
+  /** One that broke off: is there still somebody? */
+  #ended(peer: Peer, { code, maybeProcessed }: Pick<CallEnd, "code" | "maybeProcessed">): void {
+    if (code === "UNAVAILABLE" && maybeProcessed) this.probe(peer);
   }
 
-  #heard(
-    peer: Peer,
-    { code, message, maybeProcessed }: Pick<CallEnd, "code" | "message" | "maybeProcessed">,
-  ): void {
-    if (code === "UNAVAILABLE" && !maybeProcessed) {
-      if (message.includes("ECONNREFUSED")) this.#tell(peer, true);
-    } else if (code !== "UNAVAILABLE" && code !== "DEADLINE_EXCEEDED" && code !== "CANCELLED")
-      this.#answers(peer);
-  }
-
-  #answers(peer: Peer): void {
-    if (this.#refused.size > 0) this.#tell(peer, false);
+  #channel(peer: Peer): Channel {
+    const known = this.#known.get(peer.endpoint);
+    if (known?.id !== peer.id) {
+      if (known === undefined && this.#known.size >= PEERS_MAX) this.#known.clear();
+      this.#known.set(peer.endpoint, peer);
+    }
+    return this.#dial.channel(peer.endpoint);
   }
 
   #tell(peer: Peer, isRefused: boolean): void {
-    const name = memberName(peer.id);
-    if (this.#refused.has(name) === isRefused) return;
-    if (isRefused) {
-      this.#refused.add(name);
-      this.#clock.after(PROBE_INTERVAL_MS, () => this.#probeAgain(peer));
-    } else this.#refused.delete(name);
+    if (isRefused) this.#refused.add(peer.endpoint);
+    else this.#refused.delete(peer.endpoint);
+    if (isRefused) this.probe(peer);
     for (const listener of this.#listeners) listener(peer, isRefused);
   }
 }

@@ -1,7 +1,6 @@
 export { Authoriser, type Credentials, type Need, type Principal } from "./authoriser.ts";
 export { DEFAULT_ROOT, openBroker, type Broker, type BrokerOptions, type BrokerPorts } from "./broker.ts";
 export { GrpcPeerNetwork } from "./grpc-peer-network.ts";
-export { type PeerDoor } from "./peer-door.ts";
 export { type AutoCreateRule } from "./auto-create.ts";
 export { httpGateway, type GatewayOptions, type RequestHandler } from "./http-gateway.ts";
 export {

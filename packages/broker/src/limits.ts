@@ -106,6 +106,8 @@ export const COPY_AHEAD_BYTES = 8 * 1024 * 1024;
 export const FETCH_MESSAGE_BYTES = 256 * 1024;
 /** Between attempts to reach a broker that refused connections. */
 export const PROBE_INTERVAL_MS = 200;
+/** How long it is tried: its lease has ended by then, and whoever comes back is asked by others anyway. */
+export const PROBE_FOR_MS = 60_000;
 /** Pause between looks at what a broker that drains waits for. */
 export const DRAIN_LOOK_MS = 1_000;
 /** Names of journals that a progress report has. */

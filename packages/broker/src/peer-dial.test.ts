@@ -68,3 +68,30 @@ test("peer dial: an endpoint has one channel, the least used ones end when there
   await dial.close(AbortSignal.abort());
   assert.equal(kept.state, "closed");
 });
+
+test("peer dial: answers PINGs -> another connection, which is kept; nobody listens -> told once", async () => {
+  const { dial } = open();
+  const endpoint = "unix:///nowhere/at/all.sock";
+  const told: unknown[] = [];
+  const refused = new Promise<void>((done) =>
+    dial.onRefused((...each) => {
+      told.push(each);
+      done();
+    }),
+  );
+  const before = dial.channel(endpoint);
+  dial.watchSilence(endpoint);
+  const channel = dial.channel(endpoint);
+  assert.notEqual(channel, before);
+  dial.watchSilence(endpoint);
+  assert.equal(dial.channel(endpoint), channel);
+  const ended = (): Promise<string> =>
+    new Promise((done) => {
+      channel.start("/a.B/c", {}, { onMessage: () => undefined, onEnd: ({ code }) => done(code) });
+    });
+  assert.equal(await ended(), "UNAVAILABLE");
+  await refused;
+  assert.equal(await ended(), "UNAVAILABLE");
+  assert.deepEqual(told, [[endpoint, true]]);
+  await dial.close(AbortSignal.abort(new Error("enough")));
+});

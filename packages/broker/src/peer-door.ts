@@ -10,14 +10,18 @@ import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest } from "./peer-
 import {
   equalProcessIds,
   equivalentRoutes,
+  extendedLabels,
+  matchesSelector,
   newReplicateResponse,
+  withNamePrefixes,
   type Header,
+  type LabelSelector,
   type Route,
 } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { voided } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
-import type { JournalView } from "./journal-holder.ts";
+import type { JournalHolder, JournalView } from "./journal-holder.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
 import type { LocalJournal, LocalJournals } from "./local-journal.ts";
 import type { PeerListener, PeerStream } from "./peer-pipeline.ts";
@@ -59,7 +63,6 @@ export function journalView(
 
 export class LocalPeerDoor implements PeerDoor {
   readonly #ports: PeerDoorPorts;
-  readonly #stream: ReplicateStreamPorts;
   readonly #streams = new Map<string, Set<ReplicateStream>>();
   readonly #all = new Set<ReplicateStream>();
   readonly #routes = new Map<string, Route>();
@@ -67,13 +70,6 @@ export class LocalPeerDoor implements PeerDoor {
 
   constructor(ports: PeerDoorPorts) {
     this.#ports = ports;
-    this.#stream = {
-      resolve: (journal, header, signal) => this.#resolveStream(journal, header, signal),
-      markVoid: (journal, confirmed, signal) => this.#markVoid(journal, confirmed, signal),
-      headerOf: (journal) => this.#view(journal, 0).header,
-      opened: (stream) => this.#onOpened(stream),
-      over: (stream) => this.#onOver(stream),
-    };
     for (const journal of ports.keyspace.table.assigned()) this.#onChange(journal);
     ports.keyspace.onUpdate((changed) => {
       for (const journal of changed) this.#onChange(journal);
@@ -81,30 +77,30 @@ export class LocalPeerDoor implements PeerDoor {
   }
 
   replicate(listener: PeerListener): PeerStream {
-    const stream = new ReplicateStream(this.#stream, listener);
-    this.#all.add(stream);
-    if (this.#isClosed) queueMicrotask(() => stream.evict(stopping()));
-    return stream;
+    return this.#replicate(listener, undefined);
   }
 
-  async hold(request: HoldRequest, signal: AbortSignal): Promise<HoldAnswer> {
-    const { journal, header, epoch } = request;
-    await this.#ports.resolver.readThrough(header, epoch, signal); // D1, D2
-    const local = await this.#localOf(request, epoch, request.wants !== "fence");
-    const holder = local?.holder;
-    if (holder === undefined)
-      return { kind: "refused", why: "not-held", header: this.#view(journal, epoch).header };
-    return holder.hold(request, signal);
+  hold(request: HoldRequest, signal: AbortSignal): Promise<HoldAnswer> {
+    return this.#hold(request, undefined, signal);
   }
 
-  async *fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
-    const holder = await this.#holderOf(request);
-    yield* holder.fetch(request, signal);
+  fetch(request: FetchRequest, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return this.#fetch(request, undefined, signal);
   }
 
   async digest(request: FetchRequest, signal: AbortSignal): Promise<string> {
-    const holder = await this.#holderOf(request);
-    return holder.digest(request, signal);
+    return (await this.#holderOf(request, undefined)).digest(request, signal);
+  }
+
+  /** For a caller for whom only some journals exist: Gazette's brokers sign for one at a time. */
+  visibleTo(selector: LabelSelector): PeerDoor {
+    const visible = withNamePrefixes(selector);
+    return {
+      replicate: (listener) => this.#replicate(listener, visible),
+      hold: (request, signal) => this.#hold(request, visible, signal),
+      fetch: (request, signal) => this.#fetch(request, visible, signal),
+      digest: async (request, signal) => (await this.#holderOf(request, visible)).digest(request, signal),
+    };
   }
 
   /** Ends every stream. */
@@ -113,9 +109,56 @@ export class LocalPeerDoor implements PeerDoor {
     for (const stream of [...this.#all]) stream.evict(stopping());
   }
 
-  async #holderOf(request: FetchRequest): Promise<NonNullable<LocalJournal["holder"]>> {
+  #replicate(listener: PeerListener, visible: LabelSelector | undefined): PeerStream {
+    const ports: ReplicateStreamPorts = {
+      resolve: (journal, header, signal) => this.#resolveStream(journal, header, visible, signal),
+      markVoid: (journal, confirmed, signal) => this.#markVoid(journal, confirmed, signal),
+      headerOf: (journal) => this.#view(journal, 0).header,
+      opened: (stream) => this.#onOpened(stream),
+      over: (stream) => this.#onOver(stream),
+    };
+    const opened = new ReplicateStream(ports, listener);
+    this.#all.add(opened);
+    if (this.#isClosed) queueMicrotask(() => opened.evict(stopping()));
+    return opened;
+  }
+
+  async #hold(
+    request: HoldRequest,
+    visible: LabelSelector | undefined,
+    signal: AbortSignal,
+  ): Promise<HoldAnswer> {
+    const { journal, header, epoch } = request;
+    await this.#ports.resolver.readThrough(header, epoch, signal); // D1, D2
+    const known = this.#withSource(request);
+    const local = await this.#localOf(request, visible, epoch, request.wants !== "fence");
+    const holder = local?.holder;
+    if (holder === undefined)
+      return { kind: "refused", why: "not-held", header: this.#view(journal, epoch).header };
+    return holder.hold(known, signal);
+  }
+
+  /** The source where this broker knows it to be, not where somebody says: D4. */
+  #withSource(request: HoldRequest): HoldRequest {
+    if (!("source" in request) || request.source === undefined) return request;
+    const { id } = request.source;
+    const member = this.#ports.keyspace.table.member(id);
+    if (member !== undefined) return { ...request, source: { id, endpoint: member.spec.endpoint } };
+    throw new WireError("UNAVAILABLE", `broker ${id.zone}/${id.suffix}, the source, is not known here`);
+  }
+
+  async *#fetch(
+    request: FetchRequest,
+    visible: LabelSelector | undefined,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const holder = await this.#holderOf(request, visible);
+    yield* holder.fetch(request, signal);
+  }
+
+  async #holderOf(request: FetchRequest, visible: LabelSelector | undefined): Promise<JournalHolder> {
     const { journal, createRevision } = request;
-    const local = await this.#localOf(request, 0, false);
+    const local = await this.#localOf(request, visible, 0, false);
     if (local?.holder !== undefined) return local.holder;
     throw new WireError("NOT_FOUND", `nothing is here of journal ${journal} of revision ${createRevision}`, {
       facts: { journal, createRevision },
@@ -129,6 +172,7 @@ export class LocalPeerDoor implements PeerDoor {
    */
   async #localOf(
     life: { readonly journal: string; readonly createRevision: number },
+    visible: LabelSelector | undefined,
     epoch: number,
     isWanted: boolean,
   ): Promise<LocalJournal | undefined> {
@@ -137,6 +181,8 @@ export class LocalPeerDoor implements PeerDoor {
     if (resolver.stopped.aborted) throw stopping();
     const item = keyspace.table.item(journal);
     if (item?.createRevision !== createRevision) return undefined; // D1
+    const { name, labels } = item.spec;
+    if (visible !== undefined && !matchesSelector(visible, extendedLabels(name, labels))) return undefined;
     const known = journals.get(life);
     if (known !== undefined) return known;
     const found = journals.found(life);
@@ -148,10 +194,15 @@ export class LocalPeerDoor implements PeerDoor {
     return journalView(this.#ports, journal, revision);
   }
 
-  async #resolveStream(journal: string, header: Header, signal: AbortSignal): Promise<StreamResolution> {
+  async #resolveStream(
+    journal: string,
+    header: Header,
+    visible: LabelSelector | undefined,
+    signal: AbortSignal,
+  ): Promise<StreamResolution> {
     const { keyspace, resolver } = this.#ports;
     await resolver.readThrough(header, 0, signal);
-    const options = { authority: "member", mayProxy: false, visible: undefined } as const;
+    const options = { authority: "member", mayProxy: false, visible } as const;
     const resolution = resolver.resolve(journal, options);
     const { status, localReplica } = resolution;
     const refused = (response: ReturnType<typeof newReplicateResponse>): StreamResolution => ({

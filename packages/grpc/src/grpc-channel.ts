@@ -28,6 +28,8 @@ const BACKOFF_MAX_MS = 500;
 const CONNECT_TIMEOUT_MS = 5000;
 /** Lists of request headers that are kept encoded: one for each method that is called, and no more than that. */
 const KEPT_LISTS_MAX = 256;
+/** Codes of sockets where nobody listens: a port, or a path. */
+const NOBODY_THERE: ReadonlySet<string> = new Set(["ECONNREFUSED", "ENOENT"]);
 const NO_EXTRA: readonly string[] = [];
 
 export class GrpcChannel implements Channel {
@@ -139,7 +141,7 @@ export class GrpcChannel implements Channel {
         onReady: () => this.#onReady(link),
         onSpent: () => this.#onSpent(link),
         onPlace: () => this.#openWaiting(),
-        onGone: (reason) => this.#onGone(link, reason),
+        onGone: (reason, isRefused) => this.#onGone(link, reason, isRefused),
       },
     );
     this.#links.add(link);
@@ -170,6 +172,7 @@ export class GrpcChannel implements Channel {
     if (link !== this.#current || this.#state === "closed") return;
     this.#state = "ready";
     this.#backoffMs = BACKOFF_FIRST_MS;
+    this.#options.onAttempt?.("connected");
     this.#openWaiting();
   }
 
@@ -191,7 +194,7 @@ export class GrpcChannel implements Channel {
     if (this.#waiting.size > 0) this.#connect();
   }
 
-  #onGone(link: ChannelConnection, reason: string): void {
+  #onGone(link: ChannelConnection, reason: string, isRefused: boolean): void {
     this.#links.delete(link);
     if (this.#state === "closed") this.#checkIdle();
     if (link !== this.#current || this.#state === "closed") return;
@@ -212,6 +215,7 @@ export class GrpcChannel implements Channel {
     });
     this.#backoffMs = Math.min(2 * this.#backoffMs, backoffMaxMs);
     this.#failWaiting(reason, false);
+    this.#options.onAttempt?.(isRefused ? "refused" : "failed");
   }
 
   #failWaiting(reason: string, isForGood: boolean): void {
@@ -249,7 +253,7 @@ interface ChannelConnectionEvents {
   onSpent(): void;
   /** A call has ended: there is a place for another one. */
   onPlace(): void;
-  onGone(reason: string): void;
+  onGone(reason: string, isRefused: boolean): void;
 }
 
 class ChannelConnection implements ConnectionOwner, ClientConnection {
@@ -272,7 +276,8 @@ class ChannelConnection implements ConnectionOwner, ClientConnection {
     this.#cancelTimer = options.clock.after(options.connectTimeoutMs, () => {
       this.destroy(`no connection in ${options.connectTimeoutMs} ms`);
     });
-    const onError = (error: Error): void => this.#onGone(error.message);
+    const onError = (error: NodeJS.ErrnoException): void =>
+      this.#onGone(error.message, NOBODY_THERE.has(error.code ?? ""));
     const onClose = (): void => this.#onGone("the connection was closed");
     socket.once("error", onError);
     socket.once("close", onClose);
@@ -355,12 +360,12 @@ class ChannelConnection implements ConnectionOwner, ClientConnection {
     this.#link = new SocketLink(socket, this.#options, this, () => this.#onGone(this.#reason));
   }
 
-  #onGone(reason: string): void {
+  #onGone(reason: string, isRefused = false): void {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#isReady = false;
     this.#cancelTimer();
-    this.#events.onGone(reason);
+    this.#events.onGone(reason, isRefused);
   }
 
   /** The headers of a call; for the same method, authority and metadata they are the same object each time. */

@@ -5,6 +5,7 @@ export { DEFAULT_LIMITS } from "./limits.ts";
 export { decodeBinaryValue, encodeBinaryValue, NO_METADATA } from "./metadata.ts";
 export type {
   ClientTls,
+  ConnectOutcome,
   ConnectionLimits,
   GrpcChannelOptions,
   GrpcServerOptions,

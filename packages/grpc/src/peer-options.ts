@@ -34,6 +34,9 @@ export interface GrpcServerOptions {
   readonly keepalive?: Keepalive | undefined;
 }
 
+/** `refused`: nobody listens there. */
+export type ConnectOutcome = "connected" | "refused" | "failed";
+
 /** Files' contents, not their paths; read anew for each connection, so that they can be replaced. */
 export interface ClientTls {
   /** PEM. Default: the authorities that the platform trusts. */
@@ -58,6 +61,8 @@ export interface GrpcChannelOptions {
   /** Attempt to connect, TLS and the first SETTINGS included. Default 5 s. */
   readonly connectTimeoutMs?: number | undefined;
   readonly keepalive?: Keepalive | undefined;
+  /** Told of each attempt to connect. */
+  readonly onAttempt?: ((outcome: ConnectOutcome) => void) | undefined;
   readonly limits?: Partial<ConnectionLimits> | undefined;
   readonly userAgent?: string | undefined;
 }

@@ -10,7 +10,6 @@ import {
   PeerChannels,
   type Broker,
   type BrokerOptions,
-  type PeerDoor,
 } from "@millrace/broker";
 import { isPartition } from "@millrace/ingest";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
@@ -195,7 +194,6 @@ export async function openBrokerDoor(
     clock: context.clock,
     journals: (principal) => running().journalsFor(principal),
     storeHealth: (request, storeSignal) => running().storeHealth(request, storeSignal),
-    peers: () => peerDoorOf(running()),
     refuseAppend: (journal) => refusePartition(journal, running()),
   });
   const tls = tlsFiles(config);
@@ -247,12 +245,6 @@ function refusePartition(journal: string, broker: Broker): string | undefined {
   const labels = broker.labelsOf(journal);
   if (labels === undefined || !isPartition(labels)) return undefined;
   return `journal ${journal} holds the records of a sink in frames: only its source appends (POST /stream/…)`;
-}
-
-function peerDoorOf({ peers }: Broker): PeerDoor {
-  if (peers === undefined)
-    throw new WireError("METHOD_NOT_ALLOWED", "this broker does not replicate journals");
-  return peers;
 }
 
 function degradation(broker: Broker): string | undefined {
