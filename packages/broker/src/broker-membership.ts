@@ -10,6 +10,8 @@ import type { BrokerMetrics } from "./broker-metrics.ts";
 import { Drain } from "./drain.ts";
 import { EarlyFailOver } from "./fail-over.ts";
 import { HoldersStore } from "./holders-store.ts";
+import { runUpkeep } from "./holders-upkeep.ts";
+import type { LocalJournals } from "./local-journal.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import type { Resolver } from "./resolver.ts";
 
@@ -29,12 +31,13 @@ export interface MembershipParts {
   readonly session: Session;
   readonly resolver: Resolver;
   readonly persister: Persister;
+  readonly journals: LocalJournals;
   readonly metrics: BrokerMetrics;
 }
 
 /** Spawns what it takes in `tasks`. */
 export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
-  const { ports, keyspace, self, session, resolver, persister, metrics } = parts;
+  const { ports, keyspace, self, session, resolver, persister, journals, metrics } = parts;
   const { coordination, network, clock, logger } = ports;
   const lists = network && new HoldersStore(coordination, keyspace.root);
   const failOver =
@@ -54,6 +57,18 @@ export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
   });
   tasks.spawn("allocate", allocateJournals(ports, keyspace, allocation));
   if (failOver !== undefined) tasks.spawn("fail-over", (signal) => failOver.run(signal));
+  if (lists !== undefined && self.holder !== "") {
+    const upkeep = {
+      coordination,
+      keyspace,
+      lists,
+      self: self.holder,
+      journals: () => journals.all(),
+      clock,
+      logger,
+    };
+    tasks.spawn("holders-upkeep", (signal) => runUpkeep(upkeep, signal));
+  }
   tasks.spawn("drain", (signal) => drain.run(signal));
   return drain;
 }

@@ -260,7 +260,10 @@ async function compose(parts: Parts): Promise<Broker> {
   const door = holding?.door(resolver, storage.replicaPorts.journals);
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
-  const drain = takePart({ ...parts, resolver, persister: storage.persister, metrics }, tasks);
+  const drain = takePart(
+    { ...parts, resolver, persister: storage.persister, journals: storage.replicaPorts.journals, metrics },
+    tasks,
+  );
 
   const served: LocalTransportPorts = {
     coordination,

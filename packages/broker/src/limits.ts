@@ -121,3 +121,7 @@ export const TAKEN_AT_ONCE = 60;
 export const NEIGHBOURS = 3;
 /** A fifth of the second and a half in which a journal should be writable again. */
 export const NEIGHBOUR_PROBE_MS = 300;
+/** Between looks for bytes of which lists need not say any longer who holds them. */
+export const UPKEEP_INTERVAL_MS = 2_000;
+/** Lists that one look reads: a broker of 10,000 journals is through with all of them in a minute and a half. */
+export const UPKEEPS_AT_ONCE = 256;

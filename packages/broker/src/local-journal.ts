@@ -150,6 +150,11 @@ export class LocalJournals {
     this.#found = new Map(ports.spools.unclaimed().map((life) => [life.journal, life]));
   }
 
+  /** Everything that is open. */
+  all(): Iterable<LocalJournal> {
+    return this.#journals.values();
+  }
+
   /** What is open of a life. */
   get({
     journal,

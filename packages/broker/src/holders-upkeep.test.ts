@@ -1,0 +1,95 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { never, utf8 } from "@millrace/base";
+import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
+import { applySpec, journalSpec, preamble } from "./broker-testkit.ts";
+import { DEFAULT_ROOT } from "./broker.ts";
+import { openTestCluster, type TestCluster } from "./cluster-testkit.ts";
+import { drainWhile } from "./drain.ts";
+import { decodeHolders, holdersKey } from "./holders-codec.ts";
+import type { HoldersList } from "./holders-list.ts";
+import { tidied, type ReleasedBytes } from "./holders-upkeep.ts";
+
+const J = "a/journal";
+const LIST: HoldersList = {
+  segments: [
+    { epoch: 1, begin: 0, members: ["a", "b"] },
+    { epoch: 2, begin: 10, members: ["b", "c"] },
+    { epoch: 3, begin: 20, members: ["a", "c"] },
+  ],
+  tail: { kind: "held" },
+};
+const own = (self: string, released: number, more: Partial<ReleasedBytes> = {}): ReleasedBytes => ({
+  self,
+  isGone: (_, end) => end <= released,
+  end: 30,
+  syncedEnd: 30,
+  registers: EMPTY_LABELS,
+  isAtRest: false,
+  ...more,
+});
+const begins = (list: HoldersList): readonly number[] => list.segments.map(({ begin }) => begin);
+
+test("upkeep: segments are dropped from the oldest on, by members that have released them", () => {
+  for (const [self, released, want] of [
+    ["a", 9, [0, 10, 20]],
+    ["a", 10, [10, 20]],
+    ["a", 30, [10, 20]],
+    ["b", 30, [20]],
+    ["c", 30, [0, 10, 20]],
+    ["stranger", 30, [0, 10, 20]],
+  ] as const) {
+    assert.deepEqual(begins(tidied(LIST, own(self, released))), want, `${self} ${released}`);
+  }
+  assert.equal(tidied(LIST, own("c", 30)), LIST);
+});
+
+test("upkeep: at rest with everything released -> closed with the end and registers; else it stays held", () => {
+  const newest: HoldersList = { segments: LIST.segments.slice(2), tail: { kind: "held" } };
+  const registers = labelSet(["author", "x"]);
+  const rest = { isAtRest: true, registers };
+  assert.deepEqual(tidied(newest, own("a", 30, rest)), {
+    segments: [],
+    tail: { kind: "closed", end: 30, registers },
+  });
+  for (const not of [
+    own("a", 29, rest),
+    own("b", 30, rest),
+    own("a", 30, { ...rest, syncedEnd: 31 }),
+    own("a", 30, { ...rest, end: 19, syncedEnd: 19 }),
+    own("a", 30),
+  ]) {
+    assert.equal(tidied(newest, not), newest);
+  }
+  assert.equal(tidied(LIST, own("a", 9, rest)), LIST, "an older segment is needed");
+});
+
+async function listOf({ coordination }: TestCluster): Promise<HoldersList> {
+  const { kvs } = await coordination.range({ key: holdersKey(DEFAULT_ROOT, J) }, never);
+  return decodeHolders(kvs[0]!.value).list;
+}
+
+test("upkeep: a broker drains -> its bytes go to the store, no list names it, and the others go on", async () => {
+  const cluster = await openTestCluster({ zones: ["a", "b", "c", "a"] });
+  try {
+    const { fragment } = journalSpec(J);
+    const spec = journalSpec(J, { replication: 3, fragment: { ...fragment, stores: ["s3://bucket/"] } });
+    await cluster.within(applySpec(cluster.members[0]!.transport, spec));
+    await cluster.agenda.advance(1000);
+    const content = { kind: "bytes", bytes: [utf8("hello")] } as const;
+    const append = async (): Promise<string> => {
+      const appended = cluster.members[0]!.transport.append(preamble(J), content, never);
+      return (await cluster.within(appended)).status;
+    };
+    assert.equal(await append(), "OK");
+    const [holder] = (await listOf(cluster)).segments.at(-1)!.members;
+    const leaving = cluster.members.find(({ id }) => id.suffix.slice(-1) === holder!.slice(-1))!;
+    assert.equal(await cluster.within(drainWhile(leaving.broker.drain, never), 600_000), "drained");
+    const { segments } = await listOf(cluster);
+    assert.ok(segments.every(({ members }) => !members.includes(holder!)));
+    await leaving.close();
+    assert.equal(await append(), "OK");
+  } finally {
+    await cluster.close();
+  }
+});
