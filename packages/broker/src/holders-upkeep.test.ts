@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, utf8 } from "@millrace/base";
+import { never, utf8, WireError } from "@millrace/base";
 import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
 import { applySpec, journalSpec, preamble } from "./broker-testkit.ts";
 import { DEFAULT_ROOT } from "./broker.ts";
@@ -89,6 +89,44 @@ test("upkeep: a broker drains -> its bytes go to the store, no list names it, an
     assert.ok(segments.every(({ members }) => !members.includes(holder!)));
     await leaving.close();
     assert.equal(await append(), "OK");
+  } finally {
+    await cluster.close();
+  }
+});
+
+test("upkeep: appends through every broker while one drains -> none fails", async () => {
+  const cluster = await openTestCluster({ zones: ["a", "b", "c", "a"] });
+  try {
+    const names = Array.from({ length: 20 }, (_, at) => `a/journal-${at}`);
+    const { fragment } = journalSpec(J);
+    for (const name of names) {
+      const stored = { ...fragment, stores: ["s3://bucket/"] };
+      const spec = journalSpec(name, { replication: 3, fragment: stored });
+      await cluster.within(applySpec(cluster.members[0]!.transport, spec));
+    }
+    await cluster.agenda.advance(3000);
+    const outcomes = new Map<string, number>();
+    let isOver = false;
+    const appendTo = async (name: string, at: number): Promise<void> => {
+      while (!isOver) {
+        const { transport } = cluster.members[at % cluster.members.length]!;
+        const content = { kind: "bytes", bytes: [utf8("x")] } as const;
+        const outcome = await transport.append(preamble(name), content, never).then(
+          ({ status }) => status,
+          (error: unknown) => WireError.from(error).message,
+        );
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+        await cluster.clock.sleep(50, never);
+      }
+    };
+    const clients = Promise.all(names.map(appendTo));
+    await cluster.agenda.advance(500);
+    const { drain } = cluster.members[1]!.broker;
+    assert.ok(drain.progress.assigned > 0);
+    assert.equal(await cluster.within(drainWhile(drain, never), 600_000), "drained");
+    isOver = true;
+    await cluster.within(clients);
+    assert.deepEqual([...outcomes.keys()], ["OK"]);
   } finally {
     await cluster.close();
   }
