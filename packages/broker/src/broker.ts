@@ -41,6 +41,7 @@ import type { Principal } from "./authoriser.ts";
 import type { AutoCreateRule } from "./auto-create.ts";
 import { BrokerHolding } from "./broker-holding.ts";
 import { takePart } from "./broker-membership.ts";
+import { listBrokers, type ListedBroker } from "./cluster-members.ts";
 import type { Drain } from "./drain.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
@@ -146,6 +147,8 @@ export interface Broker {
   readonly appendLatency: Histogram;
   /** Leaving without loss: other brokers take over, and what is held here alone is waited for (D14). */
   readonly drain: Drain;
+  /** The brokers of the cluster. */
+  members(): readonly ListedBroker[];
   /**
    * Ends reads, lets appends that write finish, gives the session back. Fragments stay open: the log has them.
    * The ports stay open.
@@ -301,6 +304,7 @@ async function compose(parts: Parts): Promise<Broker> {
       ...[drain.unready(), spools.unhealthy(), storeGate.unready(servedJournals(resolver))].filter(isReason),
     ],
     backlog: () => storage.persister.backlog(),
+    members: () => listBrokers(keyspace.table, options.id),
     appendLatency: metrics.appendSeconds,
     drain,
     close: async () => {

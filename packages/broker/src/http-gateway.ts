@@ -12,7 +12,9 @@ import { cleanPath, stripMeta } from "@millrace/protocol";
 import type { Need, Principal } from "./authoriser.ts";
 import { answerError, answerText } from "./http-answers.ts";
 import { parseAppendRequest, serveAppend } from "./http-append.ts";
+import type { ListedBroker } from "./cluster-members.ts";
 import { DRAIN_PATH, serveDrain, type DrainDoor } from "./http-drain.ts";
+import { sendJson } from "./http-json.ts";
 import { parseReadRequest, serveRead } from "./http-read.ts";
 import {
   answerNotImplemented,
@@ -38,6 +40,8 @@ export interface GatewayOptions {
   readonly storeHealth: CheckStore;
   /** Whether, and how far, the broker leaves. Default: nobody can make it. */
   readonly drain?: () => DrainDoor;
+  /** The brokers of the cluster. Default: they are not told. */
+  readonly brokers?: () => readonly ListedBroker[];
   readonly logger: Logger;
   /** Why nobody may PUT to a journal, fit for who tried: others depend on what stands in it. Default: all may. */
   readonly refuseAppend?: (journal: string) => string | undefined;
@@ -54,6 +58,7 @@ export interface GatewayOptions {
 const PUT_BYTES_MAX = 1024 ** 3;
 const CORS_HEADERS =
   "Cache-Control, Content-Language, Content-Length, Content-Type, Expires, Last-Modified, Pragma, Authorization";
+const BROKERS_PATH = "/v1/brokers";
 const DEBUG_PATHS: ReadonlyMap<string, string> = new Map([
   ["/debug/ready", "/readyz"],
   ["/debug/metrics", "/metrics"],
@@ -100,6 +105,7 @@ class Gateway {
         return;
       default:
         if (path === DRAIN_PATH) this.#serveDrain(request, response);
+        else if (path === BROKERS_PATH) this.#serveBrokers(request, response);
         else if (path.startsWith("/v1/")) this.#serveRest(path, request, response);
         else this.#serveJournal(path, query, request, response);
     }
@@ -175,6 +181,20 @@ class Gateway {
       (_, principal) => serveDrain(drain(), principal, request, response),
       answerRestError,
     );
+  }
+
+  #serveBrokers(request: IncomingMessage, response: ServerResponse): void {
+    const { brokers } = this.#options;
+    if (brokers === undefined || request.method !== "GET") {
+      answerNotImplemented(response);
+      return;
+    }
+    const serve = (_: JournalTransport, { visible }: Principal): void => {
+      if (visible !== undefined)
+        throw new WireError("FORBIDDEN", "brokers are told to those who may see all journals");
+      sendJson(response, 200, { brokers: brokers() });
+    };
+    this.#withPrincipal(request, response, "LIST", serve, answerRestError);
   }
 
   /** Runs `serve` for whoever asks, at once when authorising needs no waiting. */

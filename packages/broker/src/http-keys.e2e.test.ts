@@ -84,3 +84,20 @@ test("gateway with keys: token that ends during a blocking read -> the read just
     assert.equal(answer.trailers["x-close-error"], "broker terminated RPC");
   });
 });
+
+test("gateway with keys: brokers -> told only to whoever may list every journal", async () => {
+  await withKeys(async (port) => {
+    const get = (headers?: Record<string, string>, method = "GET") =>
+      ask(port, "/v1/brokers", { method, ...(headers === undefined ? {} : { headers }) });
+    assert.equal((await get()).status, 401);
+    assert.equal((await get(bearing(CAPABILITY.READ, ""))).status, 401);
+    assert.equal((await get(bearing(CAPABILITY.LIST, "name=examples/one"))).status, 403);
+    assert.equal((await get(bearing(CAPABILITY.LIST, ""), "POST")).status, 501);
+    const { status, body } = await get(bearing(CAPABILITY.LIST, ""));
+    const { brokers } = JSON.parse(body) as { brokers: { product: string; exiting: boolean }[] };
+    assert.deepEqual(
+      [status, brokers.length, brokers[0]!.exiting, brokers[0]!.product],
+      [200, 1, false, "millrace"],
+    );
+  });
+});

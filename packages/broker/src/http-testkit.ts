@@ -29,6 +29,7 @@ export async function openTestGateway(
     unready: () => test.broker.health(),
     degraded: () => [],
     storeHealth: (request, signal) => test.broker.storeHealth(request, signal),
+    brokers: () => test.broker.members(),
     logger: silentLogger,
     ...options,
   });

@@ -1,7 +1,7 @@
 // Every command against a real platform, as a person or a script would use it.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -357,47 +357,6 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     assert.deepEqual([first!.journal, first!.begin], ["examples/foobar", 0]);
   });
 
-  test("journals suspend, reset-head, prune -> one line for each journal, and what it says is so", async () => {
-    const spec =
-      "name: old/\nreplication: 1\n" +
-      "children: [{name: old/one, revision: -1}, {name: old/two, revision: -1}]\n" +
-      "fragment: {length: 1024, compression_codec: NONE, stores: ['file:///'], refresh_interval: 1s, retention: 1ms}\n";
-    await ok(["journals", "apply", "--specs", "-"], spec);
-    for (const part of ["a", "b", "c"]) {
-      const input = part.repeat(2000);
-      await ok(["journals", "append", "-l", "prefix=old/", "-m", "random", "--json"], input);
-      await ok(["journals", "append", "-l", "name=old/one"], input);
-    }
-    const heads = await ok(["journals", "reset-head", "-l", "prefix=old/", "--json"]);
-    assert.match(heads, /^\{"journal":"old\/(?:one|two)","offset":\d+,"reset":true\}$/m);
-    assert.equal(
-      (await run(["journals", "suspend", "-l", "name=old/one"])).err,
-      "old/one: not suspended: it is in use\n",
-    );
-    const suspended = await run(["journals", "suspend", "-l", "name=old/one", "--force"]);
-    assert.deepEqual([suspended.code, suspended.err], [0, "old/one: suspended\n"]);
-    assert.match(await ok(["journals", "list", "-l", "name=old/one", "-p"]), / <S> │/);
-
-    const persisted = async (): Promise<number> => {
-      const lines = await ok(["journals", "fragments", "-l", "name=old/one", "--json"]);
-      return lines.match(/"backingStore":"file:\/\/\/"/g)?.length ?? 0;
-    };
-    for (const endMs = performance.now() + 30_000; (await persisted()) < 3; await sleep(50))
-      assert.ok(performance.now() < endMs, "fragments are persisted");
-    const count = await persisted();
-    const dry = await run(["journals", "prune", "-l", "name=old/one", "--dry-run"]);
-    assert.equal(dry.err.match(/^would remove file:\/\/\/old\/one\/[0-9a-f-]+\.raw$/gm)?.length, count - 1);
-    assert.equal(await persisted(), count);
-    const pruned = JSON.parse(await ok(["journals", "prune", "-l", "name=old/one", "--json"])) as {
-      fragmentsPruned: number;
-    };
-    assert.equal(pruned.fragmentsPruned, count - 1);
-    assert.equal(readdirSync(join(data, "old/one")).length, 1);
-    const rest = await ok(["journals", "append", "-l", "name=old/one", "--json"], "d");
-    assert.ok((JSON.parse(rest) as { begin: number }).begin >= 6000, "the head is where it was");
-    await ok(["journals", "apply", "--specs", "-"], spec.replace("children", "delete: true\nchildren"));
-  });
-
   test("a pipe whose reader has enough -> the command ends quietly", async () => {
     const child = new Child(["journals", "read", "-l", "name=examples/foobar", "--block", "--data", data]);
     await child.until("it reads", () => child.out.length > 0);
@@ -464,6 +423,8 @@ suite("processes", { timeout: 120_000 }, () => {
     assert.match(refused.err, /^millrace: [^\n]+\n$/);
     assert.equal((await runRecorded(["journals", "list", "--data", data, "--token", token])).code, 0);
     assert.equal((await millrace(["journals", "list", "--data", data], "", env)).code, 0);
+    assert.equal((await runRecorded(["brokers", "list", "--data", data])).code, 1);
+    assert.equal((await runRecorded(["brokers", "list", "--data", data, "--token", token])).code, 0);
     child.process.kill("SIGTERM");
     const { code, err } = await child.end();
     assert.equal(code, 0, err);

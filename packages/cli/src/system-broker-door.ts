@@ -7,7 +7,14 @@ import { jsonLogger, systemClock, WireError, type Clock, type Logger, type LogLe
 import type { GrpcTransport, GrpcTransportOptions } from "@millrace/client";
 import { Option, type Command } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
-import { addDoorOptions, doorAddress, nothingListens, type DoorOptions } from "./system-doors.ts";
+import {
+  addDoorOptions,
+  callAddress,
+  doorAddress,
+  nothingListens,
+  type DoorCall,
+  type DoorOptions,
+} from "./system-doors.ts";
 
 export interface BrokerDoorOptions extends DoorOptions {
   readonly "broker.address"?: string;
@@ -40,6 +47,7 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   fatal: "error",
 };
 const ROUTES_MAX = 1_000_000;
+const TOKEN_LIFE_MS = 60_000;
 const GROUP = "The broker:";
 
 /** Adds the options that {@link withBroker} reads. */
@@ -96,7 +104,7 @@ export async function withBroker<T>(
   const address = brokerAddress(options);
   const client = await import("@millrace/client");
   const logger = jsonLogger(logLevel(options), (line) => io.err(line));
-  const keys = options["broker.authKeys"] ?? process.env["BROKER_AUTH_KEYS"] ?? "";
+  const keys = keysOf(options);
   tlsFiles(options); // A file that is not there is found before a call would stumble over it.
   const transport = new client.GrpcTransport({
     address,
@@ -104,7 +112,7 @@ export async function withBroker<T>(
     logger,
     zone: options.zone ?? process.env["ZONE"] ?? "local",
     token: tokenOf(options),
-    keys: keys.trim() === "" ? undefined : client.AuthKeys.parse(keys),
+    keys: keys === "" ? undefined : client.AuthKeys.parse(keys),
     tls: () => tlsFiles(options),
     routes: await routesOf(options),
   });
@@ -118,8 +126,57 @@ export async function withBroker<T>(
   }
 }
 
+/**
+ * One request to the broker at `address` over HTTP.
+ * @throws {WireError} of the answer's status; METHOD_NOT_ALLOWED when it is a broker of another product
+ */
+export async function callBroker(
+  address: string,
+  options: BrokerDoorOptions,
+  call: DoorCall,
+  signal: AbortSignal,
+): Promise<string> {
+  const { Agent } = await import("undici");
+  const isUnix = address.startsWith("unix:");
+  const socket = isUnix ? { socketPath: decodeURIComponent(new URL(address).pathname) } : {};
+  const via = new Agent({ connect: { ...tlsFiles(options), ...socket } as object });
+  const authorization = await authorizationOf(options);
+  try {
+    return await callAddress(isUnix ? "http://localhost" : address, { ...call, authorization, via }, signal);
+  } catch (error) {
+    const isUnknown = error instanceof WireError && (error.status === 501 || error.message === "Not Found");
+    if (!isUnknown) throw error;
+    throw new WireError(
+      "METHOD_NOT_ALLOWED",
+      `the broker at ${address} does not tell: it is no Millrace broker`,
+    );
+  } finally {
+    await via.close();
+  }
+}
+
+/** For a call about the whole cluster. */
+async function authorizationOf(options: BrokerDoorOptions): Promise<string> {
+  const token = tokenOf(options);
+  if (token !== "") return `Bearer ${token}`;
+  const keys = keysOf(options);
+  if (keys === "") return "";
+  const { AuthKeys } = await import("@millrace/client");
+  const { ANY_LABELS, CAPABILITY } = await import("@millrace/protocol");
+  const capabilities = CAPABILITY.LIST | CAPABILITY.APPLY;
+  return AuthKeys.parse(keys).sign(
+    { capabilities, selector: ANY_LABELS },
+    TOKEN_LIFE_MS,
+    systemClock.wallMs(),
+  );
+}
+
+function keysOf(options: BrokerDoorOptions): string {
+  return (options["broker.authKeys"] ?? process.env["BROKER_AUTH_KEYS"] ?? "").trim();
+}
+
 /** What to send as it is; "": nothing, or what keys sign. */
-export function tokenOf(options: BrokerDoorOptions): string {
+function tokenOf(options: BrokerDoorOptions): string {
   return options["broker.authToken"] ?? options.token ?? process.env["BROKER_AUTH_TOKEN"] ?? "";
 }
 

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { WireError, CODES, type Code } from "@millrace/base";
 import { SETTINGS } from "@millrace/server";
 import { Option, type Command } from "commander";
+import type { Dispatcher } from "undici";
 import { UsageError } from "./cli-io.ts";
 
 export type Door = "broker" | "api" | "warehouse";
@@ -63,23 +64,40 @@ export function doorAddress(door: Door, options: DoorOptions): string {
  * One request with a JSON body.
  * @throws {WireError} of the answer's status, with its message, unless it is 2xx; UNAVAILABLE when nobody answers
  */
-export async function callDoor(
+export function callDoor(
   door: Door,
   options: DoorOptions,
-  call: { method: "GET" | "POST"; path: string; body?: unknown; accept?: string },
+  call: DoorCall,
   signal: AbortSignal,
 ): Promise<string> {
-  const address = doorAddress(door, options);
   const { token = "" } = options;
+  const authorization = token === "" ? "" : `Bearer ${token}`;
+  return callAddress(doorAddress(door, options), { ...call, authorization }, signal);
+}
+
+export interface DoorCall {
+  readonly method: "GET" | "POST";
+  readonly path: string;
+  readonly body?: unknown;
+  readonly accept?: string;
+}
+
+/** As {@link callDoor}, with an Authorization header, unless it is "", and connections of `via`. */
+export async function callAddress(
+  address: string,
+  call: DoorCall & { readonly authorization: string; readonly via?: Dispatcher },
+  signal: AbortSignal,
+): Promise<string> {
   const { request } = await import("undici");
   const answer = await request(address + call.path, {
     method: call.method,
     headers: {
       accept: call.accept ?? "application/json",
-      ...(token === "" ? {} : { authorization: `Bearer ${token}` }),
+      ...(call.authorization === "" ? {} : { authorization: call.authorization }),
       ...(call.body === undefined ? {} : { "content-type": "application/json" }),
     },
     signal,
+    ...(call.via === undefined ? {} : { dispatcher: call.via }),
     ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
   }).catch((error: unknown) => {
     signal.throwIfAborted();

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { InvariantError, WireError } from "@millrace/base";
 import { Command, CommanderError } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
+import { addBrokersCommand } from "./command-brokers.ts";
 import { addDoctorCommand } from "./command-doctor.ts";
 import { addPrintConfigCommand } from "./command-print-config.ts";
 import { addJournalsCommand } from "./command-journals.ts";
@@ -44,6 +45,7 @@ export function makeProgram(io: CliIo): Command {
   addPrintConfigCommand(program, io);
   addDoctorCommand(program, io);
   addJournalsCommand(program, io);
+  addBrokersCommand(program, io);
   addSourcesCommand(program, io);
   addSinksCommand(program, io);
   addProduceCommand(program, io);

@@ -87,6 +87,7 @@ for (const args of [
   `journals list --address ${NOBODY}`,
   `journals list --watch --address ${NOBODY}`,
   `journals read -l name=a --block --address ${NOBODY}`,
+  `brokers list --address ${NOBODY}`,
   `journals suspend -l name=a --broker.address ${NOBODY}`,
   `journals reset-head -l name=a --address ${NOBODY}`,
   `journals prune -l name=a --address ${NOBODY}`,

@@ -174,6 +174,7 @@ export async function openBrokerDoor(
     storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
     refuseAppend: (journal) => refusePartition(journal, part.broker!),
     drain: () => part.broker!.drain,
+    brokers: () => part.broker!.members(),
     debug: !config["debug.private"],
     allowOrigins: config["broker.allow-origin"].split(/[\s,]+/).filter((origin) => origin !== ""),
     logger,
