@@ -94,3 +94,13 @@ for (const [name, wants, limits, left] of SHEDDING) {
     deepEqual([...state(Object.fromEntries([...items, ...members])).capacity], left);
   });
 }
+
+test("a member that is out: does not lead, and does not count among those who keep theirs", () => {
+  const items = { "/root/items/one": '{"R":3}' };
+  const members = [0, 1, 2, 3].map((at) => [`/root/members/zone#m${at}`, `{"R":5,"E":${at === 1}}`]);
+  const snapshot = snapshotOfValues({ ...items, ...Object.fromEntries(members) });
+  deepEqual([...stateOf(snapshot).capacity], [5, 0, 5, 5]);
+  const [first, ...others] = snapshot.members;
+  const withOut = { ...snapshot, members: [{ ...first!, limit: 0, isOut: true }, ...others] };
+  deepEqual([leaderOf(withOut.members), ...stateOf(withOut).capacity], [1, 0, 5, 5, 5]);
+});

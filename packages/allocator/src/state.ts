@@ -4,7 +4,8 @@
 //  S2  The leader is the member that was created first; of several at one revision, the first in key order. One that is
 //      out does not lead.
 //  S3  Exiting members shed capacity, the oldest first, out of what the cluster has too much, and only so many that
-//      as many members keep theirs as the most replicated item needs. An overloaded cluster sheds nothing.
+//      as many members keep theirs as the most replicated item needs; who is out keeps nothing. An overloaded cluster
+//      sheds nothing.
 import type { AssignmentEntry, ItemEntry, MemberEntry, Snapshot } from "./entries.ts";
 import { REPLICATION_MAX } from "./limits.ts";
 
@@ -93,7 +94,8 @@ function capacityOf(members: readonly MemberEntry[], replication: Int32Array, it
   let excess = Math.max(0, memberSlots - itemSlots);
   const exiting = [...members.keys()].filter((at) => members[at]!.exiting);
   exiting.sort((a, b) => members[a]!.createRevision - members[b]!.createRevision || a - b);
-  for (const at of exiting.slice(0, Math.max(0, members.length - keep))) {
+  const present = members.reduce((count, { isOut }) => (isOut === true ? count : count + 1), 0);
+  for (const at of exiting.slice(0, Math.max(0, present - keep))) {
     const shed = Math.min(capacity[at]!, excess);
     capacity[at]! -= shed;
     excess -= shed;
