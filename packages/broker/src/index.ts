@@ -29,3 +29,13 @@ export { PeerChannels, type PeerChannelsOptions, type PeerDial } from "./peer-di
 export { judgeBytes } from "./sealed-bytes.ts";
 export { grpcDoor, type GrpcDoorOptions } from "./grpc-door.ts";
 export { drainWhile, type Drain, type DrainOutcome, type DrainProgress } from "./drain.ts";
+export { decodeHolders, holdersKey } from "./holders-codec.ts";
+export {
+  unseenByPeer,
+  type HoldAnswer,
+  type HoldRequest,
+  type Peer,
+  type PeerNetwork,
+} from "./peer-network.ts";
+export type { PeerDoor } from "./peer-door.ts";
+export type { PeerListener, PeerStream } from "./peer-pipeline.ts";

@@ -1,7 +1,8 @@
 // `npm run sim`: `--seed N` replays one run, `--seeds K` runs 0 to K-1. Exits non-zero when a run breaks a promise; a
-// negative control is such a run on purpose.
+// negative control is such a run on purpose. `--cluster` first: runs of whole clusters (cluster/).
 import { parseArgs } from "node:util";
 import { assert } from "@millrace/base";
+import { clusterMain } from "./cluster/cluster-main.ts";
 import type { Controls } from "./options.ts";
 import { runSeed, SimulationFailure, type RunSummary } from "./run-seed.ts";
 import { failureReport } from "./system-report.ts";
@@ -17,6 +18,7 @@ const USAGE = `npm run sim -- [--seed N | --seeds K] [--twice] [--keep-going] [n
   --without-loaded-end   negative control: the target takes every load as it comes
   --without-sequences    negative control: a repeated frame gets a new identity
   --without-read-checks  negative control: spools give out what their files have
+  --cluster              first: runs of whole clusters; --cluster --help says more
   --help
 `;
 const SEEDS_DEFAULT = 20;
@@ -118,4 +120,5 @@ async function main(): Promise<number> {
   return 0;
 }
 
-process.exitCode = await main();
+const [first, ...others] = process.argv.slice(2);
+process.exitCode = first === "--cluster" ? await clusterMain(others) : await main();

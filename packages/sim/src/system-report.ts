@@ -25,12 +25,12 @@ export function failureReport(failure: SimulationFailure): string {
   ].join("\n");
 }
 
-function causes(cause: unknown): string[] {
+export function causes(cause: unknown): string[] {
   if (!(cause instanceof Error)) return cause === undefined ? [] : [inspect(cause)];
   return [cause.stack ?? cause.message, ...causes(cause.cause)];
 }
 
-function commit(): string {
+export function commit(): string {
   try {
     const cwd = import.meta.dirname;
     return execFileSync("git", ["rev-parse", "HEAD"], { cwd, encoding: "utf8", stdio: "pipe" }).trim();

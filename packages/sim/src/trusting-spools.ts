@@ -2,11 +2,12 @@
 import { WireError } from "@millrace/base";
 import type { Spool, Spools } from "@millrace/fragments";
 import type { Disk } from "@millrace/wal";
+import { replaced } from "./replaced.ts";
 
 export function trustingSpools(spools: Spools, disk: Disk): Spools {
-  return withMethod(spools, "claim", async (life, atLeast) => {
+  return replaced(spools, "claim", async (life, atLeast) => {
     const spool = await spools.claim(life, atLeast);
-    return withMethod(spool, "read", (offset, bytesMax, signal) =>
+    return replaced(spool, "read", (offset, bytesMax, signal) =>
       spool.read(offset, bytesMax, signal).catch((thrown: unknown) => {
         const error = WireError.from(thrown);
         if (error.code !== "CORRUPT") throw error;
@@ -24,15 +25,4 @@ function readUnchecked(
 ): Promise<Uint8Array> {
   const { begin, end } = spool.fragments().find((one) => one.begin <= offset && offset < one.end)!;
   return disk.read(path, offset - begin, Math.min(bytesMax, end - offset));
-}
-
-/** `target` with another method in the place of one of its own. */
-function withMethod<T extends object, K extends keyof T>(target: T, name: K, method: T[K]): T {
-  return new Proxy(target, {
-    get: (_, key) => {
-      if (key === name) return method;
-      const value: unknown = Reflect.get(target, key, target);
-      return typeof value === "function" ? (value.bind(target) as unknown) : value;
-    },
-  });
 }

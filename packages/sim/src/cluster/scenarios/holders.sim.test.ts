@@ -1,0 +1,118 @@
+// D10 and D11: who holds the newest bytes, and which bytes of an earlier route count.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { filesOf } from "@millrace/wal/testkit";
+import type { Machine } from "../machine.ts";
+import { ClusterStage } from "../cluster-stage.ts";
+
+const LONE = { journals: [{ name: "lone/one", replication: 1, isStored: false }] };
+
+function hold(machine: Machine, how: "kill" | "power"): void {
+  machine.isHeldDown = true;
+  machine.end(how, false);
+}
+
+function release(machine: Machine): void {
+  machine.isHeldDown = false;
+  machine.start();
+}
+
+test("D10: the only holder is away -> appends are refused, nobody begins at 0; it returns -> they go on", async () => {
+  const stage = await ClusterStage.open("d10 lone", { ...LONE, leaseSeconds: 3 });
+  const [holder] = await stage.route();
+  assert.equal(await stage.append(holder), "acknowledged");
+  hold(holder!, "kill");
+  const others = stage.world.machines.filter((machine) => machine !== holder);
+  // Beyond its lease: the journal is another broker's by then.
+  for (let i = 0; i < 10; i++) {
+    assert.notEqual(await stage.append(others[i % 2]), "acknowledged");
+    await stage.pass(1000);
+  }
+  release(holder!);
+  await stage.untilAcknowledged(others);
+  await stage.end();
+});
+
+test("D10: power goes everywhere while appends are under way, many times -> nothing acknowledged is lost", async () => {
+  const stage = await ClusterStage.open("d10 blackouts");
+  for (let round = 0; round < 5; round++) {
+    const appends = Array.from({ length: 20 }, (_, i) =>
+      stage.appending(stage.world.machines[i % 3], 100 * i),
+    );
+    await stage.pass(1 + stage.random.below(6));
+    for (const machine of stage.world.machines) machine.end("power");
+    await stage.finish(Promise.all(appends));
+    await stage.untilAcknowledged(stage.world.machines);
+  }
+  await stage.end();
+});
+
+test("D10: from three replicas to one and back, the holders restarting -> all is there", async () => {
+  const stage = await ClusterStage.open("d10 narrow");
+  for (const count of [1, 3, 2, 3]) {
+    assert.ok(await stage.replication(count));
+    await stage.untilAcknowledged(stage.world.machines);
+    await stage.pass(1000);
+    const route = await stage.route();
+    assert.equal(route.length, count);
+    for (const machine of route) machine.end("power");
+    await stage.untilAcknowledged(stage.world.machines);
+  }
+  await stage.end();
+});
+
+test("D10: an operator's list -> it names who holds what, and no more than its members", async () => {
+  const stage = await ClusterStage.open("d10 list");
+  await stage.append();
+  const list = await stage.holders();
+  assert.deepEqual(list.tail, { kind: "held" });
+  assert.deepEqual(
+    [...list.segments.at(-1)!.members].sort(),
+    stage.world.machines.map(({ name }) => `disk-of-${name}`),
+  );
+});
+
+test("D11: a primary is cut off with unacknowledged bytes -> others write there, its own never show", async () => {
+  const stage = await ClusterStage.open("d11 overtaken", {
+    brokers: 4,
+    leaseSeconds: 3,
+    journals: [{ name: "stored/one", replication: 3, isStored: true }],
+    fragmentBytes: 2048,
+  });
+  const [primary] = await stage.threeOf();
+  const before = stage.journal.acknowledgedEnd;
+  const peers = stage.everybodyBut(primary).filter((name) => name !== "clients");
+  for (const peer of peers) stage.world.network.cut(primary.name, peer);
+  const lost = stage.appending(primary, 700);
+  await stage.until("it has its own bytes", () => stage.spool(primary).syncedEnd > before);
+  stage.cut([primary.name], peers);
+  const others = stage.world.machines.filter((machine) => machine !== primary);
+  await stage.untilAcknowledged(others);
+  for (let i = 0; i < 20; i++) assert.equal(await stage.append(others[i % 3], 300), "acknowledged");
+  await stage.finish(lost);
+  stage.world.network.heal();
+  await stage.until("it serves again", () => primary.isServing);
+  // One of the others goes: the journal comes back to it.
+  hold(others[0]!, "kill");
+  await stage.untilAcknowledged([primary]);
+  await stage.end();
+  const aside = filesOf(primary.disk).filter(({ path }) => path.startsWith("quarantine/"));
+  assert.notEqual(aside.length, 0, "its own bytes are kept aside");
+});
+
+test("D11: it restarts with them -> nothing of them is shown before the list has judged", async () => {
+  const stage = await ClusterStage.open("d11 restarted", { brokers: 4, leaseSeconds: 3 });
+  const [primary, near, far] = await stage.threeOf();
+  const before = stage.journal.acknowledgedEnd;
+  for (const peer of [near, far]) stage.world.network.cut(primary.name, peer.name);
+  const lost = stage.appending(primary, 700);
+  await stage.until("it has its own bytes", () => stage.spool(primary).syncedEnd > before);
+  hold(primary, "power");
+  await stage.untilAcknowledged(stage.world.machines.filter((machine) => machine !== primary));
+  await stage.finish(lost);
+  stage.world.network.heal();
+  release(primary);
+  await stage.until("it serves", () => primary.isServing);
+  await stage.read(primary);
+  await stage.end();
+});
