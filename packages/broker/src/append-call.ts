@@ -53,6 +53,10 @@ export interface RunningAppend {
   aborted(reason: Error): void;
 }
 
+/** Each the same object every time: that is cheaper. */
+const LEVEL_LABELS = { synced: { level: "synced" }, replicated: { level: "replicated" } } as const;
+const APPEND_LABELS = { operation: "Append" } as const;
+
 /** What performing gives: an input now, later, or nothing. */
 type Performed = AppendInput | Promise<AppendInput | undefined> | "pending" | undefined;
 
@@ -279,6 +283,7 @@ export class AppendCall implements PipelineUser, Abortable {
     if (proxy === undefined) {
       throw new WireError("NOT_PRIMARY", `journal ${this.#request.journal} is served by another broker`);
     }
+    this.#ports.metrics.proxied.add(1, APPEND_LABELS);
     this.#proxy ??= new AppendProxy(proxy, this.#request, this.#content);
     return this.#proxy.pass(header, this.#lifetime.signal);
   }
@@ -389,11 +394,15 @@ export class AppendCall implements PipelineUser, Abortable {
     const append = this.#append!;
     const { bytes } = append;
     const commit = this.#commitOf(append);
+    const { clock, metrics } = this.#ports;
+    const wholeMs = clock.monotonicMs();
+    const labels = LEVEL_LABELS[this.#resolution!.level];
     this.#held!.commit(append, registers, (outcome) => {
       if (outcome.kind === "acknowledged") {
         if (bytes > 0) {
-          this.#ports.metrics.commits.add();
-          this.#ports.metrics.commitBytes.add(bytes);
+          metrics.acknowledgementSeconds.observe((clock.monotonicMs() - wholeMs) / 1000, labels);
+          metrics.commits.add();
+          metrics.commitBytes.add(bytes);
         }
         this.#outcome = { kind: "acknowledged", commit };
       } else {

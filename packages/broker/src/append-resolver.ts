@@ -38,11 +38,13 @@ export class AppendResolver {
   ): Resolution | Promise<Resolution> {
     const isBehind = request.header !== undefined || !this.#ports.keyspace.holds(minRevision);
     const through = isBehind ? this.#readThrough(request, minRevision, lifetime.signal) : undefined;
-    if (through !== undefined) return through.then(() => this.#settled(request, lifetime.signal));
+    if (through !== undefined)
+      return through.then(() => this.#settled(request, minRevision, lifetime.signal));
     const resolution = this.#now(request);
     const { status } = resolution;
-    const isFinal = status !== "JOURNAL_NOT_FOUND" && !isPassing(status);
-    return isFinal ? resolution : this.#settled(request, lifetime.signal);
+    const isFinal =
+      status !== "JOURNAL_NOT_FOUND" && !isPassing(status) && !isGrowing(resolution, minRevision);
+    return isFinal ? resolution : this.#settled(request, minRevision, lifetime.signal);
   }
 
   /** @throws {WireError} SHUTTING_DOWN */
@@ -69,14 +71,16 @@ export class AppendResolver {
     return this.#ports.resolver.resolve(stripMeta(journal), options);
   }
 
-  async #settled(request: AppendPreamble, signal: AbortSignal): Promise<Resolution> {
+  async #settled(request: AppendPreamble, minRevision: number, signal: AbortSignal): Promise<Resolution> {
     const { keyspace } = this.#ports;
     const journal = stripMeta(request.journal);
     if (keyspace.table.item(journal) === undefined && this.#creator.wants(journal)) {
       const revision = await this.#create(journal);
       if (revision !== undefined) await keyspace.waitForRevision(revision, signal);
     }
-    return whenServed(this.#ports, () => this.#now(request), signal);
+    const isUnsettled = (found: Resolution): boolean =>
+      isPassing(found.status) || isGrowing(found, minRevision);
+    return whenServed(this.#ports, () => this.#now(request), signal, isUnsettled);
   }
 
   /** @returns undefined when the caller may not see it: then it hears the same as of one that exists */
@@ -88,4 +92,11 @@ export class AppendResolver {
       return undefined;
     }
   }
+}
+
+/** The append has resumed the journal at `minRevision`, and the allocator is about to give it its replicas. */
+function isGrowing({ status, item, header, desiredReplicas }: Resolution, minRevision: number): boolean {
+  return (
+    status === "OK" && item?.modRevision === minRevision && header.route.members.length < desiredReplicas
+  );
 }

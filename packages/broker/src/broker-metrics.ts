@@ -18,12 +18,17 @@ export interface BrokerMetrics {
   readonly completed: Counter;
   /** Seconds from an append's call to its answer. */
   readonly appendSeconds: Histogram;
+  /** Seconds from the end of an append's content to its acknowledgement, by level. */
+  readonly acknowledgementSeconds: Histogram;
   readonly commits: Counter;
   readonly commitBytes: Counter;
   readonly rollbacks: Counter;
   readonly rollbackBytes: Counter;
   readonly rolled: Counter;
   readonly readBytes: Counter;
+  /** Calls passed on to other brokers, by operation. */
+  readonly proxied: Counter;
+  readonly unconfirmedBytes: Gauge;
   readonly journals: Gauge;
   readonly replicas: Gauge;
   readonly reduced: Gauge;
@@ -44,12 +49,22 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
       "Time from an append's call to its acknowledgement.",
       SECONDS_BUCKETS,
     ),
+    acknowledgementSeconds: metrics.histogram(
+      "millrace_broker_acknowledgement_seconds",
+      "Time from the end of an append's content until it is acknowledged, by level.",
+      SECONDS_BUCKETS,
+    ),
     commits: counter("gazette_spool_commits_total", "Appends that were committed."),
     commitBytes: counter("gazette_spool_commit_bytes_total", "Bytes of appends that were committed."),
     rollbacks: counter("gazette_spool_rollbacks_total", "Appends that were rolled back."),
     rollbackBytes: counter("gazette_spool_rollback_bytes_total", "Bytes of appends that were rolled back."),
     rolled: counter("gazette_spool_completed_total", "Fragments that were closed."),
     readBytes: counter("millrace_broker_read_bytes_total", "Bytes given to readers."),
+    proxied: counter("millrace_broker_proxied_total", "Calls passed on to other brokers, by operation."),
+    unconfirmedBytes: metrics.gauge(
+      "millrace_broker_unconfirmed_bytes",
+      "Bytes that are synced here and not known to be synced on all other members, when last looked at.",
+    ),
     journals: metrics.gauge("millrace_broker_journals", "Journals in the keyspace."),
     replicas: metrics.gauge("millrace_broker_replicas", "Journals that this broker serves."),
     reduced: metrics.gauge(

@@ -57,6 +57,7 @@ import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
 import { DueJournals, runPulse } from "./pulse.ts";
+import { watchLag } from "./replication-lag.ts";
 import { Elsewhere } from "./read-elsewhere.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver, type ReplicaFactory } from "./resolver.ts";
@@ -287,6 +288,10 @@ async function compose(parts: Parts): Promise<Broker> {
   const isPrimary = (journal: string): boolean => resolver.isPrimary(journal);
   const pulsing = { clock, logger, transport, replicas, autoSuspend, due, isPrimary };
   tasks.spawn("pulse", (stop) => runPulse(pulsing, stop));
+  const { unconfirmedBytes } = metrics;
+  if (ports.network !== undefined) {
+    tasks.spawn("lag", (stop) => watchLag({ clock, replicas, unconfirmedBytes }, stop));
+  }
   const { storeGate } = storage;
   const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
   return {

@@ -19,6 +19,8 @@ export const REROUTE_MS = 5_000;
 export const PEER_GONE_GRACE_MS = 1_000;
 /** A listing of stores that began less than this ago is not made again for a reader that misses something. */
 export const RELIST_MS = 1_000;
+/** Between looks at how far members are behind each other. */
+export const LAG_INTERVAL_MS = 5_000;
 /** How long a member that is asked for bytes which another lacks has for its first answer. */
 export const PEER_ANSWER_MS = 2_000;
 /** Default life of the broker's session. */

@@ -170,6 +170,7 @@ export class LocalTransport implements JournalTransport, AppendDoor {
       const resolution = await this.#resolveMember(request, 0, signal);
       const { calls, remote } = this.#ports;
       if (isElsewhere(resolution) && calls !== undefined) {
+        this.#ports.metrics.proxied.add(1, { operation: "ListFragments" });
         return fragmentsOfMembers(calls, resolution.header, request, signal);
       }
       return listFragments(remote, resolution, request, signal);

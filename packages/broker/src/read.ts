@@ -111,6 +111,7 @@ class ReadCall {
       const { journal } = this.#place.request;
       throw new WireError("NOT_PRIMARY", `journal ${journal} is served by another broker`);
     }
+    this.#ports.metrics.proxied.add(1, { operation: "Read" });
     return readFromMembers(calls, this.#place, header, signal);
   }
 

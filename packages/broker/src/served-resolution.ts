@@ -18,12 +18,13 @@ export async function whenServed(
   { keyspace, clock }: { readonly keyspace: BrokerKeyspace; readonly clock: Clock },
   resolve: () => Resolution,
   signal: AbortSignal,
+  isUnsettled = ({ status }: Resolution): boolean => isPassing(status),
 ): Promise<Resolution> {
   const untilMs = clock.monotonicMs() + ASSIGNMENT_WAIT_MS;
   for (;;) {
     const resolution = resolve();
     const leftMs = untilMs - clock.monotonicMs();
-    if (!isPassing(resolution.status) || leftMs <= 0) return resolution;
+    if (!isUnsettled(resolution) || leftMs <= 0) return resolution;
     await changeWithin(keyspace.changed, leftMs, clock, signal);
   }
 }

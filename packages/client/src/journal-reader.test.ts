@@ -2,9 +2,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, silentLogger, text, utf8, WireError } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
+import { newReadResponse } from "@millrace/protocol";
 import { append } from "./append.ts";
 import { FakeTransport } from "./fake-transport.ts";
+import { FragmentReader } from "./fragment-reader.ts";
 import { readHead, readJournal, type ReaderOptions } from "./journal-reader.ts";
+import type { JournalTransport } from "./transport.ts";
 
 function fixture() {
   const clock = new SimulatedClock(new Agenda());
@@ -35,6 +38,22 @@ test("reader: a read that breaks -> goes on at the next offset, nothing twice", 
   ports.transport.journals.set("j/one", utf8("hello"));
   ports.transport.readFaults.push(new WireError("UNAVAILABLE", "cut"), new WireError("UNAVAILABLE", "cut"));
   assert.equal(await collect(ports, {}), "hello");
+});
+
+test("reader: a broker that may not pass its read on does not have the journal -> asked to pass it on", async () => {
+  const { transport, ...ports } = fixture();
+  transport.journals.set("j/one", utf8("hello"));
+  const read = transport.read.bind(transport);
+  const away: Pick<JournalTransport, "read"> = {
+    read: async function* (request, signal) {
+      if (request.doNotProxy) yield newReadResponse({ status: "NOT_JOURNAL_BROKER" });
+      else yield* read(request, signal);
+    },
+  };
+  const fragments = new FragmentReader({ decompress: (_codec, stored) => stored }, 1);
+  const both = { ...ports, transport: Object.assign(transport, away), fragments };
+  assert.equal(await collect(both, {}), "hello");
+  await fragments.close();
 });
 
 test("reader: end offset -> ends there", async () => {

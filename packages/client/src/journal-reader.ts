@@ -113,8 +113,9 @@ export async function* readJournal(
     } catch (thrown) {
       signal.throwIfAborted();
       const error = WireError.from(thrown);
-      // Whatever is wrong with a stored fragment: the broker is asked for the same bytes next.
-      if (stored !== undefined) direct = undefined;
+      // Whatever is wrong with a stored fragment: the broker is asked for the same bytes next. One that does not have
+      // the journal passes a read on, if it may, and the content with it.
+      if (stored !== undefined || (direct !== undefined && error.code === "NOT_PRIMARY")) direct = undefined;
       else if (!isPassing(error, attempt)) throw error;
       ports.logger.debug("read-retried", {
         journal: options.journal,
