@@ -172,6 +172,7 @@ describe("a primary that goes away", () => {
 
   test("refused for longer than a fail-over takes -> UNAVAILABLE: certainly nothing was written", async () => {
     await withCluster(async ({ cluster, primary, other }) => {
+      cluster.network.isTelling = false;
       primary.kill();
       const begun = cluster.agenda.nowMs;
       const error = await failureOf(cluster.within(other.transport.append(preamble(J), bytes("x"), never)));

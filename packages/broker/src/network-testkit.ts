@@ -77,6 +77,8 @@ export class TestNetwork {
   readonly #refused = new Set<string>();
   /** Calls that arrived, as `from>to what`, for whoever counts them. */
   readonly calls: string[] = [];
+  /** Whether brokers are told who refuses them: without, journals of one that is gone wait for its lease. */
+  isTelling = true;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -182,7 +184,7 @@ export class TestNetwork {
 
   #tell(from: string, peer: Peer, isRefused: boolean): void {
     const key = `${from}>${memberName(peer.id)}`;
-    if (this.#refused.has(key) === isRefused) return;
+    if (!this.isTelling || this.#refused.has(key) === isRefused) return;
     if (isRefused) this.#refused.add(key);
     else this.#refused.delete(key);
     for (const listener of this.#listeners.get(from) ?? []) listener(peer, isRefused);

@@ -81,6 +81,7 @@ describe("a read at a broker that does not have the journal", () => {
 
   test("the member refuses connections -> UNAVAILABLE after a while, and nothing was said before", async () => {
     await withCluster(async (cluster, own, other) => {
+      cluster.network.isTelling = false;
       own.kill();
       await assert.rejects(cluster.within(readAll(other.transport, readRequest(J), never)), {
         code: "UNAVAILABLE",
