@@ -27,6 +27,8 @@ export class ClusterLoad {
   readonly ledgers: readonly JournalLedger[];
   /** Refusals and unknown outcomes, by code. */
   readonly failures = new Map<string, number>();
+  /** What the last of them said. */
+  #lastFailure = "";
   readonly #transport: JournalTransport;
   readonly #problems: string[] = [];
   #writers: Promise<void>[] = [];
@@ -60,18 +62,18 @@ export class ClusterLoad {
     return this.ledgers.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
   }
 
-  /** Waits until every journal has taken `more` appends. */
-  async goesOn(more = 3, limitMs = 90_000): Promise<void> {
+  /** Waits until every journal has taken `more` appends. @param after what happened, for a person */
+  async goesOn(more = 3, limitMs = 90_000, after = "this"): Promise<void> {
     const wanted = this.ledgers.map(({ acknowledged }) => acknowledged + more);
     const missing = (): readonly string[] =>
       this.ledgers.filter(({ acknowledged }, i) => acknowledged < wanted[i]!).map(({ journal }) => journal);
-    const claim = (): string => `${missing().join(", ")} take appends; ${this.describe()}`;
+    const claim = (): string => `after ${after}: ${missing().join(", ")} take appends; ${this.describe()}`;
     await until(claim, limitMs, () => missing().length === 0);
   }
 
   describe(): string {
     const failures = [...this.failures].map(([code, count]) => `${count} ${code}`).join(", ");
-    return `${this.acknowledged} acknowledged${failures === "" ? "" : `, ${failures}`}`;
+    return `${this.acknowledged} acknowledged${failures === "" ? "" : `, ${failures}; last: ${this.#lastFailure}`}`;
   }
 
   /** Resolves when every writer has its last answer. */
@@ -103,6 +105,7 @@ export class ClusterLoad {
         if (error instanceof WireError && error.message === "the channel is closed") return;
         const code = error instanceof WireError ? error.code : String(error);
         this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
+        this.#lastFailure = String(error);
         await sleep(PAUSE_MS);
       }
     }
