@@ -32,9 +32,19 @@ test("broker's place: our name -> as it says; Gazette's -> every interface, know
 
 test("broker's place: port that is none, certificate without its key -> refused, naming the setting", () => {
   assert.throws(() => brokerAddress(configOf({ "broker.port": "65536" })), /broker\.port: "65536"/);
-  assert.throws(() => brokerAddress(configOf({ "broker.port": "unix:///x" })), /broker\.port/);
+  assert.throws(() => brokerAddress(configOf({ "broker.port": "unix://x" })), /broker\.port/);
   const config = configOf({ "broker.server-cert-file": "c.pem" });
   assert.throws(() => tlsFiles(config), /broker\.server-cert-file needs broker\.server-cert-key-file/);
+});
+
+test("broker's place: a unix port -> its path, endpoint with the host, no TLS, nobody beyond this machine", () => {
+  const config = configOf({ "broker.port": "unix:///run/b.sock", ...PEM });
+  assert.deepEqual(brokerAddress(config), { host: "", port: 0, path: "/run/b.sock" });
+  const bound = { host: "", port: 0 };
+  assert.equal(brokerEndpoint(config, bound, "me"), "unix://me/run/b.sock");
+  assert.equal(localBrokerUrl(config, bound), "unix:///run/b.sock");
+  assert.equal(tlsFiles(config), undefined);
+  assert.deepEqual(openListeners(config), []);
 });
 
 test("listen policy: Gazette's names without a credential -> allowed, and told what would authenticate", () => {
@@ -68,6 +78,10 @@ test("gazette's variables: each names its setting, ours win, links of services a
       ETCD_LEASE_TTL: "3s",
       ETCD_PREFIX: "/elsewhere",
       LOG_LEVEL: "trace",
+      LOG_FORMAT: "logfmt",
+      DEBUG_PORT: "tcp://10.0.0.1:8090",
+      BROKER_FILE_ONLY: "true",
+      ETCD_ADDRESS: "http://etcd:2379",
       BROKER_UNHEARD_OF: "x",
     },
   );
@@ -82,9 +96,13 @@ test("gazette's variables: each names its setting, ours win, links of services a
         "etcd.lease",
         "etcd.prefix",
         "log.level",
+        "log.format",
+        "debug.port",
+        "broker.file-only",
+        "etcd.address",
       ] as const
     ).map((name) => config[name]),
-    ["theirs", "ours", 7, "", "k.pem", 3000, "/elsewhere", "debug"],
+    ["theirs", "ours", 7, "", "k.pem", 3000, "/elsewhere", "debug", "json", "", true, ["http://etcd:2379"]],
   );
 });
 

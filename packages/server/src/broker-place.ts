@@ -16,9 +16,14 @@ export function hasGazettePlace(config: Config): boolean {
 export function brokerAddress(config: Config): ListenAddress {
   if (!hasGazettePlace(config)) return listenAddress(config, "broker.listen");
   const text = config["broker.port"];
+  const path = unixPath(text);
+  if (path !== undefined) return { host: "", port: 0, path };
   const port = text === "" ? 0 : Number(text);
   if (!/^\d*$/.test(text) || port > 65_535)
-    throw new WireError("INVALID_ARGUMENT", `broker.port: "${text}" is not a port in 0..65535`);
+    throw new WireError(
+      "INVALID_ARGUMENT",
+      `broker.port: "${text}" is not a port in 0..65535 or unix:///PATH`,
+    );
   return { host: "", port: config.ports === "free" ? 0 : port };
 }
 
@@ -28,6 +33,9 @@ export function brokerEndpoint(
   bound: { readonly host: string; readonly port: number },
   hostName: string,
 ): string {
+  const path = unixPath(config["broker.port"]);
+  if (path !== undefined)
+    return `unix://${config["broker.host"] === "" ? hostName : config["broker.host"]}${path}`;
   const given = config["broker.host"] === "" ? bound.host : config["broker.host"];
   return brokerUrl(config, given === "" ? hostName : given, bound.port);
 }
@@ -37,7 +45,14 @@ export function localBrokerUrl(
   config: Config,
   { host, port }: { readonly host: string; readonly port: number },
 ): string {
+  const path = unixPath(config["broker.port"]);
+  if (path !== undefined) return `unix://${path}`;
   return brokerUrl(config, host === "" ? "127.0.0.1" : host, port);
+}
+
+/** `unix:///PATH`, as Gazette's `broker.port` may be. */
+function unixPath(port: string): string | undefined {
+  return /^unix:\/\/(\/.+)$/.exec(port)?.[1];
 }
 
 function brokerUrl(config: Config, host: string, port: number): string {
@@ -47,6 +62,8 @@ function brokerUrl(config: Config, host: string, port: number): string {
 
 /** @returns undefined without a certificate: the port is plain @throws {WireError} INVALID_ARGUMENT */
 export function tlsFiles(config: Config): TlsFiles | undefined {
+  // As Gazette: a unix socket is local already, and its endpoint says nothing of TLS.
+  if (unixPath(config["broker.port"]) !== undefined) return undefined;
   const cert = config["broker.server-cert-file"];
   const key = config["broker.server-cert-key-file"];
   const ca = config["broker.server-ca-file"];

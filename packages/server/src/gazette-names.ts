@@ -20,6 +20,7 @@ const GAZETTE: ReadonlySet<SettingName> = new Set<SettingName>([
   "broker.allow-origin",
   "broker.limit",
   "broker.file-root",
+  "broker.file-only",
   "broker.max-append-rate",
   "broker.min-append-rate",
   "broker.max-replication",
@@ -33,6 +34,8 @@ const GAZETTE: ReadonlySet<SettingName> = new Set<SettingName>([
   "etcd.prefix",
   "etcd.lease",
   "log.level",
+  "log.format",
+  "debug.port",
   "debug.private",
 ]);
 
@@ -53,10 +56,13 @@ const LEVELS: ReadonlyMap<string, string> = new Map([
   ["panic", "error"],
 ]);
 
-/** Many programs read LOG_LEVEL, and what others understand by it must not keep a broker from starting. */
+const FORMATS: ReadonlySet<string> = new Set(["json", "text", "color"]);
+
+/** Many programs read LOG_LEVEL and LOG_FORMAT: what others understand by them must not keep a broker from starting. */
 function meant(name: SettingName, text: string): string | undefined {
   // Kubernetes and Docker put it there for a service called `broker`.
-  if (name === "broker.port" && /^(?:tcp|udp|sctp):/.test(text)) return undefined;
+  if (/^(?:broker|debug)\.port$/.test(name) && /^(?:tcp|udp|sctp):/.test(text)) return undefined;
+  if (name === "log.format") return FORMATS.has(text) ? text : undefined;
   return name === "log.level" ? LEVELS.get(text.toLowerCase()) : text;
 }
 

@@ -52,7 +52,9 @@ export function openListeners(config: Config): readonly OpenListener[] {
   const open: OpenListener[] = [];
   for (const setting of LISTEN_SETTINGS) {
     const isBroker = setting === "broker.listen";
-    const { host, port } = isBroker ? brokerAddress(config) : config[setting];
+    const { host, port, path } = isBroker ? brokerAddress(config) : config[setting];
+    // The file system says who reaches it.
+    if (path !== undefined) continue;
     const isGuarded = isBroker ? isBrokerGuarded(config) : config["auth.token"] !== "";
     if (isGuarded || isLoopback(host)) continue;
     open.push({ setting, address: `${host}:${port}`, remedy: isBroker ? "broker.auth-keys" : "auth.token" });

@@ -1,7 +1,7 @@
 // What a platform process writes to stderr: its log as lines of JSON, and words for a person.
 //
-// S1 Every log line begins with "{" and stands on a line of its own; no line for people begins so. `grep '^{'` parts
-//    them.
+// S1 Every log line stands on a line of its own and, unless log.format says otherwise, begins with "{"; no line for
+//    people begins so. `grep '^{'` parts them.
 // S2 On a terminal the live line is rewritten in place, and makes room for whatever else comes.
 // S3 For programs (--json) there are no words: stderr is the log alone.
 

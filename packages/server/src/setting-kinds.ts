@@ -6,6 +6,8 @@ export interface ListenAddress {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Of a unix socket, in the place of both. */
+  readonly path?: string;
 }
 
 export interface Kind<T> {

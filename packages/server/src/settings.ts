@@ -41,6 +41,7 @@ export const SETTINGS = {
   data: setting(textKind, "./millrace-data", "Data directory; one process at a time owns it"),
   ports: setting(choiceKind(["default", "free"]), "default", "free: every listener picks a free port"),
   "log.level": setting(logLevelKind, "warn", "Least level that is logged to stderr"),
+  "log.format": setting(choiceKind(["json", "text", "color"]), "json", "Form of the log's lines"),
   "auth.token": setting(
     textKind,
     "",
@@ -99,7 +100,11 @@ export const SETTINGS = {
     "",
     "What others call this host. With this or broker.port the broker listens on every interface, as Gazette's does",
   ),
-  "broker.port": setting(textKind, "", "Port in place of that of broker.listen; without it a free one"),
+  "broker.port": setting(
+    textKind,
+    "",
+    "Port in place of that of broker.listen, or unix:///PATH; without it a free one",
+  ),
   "broker.server-cert-file": setting(textKind, "", "Certificate of the broker (PEM): turns TLS on"),
   "broker.server-cert-key-file": setting(textKind, "", "Its private key (PEM)"),
   "broker.server-ca-file": setting(
@@ -135,6 +140,11 @@ export const SETTINGS = {
     "",
     "Directory under which file:// stores are; default: the data directory",
   ),
+  "broker.file-only": setting(
+    booleanKind,
+    "false",
+    "Use file:/// below broker.file-root for every store, whatever its URL",
+  ),
   "broker.max-append-rate": setting(
     integerKind(0, 2 ** 32 - 1),
     "0",
@@ -167,6 +177,11 @@ export const SETTINGS = {
   ),
   "etcd.prefix": setting(textKind, "/gazette/cluster", "Root of the brokers' keys in the coordination store"),
   "etcd.lease": setting(durationKind(1000, 3_600_000), "20s", "Life of the broker's session after its end"),
+  "debug.port": setting(
+    textKind,
+    "",
+    "Port of a plain listener for probes, metrics and diagnostics, on every interface",
+  ),
   "debug.private": setting(booleanKind, "false", "Do not serve /debug on the broker's port"),
   "broker.segment-size": setting(bytesKind(MIB, GIB), "16MiB", "Bytes of one segment of the log"),
   "broker.memory": setting(bytesKind(MIB, 8 * GIB), "64MiB", "Recent journal bytes that are kept in memory"),

@@ -22,9 +22,11 @@ export const HTTP_TIMES = {
 /** Bind failures as a person understands them. @param what e.g. `broker.listen` */
 export function bindFailure(
   what: string,
-  { host, port }: ListenAddress,
+  { host, port, path }: ListenAddress,
   error: NodeJS.ErrnoException,
 ): WireError {
+  if (path !== undefined)
+    return new WireError("CONFLICT", `cannot listen on unix://${path}: ${error.message}`);
   const why = error.code === "EADDRINUSE" ? "the address is in use" : error.message;
   return new WireError(
     "CONFLICT",

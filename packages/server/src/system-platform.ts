@@ -15,6 +15,7 @@ import { ownDataDirectory } from "./system-data-directory.ts";
 import { removeEndpoints, writeEndpoints } from "./system-endpoints-file.ts";
 import { openBrokerDoor, startBroker, type BrokerPart } from "./system-broker-part.ts";
 import { isCluster, openCoordination } from "./system-coordination.ts";
+import { startDebug } from "./system-debug-part.ts";
 import { startEtcd } from "./system-etcd-part.ts";
 import { startIngest } from "./system-ingest.ts";
 import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
@@ -78,6 +79,7 @@ async function startParts(
       )
     : undefined;
   const base = await openBase(lifecycle, config, dataDirectory, ports);
+  await startDebug(lifecycle, base);
   const door = components.has("broker") ? await openBrokerDoor(lifecycle, base) : undefined;
   const coordination = await openCoordination(lifecycle, base, signal);
   const context = { ...base, coordination: coordination.store };
@@ -127,7 +129,10 @@ async function openBase(
   const storePorts = { root, clock: ports.clock, random: ports.random };
   for (const url of [FRAGMENT_STORE, STAGING_STORE]) await new FileStore(url, storePorts).ensureBase();
   const metrics = new MetricsRegistry();
-  const stores = openStores({ ...storePorts, env: process.env, metrics });
+  const fileOnly = config["broker.file-only"];
+  if (fileOnly && config["broker.file-root"] === "")
+    throw new WireError("INVALID_ARGUMENT", "broker.file-only needs broker.file-root");
+  const stores = openStores({ ...storePorts, env: process.env, metrics, fileOnly });
   stores.open(config["journal.store"]);
   const disk = await lifecycle.start(
     "disk",

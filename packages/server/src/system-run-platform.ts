@@ -13,6 +13,7 @@ import {
 } from "@millrace/base";
 import type { ComponentName } from "./components.ts";
 import type { ResolvedConfig } from "./config.ts";
+import { formattedLine } from "./log-format.ts";
 import { checkListeners, isLoopback, openListeners } from "./listen-policy.ts";
 import type { Screen } from "./screen.ts";
 import type { Config } from "./settings.ts";
@@ -42,7 +43,8 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
   setFlagsFromString(`--heap-growing-percent=${HEAP_GROWING_PERCENT}`);
   const { config } = run.resolved;
   checkListeners(config);
-  const logger = jsonLogger(config["log.level"], (line) => run.screen.log(line));
+  const format = config["log.format"];
+  const logger = jsonLogger(config["log.level"], (line) => run.screen.log(formattedLine(line, format)));
   // As SECURITY.md promises: nobody is left open without a word.
   for (const open of openListeners(config)) logger.warn("listens-without-authentication", { ...open });
   const { stopping, hurrying } = abortOnSignals(logger);

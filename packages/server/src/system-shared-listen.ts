@@ -1,7 +1,8 @@
 // A port that speaks gRPC and HTTP/1, plain or over TLS: probes and metrics stand where the service does. Certificates
 // may be replaced while it runs.
 import { createServer, type RequestListener, type Server } from "node:http";
-import { statSync, readFileSync } from "node:fs";
+import { statSync, readFileSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import {
   refuseHost,
   WireError,
@@ -65,8 +66,13 @@ export async function listenShared(
     },
   });
   const stopReloading = tls === undefined ? () => undefined : reload(tls, port, clock, logger);
+  if (address.path !== undefined) await removeDeadSocket(address.path);
   const bound = await port
-    .listen({ host: bindHost(address.host), port: address.port })
+    .listen(
+      address.path === undefined
+        ? { host: bindHost(address.host), port: address.port }
+        : { path: address.path },
+    )
     .catch((error: NodeJS.ErrnoException) => {
       stopReloading();
       throw bindFailure(what, address, error);
@@ -80,6 +86,17 @@ export async function listenShared(
       await Promise.all([port.close(), grpc.stop(signal)]);
     },
   };
+}
+
+/** A process that was killed leaves its socket behind: nobody answers there. One that answers stays. */
+async function removeDeadSocket(path: string): Promise<void> {
+  if (statSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const isAlive = await new Promise<boolean>((resolve) => {
+    const socket = connect(path, () => resolve(true));
+    socket.once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+  if (!isAlive) rmSync(path, { force: true });
 }
 
 /** A server that is given its connections: what would begin with listening has to be said. */
