@@ -57,7 +57,7 @@ import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
 import { DueJournals, runPulse } from "./pulse.ts";
-import { watchLag } from "./replication-lag.ts";
+import { watchLag, type LagPorts } from "./replication-lag.ts";
 import { Elsewhere } from "./read-elsewhere.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver, type ReplicaFactory } from "./resolver.ts";
@@ -285,13 +285,9 @@ async function compose(parts: Parts): Promise<Broker> {
   const transport = new LocalTransport(served, undefined);
   const { autoSuspend = false } = options;
   const replicas = (): readonly JournalReplica[] => resolver.replicas();
-  const isPrimary = (journal: string): boolean => resolver.isPrimary(journal);
-  const pulsing = { clock, logger, transport, replicas, autoSuspend, due, isPrimary };
+  const pulsing = { clock, logger, transport, replicas, autoSuspend, due, isPrimary: isPrimaryOf(resolver) };
   tasks.spawn("pulse", (stop) => runPulse(pulsing, stop));
-  const { unconfirmedBytes } = metrics;
-  if (ports.network !== undefined) {
-    tasks.spawn("lag", (stop) => watchLag({ clock, replicas, unconfirmedBytes }, stop));
-  }
+  if (ports.network !== undefined) tasks.spawn("lag", lagOf({ clock, replicas, metrics }));
   const { storeGate } = storage;
   const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
   return {
@@ -336,6 +332,14 @@ function ofPeers(
   const lists = new HoldersStore(coordination, keyspace.root);
   const holder = options.holder ?? "";
   return { calls, elsewhere: new Elsewhere({ calls, lists, resolver, clock, holder }) };
+}
+
+function lagOf(ports: LagPorts): (signal: AbortSignal) => Promise<void> {
+  return (signal) => watchLag(ports, signal);
+}
+
+function isPrimaryOf(resolver: Resolver): (journal: string) => boolean {
+  return (journal) => resolver.isPrimary(journal);
 }
 
 /** What is made for a principal is kept as long as the principal. */
