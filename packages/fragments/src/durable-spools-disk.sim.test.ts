@@ -137,7 +137,7 @@ suite("D5: failed syncs and full disks", () => {
     await fixture.agenda.advance(20);
     fixture.disk.capacityBytes = fixture.disk.usedBytes;
     const started = fixture.start(spool, "x".repeat(2000));
-    await fixture.agenda.advance(20);
+    await fixture.agenda.advance(30);
     assert.equal(started.outcome?.kind, "acknowledged");
     assert.equal(await fixture.text(spool), "x".repeat(2000));
     assert.match(fixture.spools.unhealthy()!, /space/);
@@ -145,7 +145,7 @@ suite("D5: failed syncs and full disks", () => {
     fixture.disk.capacityBytes *= 2;
     await fixture.agenda.advance(1000);
     assert.equal((await fixture.append(spool, "z")).kind, "acknowledged");
-    await fixture.agenda.advance(10);
+    await fixture.agenda.advance(30);
     const [file] = [...contents(fixture.disk, "spools/").values()];
     assert.equal(file, `${"x".repeat(2000)}z`);
   });

@@ -272,7 +272,7 @@ suite("open and close", () => {
     await fixture.open();
     const names = ["../../../etc/passwd", "a/./b", "A/b", "a/b", `long/${"x".repeat(500)}`, "ü/é", "a~b@1"];
     for (const name of names) await fixture.append(await fixture.claim(name), name);
-    await fixture.agenda.advance(10);
+    await fixture.agenda.advance(30);
     const dirs = new Set(
       filesOf(fixture.disk)
         .filter(({ path }) => path.endsWith(".raw"))
