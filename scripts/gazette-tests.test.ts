@@ -11,12 +11,12 @@ test("table of Gazette's tests: every file and test that it names -> is there; t
   const table = readFileSync(new URL("docs/gazette-tests.md", ROOT), "utf8");
   const rows = [...table.matchAll(/^\| ([^|]*\bTest\w+) +\| (.*?) +\|$/gm)];
   const counts = new Map<string, number>();
-  for (const [, theirs, ours] of rows) {
-    const [, file, name] = /^`([^`]+)`(?:: (.+))?$/.exec(ours!) ?? [];
-    const verdict = file === undefined ? ours! : "tested";
+  for (const [, theirs, ours = ""] of rows) {
+    const [, file, name] = /^`([^`]+)`(?:: (.+))?$/.exec(ours) ?? [];
+    const verdict = file === undefined ? ours : "tested";
     counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
     if (file === undefined) {
-      assert.ok(VERDICTS.includes(ours!), `${theirs}: ${ours}`);
+      assert.ok(VERDICTS.includes(ours), `${theirs}: ${ours}`);
       continue;
     }
     const path = fileURLToPath(new URL(file, ROOT));

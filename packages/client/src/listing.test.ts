@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never } from "@millrace/base";
 import {
+  deleteChange,
   newFragment,
   newJournalSpec,
   type ApplyChange,
@@ -65,14 +66,7 @@ test("list: a status other than OK -> its code, and what was asked for", async (
 });
 
 test("apply: many changes -> in transactions of at most so many, none for none", async () => {
-  const changes = Array.from(
-    { length: 130 },
-    (_, i): ApplyChange =>
-      ({
-        expectModRevision: 1,
-        delete: `a/journal-${i}`,
-      }) as ApplyChange,
-  );
+  const changes = Array.from({ length: 130 }, (_, i) => deleteChange(`a/journal-${i}`, 1));
   for (const [size, sizes] of [
     [undefined, [64, 64, 2]],
     [130, [130]],
