@@ -8,6 +8,7 @@ import { renderTable } from "./table-output.ts";
 interface DoctorOptions {
   readonly data?: string;
   readonly json?: true;
+  readonly "broker.fileRoot"?: string;
 }
 
 export function addDoctorCommand(program: Command, io: CliIo): void {
@@ -17,10 +18,16 @@ export function addDoctorCommand(program: Command, io: CliIo): void {
       "Check a data directory while no platform runs on it: every sum, the logs, the counts; changes nothing",
     )
     .addOption(dataOption("data directory to check"))
+    .option("--broker.file-root <DIR>", "where file:// stores are (default: the data directory)")
     .option("--json", "print the whole report as JSON")
     .action(async (options: DoctorOptions) => {
       const path = options.data ?? DEFAULT_DATA;
-      const report = await examineDataDirectory(path, progressLine(io), io.signal);
+      const report = await examineDataDirectory(
+        path,
+        options["broker.fileRoot"],
+        progressLine(io),
+        io.signal,
+      );
       if (io.isTerminal) io.err("\r\u001b[K");
       io.out(options.json === true ? `${JSON.stringify(report)}\n` : renderReport(report));
       io.exitCode(report.sound ? 0 : 1);

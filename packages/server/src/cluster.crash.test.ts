@@ -11,7 +11,14 @@ import { seededRandom } from "@millrace/base/testkit";
 import type { GrpcTransport } from "@millrace/client";
 import { TcpProxy } from "@millrace/metadata/testkit";
 import { ClusterLoad } from "./test-cluster-load.ts";
-import { missingEtcd, releaseCluster, testEtcd, TestBrokerProcess, type TestEtcd } from "./test-cluster.ts";
+import {
+  missingEtcd,
+  releaseCluster,
+  soundDirectory,
+  testEtcd,
+  TestBrokerProcess,
+  type TestEtcd,
+} from "./test-cluster.ts";
 import { scratch, until } from "./test-platform.ts";
 
 const SECONDS = Number(process.env["MILLRACE_CRASH_CLUSTER_SECONDS"] ?? 180);
@@ -32,10 +39,12 @@ interface Member {
 class World {
   readonly etcd: TestEtcd;
   readonly members: readonly Member[];
+  readonly #fileRoot: string;
   readonly #random: Random;
 
-  private constructor(etcd: TestEtcd, members: readonly Member[], random: Random) {
+  private constructor(etcd: TestEtcd, fileRoot: string, members: readonly Member[], random: Random) {
     this.etcd = etcd;
+    this.#fileRoot = fileRoot;
     this.members = members;
     this.#random = random;
   }
@@ -51,7 +60,7 @@ class World {
       const flags = ["--etcd.lease", `${LEASE_SECONDS}s`, "--broker.segment-size", "4MiB"];
       members.push({ proxy, broker: await TestBrokerProcess.started({ etcd: address, fileRoot, flags }) });
     }
-    return new World(etcd, members, random);
+    return new World(etcd, fileRoot, members, random);
   }
 
   /** @returns what happened */
@@ -91,11 +100,13 @@ class World {
     for (const { broker } of this.members) if (broker.life.exit !== undefined) await broker.start();
   }
 
+  /** Every broker is killed, and the doctor finds nothing wrong with what it leaves. */
   async close(): Promise<void> {
     for (const { broker, proxy } of this.members) {
       await broker.kill();
       await proxy.close();
     }
+    for (const { broker } of this.members) await soundDirectory(broker, this.#fileRoot);
     await this.etcd.close();
   }
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ClusterLoad } from "./test-cluster-load.ts";
-import { missingEtcd, releaseCluster, testEtcd, TestBrokerProcess } from "./test-cluster.ts";
+import { missingEtcd, releaseCluster, soundDirectory, testEtcd, TestBrokerProcess } from "./test-cluster.ts";
 import { scratch } from "./test-platform.ts";
 
 const BROKERS = 3;
@@ -36,6 +36,7 @@ test("three brokers -> any takes appends; one is killed and comes back -> nothin
   }
   await transport.close();
   for (const broker of brokers) await broker.stop();
+  for (const broker of brokers) await soundDirectory(broker, fileRoot);
   assert.equal(load.failures.get("INTERNAL"), undefined);
   await etcd.close();
 });

@@ -20,6 +20,8 @@ export interface KnownContents {
   readonly tables: InspectedTables | undefined;
   /** There is no warehouse at all. */
   readonly isWarehouseMissing: boolean;
+  /** No other broker has the journals, or puts objects into their stores. */
+  readonly isAlone: boolean;
   /** By partition journal: up to where its rows are in tables, as the coordination store knows it. */
   readonly imported: ReadonlyMap<string, number> | undefined;
 }
@@ -54,6 +56,7 @@ export async function examineContents(
     codecs: pooledCodecs,
     logger: silentLogger,
     spools,
+    isAlone: known.isAlone,
     isJournal: (name) => items?.has(name) ?? lives.has(name),
     onObject: (store, path) => void (store === FRAGMENT_STORE && claimed.add(path)),
   };
@@ -74,10 +77,12 @@ export async function examineContents(
     const bytes = { rows, head: spools === undefined ? undefined : head };
     await guarded(rowNotes, () => compareRows(name, target, bytes, tables, rowNotes));
   }
-  onProgress("objects of no journal");
-  await guarded(checks.remote, () =>
-    examineOtherObjects(ports, FRAGMENT_STORE, claimed, checks.remote, signal),
-  );
+  if (known.isAlone) {
+    onProgress("objects of no journal");
+    await guarded(checks.remote, () =>
+      examineOtherObjects(ports, FRAGMENT_STORE, claimed, checks.remote, signal),
+    );
+  }
   signal.throwIfAborted();
   return [
     spools === undefined

@@ -27,6 +27,8 @@ export interface DoctorJournal {
 
 export interface JournalPorts extends RemotePorts {
   readonly spools: Spools | undefined;
+  /** No other broker has the journals: then nothing is in their stores that was not here. */
+  readonly isAlone: boolean;
   readonly isJournal: (name: string) => boolean;
   /** Told of every object of a store that belongs to a journal. */
   readonly onObject: (store: string, path: string) => void;
@@ -66,7 +68,7 @@ export async function examineJournal(
   for (const piece of pieces) await readPiece(piece, rows, signal);
   if (rows !== undefined && rows.next < head) rows.lose(head);
   rows?.end();
-  if (spool !== undefined && storeEnd > spool.end) {
+  if (ports.isAlone && spool !== undefined && storeEnd > spool.end) {
     const { name } = journal;
     checks.coverage.bad(
       `${name}: its store has bytes up to ${storeEnd}, but the local log ends at ${spool.end}`,

@@ -25,9 +25,16 @@ import {
   type DoctorReport,
 } from "./doctor-report.ts";
 import { examineStaging } from "./doctor-staging.ts";
-import { examineQuarantine, recoverCoordination, recoverLog, type RecoveryPorts } from "./doctor-storage.ts";
+import {
+  examineQuarantine,
+  recoverCoordination,
+  recoverLog,
+  type Recovered,
+  type RecoveryPorts,
+} from "./doctor-storage.ts";
 import { STAGING_STORE } from "./journal-templates.ts";
 import { SETTINGS } from "./settings.ts";
+import { readMember, type Member } from "./system-member-file.ts";
 import { ownDataDirectory } from "./system-data-directory.ts";
 
 interface Patient extends RecoveryPorts {
@@ -37,12 +44,14 @@ interface Patient extends RecoveryPorts {
 }
 
 /**
+ * @param fileRoot where file:// stores are; undefined: in the data directory
  * @param onProgress told what is looked at next
  * @throws {WireError} NOT_FOUND: `path` is no data directory; CONFLICT while a process owns it; CORRUPT when its
  * format is newer than this program
  */
 export async function examineDataDirectory(
   path: string,
+  fileRoot: string | undefined,
   onProgress: (what: string) => void,
   signal: AbortSignal,
 ): Promise<DoctorReport> {
@@ -61,7 +70,7 @@ export async function examineDataDirectory(
     try {
       const ports = { clock: systemClock, random: systemRandom };
       const disk = new OverlayDisk(below);
-      const stores = openStores({ root: dataDirectory, env: process.env, ...ports });
+      const stores = openStores({ root: fileRoot ?? dataDirectory, env: process.env, ...ports });
       return await examine({ ...ports, dataDirectory, below, disk, stores, onProgress }, below, signal);
     } finally {
       await below.close();
@@ -75,7 +84,9 @@ async function examine(patient: Patient, real: Disk, signal: AbortSignal): Promi
   const { clock, dataDirectory, onProgress } = patient;
   const beganMs = clock.monotonicMs();
   onProgress("the coordination store");
-  const coordination = await recoverCoordination(patient, signal);
+  const member = readMember(dataDirectory);
+  const coordination =
+    member === undefined ? await recoverCoordination(patient, signal) : coordinationElsewhere(member);
   onProgress("the local log");
   const log = await recoverLog(patient, signal);
   try {
@@ -86,6 +97,7 @@ async function examine(patient: Patient, real: Disk, signal: AbortSignal): Promi
       spools: log.opened,
       tables: tables.opened,
       isWarehouseMissing: tables.isMissing,
+      isAlone: member === undefined,
       imported: await readImported(coordination.opened?.store, tables.notes, signal),
     };
     try {
@@ -100,6 +112,13 @@ async function examine(patient: Patient, real: Disk, signal: AbortSignal): Promi
     await log.opened?.close();
     await coordination.opened?.store.close();
   }
+}
+
+/** What an etcd says of journals is not here to be checked: each is taken as the local log knows it. */
+function coordinationElsewhere({ cluster, prefix }: Member): Recovered<never> {
+  const notes = new CheckNotes("coordination store", ["keys", "journals"]);
+  const check = notes.skip(`not here: etcd cluster ${cluster.toString(16)}, prefix ${prefix}`);
+  return { check, opened: undefined };
 }
 
 async function examineSpace(disk: Disk): Promise<DoctorCheck> {
@@ -132,7 +151,7 @@ async function examineStaged(
   signal: AbortSignal,
 ): Promise<DoctorCheck> {
   const notes = new CheckNotes("staging", ["objects", "bytes", "slices", "waiting", "leftovers"]);
-  if (store === undefined) return notes.skip("not checked: the coordination store is damaged");
+  if (store === undefined) return notes.skip("not checked: the coordination store is elsewhere, or damaged");
   onProgress("staged objects");
   try {
     await examineStaging(store, stores.open(STAGING_STORE), notes, signal);

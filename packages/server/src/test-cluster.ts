@@ -7,6 +7,7 @@ import { never, silentLogger, systemClock, systemRandom } from "@millrace/base";
 import { GrpcTransport, type GrpcTransportOptions } from "@millrace/client";
 import { dialEtcd, ETCD_DEFAULTS, openEtcdStore, prefixRange, type EtcdStore } from "@millrace/metadata";
 import { EtcdProcess, etcdProgram, freePort } from "@millrace/metadata/testkit";
+import { examineDataDirectory } from "./system-doctor.ts";
 import { ask, type Answer } from "./test-http.ts";
 import { scratch, signalGroup, TestPlatform, until, type Exit } from "./test-platform.ts";
 
@@ -214,6 +215,15 @@ export class TestBrokerProcess {
   member(): Readonly<Record<string, string>> {
     return JSON.parse(readFileSync(join(this.data, "member.json"), "utf8")) as Record<string, string>;
   }
+}
+
+/** What the doctor says of a broker that does not run: it must be sound. */
+export async function soundDirectory({ data }: TestBrokerProcess, fileRoot: string): Promise<void> {
+  const report = await examineDataDirectory(data, fileRoot, () => undefined, never);
+  const wrong = report.checks.flatMap(({ name, problems }) =>
+    problems.filter(({ verdict }) => verdict === "bad").map(({ message }) => `${name}: ${message}`),
+  );
+  assert.deepEqual([report.sound, wrong], [true, []]);
 }
 
 function isOk(url: string): Promise<boolean> {
