@@ -371,8 +371,12 @@ export class AppendCall implements PipelineUser, Abortable {
   #write(): Performed {
     const { chunk } = this.#content;
     const own = this.#append!.write(chunk, this.#writeSignal);
-    const peers = this.#held!.replication?.commits?.content(chunk);
-    const written = own === undefined || peers === undefined ? (own ?? peers) : Promise.all([own, peers]);
+    const { replication } = this.#held!;
+    // What is large waits here until everything before it is acknowledged, and would wait at the peers for the same.
+    const written =
+      own === undefined
+        ? replication?.commits?.content(chunk)
+        : own.then(() => replication?.commits?.content(chunk));
     if (written === undefined) return undefined;
     this.#writing = true;
     const ended = (): void => {

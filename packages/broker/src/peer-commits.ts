@@ -9,8 +9,9 @@
 //      share a proposal. A barrier asks as a commit does: a primary that was overtaken must not answer it.
 //  C4  Outcomes come in the order of the commits, never within the call of `commit`.
 //  C5  Content that waits for its turn is bounded: whoever adds to it waits.
-//  C6  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
-import { assert, WireError, type Clock } from "@millrace/base";
+//  C6  Together, the appends of a proposal stay below what a spool writes straight to its file.
+//  C7  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
+import { assert, concatBytes, WireError, type Clock } from "@millrace/base";
 import { RunningSha1 } from "@millrace/fragments";
 import {
   newFragment,
@@ -50,6 +51,16 @@ export interface PeerCommitsPorts {
 
 type Told = (failure: WireError | undefined) => void;
 
+/** An append that is whole and waits for its proposal. */
+interface Whole {
+  /** Not sent yet. */
+  readonly parts: readonly Uint8Array[];
+  readonly bytes: number;
+  /** After it. */
+  readonly registers: LabelSet;
+  readonly told: Told;
+}
+
 export class PeerCommits {
   readonly #ports: PeerCommitsPorts;
   readonly #journal: string;
@@ -64,10 +75,9 @@ export class PeerCommits {
   #sumsBefore: RunningSha1 | undefined;
   /** Content sent since the last proposal. */
   #sentBytes = 0;
-  /** Of commits that wait for a proposal, and not sent yet. */
-  #staged: Uint8Array[] = [];
-  #stagedBytes = 0;
-  #told: Told[] = [];
+  /** In their order. */
+  #whole: Whole[] = [];
+  #wholeBytes = 0;
   /** Of the append that is open. */
   #open: Uint8Array[] = [];
   #openBytes = 0;
@@ -91,9 +101,9 @@ export class PeerCommits {
 
   /** The primary began an empty fragment. No append is open. */
   rolled(begin: number, codec: CompressionCodec, registers: LabelSet): void {
-    const isEmpty = this.#end + this.#sentBytes + this.#stagedBytes === this.#begin;
+    const isEmpty = this.#end === this.#begin && this.#sentBytes + this.#wholeBytes === 0;
     if (begin === this.#begin && (!isEmpty || codec === this.#codec)) return;
-    this.#propose();
+    this.#proposeAll();
     assert(this.#openBytes === 0, "no append is open when the fragment rolls", { journal: this.#journal });
     this.#begin = this.#end = begin;
     this.#codec = codec;
@@ -107,10 +117,10 @@ export class PeerCommits {
     this.#openBytes += bytes.length;
     if (!this.#isOpenSent && this.#openBytes <= PEER_CONTENT_BYTES) {
       this.#open.push(bytes);
-      return this.#stagedBytes <= PEER_STAGED_BYTES_MAX ? undefined : this.#lessStaged(); // C5
+      return this.#wholeBytes <= PEER_STAGED_BYTES_MAX ? undefined : this.#lessWaiting(); // C5
     }
     if (!this.#isOpenSent) {
-      this.#propose(); // C1
+      this.#proposeAll(); // C1
       this.#isOpenSent = true;
       this.#sumsBefore = this.#sums.copy();
       for (const part of this.#open) this.#sendContent(part);
@@ -137,10 +147,9 @@ export class PeerCommits {
    */
   commit(registers: LabelSet, told: Told): void {
     if (this.#isOpenSent) this.#sumsBefore = undefined;
-    else this.#stage();
+    this.#whole.push({ parts: this.#open, bytes: this.#openBytes, registers, told });
+    this.#wholeBytes += this.#openBytes;
     this.#closeAppend();
-    this.#registers = registers;
-    this.#told.push(told);
     if (this.#asked >= PROPOSALS_ASKED_MAX || this.#isScheduled) return; // C3
     this.#isScheduled = true;
     queueMicrotask(() => {
@@ -166,14 +175,9 @@ export class PeerCommits {
     this.#cancelConfirm = undefined;
   }
 
-  /** Resolves when staged content was sent, or never will be. */
-  #lessStaged(): Promise<void> {
+  /** Resolves when less waits, or nothing will be sent any more. */
+  #lessWaiting(): Promise<void> {
     return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  #stage(): void {
-    for (const part of this.#open) this.#staged.push(part);
-    this.#stagedBytes += this.#openBytes;
   }
 
   #closeAppend(): void {
@@ -182,12 +186,16 @@ export class PeerCommits {
     this.#isOpenSent = false;
   }
 
-  /** One proposal for all commits that wait. */
+  #proposeAll(): void {
+    while (this.#whole.length > 0) this.#propose();
+  }
+
+  /** One proposal for as many of those that wait as it may have. */
   #propose(): void {
-    const told = this.#told;
-    if (told.length === 0) return;
-    this.#told = [];
-    this.#sendStaged();
+    const some = this.#takeWhole();
+    if (some.length === 0) return;
+    this.#sendParts(some.flatMap(({ parts }) => parts));
+    this.#registers = some.at(-1)!.registers;
     this.#end += this.#sentBytes;
     this.#sentBytes = 0;
     this.#asked++;
@@ -198,58 +206,46 @@ export class PeerCommits {
     });
     this.#ports.pipeline.ask(
       () => request,
-      (answers, failure) => this.#answered(told, answers, failure),
+      (answers, failure) => this.#answered(some, answers, failure),
     );
   }
 
-  #answered(told: readonly Told[], answers: readonly PeerAnswer[], broken: WireError | undefined): void {
+  /** C6: with more bytes than that, replicas would write what they take as one large append. */
+  #takeWhole(): readonly Whole[] {
+    let count = 0;
+    let bytes = 0;
+    for (const whole of this.#whole) {
+      if (count > 0 && bytes + whole.bytes >= PEER_CONTENT_BYTES) break;
+      bytes += whole.bytes;
+      count++;
+    }
+    const some = this.#whole.splice(0, count);
+    this.#wholeBytes -= bytes;
+    for (const resume of this.#waiting.splice(0)) resume();
+    return some;
+  }
+
+  #answered(some: readonly Whole[], answers: readonly PeerAnswer[], broken: WireError | undefined): void {
     this.#asked--;
     const failure = broken ?? refusalOf(answers);
-    if (failure !== undefined) this.#ports.pipeline.abandon(failure); // C6
-    for (const tell of told) tell(failure);
+    if (failure !== undefined) this.#ports.pipeline.abandon(failure); // C7
+    for (const { told } of some) told(failure);
     if (failure !== undefined) this.#failWaiting(failure);
     else if (!this.#isScheduled) this.#propose();
   }
 
   #failWaiting(failure: WireError): void {
-    const waiting = this.#told;
-    this.#told = [];
-    this.#clearStaged();
-    for (const tell of waiting) tell(failure);
-  }
-
-  #clearStaged(): void {
-    this.#staged = [];
-    this.#stagedBytes = 0;
+    const waiting = this.#whole;
+    this.#whole = [];
+    this.#wholeBytes = 0;
     for (const resume of this.#waiting.splice(0)) resume();
+    for (const { told } of waiting) told(failure);
   }
 
-  /** The content of commits, in messages of some size. */
-  #sendStaged(): void {
-    const parts = this.#staged;
-    if (parts.length === 0) return;
-    const bytes = this.#stagedBytes;
-    this.#clearStaged();
-    if (parts.length === 1) {
-      this.#sendContent(parts[0]!);
-      return;
-    }
-    let left = bytes;
-    let message = new Uint8Array(Math.min(left, PEER_CONTENT_BYTES));
-    let at = 0;
-    for (const part of parts) {
-      for (let from = 0; from < part.length;) {
-        const take = Math.min(part.length - from, message.length - at);
-        message.set(part.subarray(from, from + take), at);
-        at += take;
-        from += take;
-        if (at < message.length) continue;
-        this.#sendContent(message);
-        left -= message.length;
-        message = new Uint8Array(Math.min(left, PEER_CONTENT_BYTES));
-        at = 0;
-      }
-    }
+  /** The content of appends, in one message where it may be. */
+  #sendParts(parts: readonly Uint8Array[]): void {
+    if (parts.length === 1) this.#sendContent(parts[0]!);
+    else if (parts.length > 1) this.#sendContent(concatBytes(parts));
   }
 
   #sendContent(content: Uint8Array): void {
