@@ -62,7 +62,7 @@ export class EarlyFailOver {
   readonly #self: string;
   readonly #marks: Keyspace<Mark>;
   readonly #changed = new Gate();
-  /** Members whose connections are refused, as this broker finds. */
+  /** Endpoints where connections are refused, as this broker finds: who comes back elsewhere is another one. */
   readonly #refused = new Set<string>();
   #isLoaded = false;
   /** Until when nothing is looked for to be taken. */
@@ -84,9 +84,9 @@ export class EarlyFailOver {
       keyspace.changed.open(); // Who is out concerns the allocator.
     });
     keyspace.onUpdate(() => this.#changed.open());
-    network.onRefused(({ id }, isRefused) => {
-      if (isRefused) this.#refused.add(memberName(id));
-      else this.#refused.delete(memberName(id));
+    network.onRefused(({ endpoint }, isRefused) => {
+      if (isRefused) this.#refused.add(endpoint);
+      else this.#refused.delete(endpoint);
       this.#changed.open();
     });
   }
@@ -149,7 +149,7 @@ export class EarlyFailOver {
     const wanted = new Map<string, Mark>();
     for (const { spec, createRevision } of table.members()) {
       const member = memberName(spec.id);
-      if (member === this.#self || !this.#refused.has(member)) continue;
+      if (member === this.#self || !this.#refused.has(spec.endpoint)) continue;
       const mark = { kind: "refused", member, createRevision, reporter: this.#self } as const;
       wanted.set(markKey(root, mark), mark);
     }
@@ -169,8 +169,7 @@ export class EarlyFailOver {
     const { keyspace, network } = this.#ports;
     for (const member of keyspace.table.members()) {
       const { id, endpoint } = member.spec;
-      const name = memberName(id);
-      if (name === this.#self || this.#refused.has(name)) continue;
+      if (memberName(id) === this.#self || this.#refused.has(endpoint)) continue;
       if (this.#marked(member, "refused").length > 0) network.probe({ id, endpoint });
     }
   }

@@ -171,8 +171,14 @@ test("peers over gRPC: a replica's door is gone and comes back -> refused, then 
     const told: string[] = [];
     primary.network.onRefused(({ id }, isRefused) => told.push(`${id.zone} ${isRefused}`));
     await other.cut();
-    await assert.rejects(append(primary, "two "));
-    await assert.rejects(append(primary, "three "));
+    // Its assignment may be taken before its lease ends: then too few brokers are left for three replicas.
+    for (const content of ["two ", "three "]) {
+      const status = await append(primary, content).then(
+        (answer) => answer.status,
+        (error: unknown) => WireError.from(error).code,
+      );
+      assert.notEqual(status, "OK");
+    }
     assert.deepEqual(told, [`${other.name} true`]);
     await other.close();
     members.splice(members.indexOf(other), 1);

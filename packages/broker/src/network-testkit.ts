@@ -71,6 +71,8 @@ export class TestNetwork {
   readonly #clock: Clock;
   readonly #served = new Map<string, ServedBroker>();
   readonly #wires = new Map<string, Wire>();
+  /** Of brokers that somebody was connected to. */
+  readonly #endpoints = new Map<string, string>();
   readonly #connections = new Set<Connection>();
   readonly #listeners = new Map<string, ((peer: Peer, isRefused: boolean) => void)[]>();
   /** Whom a broker has found gone, as `from>to`. */
@@ -135,7 +137,7 @@ export class TestNetwork {
       if (from !== gone && to !== gone) continue;
       this.#connections.delete(connection);
       connection.broken(new WireError("UNAVAILABLE", `connection reset by ${gone}`));
-      if (to === gone) this.#tell(from, { id, endpoint: "" }, true);
+      if (to === gone) this.#tell(from, { id, endpoint: this.#endpoints.get(gone)! }, true);
     }
     return served;
   }
@@ -176,7 +178,9 @@ export class TestNetwork {
 
   /** @throws {WireError} when the peer refuses */
   #connect(from: string, peer: Peer): ServedBroker {
-    const served = this.#served.get(memberName(peer.id));
+    const name = memberName(peer.id);
+    const served = this.#served.get(name);
+    this.#endpoints.set(name, peer.endpoint);
     this.#tell(from, peer, served === undefined);
     if (served === undefined) throw unseenByPeer(peer, "connection refused");
     return served;

@@ -5,7 +5,8 @@
 //      └──► in limbo ──► ended         the log has it, or may get it, and some peer did not answer
 //
 //  L1  An append in limbo is acknowledged when a later activation counts it as acknowledged: every member of the route
-//      has its bytes then, and nobody has given up ours in between. Else its outcome is unknown.
+//      has its bytes then, and nobody has given up ours in between. Else its outcome is unknown. Where the members are
+//      too few to acknowledge anything (D15), it waits for more.
 //  L2  Nobody waits in limbo for longer than LIMBO_MS.
 import type { Clock, WireError } from "@millrace/base";
 import type { CommitOutcome } from "@millrace/fragments";
@@ -51,10 +52,13 @@ export class ReplicatedAppend {
   }
 
   /** L1. @param confirmed what counts as acknowledged @param cutAt from where on bytes were given up */
-  onActivated(confirmed: number, cutAt: number): void {
-    const isAdopted = this.#own?.kind === "acknowledged" && this.#end <= Math.min(confirmed, cutAt);
-    if (isAdopted) this.#finish(this.#own!);
-    else this.fail();
+  isAdopted(confirmed: number, cutAt: number): boolean {
+    return this.#own?.kind === "acknowledged" && this.#end <= Math.min(confirmed, cutAt);
+  }
+
+  /** Leaves limbo: every member has it. */
+  adopt(): void {
+    if (this.#own !== undefined) this.#finish(this.#own);
   }
 
   /** Leaves limbo with what led there. */
@@ -85,19 +89,23 @@ export class Limbo {
     this.#cancel ??= this.#clock.after(LIMBO_MS, () => this.fail()); // L2
   }
 
-  activated(confirmed: number, cutAt: number): void {
-    for (const append of this.#take()) append.onActivated(confirmed, cutAt);
+  /** @param isEnough whether the route has enough members to acknowledge anything */
+  activated(confirmed: number, cutAt: number, isEnough: boolean): void {
+    const adopted = this.#appends.filter((append) => append.isAdopted(confirmed, cutAt));
+    const lost = this.#appends.filter((append) => !adopted.includes(append));
+    this.#appends = isEnough ? [] : adopted;
+    if (this.#appends.length === 0) this.#stopWaiting();
+    for (const append of lost) append.fail();
+    if (isEnough) for (const append of adopted) append.adopt();
   }
 
   fail(): void {
-    for (const append of this.#take()) append.fail();
+    this.#stopWaiting();
+    for (const append of this.#appends.splice(0)) append.fail();
   }
 
-  #take(): readonly ReplicatedAppend[] {
+  #stopWaiting(): void {
     this.#cancel?.();
     this.#cancel = undefined;
-    const appends = this.#appends;
-    this.#appends = [];
-    return appends;
   }
 }

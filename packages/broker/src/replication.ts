@@ -125,7 +125,7 @@ export class Replication implements SpoolUser {
     this.#open = { route, active, lease, pipeline, commits: undefined };
     // On a route with a broker that keeps no lists, not all members have what is behind.
     if (active.isMixed) this.#limbo.fail();
-    else this.#limbo.activated(active.confirmed, holder.takeCut());
+    else this.#limbo.activated(active.confirmed, holder.takeCut(), isEnough(resolution));
     return { kind: "opened" };
   }
 
@@ -269,6 +269,11 @@ export class Replication implements SpoolUser {
       },
     );
   }
+}
+
+/** Whether an append may be acknowledged by the members of the route (D15). */
+function isEnough({ header, minReplicas }: Resolution): boolean {
+  return header.route.members.length >= minReplicas;
 }
 
 function isInSync(answer: PeerAnswer): boolean {
