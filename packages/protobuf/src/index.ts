@@ -8,7 +8,7 @@ export {
   enumerations,
   exactInt64,
   fixed32,
-  fixed64,
+  fixed64Hex,
   int32,
   int64,
   nested,

@@ -10,7 +10,7 @@ import {
   enumScalar,
   EXACT_INT64,
   FIXED32,
-  FIXED64,
+  FIXED64_HEX,
   INT32,
   int64Scalar,
   STRING,
@@ -67,8 +67,9 @@ export function uint64s(number: number): Field<readonly bigint[]> {
   return packedField(number, UINT64);
 }
 
-export function fixed64(number: number): Field<bigint> {
-  return scalarField(number, FIXED64);
+/** A fixed64 kept as its 16 hex digits: words of digests, which nobody counts with. */
+export function fixed64Hex(number: number): Field<string> {
+  return scalarField(number, FIXED64_HEX);
 }
 
 export function fixed32(number: number): Field<number> {

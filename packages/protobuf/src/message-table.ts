@@ -135,14 +135,15 @@ function readMessage<M extends object>(
   const result = { ...previous };
   while (!reader.done) {
     const tag = reader.tag();
-    const row = rows.get(tag.field);
+    const row = rows.get(tag >>> 3);
     if (row === undefined) {
       reader.skip(tag);
       continue;
     }
     try {
       const { field } = row;
-      const read = tag.wireType === field.wireType ? field.read : otherRead(field, tag.wireType);
+      const wireType = tag & 7;
+      const read = wireType === field.wireType ? field.read : otherRead(field, wireType);
       const before = result[row.key];
       result[row.key] = read(reader, before === undefined ? field.zero : before);
     } catch (thrown) {

@@ -114,15 +114,27 @@ export const UINT64: Scalar<bigint> = {
   toText: String,
 };
 
-export const FIXED64: Scalar<bigint> = {
+/** As 16 hex digits. */
+export const FIXED64_HEX: Scalar<string> = {
   wireType: WIRE.FIXED64,
-  zero: 0n,
-  read: (reader) => reader.fixed64(),
-  write: (writer, value) => writer.fixed64(value),
-  toJson: String,
-  fromJson: (json) => jsonInteger(json, UINT64_BOUNDS),
-  toText: String,
+  zero: "0000000000000000",
+  read: (reader) => {
+    const low = reader.fixed32();
+    return hex32(reader.fixed32()) + hex32(low);
+  },
+  write: (writer, value) => {
+    // Backwards: the high half stands behind the low one.
+    writer.fixed32(Number.parseInt(value.slice(0, 8), 16));
+    writer.fixed32(Number.parseInt(value.slice(8), 16));
+  },
+  toJson: (value) => String(BigInt(`0x${value}`)),
+  fromJson: (json) => jsonInteger(json, UINT64_BOUNDS).toString(16).padStart(16, "0"),
+  toText: (value) => String(BigInt(`0x${value}`)),
 };
+
+function hex32(value: number): string {
+  return value.toString(16).padStart(8, "0");
+}
 
 export const FIXED32: Scalar<number> = {
   wireType: WIRE.FIXED32,

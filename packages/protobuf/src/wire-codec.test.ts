@@ -13,7 +13,7 @@ import {
   enumerations,
   exactInt64,
   fixed32,
-  fixed64,
+  fixed64Hex,
   int32,
   int64,
   jsonCodecs,
@@ -55,7 +55,7 @@ interface Every {
   readonly id: bigint;
   readonly big: bigint;
   readonly bigs: readonly bigint[];
-  readonly fixed: bigint;
+  readonly fixed: string;
   readonly fixedSmall: number;
   readonly colour: Colour;
   readonly colours: readonly Colour[];
@@ -79,7 +79,7 @@ const every: Message<Every> = message<Every>({
   id: named("ID", exactInt64(9)),
   big: uint64(10),
   bigs: uint64s(11),
-  fixed: fixed64(12),
+  fixed: fixed64Hex(12),
   fixedSmall: fixed32(13),
   colour: enumeration(14, COLOUR, "colour"),
   colours: enumerations(15, COLOUR, "colour"),
@@ -110,7 +110,7 @@ const FULL: Every = {
   id: -(1n << 63n),
   big: (1n << 64n) - 1n,
   bigs: [0n, 1n, 1n << 63n],
-  fixed: 0x0102030405060708n,
+  fixed: "0102030405060708",
   fixedSmall: 0xdeadbeef,
   colour: "BLUE",
   colours: ["GREEN", "RED", "BLUE"],

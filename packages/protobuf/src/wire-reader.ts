@@ -5,11 +5,6 @@ import { invalid } from "./validation-error.ts";
 
 export const WIRE = { VARINT: 0, FIXED64: 1, BYTES: 2, GROUP_START: 3, GROUP_END: 4, FIXED32: 5 } as const;
 
-export interface Tag {
-  readonly field: number;
-  readonly wireType: number;
-}
-
 /** Counts items of repeated fields across one message and everything in it. */
 export interface ItemBudget {
   left: number;
@@ -49,11 +44,12 @@ export class WireReader {
     return this.#at === this.#end;
   }
 
-  tag(): Tag {
+  /** Field number times 8, plus the wire type: below 2^32. */
+  tag(): number {
     this.#varint();
     const field = (this.#high * 2 ** 29 + (this.#low >>> 3)) >>> 0;
     if (this.#high !== 0 || field === 0) invalid(`illegal tag (field ${field})`);
-    return { field, wireType: this.#low & 7 };
+    return this.#low;
   }
 
   bool(): boolean {
@@ -94,12 +90,8 @@ export class WireReader {
 
   fixed32(): number {
     const at = this.#take(4);
-    return this.#view(at, 4).getUint32(0, true);
-  }
-
-  fixed64(): bigint {
-    const at = this.#take(8);
-    return this.#view(at, 8).getBigUint64(0, true);
+    const bytes = this.#bytes;
+    return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
   }
 
   /** A view of the input, not a copy. */
@@ -143,13 +135,14 @@ export class WireReader {
   }
 
   /** Skips the value of an unknown field. */
-  skip(tag: Tag): void {
+  skip(tag: number): void {
     const open: number[] = [];
-    for (let next: Tag = tag; ; next = this.tag()) {
-      if (next.wireType === WIRE.GROUP_START) open.push(next.field);
-      else if (next.wireType === WIRE.GROUP_END) {
-        if (open.pop() !== next.field) invalid(`unexpected end of group (field ${next.field})`);
-      } else this.#skipValue(next.wireType);
+    for (let next = tag; ; next = this.tag()) {
+      const [field, wireType] = [next >>> 3, next & 7];
+      if (wireType === WIRE.GROUP_START) open.push(field);
+      else if (wireType === WIRE.GROUP_END) {
+        if (open.pop() !== field) invalid(`unexpected end of group (field ${field})`);
+      } else this.#skipValue(wireType);
       if (open.length === 0) return;
       if (open.length > SKIPPED_GROUPS_MAX)
         invalid(`groups nest too deeply (expected <= ${SKIPPED_GROUPS_MAX})`);
@@ -179,10 +172,6 @@ export class WireReader {
     const at = this.#at;
     this.#at += count;
     return at;
-  }
-
-  #view(at: number, length: number): DataView {
-    return new DataView(this.#bytes.buffer, this.#bytes.byteOffset + at, length);
   }
 
   #varint(): void {

@@ -48,12 +48,7 @@ export class WireWriter {
 
   fixed32(value: number): void {
     const at = this.#reserve(4);
-    new DataView(this.#bytes.buffer).setUint32(at, value, true);
-  }
-
-  fixed64(value: bigint): void {
-    const at = this.#reserve(8);
-    new DataView(this.#bytes.buffer).setBigUint64(at, value, true);
+    for (let i = 0; i < 4; i++) this.#bytes[at + i] = value >>> (8 * i);
   }
 
   /** Bytes with their length in front. */

@@ -9,7 +9,7 @@ import {
   codecs,
   enumeration,
   fixed32,
-  fixed64,
+  fixed64Hex,
   int64,
   invalid,
   mapped,
@@ -47,25 +47,22 @@ export interface Fragment {
 }
 
 interface Sha1Words {
-  readonly part1: bigint;
-  readonly part2: bigint;
+  readonly part1: string;
+  readonly part2: string;
   readonly part3: number;
 }
 
 const sha1Message = mapped<Sha1Words, Sha1>(
-  message<Sha1Words>({ part1: fixed64(1), part2: fixed64(2), part3: fixed32(3) }),
+  message<Sha1Words>({ part1: fixed64Hex(1), part2: fixed64Hex(2), part3: fixed32(3) }),
   (sum) => {
     assert(/^[0-9a-f]{40}$/.test(sum), "a SHA-1 is 40 lowercase hex digits", { sum });
     return {
-      part1: BigInt(`0x${sum.slice(0, 16)}`),
-      part2: BigInt(`0x${sum.slice(16, 32)}`),
+      part1: sum.slice(0, 16),
+      part2: sum.slice(16, 32),
       part3: Number.parseInt(sum.slice(32), 16),
     };
   },
-  ({ part1, part2, part3 }) =>
-    part1.toString(16).padStart(16, "0") +
-    part2.toString(16).padStart(16, "0") +
-    part3.toString(16).padStart(8, "0"),
+  ({ part1, part2, part3 }) => part1 + part2 + part3.toString(16).padStart(8, "0"),
 );
 
 export const fragmentMessage = message<Fragment>({
