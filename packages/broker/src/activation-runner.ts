@@ -264,7 +264,8 @@ class ActivationAttempt {
     };
     const answer = await this.#hold(this.#member(member), request, BRING_TIMEOUT_MS);
     if (answer === undefined) return { kind: "unreachable", member };
-    return answer.kind === "refused" ? this.#refused(member, answer) : { kind: "brought", member };
+    if (answer.kind === "refused") return this.#refused(member, answer);
+    return { kind: "brought", member, base: answer.held.base };
   }
 
   async #writeList(next: HoldersList, listRevision: number): Promise<ActivationInput> {

@@ -25,7 +25,7 @@ const read = (list: HoldersList | undefined, readAt = 9): ActivationInput => ({
   readAt,
 });
 const FENCED: ActivationInput = { kind: "fenced", member: "c", held: { base: 0, confirmed: 4, end: 6 } };
-const brought = (member: string): ActivationInput => ({ kind: "brought", member });
+const brought = (member: string, base = 0): ActivationInput => ({ kind: "brought", member, base });
 const gone = (member: string): ActivationInput => ({ kind: "unreachable", member });
 const written = (outcome: "done" | "conflict" | "unknown"): ActivationInput => ({
   kind: "list-written",
@@ -135,6 +135,18 @@ for (const [what, begin, base, confirmed] of BEGINS) {
 test("activation: a holder that has less than is acknowledged -> our bug, never a shorter journal", () => {
   const short: ActivationInput = { kind: "fenced", member: "b", held: { base: 0, confirmed: 0, end: 2 } };
   assert.throws(() => after(read(HELD), short), InvariantError);
+});
+
+test("activation: a member that knew bytes for acknowledged and has none -> the segment begins behind them", () => {
+  const forgot: ActivationInput = { ...FENCED, held: { base: 0, confirmed: 0, end: 6 } };
+  const [state] = after(read(HELD), forgot, brought("a", 5), brought("b", 0));
+  assert.equal(state.kind, "recording");
+  if (state.kind !== "recording") return;
+  const { epoch, members } = ATTEMPT;
+  assert.deepEqual(state.next.segments, [HELD.segments[0], { epoch, begin: 5, members }]);
+  // Who has nothing at all of it begins at the end.
+  const [bare] = after(read(HELD), forgot, brought("a", 7), brought("b", 0));
+  assert.ok(bare.kind === "recording" && bare.next.segments.at(-1)!.begin === 6);
 });
 
 test("activation: no list, or a closed one -> no holder is asked; all begin at its end, with its registers", () => {

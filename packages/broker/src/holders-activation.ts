@@ -13,6 +13,8 @@
 //  H2  A member of the newest segment is fenced before it is read; every member of the route is brought, the primary
 //      itself too, to what that one has, from `begin` on.
 //  H3  `begin` is known to be acknowledged; everything acknowledged is in what is brought.
+//      Who knew bytes below to be acknowledged without having them does not get them: the segment then begins where
+//      each member has what it promises, and what lies below stays in the segments before.
 //  H4  What is brought counts as acknowledged once the list is written, and not before: it is on every member of the
 //      segment then, and it may have been acknowledged earlier. It is never rolled back.
 //  H5  An attempt that does not know whether its list was written is abandoned; the next one reads the list again.
@@ -73,6 +75,8 @@ export type ActivationState =
   | ({
       readonly kind: "bringing";
       readonly waiting: readonly HolderId[];
+      /** From there on each member that was brought has what is promised. */
+      readonly heldFrom: number;
       readonly next: HoldersList | undefined;
     } & Brought)
   | ({ readonly kind: "recording"; readonly next: HoldersList } & Brought)
@@ -105,7 +109,8 @@ export type ActivationInput =
     }
   | { readonly kind: "fenced"; readonly member: HolderId; readonly held: HeldBytes }
   | ({ readonly kind: "presented" } & PresentedBytes)
-  | { readonly kind: "brought"; readonly member: HolderId }
+  /** `base`: below it the member has nothing. */
+  | { readonly kind: "brought"; readonly member: HolderId; readonly base: number }
   | { readonly kind: "unreachable"; readonly member: HolderId }
   /** A member knows a newer route or a newer stream. */
   | { readonly kind: "refused"; readonly member: HolderId }
@@ -247,7 +252,7 @@ function bring(
   const anew = list?.tail.kind === "void" ? listedAnew(list, presented, segment) : withSegment(list, segment);
   const next = attempt.isMixed ? undefined : anew;
   return [
-    { kind: "bringing", attempt, list, listRevision, begin, end, waiting: members, next },
+    { kind: "bringing", attempt, list, listRevision, begin, end, waiting: members, heldFrom: begin, next },
     members.map((member) => ({ kind: "bring", member, begin, end, source, registers })),
   ];
 }
@@ -261,12 +266,16 @@ function onBringing(
   if (input.kind === "unreachable" && waiting.includes(input.member)) return abandon(attempt, "again");
   if (input.kind !== "brought") return ignoreLate(state, input);
   const left = waiting.filter((member) => member !== input.member);
-  if (left.length > 0) return [{ ...state, waiting: left }, []];
+  const heldFrom = Math.min(end, Math.max(state.heldFrom, input.base));
+  if (left.length > 0) return [{ ...state, waiting: left, heldFrom }, []];
   // H7: there is nothing to be written.
   if (next === undefined) return [{ kind: "active", attempt, list: list!, listRevision, confirmed: end }, []];
+  const { epoch, members } = attempt;
+  // H3
+  const written = heldFrom > begin ? withSegment(list, { epoch, begin: heldFrom, members }) : next;
   return [
-    { kind: "recording", attempt, list, listRevision, begin, end, next },
-    [{ kind: "write-list", next, listRevision }],
+    { kind: "recording", attempt, list, listRevision, begin, end, next: written },
+    [{ kind: "write-list", next: written, listRevision }],
   ];
 }
 

@@ -281,7 +281,10 @@ function brought(
     ? levelTo(state, to, effect.end, snapshot)
     : bringTo(state, to, broughtBytes(state, i, effect), variant);
   if (next === undefined) return patch(state, i, STOPPED);
-  return settled(feed(next, i, { kind: "brought", member: effect.member }), i);
+  return settled(
+    feed(next, i, { kind: "brought", member: effect.member, base: next.brokers[to]!.released }),
+    i,
+  );
 }
 
 function asked(before: ModelState, i: number, from: number, variant: Variant | undefined): ModelState {
