@@ -102,9 +102,9 @@ export function drawClusterSwarm(random: Random, controls: ClusterControls): Clu
     return { name: `${isStored ? "stored" : "local"}/${i}`, replication, isStored };
   });
   const pace = oneOf(random, [
-    { paceMs: 40, stormMs: 12_000, everyMs: 1500 },
-    { paceMs: 150, stormMs: 40_000, everyMs: 3000 },
-    { paceMs: 600, stormMs: 150_000, everyMs: 8000 },
+    { paceMs: 60, stormMs: 8000, everyMs: 1000 },
+    { paceMs: 200, stormMs: 25_000, everyMs: 2500 },
+    { paceMs: 1000, stormMs: 100_000, everyMs: 8000 },
   ]);
   const swarm: ClusterSwarm = {
     brokers,
@@ -123,7 +123,7 @@ export function drawClusterSwarm(random: Random, controls: ClusterControls): Clu
     faults: FAULTS.filter(() => random.below(2) === 0),
   };
   // A control needs the fault that it leaves unprotected, and few that might hide it.
-  const eager = { paceMs: 40, stormMs: 20_000, everyMs: 1500, leaseSeconds: 3 };
+  const eager = { paceMs: 40, stormMs: 15_000, everyMs: 1000, leaseSeconds: 3 };
   if (controls.withoutSync) return { ...swarm, faults: ["blackout", "power"] };
   if (controls.withoutRouteCheck)
     return { ...swarm, ...eager, brokers: 5, faults: ["pause", "slow-link", "kill", "replication"] };

@@ -158,6 +158,7 @@ export class ClusterStage {
   async end(): Promise<void> {
     new Nemesis(this.world).heal();
     await untilWritable(this.world);
+    await this.until("every machine serves", () => this.world.machines.every(({ isServing }) => isServing));
     await checkCluster(this.world);
     this.world.check();
   }

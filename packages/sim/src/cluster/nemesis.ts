@@ -16,6 +16,7 @@ export class Nemesis {
   readonly #lasting = new Set<() => void>();
   #isOver = false;
   #isRolling = false;
+  #working = 0;
 
   constructor(world: ClusterWorld) {
     this.#world = world;
@@ -249,7 +250,16 @@ export class Nemesis {
     this.#world.agenda.schedule(1 + this.#random.below(oneOf(this.#random, times)), once);
   }
 
+  /** Resolves when nothing that was begun goes on. */
+  async rest(): Promise<void> {
+    while (this.#working > 0) await pause(this.#world, 50);
+  }
+
   #own(work: Promise<unknown>): void {
-    work.catch((error: unknown) => this.#world.fail(error));
+    this.#working++;
+    work
+      .catch((error: unknown) => this.#world.fail(error))
+      .finally(() => this.#working--)
+      .catch(() => undefined);
   }
 }

@@ -2,7 +2,7 @@
 // other. What fails is what TCP lets fail, and no more:
 //
 //   cut        one direction of a link: what is sent waits, and comes late when the link heals, unless an end has given
-//              the stream up first, which each end does in its own time, or not at all
+//              the stream up first, which each end does in its own time
 //   slow       a link takes many times as long
 //   killed     the process at an end has gone: its streams are reset, new ones are refused
 //   powerless  the host is down: nothing answers until it is up again
@@ -31,8 +31,9 @@ export interface NetworkOptions {
 
 /** Milliseconds that a message takes on a healthy link. */
 const LATENCY_MS = { min: 0.1, spread: 1.5 };
-/** After such a time an end gives a stream up whose other end does not answer; one of three never does. */
-const PATIENCE_MS = { min: 2000, spread: 18_000 };
+/** After such a time an end gives a stream up whose other end does not answer: brokers and clients of etcd ask. */
+const PATIENCE_MS = { min: 2000, spread: 2500 };
+const ETCD_PATIENCE_MS = { min: 10_000, spread: 6000 };
 
 export class Network {
   readonly hosts = new Map<string, Host>();
@@ -245,17 +246,22 @@ export class Stream {
     return true;
   }
 
-  /** Who hears nothing gives up some time, or not at all; who has not heard anything yet, always. */
+  /** Who hears nothing gives up some time. */
   #giveUpInTime(): void {
-    const { agenda, random } = this.#options;
     for (const side of [0, 1] as const) {
       const [end, other] = [this.#ends[side], this.#otherOf(side)];
-      const isPatient = random.below(3) === 0 && other.process !== undefined;
-      if (end.isOver || isPatient) continue;
-      agenda.schedule(PATIENCE_MS.min + random.below(PATIENCE_MS.spread), () => {
-        if (!this.#hears(end, other)) this.#break(end, "lost");
-      });
+      this.#afterPatience(end, () => !this.#hears(end, other));
     }
+  }
+
+  #afterPatience(end: End, isSilent: () => boolean): void {
+    if (end.isOver) return;
+    const { agenda, random } = this.#options;
+    const isEtcd = this.#ends.some(({ host }) => host.name === "etcd");
+    const { min, spread } = isEtcd ? ETCD_PATIENCE_MS : PATIENCE_MS;
+    agenda.schedule(min + random.below(spread), () => {
+      if (isSilent()) this.#break(end, "lost");
+    });
   }
 
   #hears(end: End, other: End): boolean {
@@ -280,6 +286,9 @@ export class Stream {
     if (end.isOver) return;
     this.#over(end);
     end.process?.enter(() => end.onBroken?.(why));
+    // The other one asks in vain from now on, whatever becomes of the link.
+    const other = end === this.#ends[0] ? this.#ends[1] : this.#ends[0];
+    this.#afterPatience(other, () => true);
   }
 
   #over(end: End): void {

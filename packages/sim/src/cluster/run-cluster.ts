@@ -46,6 +46,8 @@ export class ClusterFailure extends Error {
 const START_MS = 60_000;
 /** After healing every journal takes appends within this time. */
 const WRITABLE_MS = 30_000;
+/** What was told to stop has stopped, or was killed, within this time. */
+const REST_MS = 120_000;
 /** Clients give up an append that nobody answers before this. */
 const ANSWERS_MS = 60_000;
 
@@ -92,6 +94,8 @@ async function live(seed: string, world: ClusterWorld): Promise<ClusterSummary> 
   const healedMs = await untilWritable(world);
   await world.passTime(1000);
   await world.finish("the last answers", crowd.stop(), ANSWERS_MS);
+  await world.finish("the last restarts", nemesis.rest(), REST_MS);
+  await untilServing(world);
   await checkCluster(world);
   const appends = judges.flatMap((judge) => judge.appends);
   const count = (wanted: string): number => appends.filter(({ outcome }) => outcome === wanted).length;
@@ -110,10 +114,14 @@ async function live(seed: string, world: ClusterWorld): Promise<ClusterSummary> 
 /** All machines serve, and every journal takes an append. */
 export async function startCluster(world: ClusterWorld): Promise<void> {
   for (const machine of world.machines) machine.start();
-  const areServing = await world.until(() => world.machines.every(({ isServing }) => isServing), START_MS);
-  assert(areServing, "a healthy cluster starts");
+  await untilServing(world);
   await world.finish("creating the journals", createJournals(world), START_MS);
   await untilWritable(world);
+}
+
+async function untilServing(world: ClusterWorld): Promise<void> {
+  const areServing = await world.until(() => world.machines.every(({ isServing }) => isServing), START_MS);
+  assert(areServing, "every machine of a healthy cluster serves");
 }
 
 async function createJournals(world: ClusterWorld): Promise<void> {
