@@ -1,7 +1,6 @@
 // Processes under measurement: started here, measured from /proc with all their descendants, ended by their id.
 import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 
 const TICKS_PER_SECOND = 100;
 
@@ -21,13 +20,23 @@ export function start(command: string, args: readonly string[], env: Record<stri
   return { child, pid: child.pid, stderr: () => stderr };
 }
 
-/** Ends a process that this benchmark started and waits until it is gone. */
-export async function end({ child }: Started, signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+/** Ends a process that this benchmark started and waits until it is gone. @returns whether it had to be killed */
+export async function end(
+  { child }: Started,
+  signal: NodeJS.Signals = "SIGTERM",
+  graceMs = 35_000,
+): Promise<boolean> {
+  if (child.exitCode !== null || child.signalCode !== null) return false;
+  let isKilled = false;
   const gone = new Promise((resolve) => child.once("exit", resolve));
+  const timer = setTimeout(() => {
+    isKilled = true;
+    child.kill("SIGKILL");
+  }, graceMs);
   child.kill(signal);
-  await Promise.race([gone, sleep(35_000).then(() => child.kill("SIGKILL"))]);
   await gone;
+  clearTimeout(timer);
+  return isKilled;
 }
 
 /** Runs a command to its end. @returns stdout */
