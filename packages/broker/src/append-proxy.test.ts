@@ -285,4 +285,29 @@ describe("an append that a door feeds", () => {
       assert.equal(await content(), "");
     });
   });
+
+  test("its primary is gone and its journal comes to this broker -> acknowledged here, all of it", async () => {
+    await withCluster(
+      async ({ cluster, primary, content }) => {
+        const { header } = await cluster.within(primary.transport.append(preamble(J), bytes("a"), never));
+        const { members, primary: at } = header.route;
+        const heir = cluster.members.find(({ id }) => id.suffix === members[1 - at]!.suffix)!;
+        const { appends } = heir.broker.journalsFor({
+          visible: undefined,
+          expiresAtMs: Number.POSITIVE_INFINITY,
+        });
+        primary.kill();
+        const doors = ["b", "c"].map((part) =>
+          new Door().push(utf8(part), utf8(part), INTENT, "end-of-stream"),
+        );
+        for (const door of doors) appends.startAppend(preamble(J), door.feed, START, door);
+        for (const { outcome } of doors) {
+          const answer = await cluster.within(outcome);
+          assert.deepEqual([answer.status, answer.header.processId], ["OK", heir.id]);
+        }
+        assert.match(await content(), /^a(bbcc|ccbb)$/);
+      },
+      { leaseSeconds: 3, replication: 2 },
+    );
+  });
 });

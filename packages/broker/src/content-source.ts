@@ -26,6 +26,9 @@ export interface FlowOwner {
 
 type Phase = "content" | "end";
 
+/** Timers run before sockets are read: the next one runs after. */
+const LAST_LOOK_MS = 1;
+
 const EMPTY = new Uint8Array(0);
 const INTENT: AppendInput = { kind: "message", message: { shape: "chunk", bytes: 0, delayed: false } };
 const END_OF_STREAM: AppendInput = { kind: "end-of-stream" };
@@ -36,8 +39,8 @@ export class ContentSource {
   /** Content of the message that `next` gave last. */
   chunk: Uint8Array = EMPTY;
   readonly #clock: Clock;
-  readonly #bytes: readonly Uint8Array[];
-  readonly #feed: AppendFeed | undefined;
+  #bytes: readonly Uint8Array[];
+  #feed: AppendFeed | undefined;
   #at = 0;
   #iterator: AsyncIterator<Uint8Array> | undefined;
   #phase: Phase = "content";
@@ -103,6 +106,9 @@ export class ContentSource {
       const bytes: Uint8Array[] = [];
       for (let next = feed(); next !== "end"; next = feed()) if (next.length > 0) bytes.push(next);
       this.#whole = { kind: "bytes", bytes };
+      // The next attempt may be ours: the feed has nothing any more.
+      this.#bytes = bytes;
+      this.#feed = undefined;
     }
     if (this.#whole !== undefined) {
       this.#passing = "whole";
@@ -148,7 +154,13 @@ export class ContentSource {
 
   #take(feed: AppendFeed, owner: FlowOwner): AppendInput | Promise<AppendInput> {
     const item = feed.take();
-    if (item !== undefined) return this.#taken(item, owner);
+    if (item !== undefined) {
+      // What came while we were busy was sent in time.
+      if (this.#sustainMs < SUSTAIN_MS_MAX && item instanceof Uint8Array) {
+        this.#sustainMs = refillSustain(this.#sustainMs, item.length, owner.minRate);
+      }
+      return this.#taken(item, owner);
+    }
     return this.#sustained(feed.filled(), () => feed.bytes, owner).then(() => {
       const next = feed.take();
       assert(next !== undefined, "a feed that was filled has something");
@@ -200,17 +212,23 @@ export class ContentSource {
     }
   }
 
-  /** What the client sends next; rejects when it is silent for too long while others wait. */
+  /**
+   * What the client sends next; rejects when it is silent for too long while others wait. What lies in a socket because
+   * this process was busy is not silence: when the time is over, what came by then is looked at once more.
+   */
   #sustained<T>(received: Promise<T>, bytesOf: (result: T) => number, owner: FlowOwner): Promise<T> {
     const { minRate } = owner;
     if (minRate === 0) return received;
     const startMs = this.#clock.monotonicMs();
     return new Promise((resolve, reject) => {
+      const refuse = (): void => {
+        this.#cancelTimer = undefined;
+        reject(new WireError("REQUEST_TIMEOUT", UNDERFLOW));
+      };
       const expire = (): void => {
-        if (owner.hasWaiters) {
-          this.#cancelTimer = undefined;
-          reject(new WireError("REQUEST_TIMEOUT", UNDERFLOW));
-        } else this.#cancelTimer = this.#clock.after(SUSTAIN_MS_MAX, expire);
+        this.#cancelTimer = owner.hasWaiters
+          ? this.#clock.after(LAST_LOOK_MS, refuse)
+          : this.#clock.after(SUSTAIN_MS_MAX, expire);
       };
       this.#cancelTimer = this.#clock.after(this.#sustainMs, expire);
       const settled = (): void => {
