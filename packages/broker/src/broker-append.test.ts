@@ -309,7 +309,7 @@ test("append: counts and latency -> are in the metrics", async () => {
     await transport.append(preamble("no/such"), bytes("x"), never);
     await settle();
     const rendered = metrics.render();
-    assert.match(rendered, /gazette_journal_server_completed_totals\{operation="Append",status="OK"\} 1\n/);
+    assert.match(rendered, /gazette_journal_server_completed_totals\{operation="Append",status="ok"\} 1\n/);
     assert.match(rendered, /completed_totals\{operation="Append",status="JOURNAL_NOT_FOUND"\} 1\n/);
     assert.match(rendered, /gazette_spool_commit_bytes_total 5\n/);
     assert.equal(broker.appendLatency.count(), 2);

@@ -248,7 +248,7 @@ test("gateway: REST asks whether a store works -> what its check says; no store 
     assert.deepEqual(answer, healthy);
     assert.ok(header !== undefined);
     const ended = broker.metrics.counter("gazette_journal_server_completed_totals", "");
-    assert.equal(ended.value({ operation: "FragmentStoreHealth", status: "OK" }), 1);
+    assert.equal(ended.value({ operation: "FragmentStoreHealth", status: "ok" }), 1);
     assert.equal((await asked({ fragmentStore: "no-url" })).http, 400);
     assert.equal((await asked({ fragmentStore: "file:///any/", checkDeletePrefix: "x/" })).http, 400);
   });

@@ -3,6 +3,8 @@ import type { Counter, Gauge, Metrics } from "@millrace/base";
 
 export interface PersisterMetrics {
   readonly attempts: Counter;
+  /** Gazette's name for the attempts that ended well. */
+  readonly persisted: Counter;
   readonly contentBytes: Counter;
   readonly storedBytes: Counter;
   readonly backlogCount: Gauge;
@@ -16,6 +18,7 @@ export function persisterMetrics(metrics: Metrics): PersisterMetrics {
       "millrace_persister_attempts_total",
       "Attempts to persist a fragment, by outcome.",
     ),
+    persisted: metrics.counter("gazette_spool_persisted_total", "Fragments that a store has confirmed."),
     contentBytes: metrics.counter(
       "millrace_persister_content_bytes_total",
       "Bytes released, before compression.",

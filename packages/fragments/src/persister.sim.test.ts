@@ -302,9 +302,12 @@ test("P3: a store that is down for a day -> tried about once a minute, never dro
   assert.equal(w.persister.backlog().ageMs, 24 * 3_600_000);
   const age = w.metrics.gauge("millrace_persister_backlog_age_seconds", "").value();
   assert.ok(age > 24 * 3600 - 60, String(age));
+  const persisted = w.metrics.counter("gazette_spool_persisted_total", "");
+  assert.equal(persisted.value(), 0);
   w.store.script = undefined;
   assert.ok(await w.agenda.runUntil(isDone(w), w.agenda.nowMs + 61_000));
   assert.equal(await contentOf(w, w.store), "content");
+  assert.equal(persisted.value(), 1);
   await w.close();
 });
 

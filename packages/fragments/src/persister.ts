@@ -312,6 +312,7 @@ export class Persister {
     this.#done(task, journal);
     this.#letGo(journal, { begin, end });
     this.#metrics.attempts.add(1, { outcome: state.bytesWritten > 0 ? "written" : "found" });
+    this.#metrics.persisted.add();
     this.#metrics.contentBytes.add(end - begin);
     this.#metrics.storedBytes.add(state.bytesWritten);
     this.#ports.logger.debug("fragment-persisted", { journal: journal.name, begin, end, ...state });
