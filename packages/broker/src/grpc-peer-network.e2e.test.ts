@@ -1,12 +1,9 @@
 // Brokers that replicate to each other over real sockets.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, silentLogger, systemClock, text, utf8, WireError, type Clock } from "@millrace/base";
-import { seededRandom } from "@millrace/base/testkit";
-import { AuthKeys } from "@millrace/client";
-import { callUnary, GrpcServer, SharedPort } from "@millrace/grpc";
+import { never, systemClock, text, utf8, WireError, type Clock } from "@millrace/base";
+import { callUnary } from "@millrace/grpc";
 import type { EmbeddedStore } from "@millrace/metadata";
-import { openMemoryStore } from "@millrace/metadata/testkit";
 import {
   CAPABILITY,
   HOLDER_SERVICE,
@@ -16,106 +13,17 @@ import {
   parseLabelSelector,
   type AppendResponse,
 } from "@millrace/protocol";
-import { Authoriser } from "./authoriser.ts";
-import type { Broker } from "./broker.ts";
-import {
-  applySpec,
-  journalSpec,
-  openTestBroker,
-  preamble,
-  readAll,
-  readRequest,
-  type TestBroker,
-} from "./broker-testkit.ts";
-import { FakeSpools } from "./fake-spools.ts";
-import { grpcDoor } from "./grpc-door.ts";
-import { GrpcPeerNetwork } from "./grpc-peer-network.ts";
-import { PeerChannels } from "./peer-dial.ts";
+import { applySpec, journalSpec, preamble, readAll, readRequest, type TestBroker } from "./broker-testkit.ts";
+import { openSocketMember, withSocketMembers, type SocketMember } from "./socket-testkit.ts";
 
 const J = "a/journal";
-const KEYS = AuthKeys.parse("c2VjcmV0IGtleSBvZiBicm9rZXJz");
 const CLOCK: Clock = systemClock;
 
-interface Member extends TestBroker {
-  readonly spools: FakeSpools;
-  readonly name: string;
-  readonly endpoint: string;
-  readonly network: GrpcPeerNetwork;
-  readonly dial: PeerChannels;
-  /** Its process is gone, as far as others can tell. */
-  cut(): Promise<void>;
-}
-
-async function openMember(
-  coordination: EmbeddedStore,
-  name: string,
-  spools = new FakeSpools(),
-): Promise<Member> {
-  const part: { broker: Broker | undefined } = { broker: undefined };
-  const running = (): Broker => {
-    if (part.broker === undefined) throw new WireError("UNAVAILABLE", "the broker is starting");
-    return part.broker;
-  };
-  const handlers = grpcDoor({
-    clock: CLOCK,
-    authoriser: new Authoriser({ token: "", keys: KEYS }, CLOCK),
-    journals: (principal) => running().journalsFor(principal),
-    storeHealth: (request, signal) => running().storeHealth(request, signal),
-  });
-  const server = new GrpcServer({ handlers, clock: CLOCK, logger: silentLogger });
-  const port = new SharedPort({
-    clock: CLOCK,
-    logger: silentLogger,
-    onHttp2: (socket, alreadyRead) => server.serve(socket, alreadyRead),
-    onOther: (socket) => void socket.destroy(),
-  });
-  const { port: number } = await port.listen({ host: "127.0.0.1", port: 0 });
-  const endpoint = `http://127.0.0.1:${number}`;
-  const dial = new PeerChannels({ clock: CLOCK, logger: silentLogger, keys: KEYS });
-  const network = new GrpcPeerNetwork(dial, CLOCK);
-  const id = { zone: name, suffix: `broker-${name}` };
-  const opened = await openTestBroker({
-    id,
-    endpoint,
-    holder: `directory-${name}`,
-    network,
-    spools,
-    coordination,
-    clock: CLOCK,
-    random: seededRandom(name),
-    leaseSeconds: 10,
-  });
-  part.broker = opened.broker;
-  const cut = async (): Promise<void> => {
-    await Promise.all([server.stop(AbortSignal.abort(new Error("enough"))), port.close()]);
-  };
-  return {
-    ...opened,
-    spools,
-    name,
-    endpoint,
-    network,
-    dial,
-    cut,
-    close: async () => {
-      await opened.close();
-      await dial.close(AbortSignal.abort(new Error("enough")));
-      await cut();
-    },
-  };
-}
-
-async function withBrokers(run: (members: Member[], store: EmbeddedStore) => Promise<void>): Promise<void> {
-  const coordination = await openMemoryStore(CLOCK, seededRandom("peers"));
-  const members: Member[] = [];
-  try {
-    for (const name of ["a", "b", "c"]) members.push(await openMember(coordination, name));
+function withBrokers(run: (members: SocketMember[], store: EmbeddedStore) => Promise<void>): Promise<void> {
+  return withSocketMembers(async (members, coordination) => {
     await applySpec(members[0]!.transport, journalSpec(J, { replication: 3 }));
     await run(members, coordination);
-  } finally {
-    await Promise.all(members.map((member) => member.close()));
-    await coordination.close();
-  }
+  });
 }
 
 function append({ transport }: TestBroker, content: string | Uint8Array): Promise<AppendResponse> {
@@ -182,7 +90,7 @@ test("peers over gRPC: a replica's door is gone and comes back -> refused, then 
     assert.deepEqual(told, [`${other.name} true`]);
     await other.close();
     members.splice(members.indexOf(other), 1);
-    members.push(await openMember(coordination, other.name, other.spools.restarted()));
+    members.push(await openSocketMember(coordination, other.name, { spools: other.spools.restarted() }));
     assert.equal((await appended(primary, "four")).status, "OK");
     const content = await textAt(primary);
     assert.match(content, /^one .*four$/);
@@ -194,7 +102,7 @@ test("peers over gRPC: a replica's door is gone and comes back -> refused, then 
 test("peers over gRPC: hostile requests -> refused in words, and nothing happens", async () => {
   await withBrokers(async (members) => {
     await appended(members[0]!, "one");
-    const [{ endpoint, dial }] = members as [Member];
+    const [{ endpoint, dial }] = members as [SocketMember];
     const channel = dial.channel(endpoint);
     const selector = { include: labelSet(["name", J]), exclude: parseLabelSelector("").exclude };
     const metadata = dial.metadata({ capabilities: CAPABILITY.REPLICATE, selector });
