@@ -104,9 +104,14 @@ async function runSim({ filter }) {
   const sim = "packages/sim/dist/main.js";
   if (!existsSync(join(ROOT, sim))) return [...records, failure("seeds", `${sim} does not exist`)];
   records.push(await check("200 seeds", process.execPath, [sim, "--seeds", "200"], 10 * MINUTE_MS));
+  const clusters = [sim, "--cluster", "--seeds", "50", "--minutes", "4"];
+  records.push(await check("4 minutes of clusters", process.execPath, clusters, 10 * MINUTE_MS));
   const commit = await runChild("git", ["rev-parse", "HEAD"], { timeoutMs: MINUTE_MS, capture: true });
   const seed = String(Number.parseInt(commit.stdout.slice(0, 8), 16) || 1);
   records.push(await repeats(`seed ${seed} (the commit): twice the same trace`, [sim, "--seed", seed]));
+  records.push(
+    await repeats(`cluster of seed ${seed}: twice the same trace`, [sim, "--cluster", "--seed", seed]),
+  );
   for (const [control, reason] of NEGATIVE_CONTROLS) {
     records.push(await mustFail(`negative control ${control} is caught`, [sim, control], reason));
   }

@@ -64,7 +64,10 @@ export class ClusterWorld {
       clock: new SimProcess(agenda, "store", "store", this.epochMs).clock,
       random: random.fork("fragments"),
       latencyMs: { min: 1, max: 20 },
+      listLagMs: swarm.listLagMs,
     });
+    // Healthy until the storm begins, for whoever starts a cluster.
+    this.fragments.listLagMs = 0;
     this.machines = Array.from(
       { length: swarm.brokers },
       (_, i) => new Machine(this, `broker-${i}`, `zone-${i % swarm.zones}`),

@@ -140,7 +140,10 @@ export class Machine {
     if (process === undefined || broker === undefined) return;
     this.#world.note("stopped", process.name);
     await drainWhile(broker.drain, within(process.clock, LEAVE_MS));
-    await broker.close();
+    // Where the store is away the lease ends by itself; the process does so in any case.
+    await broker.close().catch((error: unknown) => {
+      if (CODES[WireError.from(error).code].retry === "never") throw error;
+    });
     await this.#opened!.close();
     if (this.process === process) this.end("kill", restart);
   }
