@@ -331,7 +331,7 @@ function ofPeers(
   const calls = new PeerCalls(network, keyspace, clock, options.id);
   const lists = new HoldersStore(coordination, keyspace.root);
   const holder = options.holder ?? "";
-  return { calls, elsewhere: new Elsewhere({ calls, lists, resolver, clock, holder }) };
+  return { calls, elsewhere: new Elsewhere({ calls, lists, resolver, holder }) };
 }
 
 function lagOf(ports: LagPorts): (signal: AbortSignal) => Promise<void> {

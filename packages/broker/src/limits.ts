@@ -21,7 +21,7 @@ export const PEER_GONE_GRACE_MS = 1_000;
 export const RELIST_MS = 1_000;
 /** Between looks at how far members are behind each other. */
 export const LAG_INTERVAL_MS = 5_000;
-/** How long a member that is asked for bytes which another lacks has for its first answer. */
+/** How long a broker that is asked to read has for its first answer before another one is asked. */
 export const PEER_ANSWER_MS = 2_000;
 /** Default life of the broker's session. */
 export const LEASE_SECONDS = 20;

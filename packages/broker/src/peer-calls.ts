@@ -9,7 +9,7 @@ import { abortScope, WireError, type Clock } from "@millrace/base";
 import { equalProcessIds, type ProcessId, type Route } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { memberName } from "./journal-table.ts";
-import { PEER_GONE_GRACE_MS } from "./limits.ts";
+import { PEER_ANSWER_MS, PEER_GONE_GRACE_MS } from "./limits.ts";
 import type { HolderCalls, Peer, PeerNetwork, ProxiedCalls } from "./peer-network.ts";
 
 /** A call under way: dispose it when it is over. */
@@ -17,6 +17,8 @@ export interface PeerCall {
   readonly signal: AbortSignal;
   /** Ends it. */
   abort(reason: Error): void;
+  /** Ends it after PEER_ANSWER_MS, unless what this returns is called before. */
+  awaitAnswer(): () => void;
   dispose(): void;
 }
 
@@ -102,6 +104,13 @@ export class PeerCalls {
     return {
       signal: scope.signal,
       abort: (reason) => scope.abort(reason),
+      awaitAnswer: () => {
+        const late = new WireError(
+          "UNAVAILABLE",
+          `broker ${name} did not answer within ${PEER_ANSWER_MS} ms`,
+        );
+        return this.#clock.after(PEER_ANSWER_MS, () => scope.abort(late));
+      },
       dispose: () => {
         scope.dispose();
         const left = this.#underWay.get(name);

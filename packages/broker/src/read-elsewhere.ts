@@ -8,7 +8,7 @@
 //      segment that covers an offset holds what no store has: one that does not have it is proof. Where no segment
 //      covers it, it is in the store (L3). Without a list, all members of the route have to have said so.
 //  E4  Who does not answer in PEER_ANSWER_MS is taken for unreachable.
-import { WireError, type Clock } from "@millrace/base";
+import { WireError } from "@millrace/base";
 import {
   equalProcessIds,
   newFragment,
@@ -19,7 +19,7 @@ import {
 } from "@millrace/protocol";
 import { segmentEnd, type HoldersList } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
-import { PEER_ANSWER_MS, READ_CHUNK_BYTES } from "./limits.ts";
+import { READ_CHUNK_BYTES } from "./limits.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import type { Peer } from "./peer-network.ts";
 import { mayMoveOn } from "./read-proxy.ts";
@@ -29,7 +29,6 @@ export interface ElsewherePorts {
   readonly calls: PeerCalls;
   readonly lists: HoldersStore;
   readonly resolver: Resolver;
-  readonly clock: Clock;
   /** Of this data directory. */
   readonly holder: string;
 }
@@ -185,10 +184,9 @@ export class Elsewhere {
     signal: AbortSignal,
     failed: { code: string | undefined } = { code: undefined },
   ): AsyncGenerator<T, void, undefined> {
-    const { calls, clock } = this.#ports;
+    const { calls } = this.#ports;
     const call = calls.begin(peer, signal);
-    const late = new WireError("UNAVAILABLE", `no answer within ${PEER_ANSWER_MS} ms`);
-    const cancel = clock.after(PEER_ANSWER_MS, () => call.abort(late));
+    const cancel = call.awaitAnswer();
     try {
       for await (const item of open(call.signal)) {
         cancel();

@@ -3,6 +3,8 @@
 //
 //  Z1  A member that fails before it has said anything is passed over; one that fails later ends this attempt, and the
 //      read is resolved again from where it stood (S6 of read.ts).
+//  Z2  One that says nothing for PEER_ANSWER_MS is passed over, too, while there is another: its process may stand
+//      still, and its lease lasts. Whoever asked to wait may have to: his read stays with its member.
 import { WireError, type Code } from "@millrace/base";
 import type { FragmentsRequest, FragmentsResponse, Header, ReadResponse } from "@millrace/protocol";
 import type { PeerCalls } from "./peer-calls.ts";
@@ -35,15 +37,21 @@ export async function* readFromMembers(
 ): AsyncGenerator<ReadResponse, void, undefined> {
   const before = place.messages;
   let failure = nobody(place.request.journal);
-  for (const peer of calls.readersOf(header.route)) {
+  const peers = calls.readersOf(header.route);
+  for (const peer of peers) {
     const call = calls.begin(peer, signal);
+    const answered = place.request.block || peer === peers.at(-1) ? undefined : call.awaitAnswer(); // Z2
     try {
-      yield* calls.proxied(peer).read({ ...place.request, header }, call.signal);
+      for await (const message of calls.proxied(peer).read({ ...place.request, header }, call.signal)) {
+        answered?.();
+        yield message;
+      }
       return;
     } catch (error) {
       failure = failureOf(error, call.signal, signal);
       if (place.messages > before) throw failure; // Z1
     } finally {
+      answered?.();
       call.dispose();
     }
   }
@@ -58,13 +66,16 @@ export async function fragmentsOfMembers(
   signal: AbortSignal,
 ): Promise<FragmentsResponse> {
   let failure = nobody(request.journal);
-  for (const peer of calls.readersOf(header.route)) {
+  const peers = calls.readersOf(header.route);
+  for (const peer of peers) {
     const call = calls.begin(peer, signal);
+    const answered = peer === peers.at(-1) ? undefined : call.awaitAnswer(); // Z2
     try {
       return await calls.proxied(peer).listFragments({ ...request, header }, call.signal);
     } catch (error) {
       failure = failureOf(error, call.signal, signal);
     } finally {
+      answered?.();
       call.dispose();
     }
   }
