@@ -155,6 +155,28 @@ describe("a replica that is behind its primary", () => {
     });
   });
 
+  test("its primary is so no more, and says so -> the other members are asked, one of them knows", async () => {
+    const former = {
+      suffix: "former",
+      read: (request: ReadRequest) => {
+        const { header } = request;
+        const { members } = header!.route;
+        const primary = members.findIndex(({ suffix }) => suffix === "next");
+        const told = { ...header!, route: { ...header!.route, primary } };
+        return serves({ ...request, header: told }, "0123");
+      },
+    };
+    const next = { suffix: "next", ...has(CONTENT) };
+    await onStage({ route: [former, "own", next] }, async ({ trace, write }) => {
+      await write(0, "0123");
+      assert.deepEqual(await trace({ offset: 4 }), [
+        "OK header 4 of 10 [0,10)",
+        '4 "456789"',
+        "OFFSET_NOT_YET_AVAILABLE 10 of 10",
+      ]);
+    });
+  });
+
   test("the primary does not answer -> as far as the replica knows", async () => {
     await onStage({ route: [primary, "own"] }, async ({ cluster, own, trace, write, puppets }) => {
       await write(0, "0123");

@@ -8,6 +8,8 @@
 //      segment that covers an offset holds what no store has: one that does not have it is proof. Where no segment
 //      covers it, it is in the store (L3). Without a list, all members of the route have to have said so.
 //  E4  Who does not answer in PEER_ANSWER_MS is taken for unreachable.
+//  E5  Who was primary by our route and says himself that he is not any more does not know where the journal ends: the
+//      other members are asked, too. Our route may be older than the acknowledgement that a reader has seen.
 import { WireError } from "@millrace/base";
 import {
   equalProcessIds,
@@ -103,7 +105,7 @@ export class Elsewhere {
   /** @returns undefined when it does not have the bytes, or does not answer */
   async #ask(
     peer: Peer,
-    { journal, offset, end }: WantedBytes,
+    { journal, offset, end, isTail: isBeyond }: WantedBytes,
     asked: Asked,
     signal: AbortSignal,
   ): Promise<Messages | undefined> {
@@ -116,13 +118,14 @@ export class Elsewhere {
       asked.hasSilent = true;
       return undefined;
     }
-    const { status, offset: at, writeHead, content } = first.value;
+    const { status, offset: at, writeHead, content, header: told } = first.value;
     if (status === "OK" && at === offset && content === undefined) return prefixed(first.value, lent);
     await lent.return();
     if (status !== "OK" && status !== "OFFSET_NOT_YET_AVAILABLE") {
       asked.hasSilent = true;
       return undefined;
     }
+    if (isBeyond && told !== undefined && !isPrimaryOf(told.route, peer.id)) asked.hasSilent = true; // E5
     asked.writeHead = Math.max(asked.writeHead, writeHead);
     asked.absent.push(calls.holderIdOf(peer));
     return undefined;
@@ -216,6 +219,11 @@ interface Asked {
 /** As far as anybody has said, nothing is written there yet. */
 function isTail({ offset, isTail: isBeyond }: WantedBytes, { writeHead }: Asked): boolean {
   return isBeyond && (offset === -1 || writeHead <= offset);
+}
+
+function isPrimaryOf({ members, primary }: Route, id: Peer["id"]): boolean {
+  const member = members[primary];
+  return member !== undefined && equalProcessIds(member, id);
 }
 
 const NOBODY = { zone: "", suffix: "" };
