@@ -129,7 +129,14 @@ export function drawClusterSwarm(random: Random, controls: ClusterControls): Clu
     return { ...swarm, ...eager, brokers: 5, faults: ["pause", "slow-link", "kill", "replication"] };
   if (controls.withoutLastReplica)
     return { ...swarm, ...eager, brokers: 5, faults: ["power", "kill", "isolate", "cut"] };
-  if (controls.withoutJudging) return { ...swarm, ...eager, faults: ["power", "kill", "cut", "blackout"] };
+  if (controls.withoutJudging)
+    return {
+      ...swarm,
+      ...eager,
+      brokers: 5,
+      stormMs: 25_000,
+      faults: ["power", "kill", "isolate", "isolate", "cut"],
+    };
   return swarm;
 }
 
