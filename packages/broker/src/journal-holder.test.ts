@@ -374,6 +374,24 @@ test("ask: what a member has without a break; after a restart it has nothing but
   assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 4 })), nothing);
 });
 
+test("ask: a member that got another slot goes on; one that left and came back does not", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  await a!.append("12345678");
+  await world.hold("a", { wants: "bring", begin: 8, end: 8, source: peerOf("a") });
+  const isSeen = (joined: number): void => {
+    world.joined = joined;
+    a!.holder.assignmentsSeen();
+  };
+  isSeen(6);
+  const promoted = await world.hold("a", { wants: "ask" }, { stream: 2 });
+  assert.deepEqual(held(promoted), { base: 0, confirmed: 8, end: 8 });
+  isSeen(0);
+  isSeen(7);
+  const back = await world.hold("a", { wants: "ask" }, { stream: 3 });
+  assert.deepEqual(held(back), { base: 0, confirmed: 0, end: 0 });
+});
+
 test("level: all go on at the largest end; sealed bytes go, equal ends with other bytes are refused", async () => {
   const world = new World();
   const [a, b, c] = await world.open("a", "b", "c");

@@ -70,7 +70,7 @@ export class JournalHolder {
   #userRoute: Route | undefined;
   /** Least offset from which on bytes were given up. */
   #cutAt = Number.POSITIVE_INFINITY;
-  /** Create revision of the assignment under which this broker was brought, or went on, in this life (D15). */
+  /** Create revision of this broker's assignment while it is a member without a break since it was brought (D15). */
   #joined = 0;
 
   constructor(ports: HolderPorts, spool: Spool) {
@@ -82,6 +82,11 @@ export class JournalHolder {
 
   get #journal(): string {
     return this.#spool.life.journal;
+  }
+
+  /** The journal's assignments changed: another slot is another key, and no break (D15). */
+  assignmentsSeen(): void {
+    if (this.#joined !== 0) this.#joined = this.#ports.view(this.#journal, 0).joined;
   }
 
   /** The keyspace shows another route than before, at `revision` (D12). */

@@ -270,11 +270,10 @@ export class LocalPeerDoor implements PeerDoor {
     const route = resolver.routeOf(journal);
     if (item === undefined) this.#routes.delete(journal);
     else this.#routes.set(journal, route);
+    const local = item && journals.get({ journal, createRevision: item.createRevision });
+    local?.holder?.assignmentsSeen();
     if (before === undefined || equivalentRoutes(before, route)) return;
-    if (item !== undefined) {
-      const local = journals.get({ journal, createRevision: item.createRevision });
-      local?.holder?.routeSeen(keyspace.header.revision);
-    }
+    local?.holder?.routeSeen(keyspace.header.revision);
     const streams = this.#streams.get(journal);
     if (streams === undefined) return;
     for (const stream of streams)
