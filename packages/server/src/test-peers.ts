@@ -12,6 +12,11 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+const servers = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const child of servers) child.kill("SIGKILL");
+});
+
 /** A program that goes on until it is stopped. */
 export class TestServer {
   readonly child: ChildProcess;
@@ -28,7 +33,8 @@ export class TestServer {
       this.stderr = (this.stderr + text).slice(-100_000);
     });
     this.#exited = new Promise((resolve) => this.child.once("exit", resolve));
-    process.once("exit", () => this.child.kill("SIGKILL"));
+    servers.add(this.child);
+    this.child.once("exit", () => servers.delete(this.child));
   }
 
   get pid(): number {

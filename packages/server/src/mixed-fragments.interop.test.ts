@@ -1,0 +1,180 @@
+// What brokers of Gazette's and ours leave behind for each other: fragments in a store, keys and values in etcd.
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+import { never, silentLogger, systemClock, utf8 } from "@millrace/base";
+import { appendOnce, applyJournals, readJournal } from "@millrace/client";
+import { prefixRange } from "@millrace/metadata";
+import {
+  decodeAssignmentValue,
+  decodeBrokerSpec,
+  decodeJournalSpec,
+  newFragmentsRequest,
+  parseEntityKey,
+  upsertChange,
+  type BrokerSpec,
+  type CompressionCodec,
+  type JournalSpec,
+  type Route,
+} from "@millrace/protocol";
+import { releaseCluster } from "./test-cluster.ts";
+import {
+  missingPeer,
+  MixedCluster,
+  mixedSpec,
+  releaseMixed,
+  type BrokerKind,
+  type MixedBroker,
+} from "./test-mixed-cluster.ts";
+import { until } from "./test-platform.ts";
+
+const skip = missingPeer;
+/** Gazette's peer is built without Zstandard. */
+const CODECS: readonly CompressionCodec[] = ["NONE", "GZIP", "SNAPPY"];
+/** Nobody waits for ever for a peer. */
+const CALL_MS = 20_000;
+const KINDS: readonly BrokerKind[] = ["go", "millrace"];
+const PORTS = { clock: systemClock, logger: silentLogger } as const;
+const FRAGMENTS = 3;
+
+afterEach(async () => {
+  await releaseMixed();
+  await releaseCluster();
+});
+
+/** Compressible in part, and never the same. */
+function content(journal: string, fragment: number): Uint8Array {
+  return utf8(Array.from({ length: 3000 }, (_, i) => `${journal} ${fragment} ${i * 7919}\n`).join(""));
+}
+
+test(
+  "fragments that one wrote are read by the other, in each codec",
+  { skip, timeout: 120_000 },
+  async () => {
+    const cluster = await MixedCluster.started([]);
+    const alone = new Map<BrokerKind, MixedBroker>();
+    // Each in a cluster of its own, over one store: nothing but the store leads from one to the other.
+    for (const kind of KINDS) alone.set(kind, await cluster.add(kind, `/${kind}/alone`));
+    for (const writer of KINDS) {
+      const [own, other] = [alone.get(writer)!, alone.get(writer === "go" ? "millrace" : "go")!];
+      for (const codec of CODECS) {
+        const name = `${writer}/${codec.toLowerCase()}`;
+        const { fragment } = mixedSpec(name);
+        const spec = mixedSpec(name, {
+          replication: 1,
+          fragment: { ...fragment, length: 1 << 16, compressionCodec: codec },
+        });
+        const written = cluster.transport(own);
+        await applyJournals(written, [upsertChange(spec, 0)], never);
+        const parts = Array.from({ length: FRAGMENTS }, (_, i) => content(name, i));
+        for (const part of parts) await write(written, name, part);
+        const whole = Buffer.concat(parts);
+        // The last one is complete once something is written behind it.
+        await write(written, name, utf8("behind"));
+        await until(
+          () => `${writer} puts ${name} into the store`,
+          30_000,
+          async () => {
+            const request = newFragmentsRequest({ journal: name });
+            const { fragments } = await written.listFragments(request, AbortSignal.timeout(CALL_MS));
+            const stored = fragments.filter(({ spec }) => spec.backingStore !== "");
+            return stored.at(-1)?.spec.end === whole.length;
+          },
+          100,
+        );
+        const reader = cluster.transport(other);
+        await applyJournals(reader, [upsertChange(spec, 0)], never);
+        const read: Uint8Array[] = [];
+        const from = { journal: name, offset: 0, block: true };
+        for await (const event of readJournal(
+          { transport: reader, ...PORTS },
+          from,
+          AbortSignal.timeout(30_000),
+        )) {
+          assert.equal(event.kind, "content", name);
+          if (event.kind === "content") read.push(Uint8Array.from(event.bytes));
+          if (read.reduce((sum, { length }) => sum + length, 0) >= whole.length) break;
+        }
+        assert.ok(
+          whole.equals(Buffer.concat(read)),
+          `${other.kind} reads what ${writer} wrote with ${codec}`,
+        );
+      }
+    }
+  },
+);
+
+async function write(
+  transport: ReturnType<MixedCluster["transport"]>,
+  journal: string,
+  bytes: Uint8Array,
+): Promise<void> {
+  await until(
+    () => `${journal} takes an append`,
+    30_000,
+    async () => {
+      try {
+        await appendOnce(
+          transport,
+          journal,
+          { kind: "bytes", bytes: [bytes], isUnsummed: true },
+          {},
+          AbortSignal.timeout(CALL_MS),
+        );
+        return true;
+      } catch (error) {
+        if (/INSUFFICIENT_JOURNAL_BROKERS|NO_JOURNAL_PRIMARY_BROKER|JOURNAL_NOT_FOUND/.test(String(error)))
+          return false;
+        throw error;
+      }
+    },
+    50,
+  );
+}
+
+interface Stored {
+  readonly items: ReadonlyMap<string, JournalSpec>;
+  readonly members: ReadonlyMap<string, BrokerSpec>;
+  readonly assignments: ReadonlyMap<string, Route>;
+}
+
+async function stored({ store, prefix }: MixedCluster): Promise<Stored> {
+  const items = new Map<string, JournalSpec>();
+  const members = new Map<string, BrokerSpec>();
+  const assignments = new Map<string, Route>();
+  const { kvs } = await store.range(prefixRange(`${prefix}/`), never);
+  for (const { key, value } of kvs) {
+    const entity = parseEntityKey(prefix, key);
+    const name = key.slice(prefix.length);
+    if (entity.kind === "item") items.set(name, decodeJournalSpec(value));
+    else if (entity.kind === "member") members.set(name, decodeBrokerSpec(value));
+    else assignments.set(name, decodeAssignmentValue(value));
+  }
+  return { items, members, assignments };
+}
+
+test("keys and values in etcd mean the same, whoever wrote them", { skip, timeout: 120_000 }, async () => {
+  const seen = new Map<BrokerKind, Stored>();
+  for (const kind of KINDS) {
+    const cluster = await MixedCluster.started([kind]);
+    await cluster.create(["test/one", "test/two"], { replication: 1 });
+    const transport = cluster.transport();
+    for (const journal of ["test/one", "test/two"]) await write(transport, journal, utf8("hello\n"));
+    seen.set(kind, await stored(cluster));
+    await cluster.close();
+  }
+  const [theirs, mine] = KINDS.map((kind) => seen.get(kind)!);
+  assert.deepEqual(mine!.items, theirs!.items);
+  assert.deepEqual(mine!.assignments, theirs!.assignments);
+  assert.deepEqual([...mine!.members.keys()], ["/members/local#broker-1"]);
+  assert.deepEqual(unplaced(mine!), unplaced(theirs!));
+  assert.equal(theirs!.members.get("/members/local#broker-1")!.holder, "");
+  assert.notEqual(mine!.members.get("/members/local#broker-1")!.holder, "", "which Gazette's brokers skip");
+});
+
+/** Members without where they listen, and without what is ours. */
+function unplaced({ members }: Stored): readonly unknown[] {
+  return [...members].map(([key, spec]) => [
+    key,
+    { ...spec, endpoint: new URL(spec.endpoint).hostname, holder: "" },
+  ]);
+}
