@@ -52,7 +52,7 @@ test("negative control: a disk that ignores syncs -> something acknowledged is f
     "what was read once stays",
     "acknowledged bytes",
     "had been synced",
-    "no checkpoint is readable",
+    "checkpoint is (not )?readable",
     "this is not the header of snapshot",
   ];
   assert.match(await firstFailure({ withoutSync: true }), new RegExp(lost.join("|")));
