@@ -4,11 +4,9 @@
 //  G1  A request is decoded while its bytes are there, and looked at once its sender has said that there is no other.
 //  G2  Answers wait for the peer: at most one message is made ahead.
 import { WireError } from "@millrace/base";
+import { CODE_TRAILER } from "@millrace/client";
 import type { CallHandler, ServerCall, ServerCallListener, StatusCode } from "@millrace/grpc";
 import { statusCodeOf } from "./grpc-status.ts";
-
-/** Trailer with our code for a failure, which says more than gRPC's: whether the outcome is unknown, for one. */
-export const CODE_TRAILER = "millrace-code";
 
 /** Ends a call that failed; one that was cancelled has ended. */
 export function finishFailed(

@@ -4,8 +4,8 @@
 //  N2  A call that certainly reached nobody says so (W3 of the network); what broke later may have been seen.
 //  N3  A peer whose connections are refused has no process that listens: that is told, and so is that it answers again.
 //      A connection that ends is tried anew at once to find out.
-import { CODES, WireError, type Clock, type Code } from "@millrace/base";
-import type { AppendContent } from "@millrace/client";
+import { WireError, type Clock } from "@millrace/base";
+import { AppendMessages, codeOfRpc, type AppendContent } from "@millrace/client";
 import {
   callClientStream,
   callServerStream,
@@ -23,13 +23,11 @@ import {
   HOLDER_SERVICE,
   JOURNAL_SERVICE,
   labelSet,
-  newAppendRequest,
   stripMeta,
   type AppendPreamble,
   type AppendResponse,
   type ReplicateRequest,
 } from "@millrace/protocol";
-import { CODE_TRAILER } from "./grpc-calls.ts";
 import { holdAnswerOf, holdRequestMessage } from "./holder-wire.ts";
 import { PROBE_FOR_MS, PROBE_INTERVAL_MS } from "./limits.ts";
 import type { PeerDial } from "./peer-dial.ts";
@@ -46,12 +44,9 @@ const { append, read, listFragments, replicate } = JOURNAL_SERVICE;
 const { hold, fetch, digest } = HOLDER_SERVICE;
 /** Nobody serves it: any answer says that somebody is there. */
 const PROBE_PATH = "/millrace.Holder/Probe";
-const INTENT = append.encodeRequest(newAppendRequest({}));
 const NOTHING = new Uint8Array(0);
 /** Peers that are remembered. */
 const PEERS_MAX = 1024;
-/** Messages stay well below what a broker takes. */
-const CHUNK_BYTES_MAX = 512 * 1024;
 
 export class GrpcPeerNetwork implements PeerNetwork {
   readonly #dial: PeerDial;
@@ -162,12 +157,11 @@ export class GrpcPeerNetwork implements PeerNetwork {
     content: AppendContent,
     signal: AbortSignal,
   ): Promise<AppendResponse> {
-    const source: { failure?: Error; isWhole: boolean } = { isWhole: false };
+    const source = new AppendMessages(request, content);
     const options = this.#options(request.journal, "APPEND");
-    const messages = appendMessages(request, content, source);
     try {
       const channel = this.#channel(peer);
-      const bytes = await callClientStream(channel, append.path, messages, options, signal);
+      const bytes = await callClientStream(channel, append.path, source, options, signal);
       return append.decodeResponse(bytes);
     } catch (error) {
       if (source.failure !== undefined) throw source.failure;
@@ -287,39 +281,7 @@ class ReplicateClientStream implements PeerStream, ClientCallListener {
   }
 }
 
-async function* appendMessages(
-  request: AppendPreamble,
-  content: AppendContent,
-  source: { failure?: Error; isWhole: boolean },
-): AsyncGenerator<Uint8Array, void, undefined> {
-  yield append.encodeRequest(request);
-  try {
-    const parts = content.kind === "bytes" ? content.bytes : content.chunks;
-    for await (const part of parts) {
-      for (let at = 0; at < part.length; at += CHUNK_BYTES_MAX)
-        yield append.encodeRequest(newAppendRequest({ content: part.subarray(at, at + CHUNK_BYTES_MAX) }));
-    }
-  } catch (error) {
-    source.failure = error instanceof Error ? error : WireError.from(error);
-    throw error;
-  }
-  source.isWhole = true;
-  yield INTENT;
-}
-
 function failureOf(peer: Peer, error: RpcError, isWhole: boolean): WireError {
-  const { code, message, trailers, maybeProcessed } = error;
-  if (!maybeProcessed) return unseenByPeer(peer, message, error); // N2
-  const own = trailers.get(CODE_TRAILER);
-  if (own !== undefined && Object.hasOwn(CODES, own))
-    return new WireError(own as Code, message, { cause: error });
-  const told: Code =
-    code === "UNAUTHENTICATED"
-      ? "UNAUTHENTICATED"
-      : code === "PERMISSION_DENIED"
-        ? "FORBIDDEN"
-        : "UNAVAILABLE";
-  return new WireError(isWhole && told === "UNAVAILABLE" ? "OUTCOME_UNKNOWN" : told, message, {
-    cause: error,
-  });
+  if (!error.maybeProcessed) return unseenByPeer(peer, error.message, error); // N2
+  return new WireError(codeOfRpc(error, isWhole, true), error.message, { cause: error });
 }

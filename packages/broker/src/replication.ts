@@ -86,11 +86,6 @@ export class Replication implements SpoolUser {
     return this.#open?.pipeline !== undefined;
   }
 
-  /** Of the route that is open. */
-  get active(): ActiveRoute | undefined {
-    return this.#open?.active;
-  }
-
   /** Undefined where there is nobody to replicate to. */
   get commits(): PeerCommits | undefined {
     return this.#open?.commits;

@@ -7,7 +7,7 @@
 //  T2  An append whose answer did not come has an unknown outcome, unless it is certain that no broker saw it.
 //  T3  What is wrong with a request about a journal is found here, in a broker's words. A Go broker says UNKNOWN of
 //      that as of everything that passes (it stops serving, a client was too slow): what is left is worth another try.
-import { CODES, WireError, type Clock, type Code, type Logger } from "@millrace/base";
+import { WireError, type Clock, type Logger } from "@millrace/base";
 import {
   callClientStream,
   callServerStream,
@@ -44,6 +44,8 @@ import {
 } from "@millrace/protocol";
 import type { AuthKeys } from "./auth-keys.ts";
 import { RouteCache, type RouteCacheLimits } from "./route-cache.ts";
+import { AppendMessages } from "./append-messages.ts";
+import { codeOfRpc } from "./grpc-failures.ts";
 import type { AppendContent, JournalTransport } from "./transport.ts";
 
 export interface GrpcTransportOptions {
@@ -68,7 +70,6 @@ const CHANNELS_MAX = 64;
 const UNREACHABLE_MS = 30_000;
 const CALL_LIFE_MS = 3_600_000;
 const APPLY_LIFE_MS = 60_000;
-const CODE_TRAILER = "millrace-code";
 const { append, apply, fragmentStoreHealth, list, listFragments, read } = JOURNAL_SERVICE;
 
 export class GrpcTransport implements JournalTransport {
@@ -101,10 +102,10 @@ export class GrpcTransport implements JournalTransport {
     const options = this.#call({ capabilities: CAPABILITY.APPEND, selector: named(journal) }, CALL_LIFE_MS);
     for (;;) {
       const endpoint = this.#appendsTo(journal, content);
-      const source = new AppendSource(request, content);
+      const source = new AppendMessages(request, content);
       try {
         const channel = this.#channel(endpoint);
-        const bytes = await callClientStream(channel, append.path, source.messages(), options, signal);
+        const bytes = await callClientStream(channel, append.path, source, options, signal);
         const answer = append.decodeResponse(bytes);
         this.#routes.learn(journal, answer.header.route);
         return answer;
@@ -291,71 +292,12 @@ export class GrpcTransport implements JournalTransport {
   #failed(journal: string | undefined, thrown: unknown, isWhole: boolean): Error {
     if (!(thrown instanceof RpcError)) return thrown instanceof Error ? thrown : WireError.from(thrown);
     if (thrown.code === "UNAVAILABLE" && journal !== undefined) this.#routes.forget(journal); // T1
-    return new WireError(codeOf(thrown, isWhole, journal !== undefined), thrown.message, { cause: thrown });
+    return new WireError(codeOfRpc(thrown, isWhole, journal !== undefined), thrown.message, {
+      cause: thrown,
+    });
   }
-}
-
-/** @param isValid the request was found to be in order before it was sent. T2, T3 */
-function codeOf({ code, trailers, maybeProcessed }: RpcError, isWhole: boolean, isValid: boolean): Code {
-  const own = trailers.get(CODE_TRAILER);
-  if (own !== undefined && Object.hasOwn(CODES, own)) return own as Code;
-  switch (code) {
-    case "UNAUTHENTICATED":
-      return "UNAUTHENTICATED";
-    case "PERMISSION_DENIED":
-      return "FORBIDDEN";
-    case "RESOURCE_EXHAUSTED":
-      return "OVERLOADED";
-    case "UNIMPLEMENTED":
-      return "METHOD_NOT_ALLOWED";
-    default:
-      break;
-  }
-  if (isWhole && maybeProcessed) return "OUTCOME_UNKNOWN";
-  // CANCELLED by a server that stops: what the caller aborts is told by its own reason.
-  if (code === "UNAVAILABLE" || code === "CANCELLED") return "UNAVAILABLE";
-  if (code === "DEADLINE_EXCEEDED") return "REQUEST_TIMEOUT";
-  if (code === "UNKNOWN") return isValid ? "UNAVAILABLE" : "INVALID_ARGUMENT";
-  return "INTERNAL";
 }
 
 function named(journal: string): LabelSelector {
   return { include: labelSet(["name", journal]), exclude: ANY_LABELS.exclude };
-}
-
-const INTENT = append.encodeRequest(newAppendRequest({}));
-/** Messages stay well below what a broker takes. */
-const CHUNK_BYTES_MAX = 512 * 1024;
-
-/** The messages of an append. A source that fails leaves the intent out, so that nothing is committed. */
-class AppendSource {
-  /** What the content's source threw. */
-  failure: Error | undefined;
-  /** The intent to commit went out. */
-  isWhole = false;
-  readonly #request: AppendPreamble;
-  readonly #content: AppendContent;
-
-  constructor(request: AppendPreamble, content: AppendContent) {
-    this.#request = request;
-    this.#content = content;
-  }
-
-  async *messages(): AsyncGenerator<Uint8Array, void, undefined> {
-    yield append.encodeRequest(this.#request);
-    try {
-      const parts = this.#content.kind === "bytes" ? this.#content.bytes : this.#content.chunks;
-      for await (const part of parts) {
-        for (let at = 0; at < part.length; at += CHUNK_BYTES_MAX) {
-          const content = part.subarray(at, at + CHUNK_BYTES_MAX);
-          yield append.encodeRequest(newAppendRequest({ content }));
-        }
-      }
-    } catch (error) {
-      this.failure = error instanceof Error ? error : WireError.from(error);
-      throw error;
-    }
-    this.isWhole = true;
-    yield INTENT;
-  }
 }

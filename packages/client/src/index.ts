@@ -23,3 +23,5 @@ export { checkAppend, mayMove, statusError } from "./statuses.ts";
 export { HttpTransport, type HttpTransportOptions } from "./http-transport.ts";
 export { AuthKeys, requireCapability, type VerifiedClaims } from "./auth-keys.ts";
 export { GrpcTransport, type GrpcTransportOptions } from "./grpc-transport.ts";
+export { AppendMessages } from "./append-messages.ts";
+export { CODE_TRAILER, codeOfRpc } from "./grpc-failures.ts";
