@@ -271,6 +271,16 @@ test("every flag of gazctl -> one of ours, or a row in docs/cli-gazctl.md", { sk
   t.diagnostic(`${count} flags`);
 });
 
+test("options before the command -> count, as with gazctl", { skip }, async () => {
+  for (const side of SIDES) {
+    const command = side === "gazctl" ? [gazettePeer("gazctl")] : [process.execPath, BIN];
+    const before = ["journals", "--zone=local", "--log.level", "error", `--broker.address=${open[side]}`];
+    const listed = await new Child([...before, "list", "-l", "name=test/one"], {}, command).end();
+    assert.deepEqual([listed.code, listed.err], [0, ""], side);
+    assert.match(listed.out, /test\/one/);
+  }
+});
+
 test("BROKER_ADDRESS -> is where millrace asks, unless a flag says otherwise", { skip }, async () => {
   writeFileSync(join(dir, "empty"), "");
   const env = { BROKER_ADDRESS: open.millrace, LOG_LEVEL: "verbose" };

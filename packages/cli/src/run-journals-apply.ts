@@ -62,7 +62,8 @@ export function journalChanges(yaml: string): readonly ApplyChange[] {
   const document = parseDocument(yaml);
   const [problem] = document.errors;
   if (problem !== undefined) {
-    throw new UsageError(`YAML decode failed: ${problem.message.split("\n", 1)[0]!.replace(/:$/, "")}`);
+    const text = problem.code === "MULTIPLE_DOCS" ? "more than one document" : problem.message;
+    throw new UsageError(`YAML decode failed: ${text.split("\n", 1)[0]!.replace(/:$/, "")}`);
   }
   visit(document, {
     Scalar: (_, scalar) => {

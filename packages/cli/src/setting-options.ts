@@ -13,7 +13,8 @@ export function addSettingOptions(command: Command): Command {
     const isSwitch = setting.kind.name === "true|false";
     const argument = isSwitch ? `[${setting.kind.name}]` : `<${setting.kind.name}>`;
     const shown = setting.default === "" ? "none" : setting.default;
-    command.addOption(new Option(`--${name} ${argument}`, `${setting.help} [${shown}]`).helpGroup(GROUP));
+    const option = new Option(`--${name} ${argument}`, `${setting.help} [${shown}]`).helpGroup(GROUP);
+    command.addOption(setting.kind.isList ? option.argParser(gathered) : option);
   }
   return command;
 }
@@ -27,6 +28,10 @@ export function givenSettings(command: Command): Map<string, string> {
     if (value !== undefined) given.set(name, value === true ? "" : value);
   }
   return given;
+}
+
+function gathered(value: string, before: string | undefined): string {
+  return before === undefined ? value : `${before},${value}`;
 }
 
 /** Commander's attribute of a long option: camel case at each dash. */

@@ -94,6 +94,7 @@ fragment: {length: 1024, compression_codec: NONE, stores: [], refresh_interval: 
 for (const [yaml, message] of [
   ["a: [", /YAML decode failed: .* at line 1, column \d+$/],
   ["name: a\nname: b", /YAML decode failed: Map keys must be unique at line 2/],
+  ["name: a\n---\nname: b", /YAML decode failed: more than one document$/],
   ["- a", /expected a mapping/],
   ["nam: a", /unknown field "nam"/],
   ["name: a b\nreplication: 1", /Name/],

@@ -11,6 +11,7 @@ import { addProduceCommand } from "./command-produce.ts";
 import { addSinksCommand, addSourcesCommand } from "./command-streams.ts";
 import { addSqlCommand } from "./command-sql.ts";
 import { addServeCommand, addUpCommand } from "./command-up.ts";
+import { optionsBehind } from "./options-behind.ts";
 import { processIo } from "./system-io.ts";
 
 /** Runs one command and sets the exit status. Never rejects. */
@@ -21,7 +22,7 @@ export async function runMillrace(args: readonly string[]): Promise<void> {
 /** The same over any streams. */
 export async function runCommand(args: readonly string[], io: CliIo): Promise<void> {
   try {
-    await makeProgram(io).parseAsync([...args], { from: "user" });
+    await makeProgram(io).parseAsync([...optionsBehind(args)], { from: "user" });
   } catch (error) {
     // An input that a signal has cut fails in its own words.
     const isCut = io.signal.aborted && !(error instanceof WireError);

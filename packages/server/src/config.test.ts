@@ -36,6 +36,9 @@ const REFUSED: readonly [string, Record<string, string>, RegExp][] = [
     /"s3:\/\/\/prefix\/" is not the URL of a store/,
   ],
   ["store that is no prefix", { "journal.store": "file:///a" }, /ends in '\/'/],
+  ["negative duration", { "etcd.lease": "-5s" }, /-5s is out of range \(1s <= value <= 1h\)/],
+  ["endless duration", { "etcd.lease": `${"9".repeat(40)}h` }, /a duration such as/],
+  ["switch that is neither", { "broker.file-only": "yes" }, /"yes" is not true or false/],
   ["duration without unit", { "shutdown.timeout": "5" }, /a duration such as/],
 ];
 for (const [name, given, expected] of REFUSED) {
@@ -54,6 +57,26 @@ test("config: stores of every kind, with arguments -> taken", () => {
   ];
   for (const url of urls)
     assert.equal(resolveConfig([flags({ "journal.store": url })]).config["journal.store"], url);
+});
+
+test("config: durations and switches as Go's programs print and take them", () => {
+  for (const [text, ms] of [
+    ["1h0m0s", 3_600_000],
+    ["1m30s", 90_000],
+    ["1.5s", 1500],
+    ["1500ms", 1500],
+    ["2000000us", 2000],
+  ] as const)
+    assert.equal(resolveConfig([flags({ "etcd.lease": text })]).config["etcd.lease"], ms);
+  assert.equal(resolveConfig([flags({ "broker.watch-delay": "0" })]).config["broker.watch-delay"], 0);
+  assert.equal(
+    resolveConfig([flags({ "stream.retention": "1.5d" })]).config["stream.retention"],
+    129_600_000,
+  );
+  const isOn = (text: string) =>
+    resolveConfig([environmentSource({ MILLRACE_BROKER_AUTO_SUSPEND: text })]).config["broker.auto-suspend"];
+  assert.deepEqual(["1", "t", "T", "true", "True", "TRUE", ""].map(isOn), Array(7).fill(true));
+  assert.deepEqual(["0", "f", "F", "false", "False", "FALSE"].map(isOn), Array(6).fill(false));
 });
 
 test("config: secrets are masked, in print-config and in errors", () => {

@@ -1,5 +1,6 @@
 // Kinds of settings: how a text becomes a value, which values are in range, and how a value is shown.
 import { parseAuthKeys, WireError } from "@millrace/base";
+import { parseDuration } from "@millrace/protocol";
 
 export interface ListenAddress {
   /** As given: `127.0.0.1`, `localhost`, `[::1]`, `0.0.0.0`. */
@@ -15,6 +16,8 @@ export interface Kind<T> {
   /** @throws {WireError} INVALID_ARGUMENT with value and bound */
   parse(text: string): T;
   format(value: T): string;
+  /** Given several times they all count. */
+  readonly isList?: true;
 }
 
 function invalid(text: string, expected: string): WireError {
@@ -22,6 +25,14 @@ function invalid(text: string, expected: string): WireError {
 }
 
 export const textKind: Kind<string> = { name: "text", parse: (text) => text, format: (value) => value };
+
+/** Texts without commas or spaces. */
+export const listKind: Kind<readonly string[]> = {
+  name: "text",
+  isList: true,
+  parse: (text) => text.split(/[\s,]+/).filter((one) => one !== ""),
+  format: (texts) => texts.join(","),
+};
 
 /** Of each scheme what must be in it, then a prefix that ends in '/', then arguments. */
 const STORE_URL =
@@ -56,9 +67,10 @@ const ETCD_ADDRESS =
 
 /** Endpoints of one etcd, or nothing. */
 export const etcdAddressKind: Kind<readonly string[]> = {
+  ...listKind,
   name: "URLs",
   parse: (text) => {
-    const addresses = text.split(/[\s,]+/).filter((address) => address !== "");
+    const addresses = listKind.parse(text);
     for (const address of addresses) {
       if (!ETCD_ADDRESS.test(address))
         throw invalid(
@@ -68,14 +80,14 @@ export const etcdAddressKind: Kind<readonly string[]> = {
     }
     return addresses;
   },
-  format: (addresses) => addresses.join(","),
 };
 
+/** Also as Go's programs take them. */
 export const booleanKind: Kind<boolean> = {
   name: "true|false",
   parse: (text) => {
-    if (text === "true" || text === "") return true;
-    if (text === "false") return false;
+    if (/^(?:|1|t|T|true|True|TRUE)$/.test(text)) return true;
+    if (/^(?:0|f|F|false|False|FALSE)$/.test(text)) return false;
     throw invalid(text, "true or false");
   },
   format: String,
@@ -162,17 +174,23 @@ const TIME_UNITS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 
-/** Durations in milliseconds: `200ms`, `1.5s`, `24h`. */
+/** Durations in whole milliseconds: `200ms`, `1.5s`, `24h`, `7d`, and what Go prints: `1h0m0s`. */
 export function durationKind(minMs: number, maxMs: number): Kind<number> {
   return {
     name: `${formatDuration(minMs)}..${formatDuration(maxMs)}`,
-    parse: (text) => {
-      const match = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text);
-      if (match === null) throw invalid(text, "a duration such as 200ms, 30s or 24h");
-      return inRange(Number(match[1]) * TIME_UNITS[match[2]!]!, text, minMs, maxMs, formatDuration);
-    },
+    parse: (text) => inRange(millisecondsOf(text), text, minMs, maxMs, formatDuration),
     format: formatDuration,
   };
+}
+
+function millisecondsOf(text: string): number {
+  const days = /^(\d+(?:\.\d+)?)d$/.exec(text);
+  if (days !== null) return Number(days[1]) * TIME_UNITS["d"]!;
+  try {
+    return Math.round(parseDuration(text));
+  } catch {
+    throw invalid(text, "a duration such as 200ms, 30s or 24h");
+  }
 }
 
 export function formatDuration(ms: number): string {

@@ -9,6 +9,7 @@ import {
   durationKind,
   etcdAddressKind,
   integerKind,
+  listKind,
   storeKind,
   logLevelKind,
   textKind,
@@ -125,7 +126,7 @@ export const SETTINGS = {
     "Bytes of the largest gRPC message that is taken",
   ),
   "broker.allow-origin": setting(
-    textKind,
+    listKind,
     "",
     "Web origins that may use /v1 of the broker, with commas between them",
   ),
@@ -155,7 +156,7 @@ export const SETTINGS = {
     "65536",
     "Bytes a second that an append sustains while others wait for its journal",
   ),
-  "broker.max-replication": setting(integerKind(1, 9), "9", "Bound of every journal's replication"),
+  "broker.max-replication": setting(integerKind(1, 2 ** 32 - 1), "9", "Bound of every journal's replication"),
   "broker.watch-delay": setting(
     durationKind(0, 60_000),
     "0ms",

@@ -176,7 +176,7 @@ export async function openBrokerDoor(
     drain: () => part.broker!.drain,
     brokers: () => part.broker!.members(),
     debug: !config["debug.private"],
-    allowOrigins: config["broker.allow-origin"].split(/[\s,]+/).filter((origin) => origin !== ""),
+    allowOrigins: config["broker.allow-origin"],
     logger,
   });
   const onRequest: RequestListener = (request, response) => {
