@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { never, silentLogger, systemClock, utf8 } from "@millrace/base";
+import { peerProgram } from "@millrace/base/testkit";
 import { appendOnce, applyJournals, readJournal } from "@millrace/client";
 import { prefixRange } from "@millrace/metadata";
 import {
@@ -28,7 +29,8 @@ import {
 import { until } from "./test-platform.ts";
 
 const skip = missingPeer;
-/** Gazette's peer is built without Zstandard. */
+/** Gazette's peer is built without Zstandard; this one with it. */
+const WITH_ZSTANDARD = "gazette-zstd";
 const CODECS: readonly CompressionCodec[] = ["NONE", "GZIP", "SNAPPY"];
 /** Nobody waits for ever for a peer. */
 const CALL_MS = 20_000;
@@ -46,62 +48,65 @@ function content(journal: string, fragment: number): Uint8Array {
   return utf8(Array.from({ length: 3000 }, (_, i) => `${journal} ${fragment} ${i * 7919}\n`).join(""));
 }
 
-test(
-  "fragments that one wrote are read by the other, in each codec",
-  { skip, timeout: 120_000 },
-  async () => {
-    const cluster = await MixedCluster.started([]);
-    const alone = new Map<BrokerKind, MixedBroker>();
-    // Each in a cluster of its own, over one store: nothing but the store leads from one to the other.
-    for (const kind of KINDS) alone.set(kind, await cluster.add(kind, `/${kind}/alone`));
-    for (const writer of KINDS) {
-      const [own, other] = [alone.get(writer)!, alone.get(writer === "go" ? "millrace" : "go")!];
-      for (const codec of CODECS) {
-        const name = `${writer}/${codec.toLowerCase()}`;
-        const { fragment } = mixedSpec(name);
-        const spec = mixedSpec(name, {
-          replication: 1,
-          fragment: { ...fragment, length: 1 << 16, compressionCodec: codec },
-        });
-        const written = cluster.transport(own);
-        await applyJournals(written, [upsertChange(spec, 0)], never);
-        const parts = Array.from({ length: FRAGMENTS }, (_, i) => content(name, i));
-        for (const part of parts) await write(written, name, part);
-        const whole = Buffer.concat(parts);
-        // The last one is complete once something is written behind it.
-        await write(written, name, utf8("behind"));
-        await until(
-          () => `${writer} puts ${name} into the store`,
-          30_000,
-          async () => {
-            const request = newFragmentsRequest({ journal: name });
-            const { fragments } = await written.listFragments(request, AbortSignal.timeout(CALL_MS));
-            const stored = fragments.filter(({ spec }) => spec.backingStore !== "");
-            return stored.at(-1)?.spec.end === whole.length;
-          },
-          100,
-        );
-        const reader = cluster.transport(other);
-        await applyJournals(reader, [upsertChange(spec, 0)], never);
-        const read: Uint8Array[] = [];
-        const from = { journal: name, offset: 0, block: true };
-        for await (const event of readJournal(
-          { transport: reader, ...PORTS },
-          from,
-          AbortSignal.timeout(30_000),
-        )) {
-          assert.equal(event.kind, "content", name);
-          if (event.kind === "content") read.push(Uint8Array.from(event.bytes));
-          if (read.reduce((sum, { length }) => sum + length, 0) >= whole.length) break;
-        }
-        assert.ok(
-          whole.equals(Buffer.concat(read)),
-          `${other.kind} reads what ${writer} wrote with ${codec}`,
-        );
-      }
-    }
-  },
+test("fragments that one wrote are read by the other, in each codec", { skip, timeout: 120_000 }, () =>
+  exchanged(CODECS),
 );
+
+test(
+  "fragments that one wrote are read by the other, in Zstandard",
+  { skip: skip === false ? peerProgram(WITH_ZSTANDARD).missing : skip, timeout: 120_000 },
+  () => exchanged(["ZSTANDARD"], WITH_ZSTANDARD),
+);
+
+async function exchanged(codecs: readonly CompressionCodec[], gazette?: string): Promise<void> {
+  const cluster = await MixedCluster.started([], { gazette });
+  const alone = new Map<BrokerKind, MixedBroker>();
+  // Each in a cluster of its own, over one store: nothing but the store leads from one to the other.
+  for (const kind of KINDS) alone.set(kind, await cluster.add(kind, `/${kind}/alone`));
+  for (const writer of KINDS) {
+    const [own, other] = [alone.get(writer)!, alone.get(writer === "go" ? "millrace" : "go")!];
+    for (const codec of codecs) {
+      const name = `${writer}/${codec.toLowerCase()}`;
+      const { fragment } = mixedSpec(name);
+      const spec = mixedSpec(name, {
+        replication: 1,
+        fragment: { ...fragment, length: 1 << 16, compressionCodec: codec },
+      });
+      const written = cluster.transport(own);
+      await applyJournals(written, [upsertChange(spec, 0)], never);
+      const parts = Array.from({ length: FRAGMENTS }, (_, i) => content(name, i));
+      for (const part of parts) await write(written, name, part);
+      const whole = Buffer.concat(parts);
+      // The last one is complete once something is written behind it.
+      await write(written, name, utf8("behind"));
+      await until(
+        () => `${writer} puts ${name} into the store`,
+        30_000,
+        async () => {
+          const request = newFragmentsRequest({ journal: name });
+          const { fragments } = await written.listFragments(request, AbortSignal.timeout(CALL_MS));
+          const stored = fragments.filter(({ spec }) => spec.backingStore !== "");
+          return stored.at(-1)?.spec.end === whole.length;
+        },
+        100,
+      );
+      const reader = cluster.transport(other);
+      await applyJournals(reader, [upsertChange(spec, 0)], never);
+      const read: Uint8Array[] = [];
+      const from = { journal: name, offset: 0, block: true };
+      for await (const event of readJournal(
+        { transport: reader, ...PORTS },
+        from,
+        AbortSignal.timeout(30_000),
+      )) {
+        assert.equal(event.kind, "content", name);
+        if (event.kind === "content") read.push(Uint8Array.from(event.bytes));
+        if (read.reduce((sum, { length }) => sum + length, 0) >= whole.length) break;
+      }
+      assert.ok(whole.equals(Buffer.concat(read)), `${other.kind} reads what ${writer} wrote with ${codec}`);
+    }
+  }
+}
 
 async function write(
   transport: ReturnType<MixedCluster["transport"]>,

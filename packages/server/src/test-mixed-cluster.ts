@@ -31,6 +31,8 @@ export const missingPeer =
 export type BrokerKind = "go" | "millrace";
 
 interface MixedPlace {
+  /** Gazette's broker, by the name of the program. */
+  readonly gazette: string;
   readonly etcd: string;
   readonly prefix: string;
   /** Of the brokers' own directories. */
@@ -68,7 +70,7 @@ export class MixedBroker {
     assert.equal(this.#server, undefined, `${this.id} does not run`);
     this.kind = kind;
     this.#port ||= await freePort();
-    const { etcd, prefix, dir, fragments } = this.#cluster;
+    const { etcd, prefix, dir, fragments, gazette } = this.#cluster;
     const place = [
       ...[`--etcd.address=${etcd}`, `--etcd.prefix=${prefix}`, "--etcd.lease=3s"],
       ...["--broker.host=127.0.0.1", `--broker.port=${this.#port}`, `--broker.id=${this.id}`],
@@ -78,7 +80,7 @@ export class MixedBroker {
     mkdirSync(own, { recursive: true });
     this.#server =
       kind === "go"
-        ? new TestServer(peer("gazette"), ["serve", ...place, "--log.level=warn"], { TMPDIR: own })
+        ? new TestServer(peerProgram(gazette).path, ["serve", ...place, "--log.level=warn"], { TMPDIR: own })
         : new TestServer(process.execPath, [BIN, "serve", "broker", ...place, "--data", own]);
     await this.#server.answers(`${this.address}/debug/ready`);
   }
@@ -108,6 +110,11 @@ export class MixedBroker {
 
 const running = new Set<MixedCluster>();
 
+interface MixedOptions {
+  readonly prefix?: string;
+  readonly gazette?: string | undefined;
+}
+
 /** Ends what a test has left. */
 export async function releaseMixed(): Promise<void> {
   for (const cluster of running) await cluster.close();
@@ -118,18 +125,20 @@ export class MixedCluster {
   readonly #dir = scratch();
   readonly #etcd: TestEtcd;
   readonly #prefix: string;
+  readonly #gazette: string;
   readonly #transports: GrpcTransport[] = [];
   readonly brokers: MixedBroker[] = [];
   store!: EtcdStore;
 
-  private constructor(etcd: TestEtcd, prefix: string) {
+  private constructor(etcd: TestEtcd, { prefix = "/mixed/cluster", gazette = "gazette" }: MixedOptions) {
     this.#etcd = etcd;
     this.#prefix = prefix;
+    this.#gazette = gazette;
   }
 
-  static async started(kinds: readonly BrokerKind[], prefix = "/mixed/cluster"): Promise<MixedCluster> {
+  static async started(kinds: readonly BrokerKind[], options: MixedOptions = {}): Promise<MixedCluster> {
     const etcd = await testEtcd("etcd's own");
-    const cluster = new MixedCluster(etcd, prefix);
+    const cluster = new MixedCluster(etcd, options);
     running.add(cluster);
     await etcd.run();
     cluster.store = await etcdClient(etcd);
@@ -142,7 +151,8 @@ export class MixedCluster {
   }
 
   async add(kind: BrokerKind, prefix = this.#prefix): Promise<MixedBroker> {
-    const place = { etcd: this.#etcd.address, prefix, dir: this.#dir, fragments: this.#fragments };
+    const folders = { dir: this.#dir, fragments: this.#fragments };
+    const place = { etcd: this.#etcd.address, prefix, gazette: this.#gazette, ...folders };
     const broker = new MixedBroker(place, `broker-${this.brokers.length + 1}`, kind);
     this.brokers.push(broker);
     await broker.start();
