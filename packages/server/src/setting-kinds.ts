@@ -1,6 +1,5 @@
 // Kinds of settings: how a text becomes a value, which values are in range, and how a value is shown.
 import { parseAuthKeys, WireError } from "@millrace/base";
-import { parseDuration } from "@millrace/protocol";
 
 export interface ListenAddress {
   /** As given: `127.0.0.1`, `localhost`, `[::1]`, `0.0.0.0`. */
@@ -167,12 +166,17 @@ export function formatBytes(bytes: number): string {
 }
 
 const TIME_UNITS: Readonly<Record<string, number>> = {
+  ns: 1e-6,
+  us: 1e-3,
+  "\u00b5s": 1e-3,
   ms: 1,
   s: 1000,
   m: 60_000,
   h: 3_600_000,
   d: 86_400_000,
 };
+/** Terms of a duration; not those of `protocol`, which no command's help shall wait for. */
+const TERMS = /(\d{1,15}(?:\.\d{1,15})?)(ns|us|\u00b5s|ms|s|m|h|d)/g;
 
 /** Durations in whole milliseconds: `200ms`, `1.5s`, `24h`, `7d`, and what Go prints: `1h0m0s`. */
 export function durationKind(minMs: number, maxMs: number): Kind<number> {
@@ -184,13 +188,10 @@ export function durationKind(minMs: number, maxMs: number): Kind<number> {
 }
 
 function millisecondsOf(text: string): number {
-  const days = /^(\d+(?:\.\d+)?)d$/.exec(text);
-  if (days !== null) return Number(days[1]) * TIME_UNITS["d"]!;
-  try {
-    return Math.round(parseDuration(text));
-  } catch {
-    throw invalid(text, "a duration such as 200ms, 30s or 24h");
-  }
+  const terms = [...text.matchAll(TERMS)];
+  const isWhole = terms.map(([term]) => term).join("") === text;
+  if (text !== "0" && (!isWhole || text === "")) throw invalid(text, "a duration such as 200ms, 30s or 24h");
+  return Math.round(terms.reduce((sum, [, count, unit]) => sum + Number(count) * TIME_UNITS[unit!]!, 0));
 }
 
 export function formatDuration(ms: number): string {
