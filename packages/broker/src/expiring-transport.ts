@@ -15,9 +15,7 @@ import type {
   ReadResponse,
 } from "@millrace/protocol";
 import { eitherSignal } from "./either-signal.ts";
-
-/** Timers hold no more milliseconds than this, 24 days. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
+import { TIMER_MS_MAX } from "./limits.ts";
 
 export class ExpiringTransport implements JournalTransport {
   readonly #inner: JournalTransport;

@@ -23,6 +23,10 @@ export const RELIST_MS = 1_000;
 export const LAG_INTERVAL_MS = 5_000;
 /** How long a broker that is asked to read has for its first answer before another one is asked. */
 export const PEER_ANSWER_MS = 2_000;
+/** How long one that did not answer in it is asked last: several times as long, so that few reads wait. */
+export const PEER_SILENCE_MS = 5 * PEER_ANSWER_MS;
+/** Timers hold no more milliseconds than this, 24 days. */
+export const TIMER_MS_MAX = 2 ** 31 - 1;
 /** Default life of the broker's session. */
 export const LEASE_SECONDS = 20;
 /** Between zero-byte appends that close fragments at their flush interval. */

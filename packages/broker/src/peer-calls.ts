@@ -5,11 +5,13 @@
 //      as TCP likes, and its journals are with others now. An answer on its way has the grace to come.
 //  Y2  For a read, members of the own zone come first, then the others, each group beginning with another one each
 //      time, so that readers spread.
+//  Y3  Who did not answer in time is asked after all others for PEER_SILENCE_MS, and by one call at a time then: a
+//      process that stands still keeps its lease for a while, and not every read shall find that out by waiting.
 import { abortScope, WireError, type Clock } from "@millrace/base";
 import { equalProcessIds, type ProcessId, type Route } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { memberName } from "./journal-table.ts";
-import { PEER_ANSWER_MS, PEER_GONE_GRACE_MS } from "./limits.ts";
+import { PEER_ANSWER_MS, PEER_GONE_GRACE_MS, PEER_SILENCE_MS } from "./limits.ts";
 import type { HolderCalls, Peer, PeerNetwork, ProxiedCalls } from "./peer-network.ts";
 
 /** A call under way: dispose it when it is over. */
@@ -33,6 +35,8 @@ export class PeerCalls {
   readonly #clock: Clock;
   readonly #self: ProcessId;
   readonly #underWay = new Map<string, Set<UnderWay>>();
+  /** Until when those that did not answer are not asked again; monotonic ms. */
+  readonly #silent = new Map<string, number>();
   #turn = 0;
 
   constructor(network: PeerNetwork, keyspace: BrokerKeyspace, clock: Clock, self: ProcessId) {
@@ -62,7 +66,7 @@ export class PeerCalls {
     return id === undefined ? undefined : peerAt(id, endpoints[primary]);
   }
 
-  /** Members to read from, this broker left out. Y2 */
+  /** Members to read from, this broker left out. Y2, Y3 */
   readersOf({ members, endpoints }: Route): readonly Peer[] {
     const near: Peer[] = [];
     const far: Peer[] = [];
@@ -72,7 +76,14 @@ export class PeerCalls {
       (id.zone === this.#self.zone ? near : far).push(peer);
     }
     const turn = this.#turn++;
-    return [...rotated(near, turn), ...rotated(far, turn)];
+    const peers = [...rotated(near, turn), ...rotated(far, turn)];
+    if (this.#silent.size === 0) return peers;
+    return [...peers.filter((peer) => !this.isSilent(peer)), ...peers.filter((peer) => this.isSilent(peer))];
+  }
+
+  /** It did not answer a moment ago. Y3 */
+  isSilent({ id }: Peer): boolean {
+    return (this.#silent.get(memberName(id)) ?? 0) > this.#clock.monotonicMs();
   }
 
   isOther(id: ProcessId | undefined): boolean {
@@ -109,7 +120,17 @@ export class PeerCalls {
           "UNAVAILABLE",
           `broker ${name} did not answer within ${PEER_ANSWER_MS} ms`,
         );
-        return this.#clock.after(PEER_ANSWER_MS, () => scope.abort(late));
+        const nowMs = this.#clock.monotonicMs();
+        // It was silent: others wait for what becomes of this call.
+        if (this.#silent.has(name)) this.#silent.set(name, nowMs + PEER_ANSWER_MS);
+        const cancel = this.#clock.after(PEER_ANSWER_MS, () => {
+          this.#silent.set(name, nowMs + PEER_ANSWER_MS + PEER_SILENCE_MS);
+          scope.abort(late);
+        });
+        return () => {
+          cancel();
+          if (!scope.signal.aborted) this.#silent.delete(name);
+        };
       },
       dispose: () => {
         scope.dispose();
@@ -121,6 +142,10 @@ export class PeerCalls {
   }
 
   #endGone(): void {
+    if (this.#silent.size > 0) {
+      const names = new Set([...this.#keyspace.table.members()].map(({ spec }) => memberName(spec.id)));
+      for (const name of this.#silent.keys()) if (!names.has(name)) this.#silent.delete(name);
+    }
     for (const [name, calls] of this.#underWay) {
       const [first] = calls;
       if (first === undefined || this.#keyspace.table.member(first.peer) !== undefined) continue;

@@ -7,7 +7,7 @@
 //  E3  `nobody`: it is certain that the bytes are not on a disk but in a store, or gone with it. Each member of the
 //      segment that covers an offset holds what no store has: one that does not have it is proof. Where no segment
 //      covers it, it is in the store (L3). Without a list, all members of the route have to have said so.
-//  E4  Who does not answer in PEER_ANSWER_MS is taken for unreachable.
+//  E4  Who does not answer in PEER_ANSWER_MS is taken for unreachable, and so is who did not a moment ago.
 //  E5  Who was primary by our route and says himself that he is not any more does not know where the journal ends: the
 //      other members are asked, too. Our route may be older than the acknowledgement that a reader has seen.
 import { WireError } from "@millrace/base";
@@ -110,6 +110,10 @@ export class Elsewhere {
     signal: AbortSignal,
   ): Promise<Messages | undefined> {
     const { calls, resolver } = this.#ports;
+    if (calls.isSilent(peer)) {
+      asked.hasSilent = true; // E4
+      return undefined;
+    }
     const header = { ...resolver.header(), processId: peer.id, route: resolver.routeOf(journal) };
     const request = newReadRequest({ journal, offset, endOffset: end, doNotProxy: true, header });
     const lent = this.#lend(peer, (at) => calls.proxied(peer).read(request, at), signal);

@@ -6,7 +6,7 @@ import { never, text, utf8, WireError } from "@millrace/base";
 import { newFragmentsRequest } from "@millrace/protocol";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
-import { PEER_ANSWER_MS, PEER_GONE_GRACE_MS } from "./limits.ts";
+import { PEER_ANSWER_MS, PEER_GONE_GRACE_MS, PEER_SILENCE_MS } from "./limits.ts";
 
 const J = "a/journal";
 const LEASE_SECONDS = 10;
@@ -97,12 +97,28 @@ test("stopped primary: reads and listings through others -> another member answe
     };
     // A member that stands still, and the primary that the next one asks whether there is more.
     const boundMs = 2 * PEER_ANSWER_MS + 100;
-    for (let turn = 0; turn < 3; turn++) {
+    for (let turn = 0; turn < 6; turn++) {
+      // Whoever had to wait remembers who did not answer.
+      const withinMs = turn < 3 ? boundMs : 100;
       for (const member of [outsider, replica]) {
-        assert.equal(await cluster.within(read(member), boundMs), "one ");
-        assert.equal(await cluster.within(listed(member), boundMs), 1);
+        assert.equal(await cluster.within(read(member), withinMs), "one ");
+        assert.equal(await cluster.within(listed(member), withinMs), 1);
       }
     }
+  });
+});
+
+test("stopped primary: it answers again -> it is asked again", async () => {
+  await withCluster(async ({ cluster, outsider, replica, append, read, stop, resume }) => {
+    assert.equal(await cluster.within(append(outsider, "one ")), "OK");
+    await cluster.agenda.advance(1000);
+    stop();
+    assert.equal(await cluster.within(read(replica), PEER_ANSWER_MS + 100), "one ");
+    resume();
+    await cluster.agenda.advance(PEER_SILENCE_MS);
+    assert.equal(await cluster.within(append(outsider, "two ")), "OK");
+    // Only the primary knows, so shortly after the acknowledgement.
+    assert.equal(await cluster.within(read(replica)), "one two ");
   });
 });
 
