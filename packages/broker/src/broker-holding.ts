@@ -4,6 +4,7 @@ import type { Spool } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { CallMeter, type BrokerMetrics } from "./broker-metrics.ts";
 import type { HoldersList } from "./holders-list.ts";
 import { replicationPorts } from "./broker-replication.ts";
 import { HoldersStore } from "./holders-store.ts";
@@ -30,6 +31,7 @@ export interface BrokerHoldingPorts {
   readonly broken: (journal: string) => void;
   /** As they were read when the broker had announced itself. */
   readonly startLists: StartLists;
+  readonly metrics: BrokerMetrics;
 }
 
 const FOR_PRIMARY = { authority: "primary", mayProxy: true, visible: undefined } as const;
@@ -40,6 +42,7 @@ export class BrokerHolding implements Holding {
   readonly #ports: HolderPorts;
   readonly #keyspace: BrokerKeyspace;
   readonly #startLists: StartLists;
+  readonly #meter: CallMeter;
   #door: LocalPeerDoor | undefined;
 
   constructor(ports: BrokerHoldingPorts) {
@@ -47,6 +50,7 @@ export class BrokerHolding implements Holding {
     const lists = new HoldersStore(coordination, keyspace.root);
     this.#keyspace = keyspace;
     this.#startLists = ports.startLists;
+    this.#meter = new CallMeter(ports.metrics, clock, "Replicate");
     this.replication = replicationPorts({
       ...ports,
       local: {
@@ -73,7 +77,8 @@ export class BrokerHolding implements Holding {
   /** What others reach of it. */
   door(resolver: Resolver, journals: LocalJournals): LocalPeerDoor {
     const { lists, clock } = this.#ports;
-    this.#door = new LocalPeerDoor({ keyspace: this.#keyspace, resolver, journals, lists, clock });
+    const [keyspace, meter] = [this.#keyspace, this.#meter];
+    this.#door = new LocalPeerDoor({ keyspace, resolver, journals, lists, clock, meter });
     return this.#door;
   }
 

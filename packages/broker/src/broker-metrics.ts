@@ -11,7 +11,8 @@ import {
   type Metrics,
 } from "@millrace/base";
 
-export type Operation = "List" | "Apply" | "Read" | "Append" | "ListFragments" | "FragmentStoreHealth";
+export type Operation =
+  "List" | "Apply" | "Read" | "Append" | "Replicate" | "ListFragments" | "FragmentStoreHealth";
 
 export interface BrokerMetrics {
   readonly started: Counter;
@@ -28,6 +29,8 @@ export interface BrokerMetrics {
   readonly readBytes: Counter;
   /** Calls passed on to other brokers, by operation. */
   readonly proxied: Counter;
+  /** Seconds from a proposal to the answer of the last peer. */
+  readonly replicationSeconds: Histogram;
   readonly unconfirmedBytes: Gauge;
   readonly journals: Gauge;
   readonly replicas: Gauge;
@@ -61,6 +64,11 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
     rolled: counter("gazette_spool_completed_total", "Fragments that were closed."),
     readBytes: counter("millrace_broker_read_bytes_total", "Bytes given to readers."),
     proxied: counter("millrace_broker_proxied_total", "Calls passed on to other brokers, by operation."),
+    replicationSeconds: metrics.histogram(
+      "millrace_broker_replication_seconds",
+      "Time from a proposal to the answer of the last peer.",
+      SECONDS_BUCKETS,
+    ),
     unconfirmedBytes: metrics.gauge(
       "millrace_broker_unconfirmed_bytes",
       "Bytes that are synced here and not known to be synced on all other members, when last looked at.",

@@ -156,3 +156,33 @@ test("replication: a connection breaks and nobody comes back -> the outcome is u
     (slow.spools as FakeSpools).isHeld = false;
     (slow.spools as FakeSpools).flush();
   }));
+
+test("replication: streams come of age -> others take their place, no append fails, and both are counted", () =>
+  withCluster(async (cluster) => {
+    const primary = await primaryOf(cluster);
+    await cluster.within(append(primary, "0"));
+    const opened = (): number => cluster.network.calls.filter((call) => call.endsWith("hold bring")).length;
+    const before = opened();
+    cluster.network.streamMs = 1000;
+    let expected = "0";
+    for (let i = 1; i < 50; i++) {
+      const part = `${i % 10}`;
+      expected += part;
+      const both = [append(primary, part), cluster.agenda.advance(100)] as const;
+      assert.equal((await cluster.within(both[0])).status, "OK");
+      await both[1];
+    }
+    assert.ok(opened() - before >= 2 * 4, `${opened() - before} members were brought`);
+    for (const member of cluster.members) assert.equal(await contentAt(member), expected);
+    const replica = cluster.members.find((member) => member !== primary)!;
+    const counted = /gazette_journal_server_(started|completed)_totals\{operation="Replicate"[^\n]*/g;
+    const lines = replica.metrics.render().match(counted) ?? [];
+    assert.deepEqual(
+      lines.map((line) => line.replace(/ \d+$/, "")),
+      [
+        'gazette_journal_server_started_totals{operation="Replicate"}',
+        'gazette_journal_server_completed_totals{operation="Replicate",status="ok"}',
+      ],
+    );
+    assert.match(primary.metrics.render(), /millrace_broker_replication_seconds_count [1-9]/);
+  }));

@@ -2,6 +2,7 @@
 import type { Clock, Logger } from "@millrace/base";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import type { BrokerMetrics } from "./broker-metrics.ts";
 import { KeyspaceHolders } from "./holder-directory.ts";
 import { HoldersStore } from "./holders-store.ts";
 import type { Route } from "@millrace/protocol";
@@ -23,10 +24,12 @@ export interface ReplicationParts {
   readonly resolve: (journal: string) => Resolution;
   readonly routeOf: (journal: string) => Route;
   readonly broken: (journal: string) => void;
+  readonly metrics: BrokerMetrics;
 }
 
 export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
-  const { coordination, keyspace, network, clock, logger, holder, local, resolve, routeOf, broken } = parts;
+  const { coordination, keyspace, network, clock, logger, holder, local } = parts;
+  const { resolve, routeOf, broken, metrics } = parts;
   let streams = 0;
   return {
     lists: new HoldersStore(coordination, keyspace.root),
@@ -37,6 +40,7 @@ export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
     resolve,
     routeOf,
     broken,
+    metrics,
     nextStream: () => ++streams,
   };
 }

@@ -250,7 +250,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const { spools, clock, logger, coordination } = ports;
   const metrics = brokerMetrics(ports.metrics);
   const due = new DueJournals();
-  const holding = openHolding(parts, () => resolver, due);
+  const holding = openHolding(parts, () => resolver, due, metrics);
   const storage = openStorage(parts, metrics, holding);
   const open = replicasBy(storage.replicaPorts);
   // Alone there is nobody to be told, and nothing to be agreed on.
@@ -384,6 +384,7 @@ function openHolding(
   { ports, options, keyspace, startLists }: Parts,
   resolver: () => Resolver,
   due: DueJournals,
+  metrics: BrokerMetrics,
 ): BrokerHolding | undefined {
   const { coordination, network, clock, logger } = ports;
   if (network === undefined || startLists === undefined) return undefined;
@@ -399,6 +400,7 @@ function openHolding(
     resolver,
     broken: (journal) => due.add(journal),
     startLists,
+    metrics,
   });
 }
 

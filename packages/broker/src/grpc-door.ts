@@ -94,7 +94,11 @@ export function grpcDoor(options: GrpcDoorOptions): CallHandlers {
         await call.send(fragmentStoreHealth.encodeResponse(await storeHealth(request, call.signal)));
       }),
     ],
-    ...grpcPeerDoor(admit("REPLICATE"), (principal) => journals(principal).peers ?? refusePeers()),
+    ...grpcPeerDoor(
+      admit("REPLICATE"),
+      (principal) => journals(principal).peers ?? refusePeers(),
+      options.clock,
+    ),
   ];
   return new Map(handlers);
 }

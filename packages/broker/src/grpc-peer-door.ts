@@ -2,8 +2,10 @@
 //
 //  P1  A stream's messages are taken as they come, without a promise for each; while the stream has enough of them its
 //      sender is stopped by flow control.
-//  P2  What is said is checked before anything is done for it, and a stream that says nonsense ends alone.
-import type { WireError } from "@millrace/base";
+//  P2  A stream of a broker that keeps lists ends with the token that it began with: such a broker opens another one
+//      long before. Gazette's brokers have theirs for as long as a route lasts.
+//  P3  What is said is checked before anything is done for it, and a stream that says nonsense ends alone.
+import { WireError, type Clock } from "@millrace/base";
 import type { CallHandler, ServerCall, ServerCallListener } from "@millrace/grpc";
 import {
   HOLDER_SERVICE,
@@ -14,7 +16,7 @@ import {
 import type { Principal } from "./authoriser.ts";
 import { finishFailed, oneRequest } from "./grpc-calls.ts";
 import { fetchRequestOf, holdRequestOf, holdResponseMessage } from "./holder-wire.ts";
-import { FETCH_MESSAGE_BYTES } from "./limits.ts";
+import { FETCH_MESSAGE_BYTES, TIMER_MS_MAX } from "./limits.ts";
 import type { PeerDoor } from "./peer-door.ts";
 import type { PeerListener, PeerStream } from "./peer-pipeline.ts";
 
@@ -26,10 +28,11 @@ import type { PeerListener, PeerStream } from "./peer-pipeline.ts";
 export function grpcPeerDoor(
   admit: (call: ServerCall) => Principal,
   doorOf: (principal: Principal) => PeerDoor,
+  clock: Clock,
 ): readonly [string, CallHandler][] {
   const { hold, fetch, digest } = HOLDER_SERVICE;
   return [
-    [JOURNAL_SERVICE.replicate.path, (call) => new ReplicateCall(call, () => doorOf(admit(call)))],
+    [JOURNAL_SERVICE.replicate.path, (call) => new ReplicateCall(call, () => admit(call), doorOf, clock)],
     [
       hold.path,
       oneRequest(hold.decodeRequest, admit, async (message, call, principal) => {
@@ -60,12 +63,24 @@ export function grpcPeerDoor(
 
 class ReplicateCall implements ServerCallListener, PeerListener {
   readonly #call: ServerCall;
+  readonly #clock: Clock;
   #stream: PeerStream | undefined;
+  /** Until the first message of a broker that keeps lists. */
+  #expiresAtMs = Number.POSITIVE_INFINITY;
+  #cancelExpiry: (() => void) | undefined;
 
-  constructor(call: ServerCall, door: () => PeerDoor) {
+  constructor(
+    call: ServerCall,
+    admit: () => Principal,
+    doorOf: (principal: Principal) => PeerDoor,
+    clock: Clock,
+  ) {
     this.#call = call;
+    this.#clock = clock;
     try {
-      this.#stream = door().replicate(this);
+      const principal = admit();
+      this.#expiresAtMs = principal.expiresAtMs;
+      this.#stream = doorOf(principal).replicate(this);
     } catch (error) {
       finishFailed(call, error);
     }
@@ -76,10 +91,10 @@ class ReplicateCall implements ServerCallListener, PeerListener {
     if (stream === undefined) return;
     try {
       const request = plainReplicateContent(bytes) ?? JOURNAL_SERVICE.replicate.decodeRequest(bytes);
+      if (request.epoch > 0 && this.#expiresAtMs !== Number.POSITIVE_INFINITY) this.#endWithToken();
       if (!stream.send(request)) this.#call.pause();
     } catch (error) {
-      stream.cancel();
-      this.#stream = undefined;
+      this.#over()?.cancel();
       finishFailed(this.#call, error);
     }
   }
@@ -89,8 +104,7 @@ class ReplicateCall implements ServerCallListener, PeerListener {
   }
 
   onCancelled(): void {
-    this.#stream?.cancel();
-    this.#stream = undefined;
+    this.#over()?.cancel();
   }
 
   answered(response: ReplicateResponse): void {
@@ -102,8 +116,25 @@ class ReplicateCall implements ServerCallListener, PeerListener {
   }
 
   ended(failure: WireError | undefined): void {
-    this.#stream = undefined;
+    this.#over();
     if (failure === undefined) this.#call.finish("OK");
     else finishFailed(this.#call, failure);
+  }
+
+  /** P2 */
+  #endWithToken(): void {
+    const leftMs = this.#expiresAtMs - this.#clock.wallMs();
+    this.#expiresAtMs = Number.POSITIVE_INFINITY;
+    this.#cancelExpiry = this.#clock.after(Math.min(TIMER_MS_MAX, Math.max(0, leftMs)), () => {
+      this.#over()?.cancel();
+      finishFailed(this.#call, new WireError("UNAUTHENTICATED", "the token of the stream has expired"));
+    });
+  }
+
+  #over(): PeerStream | undefined {
+    const stream = this.#stream;
+    this.#stream = undefined;
+    this.#cancelExpiry?.();
+    return stream;
   }
 }

@@ -49,6 +49,7 @@ const NOTHING = new Uint8Array(0);
 const PEERS_MAX = 1024;
 
 export class GrpcPeerNetwork implements PeerNetwork {
+  readonly streamMs: number;
   readonly #dial: PeerDial;
   readonly #clock: Clock;
   readonly #encoded: EncodedOnce = { request: undefined, bytes: NOTHING };
@@ -60,6 +61,7 @@ export class GrpcPeerNetwork implements PeerNetwork {
   readonly #known = new Map<string, Peer>();
 
   constructor(dial: PeerDial, clock: Clock) {
+    this.streamMs = dial.callMs;
     this.#dial = dial;
     this.#clock = clock;
     dial.onRefused((endpoint, isRefused) => {

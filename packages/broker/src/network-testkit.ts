@@ -81,6 +81,8 @@ export class TestNetwork {
   readonly calls: string[] = [];
   /** Whether brokers are told who refuses them: without, journals of one that is gone wait for its lease. */
   isTelling = true;
+  /** How old Replicate streams may become. */
+  streamMs = Number.POSITIVE_INFINITY;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -89,7 +91,11 @@ export class TestNetwork {
   /** The network as `self` has it. */
   of(self: ProcessId): PeerNetwork {
     const from = memberName(self);
+    const ageMs = (): number => this.streamMs;
     return {
+      get streamMs() {
+        return ageMs();
+      },
       replicate: (peer, journal, listener) => this.#replicate(from, peer, journal, listener),
       proxied: (peer) => ({
         append: (request, content, signal) =>

@@ -21,6 +21,7 @@ import { PeerCommits } from "./peer-commits.ts";
 import { PeerPipeline, type PeerListener } from "./peer-pipeline.ts";
 import { ReplicaSpool } from "./replica-spool.ts";
 
+const seconds = { observe: () => undefined };
 const JOURNAL = "a/journal";
 const PEERS = ["one", "two"].map((suffix) => ({ zone: "z", suffix }));
 
@@ -107,7 +108,7 @@ class World {
     });
     const ports = { pipeline: this.pipeline, clock: this.clock, epoch: 7, stream: 3 };
     this.commits = new PeerCommits(
-      { ...ports, keepsLists: (peer) => peer.suffix === "one" },
+      { ...ports, keepsLists: (peer) => peer.suffix === "one", seconds },
       { journal: JOURNAL, begin: 0, codec: "NONE", registers: this.registers },
     );
   }
@@ -195,7 +196,7 @@ test("commits to peers: an answer that is not OK -> all that wait fail, and so d
   });
   const clock = new SimulatedClock(new Agenda());
   const commits = new PeerCommits(
-    { pipeline, clock, epoch: 1, stream: 1, keepsLists: () => true },
+    { pipeline, clock, epoch: 1, stream: 1, keepsLists: () => true, seconds },
     { journal: JOURNAL, begin: 0, codec: "NONE", registers: labelSet() },
   );
   const commit = (): void => {

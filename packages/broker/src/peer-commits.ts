@@ -11,7 +11,7 @@
 //  C5  Content that waits for its turn is bounded: whoever adds to it waits.
 //  C6  Together, the appends of a proposal stay below what a spool writes straight to its file.
 //  C7  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
-import { assert, concatBytes, WireError, type Clock } from "@millrace/base";
+import { assert, concatBytes, WireError, type Clock, type Histogram } from "@millrace/base";
 import { RunningSha1 } from "@millrace/fragments";
 import {
   newFragment,
@@ -47,6 +47,8 @@ export interface PeerCommitsPorts {
   readonly stream: number;
   /** Whether a peer is told what is confirmed. */
   readonly keepsLists: (peer: ProcessId) => boolean;
+  /** Of each proposal, until its last answer. */
+  readonly seconds: Pick<Histogram, "observe">;
 }
 
 type Told = (failure: WireError | undefined) => void;
@@ -199,6 +201,7 @@ export class PeerCommits {
     this.#end += this.#sentBytes;
     this.#sentBytes = 0;
     this.#asked++;
+    const askedMs = this.#ports.clock.monotonicMs();
     const request = this.#request({
       proposal: this.#fragment(),
       registers: this.#registers,
@@ -206,7 +209,10 @@ export class PeerCommits {
     });
     this.#ports.pipeline.ask(
       () => request,
-      (answers, failure) => this.#answered(some, answers, failure),
+      (answers, failure) => {
+        this.#ports.seconds.observe((this.#ports.clock.monotonicMs() - askedMs) / 1000);
+        this.#answered(some, answers, failure);
+      },
     );
   }
 

@@ -28,6 +28,8 @@ export interface PeerDial {
   readonly isClosed: boolean;
   /** Told when connections to an endpoint begin to be refused, and when one is taken again. */
   onRefused(listener: (endpoint: string, isRefused: boolean) => void): void;
+  /** How long a call may go on with the headers that it began with, and as long again, ms. */
+  readonly callMs: number;
   /** Headers for a call that needs `claims`. */
   metadata(claims: Claims): Metadata;
 }
@@ -61,6 +63,7 @@ interface Signed {
 
 export class PeerChannels implements PeerDial {
   isClosed = false;
+  readonly callMs: number;
   readonly #options: PeerChannelsOptions;
   readonly #channels = new Map<string, GrpcChannel>();
   readonly #closing = new Set<Promise<void>>();
@@ -74,6 +77,7 @@ export class PeerChannels implements PeerDial {
   constructor(options: PeerChannelsOptions) {
     this.#options = options;
     const { keys, token = "" } = options;
+    this.callMs = keys === undefined ? Number.POSITIVE_INFINITY : LIFE_MS / 4;
     if (keys === undefined) {
       this.#fixed = token === "" ? NO_METADATA : new Map([["authorization", `Bearer ${token}`]]);
     }

@@ -19,6 +19,7 @@ import {
   type Route,
 } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import type { CallMeter } from "./broker-metrics.ts";
 import { voided } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
 import type { JournalHolder, JournalView } from "./journal-holder.ts";
@@ -40,6 +41,8 @@ export interface PeerDoorPorts {
   readonly journals: LocalJournals;
   readonly lists: HoldersStore;
   readonly clock: Clock;
+  /** Of Replicate. */
+  readonly meter: CallMeter;
 }
 
 /** A journal as the keyspace has it. @param revision that was waited for */
@@ -115,8 +118,12 @@ export class LocalPeerDoor implements PeerDoor {
       markVoid: (journal, confirmed, signal) => this.#markVoid(journal, confirmed, signal),
       headerOf: (journal) => this.#view(journal, 0).header,
       opened: (stream) => this.#onOpened(stream),
-      over: (stream) => this.#onOver(stream),
+      over: (stream, status) => {
+        this.#onOver(stream);
+        this.#ports.meter.end(status);
+      },
     };
+    this.#ports.meter.start();
     const opened = new ReplicateStream(ports, listener);
     this.#all.add(opened);
     if (this.#isClosed) queueMicrotask(() => opened.evict(stopping()));

@@ -84,6 +84,8 @@ export interface HolderCalls {
 }
 
 export interface PeerNetwork {
+  /** How old a Replicate stream may become, ms: who opened it replaces it with another one. Default: any age. */
+  readonly streamMs?: number;
   /** Opens one Replicate stream about a journal. */
   replicate(peer: Peer, journal: string, listener: PeerListener): PeerStream;
   proxied(peer: Peer): ProxiedCalls;

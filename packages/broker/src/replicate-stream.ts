@@ -53,7 +53,8 @@ export interface ReplicateStreamPorts {
   headerOf(journal: string): Header;
   /** The stream's journal and route are known. */
   opened(stream: ReplicateStream): void;
-  over(stream: ReplicateStream): void;
+  /** @param status of its last answer, or a code */
+  over(stream: ReplicateStream, status: string): void;
 }
 
 type Phase = "waiting" | "opening" | "running" | "closing" | "over";
@@ -318,7 +319,7 @@ export class ReplicateStream implements PeerStream, SpoolUser {
     this.#ended.abort(failure ?? new WireError("UNAVAILABLE", "the stream has ended"));
     this.#spool?.end();
     if (!this.#isWriting) this.#release();
-    this.#ports.over(this);
+    this.#ports.over(this, failure?.code ?? (isTold ? (this.#last?.status ?? "OK") : "cancelled"));
     if (isTold) this.#listener.ended(failure);
   }
 

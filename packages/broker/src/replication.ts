@@ -8,6 +8,8 @@
 //      hides nothing, and its appends do not come by here.
 //  N3  A pipeline that broke is not mended: the next append activates the route anew, whatever became of the bytes.
 //      Those that waited for its peers wait for that (replicated-append.ts).
+//  N4  One that is older than its streams may be is not used any more: the next append, or pulse, opens another one,
+//      after what is under way. Peers end streams whose token is over.
 import { assert, Gate, never, WireError } from "@millrace/base";
 import type { CommitOutcome } from "@millrace/fragments";
 import {
@@ -22,6 +24,7 @@ import {
 } from "@millrace/protocol";
 import { activateRoute, type ActivationPorts, type ActiveRoute } from "./activation-runner.ts";
 import type { AppendInput, PeerAnswer } from "./append-states.ts";
+import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import { PIPELINE_CLOSE_MS } from "./limits.ts";
 import type { LocalJournal } from "./local-journal.ts";
@@ -37,6 +40,7 @@ export interface ReplicationPorts extends ActivationPorts {
   /** The journal as the keyspace has it now, for its primary. */
   readonly resolve: (journal: string) => Resolution;
   readonly routeOf: (journal: string) => Route;
+  readonly metrics: Pick<BrokerMetrics, "replicationSeconds">;
   /** Appends wait for the journal's route to be activated again. */
   readonly broken: (journal: string) => void;
 }
@@ -45,6 +49,8 @@ interface Opened {
   readonly route: Route;
   readonly active: ActiveRoute;
   readonly lease: SpoolLease;
+  /** Monotonic. */
+  readonly openedMs: number;
   /** Undefined on a route of one member. */
   readonly pipeline: PeerPipeline | undefined;
   /** Once the peers are in sync. */
@@ -77,7 +83,7 @@ export class Replication implements SpoolUser {
   /** Undefined while it is closed, broken, or not in sync. */
   get route(): Route | undefined {
     const open = this.#open;
-    if (open === undefined || this.failure !== undefined) return undefined;
+    if (open === undefined || this.failure !== undefined || this.#isOld(open)) return undefined;
     return open.pipeline === undefined || open.commits !== undefined ? open.route : undefined;
   }
 
@@ -117,7 +123,8 @@ export class Replication implements SpoolUser {
     // A spool that begins where the journal was suspended is beyond what anybody has.
     else spool.hide(Math.max(active.confirmed, spool.syncedEnd));
     const pipeline = peers.length === 0 ? undefined : this.#connect(route, peers, journal);
-    this.#open = { route, active, lease, pipeline, commits: undefined };
+    const openedMs = this.#ports.clock.monotonicMs();
+    this.#open = { route, active, lease, openedMs, pipeline, commits: undefined };
     // On a route with a broker that keeps no lists, not all members have what is behind.
     if (active.isMixed) this.#limbo.fail();
     else this.#limbo.activated(active.confirmed, holder.takeCut(), isEnough(resolution));
@@ -242,6 +249,13 @@ export class Replication implements SpoolUser {
     await this.#local.settled();
   }
 
+  /** N4 */
+  #isOld({ pipeline, openedMs }: Opened): boolean {
+    const { network, clock } = this.#ports;
+    const { streamMs = Number.POSITIVE_INFINITY } = network;
+    return pipeline !== undefined && clock.monotonicMs() - openedMs > streamMs;
+  }
+
   #connect(route: Route, peers: readonly ProcessId[], journal: string): PeerPipeline {
     const { network } = this.#ports;
     return new PeerPipeline(peers, (id, listener) => {
@@ -252,10 +266,17 @@ export class Replication implements SpoolUser {
 
   #commitsFor({ pipeline, active }: Opened, registers: LabelSet): PeerCommits {
     const { spool, spec } = this.#local;
-    const { clock, holders } = this.#ports;
+    const { clock, holders, metrics } = this.#ports;
     const { epoch, stream } = active.isMixed ? { epoch: 0, stream: 0 } : active;
     return new PeerCommits(
-      { pipeline: pipeline!, clock, epoch, stream, keepsLists: (peer) => holders.keepsLists(peer) },
+      {
+        pipeline: pipeline!,
+        clock,
+        epoch,
+        stream,
+        keepsLists: (peer) => holders.keepsLists(peer),
+        seconds: metrics.replicationSeconds,
+      },
       {
         journal: spool.life.journal,
         begin: spool.begin,
