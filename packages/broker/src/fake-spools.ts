@@ -250,6 +250,31 @@ export class FakeSpool implements Spool {
     this.#changed();
   }
 
+  async adopt(
+    { begin, end }: { readonly begin: number; readonly end: number },
+    content: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const parts: Uint8Array[] = [];
+    let at = begin;
+    for await (const bytes of content) {
+      signal.throwIfAborted();
+      if (this.#owner.isFull) throw diskFull();
+      parts.push(bytes.slice());
+      at += bytes.length;
+      if (at > end) throw new WireError("UNAVAILABLE", "the source sent too much");
+    }
+    const isFree = this.#fragments.every((one) => one.end <= begin || at <= one.begin);
+    if (at === begin || at > this.end || at > this.begin || !isFree)
+      throw new WireError("CONFLICT", `[${begin}, ${at}) is not to be adopted`);
+    const fragment = new FakeFragment(begin);
+    fragment.add(parts);
+    fragment.closed = true;
+    this.#fragments = [...this.#fragments, fragment].sort((a, b) => a.begin - b.begin || a.end - b.end);
+    this.#changed();
+    return at;
+  }
+
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -15,13 +15,14 @@ import type { LabelSet } from "@millrace/protocol";
 import type { DiskOp } from "@millrace/wal";
 import type { CheckedSpan } from "./log-replay.ts";
 import type { RecoveredJournal } from "./recovery.ts";
+import { adoptInto, type AdoptedRange } from "./spool-adoption.ts";
 import { DurableAppend } from "./spool-append.ts";
 import { SpoolEntry, type DirectBytes } from "./spool-entry.ts";
 import { SpoolFragment } from "./spool-fragment.ts";
 import { SpoolFragments } from "./spool-fragments.ts";
 import type { SpoolHost } from "./spool-host.ts";
 import type { JournalImage } from "./spool-image.ts";
-import { fragmentFile, spoolDir } from "./spool-paths.ts";
+import { copyFile, fragmentFile, spoolDir } from "./spool-paths.ts";
 import { PendingEntries } from "./spool-pending.ts";
 import { ShownEnd } from "./spool-shown.ts";
 import { SpoolTail, type TailBlock, type TailOwner } from "./spool-tail.ts";
@@ -57,6 +58,8 @@ export class DurableSpool implements Spool, TailOwner {
   /** The directory has entries, or lacks some, that no sync has covered. */
   dirDirty = false;
   claimed = false;
+  /** Another broker's bytes are on their way into a file. */
+  isAdopting = false;
   /** Writes of direct appends under way. */
   strays = 0;
   /** Who waits until the file has everything. */
@@ -138,6 +141,10 @@ export class DurableSpool implements Spool, TailOwner {
     return this.#hoped.end === this.#hoped.begin ? undefined : this.#hoped.firstAppendMs;
   }
 
+  get isRemoved(): boolean {
+    return this.#removed;
+  }
+
   get hasPending(): boolean {
     return !this.#pending.isEmpty;
   }
@@ -164,16 +171,9 @@ export class DurableSpool implements Spool, TailOwner {
     if (begin === hoped.begin && registers === undefined) return;
     this.#hoped = { begin, end: begin, registers: registers ?? hoped.registers, firstAppendMs: 0 };
     const timeMs = this.#host.nowMs();
-    const nothing = { direct: undefined, onOutcome: undefined };
-    const entry = new SpoolEntry(this.#pending, {
-      kind: "roll",
-      begin,
-      end: begin,
-      registers,
-      timeMs,
-      ...nothing,
-    });
-    this.#pending.add(entry, undefined);
+    const nothing = { end: begin, direct: undefined, onOutcome: undefined };
+    const fields = { kind: "roll", begin, registers, timeMs, ...nothing } as const;
+    this.#pending.add(new SpoolEntry(this.#pending, fields), undefined);
   }
 
   fragments(): readonly LocalFragment[] {
@@ -212,16 +212,8 @@ export class DurableSpool implements Spool, TailOwner {
         if (outcome.kind === "acknowledged") resolve();
         else reject(outcome.error);
       };
-      const timeMs = this.#host.nowMs();
-      const fields = {
-        kind: "cut",
-        begin,
-        end: begin,
-        registers,
-        timeMs,
-        direct: undefined,
-        onOutcome,
-      } as const;
+      const more = { timeMs: this.#host.nowMs(), direct: undefined, onOutcome };
+      const fields = { kind: "cut", begin, end: begin, registers, ...more } as const;
       this.#pending.add(new SpoolEntry(this.#pending, fields), this.#host.refusal());
     });
     await this.#host.tidyCut(
@@ -229,6 +221,10 @@ export class DurableSpool implements Spool, TailOwner {
       shortened,
       gone.map((fragment) => this.pathOf(fragment)),
     );
+  }
+
+  adopt(range: AdoptedRange, content: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+    return adoptInto(this, this.#host, range, content, signal);
   }
 
   read(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> {
@@ -363,6 +359,10 @@ export class DurableSpool implements Spool, TailOwner {
 
   pathOf({ begin }: { readonly begin: number }): string {
     return `${this.dir}/${fragmentFile(begin)}`;
+  }
+
+  copyPathOf({ begin }: { readonly begin: number }): string {
+    return `${this.dir}/${copyFile(begin)}`;
   }
 
   /** Starts writing acknowledged bytes to the spool file: adds the ops, and what to note when they have ended. */

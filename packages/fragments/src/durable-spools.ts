@@ -25,7 +25,7 @@ import type { SpoolFragment } from "./spool-fragment.ts";
 import type { FileTail, SpoolHost } from "./spool-host.ts";
 import type { JournalImage, StoreMark } from "./spool-image.ts";
 import { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
-import { SpoolLog } from "./spool-log.ts";
+import { logged, SpoolLog } from "./spool-log.ts";
 import { spoolMetrics, type SpoolMetrics } from "./spool-metrics.ts";
 import { spoolDir } from "./spool-paths.ts";
 import { rollTo } from "./spool-roll.ts";
@@ -150,6 +150,10 @@ class DurableSpools implements Spools, SpoolHost {
     return this.#options.directBytesMin;
   }
 
+  get syncBehindBytes(): number {
+    return this.#options.syncBehindBytes;
+  }
+
   get queuedBytes(): number {
     return this.#log.queuedBytes;
   }
@@ -198,15 +202,10 @@ class DurableSpools implements Spools, SpoolHost {
   }
 
   setMark(mark: StoreMark): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onLogged = (failure: WireError | undefined): void => {
-        if (failure !== undefined) return reject(failure);
-        this.#mark = mark;
-        resolve();
-      };
-      if (!this.#records.mark(mark, { onLogged }))
-        reject(new WireError("OVERLOADED", "the log's queue is full"));
-    });
+    const onLogged = (): void => {
+      this.#mark = mark;
+    };
+    return logged((listener) => this.#records.mark(mark, listener), onLogged);
   }
 
   async room(signal: AbortSignal): Promise<void> {
@@ -269,6 +268,14 @@ class DurableSpools implements Spools, SpoolHost {
 
   logSum(spool: DurableSpool, fragment: SpoolFragment): void {
     this.#records.sum(spool, fragment);
+  }
+
+  logAdopted(spool: DurableSpool, fragment: SpoolFragment): Promise<void> {
+    const onLogged = (): void => {
+      if (!spool.isRemoved) spool.fragmentsHere.adopt(fragment);
+      this.touched(spool);
+    };
+    return logged((listener) => this.#records.adopted(spool, fragment, listener), onLogged);
   }
 
   release(spool: DurableSpool, fragment: SpoolFragment): void {

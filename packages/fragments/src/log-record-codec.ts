@@ -17,6 +17,7 @@
 //   8 sum        16: begin (8), 24: end (8), 32: SHA-1 (20) of a closed fragment
 //   9 mark       16: cluster id (8), 24: revision (8), 32: token (8) of the coordination store; the id is 0
 //  10 cut        16: begin (8) of what is forgotten: the journal ends here again
+//  11 adopted    as sum, of a closed fragment that stands synced in the spool; the time is that of its first append
 //
 // Encoders of the data path write into a buffer that is used again: the log copies it at once.
 import { assert, strictText, utf8, WireError } from "@millrace/base";
@@ -35,6 +36,7 @@ export const KIND = {
   sum: 8,
   mark: 9,
   cut: 10,
+  adopted: 11,
 } as const;
 
 const VERSION = 1;
@@ -68,9 +70,20 @@ export type LogRecord = Stamp &
     | { readonly kind: "registers"; readonly registers: LabelSet }
     | { readonly kind: "released"; readonly begin: number; readonly end: number }
     | { readonly kind: "removed"; readonly quarantine: boolean }
-    | { readonly kind: "sum"; readonly begin: number; readonly end: number; readonly sha1: Uint8Array }
+    | {
+        readonly kind: "sum" | "adopted";
+        readonly begin: number;
+        readonly end: number;
+        readonly sha1: Uint8Array;
+      }
     | { readonly kind: "mark"; readonly mark: StoreMark }
   );
+
+interface SummedFragment {
+  readonly begin: number;
+  readonly end: number;
+  readonly sha1: Uint8Array;
+}
 
 /** Encoders into one buffer; a result is valid until the next call. */
 export class LogRecordEncoder {
@@ -142,13 +155,17 @@ export class LogRecordEncoder {
     return this.#bytes.subarray(0, HEAD_BYTES);
   }
 
-  sum(
-    id: number,
-    timeMs: number,
-    { begin, end, sha1 }: { begin: number; end: number; sha1: Uint8Array },
-  ): Uint8Array {
+  sum(id: number, timeMs: number, fragment: SummedFragment): Uint8Array {
+    return this.#summed(KIND.sum, id, timeMs, fragment);
+  }
+
+  adopted(id: number, firstAppendMs: number, fragment: SummedFragment): Uint8Array {
+    return this.#summed(KIND.adopted, id, firstAppendMs, fragment);
+  }
+
+  #summed(kind: number, id: number, timeMs: number, { begin, end, sha1 }: SummedFragment): Uint8Array {
     assert(sha1.length === 20, "a SHA-1 has 20 bytes", { bytes: sha1.length });
-    this.#head(KIND.sum, id, timeMs);
+    this.#head(kind, id, timeMs);
     this.#u64(16, begin);
     this.#u64(24, end);
     this.#bytes.set(sha1, 32);
@@ -218,10 +235,12 @@ export function decodeLogRecord(record: Uint8Array): LogRecord {
     case KIND.removed:
       exact(record, HEAD_BYTES);
       return { kind: "removed", id, timeMs, quarantine: flags === 1 };
-    case KIND.sum: {
+    case KIND.sum:
+    case KIND.adopted: {
       exact(record, SUM_BYTES);
       const [begin, end] = [u64(view, 16, "begin"), u64(view, 24, "end")];
-      return { kind: "sum", id, timeMs, begin, end, sha1: record.slice(32, SUM_BYTES) };
+      const name = kind === KIND.sum ? "sum" : "adopted";
+      return { kind: name, id, timeMs, begin, end, sha1: record.slice(32, SUM_BYTES) };
     }
     case KIND.mark: {
       exact(record, MARK_BYTES);

@@ -199,6 +199,15 @@ export class LogReplay {
           ({ begin, end }) => begin === record.begin && end === record.end,
         );
         if (at >= 0) journal.fragments[at] = { ...journal.fragments[at]!, sum: hex(record.sha1) };
+        return;
+      }
+      case "adopted": {
+        const { begin, end, timeMs, sha1 } = record;
+        const isFree = journal.fragments.every((other) => other.end <= begin || end <= other.begin);
+        if (begin >= end || end > journal.begin || !isFree)
+          throw corrupt(place, `[${begin}, ${end}) of ${journal.journal} was adopted over what is there`);
+        const at = journal.fragments.filter((other) => other.end <= begin).length;
+        journal.fragments.splice(at, 0, { begin, end, sum: hex(sha1), firstAppendMs: timeMs });
       }
     }
   }

@@ -2,11 +2,12 @@
 //
 //   F1  A file of a journal that is there must have the bytes that the log does not have; else it is corruption.
 //   F2  Bytes beyond the end of their fragment, files and directories that nobody knows: quarantine.
-//   F3  Files of fragments released, and of journals removed, since the checkpoint: removed, as it was begun.
+//   F3  Files of fragments released, and of journals removed, since the checkpoint: removed, as it was begun. Copies
+//       that are not whole, too: others have what they are of.
 import { WireError } from "@millrace/base";
 import type { DiskEntry } from "@millrace/wal";
 import type { LogReplay, ReplayedJournal } from "./log-replay.ts";
-import { fragmentFile, parseFragmentFile, SPOOLS_DIR } from "./spool-paths.ts";
+import { fragmentFile, isCopyFile, parseFragmentFile, SPOOLS_DIR } from "./spool-paths.ts";
 
 export type RecoveryAction =
   /** Copies what lies at or beyond `from` to quarantine, then cuts the file there. */
@@ -77,7 +78,8 @@ function planJournal(
   for (const { name } of present.values()) {
     const begin = parseFragmentFile(name);
     const released = begin !== undefined && journal.released.has(begin);
-    actions.push({ kind: released ? "remove" : "move", dir: journal.dir, name });
+    const goes = released || isCopyFile(name);
+    actions.push({ kind: goes ? "remove" : "move", dir: journal.dir, name });
   }
 }
 

@@ -46,9 +46,12 @@ export class SpoolChores {
     const again = (): void => this.release(spool, fragment);
     const onLogged = (failure: WireError | undefined): void => {
       if (failure !== undefined) return this.#tryLater(again);
-      spool.fragmentsHere.releasing.delete(fragment);
+      const { releasing, removing } = spool.fragmentsHere;
+      releasing.delete(fragment);
+      removing.add(fragment);
       this.#spawn(async () => {
         await this.#remove([spool.pathOf(fragment)]);
+        removing.delete(fragment);
         spool.dirDirty = true;
         this.#hooks.onFreed();
       });

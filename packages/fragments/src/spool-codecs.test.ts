@@ -55,6 +55,7 @@ const RECORDS: Record<string, LogRecord> = {
   removed: { kind: "removed", id: 7, timeMs: TIME, quarantine: false },
   quarantined: { kind: "removed", id: 7, timeMs: TIME, quarantine: true },
   sum: { kind: "sum", id: 7, timeMs: TIME, begin: 5, end: 6, sha1: SHA1 },
+  adopted: { kind: "adopted", id: 7, timeMs: TIME, begin: 5, end: 0x1_0000_0006, sha1: SHA1 },
   mark: { kind: "mark", id: 0, timeMs: TIME, mark: MARK },
 };
 
@@ -79,7 +80,8 @@ function encode(record: LogRecord): Uint8Array {
     case "removed":
       return encoder.removed(id, timeMs, record.quarantine);
     case "sum":
-      return encoder.sum(id, timeMs, record);
+    case "adopted":
+      return encoder[record.kind](id, timeMs, record);
     case "mark":
       return encoder.mark(timeMs, record.mark);
   }

@@ -8,6 +8,8 @@ export class SpoolFragments {
   open: SpoolFragment;
   /** Released, but the log does not have it yet: a checkpoint still names them. */
   readonly releasing = new Set<SpoolFragment>();
+  /** Released, and their files are still there. */
+  readonly removing = new Set<SpoolFragment>();
 
   constructor(closed: readonly SpoolFragment[], open: SpoolFragment) {
     this.closed.push(...closed);
@@ -83,6 +85,20 @@ export class SpoolFragments {
     const [fragment] = this.closed.splice(at, 1);
     this.releasing.add(fragment!);
     return fragment!;
+  }
+
+  /** All with files. */
+  present(): SpoolFragment[] {
+    return [...this.list(), ...this.releasing, ...this.removing];
+  }
+
+  /** Puts a closed fragment where nothing is. */
+  adopt(fragment: SpoolFragment): void {
+    const at = this.closed.findIndex(({ begin }) => begin >= fragment.end);
+    const before = this.closed[(at < 0 ? this.closed.length : at) - 1];
+    const fits = (before?.end ?? 0) <= fragment.begin && fragment.end <= this.open.begin;
+    assert(fits, "nothing is adopted over what is here", { begin: fragment.begin, end: fragment.end });
+    this.closed.splice(at < 0 ? this.closed.length : at, 0, fragment);
   }
 
   /** Those whose files have bytes that no sync covered. */

@@ -16,6 +16,7 @@ export interface SpoolHost {
   readonly disk: Disk;
   readonly memory: TailMemory;
   readonly directBytesMin: number;
+  readonly syncBehindBytes: number;
   nowMs(): number;
   /** Why nothing may be appended now; undefined when it may. */
   refusal(): WireError | undefined;
@@ -25,6 +26,8 @@ export interface SpoolHost {
   log(spool: DurableSpool, entry: SpoolEntry): WireError | undefined;
   /** Remembers the sum of a closed fragment, so that a restart need not read it. May be lost. */
   logSum(spool: DurableSpool, fragment: SpoolFragment): void;
+  /** Logs a fragment whose file is synced, then adds it. @throws {WireError} as a commit fails */
+  logAdopted(spool: DurableSpool, fragment: SpoolFragment): Promise<void>;
   /** Logs the release, then removes the file. */
   release(spool: DurableSpool, fragment: SpoolFragment): void;
   /** Logs that the journal is gone, then removes its files. */

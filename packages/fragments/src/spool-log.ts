@@ -57,6 +57,15 @@ export class SpoolLog {
   }
 
   /** @returns false when the queue is full: then `listener` is not told */
+  adopted(spool: DurableSpool, fragment: SpoolFragment, listener: LogListener): boolean {
+    if (!this.#begin(spool, RECORD_BYTES_MAX + RECORD_HEADER_BYTES, 1, this.#clock.wallMs())) return false;
+    const { begin, end, firstAppendMs } = fragment;
+    const sha1 = unhex(fragment.sum())!;
+    this.#append([this.#encoder.adopted(spool.id, firstAppendMs, { begin, end, sha1 })], listener);
+    return true;
+  }
+
+  /** @returns false when the queue is full: then `listener` is not told */
   released(spool: DurableSpool, range: { begin: number; end: number }, listener: LogListener): boolean {
     const timeMs = this.#clock.wallMs();
     if (!this.#begin(spool, RECORD_BYTES_MAX + RECORD_HEADER_BYTES, 1, timeMs)) return false;
@@ -96,4 +105,18 @@ export class SpoolLog {
     const accepted = this.#log.append(parts, listener);
     assert(accepted, "the log takes what it had room for");
   }
+}
+
+/** @param append hands a record to the log, if that has room @param onLogged in the turn in which it became durable */
+export function logged(append: (listener: LogListener) => boolean, onLogged: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const listener: LogListener = {
+      onLogged: (failure) => {
+        if (failure !== undefined) return reject(failure);
+        onLogged();
+        resolve();
+      },
+    };
+    if (!append(listener)) reject(new WireError("OVERLOADED", "the log's queue is full"));
+  });
 }

@@ -59,7 +59,7 @@ export class JournalModel {
   #forgotten: ModelRoll[] = [];
   readonly #unknown = new Set<ModelOp>();
   /** Ranges that were released: they may be gone. */
-  readonly released: { begin: number; end: number }[] = [];
+  released: { begin: number; end: number }[] = [];
   /** The largest end that was ever seen: it must never shrink (D9). */
   seenEnd = 0;
 
@@ -144,6 +144,21 @@ export class JournalModel {
         throw new Violation(`${this.journal}: byte ${offset + at} is not that of append ${append.id}`);
       }
     }
+  }
+
+  /** What was acknowledged there, in pieces; undefined unless all of the range was. */
+  contentOf({ begin, end }: { begin: number; end: number }): Uint8Array[] | undefined {
+    const parts: Uint8Array[] = [];
+    for (let at = begin; at < end;) {
+      const append = this.appends.findLast((one) => one.begin <= at && at < one.end);
+      if (append === undefined) return undefined;
+      const to = Math.min(append.end, end);
+      parts.push(
+        contentOf(append.id, append.end - append.begin).subarray(at - append.begin, to - append.begin),
+      );
+      at = to;
+    }
+    return parts;
   }
 
   /** Reads and compares all local bytes and their sums; what is acknowledged must be there, or have been released. */

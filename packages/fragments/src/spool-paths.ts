@@ -1,7 +1,7 @@
 // Where a journal's local bytes stand. A journal's name may hold anything that a token may, so it never chooses a
 // path: it is cut and cleaned for the eye, and the hash of the whole name keeps journals apart.
 //
-//   spools/<cleaned name, up to 80>~<16 hex of its SHA-1>@<createRevision>/<begin in 16 hex>.raw
+//   spools/<cleaned name, up to 80>~<16 hex of its SHA-1>@<createRevision>/<begin in 16 hex>.raw, or .copy
 import { hex16, utf8 } from "@millrace/base";
 import { RunningSha1 } from "./system-sha1.ts";
 
@@ -20,6 +20,15 @@ export function spoolDir(journal: string, createRevision: number): string {
 
 export function fragmentFile(begin: number): string {
   return `${hex16(begin)}.raw`;
+}
+
+/** A fragment that is copied from another broker, until it is whole. */
+export function copyFile(begin: number): string {
+  return `${hex16(begin)}.copy`;
+}
+
+export function isCopyFile(name: string): boolean {
+  return /^[0-9a-f]{16}\.copy$/.test(name);
 }
 
 /** Begin of the fragment that a file of a spool's directory holds; undefined for any other file. */

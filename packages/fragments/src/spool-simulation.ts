@@ -82,6 +82,7 @@ export class SpoolSimulation {
     rotten: 0,
     refusedRotten: 0,
     cuts: 0,
+    adopted: 0,
   };
 
   constructor(options: SimulationOptions) {
@@ -136,8 +137,8 @@ export class SpoolSimulation {
     if (this.#random.below(8) === 0) return this.#confirm(journal);
     const dice = this.#random.below(100);
     if (dice < 60) this.#append(journal, this.#random.below(this.#random.below(8) === 0 ? 2900 : 300));
-    else if (dice < 68) this.#append(journal, 2000 + this.#random.below(9000));
-    else if (dice < 76) {
+    else if (dice < 66) this.#append(journal, 2000 + this.#random.below(9000));
+    else if (dice < 74) {
       const jump = this.#random.below(4) === 0 ? this.#random.below(5000) : 0;
       const registers = jump > 0 ? labelSet(["author", String(this.#nextAppend++)]) : undefined;
       const begin = spool.pendingEnd + jump;
@@ -145,7 +146,9 @@ export class SpoolSimulation {
       spool.roll(begin, registers);
       // Without an append behind it nobody is told; this one is.
       this.#append(journal, 0, true);
-    } else if (dice < 84) {
+    } else if (dice < 82) {
+      this.#adopt(journal);
+    } else if (dice < 90) {
       const [first] = spool.fragments();
       if (first === undefined || !first.closed) return;
       const range = { begin: first.begin, end: first.end };
@@ -174,6 +177,36 @@ export class SpoolSimulation {
       this.#cut(journal, spool.end + this.#random.below(hidden + 1));
     }
     model.check(spool);
+  }
+
+  /** Copies back what was released, or a part of it. */
+  #adopt({ model, spool }: Claimed): void {
+    const released = model.released.at(this.#random.below(Math.max(1, model.released.length)));
+    if (released === undefined) return;
+    const whole = model.contentOf(released);
+    if (whole === undefined) return;
+    const life = this.#life;
+    const content = async function* (agenda: Agenda): AsyncGenerator<Uint8Array> {
+      for (const part of whole) {
+        await new Promise<void>((resolve) => agenda.schedule(1, resolve));
+        yield part;
+      }
+    };
+    spool.adopt(released, content(this.#agenda), never).then(
+      (end) => {
+        if (life !== this.#life) return;
+        this.counts.adopted++;
+        model.released = model.released.filter((one) => one !== released);
+        if (end !== released.end) this.#failure ??= new Violation(`adopted to ${end}, not ${released.end}`);
+      },
+      (error: unknown) => {
+        if (life !== this.#life) return;
+        const { code } = WireError.from(error);
+        if (code === "OUTCOME_UNKNOWN" || code === "UNAVAILABLE") this.#fatal = true;
+        else if (code !== "CONFLICT" && code !== "NOT_FOUND" && !REFUSALS.has(code))
+          this.#failure ??= asError(error);
+      },
+    );
   }
 
   #cut(journal: Claimed, begin: number): void {

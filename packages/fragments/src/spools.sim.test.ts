@@ -15,6 +15,7 @@ test("random use, power cuts, full disks, failing syncs -> nothing acknowledged 
     rotten: 0,
     refusedRotten: 0,
     cuts: 0,
+    adopted: 0,
   };
   for (let seed = 0; seed < SEEDS; seed++) {
     const simulation = new SpoolSimulation({ seed: `spools/${seed}`, steps: 100 });
@@ -26,7 +27,7 @@ test("random use, power cuts, full disks, failing syncs -> nothing acknowledged 
   // It did what it is for.
   assert.ok(total.acknowledged > 20 * SEEDS && total.refused > SEEDS / 4, JSON.stringify(total));
   assert.ok(total.rotten > SEEDS / 4 && total.refusedRotten > 5, JSON.stringify(total));
-  assert.ok(total.cuts > SEEDS / 4, JSON.stringify(total));
+  assert.ok(total.cuts > SEEDS / 4 && total.adopted > SEEDS / 8, JSON.stringify(total));
   assert.ok(total.crashes > 3 * SEEDS && total.direct > SEEDS && total.reads > SEEDS, JSON.stringify(total));
 });
 

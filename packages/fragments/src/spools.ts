@@ -117,6 +117,20 @@ export interface Spool {
   readHeld(offset: number, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>;
   /** What lies on this disk and was not released, ascending and apart, hidden bytes too. */
   held(): readonly { readonly begin: number; readonly end: number }[];
+  /**
+   * Takes in bytes that others have, as a closed fragment: from `range.begin` up to where `content` ends. It counts
+   * once all of it is synced and logged, and not before; none of it is kept in memory. One at a time. `content` throws
+   * at its end if what it gave is not what it should be.
+   * @param range acknowledged, below the open fragment, and nothing of it is on this disk
+   * @returns where the fragment ends
+   * @throws {WireError} CONFLICT when the range is not so; what `content` throws; NOT_FOUND, DISK_FULL, OVERLOADED,
+   * UNAVAILABLE, SHUTTING_DOWN: nothing was taken in; OUTCOME_UNKNOWN; what aborted `signal`
+   */
+  adopt(
+    range: { readonly begin: number; readonly end: number },
+    content: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<number>;
   /** Frees a closed fragment that the store has confirmed (D18): its file goes once the log has the release. */
   release(fragment: { begin: number; end: number }): void;
   /** Called after acknowledgements, rolls and releases; at most once a batch. Returns a function that unsubscribes. */
