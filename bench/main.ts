@@ -1,7 +1,7 @@
 // `npm run bench [-- --family platform|cluster] [--only NAME,NAME] [--rounds N] [--quick]`: runs the scenarios, prints
 // the table, writes bench/results/<date>-<family>.json and, after a whole family, its table of README.md. `--quick` is
 // for a look: short loads, the cluster's rows in one pair.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { describeMachine, machineFacts } from "./machine.ts";
 import { updateReadme } from "./readme-table.ts";
@@ -44,8 +44,9 @@ function checkNames(): void {
     throw new Error(`no family ${values.family}: ${FAMILIES.join(", ")}`);
 }
 
-async function runScenario(scenario: Scenario, rounds: number): Promise<ScenarioRecord> {
-  process.stderr.write(`${scenario.name}: ${scenario.title}\n`);
+async function runScenario(scenario: Scenario, rounds: number, turn: string): Promise<ScenarioRecord> {
+  const minutes = Math.round(performance.now() / 60_000);
+  process.stderr.write(`${turn}, after ${minutes} min: ${scenario.name}: ${scenario.title}\n`);
   const log = (line: string): void => void process.stderr.write(`  ${line}\n`);
   const result = await scenario
     .run({ rounds, quick: values.quick, log })
@@ -60,19 +61,22 @@ async function runScenario(scenario: Scenario, rounds: number): Promise<Scenario
 
 async function runFamily(family: Family, rounds: number): Promise<readonly ScenarioRecord[]> {
   const records: ScenarioRecord[] = [];
-  for (const scenario of chosenOf(family)) records.push(await runScenario(scenario, rounds));
-  if (records.length === 0) return records;
+  const chosen = chosenOf(family);
   const { quick } = values;
   const machine = machineFacts();
   const date = new Date().toISOString().slice(0, 10);
   const isWhole = values.only === undefined && !quick;
   mkdirSync(new URL("results/", import.meta.url), { recursive: true });
-  const name = `${date}-${family}${isWhole ? "" : "-partial"}`;
-  writeFileSync(
-    new URL(`results/${name}.json`, import.meta.url),
-    `${JSON.stringify({ date, machine, rounds, quick, scenarios: records }, undefined, 2)}\n`,
-  );
-  if (isWhole) await updateReadme(family, records, { date, rounds, machine: describeMachine(machine) });
+  const partial = new URL(`results/${date}-${family}-partial.json`, import.meta.url);
+  for (const scenario of chosen) {
+    records.push(await runScenario(scenario, rounds, `${records.length + 1} of ${chosen.length}`));
+    // What was measured stays when a run is cut.
+    const result = { date, machine, rounds, quick, scenarios: records };
+    writeFileSync(partial, `${JSON.stringify(result, undefined, 2)}\n`);
+  }
+  if (records.length === 0 || !isWhole) return records;
+  renameSync(partial, new URL(`results/${date}-${family}.json`, import.meta.url));
+  await updateReadme(family, records, { date, rounds, machine: describeMachine(machine) });
   return records;
 }
 

@@ -39,6 +39,8 @@ interface Measured extends Sample {
 const SECONDS = 5;
 const QUICK_SECONDS = 2;
 const LEASE_SECONDS = 20;
+/** Of a row. */
+const PAIRS_FAILED_MAX = 2;
 
 export const ONE_BROKER: SideOptions = { brokers: 1, leaseSeconds: LEASE_SECONDS };
 export const THREE_BROKERS: SideOptions = { brokers: 3, leaseSeconds: LEASE_SECONDS };
@@ -69,23 +71,54 @@ async function runComparison(row: Comparison, options: RunOptions): Promise<Scen
     options,
     (side) => row.prepare(side, seconds),
     (side) => measured(row, side, seconds),
+    (pair) =>
+      `${ratioOf(row, pair).toFixed(2)}: ${described(pair.millrace, row)}, Go ${described(pair.go, row)}`,
   );
-  return resultOf(row, taken, options);
+  return resultOf(row, taken);
 }
 
-/** Opens both sides, prepares each, and measures them in pairs. */
+/**
+ * Opens both sides, prepares each, and measures them in pairs. When a pair fails both sides are started again and it is
+ * taken again: what a machine's bad minute does to one pair is not worth a whole row. All pairs count in the end.
+ * @throws {Error} when more than PAIRS_FAILED_MAX failed
+ */
 export async function onBothSides<T>(
   sides: SideOptions,
-  { quick, rounds }: RunOptions,
+  { quick, rounds, log }: RunOptions,
   prepare: (side: Side) => Promise<void>,
   measure: (side: Side) => Promise<T>,
-): Promise<readonly Pair<T>[]> {
+  describe: (pair: Pair<T>) => string,
+): Promise<Taken<T>> {
+  const wanted = quick ? 1 : rounds;
+  const pairs: Pair<T>[] = [];
+  const failures: string[] = [];
+  const take = async (open: Pair<Side>): Promise<void> => {
+    for (const side of [open.go, open.millrace]) await prepare(side);
+    while (pairs.length < wanted) {
+      const pair = await pairOf(open, pairs.length % 2 === 0, measure);
+      pairs.push(pair);
+      log(`${pairs.length} of ${wanted}: ${describe(pair)}`);
+    }
+  };
+  while (pairs.length < wanted) {
+    try {
+      await withBothSides(sides, take);
+    } catch (error) {
+      const text = error instanceof Error ? error.message : String(error);
+      failures.push(text);
+      if (failures.length > PAIRS_FAILED_MAX) throw error;
+      log(`a pair failed, and is taken again: ${text}`);
+    }
+  }
+  return { pairs, failures };
+}
+
+async function withBothSides(sides: SideOptions, work: (open: Pair<Side>) => Promise<void>): Promise<void> {
   const go = await Side.open("go", sides);
   try {
     const millrace = await Side.open("millrace", sides);
     try {
-      for (const side of [go, millrace]) await prepare(side);
-      return await interleaved(quick ? 1 : rounds, { go, millrace }, measure);
+      await work({ go, millrace });
     } finally {
       await millrace.close();
     }
@@ -94,56 +127,67 @@ export async function onBothSides<T>(
   }
 }
 
+/** Both sides in turn, now one of them first and now the other. */
+async function pairOf<T>(
+  sides: Pair<Side>,
+  isGoFirst: boolean,
+  measure: (side: Side) => Promise<T>,
+): Promise<Pair<T>> {
+  if (isGoFirst) {
+    const go = await measure(sides.go);
+    return { go, millrace: await measure(sides.millrace) };
+  }
+  const millrace = await measure(sides.millrace);
+  return { millrace, go: await measure(sides.go) };
+}
+
+/** What says that pairs failed, for the figure of a row. */
+export function failedPairs(failures: readonly string[]): string {
+  if (failures.length === 0) return "";
+  return `; ${failures.length} pair${failures.length === 1 ? "" : "s"} failed and taken again`;
+}
+
 async function measured(row: Comparison, side: Side, seconds: number): Promise<Measured> {
   const before = side.cpuSeconds();
   const sample = await row.measure(side, seconds);
   return { ...sample, cpuSeconds: side.cpuSeconds() - before };
 }
 
-type Pair<T> = Readonly<Record<SideName, T>>;
+export type Pair<T> = Readonly<Record<SideName, T>>;
 
-/** Runs both sides in turn, now one of them first and now the other. */
-async function interleaved<T>(
-  rounds: number,
-  sides: Pair<Side>,
-  measure: (side: Side) => Promise<T>,
-): Promise<readonly Pair<T>[]> {
-  const taken: Pair<T>[] = [];
-  for (let round = 0; round < rounds; round++) {
-    if (round % 2 === 0) {
-      const go = await measure(sides.go);
-      taken.push({ go, millrace: await measure(sides.millrace) });
-    } else {
-      const millrace = await measure(sides.millrace);
-      taken.push({ millrace, go: await measure(sides.go) });
-    }
-  }
-  return taken;
+export interface Taken<T> {
+  readonly pairs: readonly Pair<T>[];
+  /** Why pairs were taken again. */
+  readonly failures: readonly string[];
 }
 
-function resultOf(row: Comparison, taken: readonly Pair<Measured>[], { log }: RunOptions): ScenarioResult {
-  const rateOf = ({ work, seconds, cpuSeconds }: Measured): number =>
-    work / (row.per === "second" ? seconds : cpuSeconds);
+function rateOf({ per }: Comparison, { work, seconds, cpuSeconds }: Measured): number {
+  return work / (per === "second" ? seconds : cpuSeconds);
+}
+
+function ratioOf(row: Comparison, { go, millrace }: Pair<Measured>): number {
+  return rateOf(row, millrace) / rateOf(row, go);
+}
+
+function resultOf(row: Comparison, { pairs, failures }: Taken<Measured>): ScenarioResult {
   const all = (name: SideName, of: (one: Measured) => number): Spread =>
-    spread(taken.map((pair) => of(pair[name])));
-  const ratio = spread(taken.map((pair) => rateOf(pair.millrace) / rateOf(pair.go)));
+    spread(pairs.map((pair) => of(pair[name])));
+  const rate = (one: Measured): number => rateOf(row, one);
+  const ratio = spread(pairs.map((pair) => ratioOf(row, pair)));
   const p99 = (name: SideName): Record<string, Spread> =>
-    taken[0]?.[name].p99Ms === undefined ? {} : { [`${name}P99Ms`]: all(name, (one) => one.p99Ms!) };
-  for (const { millrace, go } of taken) {
-    const ratioHere = (rateOf(millrace) / rateOf(go)).toFixed(2);
-    log(`${ratioHere}: ${describe(millrace, row)}, Go ${describe(go, row)}`);
-  }
+    pairs[0]?.[name].p99Ms === undefined ? {} : { [`${name}P99Ms`]: all(name, (one) => one.p99Ms!) };
   return {
-    figure: figureOf(ratio.median, all("millrace", rateOf).median, row),
+    figure: figureOf(ratio.median, all("millrace", rate).median, row) + failedPairs(failures),
     measured: {
       ratio,
-      [`millracePer-${row.per}`]: all("millrace", rateOf),
-      [`goPer-${row.per}`]: all("go", rateOf),
+      [`millracePer-${row.per}`]: all("millrace", rate),
+      [`goPer-${row.per}`]: all("go", rate),
       millracePerSecond: all("millrace", ({ work, seconds }) => work / seconds),
       goPerSecond: all("go", ({ work, seconds }) => work / seconds),
       ...p99("millrace"),
       ...p99("go"),
       unit: row.unit,
+      ...(failures.length > 0 && { failures: failures.join("\n") }),
     },
   };
 }
@@ -152,7 +196,7 @@ function figureOf(ratio: number, rate: number, { unit, per }: Comparison): strin
   return `${ratio.toFixed(2)} (${amount(rate)} ${unit} a ${per === "second" ? "second" : "CPU second"})`;
 }
 
-function describe({ work, seconds, cpuSeconds, p99Ms }: Measured, { unit }: Comparison): string {
+function described({ work, seconds, cpuSeconds, p99Ms }: Measured, { unit }: Comparison): string {
   const latency = p99Ms === undefined ? "" : `, p99 ${p99Ms.toFixed(1)} ms`;
   return `${amount(work / cpuSeconds)} ${unit} a CPU second, ${amount(work / seconds)} a second${latency}`;
 }

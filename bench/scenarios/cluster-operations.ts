@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { setTimeout as sleep } from "node:timers/promises";
 import { appendLoad, createJournals, gzload, type AppendResult, type Journals } from "../cluster/gzload.ts";
-import { onBothSides, THREE_BROKERS, unmeasured } from "../cluster/compare.ts";
+import { failedPairs, onBothSides, THREE_BROKERS, unmeasured } from "../cluster/compare.ts";
 import { Side, type SideName, type SideOptions } from "../cluster/side.ts";
 import { end, run } from "../processes.ts";
 import type { RunOptions, Scenario, ScenarioResult } from "../scenario.ts";
@@ -62,15 +62,21 @@ async function measureLatency(options: RunOptions): Promise<ScenarioResult> {
     await createJournals(side, journals);
     await appendLoad(side, journals, { ...load, seconds: 3 });
   };
-  const taken = await onBothSides(THREE_BROKERS, options, prepare, (side) =>
-    appendLoad(side, journals, { ...load, seconds }),
+  const { pairs, failures } = await onBothSides(
+    THREE_BROKERS,
+    options,
+    prepare,
+    (side) => appendLoad(side, journals, { ...load, seconds }),
+    ({ millrace, go }) => `${millrace.p99.toFixed(1)} ms, Go ${go.p99.toFixed(1)} ms`,
   );
-  for (const { millrace, go } of taken)
-    options.log(`${millrace.p99.toFixed(1)} ms, Go ${go.p99.toFixed(1)} ms`);
-  const p99 = spread(taken.map(({ millrace }) => millrace.p99));
+  const p99 = spread(pairs.map(({ millrace }) => millrace.p99));
   return {
-    figure: `${p99.median.toFixed(1)} ms`,
-    measured: { millraceP99Ms: p99, goP99Ms: spread(taken.map(({ go }) => go.p99)) },
+    figure: `${p99.median.toFixed(1)} ms${failedPairs(failures)}`,
+    measured: {
+      millraceP99Ms: p99,
+      goP99Ms: spread(pairs.map(({ go }) => go.p99)),
+      ...(failures.length > 0 && { failures: failures.join("\n") }),
+    },
   };
 }
 
@@ -80,8 +86,11 @@ async function measureFailOver(options: RunOptions): Promise<ScenarioResult> {
   const rounds = options.quick ? 1 : options.rounds;
   const pauses: Record<SideName, number[]> = { millrace: [], go: [] };
   for (let round = 0; round < rounds; round++) {
-    for (const name of ["go", "millrace"] as const) {
-      const pauseMs = await pauseAfterKill(name);
+    for (const name of round % 2 === 0 ? (["go", "millrace"] as const) : (["millrace", "go"] as const)) {
+      const pauseMs = await pauseAfterKill(name).catch((error: Error) => {
+        options.log(`${name}: failed, and is taken again: ${error.message}`);
+        return pauseAfterKill(name);
+      });
       pauses[name].push(pauseMs / 1000);
       options.log(`${name}: ${(pauseMs / 1000).toFixed(1)} s`);
     }
