@@ -133,7 +133,9 @@ class Readers {
     try {
       for await (const event of readJournal(door, wanted, signal)) {
         if (event.kind === "jump") {
-          io.err(`${journal}: offsets [${event.from}, ${event.to}) are gone\n`);
+          // With --from they were not asked for.
+          if (options.from === undefined)
+            io.err(`${journal}: offsets [${event.from}, ${event.to}) are gone\n`);
           offsets.set(journal, event.to);
           continue;
         }
