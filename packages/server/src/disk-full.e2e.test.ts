@@ -1,24 +1,20 @@
 // A full disk, on a real platform over a small file system of its own: appends are refused and readiness says why,
 // reading goes on, and when there is room again so is everything else, without a restart. Nothing acknowledged is lost.
 import assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
-import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import type { Endpoints } from "./endpoints.ts";
 import { ask, post, type Answer } from "./test-http.ts";
-import { scratch, TestPlatform, until } from "./test-platform.ts";
+import { TestPlatform, until } from "./test-platform.ts";
+import { missingSmallDisk, SmallDisk } from "./test-small-disk.ts";
 import { atDoor, createStream, pathColumn, sql, waitForRows } from "./test-streams.ts";
 
-const SIZE = "size=96m";
+const DISK_MIB = 96;
 const MIB = 2 ** 20;
 const FLAGS = ["--broker.reserve", "12MiB", "--broker.segment-size", "2MiB"];
 
-const mount = scratch();
-const data = join(mount, "data");
-const filler = join(mount, "filler");
-const isMounted = spawnSync("mount", ["-t", "tmpfs", "-o", SIZE, "millrace-test", mount]).status === 0;
-const skip = isMounted ? false : "mounting a small file system is not permitted here";
+const skip = missingSmallDisk();
+/** undefined only where all is skipped. */
+const disk = skip === false ? SmallDisk.mounted(DISK_MIB)! : undefined;
 
 let platform: TestPlatform;
 let url = "";
@@ -28,24 +24,20 @@ const acknowledged: number[] = [];
 let written = "";
 let next = 0;
 
-process.once("exit", () => {
-  if (isMounted) spawnSync("umount", ["-l", mount]);
-});
-
 before(async () => {
-  if (!isMounted) return;
-  platform = await TestPlatform.start(data, FLAGS);
+  if (disk === undefined) return;
+  platform = await TestPlatform.start(disk.data, FLAGS);
   url = await createStream(platform.endpoints, "full", [pathColumn("n"), { type: "body", name: "body" }]);
 });
 
 after(async () => {
-  if (!isMounted) return;
+  if (disk === undefined) return;
   await platform.stop();
-  assert.equal(spawnSync("umount", [mount]).status, 0, "nobody uses the file system any more");
+  disk.unmount();
 });
 
 // A test that failed leaves its own mess, not the others'.
-beforeEach(() => rmSync(filler, { force: true }));
+beforeEach(() => disk?.clear());
 
 async function record(): Promise<Answer> {
   const n = next++;
@@ -69,19 +61,6 @@ async function append(): Promise<Answer> {
   const answer = await ask(`${platform.endpoints.broker}/examples/full`, { method: "PUT", body });
   if (answer.status === 204) written += body;
   return answer;
-}
-
-/** Takes all the room but `leave` bytes. */
-function fill(leave: number): void {
-  const file = openSync(filler, "a");
-  const piece = Buffer.alloc(256 * 1024, 1);
-  try {
-    while (statfsSync(mount).bavail * statfsSync(mount).bsize > leave) writeSync(file, piece);
-  } catch (error) {
-    assert.equal((error as NodeJS.ErrnoException).code, "ENOSPC");
-  } finally {
-    closeSync(file);
-  }
 }
 
 async function isReady(endpoints: Endpoints): Promise<readonly number[]> {
@@ -116,7 +95,7 @@ for (const [name, leave] of [
       await nothingIsLost();
       const { endpoints } = platform;
       await batch(5000);
-      fill(leave);
+      disk!.fill(leave);
       await until("records and appends are refused", 20_000, async () => {
         const statuses = [(await record()).status, (await append()).status];
         return statuses.every((status) => status === 507);
@@ -136,7 +115,7 @@ for (const [name, leave] of [
       const [row] = await sql(endpoints, "select count(*) as n from main.full");
       assert.ok(Number(row?.["n"]) <= acknowledged.length);
 
-      rmSync(filler);
+      disk!.clear();
       await until("it is ready again", 20_000, async () =>
         (await isReady(endpoints)).every((one) => one === 200),
       );
@@ -151,16 +130,16 @@ test(
   { skip },
   async () => {
     assert.deepEqual([(await record()).status, (await append()).status], [200, 204]);
-    fill(0);
+    disk!.fill(0);
     await until("records are refused", 20_000, async () => (await record()).status === 507);
     await platform.killGroup();
     // Without room it may start and say so, or refuse to: it must do one of them, and harm nothing.
-    const cramped = TestPlatform.launch(data, FLAGS);
+    const cramped = TestPlatform.launch(disk!.data, FLAGS);
     await until("it has started or ended", 60_000, () => cramped.isReady || cramped.exit !== undefined);
     if (cramped.exit === undefined) await cramped.killGroup();
     else assert.match(cramped.stderr, /space|ENOSPC/i);
-    rmSync(filler);
-    platform = await TestPlatform.start(data, FLAGS);
+    disk!.clear();
+    platform = await TestPlatform.start(disk!.data, FLAGS);
     await nothingIsLost();
     assert.deepEqual([(await record()).status, (await append()).status], [200, 204]);
     await nothingIsLost();

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import { never, WireError } from "@millrace/base";
 import { appendOnce, applyJournals, type JournalTransport } from "@millrace/client";
-import { EMPTY_LABELS, newReadRequest, upsertChange, type JournalSpec } from "@millrace/protocol";
+import { EMPTY_LABELS, labelSet, newReadRequest, upsertChange, type JournalSpec } from "@millrace/protocol";
 import { JournalLedger } from "./test-journal-ledger.ts";
 import { until } from "./test-platform.ts";
 
@@ -21,6 +21,10 @@ export interface ClusterLoadOptions {
   readonly store?: string;
   /** Bytes after which a fragment rolls. */
   readonly length?: number;
+  /** Brokers that every second journal goes on with. Default: all of its replicas. */
+  readonly minReplicas?: number;
+  /** Between appends of a writer, so that a long run does not fill the machine. */
+  readonly pauseMs?: number;
 }
 
 export class ClusterLoad {
@@ -30,25 +34,25 @@ export class ClusterLoad {
   /** What the last of them said. */
   #lastFailure = "";
   readonly #transport: JournalTransport;
+  readonly #pauseMs: number;
   readonly #problems: string[] = [];
   #writers: Promise<void>[] = [];
   #isStopping = false;
 
-  private constructor(transport: JournalTransport, ledgers: readonly JournalLedger[]) {
+  private constructor(transport: JournalTransport, ledgers: readonly JournalLedger[], pauseMs: number) {
     this.#transport = transport;
     this.ledgers = ledgers;
+    this.#pauseMs = pauseMs;
   }
 
   /** Makes the journals, and begins to write. */
   static async start(transport: JournalTransport, options: ClusterLoadOptions): Promise<ClusterLoad> {
     const { prefix, journals } = options;
     const names = Array.from({ length: journals }, (_, i) => `${prefix}/${String(i).padStart(3, "0")}`);
-    const changes = names.map((name) => upsertChange(specOf(name, options), 0));
+    const changes = names.map((name, i) => upsertChange(specOf(name, i, options), 0));
     await applyJournals(transport, changes, never);
-    const load = new ClusterLoad(
-      transport,
-      names.map((name) => new JournalLedger(prefix, name)),
-    );
+    const ledgers = names.map((name) => new JournalLedger(prefix, name));
+    const load = new ClusterLoad(transport, ledgers, options.pauseMs ?? 0);
     load.resume();
     return load;
   }
@@ -101,6 +105,7 @@ export class ClusterLoad {
         const { begin, end } = await appendOnce(this.#transport, ledger.journal, part, {}, signal);
         const problem = ledger.acknowledge(number, begin, end);
         if (problem !== undefined) this.#problems.push(problem);
+        if (this.#pauseMs > 0) await sleep(this.#pauseMs);
       } catch (error) {
         if (error instanceof WireError && error.message === "the channel is closed") return;
         const code = error instanceof WireError ? error.code : String(error);
@@ -144,11 +149,13 @@ async function contentOf(transport: JournalTransport, journal: string, end: numb
   return Buffer.concat(parts);
 }
 
-function specOf(name: string, { replication, store, length = 1 << 20 }: ClusterLoadOptions): JournalSpec {
+function specOf(name: string, index: number, options: ClusterLoadOptions): JournalSpec {
+  const { replication, store, length = 1 << 20, minReplicas = replication } = options;
+  const isFewer = minReplicas < replication && index % 2 === 1;
   return {
     name,
     replication,
-    labels: EMPTY_LABELS,
+    labels: isFewer ? labelSet(["millrace.dev/min-replicas", String(minReplicas)]) : EMPTY_LABELS,
     fragment: {
       length,
       compressionCodec: "NONE",

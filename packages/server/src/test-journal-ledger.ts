@@ -19,6 +19,7 @@ export class JournalLedger {
   readonly journal: string;
   readonly #seed: string;
   readonly #appends: Append[] = [];
+  #acknowledged = 0;
   #acknowledgedEnd = 0;
 
   constructor(seed: string, journal: string) {
@@ -36,6 +37,7 @@ export class JournalLedger {
   acknowledge(number: number, begin: number, end: number): string | undefined {
     const append = this.#appends[number]!;
     append.begin = begin;
+    this.#acknowledged++;
     const problem =
       end - begin !== append.bytes
         ? `[${begin}, ${end}) is not ${append.bytes} bytes`
@@ -47,7 +49,7 @@ export class JournalLedger {
   }
 
   get acknowledged(): number {
-    return this.#appends.filter(({ begin }) => begin !== undefined).length;
+    return this.#acknowledged;
   }
 
   get acknowledgedEnd(): number {

@@ -1,0 +1,70 @@
+// A small file system of its own for a test that fills it: a tmpfs, which takes root to mount.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { scratch } from "./test-platform.ts";
+
+const PIECE_BYTES = 256 * 1024;
+
+export class SmallDisk {
+  /** A directory on it that is made by whoever uses it. */
+  readonly data: string;
+  readonly #mount: string;
+  readonly #filler: string;
+  readonly #unmountAtExit = (): void => void spawnSync("umount", ["-l", this.#mount]);
+
+  private constructor(mount: string) {
+    this.#mount = mount;
+    this.data = join(mount, "data");
+    this.#filler = join(mount, "filler");
+    // Before scratch directories are removed, which a mount would prevent.
+    process.prependOnceListener("exit", this.#unmountAtExit);
+  }
+
+  /** @returns undefined: mounting is not permitted here */
+  static mounted(mebibytes: number): SmallDisk | undefined {
+    const mount = scratch();
+    const args = ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "millrace-test", mount];
+    return spawnSync("mount", args).status === 0 ? new SmallDisk(mount) : undefined;
+  }
+
+  get freeBytes(): number {
+    const { bavail, bsize } = statfsSync(this.#mount);
+    return bavail * bsize;
+  }
+
+  /** Takes all the room but `leave` bytes. */
+  fill(leave: number): void {
+    const file = openSync(this.#filler, "a");
+    try {
+      const piece = Buffer.alloc(PIECE_BYTES, 1);
+      while (this.freeBytes > leave) writeSync(file, piece);
+    } catch (error) {
+      assert.equal((error as NodeJS.ErrnoException).code, "ENOSPC");
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  /** Gives the room back. */
+  clear(): void {
+    rmSync(this.#filler, { force: true });
+  }
+
+  /** Nobody may use it any more. */
+  unmount(): void {
+    const { status, stderr } = spawnSync("umount", [this.#mount], { encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    process.removeListener("exit", this.#unmountAtExit);
+  }
+}
+
+/** Why disks cannot be filled here; never where every test is promised to run. */
+export function missingSmallDisk(): string | false {
+  const disk = SmallDisk.mounted(1);
+  disk?.unmount();
+  if (disk !== undefined) return false;
+  assert.notEqual(process.env["CI"], "true", "full disks are tested in CI: mounting a tmpfs takes root");
+  return "mounting a small file system is not permitted here";
+}

@@ -1,0 +1,213 @@
+// A cluster of real processes and the misfortunes that come over it, drawn from a seed: three brokers, each with a path
+// of its own to one etcd and, where that is permitted, a small file system of its own.
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "@millrace/base";
+import { TcpProxy } from "@millrace/metadata/testkit";
+import { missingEtcd, soundDirectory, testEtcd, TestBrokerProcess, type TestEtcd } from "./test-cluster.ts";
+import { scratch, until } from "./test-platform.ts";
+import { SmallDisk } from "./test-small-disk.ts";
+
+export const BROKERS = 3;
+const LEASE_SECONDS = 5;
+const DISK_MIB = 192;
+const MIB = 2 ** 20;
+const FLAGS = [
+  ...["--etcd.lease", `${LEASE_SECONDS}s`, "--broker.segment-size", "4MiB", "--broker.reserve", "16MiB"],
+];
+
+/** Longer than any misfortune takes. */
+const RUNNING_MS = 90_000;
+const LOOK_MS = 100;
+
+interface Member {
+  readonly proxy: TcpProxy;
+  readonly disk: SmallDisk | undefined;
+  readonly broker: TestBrokerProcess;
+  /** Its life is in the hands of a misfortune. */
+  isStruck: boolean;
+}
+
+interface Misfortune {
+  readonly strike: (this: void, storm: Storm, member: Member) => Promise<string>;
+  /** It ends the broker, and starts it again. */
+  readonly endsLife?: true;
+  readonly takesDisk?: true;
+}
+
+export class Storm {
+  readonly etcd: TestEtcd;
+  readonly members: readonly Member[];
+  readonly random: Random;
+  /** How often what was suffered. */
+  readonly #suffered = new Map<string, number>();
+  readonly #fileRoot: string;
+  #supervised: Promise<void>;
+  #isClosing = false;
+
+  private constructor(etcd: TestEtcd, fileRoot: string, members: readonly Member[], random: Random) {
+    this.etcd = etcd;
+    this.#fileRoot = fileRoot;
+    this.members = members;
+    this.random = random;
+    this.#supervised = this.#supervise();
+  }
+
+  static async open(random: Random): Promise<Storm> {
+    const etcd = await testEtcd(missingEtcd("etcd's own") === false ? "etcd's own" : "ours");
+    await etcd.run();
+    const fileRoot = scratch();
+    const members: Member[] = [];
+    for (let i = 0; i < BROKERS; i++) {
+      const proxy = await TcpProxy.to(etcd.port);
+      const disk = SmallDisk.mounted(DISK_MIB);
+      const place = { etcd: `http://127.0.0.1:${proxy.port}`, fileRoot, flags: FLAGS };
+      const broker = await TestBrokerProcess.started({ ...place, ...(disk && { data: disk.data }) });
+      members.push({ proxy, disk, broker, isStruck: false });
+    }
+    return new Storm(etcd, fileRoot, members, random);
+  }
+
+  /** @returns what happened */
+  async strike(): Promise<string> {
+    await this.running();
+    const i = this.random.below(BROKERS);
+    const member = this.members[i]!;
+    const all = MISFORTUNES.filter(({ takesDisk }) => takesDisk === undefined || member.disk !== undefined);
+    const { strike, endsLife = false } = all[this.random.below(all.length)]!;
+    member.isStruck = endsLife;
+    const happened = await strike(this, member);
+    member.isStruck = false;
+    this.#note(happened);
+    return happened === ETCD_KILLED ? happened : `broker ${i} ${happened}`;
+  }
+
+  /** Waits until every broker runs; who supervises them may have failed. */
+  async running(): Promise<void> {
+    const isRunning = until("every broker runs", RUNNING_MS, () =>
+      this.members.every(({ broker: { life } }) => life.isReady && life.exit === undefined),
+    );
+    await Promise.race([isRunning, this.#supervised]);
+    await isRunning;
+  }
+
+  describe(): string {
+    return [...this.#suffered].map(([what, count]) => `${what}: ${count}`).join(", ");
+  }
+
+  /** Every broker is killed, and the doctor finds nothing wrong with what it leaves. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#supervised;
+    for (const { broker, proxy } of this.members) {
+      await broker.kill();
+      await proxy.close();
+    }
+    for (const { broker } of this.members) await soundDirectory(broker, this.#fileRoot);
+    for (const { disk } of this.members) disk?.unmount();
+    await this.etcd.close();
+  }
+
+  /** Brings back whoever ended itself because its lease was over: the only reason that it may have. */
+  async #supervise(): Promise<void> {
+    while (!this.#isClosing) {
+      await sleep(LOOK_MS);
+      for (const { broker, isStruck } of this.members) {
+        if (isStruck || !hasEnded(broker)) continue;
+        assert.match(broker.life.stderr, LEASE_OVER);
+        this.#note("lost its lease by itself");
+        broker.launch();
+      }
+    }
+  }
+
+  #note(happened: string): void {
+    this.#suffered.set(happened, (this.#suffered.get(happened) ?? 0) + 1);
+  }
+}
+
+/** Whichever it notices first. */
+const LEASE_OVER = /unable to keep member lease alive|member key not found in Etcd/;
+const ETCD_KILLED = "etcd killed";
+
+const MISFORTUNES: readonly Misfortune[] = [
+  { strike: killed, endsLife: true },
+  { strike: stopped, endsLife: true },
+  { strike: frozenPastLease, endsLife: true },
+  { strike: frozen },
+  { strike: cutOff },
+  { strike: etcdKilled },
+  { strike: diskFull, takesDisk: true },
+  { strike: diskFullAndKilled, takesDisk: true, endsLife: true },
+];
+
+async function killed(_: Storm, { broker }: Member): Promise<string> {
+  await broker.kill();
+  await broker.start();
+  return "killed";
+}
+
+/** SIGTERM: it must end in time and with 0, whatever the others do. */
+async function stopped(_: Storm, { broker }: Member): Promise<string> {
+  await broker.stop();
+  await broker.start();
+  return "stopped";
+}
+
+async function frozenPastLease(_: Storm, { broker }: Member): Promise<string> {
+  broker.freeze();
+  await sleep((LEASE_SECONDS * 2 + 1) * 1000);
+  broker.thaw();
+  await until("it ends itself once it knows that its lease is over", 60_000, () => hasEnded(broker));
+  assert.match(broker.life.stderr, LEASE_OVER);
+  await broker.start();
+  return "frozen past its lease";
+}
+
+async function frozen({ random }: Storm, { broker }: Member): Promise<string> {
+  broker.freeze();
+  await sleep(300 + random.below(1000));
+  broker.thaw();
+  return "frozen for a moment";
+}
+
+async function cutOff({ random }: Storm, { proxy }: Member): Promise<string> {
+  proxy.refuse();
+  await sleep(300 + random.below(1500));
+  proxy.forward();
+  return "cut off from etcd";
+}
+
+async function etcdKilled({ etcd }: Storm): Promise<string> {
+  await etcd.kill();
+  await etcd.run();
+  return ETCD_KILLED;
+}
+
+/** It says so, goes on, and takes appends again when there is room; whoever supervises it sees that it does not end. */
+async function diskFull({ random }: Storm, { broker, disk }: Member): Promise<string> {
+  disk!.fill(random.below(2) * 8 * MIB);
+  await broker.says(503, /space/i);
+  await sleep(random.below(3000));
+  disk!.clear();
+  await broker.says(200, /ok/);
+  return "with a full disk";
+}
+
+async function diskFullAndKilled(_: Storm, { broker, disk }: Member): Promise<string> {
+  disk!.fill(0);
+  await broker.says(503, /space/i);
+  await broker.kill();
+  // Without room it may start and say so, or refuse to: it must do one of them, and harm nothing.
+  const cramped = broker.launch();
+  await until("it has started or ended", 60_000, () => cramped.isReady || hasEnded(broker));
+  if (hasEnded(broker)) assert.match(cramped.stderr, /space|ENOSPC/i);
+  else await broker.kill();
+  disk!.clear();
+  await broker.start();
+  return "killed while its disk was full";
+}
+
+function hasEnded({ life }: TestBrokerProcess): boolean {
+  return life.exit !== undefined;
+}
