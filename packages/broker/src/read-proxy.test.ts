@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { never, text, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
-import { newFragmentsRequest, type ReadRequest, type ReadResponse } from "@millrace/protocol";
+import { ANY_LABELS, newFragmentsRequest, type ReadRequest, type ReadResponse } from "@millrace/protocol";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
 import { openPuppet, serves, whenAborted, type Puppet, type ReadScript } from "./puppet-testkit.ts";
@@ -89,6 +89,57 @@ describe("a read at a broker that does not have the journal", () => {
       });
     });
   });
+});
+
+describe("a member that keeps no lists and has come late", () => {
+  test("-> the one that has it is asked, also by those who wait; alone, what it says comes through", async () => {
+    const cluster = await openTestCluster({ zones: ["a"], journalLimit: 0 });
+    try {
+      const { transport } = cluster.members[0]!;
+      let whole = "";
+      const script =
+        (suffix: string): ReadScript =>
+        (request, signal) => {
+          if (suffix === whole) return serves(request, CONTENT);
+          return request.block ? waits(signal) : serves(request, CONTENT.slice(4), 4);
+        };
+      const puppets: Puppet[] = [];
+      for (const suffix of ["puppet-0", "puppet-1"])
+        puppets.push(await openPuppet(cluster, { suffix, read: script(suffix) }));
+      await cluster.within(applySpec(transport, { ...journalSpec(J), replication: 2 }));
+      await cluster.agenda.advance(100);
+      const read = async (fields: Partial<ReadRequest>): Promise<string> => {
+        let all = "";
+        for await (const { status, content } of transport.read(readRequest(J, fields), never)) {
+          all += text(content ?? new Uint8Array(0));
+          if (status !== "OK") all += ` ${status}`;
+        }
+        return all;
+      };
+      const { journals } = await cluster.within(
+        transport.list({ selector: ANY_LABELS, watch: false }, never),
+      );
+      const { members, primary } = journals[0]!.route;
+      assert.equal(members.length, 2);
+      for (const one of [primary, 1 - primary]) {
+        whole = members[one]!.suffix;
+        for (let i = 0; i < 3; i++)
+          assert.equal(await cluster.within(read({})), `${CONTENT} OFFSET_NOT_YET_AVAILABLE`);
+      }
+      whole = members[primary]!.suffix;
+      const waiting = { block: true, endOffset: CONTENT.length };
+      for (let i = 0; i < 3; i++) assert.equal(await cluster.within(read(waiting)), CONTENT);
+      whole = "nobody";
+      assert.equal(await cluster.within(read({})), " OFFSET_NOT_YET_AVAILABLE");
+      assert.ok(puppets.every(({ requests }) => requests.length > 0));
+    } finally {
+      await cluster.close();
+    }
+  });
+
+  async function* waits(signal: AbortSignal): AsyncGenerator<ReadResponse> {
+    yield await whenAborted(signal);
+  }
 });
 
 describe("a member that goes away in the middle", () => {

@@ -5,9 +5,20 @@
 //      read is resolved again from where it stood (S6 of read.ts).
 //  Z2  One that says nothing for PEER_ANSWER_MS is passed over, too, while there is another: its process may stand
 //      still, and its lease lasts. Whoever asked to wait may have to: his read stays with its member.
+//  Z3  A broker of Gazette's that has just become a member has nothing of what came before: it says
+//      OFFSET_NOT_YET_AVAILABLE below its own write head, or waits. Where there may be one, members of ours and then
+//      the primary are asked first, and that answer counts when nobody has another.
 import { WireError, type Code } from "@millrace/base";
-import type { FragmentsRequest, FragmentsResponse, Header, ReadResponse } from "@millrace/protocol";
+import {
+  equalProcessIds,
+  type FragmentsRequest,
+  type FragmentsResponse,
+  type Header,
+  type ReadResponse,
+  type Route,
+} from "@millrace/protocol";
 import type { PeerCalls } from "./peer-calls.ts";
+import type { Peer } from "./peer-network.ts";
 import type { ReadPlace } from "./read-place.ts";
 
 /** What says nothing about the request: another member may do. */
@@ -37,16 +48,19 @@ export async function* readFromMembers(
 ): AsyncGenerator<ReadResponse, void, undefined> {
   const before = place.messages;
   let failure = nobody(place.request.journal);
-  const peers = calls.readersOf(header.route);
+  const peers = inOrder(calls, header.route);
   for (const peer of peers) {
     const call = calls.begin(peer, signal);
     const answered = place.request.block || peer === peers.at(-1) ? undefined : call.awaitAnswer(); // Z2
+    let hasHole = false;
     try {
       for await (const message of calls.proxied(peer).read({ ...place.request, header }, call.signal)) {
         answered?.();
+        hasHole = peer !== peers.at(-1) && isHole(message); // Z3
+        if (hasHole) break;
         yield message;
       }
-      return;
+      if (!hasHole) return;
     } catch (error) {
       failure = failureOf(error, call.signal, signal);
       if (place.messages > before) throw failure; // Z1
@@ -56,6 +70,23 @@ export async function* readFromMembers(
     }
   }
   throw failure;
+}
+
+function inOrder(calls: PeerCalls, route: Route): readonly Peer[] {
+  const peers = calls.readersOf(route);
+  const isOurs = (peer: Peer): boolean => calls.holderIdOf(peer) !== "";
+  if (peers.every(isOurs)) return peers;
+  const primary = route.members[route.primary];
+  const rank = (peer: Peer): number => {
+    if (calls.isSilent(peer)) return 3;
+    if (isOurs(peer)) return 0;
+    return primary !== undefined && equalProcessIds(peer.id, primary) ? 1 : 2;
+  };
+  return [...peers].sort((a, b) => rank(a) - rank(b)); // Z3
+}
+
+function isHole({ status, offset, writeHead, header }: ReadResponse): boolean {
+  return status === "OFFSET_NOT_YET_AVAILABLE" && header !== undefined && offset < writeHead;
 }
 
 /** @throws {WireError} of the last member that was asked */

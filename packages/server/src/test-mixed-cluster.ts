@@ -3,6 +3,7 @@
 // says afterwards what is missing.
 import assert from "node:assert/strict";
 import { spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,11 +46,13 @@ export class MixedBroker {
   readonly id: string;
   kind: BrokerKind;
   readonly #cluster: MixedPlace;
+  readonly #flags: readonly string[];
   #port = 0;
   #server: TestServer | undefined;
 
-  constructor(cluster: MixedPlace, id: string, kind: BrokerKind) {
+  constructor(cluster: MixedPlace, id: string, kind: BrokerKind, flags: readonly string[]) {
     this.#cluster = cluster;
+    this.#flags = flags;
     this.id = id;
     this.kind = kind;
   }
@@ -75,6 +78,7 @@ export class MixedBroker {
       ...[`--etcd.address=${etcd}`, `--etcd.prefix=${prefix}`, "--etcd.lease=3s"],
       ...["--broker.host=127.0.0.1", `--broker.port=${this.#port}`, `--broker.id=${this.id}`],
       ...["--broker.zone=local", `--broker.file-root=${fragments}`, "--broker.watch-delay=0s"],
+      ...this.#flags,
     ];
     const own = join(dir, `${this.id}-${kind}`);
     mkdirSync(own, { recursive: true });
@@ -150,10 +154,10 @@ export class MixedCluster {
     return this.#prefix;
   }
 
-  async add(kind: BrokerKind, prefix = this.#prefix): Promise<MixedBroker> {
+  async add(kind: BrokerKind, prefix = this.#prefix, flags: readonly string[] = []): Promise<MixedBroker> {
     const folders = { dir: this.#dir, fragments: this.#fragments };
     const place = { etcd: this.#etcd.address, prefix, gazette: this.#gazette, ...folders };
-    const broker = new MixedBroker(place, `broker-${this.brokers.length + 1}`, kind);
+    const broker = new MixedBroker(place, `broker-${this.brokers.length + 1}`, kind, flags);
     this.brokers.push(broker);
     await broker.start();
     return broker;
@@ -178,6 +182,15 @@ export class MixedCluster {
     const changes = specs.map((spec) => upsertChange(spec, 0));
     await applyJournals(this.transport(), changes, never);
     await this.settled(specs[0]!.replication);
+  }
+
+  /** Puts an uncompressed fragment of a journal into the store, as somebody else's broker would. */
+  putFragment(journal: string, begin: number, content: Uint8Array): void {
+    const [first, last] = [begin, begin + content.length].map((at) => at.toString(16).padStart(16, "0"));
+    const directory = join(this.#fragments, journal);
+    mkdirSync(directory, { recursive: true });
+    const sum = createHash("sha1").update(content).digest("hex");
+    writeFileSync(join(directory, `${first}-${last}-${sum}.raw`), content);
   }
 
   async journals(broker?: MixedBroker): Promise<readonly ListedJournal[]> {
@@ -250,10 +263,13 @@ type Figures = Readonly<Record<string, number>>;
 export class GazetteLoad {
   readonly prefix: string;
   readonly #ledger = join(scratch(), "ledger");
+  readonly #mode: string;
   readonly #loads: Promise<Figures>[] = [];
 
-  constructor(prefix: string) {
+  /** @param mode `service`: Gazette's AppendService, which gathers appends and repeats what failed */
+  constructor(prefix: string, mode: "append" | "service" = "append") {
     this.prefix = prefix;
+    this.#mode = mode;
     writeFileSync(this.#ledger, "");
   }
 
@@ -263,7 +279,7 @@ export class GazetteLoad {
 
   start(broker: MixedBroker, seconds: number): void {
     const load = ["-clients", "4", "-rate", "80", "-size", "700", "-seconds", `${seconds}`];
-    this.#loads.push(gzload("append", broker.address, [...this.#args(), ...load]));
+    this.#loads.push(gzload(this.#mode, broker.address, [...this.#args(), ...load]));
   }
 
   /** @returns appends that were acknowledged, and that were not */
