@@ -7,12 +7,7 @@
 //  P3  What is said is checked before anything is done for it, and a stream that says nonsense ends alone.
 import { WireError, type Clock } from "@millrace/base";
 import type { CallHandler, ServerCall, ServerCallListener } from "@millrace/grpc";
-import {
-  HOLDER_SERVICE,
-  JOURNAL_SERVICE,
-  plainReplicateContent,
-  type ReplicateResponse,
-} from "@millrace/protocol";
+import { HOLDER_SERVICE, JOURNAL_SERVICE, type ReplicateResponse } from "@millrace/protocol";
 import type { Principal } from "./authoriser.ts";
 import { finishFailed, oneRequest } from "./grpc-calls.ts";
 import { fetchRequestOf, holdRequestOf, holdResponseMessage } from "./holder-wire.ts";
@@ -90,7 +85,7 @@ class ReplicateCall implements ServerCallListener, PeerListener {
     const stream = this.#stream;
     if (stream === undefined) return;
     try {
-      const request = plainReplicateContent(bytes) ?? JOURNAL_SERVICE.replicate.decodeRequest(bytes);
+      const request = JOURNAL_SERVICE.replicate.decodeRequest(bytes);
       if (request.epoch > 0 && this.#expiresAtMs !== Number.POSITIVE_INFINITY) this.#endWithToken();
       if (!stream.send(request)) this.#call.pause();
     } catch (error) {

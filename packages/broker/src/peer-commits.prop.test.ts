@@ -7,9 +7,8 @@ import { concatBytes, equalBytes, never, WireError } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import type { Spool } from "@millrace/fragments";
 import {
-  decodeReplicateRequest,
-  encodeReplicateRequest,
   equalLabelSets,
+  JOURNAL_SERVICE,
   labelSet,
   newReplicateResponse,
   type LabelSet,
@@ -19,7 +18,7 @@ import { FakeSpools } from "./fake-spools.ts";
 import { CONFIRM_LINGER_MS, PEER_CONTENT_BYTES, PROPOSALS_ASKED_MAX } from "./limits.ts";
 import { PeerCommits } from "./peer-commits.ts";
 import { PeerPipeline, type PeerListener } from "./peer-pipeline.ts";
-import { ReplicaSpool } from "./replica-spool.ts";
+import { ReplicaSpool, type ReplicaSpoolHooks } from "./replica-spool.ts";
 
 const seconds = { observe: () => undefined };
 const JOURNAL = "a/journal";
@@ -52,20 +51,22 @@ class Replica {
   readonly #stream: ReplicaSpool;
   readonly #inbox: Uint8Array[] = [];
 
-  constructor(spool: Spool, listener: () => PeerListener) {
+  constructor(spool: Spool, takesCommits: boolean, listener: () => PeerListener) {
     this.spool = spool;
-    this.#stream = new ReplicaSpool(spool, "NONE", {
+    const hooks: ReplicaSpoolHooks = {
       answer: (response) => listener().answered(response),
       failed: (error) => assert.fail(error),
-    });
+    };
+    this.#stream = new ReplicaSpool(spool, { codec: "NONE", takesCommits }, hooks);
   }
 
   send(request: ReplicateRequest): void {
-    this.#inbox.push(encodeReplicateRequest(request));
+    this.#inbox.push(JOURNAL_SERVICE.replicate.encodeRequest(request));
     queueMicrotask(() => {
-      const received = decodeReplicateRequest(this.#inbox.shift()!);
+      const received = JOURNAL_SERVICE.replicate.decodeRequest(this.#inbox.shift()!);
       this.requests.push(received);
-      if (received.proposal !== undefined || received.content !== undefined)
+      const { proposal, content, acknowledge, rollback } = received;
+      if (proposal !== undefined || content !== undefined || acknowledge || rollback)
         void this.#stream.receive(received, never);
     });
   }
@@ -84,18 +85,19 @@ class World {
   #begin = 0;
   #fill = 0;
 
-  static async open(): Promise<World> {
+  /** @param isMixed "two" keeps no lists */
+  static async open(isMixed: boolean): Promise<World> {
     const spools = await Promise.all(
       PEERS.map(() => new FakeSpools().claim({ journal: JOURNAL, createRevision: 1, epoch: 1 }, 0)),
     );
-    return new World(spools);
+    return new World(spools, isMixed);
   }
 
-  private constructor(spools: readonly Spool[]) {
+  private constructor(spools: readonly Spool[], isMixed: boolean) {
     this.pipeline = new PeerPipeline(PEERS, (id, listener) => {
       const at = PEERS.indexOf(id);
       spools[at]!.roll(0, this.registers);
-      const replica = new Replica(spools[at]!, () => listener);
+      const replica = new Replica(spools[at]!, !isMixed, () => listener);
       this.replicas.push(replica);
       return {
         send: (request) => {
@@ -106,9 +108,10 @@ class World {
         cancel: () => undefined,
       };
     });
-    const ports = { pipeline: this.pipeline, clock: this.clock, epoch: 7, stream: 3 };
+    const attempt = isMixed ? { epoch: 0, stream: 0 } : { epoch: 7, stream: 3 };
+    const ports = { pipeline: this.pipeline, clock: this.clock, ...attempt };
     this.commits = new PeerCommits(
-      { ...ports, keepsLists: (peer) => peer.suffix === "one", seconds },
+      { ...ports, keepsLists: (peer) => !isMixed || peer.suffix === "one", seconds },
       { journal: JOURNAL, begin: 0, codec: "NONE", registers: this.registers },
     );
   }
@@ -147,34 +150,40 @@ async function contentOf(spool: Spool): Promise<Uint8Array> {
 }
 
 test("commits to peers: any appends -> the same bytes and registers on all, outcomes once and in order", async () => {
-  const property = fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
-    const world = await World.open();
-    const names: string[] = [];
-    for (const [i, each] of steps.entries()) {
-      if (each.ending === "commit") names.push(String(i));
-      world.append(each, String(i));
-      if (each.settles) await world.settle();
-    }
-    await world.settle();
-    assert.deepEqual(world.told, names);
-    const wanted = concatBytes(world.content);
-    for (const { spool } of world.replicas) {
-      assert.ok(equalBytes(await contentOf(spool), wanted));
-      assert.ok(equalLabelSets(spool.registers, world.registers));
-    }
-    await world.agenda.advance(CONFIRM_LINGER_MS);
-    await world.settle();
-    const confirmed = (replica: Replica): number =>
-      replica.requests.reduce((most, request) => Math.max(most, request.confirmed), 0);
-    assert.equal(confirmed(world.replicas[0]!), world.end);
-    assert.ok(world.replicas[1]!.requests.every(({ proposal, content }) => proposal ?? content));
-    world.commits.dispose();
-  });
-  await fc.assert(property, { numRuns: 150 });
+  const property = fc.asyncProperty(
+    fc.boolean(),
+    fc.array(step, { maxLength: 12 }),
+    async (isMixed, steps) => {
+      const world = await World.open(isMixed);
+      const names: string[] = [];
+      for (const [i, each] of steps.entries()) {
+        if (each.ending === "commit") names.push(String(i));
+        world.append(each, String(i));
+        if (each.settles) await world.settle();
+      }
+      await world.settle();
+      assert.deepEqual(world.told, names);
+      const wanted = concatBytes(world.content);
+      for (const { spool } of world.replicas) {
+        assert.ok(equalBytes(await contentOf(spool), wanted));
+        assert.ok(equalLabelSets(spool.registers, world.registers));
+      }
+      await world.agenda.advance(CONFIRM_LINGER_MS);
+      await world.settle();
+      const confirmed = (replica: Replica): number =>
+        replica.requests.reduce((most, request) => Math.max(most, request.confirmed), 0);
+      assert.equal(confirmed(world.replicas[0]!), world.end);
+      const isAlone = (request: ReplicateRequest): boolean =>
+        request.proposal === undefined && request.content === undefined && !request.acknowledge;
+      if (isMixed) assert.ok(!world.replicas[1]!.requests.some(isAlone));
+      world.commits.dispose();
+    },
+  );
+  await fc.assert(property, { numRuns: 300 });
 });
 
 test("commits to peers: what comes while they are busy shares a proposal", async () => {
-  const world = await World.open();
+  const world = await World.open(false);
   const one: Step = { parts: [10], ending: "commit", register: 0, rolls: false, settles: false };
   world.append(one, "first");
   await Promise.resolve();
@@ -183,7 +192,7 @@ test("commits to peers: what comes while they are busy shares a proposal", async
   for (let i = 0; i < 50; i++) world.append(one, `later ${i}`);
   await world.settle();
   assert.equal(world.told.length, 52);
-  const proposals = world.replicas[0]!.requests.filter(({ proposal }) => proposal !== undefined);
+  const proposals = world.replicas[0]!.requests.filter(({ acknowledge }) => acknowledge);
   assert.ok(proposals.length <= PROPOSALS_ASKED_MAX + 2, `${proposals.length} proposals`);
 });
 

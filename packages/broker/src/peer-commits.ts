@@ -12,13 +12,11 @@
 //  C6  Together, the appends of a proposal stay below what a spool writes straight to its file.
 //  C7  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
 import { assert, concatBytes, WireError, type Clock, type Histogram } from "@millrace/base";
-import { RunningSha1 } from "@millrace/fragments";
 import {
   newFragment,
   newReplicateRequest,
   ZERO_SHA1,
   type CompressionCodec,
-  type Fragment,
   type LabelSet,
   type ProcessId,
   type ReplicateRequest,
@@ -31,6 +29,12 @@ import {
   PROPOSALS_ASKED_MAX,
 } from "./limits.ts";
 import type { PeerPipeline } from "./peer-pipeline.ts";
+import {
+  CommitWording,
+  FragmentWording,
+  type ProposalWording,
+  type ProposedRange,
+} from "./proposal-wording.ts";
 
 /** Of the fragment that the peers have been told of. */
 export interface ProposedFragment {
@@ -66,15 +70,12 @@ interface Whole {
 export class PeerCommits {
   readonly #ports: PeerCommitsPorts;
   readonly #journal: string;
+  readonly #wording: ProposalWording;
   #begin: number;
   /** End of what was proposed. */
   #end: number;
   #codec: CompressionCodec;
   #registers: LabelSet;
-  /** Of the fragment with everything that was sent since. */
-  #sums = new RunningSha1();
-  /** As at the last proposal, while content of an append that may yet be rolled back was sent. */
-  #sumsBefore: RunningSha1 | undefined;
   /** Content sent since the last proposal. */
   #sentBytes = 0;
   /** In their order. */
@@ -99,6 +100,7 @@ export class PeerCommits {
     this.#begin = this.#end = begin;
     this.#codec = codec;
     this.#registers = registers;
+    this.#wording = ports.epoch > 0 ? new CommitWording(registers) : new FragmentWording();
   }
 
   /** The primary began an empty fragment. No append is open. */
@@ -110,8 +112,9 @@ export class PeerCommits {
     this.#begin = this.#end = begin;
     this.#codec = codec;
     this.#registers = registers;
-    this.#sums = new RunningSha1();
-    this.#send({ proposal: this.#fragment(), registers });
+    this.#wording.rolled();
+    const empty = { journal: this.#journal, begin, end: begin, sum: ZERO_SHA1, compressionCodec: codec };
+    this.#send({ proposal: newFragment(empty), registers });
   }
 
   /** Content of the append that is open; it is kept until it was sent. @returns when the peers take more */
@@ -124,7 +127,7 @@ export class PeerCommits {
     if (!this.#isOpenSent) {
       this.#proposeAll(); // C1
       this.#isOpenSent = true;
-      this.#sumsBefore = this.#sums.copy();
+      this.#wording.mark();
       for (const part of this.#open) this.#sendContent(part);
       this.#open = [];
     }
@@ -137,10 +140,8 @@ export class PeerCommits {
     const wasSent = this.#isOpenSent;
     this.#closeAppend();
     if (!wasSent) return;
-    this.#sums = this.#sumsBefore!;
-    this.#sumsBefore = undefined;
     this.#sentBytes = 0;
-    this.#send({ proposal: this.#fragment(), registers: this.#registers });
+    this.#send(this.#wording.rollback(this.#range(), this.#registers));
   }
 
   /**
@@ -148,7 +149,7 @@ export class PeerCommits {
    * @param registers after it @param told once, when every peer has answered
    */
   commit(registers: LabelSet, told: Told): void {
-    if (this.#isOpenSent) this.#sumsBefore = undefined;
+    if (this.#isOpenSent) this.#wording.keep();
     this.#whole.push({ parts: this.#open, bytes: this.#openBytes, registers, told });
     this.#wholeBytes += this.#openBytes;
     this.#closeAppend();
@@ -196,17 +197,19 @@ export class PeerCommits {
   #propose(): void {
     const some = this.#takeWhole();
     if (some.length === 0) return;
-    this.#sendParts(some.flatMap(({ parts }) => parts));
+    const contentDelta = this.#sentBytes;
+    const content = this.#sendParts(some);
     this.#registers = some.at(-1)!.registers;
     this.#end += this.#sentBytes;
     this.#sentBytes = 0;
     this.#asked++;
     const askedMs = this.#ports.clock.monotonicMs();
-    const request = this.#request({
-      proposal: this.#fragment(),
-      registers: this.#registers,
-      acknowledge: true,
-    });
+    const proposal = this.#wording.proposal(this.#range(), this.#registers);
+    const request = this.#request(
+      content === undefined
+        ? { ...proposal, acknowledge: true }
+        : { ...proposal, acknowledge: true, content, contentDelta },
+    );
     this.#ports.pipeline.ask(
       () => request,
       (answers, failure) => {
@@ -248,30 +251,31 @@ export class PeerCommits {
     for (const { told } of waiting) told(failure);
   }
 
-  /** The content of appends, in one message where it may be. */
-  #sendParts(parts: readonly Uint8Array[]): void {
-    if (parts.length === 1) this.#sendContent(parts[0]!);
-    else if (parts.length > 1) this.#sendContent(concatBytes(parts));
+  /** The content of appends, in one message where it may be. @returns what is left for the proposal */
+  #sendParts(some: readonly Whole[]): Uint8Array | undefined {
+    const parts = some.length === 1 ? some[0]!.parts : some.flatMap((whole) => whole.parts);
+    if (parts.length === 0) return undefined;
+    const content = parts.length === 1 ? parts[0]! : concatBytes(parts);
+    if (!this.#wording.isWhole || content.length > CONTENT_MESSAGE_MAX) {
+      this.#sendContent(content);
+      return undefined;
+    }
+    this.#wording.content(content);
+    this.#sentBytes += content.length;
+    return content;
   }
 
   #sendContent(content: Uint8Array): void {
     for (let at = 0; at < content.length; at += CONTENT_MESSAGE_MAX) {
       const piece = content.subarray(at, at + CONTENT_MESSAGE_MAX);
-      this.#sums.update(piece);
+      this.#wording.content(piece);
       this.#send({ content: piece, contentDelta: this.#sentBytes });
       this.#sentBytes += piece.length;
     }
   }
 
-  #fragment(): Fragment {
-    const isEmpty = this.#begin === this.#end;
-    return newFragment({
-      journal: this.#journal,
-      begin: this.#begin,
-      end: this.#end,
-      sum: isEmpty ? ZERO_SHA1 : this.#sums.hex(),
-      compressionCodec: this.#codec,
-    });
+  #range(): ProposedRange {
+    return { journal: this.#journal, begin: this.#begin, end: this.#end, codec: this.#codec };
   }
 
   #send(fields: Partial<ReplicateRequest>): void {
@@ -283,10 +287,11 @@ export class PeerCommits {
     const { epoch, stream } = this.#ports;
     const confirmed = this.#confirmed === this.#confirmedSent ? 0 : this.#confirmed;
     this.#confirmedSent = this.#confirmed;
-    return newReplicateRequest({ ...fields, epoch, stream, confirmed });
+    return { ...PLAIN_REQUEST, ...fields, epoch, stream, confirmed };
   }
 }
 
+const PLAIN_REQUEST = newReplicateRequest({});
 /** Messages stay below what brokers of the protocol take, 4 MiB. */
 const CONTENT_MESSAGE_MAX = 1024 * 1024;
 

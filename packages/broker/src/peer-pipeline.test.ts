@@ -180,7 +180,7 @@ test("two real replicas: synchronise, append, take back -> equal bytes on both",
   const pipeline = new PeerPipeline(ids, (id, listener) => {
     const failed = (error: WireError): void => listener.ended(error);
     const hooks = { answer: (response: typeof OK) => listener.answered(response), failed };
-    const replica = new ReplicaSpool(spools[ids.indexOf(id)]!, "NONE", hooks);
+    const replica = new ReplicaSpool(spools[ids.indexOf(id)]!, { codec: "NONE", takesCommits: false }, hooks);
     return {
       send: (request) => {
         void replica.receive(request, never);

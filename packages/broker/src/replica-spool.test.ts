@@ -10,8 +10,10 @@ import {
   ZERO_SHA1,
   type Fragment,
   type LabelSet,
+  type ReplicateRequest,
   type ReplicateResponse,
 } from "@millrace/protocol";
+import { crc32c } from "@millrace/wal";
 import { FakeSpools } from "./fake-spools.ts";
 import { ReplicaSpool } from "./replica-spool.ts";
 
@@ -31,13 +33,17 @@ beforeEach(async () => {
   stream = open();
 });
 
-function open(): ReplicaSpool {
+function open(takesCommits = false): ReplicaSpool {
   answers = [];
   failures = [];
-  return new ReplicaSpool(spool, "NONE", {
-    answer: (response) => answers.push(response),
-    failed: (error) => failures.push(error),
-  });
+  return new ReplicaSpool(
+    spool,
+    { codec: "NONE", takesCommits },
+    {
+      answer: (response) => answers.push(response),
+      failed: (error) => failures.push(error),
+    },
+  );
 }
 
 function fragment(begin: number, content: string): Fragment {
@@ -160,4 +166,71 @@ describe("a replica's stream", () => {
     stream.end();
     assert.deepEqual([spool.pendingEnd, failures.length], [0, 0]);
   });
+});
+
+describe("commits of a primary that keeps lists", () => {
+  const commit = (fields: Partial<ReplicateRequest>): void | Promise<void> =>
+    stream.receive(newReplicateRequest({ acknowledge: true, epoch: 7, stream: 1, ...fields }), never);
+  const bytes = Buffer.from("hello");
+
+  beforeEach(() => {
+    spool.roll(0, A);
+    stream = open(true);
+  });
+
+  test("content with its end and checksum -> written, and answered when it is synced", () => {
+    void commit({ content: bytes, commit: 5, checksum: crc32c(bytes) });
+    assert.deepEqual(statuses(), []);
+    spools.flush();
+    assert.deepEqual(statuses(), ["OK"]);
+    assert.equal(spool.pendingEnd, 5);
+    void commit({ commit: 5 });
+    spools.flush();
+    assert.deepEqual(statuses(), ["OK", "OK"]);
+  });
+
+  test("content in pieces, taken back, and again -> only what was committed stays", () => {
+    void stream.receive(newReplicateRequest({ content: bytes, epoch: 7, stream: 1 }), never);
+    void stream.receive(newReplicateRequest({ rollback: true, epoch: 7, stream: 1 }), never);
+    void stream.receive(newReplicateRequest({ content: bytes, epoch: 7, stream: 1 }), never);
+    const registers = labelSet(["author", "b"]);
+    void commit({
+      content: bytes,
+      contentDelta: 5,
+      commit: 10,
+      checksum: crc32c(bytes, crc32c(bytes)),
+      registers,
+    });
+    spools.flush();
+    assert.deepEqual(statuses(), ["OK"]);
+    assert.equal(spool.pendingEnd, 10);
+    assert.deepEqual(spool.pendingRegisters, registers);
+  });
+
+  const wrong: readonly [string, Partial<ReplicateRequest>][] = [
+    ["another end", { content: bytes, commit: 6, checksum: crc32c(bytes) }],
+    ["another checksum", { content: bytes, commit: 5, checksum: crc32c(bytes) + 1 }],
+    ["no content", { commit: 5 }],
+    ["other registers and no content", { commit: 0, registers: labelSet(["author", "b"]) }],
+    ["content from somewhere else", { content: bytes, contentDelta: 1, commit: 6, checksum: crc32c(bytes) }],
+  ];
+  for (const [what, fields] of wrong) {
+    test(`${what} -> the stream is broken, and nothing is committed`, () => {
+      assert.throws(() => commit(fields), { code: "INVALID_ARGUMENT" });
+      stream.end();
+      assert.equal(spool.pendingEnd, 0);
+    });
+  }
+
+  test("Gazette's proposal of content -> a mismatch: there are no sums", () => {
+    void stream.receive(newReplicateRequest({ content: bytes, epoch: 7, stream: 1 }), never);
+    propose(fragment(0, "hello"));
+    spools.flush();
+    assert.deepEqual(statuses(), ["PROPOSAL_MISMATCH"]);
+  });
+});
+
+test("a commit of a primary that keeps no lists -> refused", () => {
+  const request = newReplicateRequest({ content: Buffer.from("x"), acknowledge: true, commit: 1 });
+  assert.throws(() => stream.receive(request, never), /unexpected Acknowledge with Content/);
 });

@@ -4,6 +4,8 @@
 //   P1  A commit is answered OK once it is synced here; whether it may be seen is not this stream's to say.
 //   P2  An answer follows those before it: everything that is answered waits for its turn in the spool.
 //   P3  What was sent and not proposed is taken back when the stream ends.
+//   P4  A primary that keeps lists proposes commits: the journal's end and the checksum of the content. They continue
+//       what the stream began with, or the stream is broken.
 import { assert, WireError } from "@millrace/base";
 import { RunningSha1, type Spool, type SpoolAppend } from "@millrace/fragments";
 import {
@@ -19,7 +21,10 @@ import {
   type ReplicateRequest,
   type ReplicateResponse,
 } from "@millrace/protocol";
+import { crc32c } from "@millrace/wal";
 import { decideProposal, emptyFragment } from "./replicate-decision.ts";
+
+const OK = newReplicateResponse({ status: "OK" });
 
 export interface ReplicaSpoolHooks {
   answer(response: ReplicateResponse): void;
@@ -30,20 +35,30 @@ export interface ReplicaSpoolHooks {
 export class ReplicaSpool {
   readonly #spool: Spool;
   readonly #hooks: ReplicaSpoolHooks;
+  /** P4 */
+  readonly #takesCommits: boolean;
   #fragment: Fragment;
   #registers: LabelSet;
   /** Of the fragment, and with the content since. */
   #sums = new RunningSha1();
   #nextSums: RunningSha1 | undefined;
+  /** Of the content since the last commit (P4). */
+  #checksum = 0;
   #append: SpoolAppend | undefined;
   #isOver = false;
 
   /**
    * The stream has the spool to itself. What the spool has is completed: a proposal that continues it would need the
    * sum of bytes that this stream has not seen, and an empty fragment tells the primary where to begin.
+   * @param takesCommits the primary keeps lists
    */
-  constructor(spool: Spool, codec: CompressionCodec, hooks: ReplicaSpoolHooks) {
+  constructor(
+    spool: Spool,
+    { codec, takesCommits }: { readonly codec: CompressionCodec; readonly takesCommits: boolean },
+    hooks: ReplicaSpoolHooks,
+  ) {
     this.#spool = spool;
+    this.#takesCommits = takesCommits;
     this.#hooks = hooks;
     const at = spool.pendingEnd;
     if (at > spool.begin) spool.roll(at);
@@ -59,8 +74,11 @@ export class ReplicaSpool {
   receive(request: ReplicateRequest, signal: AbortSignal): Promise<void> | void {
     assert(!this.#isOver, "a stream that is over receives nothing");
     validateReplicateRequest(request);
-    if (request.proposal === undefined) return this.#content(request, signal);
-    this.#propose(request.proposal, request.registers ?? EMPTY_LABELS, request.acknowledge);
+    const { proposal, acknowledge } = request;
+    if (proposal !== undefined) this.#propose(proposal, request.registers ?? EMPTY_LABELS, acknowledge);
+    else if (this.#takesCommits && acknowledge) return this.#commitWith(request, signal);
+    else if (request.rollback) this.#takeBack();
+    else return this.#content(request.content!, request.contentDelta, signal);
   }
 
   /** Nothing more is received: gives the spool back. What was asked is still answered. */
@@ -74,16 +92,44 @@ export class ReplicaSpool {
     this.#takeBack();
   }
 
-  #content({ content, contentDelta }: ReplicateRequest, signal: AbortSignal): Promise<void> | void {
-    const bytes = content!;
+  #content(bytes: Uint8Array, contentDelta: number, signal: AbortSignal): Promise<void> | void {
     const delta = this.#append?.bytes ?? 0;
     if (contentDelta !== delta) {
       throw new WireError("INVALID_ARGUMENT", `invalid ContentDelta (${contentDelta}; expected ${delta})`);
     }
     this.#append ??= this.#spool.openAppend(false);
-    this.#nextSums ??= this.#sums.copy();
-    this.#nextSums.update(bytes);
+    if (this.#takesCommits) this.#checksum = crc32c(bytes, this.#checksum);
+    else {
+      this.#nextSums ??= this.#sums.copy();
+      this.#nextSums.update(bytes);
+    }
     return this.#append.write(bytes, signal);
+  }
+
+  /** P4 */
+  #commitWith(request: ReplicateRequest, signal: AbortSignal): Promise<void> | void {
+    const { content, contentDelta } = request;
+    const written = content === undefined ? undefined : this.#content(content, contentDelta, signal);
+    if (written === undefined) return this.#commitTo(request);
+    return written.then(() => {
+      if (!this.#isOver) this.#commitTo(request);
+    });
+  }
+
+  /** @throws {WireError} INVALID_ARGUMENT */
+  #commitTo({ commit, checksum, registers = this.#registers }: ReplicateRequest): void {
+    const delta = this.#append?.bytes ?? 0;
+    const end = this.#fragment.end + delta;
+    const isNothingNew = delta === 0 && equalLabelSets(registers, this.#registers);
+    if (commit !== end || checksum !== this.#checksum || (delta === 0 && !isNothingNew)) {
+      throw new WireError(
+        "INVALID_ARGUMENT",
+        `invalid Commit (${commit} with checksum ${checksum} and ${delta} bytes of content; ` +
+          `expected ${end} with checksum ${this.#checksum})`,
+      );
+    }
+    if (delta === 0) this.#inTurn(OK);
+    else this.#commit({ ...this.#fragment, end }, registers, true);
   }
 
   #propose(proposal: Fragment, registers: LabelSet, acknowledge: boolean): void {
@@ -91,7 +137,7 @@ export class ReplicaSpool {
       fragment: this.#fragment,
       registers: this.#registers,
       delta: this.#append?.bytes ?? 0,
-      nextSum: () => this.#nextSums!.hex(),
+      nextSum: () => this.#nextSums?.hex() ?? "",
     };
     const { roll, outcome } = decideProposal(view, proposal, registers);
     if (roll !== undefined) {
@@ -104,7 +150,7 @@ export class ReplicaSpool {
     if (outcome === "mismatch") return this.#mismatch(acknowledge);
     if (outcome === "roll-back") {
       this.#takeBack();
-      if (acknowledge) this.#inTurn(newReplicateResponse({ status: "OK" }));
+      if (acknowledge) this.#inTurn(OK);
       return;
     }
     this.#commit(proposal, registers, acknowledge);
@@ -114,11 +160,12 @@ export class ReplicaSpool {
     const changed = equalLabelSets(registers, this.#registers) ? undefined : registers;
     const append = this.#append!;
     this.#append = undefined;
-    this.#sums = this.#nextSums!;
+    this.#checksum = 0;
+    this.#sums = this.#nextSums ?? this.#sums;
     this.#nextSums = undefined;
     this.#fragment = proposal;
     this.#registers = registers;
-    this.#end(append, changed, acknowledge ? newReplicateResponse({ status: "OK" }) : undefined);
+    this.#end(append, changed, acknowledge ? OK : undefined);
   }
 
   #mismatch(acknowledge: boolean): void {
@@ -146,6 +193,7 @@ export class ReplicaSpool {
     this.#append?.rollback();
     this.#append = undefined;
     this.#nextSums = undefined;
+    this.#checksum = 0;
   }
 
   #fail(error: WireError): void {

@@ -164,10 +164,11 @@ export class ReplicateStream implements PeerStream, SpoolUser {
     }
     signal.throwIfAborted();
     if (!isConfirming) local.spool.confirm(Number.POSITIVE_INFINITY); // T4
-    this.#spool = new ReplicaSpool(local.spool, local.spec.fragment.compressionCodec, {
-      answer: (response) => this.#answer(response),
-      failed: (error) => this.#fail(error),
-    });
+    this.#spool = new ReplicaSpool(
+      local.spool,
+      { codec: local.spec.fragment.compressionCodec, takesCommits: epoch > 0 },
+      { answer: (response) => this.#answer(response), failed: (error) => this.#fail(error) },
+    );
     this.#phase = "running";
     this.#confirm(request.confirmed);
     this.#take(request);
@@ -215,10 +216,11 @@ export class ReplicateStream implements PeerStream, SpoolUser {
   }
 
   #take(request: ReplicateRequest): void {
-    const { proposal, content } = request;
-    if (proposal === undefined && content === undefined && request.confirmed > 0) return;
+    const { acknowledge, confirmed } = request;
+    const isSaying = request.proposal !== undefined || request.content !== undefined || request.rollback;
+    if (!isSaying && !acknowledge && confirmed > 0) return;
     try {
-      if (request.acknowledge) this.#owed++;
+      if (acknowledge) this.#owed++;
       const taken = this.#spool!.receive(this.#owned(request), this.#ended.signal);
       if (taken !== undefined) this.#await(taken);
     } catch (error) {

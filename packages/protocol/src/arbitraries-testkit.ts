@@ -132,6 +132,9 @@ export const replicateRequest = record(
     epoch: int64,
     stream: int64,
     confirmed: int64,
+    commit: int64,
+    checksum: fc.nat(2 ** 32 - 1),
+    rollback: fc.boolean(),
   },
   { header, proposal: fragment, content, registers: labelSet },
 );

@@ -8,10 +8,9 @@ import {
   newAppendRequest,
 } from "./append-message.ts";
 import { EMPTY_SHA1, newFragment } from "./fragment.ts";
-import { AppendAnswers, plainAppendRequest, plainReplicateContent, readChunkHead } from "./hot-wire.ts";
+import { AppendAnswers, plainAppendRequest, readChunkHead } from "./hot-wire.ts";
 import { labelSet } from "./label-set.ts";
 import { encodeReadResponse, newReadResponse } from "./read-message.ts";
-import { decodeReplicateRequest, encodeReplicateRequest, newReplicateRequest } from "./replicate-message.ts";
 
 const offset = fc.oneof(fc.nat(200), fc.maxSafeNat());
 const sum = fc.oneof(
@@ -97,37 +96,5 @@ test("plain append request: any bytes that pass for plain -> decode to the same"
       );
     }),
     { numRuns: 2000 },
-  );
-});
-
-const replicated = fc
-  .record({
-    content: fc.uint8Array({ minLength: 1, maxLength: 300 }),
-    contentDelta: offset,
-    epoch: offset,
-    stream: offset,
-    confirmed: offset,
-  })
-  .map((fields) => newReplicateRequest(fields));
-
-test("plain replicated content: what passes for it -> decodes to the same; small numbers always pass", () => {
-  fc.assert(
-    fc.property(replicated, (request) => {
-      const plain = plainReplicateContent(encodeReplicateRequest(request));
-      const { contentDelta, epoch, stream, confirmed } = request;
-      if (Math.max(contentDelta, epoch, stream, confirmed) < 2 ** 49) assert.deepEqual(plain, request);
-      else assert.equal(plain, undefined);
-    }),
-  );
-  const some = fc.constantFrom([0x22], [0x28], [0xc8, 0x3e], [0xd0, 0x3e], [0xd8, 0x3e]);
-  const any = fc
-    .array(fc.tuple(some, fc.uint8Array({ maxLength: 6 })), { maxLength: 5 })
-    .map((fields) => Uint8Array.from(fields.flatMap(([tag, rest]) => [...tag, ...rest])));
-  fc.assert(
-    fc.property(any, (bytes) => {
-      const plain = plainReplicateContent(bytes);
-      if (plain !== undefined) assert.deepEqual(decodeReplicateRequest(bytes), plain);
-    }),
-    { numRuns: 3000 },
   );
 });

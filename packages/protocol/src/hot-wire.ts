@@ -5,7 +5,7 @@ import type { AppendResponse } from "./append-message.ts";
 import { encodeAppendResponse } from "./append-message.ts";
 import { COMPRESSION_CODEC } from "./enums.ts";
 import { encodeLabelSet, type LabelSet } from "./label-set.ts";
-import type { ReplicateRequest } from "./replicate-message.ts";
+import { bytesField, intField, varint } from "./plain-fields.ts";
 import { headerMessage, type Header } from "./route.ts";
 
 /** What an AppendRequest is, when it is no more than that. `other`: decode it. */
@@ -55,50 +55,6 @@ export function readChunkHead(offset: number, contentBytes: number): Uint8Array 
   readHead[at++] = 0x3a;
   at = varint(readHead, at, contentBytes);
   return readHead.subarray(0, at);
-}
-
-/** Tags of a ReplicateRequest: content, contentDelta, epoch, stream, confirmed. */
-const DELTA = 0x28;
-const EPOCH = (1001 << 3) | 0;
-const STREAM = (1002 << 3) | 0;
-const CONFIRMED = (1003 << 3) | 0;
-
-/**
- * A ReplicateRequest with content and where it belongs, which most of them are. @returns undefined when it is another
- * one, or malformed: decode it. Its content shares memory with `bytes`.
- */
-export function plainReplicateContent(bytes: Uint8Array): ReplicateRequest | undefined {
-  let content: Uint8Array | undefined;
-  let [contentDelta, epoch, stream, confirmed] = [0, 0, 0, 0];
-  const { length } = bytes;
-  for (let at = 0; at < length;) {
-    let tag = 0;
-    let value = 0;
-    for (let round = 0; round < 2; round++) {
-      let digit = 0x80;
-      let scale = 1;
-      let number = 0;
-      for (; digit >= 0x80; scale *= 0x80) {
-        // More would not be a safe integer.
-        if (at === length || scale > 2 ** 42) return undefined;
-        digit = bytes[at++]!;
-        number += (digit & 0x7f) * scale;
-      }
-      if (round === 0) tag = number;
-      else value = number;
-    }
-    if (tag === CONTENT) {
-      if (content !== undefined || value > length - at) return undefined;
-      content = bytes.subarray(at, at + value);
-      at += value;
-    } else if (tag === DELTA) contentDelta = value;
-    else if (tag === EPOCH) epoch = value;
-    else if (tag === STREAM) stream = value;
-    else if (tag === CONFIRMED) confirmed = value;
-    else return undefined;
-  }
-  if (content === undefined) return undefined;
-  return { deprecatedJournal: "", content, contentDelta, acknowledge: false, epoch, stream, confirmed };
 }
 
 const encoder = new TextEncoder();
@@ -178,30 +134,6 @@ function varintBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) bytes++;
   return bytes;
-}
-
-function intField(out: Uint8Array, at: number, tag: number, value: number): number {
-  if (value === 0) return at;
-  out[at] = tag;
-  return varint(out, at + 1, value);
-}
-
-function bytesField(out: Uint8Array, at: number, tag: number, value: Uint8Array): number {
-  out[at] = tag;
-  const begin = varint(out, at + 1, value.length);
-  out.set(value, begin);
-  return begin + value.length;
-}
-
-/** @param value an integer in [0, 2^53) */
-function varint(out: Uint8Array, at: number, value: number): number {
-  let rest = value;
-  while (rest >= 0x80) {
-    out[at++] = (rest % 0x80) | 0x80;
-    rest = Math.floor(rest / 0x80);
-  }
-  out[at] = rest;
-  return at + 1;
 }
 
 /** The three words of the digest, each little-endian as protobuf's fixed integers are. */

@@ -283,10 +283,4 @@ export {
   type JournalNode,
 } from "./journal-tree.ts";
 export { journalTreeOfPlain, plainOfJournalTree } from "./journal-tree-plain.ts";
-export {
-  AppendAnswers,
-  plainAppendRequest,
-  plainReplicateContent,
-  readChunkHead,
-  type PlainAppendRequest,
-} from "./hot-wire.ts";
+export { AppendAnswers, plainAppendRequest, readChunkHead, type PlainAppendRequest } from "./hot-wire.ts";

@@ -39,14 +39,13 @@ import {
   type ReadRequest,
   type ReadResponse,
 } from "./read-message.ts";
+import type { ReplicateRequest, ReplicateResponse } from "./replicate-message.ts";
 import {
-  decodeReplicateRequest,
-  decodeReplicateResponse,
-  encodeReplicateRequest,
-  encodeReplicateResponse,
-  type ReplicateRequest,
-  type ReplicateResponse,
-} from "./replicate-message.ts";
+  decodeReplication,
+  decodeReplicationResponse,
+  encodeReplication,
+  encodeReplicationResponse,
+} from "./replicate-wire.ts";
 import {
   decodeFragmentStoreHealthRequest,
   decodeFragmentStoreHealthResponse,
@@ -111,10 +110,10 @@ const replicate: Rpc<ReplicateRequest, ReplicateResponse> = {
   path: "/protocol.Journal/Replicate",
   requests: "stream",
   responses: "stream",
-  encodeRequest: encodeReplicateRequest,
-  decodeRequest: decodeReplicateRequest,
-  encodeResponse: encodeReplicateResponse,
-  decodeResponse: decodeReplicateResponse,
+  encodeRequest: encodeReplication,
+  decodeRequest: decodeReplication,
+  encodeResponse: encodeReplicationResponse,
+  decodeResponse: decodeReplicationResponse,
 };
 
 const listFragments: Rpc<FragmentsRequest, FragmentsResponse> = {

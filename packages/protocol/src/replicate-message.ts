@@ -2,12 +2,14 @@
 //
 //   ReplicateRequest   1 header Header · 2 deprecated_journal string · 3 proposal Fragment · 4 content bytes ·
 //                      5 content_delta int64 · 6 acknowledge bool · 7 registers LabelSet · 1001 epoch int64 ·
-//                      1002 stream int64 · 1003 confirmed int64 (ours: Gazette's brokers skip them)
+//                      1002 stream int64 · 1003 confirmed int64 · 1004 commit int64 · 1005 checksum fixed32 ·
+//                      1006 rollback bool (ours: Gazette's brokers skip them)
 //   ReplicateResponse  1 status enum · 2 header Header · 3 fragment Fragment · 4 registers LabelSet
 import {
   bool,
   builder,
   codecs,
+  fixed32,
   int64,
   invalid,
   message,
@@ -44,6 +46,15 @@ export interface ReplicateRequest {
    * message may have nothing else.
    */
   readonly confirmed: number;
+  /**
+   * The journal's end with this content and all that was sent since the last proposal. Between brokers that keep lists
+   * a message with `acknowledge` and without `proposal` is a proposal of that: its registers are absent when they stay.
+   */
+  readonly commit: number;
+  /** CRC-32C of the content that `commit` is about; 0 of none. */
+  readonly checksum: number;
+  /** Takes back the content that was sent since the last proposal, and says nothing else. */
+  readonly rollback: boolean;
 }
 
 export interface ReplicateResponse {
@@ -64,6 +75,9 @@ const replicateRequestMessage = message<ReplicateRequest>({
   epoch: int64(1001),
   stream: int64(1002),
   confirmed: int64(1003),
+  commit: int64(1004),
+  checksum: fixed32(1005),
+  rollback: bool(1006),
 });
 
 const replicateResponseMessage = message<ReplicateResponse>({
@@ -83,12 +97,14 @@ export const newReplicateResponse = builder(replicateResponseMessage);
 
 /** @throws {ValidationError} */
 export function validateReplicateRequest(request: ReplicateRequest): void {
-  if (request.proposal !== undefined) validateProposal(request, request.proposal);
+  const { proposal, epoch, stream, confirmed, commit } = request;
+  if (proposal !== undefined) validateProposal(request, proposal);
+  else if (epoch > 0 && request.acknowledge) validateCommit(request);
   else validateReplicateContent(request);
-  const { epoch, stream, confirmed } = request;
-  for (const [name, value] of Object.entries({ Epoch: epoch, Stream: stream, Confirmed: confirmed })) {
-    if (value < 0) invalid(`invalid ${name} (${value}; expected >= 0)`);
-  }
+  if (epoch < 0) invalid(`invalid Epoch (${epoch}; expected >= 0)`);
+  if (stream < 0) invalid(`invalid Stream (${stream}; expected >= 0)`);
+  if (confirmed < 0) invalid(`invalid Confirmed (${confirmed}; expected >= 0)`);
+  if (commit < 0) invalid(`invalid Commit (${commit}; expected >= 0)`);
 }
 
 /**
@@ -131,9 +147,17 @@ function validateProposal(request: ReplicateRequest, proposal: Fragment): void {
   }
 }
 
+function validateCommit({ header, contentDelta, registers, deprecatedJournal }: ReplicateRequest): void {
+  if (contentDelta < 0) invalid(`invalid ContentDelta (${contentDelta}; expected >= 0)`);
+  if (header !== undefined) invalid("unexpected Header with Commit");
+  if (registers !== undefined) within("Registers", () => validateLabelSet(registers));
+  if (deprecatedJournal !== "") invalid("unexpected DeprecatedJournal with Commit");
+}
+
 function validateReplicateContent(request: ReplicateRequest): void {
-  const { content, contentDelta, header, registers, confirmed } = request;
-  if (content === undefined && confirmed === 0) invalid("expected Content or Proposal");
+  const { content, contentDelta, header, registers, confirmed, rollback } = request;
+  if (content === undefined && confirmed === 0 && !rollback) invalid("expected Content or Proposal");
+  if (rollback && content !== undefined) invalid("unexpected Content with Rollback");
   if (contentDelta < 0) invalid(`invalid ContentDelta (${contentDelta}; expected >= 0)`);
   if (header !== undefined)
     invalid(`unexpected Header with Content (${textOf(headerMessage, header, "compact")})`);
