@@ -17,6 +17,7 @@ import {
   type JournalSpec,
   type Route,
 } from "@millrace/protocol";
+import { BUCKET, startMinio } from "@millrace/stores/testkit";
 import { releaseCluster } from "./test-cluster.ts";
 import {
   missingPeer,
@@ -29,6 +30,7 @@ import {
 import { until } from "./test-platform.ts";
 
 const skip = missingPeer;
+const minio = peerProgram("minio");
 /** Gazette's peer is built without Zstandard; this one with it. */
 const WITH_ZSTANDARD = "gazette-zstd";
 const CODECS: readonly CompressionCodec[] = ["NONE", "GZIP", "SNAPPY"];
@@ -49,16 +51,38 @@ function content(journal: string, fragment: number): Uint8Array {
 }
 
 test("fragments that one wrote are read by the other, in each codec", { skip, timeout: 120_000 }, () =>
-  exchanged(CODECS),
+  exchanged(CODECS, {}),
 );
 
 test(
   "fragments that one wrote are read by the other, in Zstandard",
   { skip: skip === false ? peerProgram(WITH_ZSTANDARD).missing : skip, timeout: 120_000 },
-  () => exchanged(["ZSTANDARD"], WITH_ZSTANDARD),
+  () => exchanged(["ZSTANDARD"], { gazette: WITH_ZSTANDARD }),
 );
 
-async function exchanged(codecs: readonly CompressionCodec[], gazette?: string): Promise<void> {
+test(
+  "fragments that one put into a bucket are read by the other, also where the store's URL renames them",
+  { skip: skip === false ? minio.missing : skip, timeout: 120_000 },
+  async () => {
+    const server = await startMinio(minio.path);
+    try {
+      const store = `s3://${BUCKET}/a/prefix/?endpoint=${server.address}&region=us-east-1&find=go/&replace=went/`;
+      await exchanged(["GZIP"], { store });
+    } finally {
+      await server.stop();
+    }
+  },
+);
+
+interface Exchange {
+  readonly gazette?: string;
+  readonly store?: string;
+}
+
+async function exchanged(
+  codecs: readonly CompressionCodec[],
+  { gazette, store = "file:///" }: Exchange,
+): Promise<void> {
   const cluster = await MixedCluster.started([], { gazette });
   const alone = new Map<BrokerKind, MixedBroker>();
   // Each in a cluster of its own, over one store: nothing but the store leads from one to the other.
@@ -70,7 +94,7 @@ async function exchanged(codecs: readonly CompressionCodec[], gazette?: string):
       const { fragment } = mixedSpec(name);
       const spec = mixedSpec(name, {
         replication: 1,
-        fragment: { ...fragment, length: 1 << 16, compressionCodec: codec },
+        fragment: { ...fragment, length: 1 << 16, compressionCodec: codec, stores: [store] },
       });
       const written = cluster.transport(own);
       await applyJournals(written, [upsertChange(spec, 0)], never);
