@@ -431,6 +431,22 @@ suite("processes", { timeout: 120_000 }, () => {
     assert.ok(!child.err.includes(token));
   });
 
+  test("TMPDIR -> holds the data of who is started with Gazette's names, unless it is given", async () => {
+    const dataOf = async (args: readonly string[], env: NodeJS.ProcessEnv): Promise<string | undefined> => {
+      const { code, out, err } = await millrace(["print-config", ...args], "", {
+        TMPDIR: "/tmp/spools",
+        ...env,
+      });
+      assert.equal(code, 0, err);
+      return /^data: (\S+)/m.exec(out)?.[1];
+    };
+    assert.equal(await dataOf(["--broker.port", "8080"], {}), "/tmp/spools/millrace-data");
+    assert.equal(await dataOf([], { BROKER_HOST: "here" }), "/tmp/spools/millrace-data");
+    assert.equal(await dataOf(["--broker.port", "8080", "--data", "d"], {}), "d");
+    assert.equal(await dataOf(["--broker.port", "8080"], { TMPDIR: "" }), "./millrace-data");
+    assert.equal(await dataOf([], {}), "./millrace-data");
+  });
+
   test("print-config -> the file, the environment and flags in this order, the token masked", async () => {
     const file = join(scratch(), "millrace.yaml");
     writeFileSync(file, "auth: {token: from-the-file-000}\nbroker: {listen: 127.0.0.1:1, memory: 2MiB}\n");

@@ -105,3 +105,19 @@ test("debug.port with debug.private, log.format text -> diagnostics there alone;
   assert.match(broker.stderr, /^time="[^"]+" level=info msg=spools-recovered journals=0 /m);
   await broker.stop();
 });
+
+test("allow-origin, twice -> pages of both may use /v1, those of a third nothing", async () => {
+  const allowed = ["https://one.example", "https://two.example"];
+  const flags = ["--broker.allow-origin", allowed[0]!, "--broker.allow-origin", allowed[1]!];
+  const broker = TestPlatform.launch(scratch(), flags, BROKER);
+  await broker.ready();
+  const preflight = (origin: string) =>
+    ask(`${broker.endpoints.broker}/v1/journals/list`, { method: "OPTIONS", headers: { origin } });
+  for (const origin of allowed) {
+    const { status, headers } = await preflight(origin);
+    assert.deepEqual([status, headers["access-control-allow-origin"]], [200, origin]);
+  }
+  const { status, headers } = await preflight("https://three.example");
+  assert.deepEqual([status, headers["access-control-allow-origin"]], [403, undefined]);
+  await broker.stop();
+});

@@ -160,8 +160,9 @@ export async function openBrokerDoor(
   const { config, metrics, logger } = context;
   const address = brokerAddress(config);
   const authoriser = brokerAuthoriser(config, context.clock);
-  const policy = hostPolicy(address.host === "" ? "0.0.0.0" : address.host, isBrokerGuarded(config));
-  const guard = { policy, ids: new RequestIds(context.random) };
+  const allowOrigins = config["broker.allow-origin"];
+  const own = hostPolicy(address.host === "" ? "0.0.0.0" : address.host, isBrokerGuarded(config));
+  const guard = { policy: { ...own, origins: allowOrigins }, ids: new RequestIds(context.random) };
   const handler = httpGateway({
     authorise: ({ headers }, need) => authoriser.authorise(headers.authorization, need),
     transport: (principal) => part.broker!.journalsFor(principal).transport,
@@ -176,7 +177,7 @@ export async function openBrokerDoor(
     drain: () => part.broker!.drain,
     brokers: () => part.broker!.members(),
     debug: !config["debug.private"],
-    allowOrigins: config["broker.allow-origin"],
+    allowOrigins,
     logger,
   });
   const onRequest: RequestListener = (request, response) => {

@@ -1,6 +1,8 @@
 // Reads what the configuration is made of: the YAML file and the environment.
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { WireError } from "@millrace/base";
+import { hasGazettePlace } from "./broker-place.ts";
 import {
   environmentSource,
   flagSource,
@@ -21,7 +23,12 @@ export async function loadConfig(flags: ReadonlyMap<string, string>): Promise<Re
   settings.delete("config");
   const sources = [gazetteSource(process.env), environmentSource(process.env), flagSource(settings)];
   if (file !== undefined) sources.unshift(flattenYaml(await readYaml(file), file));
-  return resolveConfig(sources);
+  const resolved = resolveConfig(sources);
+  const temporary = process.env["TMPDIR"] ?? "";
+  if (temporary === "" || !hasGazettePlace(resolved.config)) return resolved;
+  // Where a broker of Gazette's has its spools.
+  const data = new Map([["data", join(temporary, "millrace-data")]]);
+  return resolveConfig([{ texts: data, describe: () => "environment TMPDIR" }, ...sources]);
 }
 
 async function readYaml(file: string): Promise<unknown> {
