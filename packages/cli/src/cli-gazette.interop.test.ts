@@ -281,6 +281,17 @@ test("options before the command -> count, as with gazctl", { skip }, async () =
   }
 });
 
+test("brokers list, drain at a Go broker -> it does not tell, status 1", { skip }, async () => {
+  for (const args of [["list"], ["drain", "local/broker-1"]]) {
+    const { code, err } = await new Child(["brokers", ...args, "--address", open.millrace]).end();
+    assert.deepEqual(
+      [code, /^millrace: the broker at \S+ does not tell: it is no Millrace/.test(err)],
+      [1, true],
+      err,
+    );
+  }
+});
+
 test("BROKER_ADDRESS -> is where millrace asks, unless a flag says otherwise", { skip }, async () => {
   writeFileSync(join(dir, "empty"), "");
   const env = { BROKER_ADDRESS: open.millrace, LOG_LEVEL: "verbose" };

@@ -36,7 +36,8 @@ suite("commands of operators", { timeout: 120_000 }, () => {
     const spec =
       "name: old/\nreplication: 1\n" +
       "children: [{name: old/one, revision: -1}, {name: old/two, revision: -1}]\n" +
-      "fragment: {length: 1024, compression_codec: NONE, stores: ['file:///'], refresh_interval: 1s, retention: 1ms}\n";
+      "fragment: {length: 1024, compression_codec: NONE, stores: ['file:///?find=x/'], " +
+      "refresh_interval: 1s, retention: 1ms}\n";
     await ok(["journals", "apply", "--specs", "-"], spec);
     for (const part of ["a", "b", "c"]) {
       const input = part.repeat(2000);
@@ -55,7 +56,7 @@ suite("commands of operators", { timeout: 120_000 }, () => {
 
     const persisted = async (): Promise<number> => {
       const lines = await ok(["journals", "fragments", "-l", "name=old/one", "--json"]);
-      return lines.match(/"backingStore":"file:\/\/\/"/g)?.length ?? 0;
+      return lines.match(/"backingStore":"file:\/\/\/\?find=x\/"/g)?.length ?? 0;
     };
     for (const endMs = performance.now() + 30_000; (await persisted()) < 3; await sleep(50))
       assert.ok(performance.now() < endMs, "fragments are persisted");

@@ -35,7 +35,9 @@ export async function runPrune(options: PruneOptions, io: CliIo): Promise<void> 
       const path = contentPath(fragment);
       if (options.dryRun !== true) await stores.open(fragment.backingStore).remove(path, io.signal);
       if (options.json !== true) {
-        io.err(`${options.dryRun === true ? "would remove" : "removed"} ${fragment.backingStore}${path}\n`);
+        // Without the arguments of the store's URL.
+        const where = fragment.backingStore.replace(/\?.*$/, "") + path;
+        io.err(`${options.dryRun === true ? "would remove" : "removed"} ${where}\n`);
       }
     };
     const all: Pruned[] = [];

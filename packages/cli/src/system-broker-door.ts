@@ -144,7 +144,7 @@ export async function callBroker(
   try {
     return await callAddress(isUnix ? "http://localhost" : address, { ...call, authorization, via }, signal);
   } catch (error) {
-    const isUnknown = error instanceof WireError && (error.status === 501 || error.message === "Not Found");
+    const isUnknown = error instanceof WireError && /^Not (?:Found|Implemented)$/.test(error.message);
     if (!isUnknown) throw error;
     throw new WireError(
       "METHOD_NOT_ALLOWED",
