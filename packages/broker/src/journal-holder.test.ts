@@ -193,9 +193,11 @@ test("bring: other bytes, or more than the source has -> replaced, cut; what was
   await b!.append("other bytes");
   await world.hold("b", { wants: "bring", begin: 0, end: 11, source: peerOf("a") });
   assert.equal(await b!.text(), "shown [these]");
+  assert.deepEqual([b!.holder.takeCut(), b!.holder.takeCut()], [6, Number.POSITIVE_INFINITY]);
   await b!.append(" and more");
   await world.hold("b", { wants: "bring", begin: 0, end: 11, source: peerOf("a") }, { stream: 2 });
   assert.equal(await b!.text(), "shown [these]");
+  assert.equal(b!.holder.takeCut(), 11);
   const below = { wants: "bring", begin: 0, end: 3, source: peerOf("a") } as const;
   assert.equal(held(await world.hold("b", below, { stream: 3 })), "different");
   assert.equal(await b!.text(), "shown [these]");
