@@ -264,7 +264,7 @@ export class World {
   storeFaults(): MemoryStore["faults"] {
     const rate = this.swarm.faults.store;
     const slow = Math.ceil(rate / 10);
-    const torn = { truncated: rate, unsynced: rate, "cut-off": rate };
+    const torn = { truncated: rate, "wrong-length": rate, unsynced: rate, "cut-off": rate };
     return { unavailable: rate, "timeout-after-success": rate, ...torn, slow };
   }
 

@@ -1,5 +1,5 @@
 // What a healthy cluster must have, whatever came before.
-import { assert, concatBytes, InvariantError, never, silentLogger } from "@millrace/base";
+import { assert, concatBytes, InvariantError, never, silentLogger, WireError } from "@millrace/base";
 import { getJournal, readHead, readJournal } from "@millrace/client";
 import { inlineCodecs, listRemoteFragments, readRemoteFragment, type Spool } from "@millrace/fragments";
 import type { ClusterWorld } from "./cluster-world.ts";
@@ -10,17 +10,19 @@ import type { Machine } from "./machine.ts";
 /** Replicas have the same bytes within this time after the last append. */
 const EQUAL_MS = 30_000;
 const READ_MS = 120_000;
+/** Whoever has the bytes of an object that was cut short has written it again by then: replicas are in no hurry. */
+const REPAIRED_MS = 900_000;
 const CHUNK_BYTES = 64 * 1024;
 const LOOK_MS = 500;
 
 export async function checkCluster(world: ClusterWorld): Promise<void> {
   for (const judge of world.judges) {
     await world.finish(`equal replicas of ${judge.name}`, untilEqual(world, judge), EQUAL_MS);
+    await world.finish(`stored fragments of ${judge.name}`, untilStored(world, judge), REPAIRED_MS);
     for (const machine of world.machines) {
       await world.finish(`reading ${judge.name} at ${machine.name}`, readAt(world, judge, machine), READ_MS);
     }
     await world.finish(`spools of ${judge.name}`, readSpools(world, judge), READ_MS);
-    await world.finish(`stored fragments of ${judge.name}`, readStored(world, judge), READ_MS);
     checkRegisters(judge);
   }
 }
@@ -105,6 +107,18 @@ export async function watchSpools(world: ClusterWorld, shift: Shift): Promise<vo
       }
     }
     await pause(world, LOOK_MS);
+  }
+}
+
+/** D18: whoever has cut an object short still has its bytes, and brings it to what its name says. */
+async function untilStored(world: ClusterWorld, judge: JournalJudge): Promise<void> {
+  for (;;) {
+    try {
+      return await readStored(world, judge);
+    } catch (thrown) {
+      if (world.swarm.tornObjects === 0 || WireError.from(thrown).code !== "CORRUPT") throw thrown;
+      await pause(world, LOOK_MS);
+    }
   }
 }
 

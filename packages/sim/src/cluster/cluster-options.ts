@@ -39,6 +39,7 @@ export const FAULTS = [
   "rolling",
   "replication",
   "suspend",
+  "lost-disk",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
@@ -61,6 +62,8 @@ export interface ClusterSwarm {
   readonly directBytesMin: number;
   /** Chance of a fault in each operation of an object store, in thousandths. */
   readonly storeFaults: number;
+  /** The same that an object which was not there before is cut short. */
+  readonly tornObjects: number;
   readonly listLagMs: number;
   readonly faults: readonly Fault[];
 }
@@ -89,6 +92,7 @@ export const CALM_CLUSTER: ClusterSwarm = {
   tailBytes: 64 * 1024,
   directBytesMin: 16 * 1024,
   storeFaults: 0,
+  tornObjects: 0,
   listLagMs: 0,
   faults: [],
 };
@@ -121,6 +125,7 @@ export function drawClusterSwarm(random: Random, controls: ClusterControls): Clu
     storeFaults: oneOf(random, [0, 20, 60]),
     listLagMs: oneOf(random, [0, 0, 500, 10_000]),
     faults: FAULTS.filter(() => random.below(2) === 0),
+    tornObjects: oneOf(random, [0, 0, 100, 500]),
   };
   // A control needs the fault that it leaves unprotected, and few that might hide it.
   const eager = { paceMs: 40, stormMs: 15_000, everyMs: 1000, leaseSeconds: 3 };

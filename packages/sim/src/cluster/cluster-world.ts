@@ -30,6 +30,8 @@ export class ClusterWorld {
   readonly network: Network;
   readonly coordination: Coordination;
   readonly fragments: MemoryStore;
+  /** Chance that a new object is cut short, in thousandths. */
+  tornObjects = 0;
   readonly machines: readonly Machine[];
   readonly judges: readonly JournalJudge[];
   /** Of the clients: it lives as long as the world. */
@@ -68,6 +70,14 @@ export class ClusterWorld {
     });
     // Healthy until the storm begins, for whoever starts a cluster.
     this.fragments.listLagMs = 0;
+    const torn = random.fork("torn objects");
+    this.fragments.script = (operation, path) => {
+      // What is there already is replaced whole or not at all, by any store.
+      const isNew = operation === "put" && this.fragments.peek(path) === undefined;
+      if (!isNew || this.tornObjects === 0 || torn.below(1000) >= this.tornObjects) return undefined;
+      this.note("torn object", path);
+      return torn.below(2) === 0 ? "truncated" : "wrong-length";
+    };
     this.machines = Array.from(
       { length: swarm.brokers },
       (_, i) => new Machine(this, `broker-${i}`, `zone-${i % swarm.zones}`),
@@ -104,7 +114,6 @@ export class ClusterWorld {
 
   storeFaults(): MemoryStore["faults"] {
     const rate = this.swarm.storeFaults;
-    // Objects come whole or not at all, as object stores put them.
     return { unavailable: rate, "timeout-after-success": rate, "cut-off": rate };
   }
 

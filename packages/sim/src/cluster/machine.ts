@@ -37,7 +37,7 @@ export class Machine {
   readonly name: string;
   readonly zone: string;
   readonly host: Host;
-  readonly disk: SimulatedDisk;
+  disk: SimulatedDisk;
   process: SimProcess | undefined;
   /** Undefined while it starts. */
   broker: Broker | undefined;
@@ -49,8 +49,8 @@ export class Machine {
   isHeldDown = false;
   readonly #world: ClusterWorld;
   readonly #random: Random;
-  readonly #holder: string;
   #lives = 0;
+  #disks = 0;
   #lease: bigint | undefined;
   #opened: Spools | undefined;
   #skewMs = 0;
@@ -62,18 +62,12 @@ export class Machine {
     this.name = name;
     this.zone = zone;
     this.host = world.network.addHost(name);
-    this.#holder = `disk-of-${name}`;
-    const { agenda } = world;
-    this.disk = new SimulatedDisk({
-      // What the machine does waits while its process is paused.
-      schedule: (ms, run) => {
-        const { process } = this;
-        agenda.schedule(ms, () => process?.enter(run));
-      },
-      random: this.#random.fork("disk"),
-      delayMs: (random) => (0.05 + random.below(200) / 1000) * this.diskSlowness,
-      withoutSync: world.controls.withoutSync,
-    });
+    this.disk = this.#newDisk("disk");
+  }
+
+  /** Id of the data directory. */
+  get holder(): string {
+    return `disk-of-${this.name}${this.#disks === 0 ? "" : `.${this.#disks}`}`;
   }
 
   get isServing(): boolean {
@@ -134,6 +128,15 @@ export class Machine {
     if (restart) this.#startLater();
   }
 
+  /** The machine gets an empty disk, and whoever starts there a data directory that nobody knows. */
+  loseDisk(): void {
+    assert(this.process === undefined, "the disk of a running process is not taken out");
+    this.#world.note("disk lost", this.holder);
+    this.#disks++;
+    this.disk = this.#newDisk(`disk ${this.#disks}`);
+    this.#lease = undefined;
+  }
+
   /** Graceful end, as after SIGTERM; resolves when the process has gone. */
   async stop(restart: boolean): Promise<void> {
     const { process, broker } = this;
@@ -171,6 +174,20 @@ export class Machine {
     });
   }
 
+  #newDisk(label: string): SimulatedDisk {
+    const { agenda, controls } = this.#world;
+    return new SimulatedDisk({
+      // What the machine does waits while its process is paused.
+      schedule: (ms, run) => {
+        const { process } = this;
+        agenda.schedule(ms, () => process?.enter(run));
+      },
+      random: this.#random.fork(label),
+      delayMs: (random) => (0.05 + random.below(200) / 1000) * this.diskSlowness,
+      withoutSync: controls.withoutSync,
+    });
+  }
+
   async #open(process: SimProcess): Promise<Broker> {
     const world = this.#world;
     const { swarm, controls } = world;
@@ -204,7 +221,7 @@ export class Machine {
       {
         id: { zone: this.zone, suffix: this.name },
         endpoint: `http://${this.name}:8080`,
-        holder: this.#holder,
+        holder: this.holder,
         leaseSeconds: swarm.leaseSeconds,
         ...(this.#lease === undefined ? {} : { previousLease: this.#lease }),
         onFatal,

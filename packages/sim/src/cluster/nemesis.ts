@@ -1,5 +1,7 @@
 // What happens to a cluster while it is used: faults of the kinds that the run has drawn, at random moments.
-import { WireError, type Random } from "@millrace/base";
+import { never, WireError, type Random } from "@millrace/base";
+import { decodeHolders, DEFAULT_ROOT, holdersKey } from "@millrace/broker";
+import { keyOf, prefixRange } from "@millrace/metadata";
 import { anyMachine, changeReplication, pause, suspend } from "./clients.ts";
 import { oneOf, type Fault } from "./cluster-options.ts";
 import type { ClusterWorld } from "./cluster-world.ts";
@@ -8,6 +10,8 @@ import { ETCD } from "./remote-coordination.ts";
 
 /** How long a process that is told to stop may take before it is killed. */
 const STOP_MS = 60_000;
+/** Whatever a process that is gone had sent has arrived after this time, or never will. */
+const SETTLED_MS = 3000;
 
 export class Nemesis {
   readonly #world: ClusterWorld;
@@ -40,6 +44,7 @@ export class Nemesis {
     world.network.heal();
     world.fragments.faults = {};
     world.fragments.listLagMs = 0;
+    world.tornObjects = 0;
     if (!world.coordination.hasLeader) world.coordination.findLeader();
     for (const machine of world.machines) {
       machine.process?.resume();
@@ -93,6 +98,8 @@ export class Nemesis {
         return this.#own(this.#changeReplication(machine));
       case "suspend":
         return this.#own(suspend(world, oneOf(random, world.judges).name, world.transport(machine)));
+      case "lost-disk":
+        return this.#own(this.#loseDisk(machine));
     }
   }
 
@@ -204,6 +211,21 @@ export class Nemesis {
     });
   }
 
+  /** A disk goes with all that is on it, unless a journal would lose its only holder. */
+  async #loseDisk(machine: Machine): Promise<void> {
+    const world = this.#world;
+    if (!machine.isServing || machine.isHeldDown || world.network.isCut(machine.name, ETCD)) return;
+    machine.isHeldDown = true;
+    machine.end("power", false);
+    // What it has sent to the coordination store has come there by then.
+    await pause(world, SETTLED_MS);
+    // Everything may have healed meanwhile.
+    if (this.#isOver || machine.process !== undefined) return;
+    if (world.coordination.hasLeader && !(await isOnlyHolder(world, machine))) machine.loseDisk();
+    machine.isHeldDown = false;
+    machine.start();
+  }
+
   async #restart(machine: Machine): Promise<void> {
     const { process } = machine;
     if (process === undefined || !machine.isServing) return;
@@ -262,4 +284,14 @@ export class Nemesis {
       .finally(() => this.#working--)
       .catch(() => undefined);
   }
+}
+
+/** Whether some segment of a journal names the machine's disk, and no other that is there. */
+async function isOnlyHolder(world: ClusterWorld, machine: Machine): Promise<boolean> {
+  const others = new Set(world.machines.filter((one) => one !== machine).map(({ holder }) => holder));
+  const lists = prefixRange(keyOf(holdersKey(DEFAULT_ROOT, "")));
+  const { kvs } = await world.coordination.store.range(lists, never);
+  return kvs
+    .flatMap(({ value }) => decodeHolders(value).list.segments)
+    .some(({ members }) => members.includes(machine.holder) && !members.some((one) => others.has(one)));
 }

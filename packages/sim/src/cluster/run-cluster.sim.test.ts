@@ -32,6 +32,8 @@ test(`${SEEDS} seeds -> no promise is broken, and the faults came`, async () => 
     "stopped",
     "rolling restart",
     "replication changed",
+    "disk lost",
+    "torn object",
   ]) {
     assert.ok(came.has(fault), `${fault} came; there were ${[...came].join()}`);
   }

@@ -87,6 +87,7 @@ async function live(seed: string, world: ClusterWorld): Promise<ClusterSummary> 
   const crowd = startCrowd(world);
   world.fragments.faults = world.storeFaults();
   world.fragments.listLagMs = swarm.listLagMs;
+  world.tornObjects = swarm.tornObjects;
   const nemesis = new Nemesis(world);
   nemesis.run().catch((error: unknown) => world.fail(error));
   await world.passTime(swarm.stormMs);

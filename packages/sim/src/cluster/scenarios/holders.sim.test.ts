@@ -61,6 +61,44 @@ test("D10: from three replicas to one and back, the holders restarting -> all is
   await stage.end();
 });
 
+test("D10: each disk is lost for good in turn, its broker comes back with an empty one -> nothing is", async () => {
+  const stage = await ClusterStage.open("d10 disks", {
+    leaseSeconds: 3,
+    journals: [{ name: "stored/one", replication: 3, isStored: true }],
+    fragmentBytes: 2048,
+  });
+  for (const machine of stage.world.machines) {
+    for (let i = 0; i < 5; i++) await stage.untilAcknowledged(stage.world.machines);
+    const lost = machine.holder;
+    hold(machine, "power");
+    machine.loseDisk();
+    release(machine);
+    await stage.untilAcknowledged(stage.world.machines);
+    assert.ok((await stage.holders()).segments.at(-1)!.members.includes(machine.holder));
+    // Once the store has what is older, nobody asks for that disk any more.
+    for (let i = 0; ; i++) {
+      const { segments } = await stage.holders();
+      if (!segments.some(({ members }) => members.includes(lost))) break;
+      assert.ok(i < 100, "the lost disk is not needed any more");
+      await stage.pass(5000);
+    }
+  }
+  await stage.end();
+});
+
+test("D10: the disk of the only holder is lost -> appends are refused, and nothing begins at 0", async () => {
+  const stage = await ClusterStage.open("d10 lone disk", { ...LONE, leaseSeconds: 3 });
+  const [holder] = await stage.route();
+  await stage.append(holder);
+  hold(holder!, "power");
+  holder!.loseDisk();
+  release(holder!);
+  for (let i = 0; i < 10; i++) {
+    assert.notEqual(await stage.append(stage.world.machines[i % 3]), "acknowledged");
+    await stage.pass(1000);
+  }
+});
+
 test("D10: an operator's list -> it names who holds what, and no more than its members", async () => {
   const stage = await ClusterStage.open("d10 list");
   await stage.append();
