@@ -11,20 +11,20 @@ import {
 } from "./acknowledgement-rule.ts";
 
 type Level = "synced" | "replicated";
-const CASES: readonly (readonly [Level, number | undefined, boolean, Level, number, boolean])[] = [
-  ["synced", undefined, false, "synced", 3, false],
-  ["synced", 2, false, "synced", 2, false],
-  ["replicated", 0, false, "replicated", 1, false],
-  ["synced", 9, false, "synced", 3, false],
-  ["synced", 2, true, "replicated", 3, true],
-  ["synced", undefined, true, "replicated", 3, true],
-  ["replicated", 2, true, "replicated", 3, true],
-  ["replicated", 3, true, "replicated", 3, false],
+const CASES: readonly (readonly [Level, number | undefined, boolean, Level, number, boolean, boolean])[] = [
+  ["synced", undefined, false, "synced", 3, false, false],
+  ["synced", 2, false, "synced", 2, false, false],
+  ["replicated", 0, false, "replicated", 1, false, true],
+  ["synced", 9, false, "synced", 3, false, false],
+  ["synced", 2, true, "replicated", 3, true, false],
+  ["synced", undefined, true, "replicated", 3, true, false],
+  ["replicated", 2, true, "replicated", 3, true, false],
+  ["replicated", 3, true, "replicated", 3, false, false],
 ];
-for (const [level, min, isMixed, wantLevel, want, isReduced] of CASES) {
+for (const [level, min, isMixed, wantLevel, want, isReduced, isEarly] of CASES) {
   test(`acknowledgement: ${level}, ${min} of 3, mixed ${isMixed} -> ${wantLevel}, ${want}`, () => {
     const got = effectiveAcknowledgement({ level, minReplicas: min }, 3, isMixed);
-    assert.deepEqual(got, { level: wantLevel, minReplicas: want, isReduced });
+    assert.deepEqual(got, { level: wantLevel, minReplicas: want, isReduced, isEarly });
   });
 }
 

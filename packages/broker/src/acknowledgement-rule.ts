@@ -8,7 +8,7 @@ import { valuesOf, type LabelSet } from "@millrace/protocol";
 export const ACK_LABEL = "millrace.dev/ack";
 export const MIN_REPLICAS_LABEL = "millrace.dev/min-replicas";
 
-/** `synced`: on disks; `replicated`: in the page caches of as many. */
+/** `synced`: on disks; `replicated`: in the memory of as many. */
 export type AcknowledgementLevel = "synced" | "replicated";
 
 export interface WantedAcknowledgement {
@@ -22,6 +22,8 @@ export interface EffectiveAcknowledgement {
   readonly minReplicas: number;
   /** Not what was wanted: said by listings and a metric. */
   readonly isReduced: boolean;
+  /** Nobody waits for syncs, unless the route has nobody else: Gazette's brokers are waited for as they answer. */
+  readonly isEarly: boolean;
 }
 
 /** @returns what is wrong with the labels, or undefined */
@@ -54,9 +56,10 @@ export function effectiveAcknowledgement(
   isMixedCluster: boolean,
 ): EffectiveAcknowledgement {
   const wanted = Math.min(Math.max(minReplicas ?? replication, 1), replication);
-  if (!isMixedCluster) return { level, minReplicas: wanted, isReduced: false };
+  if (!isMixedCluster)
+    return { level, minReplicas: wanted, isReduced: false, isEarly: level === "replicated" };
   const isReduced = level !== "replicated" || wanted !== replication;
-  return { level: "replicated", minReplicas: replication, isReduced };
+  return { level: "replicated", minReplicas: replication, isReduced, isEarly: false };
 }
 
 /**

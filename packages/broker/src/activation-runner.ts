@@ -49,6 +49,8 @@ export interface ActiveRoute {
   readonly epoch: number;
   readonly stream: number;
   readonly isMixed: boolean;
+  /** Whether appends may be acknowledged before they are synced. */
+  readonly isEarly: boolean;
   /** Everything below counts as acknowledged. */
   readonly confirmed: number;
   readonly list: HoldersList;
@@ -91,7 +93,8 @@ export async function activateRoute(
     if (state.kind === "active") {
       const { list, listRevision, confirmed } = state;
       const { epoch, stream, isMixed } = state.attempt;
-      return { kind: "active", active: { epoch, stream, isMixed, confirmed, list, listRevision } };
+      const isEarly = newestSegment(list)?.loose === true;
+      return { kind: "active", active: { epoch, stream, isMixed, isEarly, confirmed, list, listRevision } };
     }
     const { journal, newestRevision } = attempt;
     if (newestRevision > header.etcd.revision) return { kind: "overtaken", revision: newestRevision };
@@ -147,6 +150,7 @@ class ActivationAttempt {
       self: ports.holders.self,
       members: this.#members.map(({ id }) => id),
       isMixed: this.#members.length < all.length,
+      isEarly: resolution.isEarly,
     };
     [this.#state, this.#effects] = startActivation(attempt);
   }
@@ -233,7 +237,7 @@ class ActivationAttempt {
       return { kind: "unreachable", member };
     }
     this.#registers.set(member, answer.registers);
-    return { kind: "fenced", member, held };
+    return { kind: "fenced", member, held, whole: answer.whole };
   }
 
   #leastHeld(): number {

@@ -35,6 +35,7 @@ export function resolution(fields: Partial<AppendResolution> = {}): AppendResolu
     minReplicas: fields.desiredReplicas ?? 1,
     level: "synced",
     isReduced: false,
+    isEarly: false,
     assignmentsConsistent: true,
     ...fields,
   };

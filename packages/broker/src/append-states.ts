@@ -31,6 +31,8 @@ export interface AppendResolution {
   readonly level: AcknowledgementLevel;
   /** The journal's labels ask for another level, or fewer members, than the cluster can give now. */
   readonly isReduced: boolean;
+  /** Acknowledged before it is synced. */
+  readonly isEarly: boolean;
   /** Every assignment's stored route equals the resolved one. */
   readonly assignmentsConsistent: boolean;
 }

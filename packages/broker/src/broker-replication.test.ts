@@ -46,10 +46,14 @@ const spooled = ({ spools }: ClusterMember): string => {
     .join(" ");
 };
 
-async function withCluster(run: (cluster: TestCluster) => Promise<void>, zones?: string[]): Promise<void> {
+async function withCluster(
+  run: (cluster: TestCluster) => Promise<void>,
+  zones?: string[],
+  spec = SPEC,
+): Promise<void> {
   const cluster = await openTestCluster({ leaseSeconds: 5, ...(zones && { zones }) });
   try {
-    await cluster.within(applySpec(cluster.members[0]!.transport, SPEC));
+    await cluster.within(applySpec(cluster.members[0]!.transport, spec));
     await run(cluster);
   } finally {
     await cluster.close();
@@ -186,3 +190,134 @@ test("replication: streams come of age -> others take their place, no append fai
     );
     assert.match(primary.metrics.render(), /millrace_broker_replication_seconds_count [1-9]/);
   }));
+
+const EARLY = journalSpec(J, { replication: 3, labels: labelSet(["millrace.dev/ack", "replicated"]) });
+
+const held = ({ spools }: ClusterMember, isHeld: boolean): void => {
+  (spools as FakeSpools).isHeld = isHeld;
+  if (!isHeld) (spools as FakeSpools).flush();
+};
+
+test("level replicated: nobody syncs -> appends are acknowledged, in order, and shown once all have synced", () =>
+  withCluster(
+    async (cluster) => {
+      const primary = await primaryOf(cluster);
+      await cluster.within(append(primary, "0"));
+      await cluster.agenda.advance(50);
+      for (const member of cluster.members) held(member, true);
+      for (let i = 1; i < 10; i++) {
+        const { status, commit } = await cluster.within(append(primary, `${i}`));
+        assert.deepEqual([status, commit?.begin], ["OK", i]);
+      }
+      await cluster.agenda.advance(50);
+      for (const member of cluster.members) assert.equal(await contentAt(member), "0");
+      const [last, ...others] = [primary, ...cluster.members.filter((member) => member !== primary)];
+      for (const member of others) held(member, false);
+      await cluster.agenda.advance(50);
+      for (const member of cluster.members) assert.equal(await contentAt(member), "0");
+      held(last, false);
+      await cluster.agenda.advance(50);
+      for (const member of cluster.members) assert.equal(await contentAt(member), "0123456789");
+    },
+    undefined,
+    EARLY,
+  ));
+
+test("level replicated: a replica does not answer -> no acknowledgement", () =>
+  withCluster(
+    async (cluster) => {
+      const primary = await primaryOf(cluster);
+      await cluster.within(append(primary, "one "));
+      const other = cluster.members.find((member) => member !== primary)!;
+      cluster.network.cut(primary.id, other.id);
+      let isAnswered = false;
+      const appended = append(primary, "two").finally(() => (isAnswered = true));
+      await cluster.agenda.advance(200);
+      assert.equal(isAnswered, false);
+      cluster.network.heal(primary.id, other.id);
+      assert.equal((await cluster.within(appended)).status, "OK");
+    },
+    undefined,
+    EARLY,
+  ));
+
+for (const which of ["primary", "replica"] as const) {
+  test(`level replicated: the ${which} dies before it synced, and starts again -> nothing acknowledged is lost`, () =>
+    withCluster(
+      async (cluster) => {
+        const primary = await primaryOf(cluster);
+        await cluster.within(append(primary, "one "));
+        await cluster.agenda.advance(50);
+        const dying = which === "primary" ? primary : cluster.members.find((member) => member !== primary)!;
+        held(dying, true);
+        assert.equal((await cluster.within(append(primary, "two "))).status, "OK");
+        const spools = (dying.spools as FakeSpools).restarted();
+        assert.equal(spools.unclaimed()[0]?.end, 4);
+        const holder = `holder-${dying.id.suffix.slice("broker-".length)}`;
+        dying.kill();
+        await cluster.open({ id: dying.id, holder, spools });
+        const next = await primaryOf(cluster);
+        const { status, commit } = await cluster.within(append(next, "three"));
+        assert.deepEqual([status, commit?.begin], ["OK", 8]);
+        await cluster.agenda.advance(50);
+        for (const member of cluster.members) assert.equal(await contentAt(member), "one two three");
+      },
+      undefined,
+      EARLY,
+    ));
+}
+
+test("level replicated: the label is taken away -> the next append waits for syncs", () =>
+  withCluster(
+    async (cluster) => {
+      const primary = await primaryOf(cluster);
+      await cluster.within(append(primary, "one "));
+      await cluster.within(applySpec(primary.transport, SPEC));
+      await cluster.within(append(primary, "two "));
+      const slow = cluster.members.find((member) => member !== primary)!;
+      held(slow, true);
+      let isAnswered = false;
+      const appended = append(primary, "three").finally(() => (isAnswered = true));
+      await cluster.agenda.advance(200);
+      assert.equal(isAnswered, false);
+      held(slow, false);
+      assert.equal((await cluster.within(appended)).status, "OK");
+    },
+    undefined,
+    EARLY,
+  ));
+
+test("level replicated: all die, two before they synced -> blocked until the one that has the bytes is back", () =>
+  withCluster(
+    async (cluster) => {
+      const primary = await primaryOf(cluster);
+      const route = await cluster.within(append(primary, "one ")).then(({ header }) => header.route);
+      await cluster.agenda.advance(50);
+      const members = route.members.map((id) => cluster.members.find((one) => one.id.suffix === id.suffix)!);
+      const lasting = members.find((member) => member !== primary)!;
+      for (const member of members) held(member, member !== lasting);
+      assert.equal((await cluster.within(append(primary, "two "))).status, "OK");
+      const found = members.map((member) => (member.spools as FakeSpools).restarted());
+      const reopen = (member: ClusterMember): Promise<ClusterMember> => {
+        const holder = `holder-${member.id.suffix.slice("broker-".length)}`;
+        return cluster.open({ id: member.id, holder, spools: found[members.indexOf(member)]! });
+      };
+      for (const member of members) member.kill();
+      for (const member of members) if (member !== lasting) await reopen(member);
+      const [outsider] = cluster.members;
+      const attempt = (): Promise<string> =>
+        append(outsider!, "three").then(
+          ({ status }) => status,
+          (error: unknown) => WireError.from(error).message,
+        );
+      await cluster.agenda.advance(8_000);
+      assert.match(await cluster.within(attempt()), /brokers with the newest bytes .* can be reached/);
+      await reopen(lasting);
+      for (let i = 0; i < 20 && (await cluster.within(attempt())) !== "OK"; i++)
+        await cluster.agenda.advance(500);
+      await cluster.agenda.advance(50);
+      assert.match(await contentAt(outsider!), /^one two (three)+$/);
+    },
+    ["a", "b", "c", "d"],
+    EARLY,
+  ));

@@ -186,6 +186,7 @@ export class FakeSpool implements Spool {
       commit: (registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void) => {
         this.#isOpen = false;
         this.#commit(begin, parts, registers, onOutcome);
+        return true;
       },
       rollback: () => {
         this.#isOpen = false;

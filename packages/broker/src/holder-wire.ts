@@ -59,18 +59,18 @@ export function holdRequestOf(message: HoldRequestMessage): HoldRequest {
 
 export function holdResponseMessage(answer: HoldAnswer): HoldResponseMessage {
   if (answer.kind === "refused") {
-    const nothing = { base: 0, confirmed: 0, end: 0, registers: EMPTY_LABELS, sure: [] };
+    const nothing = { base: 0, confirmed: 0, end: 0, registers: EMPTY_LABELS, sure: [], whole: 0 };
     return { outcome: REFUSALS[answer.why], header: answer.header, ...nothing };
   }
-  const { held, registers, sure } = answer;
-  return { outcome: "TAKEN", ...held, registers, sure };
+  const { held, registers, sure, whole } = answer;
+  return { outcome: "TAKEN", ...held, registers, sure, whole };
 }
 
 /** @throws {WireError} INVALID_ARGUMENT */
 export function holdAnswerOf(message: HoldResponseMessage): HoldAnswer {
   validateHoldResponse(message);
-  const { outcome, header, base, confirmed, end, registers, sure } = message;
-  if (outcome === "TAKEN") return { kind: "taken", held: { base, confirmed, end }, registers, sure };
+  const { outcome, header, base, confirmed, end, registers, sure, whole } = message;
+  if (outcome === "TAKEN") return { kind: "taken", held: { base, confirmed, end }, registers, sure, whole };
   if (header === undefined) throw new WireError("INVALID_ARGUMENT", `${outcome} without a header`);
   return { kind: "refused", why: WHY[outcome], header };
 }

@@ -13,7 +13,14 @@ import {
 } from "./holders-activation.ts";
 import type { HoldersList } from "./holders-list.ts";
 
-const ATTEMPT: Attempt = { epoch: 9, stream: 2, self: "a", members: ["a", "b"], isMixed: false };
+const ATTEMPT: Attempt = {
+  epoch: 9,
+  stream: 2,
+  self: "a",
+  members: ["a", "b"],
+  isMixed: false,
+  isEarly: false,
+};
 const HELD: HoldersList = { segments: [{ epoch: 5, begin: 3, members: ["b", "c"] }], tail: { kind: "held" } };
 const VOID: HoldersList = { segments: [], tail: { kind: "void", begin: 3 } };
 const REGISTERS = labelSet(["author", "a"]);
@@ -24,7 +31,12 @@ const read = (list: HoldersList | undefined, readAt = 9): ActivationInput => ({
   listRevision: list === undefined ? 0 : 6,
   readAt,
 });
-const FENCED: ActivationInput = { kind: "fenced", member: "c", held: { base: 0, confirmed: 4, end: 6 } };
+const FENCED: Extract<ActivationInput, { kind: "fenced" }> = {
+  kind: "fenced",
+  whole: 0,
+  member: "c",
+  held: { base: 0, confirmed: 4, end: 6 },
+};
 const brought = (member: string, base = 0): ActivationInput => ({ kind: "brought", member, base });
 const gone = (member: string): ActivationInput => ({ kind: "unreachable", member });
 const written = (outcome: "done" | "conflict" | "unknown"): ActivationInput => ({
@@ -127,13 +139,13 @@ const BEGINS: readonly (readonly [string, number, base: number, confirmed: numbe
 ];
 for (const [what, begin, base, confirmed] of BEGINS) {
   test(`activation: a holder that ${what}`, () => {
-    const [state] = after(read(HELD), { kind: "fenced", member: "b", held: { base, confirmed, end: 6 } });
+    const [state] = after(read(HELD), { ...FENCED, member: "b", held: { base, confirmed, end: 6 } });
     assert.ok(state.kind === "bringing" && state.begin === begin && state.end === 6);
   });
 }
 
 test("activation: a holder that has less than is acknowledged -> our bug, never a shorter journal", () => {
-  const short: ActivationInput = { kind: "fenced", member: "b", held: { base: 0, confirmed: 0, end: 2 } };
+  const short: ActivationInput = { ...FENCED, member: "b", held: { base: 0, confirmed: 0, end: 2 } };
   assert.throws(() => after(read(HELD), short), InvariantError);
 });
 
@@ -222,4 +234,52 @@ test("activation: a void list on a mixed route -> active without a write, the li
   ];
   for (const input of inputs) [state] = stepActivation(state, input);
   assert.ok(state.kind === "active" && state.list === VOID && state.confirmed === 3);
+});
+
+const LOOSE: HoldersList = {
+  segments: [{ epoch: 5, begin: 3, members: ["b", "c"], loose: true }],
+  tail: { kind: "held" },
+};
+const fenced = (member: string, end: number, whole: number): ActivationInput => ({
+  kind: "fenced",
+  whole,
+  member,
+  held: { base: 0, confirmed: 3, end },
+});
+const sourceOf = ([state, effects]: ActivationStep): unknown => {
+  const [first] = effects;
+  return first?.kind === "bring" ? [first.source, first.end] : state.kind;
+};
+
+test("activation: a loose segment -> the first member that is whole, whoever restarted and has less or more", () => {
+  assert.deepEqual(sourceOf(after(read(LOOSE), fenced("b", 9, 5))), ["b", 9]);
+  assert.deepEqual(sourceOf(after(read(LOOSE), fenced("b", 9, 6))), ["b", 9]);
+  for (const end of [4, 12]) {
+    assert.equal(sourceOf(after(read(LOOSE), fenced("b", end, 0))), "fencing");
+    assert.deepEqual(sourceOf(after(read(LOOSE), fenced("b", end, 4), fenced("c", 9, 5))), ["c", 9]);
+  }
+});
+
+test("activation: a loose segment, nobody is whole -> all members have to answer, and the largest end wins", () => {
+  assert.deepEqual(sourceOf(after(read(LOOSE), fenced("b", 4, 0), fenced("c", 9, 0))), ["c", 9]);
+  assert.deepEqual(sourceOf(after(read(LOOSE), fenced("b", 10, 4), fenced("c", 9, 0))), ["b", 10]);
+  for (const inputs of [
+    [fenced("b", 4, 0), gone("c")],
+    [gone("c"), fenced("b", 4, 0)],
+  ]) {
+    const [state] = after(read(LOOSE), ...inputs);
+    assert.deepEqual(state, { kind: "blocked", attempt: ATTEMPT, holders: ["b", "c"] });
+  }
+});
+
+test("activation: the level asks for no syncs -> the segment is loose, unless it has one member or is mixed", () => {
+  const writtenBy = (fields: Partial<Attempt>): unknown => {
+    const attempt = { ...ATTEMPT, isEarly: true, ...fields };
+    let [state] = stepActivation(startActivation(attempt)[0], read(undefined));
+    for (const member of attempt.members) [state] = stepActivation(state, brought(member));
+    return state.kind === "recording" ? state.next.segments[0]!.loose : state.kind;
+  };
+  assert.equal(writtenBy({}), true);
+  assert.equal(writtenBy({ isEarly: false }), undefined);
+  assert.equal(writtenBy({ members: ["a"] }), undefined);
 });

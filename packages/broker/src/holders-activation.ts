@@ -21,6 +21,9 @@
 //  H6  Requests of an attempt carry its epoch and stream; streams of an epoch ascend (route-bound.ts).
 //  H7  On a list that is void nobody is fenced: every member says what it has, all go on at the largest end, and
 //      nothing is replaced, as brokers do that keep no list (D15). On a mixed route the list stays void.
+//  H8  Of a loose segment a member counts that is whole: that has lost nothing since it was brought under the segment's
+//      epoch, or a later one. Where none is, all members have to answer, and the largest end wins: each has the begin
+//      of the same bytes.
 import { assert, unreachable } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import {
@@ -30,6 +33,7 @@ import {
   type HolderId,
   type HoldersList,
   type PresentedBytes,
+  type Segment,
 } from "./holders-list.ts";
 
 export interface Attempt {
@@ -42,6 +46,8 @@ export interface Attempt {
   readonly members: readonly HolderId[];
   /** Whether one of them keeps no list. */
   readonly isMixed: boolean;
+  /** Whether appends will be acknowledged before they are synced. Default: no. */
+  readonly isEarly?: boolean;
 }
 
 /** What a member has of a journal. */
@@ -51,6 +57,11 @@ export interface HeldBytes {
   /** Up to where the member knows bytes to be acknowledged; 0 when a restart has made it forget. */
   readonly confirmed: number;
   readonly end: number;
+}
+
+interface FencedHolder {
+  readonly member: HolderId;
+  readonly held: HeldBytes;
 }
 
 interface OnList {
@@ -68,7 +79,12 @@ interface Brought extends OnList {
 export type ActivationState =
   | { readonly kind: "reading"; readonly attempt: Attempt }
   /** `candidates`: members of the newest segment that have not answered. */
-  | ({ readonly kind: "fencing"; readonly candidates: readonly HolderId[] } & OnList)
+  | ({
+      readonly kind: "fencing";
+      readonly candidates: readonly HolderId[];
+      /** Those that are not whole (H8). */
+      readonly partial: readonly FencedHolder[];
+    } & OnList)
   /** All members are asked what they have, the list being void. */
   | ({ readonly kind: "asking"; readonly presented: readonly PresentedBytes[] } & OnList)
   /** `next`: the list to be written; undefined on a mixed route. */
@@ -107,7 +123,8 @@ export type ActivationInput =
       /** Revision of the store at which it was read. */
       readonly readAt: number;
     }
-  | { readonly kind: "fenced"; readonly member: HolderId; readonly held: HeldBytes }
+  /** `whole`: the epoch under which it was brought last, with nothing lost since; else 0. */
+  | ({ readonly kind: "fenced"; readonly whole: number } & FencedHolder)
   | ({ readonly kind: "presented" } & PresentedBytes)
   /** `base`: below it the member has nothing. */
   | { readonly kind: "brought"; readonly member: HolderId; readonly base: number }
@@ -194,7 +211,7 @@ function onList(attempt: Attempt, input: Extract<ActivationInput, { kind: "list-
     case "held": {
       const candidates = newestSegment(list)!.members;
       return [
-        { kind: "fencing", ...on, candidates },
+        { kind: "fencing", ...on, candidates, partial: [] },
         candidates.map((member) => ({ kind: "fence", member })),
       ];
     }
@@ -208,14 +225,30 @@ function onFencing(
   input: ActivationInput,
 ): ActivationStep {
   const { attempt, list, candidates } = state;
-  if (input.kind === "unreachable") {
-    const left = candidates.filter((member) => member !== input.member);
-    if (left.length > 0) return [{ ...state, candidates: left }, []];
-    return [{ kind: "blocked", attempt, holders: newestSegment(list!)!.members }, []];
-  }
-  assert(input.kind === "fenced", "waits for a holder", { input: input.kind });
-  const { member, held } = input;
-  assert(candidates.includes(member), "a holder answers", { member });
+  const newest = newestSegment(list!)!;
+  assert(input.kind === "fenced" || input.kind === "unreachable", "waits for a holder", {
+    input: input.kind,
+  });
+  assert(candidates.includes(input.member), "a holder answers", { member: input.member });
+  const left = candidates.filter((member) => member !== input.member);
+  if (input.kind === "fenced" && (newest.loose !== true || input.whole >= newest.epoch))
+    return bringFrom(state, input);
+  // H8
+  const partial = input.kind === "fenced" ? [...state.partial, input] : state.partial;
+  if (left.length > 0) return [{ ...state, candidates: left, partial }, []];
+  if (partial.length < newest.members.length)
+    return [{ kind: "blocked", attempt, holders: newest.members }, []];
+  return bringFrom(
+    state,
+    partial.reduce((most, one) => (one.held.end > most.held.end ? one : most)),
+  );
+}
+
+function bringFrom(
+  state: Extract<ActivationState, { kind: "fencing" }>,
+  { member, held }: FencedHolder,
+): ActivationStep {
+  const { list } = state;
   // H3: what the segment's begin says, what the member knows, and what it has left to the store.
   const begin = Math.max(newestSegment(list!)!.begin, held.confirmed, held.base);
   assert(held.end >= begin, "a holder has what is acknowledged", { member, begin, end: held.end });
@@ -247,8 +280,8 @@ function bring(
   registers: LabelSet | undefined,
   presented: readonly PresentedBytes[] = [],
 ): ActivationStep {
-  const { members, epoch } = attempt;
-  const segment = { epoch, begin, members };
+  const { members } = attempt;
+  const segment = segmentOf(attempt, begin);
   const anew = list?.tail.kind === "void" ? listedAnew(list, presented, segment) : withSegment(list, segment);
   const next = attempt.isMixed ? undefined : anew;
   return [
@@ -270,13 +303,18 @@ function onBringing(
   if (left.length > 0) return [{ ...state, waiting: left, heldFrom }, []];
   // H7: there is nothing to be written.
   if (next === undefined) return [{ kind: "active", attempt, list: list!, listRevision, confirmed: end }, []];
-  const { epoch, members } = attempt;
   // H3
-  const written = heldFrom > begin ? withSegment(list, { epoch, begin: heldFrom, members }) : next;
+  const written = heldFrom > begin ? withSegment(list, segmentOf(attempt, heldFrom)) : next;
   return [
     { kind: "recording", attempt, list, listRevision, begin, end, next: written },
     [{ kind: "write-list", next: written, listRevision }],
   ];
+}
+
+/** Which the attempt writes. */
+function segmentOf({ epoch, members, isEarly, isMixed }: Attempt, begin: number): Segment {
+  const isLoose = isEarly === true && !isMixed && members.length > 1;
+  return { epoch, begin, members, ...(isLoose && { loose: true }) };
 }
 
 function onWritten(

@@ -23,6 +23,11 @@ export interface Segment {
   readonly epoch: number;
   readonly begin: number;
   readonly members: readonly HolderId[];
+  /**
+   * Its commits were acknowledged when all members had them, synced or not: a member that has lost nothing since it was
+   * brought has all of them, another one may not.
+   */
+  readonly loose?: true;
 }
 
 export type HoldersTail =
@@ -177,7 +182,7 @@ export interface PresentedBytes {
 export function listedAnew(
   list: HoldersList,
   presented: readonly PresentedBytes[],
-  newest: { readonly epoch: number; readonly begin: number; readonly members: readonly HolderId[] },
+  newest: Segment,
 ): HoldersList {
   assert(list.tail.kind === "void", "only a void list is begun anew", { tail: list.tail.kind });
   const { begin: from } = list.tail;

@@ -72,6 +72,8 @@ export class JournalHolder {
   #cutAt = Number.POSITIVE_INFINITY;
   /** Create revision of this broker's assignment while it is a member without a break since it was brought (D15). */
   #joined = 0;
+  /** Epoch under which this broker was brought last, while nothing was lost since (H8 of holders-activation.ts). */
+  #whole = 0;
 
   constructor(ports: HolderPorts, spool: Spool) {
     this.#ports = ports;
@@ -176,6 +178,11 @@ export class JournalHolder {
     if (spool.end < spool.syncedEnd) await this.#cut(spool.end, spool.registers);
   }
 
+  /** The log has refused what others were told is here. */
+  lostBytes(): void {
+    this.#whole = 0;
+  }
+
   /** Least offset from which on bytes were given up since this was asked last; Infinity: none were. */
   takeCut(): number {
     const cutAt = this.#cutAt;
@@ -238,6 +245,7 @@ export class JournalHolder {
         const { header } = this.#ports.view(this.#journal, epoch);
         if (!isDone) return { kind: "refused", why: "different", header };
         this.#binding = bind(this.#binding, { epoch, stream, wants: request.wants });
+        this.#whole = epoch;
         this.#joined = this.#ports.view(this.#journal, epoch).joined;
         return this.#taken();
       }
@@ -246,7 +254,8 @@ export class JournalHolder {
 
   #taken(): HoldAnswer {
     const spool = this.#spool;
-    return { kind: "taken", held: heldBytes(spool), registers: spool.registers, sure: sureBytes(spool) };
+    const [held, sure] = [heldBytes(spool), sureBytes(spool)];
+    return { kind: "taken", held, registers: spool.registers, sure, whole: this.#whole };
   }
 
   /** On a void list what a restart found counts for nothing, but for what is known to be acknowledged. */
@@ -260,6 +269,7 @@ export class JournalHolder {
       held: goesOn ? held : { base: 0, confirmed: 0, end: 0 },
       registers: spool.registers,
       sure: sureBytes(spool),
+      whole: this.#whole,
     };
   }
 

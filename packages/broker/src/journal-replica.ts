@@ -274,10 +274,43 @@ export class JournalReplica implements FlowOwner {
       append.commit(registers, onOutcome);
       return;
     }
+    if (replication.isEarly) {
+      this.#commitEarly(replication, append, registers, onOutcome);
+      return;
+    }
     const end = append.begin + append.bytes;
     const committed = replication.committed(end, onOutcome);
     append.commit(registers, (outcome) => committed.onOwn(outcome));
     replication.commits.commit(spool.pendingRegisters, (failure) => committed.onPeers(failure));
+  }
+
+  /** As {@link commit}, telling that all members have it, and nothing of what becomes of it after that. */
+  #commitEarly(
+    replication: Replication,
+    append: SpoolAppend,
+    registers: LabelSet | undefined,
+    onOutcome: (outcome: CommitOutcome) => void,
+  ): void {
+    const { begin } = append;
+    const end = begin + append.bytes;
+    let isTold = false;
+    const tell = (outcome: CommitOutcome): void => {
+      if (isTold) return;
+      isTold = true;
+      onOutcome(outcome);
+    };
+    const committed = replication.committed(end, tell);
+    const isTaken = append.commit(registers, (outcome) => {
+      if (outcome.kind !== "acknowledged") this.local.holder?.lostBytes();
+      committed.onOwn(outcome);
+    });
+    replication.commits!.commit(
+      this.spool.pendingRegisters,
+      (failure) => committed.onPeers(failure),
+      () => {
+        if (isTaken && committed.isWaiting) tell({ kind: "acknowledged", begin, end });
+      },
+    );
   }
 
   /** Applies the roll rule. */

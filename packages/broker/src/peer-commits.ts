@@ -10,7 +10,8 @@
 //  C4  Outcomes come in the order of the commits, never within the call of `commit`.
 //  C5  Content that waits for its turn is bounded: whoever adds to it waits.
 //  C6  Together, the appends of a proposal stay below what a spool writes straight to its file.
-//  C7  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
+//  C7  On a pipeline whose peers answer early, an outcome is that all have it synced; that all have it is told before.
+//  C8  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
 import { assert, concatBytes, WireError, type Clock, type Histogram } from "@millrace/base";
 import {
   newFragment,
@@ -35,6 +36,7 @@ import {
   type ProposalWording,
   type ProposedRange,
 } from "./proposal-wording.ts";
+import type { UnsyncedCommits } from "./unsynced-commits.ts";
 
 /** Of the fragment that the peers have been told of. */
 export interface ProposedFragment {
@@ -52,10 +54,14 @@ export interface PeerCommitsPorts {
   /** Whether a peer is told what is confirmed. */
   readonly keepsLists: (peer: ProcessId) => boolean;
   /** Of each proposal, until its last answer. */
+  /** Where peers answer early (C7). */
+  readonly unsynced?: UnsyncedCommits | undefined;
   readonly seconds: Pick<Histogram, "observe">;
 }
 
 type Told = (failure: WireError | undefined) => void;
+
+const NOBODY = (): void => undefined;
 
 /** An append that is whole and waits for its proposal. */
 interface Whole {
@@ -65,6 +71,7 @@ interface Whole {
   /** After it. */
   readonly registers: LabelSet;
   readonly told: Told;
+  readonly early: () => void;
 }
 
 export class PeerCommits {
@@ -146,11 +153,12 @@ export class PeerCommits {
 
   /**
    * Ends the append that is open, if one is.
-   * @param registers after it @param told once, when every peer has answered
+   * @param registers after it @param told once, when every peer has it synced
+   * @param early when every peer has it, where they say so before they have it synced
    */
-  commit(registers: LabelSet, told: Told): void {
+  commit(registers: LabelSet, told: Told, early: () => void = NOBODY): void {
     if (this.#isOpenSent) this.#wording.keep();
-    this.#whole.push({ parts: this.#open, bytes: this.#openBytes, registers, told });
+    this.#whole.push({ parts: this.#open, bytes: this.#openBytes, registers, told, early });
     this.#wholeBytes += this.#openBytes;
     this.#closeAppend();
     if (this.#asked >= PROPOSALS_ASKED_MAX || this.#isScheduled) return; // C3
@@ -197,6 +205,7 @@ export class PeerCommits {
   #propose(): void {
     const some = this.#takeWhole();
     if (some.length === 0) return;
+    const begin = this.#end;
     const contentDelta = this.#sentBytes;
     const content = this.#sendParts(some);
     this.#registers = some.at(-1)!.registers;
@@ -214,7 +223,7 @@ export class PeerCommits {
       () => request,
       (answers, failure) => {
         this.#ports.seconds.observe((this.#ports.clock.monotonicMs() - askedMs) / 1000);
-        this.#answered(some, answers, failure);
+        this.#answered(some, begin, answers, failure);
       },
     );
   }
@@ -234,11 +243,19 @@ export class PeerCommits {
     return some;
   }
 
-  #answered(some: readonly Whole[], answers: readonly PeerAnswer[], broken: WireError | undefined): void {
+  /** @param begin of the first of them */
+  #answered(
+    some: readonly Whole[],
+    begin: number,
+    answers: readonly PeerAnswer[],
+    broken: WireError | undefined,
+  ): void {
     this.#asked--;
     const failure = broken ?? refusalOf(answers);
-    if (failure !== undefined) this.#ports.pipeline.abandon(failure); // C7
-    for (const { told } of some) told(failure);
+    if (failure !== undefined) this.#ports.pipeline.abandon(failure); // C8
+    const { unsynced } = this.#ports;
+    if (failure === undefined && unsynced !== undefined) waitForSync(unsynced, some, begin);
+    else for (const { told } of some) told(failure);
     if (failure !== undefined) this.#failWaiting(failure);
     else if (!this.#isScheduled) this.#propose();
   }
@@ -292,6 +309,17 @@ export class PeerCommits {
 }
 
 const PLAIN_REQUEST = newReplicateRequest({});
+/** C7. What has no bytes is answered in its turn: everything before it is synced by then. */
+function waitForSync(unsynced: UnsyncedCommits, some: readonly Whole[], begin: number): void {
+  let end = begin;
+  for (const { bytes, told, early } of some) {
+    end += bytes;
+    early();
+    unsynced.add(end, told);
+  }
+  if (end === begin) unsynced.synced(end);
+}
+
 /** Messages stay below what brokers of the protocol take, 4 MiB. */
 const CONTENT_MESSAGE_MAX = 1024 * 1024;
 

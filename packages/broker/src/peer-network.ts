@@ -60,6 +60,8 @@ export type HoldAnswer =
       readonly registers: LabelSet;
       /** Known to be acknowledged; ascending and apart. */
       readonly sure: readonly Range[];
+      /** Epoch under which it was brought last, with nothing lost since; 0: it may have lost something. */
+      readonly whole: number;
     }
   | { readonly kind: "refused"; readonly why: HoldRefusal; readonly header: Header };
 

@@ -90,6 +90,7 @@ describe("answers", () => {
       status: "PROPOSAL_MISMATCH",
       fragment: newFragment({ end: 7 }),
       registers: EMPTY_LABELS,
+      synced: 0,
     });
     one.listener.answered(OK);
     assert.deepEqual(

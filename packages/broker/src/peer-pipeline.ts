@@ -28,6 +28,14 @@ export interface PeerListener {
   ended(failure: WireError | undefined): void;
 }
 
+/** Of a pipeline whose peers answer commits before they are synced. */
+export interface EarlyHooks {
+  /** All peers have everything below synced. */
+  synced(end: number): void;
+  /** After those who asked were told. */
+  broken(failure: WireError): void;
+}
+
 /** Opens a stream to a peer; never throws: `ended` tells. */
 export type ConnectPeer = (peer: ProcessId, listener: PeerListener) => PeerStream;
 
@@ -36,6 +44,8 @@ interface Peer {
   stream: PeerStream;
   /** How many of the asked ones it has answered. */
   answered: number;
+  /** As it has told. */
+  synced: number;
   isSlow: boolean;
   hasEnded: boolean;
 }
@@ -54,9 +64,11 @@ export class PeerPipeline {
   #failure: WireError | undefined;
   #isClosing = false;
   #room: (() => void)[] = [];
+  readonly #early: EarlyHooks | undefined;
 
   /** @param peers of the route, without this broker */
-  constructor(peers: readonly ProcessId[], connect: ConnectPeer) {
+  constructor(peers: readonly ProcessId[], connect: ConnectPeer, early?: EarlyHooks) {
+    this.#early = early;
     this.#peers = peers.map((id) => this.#open(id, connect));
   }
 
@@ -128,7 +140,7 @@ export class PeerPipeline {
 
   #open(id: ProcessId, connect: ConnectPeer): Peer {
     // The stream is there when the first call of the listener comes.
-    const peer = { id, answered: 0, isSlow: false, hasEnded: false } as Peer;
+    const peer = { id, answered: 0, synced: 0, isSlow: false, hasEnded: false } as Peer;
     peer.stream = connect(id, {
       answered: (response) => this.#onAnswer(peer, response),
       drained: () => {
@@ -147,6 +159,11 @@ export class PeerPipeline {
 
   #onAnswer(peer: Peer, response: ReplicateResponse): void {
     if (this.#failure !== undefined) return;
+    if (response.synced > 0 && this.#early !== undefined) {
+      peer.synced = Math.max(peer.synced, response.synced);
+      this.#early.synced(Math.min(...this.#peers.map(({ synced }) => synced)));
+      return;
+    }
     const asked = this.#asked[peer.answered - this.#told];
     if (asked === undefined) {
       this.#break(broken(peer, `unexpected response: ${response.status}`)); // G3
@@ -184,6 +201,7 @@ export class PeerPipeline {
     const waiting = this.#asked.splice(0);
     queueMicrotask(() => {
       for (const { answers, done } of waiting) done(answers, failure);
+      this.#early?.broken(failure);
     });
   }
 

@@ -234,3 +234,58 @@ test("a commit of a primary that keeps no lists -> refused", () => {
   const request = newReplicateRequest({ content: Buffer.from("x"), acknowledge: true, commit: 1 });
   assert.throws(() => stream.receive(request, never), /unexpected Acknowledge with Content/);
 });
+describe("a replica's stream whose commits are answered early", () => {
+  let told: string[];
+  const early = (): void => {
+    stream.end();
+    told = [];
+    answers = [];
+    stream = new ReplicaSpool(
+      spool,
+      { codec: "NONE", takesCommits: false },
+      { answer: ({ status }) => told.push(status), failed: (error) => told.push(error.code) },
+      { synced: (end) => told.push(`synced ${end}`), lost: () => told.push("lost") },
+    );
+    propose(fragment(0, ""), A);
+    spools.flush();
+    told = [];
+  };
+
+  test("commits -> answered at once; told again when they are synced", () => {
+    early();
+    content("one ");
+    propose(fragment(0, "one "));
+    content("two");
+    propose(fragment(0, "one two"));
+    assert.deepEqual(told, ["OK", "OK"]);
+    spools.flush();
+    assert.deepEqual(told, ["OK", "OK", "synced 4", "synced 7"]);
+  });
+
+  test("an answer is owed that waits for a sync -> those behind it wait, too", () => {
+    early();
+    content("one ");
+    propose(fragment(0, "one "));
+    propose(fragment(0, "one "));
+    content("two");
+    propose(fragment(0, "one two"));
+    content("!");
+    propose(fragment(0, "one two!"));
+    assert.deepEqual(told, ["OK"]);
+    spools.flush();
+    assert.deepEqual(told, ["OK", "synced 4", "OK", "OK", "synced 7", "OK", "synced 8"]);
+    content("?");
+    propose(fragment(0, "one two!?"));
+    assert.equal(told.at(-1), "OK");
+  });
+
+  test("the stream has ended -> what is synced afterwards is told to nobody", () => {
+    early();
+    content("one ");
+    propose(fragment(0, "one "));
+    stream.end();
+    spools.flush();
+    assert.deepEqual(told, ["OK"]);
+    assert.equal(spool.syncedEnd, 4);
+  });
+});

@@ -1,7 +1,9 @@
 // A replica's side of one Replicate stream: content and proposals of the primary into the journal's spool, answers in
 // the order of what they answer.
 //
-//   P1  A commit is answered OK once it is synced here; whether it may be seen is not this stream's to say.
+//   P1  A commit is answered OK once it is synced here; whether it may be seen is not this stream's to say. On a stream
+//       that is early it is answered once the log has taken it, unless answers before it are owed, and told again when
+//       it is synced.
 //   P2  An answer follows those before it: everything that is answered waits for its turn in the spool.
 //   P3  What was sent and not proposed is taken back when the stream ends.
 //   P4  A primary that keeps lists proposes commits: the journal's end and the checksum of the content. They continue
@@ -32,11 +34,22 @@ export interface ReplicaSpoolHooks {
   failed(error: WireError): void;
 }
 
+/** Of a stream whose commits are answered before they are synced. */
+export interface EarlyReplicaHooks {
+  /** Everything below is synced. */
+  synced(end: number): void;
+  /** What was answered may not be here. */
+  lost(): void;
+}
+
 export class ReplicaSpool {
   readonly #spool: Spool;
   readonly #hooks: ReplicaSpoolHooks;
   /** P4 */
   readonly #takesCommits: boolean;
+  readonly #early: EarlyReplicaHooks | undefined;
+  /** Answers that wait for a sync. */
+  #owed = 0;
   #fragment: Fragment;
   #registers: LabelSet;
   /** Of the fragment, and with the content since. */
@@ -56,10 +69,12 @@ export class ReplicaSpool {
     spool: Spool,
     { codec, takesCommits }: { readonly codec: CompressionCodec; readonly takesCommits: boolean },
     hooks: ReplicaSpoolHooks,
+    early?: EarlyReplicaHooks,
   ) {
     this.#spool = spool;
     this.#takesCommits = takesCommits;
     this.#hooks = hooks;
+    this.#early = early;
     const at = spool.pendingEnd;
     if (at > spool.begin) spool.roll(at);
     const { journal } = spool.life;
@@ -165,14 +180,45 @@ export class ReplicaSpool {
     this.#nextSums = undefined;
     this.#fragment = proposal;
     this.#registers = registers;
-    this.#end(append, changed, acknowledge ? OK : undefined);
+    const response = acknowledge ? OK : undefined;
+    if (this.#early === undefined) this.#end(append, changed, response);
+    else this.#endEarly(this.#early, append, changed, response);
+  }
+
+  #endEarly(
+    early: EarlyReplicaHooks,
+    append: SpoolAppend,
+    registers: LabelSet | undefined,
+    response: ReplicateResponse | undefined,
+  ): void {
+    const end = append.begin + append.bytes;
+    let isOwed = response !== undefined;
+    const mayAnswer = this.#owed === 0;
+    if (isOwed) this.#owed++;
+    const answer = (): void => {
+      if (!isOwed) return;
+      isOwed = false;
+      this.#owed--;
+      if (!this.#isOver) this.#hooks.answer(response!);
+    };
+    const isTaken = append.commit(registers, (outcome) => {
+      if (outcome.kind !== "acknowledged") {
+        early.lost();
+        this.#fail(outcome.error);
+        return;
+      }
+      answer();
+      if (!this.#isOver) early.synced(end);
+    });
+    if (isTaken && mayAnswer) answer();
   }
 
   #mismatch(acknowledge: boolean): void {
     if (!acknowledge) {
       throw new WireError("INVALID_ARGUMENT", "no ack requested but status != OK: PROPOSAL_MISMATCH");
     }
-    this.#inTurn({ status: "PROPOSAL_MISMATCH", fragment: this.#fragment, registers: this.#registers });
+    const [fragment, registers] = [this.#fragment, this.#registers];
+    this.#inTurn(newReplicateResponse({ status: "PROPOSAL_MISMATCH", fragment, registers }));
   }
 
   /** An append without bytes is answered after what was handed over before it, rolls among that (P2). */
@@ -183,7 +229,9 @@ export class ReplicaSpool {
   }
 
   #end(append: SpoolAppend, registers: LabelSet | undefined, response: ReplicateResponse | undefined): void {
+    if (response !== undefined) this.#owed++;
     append.commit(registers, (outcome) => {
+      if (response !== undefined) this.#owed--;
       if (outcome.kind !== "acknowledged") this.#fail(outcome.error);
       else if (response !== undefined && !this.#isOver) this.#hooks.answer(response);
     });

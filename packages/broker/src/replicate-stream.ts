@@ -77,6 +77,8 @@ export class ReplicateStream implements PeerStream, SpoolUser {
   #isHalfClosed = false;
   /** Responses that were asked for and not given. */
   #owed = 0;
+  /** What is about to be told to be synced; 0: nothing. */
+  #synced = 0;
   /** Told after what is owed. */
   #last: ReplicateResponse | undefined;
 
@@ -164,10 +166,15 @@ export class ReplicateStream implements PeerStream, SpoolUser {
     }
     signal.throwIfAborted();
     if (!isConfirming) local.spool.confirm(Number.POSITIVE_INFINITY); // T4
+    const early = {
+      synced: (end: number) => this.#tellSynced(end),
+      lost: () => holder.lostBytes(),
+    };
     this.#spool = new ReplicaSpool(
       local.spool,
       { codec: local.spec.fragment.compressionCodec, takesCommits: epoch > 0 },
       { answer: (response) => this.#answer(response), failed: (error) => this.#fail(error) },
+      request.early ? early : undefined,
     );
     this.#phase = "running";
     this.#confirm(request.confirmed);
@@ -283,6 +290,18 @@ export class ReplicateStream implements PeerStream, SpoolUser {
     this.#owed--;
     this.#tell(response);
     if (this.#phase === "closing" && this.#owed === 0) this.#finish();
+  }
+
+  /** Once for all that a sync has covered. */
+  #tellSynced(end: number): void {
+    const isTold = this.#synced === 0;
+    this.#synced = end;
+    if (!isTold) return;
+    queueMicrotask(() => {
+      const synced = this.#synced;
+      this.#synced = 0;
+      if (this.#phase !== "over") this.#listener.answered(newReplicateResponse({ status: "OK", synced }));
+    });
   }
 
   /** T3 */

@@ -33,6 +33,11 @@ export class ReplicatedAppend {
     this.#hooks = hooks;
   }
 
+  /** Neither has it an outcome, nor is it in limbo. */
+  get isWaiting(): boolean {
+    return !this.#isOver && this.#failure === undefined;
+  }
+
   /** Of the log. */
   onOwn(outcome: CommitOutcome): void {
     this.#own = outcome;

@@ -10,6 +10,8 @@
 //      Those that waited for its peers wait for that (replicated-append.ts).
 //  N4  One that is older than its streams may be is not used any more: the next append, or pulse, opens another one,
 //      after what is under way. Peers end streams whose token is over.
+//  N5  The level at which appends are acknowledged is the pipeline's: the list of holders says it, and another one
+//      takes another activation. Where it is early (unsynced-commits.ts), bytes are shown and confirmed no earlier.
 import { assert, Gate, never, WireError } from "@millrace/base";
 import type { CommitOutcome } from "@millrace/fragments";
 import {
@@ -18,10 +20,12 @@ import {
   newFragment,
   newReplicateRequest,
   ZERO_SHA1,
+  type JournalSpec,
   type LabelSet,
   type ProcessId,
   type Route,
 } from "@millrace/protocol";
+import { wantedAcknowledgement } from "./acknowledgement-rule.ts";
 import { activateRoute, type ActivationPorts, type ActiveRoute } from "./activation-runner.ts";
 import type { AppendInput, PeerAnswer } from "./append-states.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
@@ -29,11 +33,12 @@ import { changeWithin } from "./gate-timeout.ts";
 import { PIPELINE_CLOSE_MS } from "./limits.ts";
 import type { LocalJournal } from "./local-journal.ts";
 import { PeerCommits } from "./peer-commits.ts";
-import { PeerPipeline } from "./peer-pipeline.ts";
+import { PeerPipeline, type EarlyHooks, type PeerListener, type PeerStream } from "./peer-pipeline.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import type { Resolution } from "./resolver.ts";
 import { Limbo, ReplicatedAppend } from "./replicated-append.ts";
 import type { SpoolLease, SpoolUser } from "./spool-token.ts";
+import { UnsyncedCommits } from "./unsynced-commits.ts";
 
 export interface ReplicationPorts extends ActivationPorts {
   readonly network: PeerNetwork;
@@ -53,6 +58,10 @@ interface Opened {
   readonly openedMs: number;
   /** Undefined on a route of one member. */
   readonly pipeline: PeerPipeline | undefined;
+  /** Where its peers answer before they have synced. */
+  readonly unsynced: UnsyncedCommits | undefined;
+  /** As the journal was when it was opened, or a newer one that asks for the same level. */
+  spec: JournalSpec;
   /** Once the peers are in sync. */
   commits: PeerCommits | undefined;
 }
@@ -83,13 +92,19 @@ export class Replication implements SpoolUser {
   /** Undefined while it is closed, broken, or not in sync. */
   get route(): Route | undefined {
     const open = this.#open;
-    if (open === undefined || this.failure !== undefined || this.#isOld(open)) return undefined;
+    if (open === undefined || this.failure !== undefined) return undefined;
+    if (this.#isOld(open) || this.#isOfAnotherLevel(open)) return undefined;
     return open.pipeline === undefined || open.commits !== undefined ? open.route : undefined;
   }
 
   /** Whether the route that is open has others than this broker. */
   get hasPeers(): boolean {
     return this.#open?.pipeline !== undefined;
+  }
+
+  /** Whether appends are acknowledged when all members have them, synced or not. */
+  get isEarly(): boolean {
+    return this.#open?.unsynced !== undefined;
   }
 
   /** Undefined where there is nobody to replicate to. */
@@ -122,9 +137,19 @@ export class Replication implements SpoolUser {
     if (peers.length === 0) spool.confirm(Number.POSITIVE_INFINITY);
     // A spool that begins where the journal was suspended is beyond what anybody has.
     else spool.hide(Math.max(active.confirmed, spool.syncedEnd));
-    const pipeline = peers.length === 0 ? undefined : this.#connect(route, peers, journal);
+    const unsynced = active.isEarly && peers.length > 0 ? new UnsyncedCommits() : undefined;
+    const pipeline = peers.length === 0 ? undefined : this.#connect(route, peers, journal, unsynced);
     const openedMs = this.#ports.clock.monotonicMs();
-    this.#open = { route, active, lease, openedMs, pipeline, commits: undefined };
+    this.#open = {
+      route,
+      active,
+      lease,
+      openedMs,
+      pipeline,
+      unsynced,
+      spec: this.#local.spec,
+      commits: undefined,
+    };
     // On a route with a broker that keeps no lists, not all members have what is behind.
     if (active.isMixed) this.#limbo.fail();
     else this.#limbo.activated(active.confirmed, holder.takeCut(), isEnough(resolution));
@@ -150,6 +175,7 @@ export class Replication implements SpoolUser {
       epoch: active.isMixed ? 0 : epoch,
       stream: active.isMixed ? 0 : stream,
       confirmed,
+      early: open.unsynced !== undefined,
     });
     open.commits?.dispose();
     open.commits = undefined;
@@ -256,15 +282,30 @@ export class Replication implements SpoolUser {
     return pipeline !== undefined && clock.monotonicMs() - openedMs > streamMs;
   }
 
-  #connect(route: Route, peers: readonly ProcessId[], journal: string): PeerPipeline {
-    const { network } = this.#ports;
-    return new PeerPipeline(peers, (id, listener) => {
-      const at = route.members.findIndex((member) => equalProcessIds(member, id));
-      return network.replicate({ id, endpoint: route.endpoints[at] ?? "" }, journal, listener);
-    });
+  /** N5 */
+  #isOfAnotherLevel(open: Opened): boolean {
+    const { spec } = this.#local;
+    if (spec === open.spec || open.pipeline === undefined) return false;
+    const [before, now] = [open.spec, spec].map(({ labels }) => wantedAcknowledgement(labels).level);
+    if (before === now) open.spec = spec;
+    return before !== now;
   }
 
-  #commitsFor({ pipeline, active }: Opened, registers: LabelSet): PeerCommits {
+  #connect(
+    route: Route,
+    peers: readonly ProcessId[],
+    journal: string,
+    early: EarlyHooks | undefined,
+  ): PeerPipeline {
+    const { network } = this.#ports;
+    const connect = (id: ProcessId, listener: PeerListener): PeerStream => {
+      const at = route.members.findIndex((member) => equalProcessIds(member, id));
+      return network.replicate({ id, endpoint: route.endpoints[at] ?? "" }, journal, listener);
+    };
+    return new PeerPipeline(peers, connect, early);
+  }
+
+  #commitsFor({ pipeline, active, unsynced }: Opened, registers: LabelSet): PeerCommits {
     const { spool, spec } = this.#local;
     const { clock, holders, metrics } = this.#ports;
     const { epoch, stream } = active.isMixed ? { epoch: 0, stream: 0 } : active;
@@ -275,6 +316,7 @@ export class Replication implements SpoolUser {
         epoch,
         stream,
         keepsLists: (peer) => holders.keepsLists(peer),
+        unsynced,
         seconds: metrics.replicationSeconds,
       },
       {

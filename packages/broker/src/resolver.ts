@@ -310,6 +310,7 @@ export class Resolver {
       minReplicas: 0,
       level: "synced",
       isReduced: false,
+      isEarly: false,
       assignmentsConsistent: true,
     };
   }

@@ -290,13 +290,13 @@ export class DurableSpool implements Spool, TailOwner {
 
   // For the append that is open.
 
-  /** The append ended; `direct` when its bytes already stand in the file. */
+  /** The append ended; `direct` when its bytes already stand in the file. @returns whether it was taken */
   commitAppend(
     append: DurableAppend,
     direct: DirectBytes | undefined,
     registers: LabelSet | undefined,
     onOutcome: (outcome: CommitOutcome) => void,
-  ): void {
+  ): boolean {
     assert(this.#append === append, "an append ends once", { begin: append.begin });
     this.#append = undefined;
     const { begin } = append;
@@ -313,7 +313,7 @@ export class DurableSpool implements Spool, TailOwner {
     if (end > begin && hoped.end === hoped.begin) hoped.firstAppendMs = timeMs;
     hoped.end = end;
     hoped.registers = registers ?? hoped.registers;
-    this.#pending.add(entry, this.#host.refusal());
+    return this.#pending.add(entry, this.#host.refusal());
   }
 
   rollbackAppend(append: DurableAppend): void {

@@ -120,10 +120,11 @@ async function append(spool: Spool, chunk: Uint8Array, onDone: () => void): Prom
     const open = spool.openAppend();
     const writing = open.write(chunk, never);
     if (writing !== undefined) await writing;
-    return open.commit(undefined, (outcome) => {
+    open.commit(undefined, (outcome) => {
       if (outcome.kind !== "acknowledged") throw outcome.error;
       onDone();
     });
+    return;
   }
   // One append of a spool is open at a time: a large one takes its turn.
   const turn = (turns.get(spool) ?? Promise.resolve()).then(async () => {

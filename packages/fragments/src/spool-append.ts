@@ -71,13 +71,13 @@ export class DurableAppend implements SpoolAppend {
     this.#bytes += chunk.length;
   }
 
-  commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): void {
+  commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): boolean {
     assert(this.#state === "open", "an append ends once, and not while it is written", {
       state: this.#state,
     });
     this.#state = "ended";
     if (this.lost !== undefined) this.#direct?.abandon();
-    this.#spool.commitAppend(this, this.#direct, registers, onOutcome);
+    return this.#spool.commitAppend(this, this.#direct, registers, onOutcome);
   }
 
   rollback(): void {

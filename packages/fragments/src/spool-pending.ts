@@ -36,19 +36,21 @@ export class PendingEntries implements EntryOwner {
     return this.#head === undefined;
   }
 
-  /** Adds an entry. @param failure it fails, with all behind it, for this reason */
-  add(entry: SpoolEntry, failure: WireError | undefined): void {
+  /** Adds an entry. @param failure it fails, with all behind it, for this reason @returns whether it was taken */
+  add(entry: SpoolEntry, failure: WireError | undefined): boolean {
     if (this.#last === undefined) this.#head = entry;
     else this.#last.next = entry;
     this.#last = entry;
-    if (entry.state === "failed") return this.#settleSoon();
     const reason = this.#failing ?? failure;
-    if (reason !== undefined) {
+    if (entry.state === "failed") {
+      this.#settleSoon();
+    } else if (reason !== undefined) {
       this.#fail(entry, reason);
       this.#settleSoon();
     } else if (this.#holding === undefined) {
       this.#log(entry);
     }
+    return !hasFailed(entry);
   }
 
   onEntryLogged(entry: SpoolEntry, failure: WireError | undefined): void {
@@ -127,4 +129,8 @@ export class PendingEntries implements EntryOwner {
 function refusalBehind(failure: WireError): WireError {
   if (failure.code !== "OUTCOME_UNKNOWN") return failure;
   return new WireError("UNAVAILABLE", `an append before it has no known outcome: ${failure.message}`);
+}
+
+function hasFailed({ state }: SpoolEntry): boolean {
+  return state === "failed";
 }

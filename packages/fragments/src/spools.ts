@@ -51,8 +51,9 @@ export interface SpoolAppend {
    * Ends the append: its bytes and `registers` (when given, the whole new set) become durable together. The next append
    * may open at once; outcomes are reported in order, exactly once each, never before `commit` has returned, and after
    * the bytes became visible (D9). When one is not acknowledged, neither are those committed behind it.
+   * @returns whether it was taken: false when it is refused for certain
    */
-  commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): void;
+  commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): boolean;
   /** Forgets the bytes. Those that reached the spool file are overwritten or quarantined, never served. */
   rollback(): void;
 }

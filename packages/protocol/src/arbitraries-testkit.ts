@@ -135,11 +135,12 @@ export const replicateRequest = record(
     commit: int64,
     checksum: fc.nat(2 ** 32 - 1),
     rollback: fc.boolean(),
+    early: fc.boolean(),
   },
   { header, proposal: fragment, content, registers: labelSet },
 );
 
-export const replicateResponse = record({ status }, { header, fragment, registers: labelSet });
+export const replicateResponse = record({ status, synced: int64 }, { header, fragment, registers: labelSet });
 
 const range = object({ begin: int64, end: int64 });
 
@@ -166,6 +167,7 @@ export const holdResponse = record(
     end: int64,
     registers: labelSet,
     sure: fc.array(range, { maxLength: 3 }),
+    whole: int64,
   },
   { header },
 );

@@ -33,6 +33,7 @@ const RESPONSE: HoldResponseMessage = {
     { begin: 0, end: 5 },
     { begin: 5, end: 7 },
   ],
+  whole: 0,
 };
 
 test("holders' messages: what is out of bounds is refused with its value", () => {

@@ -5,7 +5,7 @@
 //   HoldRequest    1 journal string · 2 create_revision int64 · 3 header Header · 4 epoch int64 · 5 stream int64 ·
 //                  6 wants enum · 7 begin int64 · 8 end int64 · 9 source ProcessSpec · 10 registers LabelSet
 //   HoldResponse   1 outcome enum · 2 header Header · 3 base int64 · 4 confirmed int64 · 5 end int64 ·
-//                  6 registers LabelSet · 7 sure repeated HeldRange
+//                  6 registers LabelSet · 7 sure repeated HeldRange · 8 whole int64
 //   HeldRange      1 begin int64 · 2 end int64
 //   FetchRequest   1 journal string · 2 create_revision int64 · 3 begin int64 · 4 end int64
 //   FetchResponse  1 content bytes
@@ -65,6 +65,8 @@ export interface HoldResponseMessage {
   readonly end: number;
   readonly registers: LabelSet;
   readonly sure: readonly HeldRange[];
+  /** Epoch under which it was brought last, with nothing lost since; 0: something may have been lost. */
+  readonly whole: number;
 }
 
 export interface FetchRequestMessage extends HeldRange {
@@ -107,6 +109,7 @@ const holdResponse = codecs(
     end: int64(5),
     registers: nested(6, labelSetMessage),
     sure: repeated(7, rangeMessage),
+    whole: int64(8),
   }),
 );
 

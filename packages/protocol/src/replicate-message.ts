@@ -3,8 +3,9 @@
 //   ReplicateRequest   1 header Header · 2 deprecated_journal string · 3 proposal Fragment · 4 content bytes ·
 //                      5 content_delta int64 · 6 acknowledge bool · 7 registers LabelSet · 1001 epoch int64 ·
 //                      1002 stream int64 · 1003 confirmed int64 · 1004 commit int64 · 1005 checksum fixed32 ·
-//                      1006 rollback bool (ours: Gazette's brokers skip them)
-//   ReplicateResponse  1 status enum · 2 header Header · 3 fragment Fragment · 4 registers LabelSet
+//                      1006 rollback bool · 1007 early bool (ours: Gazette's brokers skip them)
+//   ReplicateResponse  1 status enum · 2 header Header · 3 fragment Fragment · 4 registers LabelSet ·
+//                      1000 synced int64 (ours)
 import {
   bool,
   builder,
@@ -55,6 +56,11 @@ export interface ReplicateRequest {
   readonly checksum: number;
   /** Takes back the content that was sent since the last proposal, and says nothing else. */
   readonly rollback: boolean;
+  /**
+   * With the first message of a stream: commits are answered before they are synced, and what is synced is told
+   * besides.
+   */
+  readonly early: boolean;
 }
 
 export interface ReplicateResponse {
@@ -62,6 +68,8 @@ export interface ReplicateResponse {
   readonly header?: Header;
   readonly fragment?: Fragment;
   readonly registers?: LabelSet;
+  /** Not 0: nobody asked for it, and says only that everything below is synced here. */
+  readonly synced: number;
 }
 
 const replicateRequestMessage = message<ReplicateRequest>({
@@ -78,6 +86,7 @@ const replicateRequestMessage = message<ReplicateRequest>({
   commit: int64(1004),
   checksum: fixed32(1005),
   rollback: bool(1006),
+  early: bool(1007),
 });
 
 const replicateResponseMessage = message<ReplicateResponse>({
@@ -85,6 +94,7 @@ const replicateResponseMessage = message<ReplicateResponse>({
   header: optional(2, headerMessage),
   fragment: optional(3, fragmentMessage),
   registers: optional(4, labelSetMessage),
+  synced: int64(1000),
 });
 
 export const { encode: encodeReplicateRequest, decode: decodeReplicateRequest } =

@@ -99,6 +99,7 @@ export function encodeReplication(request: ReplicateRequest): Uint8Array {
     registers === undefined &&
     request.deprecatedJournal === "" &&
     !request.rollback &&
+    !request.early &&
     content?.length !== 0 &&
     contentDelta >= 0;
   if (!isPlain) return encodeReplicateRequest(request);
@@ -123,7 +124,7 @@ export function encodeReplication(request: ReplicateRequest): Uint8Array {
 /** Tag and length of content, six integers of at most 8 bytes with their tags, and the checksum. */
 const REPLICATION_HEAD_BYTES = 6 + 6 * 10 + 6;
 
-const OK_RESPONSE: ReplicateResponse = Object.freeze({ status: "OK" });
+const OK_RESPONSE: ReplicateResponse = Object.freeze({ status: "OK", synced: 0 });
 const NO_BYTES = new Uint8Array(0);
 
 /** What the table reads; those that only say OK are one and the same. */
@@ -133,8 +134,8 @@ export function decodeReplicationResponse(bytes: Uint8Array): ReplicateResponse 
 
 /** What the table writes. */
 export function encodeReplicationResponse(response: ReplicateResponse): Uint8Array {
-  const { status, header, fragment, registers } = response;
-  const isPlain =
-    status === "OK" && header === undefined && fragment === undefined && registers === undefined;
+  const { status, header, fragment, registers, synced } = response;
+  const hasMore = header !== undefined || fragment !== undefined || registers !== undefined || synced !== 0;
+  const isPlain = status === "OK" && !hasMore;
   return isPlain ? NO_BYTES : encodeReplicateResponse(response);
 }

@@ -31,7 +31,7 @@ export function hastyNetwork(network: PeerNetwork, clock: Clock): PeerNetwork {
     return replaced(stream, "send", (request) => {
       if (!isFirst && request.acknowledge) {
         assumed++;
-        clock.after(0, () => listener.answered({ status: "OK" }));
+        clock.after(0, () => listener.answered({ status: "OK", synced: 0 }));
       }
       if (request.proposal !== undefined) isFirst = false;
       return stream.send(request);
@@ -46,7 +46,7 @@ export function stubbornNetwork(network: PeerNetwork, clock: Clock): PeerNetwork
     let isRefused = false;
     let owed = 0;
     const assume = (): void => {
-      for (; owed > 0; owed--) clock.after(0, () => listener.answered({ status: "OK" }));
+      for (; owed > 0; owed--) clock.after(0, () => listener.answered({ status: "OK", synced: 0 }));
     };
     const refused = (): void => {
       isRefused = true;

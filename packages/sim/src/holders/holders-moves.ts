@@ -265,7 +265,7 @@ function fenced(state: ModelState, i: number, from: number, variant: Variant | u
   if (newest.kind === "fencing" && held.end < Math.max(newest.list!.segments.at(-1)!.begin, confirmed)) {
     return { ...state, wrong: `member ${from} of the newest segment does not reach to its begin` };
   }
-  return feed(patch(state, i, { snapshot }), i, { kind: "fenced", member: memberOf(from), held });
+  return feed(patch(state, i, { snapshot }), i, { kind: "fenced", member: memberOf(from), held, whole: 0 });
 }
 
 function brought(
