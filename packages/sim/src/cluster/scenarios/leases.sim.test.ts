@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { ClusterStage } from "../cluster-stage.ts";
+import { ETCD } from "../remote-coordination.ts";
 
 test("D16: a broker is killed and starts again, its lease is 20 s -> it does not wait for its own lease", async () => {
   const stage = await ClusterStage.open("d16 restart", { leaseSeconds: 20 });
@@ -38,5 +39,19 @@ test("D16: a process sleeps past its lease -> it ends itself, comes back, and no
   process.resume();
   await stage.untilAcknowledged(stage.world.machines);
   assert.notEqual(replica!.process, process);
+  await stage.end();
+});
+
+test("D16: a primary cannot reach the store past its lease -> it ends itself, others go on, it comes back", async () => {
+  const stage = await ClusterStage.open("d16 cut off", { brokers: 4, leaseSeconds: 3 });
+  const [primary] = await stage.threeOf();
+  const { process } = primary;
+  assert.equal(await stage.append(primary), "acknowledged");
+  stage.cut([primary.name], [ETCD]);
+  await stage.until("it has ended", () => primary.process !== process);
+  await stage.untilAcknowledged(stage.world.machines.filter((machine) => machine !== primary));
+  stage.world.network.heal();
+  await stage.until("it serves again", () => primary.isServing);
+  await stage.untilAcknowledged([primary]);
   await stage.end();
 });
