@@ -42,7 +42,7 @@ test("D16: a process sleeps past its lease -> it ends itself, comes back, and no
   await stage.end();
 });
 
-test("D16: a primary cannot reach the store past its lease -> it ends itself, others go on, it comes back", async () => {
+test("D16: a primary cannot reach the store past its lease -> it ends itself, and comes back", async () => {
   const stage = await ClusterStage.open("d16 cut off", { brokers: 4, leaseSeconds: 3 });
   const [primary] = await stage.threeOf();
   const { process } = primary;
