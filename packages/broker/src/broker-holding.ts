@@ -1,5 +1,5 @@
 // What a broker holds for others: made of its keyspace, its resolver and its spools.
-import { assert, never, WireError, type Clock, type Logger } from "@millrace/base";
+import { assert, never, WireError, type Clock, type Logger, type TaskGroup } from "@millrace/base";
 import type { Spool } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
@@ -8,6 +8,7 @@ import { CallMeter, type BrokerMetrics } from "./broker-metrics.ts";
 import type { HoldersList } from "./holders-list.ts";
 import { replicationPorts } from "./broker-replication.ts";
 import { HoldersStore } from "./holders-store.ts";
+import { Joining, type JoiningPorts } from "./joining.ts";
 import { applyVerdict, JournalHolder, type HolderPorts } from "./journal-holder.ts";
 import type { Holding, LocalJournals } from "./local-journal.ts";
 import { journalView, LocalPeerDoor } from "./peer-door.ts";
@@ -80,6 +81,28 @@ export class BrokerHolding implements Holding {
     const [keyspace, meter] = [this.#keyspace, this.#meter];
     this.#door = new LocalPeerDoor({ keyspace, resolver, journals, lists, clock, meter });
     return this.#door;
+  }
+
+  /** Copies, as one of `tasks`, what others have of journals that this broker joins. */
+  join(
+    parts: {
+      readonly journals: LocalJournals;
+      readonly resolver: Resolver;
+      readonly metrics: JoiningPorts["metrics"];
+    },
+    tasks: TaskGroup,
+  ): Joining {
+    const { journals, resolver, metrics } = parts;
+    const { clock, logger } = this.#ports;
+    const joining = new Joining({
+      ...this.replication,
+      ...{ keyspace: this.#keyspace, clock, logger, metrics },
+      journals: () => journals.all(),
+      isMember: (journal) => resolver.isMember(journal),
+      isPrimary: (journal) => resolver.isPrimary(journal),
+    });
+    tasks.spawn("joining", (stop) => joining.run(stop));
+    return joining;
   }
 
   get #own(): LocalPeerDoor {

@@ -37,6 +37,8 @@ export interface BrokerMetrics {
   readonly reduced: Gauge;
   /** By reason. */
   readonly drainWaits: Gauge;
+  readonly copyWantedBytes: Gauge;
+  readonly copiedBytes: Counter;
 }
 
 export function brokerMetrics(metrics: Metrics): BrokerMetrics {
@@ -78,6 +80,14 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
     reduced: metrics.gauge(
       "millrace_broker_reduced_journals",
       "Journals acknowledged otherwise than their labels ask.",
+    ),
+    copyWantedBytes: metrics.gauge(
+      "millrace_broker_copy_wanted_bytes",
+      "Bytes of journals that this broker joined, which others hold and no store does, and that it has yet to copy.",
+    ),
+    copiedBytes: counter(
+      "millrace_broker_copied_bytes_total",
+      "Bytes of journals copied from who held them before.",
     ),
     drainWaits: metrics.gauge(
       "millrace_broker_drain_waits_journals",

@@ -52,6 +52,7 @@ import type { PeerNetwork } from "./peer-network.ts";
 import { readLists, writeFirstLists, type StartLists } from "./start-lists.ts";
 import { memberName } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
+import { NOTHING_TO_JOIN, type JoiningProgress } from "./joining.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
 import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
@@ -144,6 +145,8 @@ export interface Broker {
   health(): readonly string[];
   /** Closed fragments that wait for their stores. */
   backlog(): Backlog;
+  /** What is copied from others of journals that this broker joined (D14). */
+  joining(): JoiningProgress;
   /** Seconds from an append's call to its answer. */
   readonly appendLatency: Histogram;
   /** Leaving without loss: other brokers take over, and what is held here alone is waited for (D14). */
@@ -264,10 +267,8 @@ async function compose(parts: Parts): Promise<Broker> {
   const door = holding?.door(resolver, storage.replicaPorts.journals);
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
-  const drain = takePart(
-    { ...parts, resolver, persister: storage.persister, journals: storage.replicaPorts.journals, metrics },
-    tasks,
-  );
+  const { persister } = storage;
+  const drain = takePart({ ...parts, ...storage.replicaPorts, resolver, persister }, tasks);
 
   const served: LocalTransportPorts = {
     coordination,
@@ -287,6 +288,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const replicas = (): readonly JournalReplica[] => resolver.replicas();
   const pulsing = { clock, logger, transport, replicas, autoSuspend, due, isPrimary: isPrimaryOf(resolver) };
   tasks.spawn("pulse", (stop) => runPulse(pulsing, stop));
+  const joining = holding?.join({ ...storage.replicaPorts, resolver }, storage.background);
   if (ports.network !== undefined) tasks.spawn("lag", lagOf({ clock, replicas, metrics }));
   const { storeGate } = storage;
   const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
@@ -305,6 +307,7 @@ async function compose(parts: Parts): Promise<Broker> {
       ...[drain.unready(), spools.unhealthy(), storeGate.unready(servedJournals(resolver))].filter(isReason),
     ],
     backlog: () => storage.persister.backlog(),
+    joining: () => joining?.progress ?? NOTHING_TO_JOIN,
     members: () => listBrokers(keyspace.table, options.id),
     appendLatency: metrics.appendSeconds,
     drain,

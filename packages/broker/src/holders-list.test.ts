@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { labelSet } from "@millrace/protocol";
 import {
-  absorbable,
-  absorbed,
   closed,
   dropPersisted,
+  heldByOthers,
   names,
   newestSegment,
   segmentEnd,
+  takenOver,
   validateHolders,
   listedAnew,
   voided,
@@ -64,16 +64,27 @@ test("list: what the store has -> dropped from the oldest on, never the segment 
   assert.deepEqual(dropPersisted(closedAt(7, "1@0 a", "2@3 b"), 7), closedAt(7));
 });
 
-test("list: the neighbour of the segment that goes on -> absorbed as far as its members hold it", () => {
+test("list: segments that others hold -> the members of the one that goes on take over what they have", () => {
   const list = held("1@0 a", "2@3 ab", "3@5 bc");
-  assert.deepEqual(absorbable(list), { range: { begin: 3, end: 5 }, holders: segment("2@3 ab") });
-  assert.deepEqual(absorbed(list, 3, 0), held("1@0 a", "3@3 bc"));
-  assert.deepEqual(absorbed(list, 0, 0), held("1@0 a", "3@3 bc"));
-  assert.deepEqual(absorbed(list, 4, 4), held("1@0 a", "3@4 bc"));
-  assert.equal(absorbed(list, 4, 3), list, "[3, 4) is neither in the store nor with all");
-  assert.equal(absorbed(list, 5, 9), list, "nothing is held");
-  assert.equal(absorbable(closedAt(7, "1@0 a", "2@3 b")), undefined);
-  assert.equal(absorbable(held("1@0 a")), undefined);
+  assert.deepEqual(heldByOthers(list), [
+    { index: 1, range: { begin: 3, end: 5 }, members: ["a", "b"] },
+    { index: 0, range: { begin: 0, end: 3 }, members: ["a"] },
+  ]);
+  const first = takenOver(list, 1, 3);
+  assert.deepEqual(first, held("1@0 a", "2@3 bc", "3@5 bc"));
+  assert.deepEqual(
+    takenOver(first, 0, 0),
+    held("2@0 bc", "3@5 bc"),
+    "one of the same members, the newest apart",
+  );
+  assert.deepEqual(takenOver(list, 1, 4), held("1@0 a", "2@3 ab", "2@4 bc", "3@5 bc"), "[3, 4) stays");
+  assert.equal(takenOver(list, 1, 5), list, "nothing is held");
+  assert.deepEqual(heldByOthers(closedAt(7, "1@0 a", "2@3 b")), []);
+  assert.deepEqual(heldByOthers(held("1@0 ab", "2@3 ", "3@5 ba")), [], "the same ones, and nobody");
+  for (const at of [0, 1, 2, 3, 4]) {
+    for (const [index, end] of [3, 5].entries())
+      if (at < end) assert.equal(validateHolders(takenOver(list, index, at)), undefined);
+  }
 });
 
 test("list: closed and void -> what is known to be acknowledged stays listed", () => {

@@ -123,28 +123,53 @@ export function dropPersisted(list: HoldersList, persistedEnd: number): HoldersL
   return count === 0 ? list : { ...list, segments: list.segments.slice(count) };
 }
 
-/** The older neighbour of the segment that goes on: what its members would have to hold for `absorbed`. */
-export function absorbable(
-  list: HoldersList,
-): { readonly range: Range; readonly holders: Segment } | undefined {
+/** An older segment that the members of the one that goes on may take over, once all of them have it. */
+export interface OlderSegment {
+  readonly index: number;
+  readonly range: Range;
+  readonly members: readonly HolderId[];
+}
+
+/** Those that others hold than the members of the segment that goes on, the newest first. */
+export function heldByOthers(list: HoldersList): readonly OlderSegment[] {
   const newest = newestSegment(list);
-  const older = list.segments.at(-2);
-  if (newest === undefined || older === undefined) return undefined;
-  return { range: { begin: older.begin, end: newest.begin }, holders: older };
+  if (newest === undefined) return [];
+  const older: OlderSegment[] = [];
+  for (let index = list.segments.length - 2; index >= 0; index--) {
+    const { begin, members } = list.segments[index]!;
+    if (members.length === 0 || sameMembers(members, newest.members)) continue;
+    older.push({ index, range: { begin, end: segmentEnd(list, index)! }, members });
+  }
+  return older;
 }
 
 /**
- * Moves the newest segment's begin down over its neighbour, as far as each of its members holds the bytes, synced and
- * compared with a holder's. What lies below in the neighbour must be in the store, and a begin may not promise it:
- * after a restart nothing else tells a member what is acknowledged.
+ * An older segment is held by the members of the one that goes on, from `heldFrom` on: each has that synced, and
+ * compared. What lies below stays with those who had it, until they know it to be in the store. It stays a segment of
+ * its own, since what lies in one that is over is acknowledged whoever restarts.
  */
-export function absorbed(list: HoldersList, heldFrom: number, persistedEnd: number): HoldersList {
+export function takenOver(list: HoldersList, index: number, heldFrom: number): HoldersList {
   const newest = newestSegment(list);
-  const older = list.segments.at(-2);
-  assert(newest !== undefined && older !== undefined, "a segment that goes on has a neighbour");
-  if (heldFrom >= newest.begin || (heldFrom > older.begin && heldFrom > persistedEnd)) return list;
+  const older = list.segments[index];
+  const end = segmentEnd(list, index);
+  assert(newest !== undefined && older !== undefined && end !== undefined, "an older segment is taken over");
+  if (heldFrom >= end) return list;
   const begin = Math.max(older.begin, heldFrom);
-  return { ...list, segments: [...list.segments.slice(0, -2), { ...newest, begin }] };
+  const taken = { epoch: older.epoch, begin, members: newest.members };
+  const left = begin > older.begin ? [older] : [];
+  const segments: Segment[] = [];
+  for (const segment of [
+    ...list.segments.slice(0, index),
+    ...left,
+    taken,
+    ...list.segments.slice(index + 1),
+  ]) {
+    const before = segments.at(-1);
+    const isOne = before !== undefined && segment !== newest && sameMembers(before.members, segment.members);
+    if (isOne) segments[segments.length - 1] = { ...segment, begin: before.begin };
+    else segments.push(segment);
+  }
+  return { ...list, segments };
 }
 
 /** Nothing is under way and nothing will be written beyond `end` before a new segment is: no holder is needed. */

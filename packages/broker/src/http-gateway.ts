@@ -14,6 +14,7 @@ import { answerError, answerText } from "./http-answers.ts";
 import { parseAppendRequest, serveAppend } from "./http-append.ts";
 import type { ListedBroker } from "./cluster-members.ts";
 import { DRAIN_PATH, serveDrain, type DrainDoor } from "./http-drain.ts";
+import type { JoiningProgress } from "./joining.ts";
 import { sendJson } from "./http-json.ts";
 import { parseReadRequest, serveRead } from "./http-read.ts";
 import {
@@ -40,6 +41,8 @@ export interface GatewayOptions {
   readonly storeHealth: CheckStore;
   /** Whether, and how far, the broker leaves. Default: nobody can make it. */
   readonly drain?: () => DrainDoor;
+  /** What this broker copies from others. Default: it is not told. */
+  readonly joining?: () => JoiningProgress;
   /** The brokers of the cluster. Default: they are not told. */
   readonly brokers?: () => readonly ListedBroker[];
   readonly logger: Logger;
@@ -184,7 +187,7 @@ class Gateway {
   }
 
   #serveBrokers(request: IncomingMessage, response: ServerResponse): void {
-    const { brokers } = this.#options;
+    const { brokers, joining } = this.#options;
     if (brokers === undefined || request.method !== "GET") {
       answerNotImplemented(response);
       return;
@@ -192,7 +195,7 @@ class Gateway {
     const serve = (_: JournalTransport, { visible }: Principal): void => {
       if (visible !== undefined)
         throw new WireError("FORBIDDEN", "brokers are told to those who may see all journals");
-      sendJson(response, 200, { brokers: brokers() });
+      sendJson(response, 200, { brokers: brokers(), ...(joining && { joining: joining() }) });
     };
     this.#withPrincipal(request, response, "LIST", serve, answerRestError);
   }

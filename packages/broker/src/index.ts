@@ -11,13 +11,13 @@ export {
   type ActivationState,
 } from "./holders-activation.ts";
 export {
-  absorbable,
-  absorbed,
   closed,
   dropPersisted,
   names,
   newestSegment,
+  heldByOthers,
   segmentEnd,
+  takenOver,
   validateHolders,
   voided,
   withSegment,
@@ -26,7 +26,7 @@ export {
 } from "./holders-list.ts";
 export { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundRequest } from "./route-bound.ts";
 export { PeerChannels, type PeerChannelsOptions, type PeerDial } from "./peer-dial.ts";
-export { judgeBytes } from "./sealed-bytes.ts";
+export { judgeBytes, type JudgedBytes } from "./sealed-bytes.ts";
 export { grpcDoor, type GrpcDoorOptions } from "./grpc-door.ts";
 export { drainWhile, type Drain, type DrainOutcome, type DrainProgress } from "./drain.ts";
 export { decodeHolders, holdersKey } from "./holders-codec.ts";

@@ -131,3 +131,19 @@ export const NEIGHBOUR_PROBE_MS = 300;
 export const UPKEEP_INTERVAL_MS = 2_000;
 /** Lists that one look reads: a broker of 10,000 journals is through with all of them in a minute and a half. */
 export const UPKEEPS_AT_ONCE = 256;
+/** Between looks at journals that this broker joined, and whose older bytes others may have. */
+export const JOIN_LOOK_MS = 2_000;
+/** Longest pause after copies of a journal have failed. */
+export const JOIN_RETRY_MS_MAX = 60_000;
+/** Journals whose older bytes are copied at the same time. */
+export const JOINS_AT_ONCE = 4;
+/** Bytes a second of all copies of a broker: a quarter of what a slow disk takes. */
+export const COPY_BYTES_PER_SECOND = 32 * 1024 * 1024;
+/** What is copied as one fragment; a restart begins it again. */
+export const COPY_PIECE_BYTES = 64 * 1024 * 1024;
+/** A holder that does not have as much as this is not asked for less. */
+export const COPY_PIECE_BYTES_MIN = 64 * 1024;
+/** How long a broker may take to sum such a piece. */
+export const PIECE_DIGEST_MS = 30_000;
+/** How long the stores of a journal that changed hands have to catch up before older bytes are copied. */
+export const JOIN_GRACE_MS = 10_000;

@@ -204,6 +204,11 @@ export class Resolver {
     };
   }
 
+  /** Whether the journal is assigned to this broker. */
+  isMember(journal: string): boolean {
+    return this.#replicas.has(journal);
+  }
+
   /** Whether this broker is the journal's primary. */
   isPrimary(journal: string): boolean {
     return this.#replicas.get(journal)?.wasPrimary === true;

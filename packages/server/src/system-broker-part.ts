@@ -176,6 +176,7 @@ export async function openBrokerDoor(
     refuseAppend: (journal) => refusePartition(journal, part.broker!),
     drain: () => part.broker!.drain,
     brokers: () => part.broker!.members(),
+    joining: () => part.broker!.joining(),
     debug: !config["debug.private"],
     allowOrigins,
     logger,

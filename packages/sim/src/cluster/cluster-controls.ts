@@ -1,6 +1,6 @@
 // Negative controls: each takes one protection away, from the outside, and the judges have to see what it protected.
 import type { PeerNetwork } from "@millrace/broker";
-import type { Clock } from "@millrace/base";
+import { WireError, type Clock } from "@millrace/base";
 import type { Spools } from "@millrace/fragments";
 import { replaced } from "../replaced.ts";
 
@@ -13,6 +13,15 @@ export function unjudgedSpools(spools: Spools): Spools {
     });
     return replaced(shown, "cut", () => Promise.resolve());
   });
+}
+
+/** Nothing is copied of what others hold and no store does. */
+export function unwillingSpools(spools: Spools): Spools {
+  return replaced(spools, "claim", async (life, atLeast) =>
+    replaced(await spools.claim(life, atLeast), "adopt", () =>
+      Promise.reject(new WireError("UNAVAILABLE", "nothing is copied")),
+    ),
+  );
 }
 
 /** A primary takes the word of its last peer for given, once that is in sync. */

@@ -11,6 +11,8 @@ export interface ClusterControls {
   readonly withoutLastReplica: boolean;
   /** What a restart finds on the disk counts at once. */
   readonly withoutJudging: boolean;
+  /** Who joins copies nothing of what others hold. For scenarios: chance hardly takes all who held something. */
+  readonly withoutCopying?: boolean;
 }
 
 export const NO_CLUSTER_CONTROLS: ClusterControls = {

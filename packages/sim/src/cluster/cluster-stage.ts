@@ -7,7 +7,12 @@ import { decodeHolders, DEFAULT_ROOT, holdersKey, type HoldersList } from "@mill
 import { prepareCodecs, type Spool } from "@millrace/fragments";
 import { keyOf } from "@millrace/metadata";
 import { checkCluster } from "./cluster-checks.ts";
-import { CALM_CLUSTER, NO_CLUSTER_CONTROLS, type ClusterSwarm } from "./cluster-options.ts";
+import {
+  CALM_CLUSTER,
+  NO_CLUSTER_CONTROLS,
+  type ClusterControls,
+  type ClusterSwarm,
+} from "./cluster-options.ts";
 import { ClusterWorld } from "./cluster-world.ts";
 import { appendOnce, changeReplication, type AppendHow, type AppendResult } from "./clients.ts";
 import type { JournalJudge, RegisterUse } from "./journal-judge.ts";
@@ -29,8 +34,12 @@ export class ClusterStage {
   }
 
   /** A cluster that serves. */
-  static async open(name: string, swarm: Partial<ClusterSwarm> = {}): Promise<ClusterStage> {
-    const world = await ClusterWorld.open(name, () => ({ ...CALM_CLUSTER, ...swarm }), NO_CLUSTER_CONTROLS);
+  static async open(
+    name: string,
+    swarm: Partial<ClusterSwarm> = {},
+    controls: ClusterControls = NO_CLUSTER_CONTROLS,
+  ): Promise<ClusterStage> {
+    const world = await ClusterWorld.open(name, () => ({ ...CALM_CLUSTER, ...swarm }), controls);
     await startCluster(world);
     return new ClusterStage(world);
   }

@@ -18,7 +18,7 @@ import { inlineCodecs, openSpools, SPOOL_DEFAULTS, type Spool, type Spools } fro
 import { objectStores } from "@millrace/stores";
 import { SimulatedDisk } from "@millrace/wal/testkit";
 import type { ClusterWorld } from "./cluster-world.ts";
-import { hastyNetwork, stubbornNetwork, unjudgedSpools } from "./cluster-controls.ts";
+import { hastyNetwork, stubbornNetwork, unjudgedSpools, unwillingSpools } from "./cluster-controls.ts";
 import type { Host } from "./network.ts";
 import { replaced } from "../replaced.ts";
 import { remotePeers, type Served } from "./remote-peers.ts";
@@ -200,7 +200,8 @@ export class Machine {
     const ports = { clock: process.clock, random, logger, metrics, onFatal, disk };
     const opened = await openSpools(ports, spoolOptions(swarm), never);
     this.#opened = opened;
-    const spools = this.#observed(controls.withoutJudging ? unjudgedSpools(opened) : opened);
+    const copying = controls.withoutCopying ? unwillingSpools(opened) : opened;
+    const spools = this.#observed(controls.withoutJudging ? unjudgedSpools(copying) : copying);
     // Brokers listen before they announce.
     this.host.isListening = true;
     const calls = { network: world.network, from: process, fail: (error: unknown) => world.fail(error) };

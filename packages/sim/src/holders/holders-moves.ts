@@ -16,7 +16,7 @@ import { isHeadKnown } from "./holders-assumption.ts";
 import { acknowledge } from "./holders-judge.ts";
 import {
   applyWrite,
-  bringTo,
+  bringJudged,
   request,
   STOPPED,
   levelTo,
@@ -279,7 +279,7 @@ function brought(
   const isVoid = activation?.kind === "bringing" && activation.list?.tail.kind === "void";
   const next = isVoid
     ? levelTo(state, to, effect.end, snapshot)
-    : bringTo(state, to, broughtBytes(state, i, effect), variant);
+    : bringJudged(state, to, broughtBytes(state, i, effect), variant);
   if (next === undefined) return patch(state, i, STOPPED);
   return settled(
     feed(next, i, { kind: "brought", member: effect.member, base: next.brokers[to]!.released }),
@@ -437,7 +437,7 @@ function lateMoves(state: ModelState, variant: Variant | undefined, out: Move[])
   if (taken === undefined || taken === "refused") return;
   const next =
     late.kind === "bring"
-      ? bringTo(taken, late.to, late.bring, variant)
+      ? bringJudged(taken, late.to, late.bring, variant)
       : takeEntry(taken, late.to, late.at, late.entry);
   out.push([`the late ${late.kind} reaches ${late.to}`, next]);
 }

@@ -1,12 +1,13 @@
 // Requests between the model's brokers: each reaches its receiver as a whole, or late, or never. Who takes what is
 // decided by the broker's own `answerBound`.
-import { answerBound, bind, type BoundRequest } from "@millrace/broker";
+import { answerBound, bind, judgeBytes, type BoundRequest, type JudgedBytes } from "@millrace/broker";
 import { acknowledge } from "./holders-judge.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
   holeOf,
   isMixed,
   isTenured,
+  memberOf,
   patch,
   presentedEnd,
   registerOf,
@@ -56,8 +57,35 @@ export const STOPPED: Partial<ModelBroker> = {
   effects: [],
   snapshot: undefined,
   append: undefined,
-  copied: undefined,
 };
+
+/** What this broker would serve: in segments that name it, below the begin of one, or known. V1 of judged-spool.ts. */
+export function countedHere({ list, brokers }: ModelState, i: number): JudgedBytes {
+  const { log, known, knownBefore } = brokers[i]!;
+  const local = log.flatMap((entry, at) => (entry === 0 ? [] : [{ begin: at, end: at + 1 }]));
+  const own = list?.segments.filter(({ members }) => members.includes(memberOf(i))).at(-1)?.begin ?? 0;
+  const sure = [...knownBefore, ...(known === undefined ? [] : [known]), { begin: 0, end: own }];
+  return judgeBytes(list, memberOf(i), local, sure);
+}
+
+/** Before a member is brought, the list judges what it has from before (K2 of journal-holder.ts). */
+export function bringJudged(
+  state: ModelState,
+  to: number,
+  bring: BroughtBytes,
+  variant: Variant | undefined,
+): ModelState {
+  return bringTo(judged(state, to), to, bring, variant);
+}
+
+function judged(state: ModelState, i: number): ModelState {
+  const { acknowledged, held } = countedHere(state, i);
+  const kept = [...acknowledged, ...held];
+  const log = state.brokers[i]!.log.map((entry, at) =>
+    kept.some(({ begin, end }) => begin <= at && at < end) ? entry : 0,
+  );
+  return patch(state, i, { log });
+}
 
 /** The member has what it was brought, and nothing beyond. */
 export function bringTo(

@@ -41,8 +41,15 @@ export interface ModelBroker {
   /** The append that is under way, with the brokers that have it. */
   readonly append:
     { readonly at: number; readonly got: readonly number[]; readonly before: number } | undefined;
-  /** What all members of the newest segment were given of its neighbour, and the revision of that list. */
-  readonly copied: { readonly listRevision: number; readonly from: number } | undefined;
+  /** The list as it was read to copy what older segments have (D14), and whatever became of it since. */
+  readonly joining: Joining | undefined;
+}
+
+export interface Joining {
+  readonly list: HoldersList;
+  readonly listRevision: number;
+  /** From where on all members of the newest segment were found to have an older one. */
+  readonly found: { readonly index: number; readonly from: number } | undefined;
 }
 
 /** A request whose primary has given up; it may come yet. */
@@ -120,7 +127,7 @@ const FRESH: ModelBroker = {
   effects: [],
   snapshot: undefined,
   append: undefined,
-  copied: undefined,
+  joining: undefined,
 };
 
 export function initialState({ keepers }: Bounds): ModelState {

@@ -1,17 +1,17 @@
 // What the model does with the store and the list besides commits: replicas learn what is confirmed, brokers persist
 // and give up what the store has, the list loses segments, is closed, and brokers leave.
 import {
-  absorbable,
-  absorbed,
   closed,
   dropPersisted,
-  judgeBytes,
+  heldByOthers,
   names,
   newestSegment,
+  segmentEnd,
+  takenOver,
   voided,
   type HoldersList,
 } from "@millrace/broker";
-import { applyWrite, STOPPED } from "./holders-requests.ts";
+import { applyWrite, countedHere, STOPPED } from "./holders-requests.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
   isMixed,
@@ -23,6 +23,7 @@ import {
   routeAt,
   wiped,
   type Bounds,
+  type Joining,
   type ModelState,
   type Move,
 } from "./holders-state.ts";
@@ -37,6 +38,7 @@ export function upkeepMoves(
   learnMoves(state, i, out);
   if (state.persists < bounds.persists) persistMoves(state, i, variant, out);
   leaveMoves(state, i, variant, out);
+  joinMoves(state, i, bounds, variant, out);
   const { activation, append } = state.brokers[i]!;
   if (i < state.keepers && variant !== "void-ignored") markMoves(state, i, variant, out);
   if (activation?.kind !== "active" || append !== undefined || i >= state.keepers) return;
@@ -44,7 +46,6 @@ export function upkeepMoves(
   const storeEnd = variant === "dropped-early" ? Number.MAX_SAFE_INTEGER : persistedEnd(state);
   const dropped = dropPersisted(list, storeEnd);
   changeList(state, i, "drops what the store has", dropped, variant, out);
-  absorbMoves(state, i, variant, out);
   if (state.closes < bounds.closes) closeMoves(state, i, variant, out);
 }
 
@@ -65,15 +66,9 @@ function learnMoves(state: ModelState, i: number, out: Move[]): void {
 
 /** A broker persists what counts as acknowledged here, or gives up what the store has. */
 function persistMoves(state: ModelState, i: number, variant: Variant | undefined, out: Move[]): void {
-  const { log, known, knownBefore, released } = state.brokers[i]!;
-  const local = log.flatMap((entry, at) => (entry === 0 ? [] : [{ begin: at, end: at + 1 }]));
-  const judged = judgeBytes(
-    state.list,
-    memberOf(i),
-    local,
-    known === undefined ? knownBefore : [...knownBefore, known],
-  );
-  const ranges = variant === "served-unjudged" ? local : judged.acknowledged;
+  const { log, known, released } = state.brokers[i]!;
+  const everything = log.flatMap((entry, at) => (entry === 0 ? [] : [{ begin: at, end: at + 1 }]));
+  const ranges = variant === "served-unjudged" ? everything : countedHere(state, i).acknowledged;
   const store = [...state.store];
   for (const { begin, end } of ranges) {
     for (let at = begin; at < end; at++)
@@ -112,50 +107,94 @@ function markMoves(state: ModelState, i: number, variant: Variant | undefined, o
   out.push([`${i} marks the list void`, applied]);
 }
 
-/** All members of the newest segment copy its neighbour from a holder, as far as that has it; then the begin moves. */
-function absorbMoves(state: ModelState, i: number, variant: Variant | undefined, out: Move[]): void {
-  const { activation, copied } = state.brokers[i]!;
-  if (activation?.kind !== "active") return;
-  const { list, listRevision } = activation;
-  const found = absorbable(list);
-  if (found === undefined) return;
-  const { range, holders } = found;
-  const storeEnd = persistedEnd(state);
-  if (variant === "absorbed-unsynced") {
-    changeList(state, i, "absorbs a segment", absorbed(list, range.begin, storeEnd), variant, out);
-  } else if (copied?.listRevision === listRevision) {
-    const from = variant === "absorbed-whole" ? range.begin : copied.from;
-    changeList(state, i, "absorbs a segment", absorbed(list, from, storeEnd), variant, out);
-  } else {
-    const members = newestSegment(list)!.members.map(Number);
-    if (!members.every((j) => state.brokers[j]!.up)) return;
-    for (const h of holders.members.map(Number)) {
-      if (!state.brokers[h]!.up) continue;
-      const [next, from] = copiedFrom(state, h, members, range);
-      const what = `all copy [${from}, ${range.end}) from ${h}`;
-      if (from < range.end) out.push([what, patch(next, i, { copied: { listRevision, from } })]);
+/** A member of the newest segment copies what others hold of older ones; once all have it they take it over. */
+function joinMoves(
+  state: ModelState,
+  i: number,
+  bounds: Bounds,
+  variant: Variant | undefined,
+  out: Move[],
+): void {
+  const { list, listRevision } = state;
+  const { joining } = state.brokers[i]!;
+  if (list !== undefined && heldByOthers(list).length > 0 && joining?.listRevision !== listRevision) {
+    const read = { list, listRevision, found: undefined };
+    if (newestSegment(list)!.members.includes(memberOf(i)))
+      out.push([`${i} reads what to copy`, patch(state, i, { joining: read })]);
+  }
+  if (joining === undefined) return;
+  copyMoves(state, i, joining, variant, out);
+  takeOverMoves(state, i, joining, bounds, variant, out);
+}
+
+/** The list may have changed since it was read. */
+function copyMoves(
+  state: ModelState,
+  i: number,
+  { list }: Joining,
+  variant: Variant | undefined,
+  out: Move[],
+): void {
+  for (const [index, segment] of list.segments.slice(0, -1).entries()) {
+    const listed = variant === "copied-unlisted" ? [...state.brokers.keys()] : segment.members.map(Number);
+    const { begin } = segment;
+    for (const h of listed) {
+      const source = state.brokers[h]!;
+      const end = segmentEnd(list, index)!;
+      const { log, released, knownBefore } = state.brokers[i]!;
+      if (h === i || !source.up || log.length < end) continue;
+      const has = (at: number): boolean => at >= begin && at < end && source.log[at] !== 0;
+      const next = log.map((entry, at) =>
+        entry === 0 && at >= released && has(at) ? source.log[at]! : entry,
+      );
+      if (next.join() === log.join()) continue;
+      const copied = next.flatMap((entry, at) => (entry === log[at] ? [] : [{ begin: at, end: at + 1 }]));
+      const change = { log: next, knownBefore: [...knownBefore, ...copied] };
+      out.push([`${i} copies [${begin}, ${end}) from ${h}`, patch(state, i, change)]);
     }
   }
 }
 
-function copiedFrom(
+function takeOverMoves(
   state: ModelState,
-  holder: number,
-  members: readonly number[],
-  { begin, end }: { begin: number; end: number },
-): readonly [ModelState, number] {
-  const { log: source } = state.brokers[holder]!;
-  const from = Math.max(
-    begin,
-    state.brokers[holder]!.released,
-    ...members.map((j) => state.brokers[j]!.released),
-  );
-  let next = state;
-  for (const j of members) {
-    const log = state.brokers[j]!.log.map((entry, at) => (at >= from && at < end ? source[at]! : entry));
-    next = patch(next, j, { log });
+  i: number,
+  joining: Joining,
+  bounds: Bounds,
+  variant: Variant | undefined,
+  out: Move[],
+): void {
+  const { list, listRevision, found } = joining;
+  if (found === undefined) {
+    for (const { index, range } of heldByOthers(list)) {
+      const from = heldByAll(state, newestSegment(list)!.members, range, variant);
+      if (from === range.end) continue;
+      const next = { ...joining, found: { index, from } };
+      out.push([`${i} compares [${from}, ${range.end})`, patch(state, i, { joining: next })]);
+    }
+    return;
   }
-  return [next, from];
+  const next = takenOver(list, found.index, found.from);
+  const write = { kind: "write", epoch: state.brokers[i]!.view, next, listRevision } as const;
+  const stopped = patch(state, i, { joining: undefined });
+  out.push([`${i} writes who took over`, applyWrite(stopped, write, variant) ?? stopped]);
+  if (bounds.late && state.late === undefined)
+    out.push([`${i} writes who took over, the write may come late`, { ...stopped, late: write }]);
+}
+
+/** @returns from where on all members have the same; the range's end: from nowhere */
+function heldByAll(
+  { brokers }: ModelState,
+  members: readonly string[],
+  { begin, end }: { begin: number; end: number },
+  variant: Variant | undefined,
+): number {
+  const asked = members.map((member) => brokers[Number(member)]!);
+  if (!asked.every(({ up }) => up)) return end;
+  const isEqual = (at: number): boolean =>
+    new Set(asked.map(({ log }) => log[at] ?? 0)).size === 1 && (asked[0]!.log[at] ?? 0) !== 0;
+  let from = end;
+  while (from > begin && isEqual(from - 1)) from--;
+  return variant === "taken-unsynced" || (variant === "taken-whole" && from < end) ? begin : from;
 }
 
 function closeMoves(state: ModelState, i: number, variant: Variant | undefined, out: Move[]): void {
@@ -192,5 +231,5 @@ function changeList(
     return;
   }
   const changed = { ...activation, list: next, listRevision: applied.listRevision };
-  out.push([`${i} ${what}`, patch(applied, i, { activation: changed, copied: undefined })]);
+  out.push([`${i} ${what}`, patch(applied, i, { activation: changed })]);
 }
