@@ -406,8 +406,38 @@ test("level: all go on at the largest end; sealed bytes go, equal ends with othe
   assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 0, end: 10 });
   assert.deepEqual([b!.spool.held(), b!.spool.registers], [[], REGISTERS]);
   await c!.append("012345678x");
-  await world.hold("c", { wants: "ask" });
-  assert.equal(held(await world.hold("c", level)), "different");
+  await world.hold("c", { wants: "bring", begin: 10, end: 10, source: peerOf("c") });
+  await world.hold("c", { wants: "ask" }, { stream: 2 });
+  assert.equal(held(await world.hold("c", level, { stream: 2 })), "different");
+});
+
+test("level: who came back has shown bytes beyond everybody's end, or others -> they are set aside", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  await a!.append("0123456789");
+  await b!.append("0123xxxxxxxxxxx");
+  const level = { wants: "level", begin: 10, end: 10, source: peerOf("a"), registers: REGISTERS } as const;
+  world.joined = 6;
+  assert.deepEqual(held(await world.hold("b", { wants: "ask" })), { base: 0, confirmed: 0, end: 0 });
+  assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 4, end: 10 });
+  assert.deepEqual(b!.spool.held(), [{ begin: 0, end: 4 }]);
+  assert.deepEqual(b!.spool.registers, REGISTERS);
+  // What was known before it left is compared where the others have gone on, too.
+  const [c, d] = await world.open("c", "d");
+  await c!.append("0123xx");
+  await d!.append("012345");
+  for (const [name, confirmed] of [
+    ["c", 4],
+    ["d", 6],
+  ] as const) {
+    await world.hold(name, { wants: "ask" });
+    assert.deepEqual(held(await world.hold(name, level)), { base: 10, confirmed, end: 10 });
+  }
+  const kept = [c!, d!].map(({ spool }) => spool.held());
+  assert.deepEqual(kept, [[{ begin: 0, end: 4 }], [{ begin: 0, end: 6 }]]);
+  // Who goes on has what it said: whatever asks for less is mistaken.
+  await world.hold("d", { wants: "ask" }, { stream: 2 });
+  assert.equal(held(await world.hold("d", { ...level, begin: 9, end: 9 }, { stream: 2 })), "different");
 });
 
 test("the spool: whoever was not brought does not get it; a newer attempt takes it from who has it", async () => {

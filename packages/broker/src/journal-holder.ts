@@ -6,7 +6,8 @@
 //      overtaken while it waited changes nothing.
 //  K2  Hidden bytes that a list may have something to say about are judged before anything is written behind them.
 //  K3  What is brought is synced when it is answered, and hidden until the primary says that it is confirmed.
-//  K4  What was shown is never cut.
+//  K4  What was shown is never cut, but where a list is void: who left and came back may have shown what its primary,
+//      a broker that keeps no lists, had from it alone. What the others do not have there is set aside.
 import { assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
 import {
@@ -319,15 +320,44 @@ export class JournalHolder {
     const spool = this.#spool;
     const { end: head, registers } = request;
     const { joined } = this.#ports.view(this.#journal, 0);
-    if (joined === 0 || joined !== this.#joined) await this.#cutHidden();
-    if (head < spool.syncedEnd) return false;
+    const goesOn = joined !== 0 && joined === this.#joined;
     const source = this.#sourceOf(request);
+    if (!goesOn) {
+      await this.#cutHidden();
+      await this.#setAside(Math.min(head, await this.#equalTo(source, head, signal)), registers); // K4
+    }
+    if (head < spool.syncedEnd) return false; // B5
     const last = spool.held().at(-1);
     if (source !== undefined && last?.end === head && !(await this.#isSameTail(source, last, signal)))
       return false;
     spool.hide(spool.end);
     await beginAt(spool, head, registers);
     return true;
+  }
+
+  /** Up to where this broker has what the source has, as far as that can be told: at most `head`, or the end. */
+  async #equalTo(source: Peer | undefined, head: number, signal: AbortSignal): Promise<number> {
+    const last = this.#spool.held().at(-1);
+    const end = Math.min(head, this.#spool.syncedEnd);
+    if (source === undefined || last === undefined || last.begin >= end) return end;
+    let [equal, other] = [last.begin, end];
+    if (await this.#isSameTail(source, { begin: equal, end }, signal)) return end;
+    while (other - equal > 1) {
+      const middle = equal + Math.ceil((other - equal) / 2);
+      if (await this.#isSameTail(source, { begin: equal, end: middle }, signal)) equal = middle;
+      else other = middle;
+    }
+    return equal;
+  }
+
+  /** Forgets what stands from `begin` on, though it was shown. */
+  async #setAside(begin: number, registers: LabelSet): Promise<void> {
+    const spool = this.#spool;
+    if (begin >= spool.syncedEnd) return;
+    const facts = { journal: this.#journal, begin, end: spool.syncedEnd };
+    this.#ports.logger.error("shown-bytes-set-aside", facts);
+    if (begin < spool.end) spool.hide(begin);
+    await this.#cut(begin, registers);
   }
 
   /** What the source has let go of to the store is not compared. */
