@@ -41,10 +41,9 @@ export class Lister {
 
   /** Of a journal whose appends do not wait for `synced` on all replicas. */
   #unusual(item: Item): Pick<ListedJournal, "acknowledgement"> {
-    const acknowledgement = this.#resolver.acknowledgement(item);
-    const { level, minReplicas } = acknowledgement;
+    const { level, minReplicas, isReduced } = this.#resolver.acknowledgement(item);
     const isUsual = level === "synced" && minReplicas === this.#resolver.desiredReplicas(item);
-    return isUsual ? {} : { acknowledgement };
+    return isUsual ? {} : { acknowledgement: { level, minReplicas, isReduced } };
   }
 
   /**
