@@ -22,6 +22,7 @@ import {
   CAPABILITY,
   HOLDER_SERVICE,
   JOURNAL_SERVICE,
+  replicationHead,
   labelSet,
   stripMeta,
   type AppendPreamble,
@@ -52,7 +53,7 @@ export class GrpcPeerNetwork implements PeerNetwork {
   readonly streamMs: number;
   readonly #dial: PeerDial;
   readonly #clock: Clock;
-  readonly #encoded: EncodedOnce = { request: undefined, bytes: NOTHING };
+  readonly #encoded: EncodedOnce = { request: undefined, bytes: NOTHING, content: undefined };
   readonly #listeners: ((peer: Peer, isRefused: boolean) => void)[] = [];
   /** Endpoints. */
   readonly #refused = new Set<string>();
@@ -227,6 +228,8 @@ export class GrpcPeerNetwork implements PeerNetwork {
 interface EncodedOnce {
   request: ReplicateRequest | undefined;
   bytes: Uint8Array;
+  /** Behind them. */
+  content: Uint8Array | undefined;
 }
 
 class ReplicateClientStream implements PeerStream, ClientCallListener {
@@ -250,10 +253,13 @@ class ReplicateClientStream implements PeerStream, ClientCallListener {
   send(request: ReplicateRequest): boolean {
     const encoded = this.#encoded;
     if (encoded.request !== request) {
-      encoded.bytes = replicate.encodeRequest(request); // N1
+      // N1
+      const head = replicationHead(request);
+      encoded.bytes = head ?? replicate.encodeRequest(request);
+      encoded.content = head === undefined ? undefined : request.content;
       encoded.request = request;
     }
-    return this.#call!.send(encoded.bytes);
+    return this.#call!.send(encoded.bytes, encoded.content);
   }
 
   halfClose(): void {

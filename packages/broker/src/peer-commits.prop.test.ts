@@ -185,13 +185,13 @@ test("commits to peers: any appends -> the same bytes and registers on all, outc
 test("commits to peers: what comes while they are busy shares a proposal", async () => {
   const world = await World.open(false);
   const one: Step = { parts: [10], ending: "commit", register: 0, rolls: false, settles: false };
-  world.append(one, "first");
-  await Promise.resolve();
-  world.append(one, "second");
-  await Promise.resolve();
+  for (let i = 0; i < PROPOSALS_ASKED_MAX; i++) {
+    world.append(one, `early ${i}`);
+    await Promise.resolve();
+  }
   for (let i = 0; i < 50; i++) world.append(one, `later ${i}`);
   await world.settle();
-  assert.equal(world.told.length, 52);
+  assert.equal(world.told.length, PROPOSALS_ASKED_MAX + 50);
   const proposals = world.replicas[0]!.requests.filter(({ acknowledge }) => acknowledge);
   assert.ok(proposals.length <= PROPOSALS_ASKED_MAX + 2, `${proposals.length} proposals`);
 });

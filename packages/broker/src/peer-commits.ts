@@ -14,8 +14,8 @@
 //  C8  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
 import { assert, concatBytes, WireError, type Clock, type Histogram } from "@millrace/base";
 import {
+  emptyReplication,
   newFragment,
-  newReplicateRequest,
   ZERO_SHA1,
   type CompressionCodec,
   type LabelSet,
@@ -53,9 +53,9 @@ export interface PeerCommitsPorts {
   readonly stream: number;
   /** Whether a peer is told what is confirmed. */
   readonly keepsLists: (peer: ProcessId) => boolean;
-  /** Of each proposal, until its last answer. */
   /** Where peers answer early (C7). */
   readonly unsynced?: UnsyncedCommits | undefined;
+  /** Of each proposal, until its last answer. */
   readonly seconds: Pick<Histogram, "observe">;
 }
 
@@ -121,7 +121,10 @@ export class PeerCommits {
     this.#registers = registers;
     this.#wording.rolled();
     const empty = { journal: this.#journal, begin, end: begin, sum: ZERO_SHA1, compressionCodec: codec };
-    this.#send({ proposal: newFragment(empty), registers });
+    const request = this.#request();
+    request.proposal = newFragment(empty);
+    request.registers = registers;
+    this.#send(request);
   }
 
   /** Content of the append that is open; it is kept until it was sent. @returns when the peers take more */
@@ -148,7 +151,9 @@ export class PeerCommits {
     this.#closeAppend();
     if (!wasSent) return;
     this.#sentBytes = 0;
-    this.#send(this.#wording.rollback(this.#range(), this.#registers));
+    const request = this.#request();
+    this.#wording.rollback(request, this.#range(), this.#registers);
+    this.#send(request);
   }
 
   /**
@@ -175,7 +180,7 @@ export class PeerCommits {
     this.#cancelConfirm ??= this.#ports.clock.after(CONFIRM_LINGER_MS, () => {
       this.#cancelConfirm = undefined;
       if (this.#confirmedSent === this.#confirmed) return;
-      const request = this.#request({});
+      const request = this.#request();
       this.#ports.pipeline.sendWhere((peer) => this.#ports.keepsLists(peer), request);
     });
   }
@@ -213,12 +218,13 @@ export class PeerCommits {
     this.#sentBytes = 0;
     this.#asked++;
     const askedMs = this.#ports.clock.monotonicMs();
-    const proposal = this.#wording.proposal(this.#range(), this.#registers);
-    const request = this.#request(
-      content === undefined
-        ? { ...proposal, acknowledge: true }
-        : { ...proposal, acknowledge: true, content, contentDelta },
-    );
+    const request = this.#request();
+    request.acknowledge = true;
+    this.#wording.propose(request, this.#range(), this.#registers);
+    if (content !== undefined) {
+      request.content = content;
+      request.contentDelta = contentDelta;
+    }
     this.#ports.pipeline.ask(
       () => request,
       (answers, failure) => {
@@ -286,7 +292,10 @@ export class PeerCommits {
     for (let at = 0; at < content.length; at += CONTENT_MESSAGE_MAX) {
       const piece = content.subarray(at, at + CONTENT_MESSAGE_MAX);
       this.#wording.content(piece);
-      this.#send({ content: piece, contentDelta: this.#sentBytes });
+      const request = this.#request();
+      request.content = piece;
+      request.contentDelta = this.#sentBytes;
+      this.#send(request);
       this.#sentBytes += piece.length;
     }
   }
@@ -295,20 +304,21 @@ export class PeerCommits {
     return { journal: this.#journal, begin: this.#begin, end: this.#end, codec: this.#codec };
   }
 
-  #send(fields: Partial<ReplicateRequest>): void {
-    const request = this.#request(fields);
+  #send(request: ReplicateRequest): void {
     this.#ports.pipeline.send(() => request);
   }
 
-  #request(fields: Partial<ReplicateRequest>): ReplicateRequest {
-    const { epoch, stream } = this.#ports;
-    const confirmed = this.#confirmed === this.#confirmedSent ? 0 : this.#confirmed;
+  /** With what is on its way to be confirmed. */
+  #request(): ReturnType<typeof emptyReplication> {
+    const request = emptyReplication();
+    request.epoch = this.#ports.epoch;
+    request.stream = this.#ports.stream;
+    request.confirmed = this.#confirmed === this.#confirmedSent ? 0 : this.#confirmed;
     this.#confirmedSent = this.#confirmed;
-    return { ...PLAIN_REQUEST, ...fields, epoch, stream, confirmed };
+    return request;
   }
 }
 
-const PLAIN_REQUEST = newReplicateRequest({});
 /** C7. What has no bytes is answered in its turn: everything before it is synced by then. */
 function waitForSync(unsynced: UnsyncedCommits, some: readonly Whole[], begin: number): void {
   let end = begin;

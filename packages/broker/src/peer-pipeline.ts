@@ -170,13 +170,7 @@ export class PeerPipeline {
       return;
     }
     peer.answered++;
-    const { status, header, fragment, registers } = response;
-    const optional = {
-      ...(header && { header }),
-      ...(fragment && { fragment }),
-      ...(registers && { registers }),
-    };
-    asked.answers.push({ kind: "answered", peer: peer.id, status, ...optional });
+    asked.answers.push(answerOf(peer.id, response));
     asked.missing--;
     while (this.#asked[0]?.missing === 0) {
       const { answers, done } = this.#asked.shift()!;
@@ -216,4 +210,16 @@ function broken(peer: Peer, why: string, cause?: WireError): WireError {
 
 function idText({ zone, suffix }: ProcessId): string {
   return `zone:"${zone}" suffix:"${suffix}"`;
+}
+
+/** Most say no more than OK: those cost one literal. */
+function answerOf(peer: ProcessId, { status, header, fragment, registers }: ReplicateResponse): PeerAnswer {
+  if (header === undefined && fragment === undefined && registers === undefined)
+    return { kind: "answered", peer, status };
+  const optional = {
+    ...(header && { header }),
+    ...(fragment && { fragment }),
+    ...(registers && { registers }),
+  };
+  return { kind: "answered", peer, status, ...optional };
 }

@@ -10,8 +10,8 @@ import {
   newFragment,
   ZERO_SHA1,
   type CompressionCodec,
+  type emptyReplication,
   type LabelSet,
-  type ReplicateRequest,
 } from "@millrace/protocol";
 import { crc32c } from "@millrace/wal";
 
@@ -23,6 +23,8 @@ export interface ProposedRange {
   readonly codec: CompressionCodec;
 }
 
+type EmptyRequest = ReturnType<typeof emptyReplication>;
+
 export interface ProposalWording {
   /** Whether the last content goes with its proposal. */
   readonly isWhole: boolean;
@@ -32,12 +34,12 @@ export interface ProposalWording {
   mark(): void;
   /** It is not. */
   keep(): void;
-  /** Takes it back. */
-  rollback(range: ProposedRange, registers: LabelSet): Partial<ReplicateRequest>;
+  /** Takes it back: fills the request in. */
+  rollback(request: EmptyRequest, range: ProposedRange, registers: LabelSet): void;
   /** More content. */
   content(bytes: Uint8Array): void;
-  /** Of all content up to `range.end`. */
-  proposal(range: ProposedRange, registers: LabelSet): Partial<ReplicateRequest>;
+  /** Proposes all content up to `range.end`: fills the request in. */
+  propose(request: EmptyRequest, range: ProposedRange, registers: LabelSet): void;
 }
 
 /** Gazette's. */
@@ -58,19 +60,20 @@ export class FragmentWording implements ProposalWording {
     this.#sumsBefore = undefined;
   }
 
-  rollback(range: ProposedRange, registers: LabelSet): Partial<ReplicateRequest> {
+  rollback(request: EmptyRequest, range: ProposedRange, registers: LabelSet): void {
     this.#sums = this.#sumsBefore!;
     this.#sumsBefore = undefined;
-    return this.proposal(range, registers);
+    this.propose(request, range, registers);
   }
 
   content(bytes: Uint8Array): void {
     this.#sums.update(bytes);
   }
 
-  proposal({ journal, begin, end, codec }: ProposedRange, registers: LabelSet): Partial<ReplicateRequest> {
+  propose(request: EmptyRequest, { journal, begin, end, codec }: ProposedRange, registers: LabelSet): void {
     const sum = begin === end ? ZERO_SHA1 : this.#sums.hex();
-    return { proposal: newFragment({ journal, begin, end, sum, compressionCodec: codec }), registers };
+    request.proposal = newFragment({ journal, begin, end, sum, compressionCodec: codec });
+    request.registers = registers;
   }
 }
 
@@ -96,20 +99,21 @@ export class CommitWording implements ProposalWording {
 
   keep(): void {}
 
-  rollback(): Partial<ReplicateRequest> {
+  rollback(request: EmptyRequest): void {
     this.#checksum = 0;
-    return { rollback: true };
+    request.rollback = true;
   }
 
   content(bytes: Uint8Array): void {
     this.#checksum = crc32c(bytes, this.#checksum);
   }
 
-  proposal({ end }: ProposedRange, registers: LabelSet): Partial<ReplicateRequest> {
-    const checksum = this.#checksum;
+  propose(request: EmptyRequest, { end }: ProposedRange, registers: LabelSet): void {
+    request.commit = end;
+    request.checksum = this.#checksum;
     this.#checksum = 0;
-    if (registers === this.#registers) return { commit: end, checksum };
+    if (registers === this.#registers) return;
     this.#registers = registers;
-    return { commit: end, checksum, registers };
+    request.registers = registers;
   }
 }

@@ -14,7 +14,7 @@ export interface RequestHead {
   /** What the layer above made of it, for the next equal request. */
   derived: unknown;
   /** The request before it on its connection, if all of it was the same but one value: what was made of that one. */
-  readonly like?: { readonly derived: unknown; readonly but: string };
+  readonly like: { readonly derived: unknown; readonly but: string } | undefined;
 }
 
 /** Names that belong to a connection of HTTP/1. */
@@ -76,8 +76,9 @@ export function parseRequestHead(list: HeaderList): RequestHead | string {
       default:
     }
   }
-  const named = { method, scheme: scheme ?? "", authority, path: path ?? "" };
-  return { ...named, contentType, contentLength, list, derived: undefined };
+  const [at, to] = [scheme ?? "", path ?? ""];
+  const [derived, like] = [undefined, undefined];
+  return { method, scheme: at, authority, path: to, contentType, contentLength, list, derived, like };
 }
 
 /** The status of an answer, or what is wrong with it. */

@@ -26,8 +26,9 @@ export class RequestHeads {
     if (name.startsWith(":") || OWN_NAMES.has(name)) return undefined;
     if (faultOfField(name, fields[at]!) !== undefined) return undefined;
     const { method, scheme, authority, path, contentType, contentLength } = last;
-    const same = { method, scheme, authority, path, contentType, contentLength };
-    return { ...same, list, derived: undefined, like: { derived: last.derived, but: name } };
+    const like = { derived: last.derived, but: name };
+    const derived = undefined;
+    return { method, scheme, authority, path, contentType, contentLength, list, derived, like };
   }
 }
 

@@ -284,3 +284,4 @@ export {
 } from "./journal-tree.ts";
 export { journalTreeOfPlain, plainOfJournalTree } from "./journal-tree-plain.ts";
 export { AppendAnswers, plainAppendRequest, readChunkHead, type PlainAppendRequest } from "./hot-wire.ts";
+export { emptyReplication, replicationHead } from "./replicate-wire.ts";

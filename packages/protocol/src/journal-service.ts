@@ -39,13 +39,12 @@ import {
   type ReadRequest,
   type ReadResponse,
 } from "./read-message.ts";
-import type { ReplicateRequest, ReplicateResponse } from "./replicate-message.ts";
 import {
-  decodeReplication,
-  decodeReplicationResponse,
-  encodeReplication,
-  encodeReplicationResponse,
-} from "./replicate-wire.ts";
+  encodeReplicateRequest,
+  type ReplicateRequest,
+  type ReplicateResponse,
+} from "./replicate-message.ts";
+import { decodeReplication, decodeReplicationResponse, encodeReplicationResponse } from "./replicate-wire.ts";
 import {
   decodeFragmentStoreHealthRequest,
   decodeFragmentStoreHealthResponse,
@@ -110,7 +109,7 @@ const replicate: Rpc<ReplicateRequest, ReplicateResponse> = {
   path: "/protocol.Journal/Replicate",
   requests: "stream",
   responses: "stream",
-  encodeRequest: encodeReplication,
+  encodeRequest: encodeReplicateRequest,
   decodeRequest: decodeReplication,
   encodeResponse: encodeReplicationResponse,
   decodeResponse: decodeReplicationResponse,
