@@ -291,5 +291,7 @@ class ReplicateClientStream implements PeerStream, ClientCallListener {
 
 function failureOf(peer: Peer, error: RpcError, isWhole: boolean): WireError {
   if (!error.maybeProcessed) return unseenByPeer(peer, error.message, error); // N2
+  // Our keys or clocks do not fit the peer's: whoever asked us was authorised here, and may find another broker.
+  if (error.code === "UNAUTHENTICATED") return unseenByPeer(peer, error.message, error);
   return new WireError(codeOfRpc(error, isWhole, true), error.message, { cause: error });
 }
