@@ -5,7 +5,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 export class TcpProxy {
   readonly port: number;
   readonly #server: Server;
-  readonly #targetPort: number;
+  #targetPort: number;
   readonly #pairs = new Set<readonly [client: Socket, server: Socket]>();
   #mode: "forward" | "refuse" | "swallow-answers" = "forward";
 
@@ -31,6 +31,12 @@ export class TcpProxy {
 
   forward(): void {
     this.#mode = "forward";
+  }
+
+  /** New connections go elsewhere; the others are cut. */
+  leadTo(targetPort: number): void {
+    this.#targetPort = targetPort;
+    this.cut();
   }
 
   /** Requests still arrive; what the server says is dropped, until `forward`. */

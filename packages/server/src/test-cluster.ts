@@ -105,6 +105,8 @@ export interface TestBrokerPlace {
   readonly data?: string;
   /** Components. Default: the broker alone. */
   readonly command?: readonly string[];
+  /** Default: http. */
+  readonly scheme?: "https";
 }
 
 /** A broker over its lives. */
@@ -113,6 +115,7 @@ export class TestBrokerProcess {
   readonly port: number;
   readonly #flags: readonly string[];
   readonly #command: readonly string[];
+  readonly #scheme: "http" | "https";
   #life: TestPlatform | undefined;
   #lives = 0;
 
@@ -121,6 +124,7 @@ export class TestBrokerProcess {
     this.data = data;
     this.port = port;
     this.#command = command;
+    this.#scheme = place.scheme ?? "http";
     this.#flags = [
       ...["--etcd.address", etcd, "--broker.listen", `127.0.0.1:${port}`],
       ...(fileRoot === undefined ? [] : ["--broker.file-root", fileRoot]),
@@ -139,7 +143,7 @@ export class TestBrokerProcess {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    return `${this.#scheme}://127.0.0.1:${this.port}`;
   }
 
   /** The present life. */
@@ -152,15 +156,15 @@ export class TestBrokerProcess {
     return this.#lives;
   }
 
-  /** Starts it and does not wait. @param flags of this life alone */
-  launch(flags: readonly string[] = []): TestPlatform {
+  /** Starts it and does not wait. @param flags and environment of this life alone */
+  launch(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): TestPlatform {
     this.#lives++;
-    this.#life = TestPlatform.launch(this.data, [...this.#flags, ...flags], this.#command);
+    this.#life = TestPlatform.launch(this.data, [...this.#flags, ...flags], this.#command, env);
     return this.#life;
   }
 
-  async start(flags: readonly string[] = []): Promise<void> {
-    await this.launch(flags).ready();
+  async start(flags: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<void> {
+    await this.launch(flags, env).ready();
   }
 
   kill(): Promise<void> {

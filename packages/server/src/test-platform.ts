@@ -93,13 +93,18 @@ export class TestPlatform {
     });
   }
 
-  /** Starts the process and does not wait. Ports are free ones unless a flag says where to listen. */
+  /**
+   * Starts the process and does not wait. Ports are free ones unless a flag says where to listen.
+   * @param more of the environment
+   */
   static launch(
     data: string,
     flags: readonly string[] = [],
     command: readonly string[] = ["up", "--no-demo"],
+    more: Readonly<Record<string, string>> = {},
   ): TestPlatform {
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env;
+    const { NODE_TEST_CONTEXT: _, ...inherited } = process.env;
+    const env = { ...inherited, ...more };
     const ports = flags.some((flag) => flag.endsWith(".listen")) ? [] : ["--ports", "free"];
     const args = [BIN, ...command, "--data", data, ...ports, ...flags];
     const child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", "pipe", "pipe"], env });
