@@ -1,7 +1,7 @@
 // Three brokers as real processes on one etcd, journals with three replicas, and one misfortune after the other, drawn
 // from a seed: kill -9, SIGTERM, SIGSTOP past the lease and shorter, a full disk, etcd cut off from one broker, etcd
-// killed. Appends must go on after each, and in the end every writer's book is compared with what each broker reads,
-// and the doctor looks at what they leave.
+// killed. Appends must go on after each; then every writer's book is compared with what each broker reads. In the end
+// all are killed at once: the doctor looks at what they leave, and the books are compared once more.
 //
 // MILLRACE_CRASH_SEED repeats the choices (not their timing), MILLRACE_CRASH_CLUSTER_SECONDS makes it longer: new
 // journals are taken every few minutes then, so that books stay small, and it says how far it is.
@@ -23,8 +23,14 @@ const BETWEEN = 5;
 const ROUND_SECONDS = 300;
 const GO_ON_MS = 120_000;
 const PAUSE_MS = 100;
+const PROGRESS_SECONDS = 30;
 
-after(releaseCluster);
+let storm: Storm | undefined;
+
+after(async () => {
+  await releaseCluster();
+  await storm?.close();
+});
 
 test(
   "a small disk can be mounted -> full disks are among the misfortunes",
@@ -35,23 +41,32 @@ test(
 );
 
 test(`three brokers, misfortunes of seed ${SEED} -> appends go on, and nothing is lost`, async (t) => {
-  const storm = await Storm.open(seededRandom(SEED));
+  storm = await Storm.open(seededRandom(SEED));
   const transports = storm.members.map(({ broker }) => broker.transport());
   const beganMs = performance.now();
   const seconds = (): number => Math.round((performance.now() - beganMs) / 1000);
-  const say = (what: string): void => {
-    t.diagnostic(what);
+  const progress = (what: string): void => {
     if (SECONDS > ROUND_SECONDS) process.stderr.write(`${seconds()} s: ${what}\n`);
   };
+  const say = (what: string): void => {
+    t.diagnostic(what);
+    progress(what);
+  };
+  let saidSeconds = 0;
+  let loads: readonly ClusterLoad[] = [];
   for (let round = 0; seconds() < SECONDS; round++) {
     const endSeconds = Math.min(SECONDS, seconds() + ROUND_SECONDS);
-    const loads = await startLoads(transports, `storm-${round}`);
+    loads = await startLoads(transports, `storm-${round}`);
     const goOn = async (what: string): Promise<void> => {
       for (const load of loads) await load.goesOn(BETWEEN, GO_ON_MS, what);
     };
     await goOn("the start");
     while (seconds() < endSeconds) {
       await goOn(await storm.strike());
+      if (seconds() - saidSeconds < PROGRESS_SECONDS) continue;
+      saidSeconds = seconds();
+      const acknowledged = loads.reduce((sum, load) => sum + load.acknowledged, 0);
+      progress(`round ${round + 1}, ${acknowledged} appends acknowledged; ${storm.describe()}`);
     }
     await storm.running();
     for (const load of loads) await load.pause();
@@ -62,8 +77,9 @@ test(`three brokers, misfortunes of seed ${SEED} -> appends go on, and nothing i
     assert.ok(loads.every(({ acknowledged }) => acknowledged > 0));
     say(storm.describe());
   }
+  await storm.killAll();
+  for (const load of loads) await load.check();
   for (const transport of transports) await transport.close();
-  await storm.close();
 });
 
 /** Writers at each broker, with journals of their own; every second journal goes on without one of its replicas. */

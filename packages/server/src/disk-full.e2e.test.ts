@@ -95,7 +95,7 @@ for (const [name, leave] of [
       await nothingIsLost();
       const { endpoints } = platform;
       await batch(5000);
-      disk!.fill(leave);
+      await disk!.fill(leave);
       await until("records and appends are refused", 20_000, async () => {
         const statuses = [(await record()).status, (await append()).status];
         return statuses.every((status) => status === 507);
@@ -130,7 +130,7 @@ test(
   { skip },
   async () => {
     assert.deepEqual([(await record()).status, (await append()).status], [200, 204]);
-    disk!.fill(0);
+    await disk!.fill(0);
     await until("records are refused", 20_000, async () => (await record()).status === 507);
     await platform.killGroup();
     // Without room it may start and say so, or refuse to: it must do one of them, and harm nothing.

@@ -1,11 +1,12 @@
 // A small file system of its own for a test that fills it: a tmpfs, which takes root to mount.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { closeSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { rmSync, statfsSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { join } from "node:path";
 import { scratch } from "./test-platform.ts";
 
-const PIECE_BYTES = 256 * 1024;
+const PIECE_BYTES = 1024 * 1024;
 
 export class SmallDisk {
   /** A directory on it that is made by whoever uses it. */
@@ -34,16 +35,16 @@ export class SmallDisk {
     return bavail * bsize;
   }
 
-  /** Takes all the room but `leave` bytes. */
-  fill(leave: number): void {
-    const file = openSync(this.#filler, "a");
+  /** Takes all the room but `leave` bytes. Others go on meanwhile: who tests may also be what lies between. */
+  async fill(leave: number): Promise<void> {
+    const file = await open(this.#filler, "a");
     try {
       const piece = Buffer.alloc(PIECE_BYTES, 1);
-      while (this.freeBytes > leave) writeSync(file, piece);
+      while (this.freeBytes > leave) await file.write(piece);
     } catch (error) {
       assert.equal((error as NodeJS.ErrnoException).code, "ENOSPC");
     } finally {
-      closeSync(file);
+      await file.close();
     }
   }
 

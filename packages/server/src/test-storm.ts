@@ -10,7 +10,7 @@ import { SmallDisk } from "./test-small-disk.ts";
 
 export const BROKERS = 3;
 const LEASE_SECONDS = 5;
-const DISK_MIB = 192;
+const DISK_MIB = 512;
 const MIB = 2 ** 20;
 const FLAGS = [
   ...["--etcd.lease", `${LEASE_SECONDS}s`, "--broker.segment-size", "4MiB", "--broker.reserve", "16MiB"],
@@ -95,27 +95,39 @@ export class Storm {
     return [...this.#suffered].map(([what, count]) => `${what}: ${count}`).join(", ");
   }
 
-  /** Every broker is killed, and the doctor finds nothing wrong with what it leaves. */
-  async close(): Promise<void> {
+  /** All brokers are killed at once; the doctor finds nothing wrong with what they leave, and they come back. */
+  async killAll(): Promise<void> {
     this.#isClosing = true;
     await this.#supervised;
-    for (const { broker, proxy } of this.members) {
+    await Promise.all(this.members.map(({ broker }) => broker.kill()));
+    for (const { broker } of this.members) await soundDirectory(broker, this.#fileRoot);
+    await Promise.all(this.members.map(({ broker }) => broker.start()));
+  }
+
+  /** Also in the middle of a test that failed. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    await this.#supervised.catch(() => undefined);
+    for (const { broker, proxy, disk } of this.members) {
       await broker.kill();
       await proxy.close();
+      disk?.unmount();
     }
-    for (const { broker } of this.members) await soundDirectory(broker, this.#fileRoot);
-    for (const { disk } of this.members) disk?.unmount();
     await this.etcd.close();
   }
 
-  /** Brings back whoever ended itself because its lease was over: the only reason that it may have. */
+  /** Brings back whoever ended itself: its lease was over, or it had no space to start; it may have no other reason. */
   async #supervise(): Promise<void> {
     while (!this.#isClosing) {
       await sleep(LOOK_MS);
       for (const { broker, isStruck } of this.members) {
         if (isStruck || !hasEnded(broker)) continue;
-        assert.match(broker.life.stderr, LEASE_OVER);
-        this.#note("lost its lease by itself");
+        const { stderr } = broker.life;
+        assert.ok(
+          LEASE_OVER.test(stderr) || NO_SPACE.test(stderr),
+          `it ended itself:\n${stderr.slice(-3000)}`,
+        );
+        this.#note("ended itself");
         broker.launch();
       }
     }
@@ -128,6 +140,7 @@ export class Storm {
 
 /** Whichever it notices first. */
 const LEASE_OVER = /unable to keep member lease alive|member key not found in Etcd/;
+const NO_SPACE = /^millrace: .*(?:space|ENOSPC)/im;
 const ETCD_KILLED = "etcd killed";
 
 const MISFORTUNES: readonly Misfortune[] = [
@@ -186,7 +199,7 @@ async function etcdKilled({ etcd }: Storm): Promise<string> {
 
 /** It says so, goes on, and takes appends again when there is room; whoever supervises it sees that it does not end. */
 async function diskFull({ random }: Storm, { broker, disk }: Member): Promise<string> {
-  disk!.fill(random.below(2) * 8 * MIB);
+  await disk!.fill(random.below(2) * 8 * MIB);
   await broker.says(503, /space/i);
   await sleep(random.below(3000));
   disk!.clear();
@@ -195,13 +208,17 @@ async function diskFull({ random }: Storm, { broker, disk }: Member): Promise<st
 }
 
 async function diskFullAndKilled(_: Storm, { broker, disk }: Member): Promise<string> {
-  disk!.fill(0);
-  await broker.says(503, /space/i);
+  await disk!.fill(0);
+  await until("it says that it has no space", 60_000, async () => {
+    if (hasEnded(broker)) return true;
+    const answer = await broker.readyz().catch(() => undefined);
+    return answer?.status === 503 && /space/i.test(answer.text);
+  });
   await broker.kill();
   // Without room it may start and say so, or refuse to: it must do one of them, and harm nothing.
   const cramped = broker.launch();
   await until("it has started or ended", 60_000, () => cramped.isReady || hasEnded(broker));
-  if (hasEnded(broker)) assert.match(cramped.stderr, /space|ENOSPC/i);
+  if (hasEnded(broker)) assert.match(cramped.stderr, NO_SPACE);
   else await broker.kill();
   disk!.clear();
   await broker.start();
