@@ -1,5 +1,5 @@
-// `npm run soak`: runs of random seeds, and walks through the model of the holders rules, until the time is over. Goes
-// on after a run that fails, so that one morning's soak says everything that it has found.
+// The simulator's part of `npm run soak`: runs of random seeds, and walks through the model of the holders rules, until
+// the time is over. Goes on after a run that fails, so that one morning's soak says everything that it has found.
 import { parseArgs } from "node:util";
 import { systemClock, systemRandom, type Clock } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
@@ -9,7 +9,7 @@ import { runSeed, SimulationFailure } from "./run-seed.ts";
 import { failureReport } from "./system-report.ts";
 import { Totals } from "./totals.ts";
 
-const USAGE = `npm run soak -- [--minutes N]
+const USAGE = `npm run soak:seeds -- [--minutes N]
 
   --minutes N   how long (default 10); progress goes to stderr, a JSON summary is the last line of stdout
   --help
