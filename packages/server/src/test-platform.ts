@@ -135,7 +135,8 @@ export class TestPlatform {
   }
 
   async ready(): Promise<void> {
-    await until("the platform is ready", READY_MS, () => {
+    const claim = (): string => `the platform is ready: ${this.stderr.slice(-3000)}`;
+    await until(claim, READY_MS, () => {
       assert.equal(this.#exit, undefined, `the platform ended: ${this.stderr.slice(-5000)}`);
       return this.isReady;
     });
