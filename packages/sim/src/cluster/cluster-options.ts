@@ -99,6 +99,9 @@ export const CALM_CLUSTER: ClusterSwarm = {
   faults: [],
 };
 
+/** What may lose bytes that all members had in memory: several of them fail before any has synced. */
+const LOSES_EARLY: readonly Fault[] = ["blackout", "slow-disk", "lost-disk"];
+
 export function drawClusterSwarm(random: Random, controls: ClusterControls): ClusterSwarm {
   const brokers = oneOf(random, [3, 3, 3, 4, 5, 7]);
   const most = Math.min(3, brokers);
@@ -129,6 +132,12 @@ export function drawClusterSwarm(random: Random, controls: ClusterControls): Clu
     faults: FAULTS.filter(() => random.below(2) === 0),
     tornObjects: oneOf(random, [0, 0, 100, 500]),
   };
+  const early = { "millrace.dev/ack": "replicated" };
+  const levels = random.fork("levels");
+  const mayBeEarly = !swarm.faults.some((fault) => LOSES_EARLY.includes(fault));
+  const leveled = journals.map((shape) =>
+    levels.below(2) === 0 && mayBeEarly ? { ...shape, labels: early } : shape,
+  );
   // A control needs the fault that it leaves unprotected, and few that might hide it.
   const eager = { paceMs: 40, stormMs: 15_000, everyMs: 1000, leaseSeconds: 3 };
   if (controls.withoutSync) return { ...swarm, faults: ["blackout", "power"] };
@@ -144,7 +153,7 @@ export function drawClusterSwarm(random: Random, controls: ClusterControls): Clu
       stormMs: 25_000,
       faults: ["power", "kill", "isolate", "isolate", "cut"],
     };
-  return swarm;
+  return { ...swarm, journals: leveled };
 }
 
 export function oneOf<T>(random: Random, values: readonly T[]): T {
