@@ -2,7 +2,13 @@
 // what journals ask for. Each request goes to any broker.
 import { assert, silentLogger, WireError, type Random } from "@millrace/base";
 import { getJournal, readJournal, type AppendContent, type JournalTransport } from "@millrace/client";
-import { EMPTY_LABELS, labelSet, type AppendPreamble, type AppendResponse } from "@millrace/protocol";
+import {
+  EMPTY_LABELS,
+  labelSet,
+  type AppendPreamble,
+  type AppendResponse,
+  type JournalSpec,
+} from "@millrace/protocol";
 import type { ClusterWorld } from "./cluster-world.ts";
 import type { Append, JournalJudge } from "./journal-judge.ts";
 import type { Machine } from "./machine.ts";
@@ -185,23 +191,34 @@ function fenced(
   });
 }
 
-/** Changes a journal's spec at a broker. @returns whether it was changed */
-export async function changeReplication(
+/** @returns whether it was changed */
+export function changeReplication(
   world: ClusterWorld,
   journal: string,
   replication: number,
   transport: JournalTransport,
 ): Promise<boolean> {
+  const what = `replication of ${journal} ${replication}`;
+  return changeSpec(world, journal, what, (spec) => ({ ...spec, replication }), transport);
+}
+
+/** Changes a journal's spec at a broker. @returns whether it was changed */
+export async function changeSpec(
+  world: ClusterWorld,
+  journal: string,
+  what: string,
+  change: (spec: JournalSpec) => JournalSpec,
+  transport: JournalTransport,
+): Promise<boolean> {
   const { signal } = new AbortController();
   try {
     const { spec, modRevision } = await getJournal(transport, journal, signal);
-    const upsert = { ...spec, replication };
-    const changes = [{ expectModRevision: modRevision, upsert, delete: "" }];
+    const changes = [{ expectModRevision: modRevision, upsert: change(spec), delete: "" }];
     const { status } = await transport.apply({ changes }, signal);
-    world.trace.add(`replication of ${journal} ${replication}: ${status}`);
+    world.trace.add(`${what}: ${status}`);
     return status === "OK";
   } catch (thrown) {
-    world.trace.add(`replication of ${journal} ${replication}: ${WireError.from(thrown).message}`);
+    world.trace.add(`${what}: ${WireError.from(thrown).message}`);
     return false;
   }
 }

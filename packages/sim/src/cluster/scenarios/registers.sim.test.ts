@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
 import { ClusterStage } from "../cluster-stage.ts";
-import { suspend } from "../clients.ts";
+import { changeSpec, suspend } from "../clients.ts";
 
 const REGISTER = "fence";
 
@@ -27,10 +27,10 @@ async function isFenced(stage: ClusterStage): Promise<void> {
   assert.equal(await fenced(stage, "new"), "acknowledged");
 }
 
-async function open(name: string, replication: number): Promise<ClusterStage> {
+async function open(name: string, replication: number, isStored = true): Promise<ClusterStage> {
   const stage = await ClusterStage.open(name, {
     leaseSeconds: 3,
-    journals: [{ name: "stored/one", replication, isStored: true }],
+    journals: [{ name: "fenced/one", replication, isStored }],
     fragmentBytes: 2048,
   });
   assert.equal(await fenced(stage, "", "old"), "acknowledged");
@@ -65,4 +65,37 @@ test("D17: three replicas, one, asleep, and awake -> the same", async () => {
   assert.ok(await stage.replication(3));
   await isFenced(stage);
   await stage.end();
+});
+
+test("D17: asleep, its list closed, every disk lost -> it wakes where it ended, fenced as it was", async () => {
+  const stage = await open("d17 closed", 3, false);
+  const { world, journal } = stage;
+  const [first] = world.machines;
+  const transport = world.transport(first!);
+  const forgotten = changeSpec(
+    world,
+    journal.name,
+    "retention",
+    (spec) => ({ ...spec, fragment: { ...spec.fragment, retentionMs: 1000 } }),
+    transport,
+  );
+  assert.ok(await stage.finish(forgotten));
+  // A new route begins a new fragment, and what is complete may go.
+  assert.ok(await stage.replication(2));
+  await stage.untilAcknowledged(world.machines);
+  assert.ok(await stage.replication(3));
+  const end = journal.acknowledgedEnd;
+  for (let i = 0; (await stage.holders()).tail.kind !== "closed"; i++) {
+    assert.ok(i < 20, "its list is closed");
+    await stage.pass(30_000);
+    await stage.finish(suspend(world, journal.name, transport));
+  }
+  for (const machine of world.machines) {
+    machine.end("power", false);
+    machine.loseDisk();
+    machine.start();
+  }
+  await stage.until("all serve", () => world.machines.every(({ isServing }) => isServing));
+  await isFenced(stage);
+  assert.equal(journal.appends.at(-1)!.begin, end);
 });
