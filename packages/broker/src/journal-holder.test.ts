@@ -457,6 +457,23 @@ test("the spool: whoever was not brought does not get it; a newer attempt takes 
   await assert.rejects(a!.holder.takeSpool(user, attempt, never), /a newer attempt is known/);
 });
 
+test("the spool: another route is seen while somebody waits for it -> who waited is refused, and frees it", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  const attempt = { epoch: 10, stream: 1 };
+  const user = { evict: () => undefined };
+  await world.hold("a", { wants: "bring" });
+  const lease = await a!.holder.takeSpool(user, attempt, never);
+  const append = a!.holder.takeSpool(user, attempt, never);
+  const bring = world.hold("a", { wants: "bring" }, { stream: 2 });
+  await settle();
+  a!.holder.routeSeen(20);
+  lease.release();
+  await assert.rejects(append, /WRONG_ROUTE, a newer attempt is known/);
+  assert.equal(held(await bring), "WRONG_ROUTE");
+  assert.equal(a!.holder.answerAppend({ epoch: 10, stream: 2 }), "WRONG_ROUTE");
+});
+
 test("the spool: a new route gives whoever has it a moment, unless its primary has left", async () => {
   for (const [route, graceMs] of [
     [routeOf("b", "a"), 1000],
