@@ -15,7 +15,7 @@ import {
 import { FakeSpools } from "./fake-spools.ts";
 import type { HoldersList } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
-import { JournalHolder } from "./journal-holder.ts";
+import { applyVerdict, JournalHolder } from "./journal-holder.ts";
 import type { HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
 
 const J = "a/journal";
@@ -455,6 +455,55 @@ test("the spool: whoever was not brought does not get it; a newer attempt takes 
   lease.release();
   assert.equal((await fence).kind, "taken");
   await assert.rejects(a!.holder.takeSpool(user, attempt, never), /a newer attempt is known/);
+});
+
+test("verdict: what a restart found -> shown up to where a segment is over, kept behind, aside beyond", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  a!.spool.hide(0);
+  await a!.append("0123456789");
+  const list: HoldersList = {
+    segments: [
+      { epoch: 3, begin: 0, members: ["a"] },
+      { epoch: 5, begin: 4, members: ["a", "b"] },
+    ],
+    tail: { kind: "held" },
+  };
+  const ports = { self: "a", logger: silentLogger };
+  await applyVerdict(a!.spool, list, ports);
+  assert.equal(await a!.text(), "0123[456789]");
+  await applyVerdict(a!.spool, { ...list, tail: { kind: "closed", end: 7, registers: REGISTERS } }, ports);
+  assert.equal(await a!.text(), "0123456");
+});
+
+test("go on: behind what a restart found, a broker without lists finds nothing; in the same life all stays", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  await a!.append("sure ");
+  a!.spool.hide(5);
+  await a!.append("found");
+  await a!.holder.goOn();
+  assert.equal(await a!.text(), "sure ");
+  await a!.append("taken since");
+  await a!.holder.goOn();
+  assert.equal(await a!.text(), "sure [taken since]");
+  world.joined = 6;
+  await a!.holder.goOn();
+  assert.equal(await a!.text(), "sure ");
+});
+
+test("the spool: the primary of whoever has it is seen to have left -> evicted at once, nobody need ask", async () => {
+  const world = new World();
+  const [b] = await world.open("b");
+  await world.hold("b", { wants: "bring" });
+  const evicted: string[] = [];
+  await b!.holder.takeSpool({ evict: () => evicted.push("user") }, { epoch: 10, stream: 1 }, never);
+  world.route = routeOf("b", "a");
+  b!.holder.routeSeen(20);
+  assert.deepEqual(evicted, []);
+  world.route = routeOf("b", "c");
+  b!.holder.routeSeen(21);
+  assert.deepEqual(evicted, ["user"]);
 });
 
 test("the spool: another route is seen while somebody waits for it -> who waited is refused, and frees it", async () => {
