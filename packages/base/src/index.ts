@@ -28,3 +28,9 @@ export { hostPolicy, LOOPBACK_HOSTS, refuseHost, type HostPolicy } from "./host-
 export { parseAuthKeys, type AuthKeyList } from "./auth-key-list.ts";
 export { bearsToken, equalSecret } from "./bearer-token.ts";
 export { RequestIds } from "./request-ids.ts";
+export { sizeText } from "./size-text.ts";
+export { BodyBytes } from "./body-bytes.ts";
+export { isWord } from "./http1-grammar.ts";
+export { headerLines, headerValue, latin1, type RequestHead } from "./http1-head.ts";
+export { HeadParser, type Refusal } from "./http1-head-parser.ts";
+export { Http1Parser, type BodyPlan, type Http1Listener } from "./http1-parser.ts";

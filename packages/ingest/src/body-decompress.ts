@@ -2,7 +2,7 @@
 // there and not behind it. Small bodies are decompressed at once, larger ones off the event loop's thread.
 import { gunzip, gunzipSync } from "node:zlib";
 import { zstdFrames, type ZstdFrame } from "./body-zstd.ts";
-import { sizeText } from "./limits.ts";
+import { sizeText } from "@millrace/base";
 import { zstdDecompressor, type ZstdDecompress } from "./system-zstd.ts";
 
 export type Encoding = "identity" | "gzip" | "zstd";

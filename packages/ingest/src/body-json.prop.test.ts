@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { strictText, text, utf8 } from "@millrace/base";
+import { BodyBytes, strictText, text, utf8 } from "@millrace/base";
 import fc from "fast-check";
 
-import { BodyBytes } from "./body-bytes.ts";
 import { JsonScanner, JSON_DEPTH_MAX, KIND } from "./body-json.ts";
 import { isUtf8 } from "./body-utf8.ts";
 import { decimalText, putScanned } from "./csv-json.ts";

@@ -4,8 +4,8 @@
 //
 // S1 Of a repeated key the last one counts, as in JSON.parse, with everything below it.
 // S2 In line mode (NDJSON) a newline ends the record wherever it stands.
-import { text } from "@millrace/base";
-import { BodyBytes, firstByteOf, specialBits } from "./body-bytes.ts";
+import { BodyBytes, text } from "@millrace/base";
+import { firstByteOf, specialBits } from "./body-bits.ts";
 import type { PathNode, PathTree } from "./mapping-path.ts";
 
 /** What was found at a slot. A plain string has no escapes. */

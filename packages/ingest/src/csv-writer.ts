@@ -1,8 +1,8 @@
 // The growing byte buffer that rows are written into, and the CSV rules of a value: always quoted, `"` doubled
 // (keboola-stream specification 3.3). No string is made on the way from a request's bytes to a row's.
-import { assert } from "@millrace/base";
+import { assert, type BodyBytes } from "@millrace/base";
 
-import { firstByteOf, quoteBits, type BodyBytes } from "./body-bytes.ts";
+import { firstByteOf, quoteBits } from "./body-bits.ts";
 
 const QUOTE = 0x22;
 

@@ -1,9 +1,8 @@
 // Settings of a sink that its owner may change (specification 1.10), with the ranges that the specification's service
 // checked too late. Defaults and lower bounds are Millrace's: rows within a second.
-import { WireError } from "@millrace/base";
+import { sizeText, WireError } from "@millrace/base";
 import { parseDuration, printDuration } from "@millrace/protocol";
 import { DEFAULT_CONDITIONS, type SinkConditions } from "./definitions.ts";
-import { sizeText } from "./limits.ts";
 
 export type SettingValue = string | number | boolean;
 export type SettingValues = Readonly<Record<string, SettingValue>>;

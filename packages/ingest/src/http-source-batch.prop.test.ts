@@ -2,11 +2,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { concatBytes, MetricsRegistry, silentLogger, systemClock, text, utf8 } from "@millrace/base";
+import {
+  BodyBytes,
+  concatBytes,
+  MetricsRegistry,
+  silentLogger,
+  systemClock,
+  text,
+  utf8,
+} from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import fc from "fast-check";
 
-import { BodyBytes } from "./body-bytes.ts";
 import {
   DEFAULT_CONDITIONS,
   type Column,

@@ -2,15 +2,14 @@
 // were accepted and which were not, 422 when none was, 503 when it is not known.
 //
 // B1 A record is accepted when every sink has mapped it; one that a sink cannot map goes to none of them.
-import { WireError } from "@millrace/base";
-import type { BodyBytes } from "./body-bytes.ts";
+import { type BodyBytes, sizeText, WireError } from "@millrace/base";
 import type { RowBuffer } from "./csv-writer.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
 import { mappingError } from "./http-source-single.ts";
-import { REJECTIONS_LISTED_MAX, sizeText } from "./limits.ts";
+import { REJECTIONS_LISTED_MAX } from "./limits.ts";
 import type { AppendWaiter } from "./publisher-frame.ts";
 import type { PartitionPublisher } from "./publisher.ts";
 

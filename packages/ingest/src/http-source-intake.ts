@@ -6,13 +6,11 @@
 //
 // Everything is synchronous unless a large body has to be decompressed, or holds so many records that others must have
 // their turns in between: head and body are looked at where they were received, and copied only to survive that wait.
-import { text, utf8, WireError, type Clock } from "@millrace/base";
-import { BodyBytes } from "./body-bytes.ts";
+import { BodyBytes, type Clock, type RequestHead, sizeText, text, utf8, WireError } from "@millrace/base";
 import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
 import { decodeForm } from "./body-form.ts";
 import { isUtf8 } from "./body-utf8.ts";
 import type { Exchange } from "./http1-exchange.ts";
-import type { RequestHead } from "./http1-head.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
 import { Batch } from "./http-source-batch.ts";
 import type { Content } from "./http-source-content.ts";
@@ -20,7 +18,7 @@ import type { DoorRecord } from "./http-source-record.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
 import { mappingError, writeSingle } from "./http-source-single.ts";
 import { ArrayWalk, LineWalk, type ArrayProblem, type BodyWalk } from "./http-source-walk.ts";
-import { sizeText, type DoorLimits } from "./limits.ts";
+import type { DoorLimits } from "./limits.ts";
 import { undecodable } from "./mapping.ts";
 
 /** A request whose body is to become records. */

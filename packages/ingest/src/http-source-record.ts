@@ -1,9 +1,8 @@
 // The one record that the door works on. It is refilled for each record, so mappings find everything at the same place
 // and nothing is allocated; whatever outlives the record must copy.
-import { utf8 } from "@millrace/base";
-import { BodyBytes } from "./body-bytes.ts";
+import { BodyBytes, type RequestHead, utf8 } from "@millrace/base";
+import { headersJson } from "./http-source-headers.ts";
 import { JsonScanner } from "./body-json.ts";
-import { headersJson, type RequestHead } from "./http1-head.ts";
 import type { BodyForm, RecordContext } from "./mapping.ts";
 
 export class DoorRecord implements RecordContext {

@@ -1,12 +1,16 @@
 // The HTTP source's part of one connection: what a request is for, what may be in its body, what is answered at once.
-import { utf8 } from "@millrace/base";
-import type { BodyBytes } from "./body-bytes.ts";
+import {
+  type BodyBytes,
+  type BodyPlan,
+  headerValue,
+  isWord,
+  type Refusal,
+  type RequestHead,
+  utf8,
+} from "@millrace/base";
 import { encodingOf, type Encoding } from "./body-decompress.ts";
 import type { Lateness, Session } from "./http1-connection.ts";
 import type { Exchange } from "./http1-exchange.ts";
-import { isWord } from "./http1-grammar.ts";
-import { headerValue, type RequestHead } from "./http1-head.ts";
-import type { BodyPlan, Refusal } from "./http1-parser.ts";
 import {
   ROUTE_NOT_FOUND,
   SHUTDOWN,

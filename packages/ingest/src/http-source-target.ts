@@ -1,6 +1,5 @@
 // Which of the HTTP source's routes a request is for (keboola-stream specification 2.1), from the bytes of its path.
-import type { RequestHead } from "./http1-head.ts";
-import { latin1 } from "./http1-head.ts";
+import { latin1, type RequestHead } from "@millrace/base";
 import { DISABLED_SOURCE, NO_SOURCE_FOUND, ROUTE_NOT_FOUND, type DoorError } from "./http-source-answers.ts";
 import { isSecret, type RouteTable, type SourceRoute } from "./http-source-routes.ts";
 

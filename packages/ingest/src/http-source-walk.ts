@@ -4,7 +4,7 @@
 // K1 Lines without anything in them are no records and have no index.
 // K2 An array is looked through before anything of it is written: if it is not JSON, nothing of it is accepted.
 // K3 Between steps the scanner may serve others; nothing but the place in the body is kept.
-import type { BodyBytes } from "./body-bytes.ts";
+import type { BodyBytes } from "@millrace/base";
 import type { JsonScanner } from "./body-json.ts";
 import type { Batch } from "./http-source-batch.ts";
 import { undecodable } from "./mapping.ts";

@@ -1,7 +1,6 @@
 // Bytes of answers, one char each ("binary" strings: what a socket writes fastest). No Date, no Content-Type unless
 // there is a body (keoola-stream specification 2.1).
-import { utf8 } from "@millrace/base";
-import { latin1 } from "./http1-head.ts";
+import { latin1, utf8 } from "@millrace/base";
 
 export interface Answer {
   readonly status: number;

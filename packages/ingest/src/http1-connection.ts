@@ -7,10 +7,15 @@
 //    so that the answer is not lost to a reset.
 import type { Socket } from "node:net";
 import { CONTINUE } from "./http1-answer.ts";
-import type { BodyBytes } from "./body-bytes.ts";
+import {
+  type BodyBytes,
+  type BodyPlan,
+  type Http1Listener,
+  Http1Parser,
+  type Refusal,
+  type RequestHead,
+} from "@millrace/base";
 import { Exchange, type ExchangeOwner } from "./http1-exchange.ts";
-import type { RequestHead } from "./http1-head.ts";
-import { Http1Parser, type BodyPlan, type Http1Listener, type Refusal } from "./http1-parser.ts";
 import { PIPELINE_MAX } from "./limits.ts";
 import type { Turns } from "./publisher-turns.ts";
 

@@ -15,9 +15,6 @@ export const FRAME_SEAL_BYTES = 1024 * 1024;
 /** Responses that one connection may have outstanding before it is not read any more. */
 export const PIPELINE_MAX = 128;
 
-/** Headers of a request, as in node:http's neighbourhood; each costs a few reads. */
-export const HEADERS_MAX = 100;
-
 export interface DoorLimits {
   /** Head of a request, all headers with their line ends. */
   readonly headBytesMax: number;
@@ -85,15 +82,3 @@ export const DEFINITION_LIMITS = {
   versionsMax: 1000,
   pageLimitMax: 100,
 } as const;
-
-/** `1MB`, `1536KB`, `2000B`: the largest unit that divides `bytes`. */
-export function sizeText(bytes: number): string {
-  const units = ["B", "KB", "MB", "GB"];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1024 && value % 1024 === 0 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${value}${units[unit]}`;
-}

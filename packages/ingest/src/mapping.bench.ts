@@ -1,9 +1,8 @@
 // What a record costs on its way from a body's bytes to a row's, one core: `node
 // packages/ingest/dist/mapping.bench.js`. Prints nanoseconds of CPU per record, and the share of the scanner and of
 // JSON.parse on the same bytes.
-import { systemRandom, utf8 } from "@millrace/base";
+import { BodyBytes, systemRandom, utf8 } from "@millrace/base";
 
-import { BodyBytes } from "./body-bytes.ts";
 import { JsonScanner } from "./body-json.ts";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";

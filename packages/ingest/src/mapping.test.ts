@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { text, utf8 } from "@millrace/base";
+import { BodyBytes, text, utf8 } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 
-import { BodyBytes } from "./body-bytes.ts";
 import { JsonScanner } from "./body-json.ts";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";

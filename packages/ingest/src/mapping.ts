@@ -1,14 +1,13 @@
 // Mapping: from a record to a CSV row (keboola-stream specification, section 3), compiled once per sink version into
 // one closure per column. A row is written straight into the frame that is being filled; a record that cannot be
 // mapped leaves no trace there.
-import { utf8, type Random } from "@millrace/base";
-import type { BodyBytes } from "./body-bytes.ts";
+import { type BodyBytes, type Random, sizeText, utf8 } from "@millrace/base";
 import { KIND, type JsonScanner } from "./body-json.ts";
 import { isUtf8 } from "./body-utf8.ts";
 import { putScanned } from "./csv-json.ts";
 import { csvValue, putPlainBytes, putQuotedBody, putQuotedBytes, type RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";
-import { ROW_BYTES_MAX, sizeText } from "./limits.ts";
+import { ROW_BYTES_MAX } from "./limits.ts";
 import { parsePath, type PathTree } from "./mapping-path.ts";
 import { UuidWriter } from "./mapping-uuid.ts";
 

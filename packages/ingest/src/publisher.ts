@@ -15,9 +15,18 @@
 // P6 A frame lingers for those who were just answered: each of them is likely to send its next record at once, and an
 //    append costs as much as a dozen records. It waits no longer than LINGER_MS, nor than the last append took; a lone
 //    sender never waits.
-import { assert, hex, WireError, type Clock, type Logger, type Random, type TaskGroup } from "@millrace/base";
+import {
+  assert,
+  type Clock,
+  hex,
+  type Logger,
+  type Random,
+  sizeText,
+  type TaskGroup,
+  WireError,
+} from "@millrace/base";
 import { sinkPath, type SinkKey } from "./definitions.ts";
-import { FRAME_ROWS_MAX, FRAME_SEAL_BYTES, sizeText } from "./limits.ts";
+import { FRAME_ROWS_MAX, FRAME_SEAL_BYTES } from "./limits.ts";
 import type { RowBuffer } from "./csv-writer.ts";
 import type { PublisherMetrics } from "./publisher-metrics.ts";
 import { OpenFrame, type BufferPool, type AppendWaiter } from "./publisher-frame.ts";

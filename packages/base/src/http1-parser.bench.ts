@@ -1,4 +1,4 @@
-// What a request costs in the parser, one core: `node packages/ingest/dist/http1-parser.bench.js`. Prints nanoseconds
+// What a request costs in the parser, one core: `node packages/base/dist/http1-parser.bench.js`. Prints nanoseconds
 // of CPU for a POST of 300 B that arrives in one piece, in two, and of the target and content type looked up with it.
 import { Http1Parser } from "./http1-parser.ts";
 import type { RequestHead } from "./http1-head.ts";

@@ -1,21 +1,13 @@
-// HTTP/1.1 request parser for the ingest listener: strict, bounded, incremental, without copies. node:http is the
-// oracle of its tests: whatever it refuses is refused here, and what is accepted by both is read the same way.
-//
-//   head ──> body by length ──> head …        P1 A request that could be read in two ways is refused with 400 and the
-//        └─> chunks ──────────> head …           connection ends: no bytes of it are looked at any more.
-//        └─> stopped                          P2 Limits are checked before anything is allocated.
-//                                             P3 A request that arrives in one piece is read where it lies.
+// The head of a request: request line and header lines, strict and bounded. node:http is the oracle of its tests:
+// whatever it refuses is refused here, and what is accepted by both is read the same way.
 //
 // Stricter than node:http: at most one empty line before a request line, whose parts have one space between them; eight
 // methods; HTTP/1.0 and 1.1 only; targets of visible ASCII without fragment; exactly one well-formed Host in 1.1; one
 // Content-Length of at most 15 digits, never beside Transfer-Encoding; one Content-Type and Content-Encoding; "chunked"
-// alone and only in 1.1; chunk sizes of at most 8 digits without whitespace around; chunk extensions of tokens,
-// trailers of visible ASCII, both bounded; no DEL in values; line ends are CRLF everywhere.
-import { BodyBytes } from "./body-bytes.ts";
-import { ChunkedBody } from "./http1-chunked.ts";
+// alone and only in 1.1; no DEL in values; line ends are CRLF everywhere.
+import { sizeText } from "./size-text.ts";
 import { HOST, isWord, methodOf, TARGET, TOKEN, VALUE, WORD } from "./http1-grammar.ts";
 import { RequestHead } from "./http1-head.ts";
-import { HEADERS_MAX, sizeText } from "./limits.ts";
 
 /** Why a request is refused; the connection ends after the answer. */
 export interface Refusal {
@@ -24,115 +16,31 @@ export interface Refusal {
   readonly message: string;
 }
 
-/** What onHead decides about the body. */
-export type BodyPlan =
-  /** Keep it, up to so many bytes; a longer one is refused with 413. */
-  | number
-  /** The answer does not depend on it: read over it. */
-  | "discard";
-
-export interface Http1Listener {
-  onHead(head: RequestHead): BodyPlan;
-  /** The client waits for `100 Continue` before it sends the body. */
-  onContinue(): void;
-  /** The request is whole; its body is body[begin, end). Both are valid until this returns. */
-  onRequest(head: RequestHead, body: BodyBytes, begin: number, end: number): void;
-  /** The parser has stopped. */
-  onRefused(refusal: Refusal): void;
-}
-
-/** Of a body that nobody wants, so much is read over to keep the connection; beyond it the connection ends. */
-export const DISCARD_BYTES_MAX = 256 * 1024;
-
-type Phase = "head" | "length" | "chunked" | "stopped";
+/** Headers of a request, as in node:http's neighbourhood; each costs a few reads. */
+export const HEADERS_MAX = 100;
 
 const CR = 0x0d;
 const LF = 0x0a;
 const PROTOCOL = Uint8Array.from("HTTP/1.1\r\n", (c) => c.charCodeAt(0));
-/** Memory that is taken for a body on the word of its Content-Length; pages are real only once they are written. */
-const GATHER_BYTES_FIRST = 1024 * 1024;
-const NONE = new BodyBytes(new Uint8Array(0));
 
-export class Http1Parser {
-  readonly #listener: Http1Listener;
+export class HeadParser {
+  /** What was parsed last. */
+  readonly head = new RequestHead();
+  /** Why the last one was refused. */
+  refusal: Refusal | undefined;
   readonly #headBytesMax: number;
-  readonly #head = new RequestHead();
-  #phase: Phase = "head";
-  /** The part of a head that has arrived. */
-  #held: Uint8Array | undefined;
-  /** Body by length: what is gathered of it, and how much is missing. */
-  #gathered: Uint8Array = NONE.bytes;
-  #gatheredBytes = 0;
-  #missingBytes = 0;
-  #chunks: ChunkedBody | undefined;
-  #keep = true;
   /** Of the head that is being read. */
   #hosts = 0;
   #close = false;
 
-  constructor(listener: Http1Listener, headBytesMax: number) {
-    this.#listener = listener;
+  /** @param headBytesMax of the request line and all header lines with their line ends */
+  constructor(headBytesMax: number) {
     this.#headBytesMax = headBytesMax;
   }
 
-  /** What the connection waits for; "idle" between requests. */
-  get waitsFor(): "idle" | "head" | "body" | "nothing" {
-    if (this.#phase === "stopped") return "nothing";
-    if (this.#phase !== "head") return "body";
-    return this.#held === undefined ? "idle" : "head";
-  }
-
-  /** Bytes that are held of a body which is not whole. */
-  get receivingBytes(): number {
-    if (this.#phase === "length") return this.#gatheredBytes;
-    return this.#phase === "chunked" ? this.#chunks!.heldBytes : 0;
-  }
-
-  /** Looks at no further byte. */
-  stop(): void {
-    this.#phase = "stopped";
-    this.#held = undefined;
-    this.#gathered = NONE.bytes;
-    this.#chunks = undefined;
-  }
-
-  /** Takes what arrived; calls the listener for whatever is whole. The chunk must not be changed afterwards. */
-  push(bytes: Uint8Array): void {
-    const chunk = new BodyBytes(bytes);
-    let at = 0;
-    while (at < bytes.length && this.#phase !== "stopped") {
-      if (this.#phase === "head") at = this.#readHead(chunk, at);
-      else if (this.#phase === "length") at = this.#readLength(bytes, at);
-      else at = this.#readChunks(bytes, at);
-    }
-  }
-
-  #readHead(chunk: BodyBytes, at: number): number {
-    const bytes = chunk.bytes;
-    if (this.#held === undefined) {
-      const after = this.#parseHead(bytes, at, bytes.length);
-      if (after > 0) return this.#startBody(chunk, after);
-      if (after === 0) this.#held = bytes.slice(at);
-      return bytes.length;
-    }
-    const before = this.#held.length;
-    const taken = Math.min(bytes.length - at, this.#headBytesMax + 4 - before);
-    const joined = new Uint8Array(before + taken);
-    joined.set(this.#held);
-    joined.set(bytes.subarray(at, at + taken), before);
-    // Without a new line end nothing can be decided, except that the head has become too long.
-    if (taken > 0 && joined.length <= this.#headBytesMax && joined.indexOf(LF, before) < 0) {
-      this.#held = joined;
-      return at + taken;
-    }
-    const after = this.#parseHead(joined, 0, joined.length);
-    this.#held = after === 0 ? joined : undefined;
-    return after > 0 ? this.#startBody(chunk, at + after - before) : at + taken;
-  }
-
   /** @returns the position behind the head, 0 while it is not whole, -1 when it was refused */
-  #parseHead(bytes: Uint8Array, begin: number, end: number): number {
-    const head = this.#head;
+  parse(bytes: Uint8Array, begin: number, end: number): number {
+    const { head } = this;
     head.bytes = bytes;
     const limit = begin + this.#headBytesMax;
     let at = begin;
@@ -153,7 +61,7 @@ export class Http1Parser {
   }
 
   #parseRequestLine(bytes: Uint8Array, begin: number, end: number): number {
-    const head = this.#head;
+    const { head } = this;
     let at = begin;
     while (at < end && TOKEN[bytes[at]!] === 1) at++;
     if (at < end && at === begin) return this.#refuse("invalid method");
@@ -194,13 +102,13 @@ export class Http1Parser {
       const message = "HTTP version is not supported.";
       return this.#refuseWith({ status: 505, name: "notImplemented", message });
     }
-    this.#head.minor = minor;
+    this.head.minor = minor;
     return at + PROTOCOL.length;
   }
 
   /** Origin form, `*` of OPTIONS, or absolute form, whose authority is read over. */
   #checkTarget(bytes: Uint8Array, method: string): string | undefined {
-    const head = this.#head;
+    const { head } = this;
     const length = head.pathEnd - head.pathBegin;
     if (bytes[head.pathBegin] === 0x2f) return undefined;
     if (bytes[head.pathBegin] === 0x2a && length === 1 && method === "OPTIONS") return undefined;
@@ -241,12 +149,12 @@ export class Http1Parser {
       at += 2;
       if (!this.#onLine(bytes, name, nameEnd, value, valueEnd)) return -1;
     }
-    this.#head.linesEnd = at;
+    this.head.linesEnd = at;
     return this.#endLines() ? at + 2 : -1;
   }
 
   #startLines(begin: number): void {
-    const head = this.#head;
+    const { head } = this;
     head.linesBegin = begin;
     head.keepAlive = head.minor === 1;
     head.expectsContinue = false;
@@ -259,7 +167,7 @@ export class Http1Parser {
 
   /** What the lines say together. @returns false when that is refused */
   #endLines(): boolean {
-    const head = this.#head;
+    const { head } = this;
     if (this.#close) head.keepAlive = false;
     let problem: string | undefined;
     if (this.#hosts > 1 || (this.#hosts === 0 && head.minor === 1)) problem = "expected one host";
@@ -271,7 +179,7 @@ export class Http1Parser {
 
   /** Takes note of a header that means something here: only names of these lengths do. @returns false when refused */
   #onLine(bytes: Uint8Array, name: number, nameEnd: number, value: number, valueEnd: number): boolean {
-    const head = this.#head;
+    const { head } = this;
     let problem: string | undefined;
     switch (nameEnd - name) {
       case 4:
@@ -326,96 +234,25 @@ export class Http1Parser {
       while (at < last && isBlank(bytes[at]!)) at++;
       while (last > at && isBlank(bytes[last - 1]!)) last--;
       if (isWord(bytes, at, last, WORD.close)) this.#close = true;
-      else if (isWord(bytes, at, last, WORD.keepAlive)) this.#head.keepAlive = true;
+      else if (isWord(bytes, at, last, WORD.keepAlive)) this.head.keepAlive = true;
       at = comma + 1;
     }
   }
 
-  /** The head is whole and ends at `at`. */
-  #startBody(chunk: BodyBytes, at: number): number {
-    const head = this.#head;
-    this.#held = undefined;
-    const plan = this.#listener.onHead(head);
-    if (this.waitsFor === "nothing") return at;
-    if (head.contentLength <= 0 && !head.isChunked) {
-      this.#finish(chunk, at, at);
-      return at;
-    }
-    this.#keep = plan !== "discard";
-    if (plan === "discard" && (head.expectsContinue || head.contentLength > DISCARD_BYTES_MAX)) {
-      head.keepAlive = false;
-      this.#finish(NONE, 0, 0);
-      return at;
-    }
-    const limit = plan === "discard" ? DISCARD_BYTES_MAX : plan;
-    if (head.contentLength > limit) return this.#refuseBody(limit);
-    const available = chunk.bytes.length - at;
-    if (head.isChunked) {
-      this.#phase = "chunked";
-      this.#chunks = new ChunkedBody(limit, this.#headBytesMax, this.#keep);
-    } else if (available >= head.contentLength) {
-      this.#finish(chunk, at, at + head.contentLength); // P3
-      return at + head.contentLength;
-    } else {
-      this.#phase = "length";
-      this.#missingBytes = head.contentLength;
-      this.#gatheredBytes = 0;
-      const first = Math.min(head.contentLength, Math.max(GATHER_BYTES_FIRST, 2 * available));
-      this.#gathered = this.#keep ? new Uint8Array(first) : NONE.bytes;
-    }
-    if (head.expectsContinue && available === 0) this.#listener.onContinue();
-    return at;
-  }
-
-  #readLength(bytes: Uint8Array, at: number): number {
-    const end = Math.min(bytes.length, at + this.#missingBytes);
-    if (this.#keep) {
-      const total = this.#gatheredBytes + end - at;
-      if (total > this.#gathered.length) {
-        const capacity = Math.min(this.#head.contentLength, Math.max(total, 2 * this.#gathered.length));
-        const grown = new Uint8Array(capacity);
-        grown.set(this.#gathered.subarray(0, this.#gatheredBytes));
-        this.#gathered = grown;
-      }
-      this.#gathered.set(bytes.subarray(at, end), this.#gatheredBytes);
-      this.#gatheredBytes = total;
-    }
-    this.#missingBytes -= end - at;
-    if (this.#missingBytes === 0) this.#finish(new BodyBytes(this.#gathered), 0, this.#gatheredBytes);
-    return end;
-  }
-
-  #readChunks(bytes: Uint8Array, at: number): number {
-    const chunks = this.#chunks!;
-    const after = chunks.push(bytes, at);
-    if (chunks.problem === "tooLarge") return this.#refuseBody(chunks.limit);
-    if (chunks.problem !== undefined) return this.#refuse(chunks.problem);
-    if (chunks.isWhole) this.#finish(new BodyBytes(chunks.bytes), 0, chunks.length);
-    return after;
-  }
-
-  #finish(body: BodyBytes, begin: number, end: number): void {
-    this.#phase = this.#head.keepAlive ? "head" : "stopped";
-    this.#gathered = NONE.bytes;
-    this.#chunks = undefined;
-    this.#listener.onRequest(this.#head, body, begin, end);
-  }
-
-  #refuseBody(limit: number): -1 {
-    const message = `Request body size is over the maximum "${sizeText(limit)}".`;
-    return this.#refuseWith({ status: 413, name: "bodyTooLarge", message });
-  }
-
   #refuse(problem: string): -1 {
-    const message = `${problem.charAt(0).toUpperCase()}${problem.slice(1)}.`;
-    return this.#refuseWith({ status: 400, name: "badRequest", message });
+    return this.#refuseWith(badRequest(problem));
   }
 
   #refuseWith(refusal: Refusal): -1 {
-    this.stop(); // P1
-    this.#listener.onRefused(refusal);
+    this.refusal = refusal;
     return -1;
   }
+}
+
+/** @param problem begins in lower case, without a full stop */
+export function badRequest(problem: string): Refusal {
+  const message = `${problem.charAt(0).toUpperCase()}${problem.slice(1)}.`;
+  return { status: 400, name: "badRequest", message };
 }
 
 function isBlank(byte: number): boolean {

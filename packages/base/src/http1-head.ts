@@ -78,24 +78,6 @@ export function headerValue(head: RequestHead, name: string): string | undefined
   return headerLines(head).find(([line]) => line.toLowerCase() === name)?.[1];
 }
 
-/**
- * JSON object of all headers: canonical names (`Content-Type`), sorted, the first value of each name
- * (keboola-stream specification 3.1).
- */
-export function headersJson(head: RequestHead): string {
-  const first = new Map<string, string>();
-  for (const [name, value] of headerLines(head)) {
-    const canonical = canonicalName(name);
-    if (!first.has(canonical)) first.set(canonical, value);
-  }
-  const members = [...first].sort(([a], [b]) => (a < b ? -1 : 1));
-  return `{${members.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(",")}}`;
-}
-
-function canonicalName(name: string): string {
-  return name.toLowerCase().replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
-}
-
 function isBlank(byte: number): boolean {
   return byte === 0x20 || byte === 0x09;
 }

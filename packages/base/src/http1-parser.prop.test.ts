@@ -8,7 +8,8 @@ import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
 
 import { headerLines } from "./http1-head.ts";
-import { Http1Parser, type Refusal } from "./http1-parser.ts";
+import type { Refusal } from "./http1-head-parser.ts";
+import { Http1Parser } from "./http1-parser.ts";
 
 interface Read {
   readonly requests: readonly Request[];
