@@ -27,38 +27,62 @@ export function httpStatusOf(status: Status): number {
   return HTTP_STATUS[status];
 }
 
-/** Answers with one line of text, as long as nothing was sent yet; else cuts the connection. */
-export function answerText(response: ServerResponse, status: number, line: string): void {
+/** An answer whose body is one line of text, or none. */
+export interface TextAnswer {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
+}
+
+export function textAnswer(status: number, line: string, first: TextAnswer["headers"] = []): TextAnswer {
+  const body = `${line}\n`;
+  const headers: [string, string][] = [
+    ["Content-Type", "text/plain; charset=utf-8"],
+    ["X-Content-Type-Options", "nosniff"],
+    ["Content-Length", String(Buffer.byteLength(body))],
+  ];
+  if (status === 429 || status === 503 || status === 507) headers.push(["Retry-After", "1"]);
+  return { status, headers: [...first, ...headers], body };
+}
+
+/** @param thrown an InvariantError is thrown on: it ends the process */
+export function errorAnswer(thrown: unknown): TextAnswer {
+  const error = WireError.from(thrown);
+  const headers: [string, string][] = [["X-Error-Code", error.code]];
+  if (error.code === "UNAUTHENTICATED") headers.push(["WWW-Authenticate", "Bearer"]);
+  return textAnswer(error.status, oneLine(error.message), headers);
+}
+
+/** Answers, as long as nothing was sent yet; else cuts the connection. */
+export function sendAnswer(response: ServerResponse, { status, headers, body }: TextAnswer): void {
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  const body = `${line}\n`;
-  response.setHeader("Content-Type", "text/plain; charset=utf-8");
-  response.setHeader("X-Content-Type-Options", "nosniff");
-  response.setHeader("Content-Length", Buffer.byteLength(body));
-  if (status === 429 || status === 503 || status === 507) response.setHeader("Retry-After", "1");
+  for (const [name, value] of headers) response.setHeader(name, value);
   response.writeHead(status).end(body);
+}
+
+export function answerText(response: ServerResponse, status: number, line: string): void {
+  sendAnswer(response, textAnswer(status, line));
 }
 
 /** @param thrown an InvariantError is thrown on: it ends the process */
 export function answerError(response: ServerResponse, thrown: unknown): void {
-  const error = WireError.from(thrown);
-  if (!response.headersSent) {
-    response.setHeader("X-Error-Code", error.code);
-    if (error.code === "UNAUTHENTICATED") response.setHeader("WWW-Authenticate", "Bearer");
-  }
-  answerText(response, error.status, oneLine(error.message));
+  sendAnswer(response, errorAnswer(thrown));
 }
 
-/** Headers that say who serves the journal. */
-export function setRouteHeaders(request: IncomingMessage, response: ServerResponse, header: Header): void {
-  const { route } = header;
-  if (route.members.length === 0) return;
-  response.setHeader("X-Route-Token", tokenOf(route));
+/** Headers that say who serves the journal. @param url of the request, with or without its query */
+export function routeHeaders({ route }: Header, url: string): [name: string, value: string][] {
+  if (route.members.length === 0) return [];
+  const token: [string, string] = ["X-Route-Token", tokenOf(route)];
   const endpoint = route.endpoints[route.primary];
-  if (endpoint === undefined || endpoint === "") return;
-  response.setHeader("Location", locationOf(endpoint, request.url ?? "/"));
+  if (endpoint === undefined || endpoint === "") return [token];
+  return [token, ["Location", locationOf(endpoint, url)]];
+}
+
+export function setRouteHeaders(request: IncomingMessage, response: ServerResponse, header: Header): void {
+  for (const [name, value] of routeHeaders(header, request.url ?? "/")) response.setHeader(name, value);
 }
 
 /** Fit for a header: no line breaks, nothing beyond Latin-1. */

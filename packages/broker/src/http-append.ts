@@ -10,7 +10,15 @@ import {
   type AppendResponse,
   type Status,
 } from "@millrace/protocol";
-import { answerError, answerText, headerValue, httpStatusOf, setRouteHeaders } from "./http-answers.ts";
+import {
+  answerError,
+  headerValue,
+  httpStatusOf,
+  routeHeaders,
+  sendAnswer,
+  textAnswer,
+  type TextAnswer,
+} from "./http-answers.ts";
 import { parseQuery } from "./http-query.ts";
 import type { LateTimers } from "./late-timers.ts";
 
@@ -104,21 +112,22 @@ function afterBody(rest: IncomingMessage, response: ServerResponse, answer: () =
 }
 
 function answerAppend(request: IncomingMessage, response: ServerResponse, answer: AppendResponse): void {
+  sendAnswer(response, appendAnswer(answer, request.url ?? "/"));
+}
+
+/** @param url of the request */
+export function appendAnswer(answer: AppendResponse, url: string): TextAnswer {
   const { status, header, commit, storeHealthError } = answer;
-  setRouteHeaders(request, response, header);
+  const headers = routeHeaders(header, url);
   if (commit !== undefined) {
-    response.setHeader("X-Commit-Begin", String(commit.begin));
-    response.setHeader("X-Commit-End", String(commit.end));
-    response.setHeader("X-Write-Head", String(commit.end));
-    response.setHeader("X-Commit-SHA1-Sum", commit.sum);
+    const end = String(commit.end);
+    headers.push(["X-Commit-Begin", String(commit.begin)], ["X-Commit-End", end], ["X-Write-Head", end]);
+    headers.push(["X-Commit-SHA1-Sum", commit.sum]);
   }
-  if (storeHealthError !== "") response.setHeader("X-Store-Health-Error", headerValue(storeHealthError));
-  if (status === "OK") {
-    response.writeHead(204).end();
-    return;
-  }
+  if (storeHealthError !== "") headers.push(["X-Store-Health-Error", headerValue(storeHealthError)]);
+  if (status === "OK") return { status: 204, headers, body: "" };
   const hint = HINTS[status];
-  answerText(response, httpStatusOf(status), hint === undefined ? status : `${status}: ${hint}`);
+  return textAnswer(httpStatusOf(status), hint === undefined ? status : `${status}: ${hint}`, headers);
 }
 
 /**

@@ -29,7 +29,7 @@ import { LateTimers } from "./late-timers.ts";
 
 export interface GatewayOptions {
   /** Who asks, if he may. @throws {WireError} UNAUTHENTICATED, FORBIDDEN */
-  readonly authorise: (request: IncomingMessage, need: Need) => Principal | Promise<Principal>;
+  readonly authorise: (authorization: string | undefined, need: Need) => Principal | Promise<Principal>;
   /** The journals as `principal` may see them. */
   readonly transport: (principal: Principal) => JournalTransport;
   /** Metrics in the Prometheus text format. */
@@ -220,7 +220,7 @@ class Gateway {
       refuse(response, error);
     };
     try {
-      const principal = authorise(request, need);
+      const principal = authorise(request.headers.authorization, need);
       if (principal instanceof Promise) {
         principal.then((known: Principal) => serve(transport(known), known)).catch(failed);
         return;

@@ -23,7 +23,7 @@ async function withKeys(run: (port: number) => Promise<void>): Promise<void> {
   });
   const authoriser = new Authoriser({ token: "", keys: KEYS }, systemClock);
   const gateway = await openTestGateway(broker, {
-    authorise: ({ headers }, need) => authoriser.authorise(headers.authorization, need),
+    authorise: (authorization, need) => authoriser.authorise(authorization, need),
     transport: (principal) => broker.broker.journalsFor(principal).transport,
   });
   try {

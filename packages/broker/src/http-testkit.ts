@@ -1,9 +1,15 @@
 // A gateway on a free port of loopback, and requests to it. For tests over real sockets.
-import { createServer, request as send, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
-import { silentLogger } from "@millrace/base";
-import { EVERYONE } from "./authoriser.ts";
+import {
+  createServer as createHttpServer,
+  request as send,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+} from "node:http";
+import { createServer, type AddressInfo, type Socket } from "node:net";
+import { hostPolicy, RequestIds, silentLogger, systemClock, systemRandom } from "@millrace/base";
+import { EVERYONE, type Principal } from "./authoriser.ts";
 import { httpGateway, type GatewayOptions } from "./http-gateway.ts";
+import { PlainPutDoor } from "./http-plain-door.ts";
 import type { TestBroker } from "./broker-testkit.ts";
 
 export interface TestGateway {
@@ -18,11 +24,12 @@ export interface Answer {
   readonly trailers: Readonly<Record<string, string | undefined>>;
 }
 
+/** As a broker's port: plain PUTs are served in front of node:http. */
 export async function openTestGateway(
   test: TestBroker,
   options: Partial<GatewayOptions> = {},
 ): Promise<TestGateway> {
-  const handler = httpGateway({
+  const gateway: GatewayOptions = {
     authorise: () => EVERYONE,
     transport: () => test.transport,
     metrics: () => test.metrics.render(),
@@ -32,15 +39,36 @@ export async function openTestGateway(
     brokers: () => test.broker.members(),
     logger: silentLogger,
     ...options,
+  };
+  const http = createHttpServer(httpGateway(gateway));
+  const puts = new PlainPutDoor({
+    authorise: (authorization, need) => gateway.authorise(authorization, need) as Principal,
+    journals: (principal) => ({
+      ...test.broker.journalsFor(principal),
+      transport: gateway.transport(principal),
+    }),
+    refuseAppend: (journal) => gateway.refuseAppend?.(journal),
+    clock: systemClock,
+    policy: hostPolicy("127.0.0.1", false),
+    ids: new RequestIds(systemRandom),
+    idleMs: http.keepAliveTimeout,
+    handOver: (socket) => {
+      http.emit("connection", socket);
+    },
   });
-  const server = createServer(handler);
+  const sockets = new Set<Socket>();
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    puts.accept(socket);
+  });
   await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
   return {
     port: (server.address() as AddressInfo).port,
     close: () =>
       new Promise((closed) => {
         server.close(() => closed());
-        server.closeAllConnections();
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }

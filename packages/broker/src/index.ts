@@ -2,6 +2,7 @@ export { Authoriser, type Credentials, type Need, type Principal } from "./autho
 export { DEFAULT_ROOT, openBroker, type Broker, type BrokerOptions, type BrokerPorts } from "./broker.ts";
 export { GrpcPeerNetwork } from "./grpc-peer-network.ts";
 export { type AutoCreateRule } from "./auto-create.ts";
+export { PlainPutDoor, type PlainPutPorts } from "./http-plain-door.ts";
 export { httpGateway, type GatewayOptions, type RequestHandler } from "./http-gateway.ts";
 export {
   startActivation,

@@ -8,6 +8,7 @@ import {
   httpGateway,
   openBroker,
   PeerChannels,
+  type PlainPutPorts,
   type Broker,
   type BrokerOptions,
 } from "@millrace/broker";
@@ -160,11 +161,12 @@ export async function openBrokerDoor(
   const { config, metrics, logger } = context;
   const address = brokerAddress(config);
   const authoriser = brokerAuthoriser(config, context.clock);
+  const authorise = authoriser.authorise.bind(authoriser);
   const allowOrigins = config["broker.allow-origin"];
   const own = hostPolicy(address.host === "" ? "0.0.0.0" : address.host, isBrokerGuarded(config));
   const guard = { policy: { ...own, origins: allowOrigins }, ids: new RequestIds(context.random) };
   const handler = httpGateway({
-    authorise: ({ headers }, need) => authoriser.authorise(headers.authorization, need),
+    authorise,
     transport: (principal) => part.broker!.journalsFor(principal).transport,
     metrics: () => metrics.render(),
     unready: () => [
@@ -207,6 +209,7 @@ export async function openBrokerDoor(
         ...context,
         guard,
         onRequest,
+        puts: plainPuts(authorise, () => part.broker),
         calls,
         tls,
         limits: { receiveBytesMax: config["broker.max-grpc-recv-size"] },
@@ -218,6 +221,14 @@ export async function openBrokerDoor(
     open: (broker) => {
       part.broker = broker;
     },
+  };
+}
+
+function plainPuts(authorise: PlainPutPorts["authorise"], broker: () => Broker | undefined): PlainPutPorts {
+  return {
+    authorise,
+    journals: (principal) => broker()?.journalsFor(principal),
+    refuseAppend: (journal) => refusePartition(journal, broker()!),
   };
 }
 

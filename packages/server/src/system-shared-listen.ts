@@ -11,6 +11,7 @@ import {
   type Logger,
   type RequestIds,
 } from "@millrace/base";
+import { PlainPutDoor, type PlainPutPorts } from "@millrace/broker";
 import {
   GrpcServer,
   SharedPort,
@@ -29,6 +30,8 @@ export interface SharedListenPorts {
   /** Gets requests whose Host and Origin may use this address. */
   readonly onRequest: RequestListener;
   readonly calls: CallHandlers;
+  /** Plain PUTs are served without node:http. */
+  readonly puts?: PlainPutPorts | undefined;
   readonly limits: Partial<ConnectionLimits>;
   /** Without a certificate the port is plain. */
   readonly tls?: TlsFiles | undefined;
@@ -55,6 +58,7 @@ export async function listenShared(
   const { clock, logger, calls, limits, tls } = ports;
   const http = httpServer(ports);
   const grpc = new GrpcServer({ handlers: calls, clock, logger, limits, keepalive: KEEPALIVE });
+  const puts = putDoor(ports, http);
   const port = new SharedPort({
     clock,
     logger,
@@ -62,7 +66,8 @@ export async function listenShared(
     connectionsMax: connectionBounds(processDescriptors(), 0).other,
     onHttp2: (socket, alreadyRead) => grpc.serve(socket, alreadyRead),
     onOther: (socket) => {
-      http.emit("connection", socket);
+      if (puts === undefined) http.emit("connection", socket);
+      else puts.accept(socket);
     },
   });
   const stopReloading = tls === undefined ? () => undefined : reload(tls, port, clock, logger);
@@ -83,6 +88,7 @@ export async function listenShared(
     stop: async (signal) => {
       stopReloading();
       stopHttp(http, signal);
+      puts?.stop(signal);
       await Promise.all([port.close(), grpc.stop(signal)]);
     },
   };
@@ -110,6 +116,20 @@ function httpServer({ guard, onRequest }: SharedListenPorts): Server {
   });
   server.emit("listening");
   return server;
+}
+
+/** In front of `http`, which gets whatever is not plain. */
+function putDoor({ clock, guard, puts }: SharedListenPorts, http: Server): PlainPutDoor | undefined {
+  if (puts === undefined) return undefined;
+  return new PlainPutDoor({
+    ...puts,
+    ...guard,
+    clock,
+    idleMs: HTTP_TIMES.keepAliveTimeout,
+    handOver: (socket) => {
+      http.emit("connection", socket);
+    },
+  });
 }
 
 /** Connections end once their answers have; the port knows when all have. */
