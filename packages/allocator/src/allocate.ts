@@ -8,14 +8,21 @@
 //  A2  Whoever has nothing to do sleeps until the mirror changes; between looking and sleeping nothing is awaited.
 //  A3  A plan that does nothing, though assignments wait for room and for nobody's consistency, is a deadlock of
 //      hand-offs: the problem is solved again from where things are now.
-//  A4  Ends when its own member is exiting and has no assignment left, unless it stays: then it leads, if it does, as
+//  A4  Passes take a part of the leader's time at most: after each one changes gather for a while.
+//  A5  Ends when its own member is exiting and has no assignment left, unless it stays: then it leads, if it does, as
 //      long as its key is there, and somebody else decides when it leaves.
 import { abortScope, WireError, type Clock, type Gate, type Logger } from "@millrace/base";
 import type { CoordinationStore, TxnRequest } from "@millrace/metadata";
 import type { AllocatorMetrics } from "./allocator-metrics.ts";
 import { converge, type Plan } from "./converge.ts";
 import type { AllocatorKeys, ConsistencyRule, MemberEntry, Snapshot } from "./entries.ts";
-import { READ_THROUGH_MAX_MS, RETRY_MAX_MS, RETRY_MIN_MS } from "./limits.ts";
+import {
+  PASS_PAUSE_MAX_MS,
+  PASS_PAUSE_RATIO,
+  READ_THROUGH_MAX_MS,
+  RETRY_MAX_MS,
+  RETRY_MIN_MS,
+} from "./limits.ts";
 import { solve, type Solution } from "./solver.ts";
 import { isSameProblem, leaderOf, stateOf, type AllocatorState } from "./state.ts";
 
@@ -45,14 +52,14 @@ export interface AllocatorOptions {
   readonly member: string;
   readonly isConsistent: ConsistencyRule;
   readonly valueOfOnly?: (member: MemberEntry) => Uint8Array;
-  /** Whether it goes on after its own member is drained (A4). Default false. */
+  /** Whether it goes on after its own member is drained (A5). Default false. */
   readonly stays?: boolean;
   /** For tests: called after a pass of this member as the leader that planned nothing. */
   readonly onIdle?: () => void;
 }
 
 /**
- * Runs until the own member is drained (A4).
+ * Runs until the own member is drained (A5).
  * @throws {WireError} NOT_FOUND when the own member's key is gone; `signal.reason`
  */
 export async function allocate(
@@ -69,6 +76,8 @@ class AllocateLoop {
   #solved: { readonly state: AllocatorState; readonly desired: Solution } | undefined;
   #failures = 0;
   #saysItDrains = false;
+  /** A4 */
+  #restUntilMs = 0;
 
   constructor(ports: AllocatorPorts, options: AllocatorOptions) {
     this.#ports = ports;
@@ -76,8 +85,10 @@ class AllocateLoop {
   }
 
   async run(signal: AbortSignal): Promise<void> {
-    const { mirror } = this.#ports;
+    const { mirror, clock } = this.#ports;
     for (;;) {
+      const restMs = this.#restUntilMs - clock.monotonicMs();
+      if (restMs > 0) await clock.sleep(restMs, signal);
       const members = mirror.members();
       const self = members.findIndex(({ name }) => name === this.#options.member);
       if (self < 0) throw new WireError("NOT_FOUND", "member key not found in Etcd");
@@ -98,9 +109,12 @@ class AllocateLoop {
 
   /** One pass as the leader, and the wait after it. */
   async #lead(leader: number, signal: AbortSignal): Promise<void> {
-    const { mirror, keys, logger } = this.#ports;
+    const { mirror, keys, logger, clock } = this.#ports;
+    const startMs = clock.monotonicMs();
     const state = stateOf(mirror.snapshot());
     const plan = converge(state, this.#desiredFor(state), { ...this.#options, keys, leader });
+    const endMs = clock.monotonicMs();
+    this.#restUntilMs = endMs + Math.min(PASS_PAUSE_MAX_MS, PASS_PAUSE_RATIO * (endMs - startMs));
     if (plan.txns.length > 0) {
       await this.#perform(plan, signal);
     } else if (plan.blocked > 0 && plan.waiting === 0 && this.#solved?.state !== state) {

@@ -9,6 +9,12 @@ export const TXN_OPS_MAX = 128;
 /** Wait after the first failure in a row; each further one doubles it. */
 export const RETRY_MIN_MS = 20;
 export const RETRY_MAX_MS = 1000;
+/**
+ * How much longer than a pass of the leader the pause after it is: while a thousand journals change hands, each of them
+ * opens the mirror's gate a few times, and a pass looks at all of them.
+ */
+export const PASS_PAUSE_RATIO = 4;
+export const PASS_PAUSE_MAX_MS = 250;
 /** How long the mirror may take to show what was written before the allocator looks again without it. */
 export const READ_THROUGH_MAX_MS = 1000;
 /** Rounds of improvement of one solution: the second finds nothing left, in all but odd cases. */

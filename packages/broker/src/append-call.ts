@@ -29,8 +29,8 @@ export interface AppendPorts {
   readonly proxy: AppendProxyPorts | undefined;
   /** At once when nothing needs waiting for. */
   resolve(request: AppendPreamble, minRevision: number, lifetime: Lifetime): Resolution | Promise<Resolution>;
-  /** Resolves when a change later than `revision` is known. @throws {WireError} SHUTTING_DOWN */
-  changedSince(revision: number, signal: AbortSignal): Promise<void>;
+  /** Resolves when the journal is not as it was resolved any more. @throws {WireError} SHUTTING_DOWN */
+  changed(resolution: Resolution, signal: AbortSignal): Promise<void>;
   /** @returns revision at which the outcome can be read */
   updateAssignments(resolution: Resolution, signal: AbortSignal): Promise<number>;
   updateSuspend(resolution: Resolution, suspend: Suspend, signal: AbortSignal): Promise<number>;
@@ -239,7 +239,7 @@ export class AppendCall implements PipelineUser, Abortable {
       case "resolve":
         return this.#resolve(effect.minRevision);
       case "resolve-changed":
-        return this.#resolveChanged(effect.revision);
+        return this.#resolveChanged();
       case "acquire-pipeline":
         return this.#acquire();
       case "release-pipeline":
@@ -294,9 +294,9 @@ export class AppendCall implements PipelineUser, Abortable {
     return found.then((resolution) => this.#resolved(resolution));
   }
 
-  #resolveChanged(revision: number): Performed {
+  #resolveChanged(): Performed {
     const { signal } = this.#lifetime;
-    return this.#ports.changedSince(revision, signal).then(async () => {
+    return this.#ports.changed(this.#resolution!, signal).then(async () => {
       const resolution = await this.#ports.resolve(this.#request, 0, this.#lifetime);
       return this.#resolved(resolution);
     });

@@ -239,7 +239,7 @@ function isUnwritten(spec: JournalSpec, { spoolEnd, indexEnd }: PreconditionFact
 /** Keeps the pipeline, if held. */
 function resolveChanged({ request, pipeline, rollTo }: Attempt, revision: number): AppendStep {
   const next: AppendState = { kind: "resolving", request, pipeline, rollTo, minRevision: revision + 1 };
-  return [next, [{ kind: "resolve-changed", revision }]];
+  return [next, [{ kind: "resolve-changed" }]];
 }
 
 function resolveAgain({ request, pipeline, rollTo }: Attempt, minRevision: number): AppendStep {

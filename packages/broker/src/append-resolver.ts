@@ -47,11 +47,6 @@ export class AppendResolver {
     return isFinal ? resolution : this.#settled(request, minRevision, lifetime.signal);
   }
 
-  /** @throws {WireError} SHUTTING_DOWN */
-  changedSince(revision: number, signal: AbortSignal): Promise<void> {
-    return this.#ports.resolver.changedSince(revision, signal);
-  }
-
   /** Unlike a read, an append says where a foreign header was refused. */
   #readThrough(
     { header }: AppendPreamble,

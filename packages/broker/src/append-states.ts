@@ -172,7 +172,7 @@ export type FactsWanted = "now" | "after-first-refresh" | "after-store-check";
 export type AppendEffect =
   | { readonly kind: "resolve"; readonly minRevision: number }
   /** When the keyspace has changed since `revision`: the store alone goes on all the time, by what others write. */
-  | { readonly kind: "resolve-changed"; readonly revision: number }
+  | { readonly kind: "resolve-changed" }
   | { readonly kind: "acquire-pipeline" }
   /**
    * Lets the next append write. `route`: what the peers are in sync for; undefined: their streams are to be

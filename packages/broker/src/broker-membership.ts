@@ -11,7 +11,7 @@ import { Drain } from "./drain.ts";
 import { EarlyFailOver } from "./fail-over.ts";
 import { HoldersStore } from "./holders-store.ts";
 import { runUpkeep } from "./holders-upkeep.ts";
-import type { LocalJournals } from "./local-journal.ts";
+import type { ReplicaPorts } from "./journal-replica.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import type { Resolver } from "./resolver.ts";
 
@@ -31,13 +31,13 @@ export interface MembershipParts {
   readonly session: Session;
   readonly resolver: Resolver;
   readonly persister: Persister;
-  readonly journals: LocalJournals;
+  readonly replicaPorts: Pick<ReplicaPorts, "journals" | "refresh">;
   readonly metrics: BrokerMetrics;
 }
 
 /** Spawns what it takes in `tasks`. */
 export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
-  const { ports, keyspace, self, session, resolver, persister, journals, metrics } = parts;
+  const { ports, keyspace, self, session, resolver, persister, replicaPorts, metrics } = parts;
   const { coordination, network, clock, logger } = ports;
   const lists = network && new HoldersStore(coordination, keyspace.root);
   const failOver =
@@ -54,18 +54,17 @@ export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
     view: () => allocationView(keyspace, allocation),
     assigned: () => resolver.replicaCount,
     backlogBytes: () => persister.backlog().bytes,
+    hurry: () => tasks.spawn("persist", async (signal) => void (await persister.drain(signal))),
   });
   tasks.spawn("allocate", allocateJournals(ports, keyspace, allocation));
   if (failOver !== undefined) tasks.spawn("fail-over", (signal) => failOver.run(signal));
   if (lists !== undefined && self.holder !== "") {
     const upkeep = {
-      coordination,
-      keyspace,
-      lists,
-      self: self.holder,
-      journals: () => journals.all(),
-      clock,
-      logger,
+      ...{ keyspace, lists, self: self.holder, clock, logger },
+      journals: replicaPorts.journals,
+      remote: replicaPorts.refresh,
+      isServed: (journal: string) => resolver.isMember(journal),
+      isAwaited: () => drain.progress.state === "draining",
     };
     tasks.spawn("holders-upkeep", (signal) => runUpkeep(upkeep, signal));
   }

@@ -267,8 +267,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const door = holding?.door(resolver, storage.replicaPorts.journals);
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
-  const { persister } = storage;
-  const drain = takePart({ ...parts, ...storage.replicaPorts, resolver, persister }, tasks);
+  const drain = takePart({ ...parts, ...storage, resolver, metrics }, tasks);
 
   const served: LocalTransportPorts = {
     coordination,

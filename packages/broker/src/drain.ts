@@ -16,7 +16,7 @@ import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import type { HoldersStore } from "./holders-store.ts";
 import { memberName } from "./journal-table.ts";
-import { DRAIN_LOOK_MS, DRAIN_NAMES_MAX } from "./limits.ts";
+import { DRAIN_LINGER_MS, DRAIN_LOOK_MS, DRAIN_NAMES_MAX } from "./limits.ts";
 
 export interface DrainProgress {
   readonly state: "serving" | "draining" | "drained";
@@ -48,6 +48,8 @@ export interface DrainPorts {
   readonly view: () => AllocationView;
   readonly assigned: () => number;
   readonly backlogBytes: () => number;
+  /** From now on what is closed is persisted at once, also what another broker would persist in a while. */
+  readonly hurry: () => void;
   readonly waiting: Gauge;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -67,6 +69,7 @@ export class Drain {
   #isForced = false;
   #seen: Seen = { assigned: 0, withoutRoom: 0, held: undefined };
   #said = "";
+  #saidMs = Number.NEGATIVE_INFINITY;
   #view: AllocationView | undefined;
 
   constructor(ports: DrainPorts) {
@@ -148,6 +151,7 @@ export class Drain {
       this.#end();
       return;
     }
+    this.#ports.hurry();
     await this.#announce(signal);
     for (;;) {
       await this.#look(this.#ports.lists, signal);
@@ -157,10 +161,16 @@ export class Drain {
         return;
       }
       this.#say();
-      const { keyspace, clock } = this.#ports;
-      if (this.#seen.assigned > 0) await changeWithin(keyspace.changed, DRAIN_LOOK_MS, clock, signal);
-      else await clock.sleep(DRAIN_LOOK_MS, signal);
+      await this.#pause(signal);
     }
+  }
+
+  /** Journals leave one by one: changes gather for a moment. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const { keyspace, clock } = this.#ports;
+    if (this.#seen.assigned === 0) return clock.sleep(DRAIN_LOOK_MS, signal);
+    await changeWithin(keyspace.changed, DRAIN_LOOK_MS, clock, signal);
+    await clock.sleep(DRAIN_LINGER_MS, signal);
   }
 
   #end(): void {
@@ -223,8 +233,10 @@ export class Drain {
   #say(): void {
     const { waitsFor: words } = this.progress;
     const text = words.join("; ");
-    if (text === this.#said) return;
+    const nowMs = this.#ports.clock.monotonicMs();
+    if (text === this.#said || nowMs < this.#saidMs + DRAIN_LOOK_MS) return;
     this.#said = text;
+    this.#saidMs = nowMs;
     this.#ports.logger.info("drain-waits", { for: text });
   }
 }

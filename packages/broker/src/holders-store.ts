@@ -1,9 +1,10 @@
 // Lists of holders in the coordination store: read at its newest revision, written only as long as everything is as the
-// writer knows it (H1 of holders-activation.ts).
+// writer knows it (H1 of holders-activation.ts). Those of many journals share requests.
 import { WireError } from "@millrace/base";
 import {
   keyOf,
   prefixRange,
+  SharedTxns,
   type Compare,
   type CoordinationStore,
   type Key,
@@ -47,12 +48,16 @@ const LISTS_AT_ONCE = 1000;
 
 export class HoldersStore {
   readonly #store: CoordinationStore;
+  readonly #reads: SharedTxns;
+  readonly #writes: SharedTxns;
   readonly #root: string;
 
   /** @throws {WireError} INVALID_ARGUMENT when brokers that watch `root` would see the lists */
   constructor(store: CoordinationStore, root: string) {
     holdersKey(root, "");
     this.#store = store;
+    this.#reads = new SharedTxns(store);
+    this.#writes = new SharedTxns(store);
     this.#root = root;
   }
 
@@ -62,8 +67,10 @@ export class HoldersStore {
 
   /** @throws {WireError} CORRUPT; of the store */
   async read(journal: string, createRevision: number, signal: AbortSignal): Promise<ReadHolders> {
-    const { header, kvs } = await this.#store.range({ key: this.key(journal) }, signal);
-    const [kv] = kvs;
+    const success: StoreOp[] = [{ kind: "range", key: this.key(journal) }];
+    const { header, results } = await this.#reads.txn({ subject: journal, compare: [], success }, signal);
+    const [found] = results;
+    const kv = found?.kind === "range" ? found.kvs[0] : undefined;
     const readAt = header.revision;
     if (kv === undefined) return { list: undefined, listRevision: 0, readAt };
     const stored = decodeHolders(kv.value);
@@ -144,9 +151,13 @@ export class HoldersStore {
     listRevision: number,
     signal: AbortSignal,
   ): Promise<WriteOutcome> {
-    const { compare, success } = this.change(known, list, listRevision);
+    return this.send(known.journal, this.change(known, list, listRevision), signal);
+  }
+
+  /** @throws what aborted `signal` */
+  async send(journal: string, { compare, success }: ListWrite, signal: AbortSignal): Promise<WriteOutcome> {
     try {
-      const { succeeded, header } = await this.#store.txn({ compare, success }, signal);
+      const { succeeded, header } = await this.#writes.txn({ subject: journal, compare, success }, signal);
       return { kind: succeeded ? "done" : "conflict", revision: header.revision };
     } catch (error) {
       signal.throwIfAborted();

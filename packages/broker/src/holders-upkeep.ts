@@ -2,26 +2,37 @@
 //
 //  K1  A segment is dropped, from the oldest on, by a member of it that has released all of its bytes: it has seen them
 //      confirmed in a store (D18), or retention says that they may go (D19). The newest one of a held list stays.
+//      One that is nobody's (D15) is dropped by whoever finds it in a store, or those behind it would stay for ever.
 //  K2  The list of a journal that is suspended and assigned to nobody is closed by a member of the newest segment that
 //      has released everything: each commit needed every member, so it knows the end and the registers.
 //  K3  A list is written only as long as it, and the journal, are what was looked at. Whoever activates a route
 //      meanwhile looks again, or has written before.
+//  K4  What is held of a journal that is assigned to others is opened, so that it gets to its store, and the stores are
+//      listed for it: nobody else does, and others may have persisted what its segments wait for.
 import { WireError, type Clock, type Logger } from "@millrace/base";
-import { prefixRange, type Compare, type CoordinationStore, type StoreOp } from "@millrace/metadata";
+import { listRemoteFragments, type FoundLife, type RemotePorts } from "@millrace/fragments";
+import { prefixRange, type Compare } from "@millrace/metadata";
 import { assignmentsPrefix, suspension, type LabelSet } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { encodeHolders } from "./holders-codec.ts";
 import {
   closed,
   dropPersisted,
+  names,
   newestSegment,
   segmentEnd,
   type HolderId,
   type HoldersList,
 } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
-import { UPKEEP_INTERVAL_MS, UPKEEPS_AT_ONCE } from "./limits.ts";
-import type { LocalJournal } from "./local-journal.ts";
+import {
+  DRAIN_UPKEEP_MS,
+  FOUND_OPENED_AT_ONCE,
+  UPKEEP_INTERVAL_MS,
+  UPKEEP_LISTINGS_AT_ONCE,
+  UPKEEPS_AT_ONCE,
+} from "./limits.ts";
+import type { LocalJournal, LocalJournals } from "./local-journal.ts";
 
 /** What a member has of a journal. */
 export interface ReleasedBytes {
@@ -41,7 +52,8 @@ export function tidied(list: HoldersList, own: ReleasedBytes): HoldersList {
   let persistedEnd = 0;
   for (const [at, { begin, members }] of list.segments.entries()) {
     const end = segmentEnd(list, at);
-    if (end === undefined || !members.includes(own.self) || !own.isGone(begin, end)) break;
+    const isOthers = members.length > 0 && !members.includes(own.self);
+    if (end === undefined || isOthers || !own.isGone(begin, end)) break;
     persistedEnd = end;
   }
   const dropped = dropPersisted(list, persistedEnd); // K1
@@ -54,46 +66,141 @@ export function tidied(list: HoldersList, own: ReleasedBytes): HoldersList {
 }
 
 export interface UpkeepPorts {
-  readonly coordination: CoordinationStore;
   readonly keyspace: BrokerKeyspace;
   readonly lists: HoldersStore;
   /** Id of the data directory. */
   readonly self: HolderId;
-  readonly journals: () => Iterable<LocalJournal>;
+  readonly journals: LocalJournals;
+  readonly remote: RemotePorts;
+  /** Whether the journal is served here: its stores are listed then. */
+  readonly isServed: (journal: string) => boolean;
+  /** Whether somebody waits for what is done here: the broker drains. */
+  readonly isAwaited: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** Runs until `signal` aborts. */
 export async function runUpkeep(ports: UpkeepPorts, signal: AbortSignal): Promise<void> {
-  /** What was seen of a journal when nothing was left to do. */
-  const done = new WeakMap<LocalJournal, string>();
+  const upkeep = new Upkeep(ports);
   for (;;) {
-    await ports.clock.sleep(UPKEEP_INTERVAL_MS, signal);
-    const due: LocalJournal[] = [];
-    for (const journal of ports.journals()) {
-      if (due.length < UPKEEPS_AT_ONCE && done.get(journal) !== seenOf(ports, journal)) due.push(journal);
-    }
-    for (const journal of due) {
-      const seen = seenOf(ports, journal);
+    await ports.clock.sleep(ports.isAwaited() ? DRAIN_UPKEEP_MS : UPKEEP_INTERVAL_MS, signal);
+    await upkeep.openFound(signal);
+    await upkeep.look(signal);
+    await upkeep.listStores(signal);
+  }
+}
+
+class Upkeep {
+  readonly #ports: UpkeepPorts;
+  /** What was seen of a journal when nothing was left to do. */
+  readonly #done = new WeakMap<LocalJournal, string>();
+  /** What could not be opened. */
+  readonly #refused = new WeakSet<FoundLife>();
+  /** Journals of others whose lists name this broker, since when their stores were not listed. */
+  readonly #waiting = new Map<LocalJournal, number>();
+
+  constructor(ports: UpkeepPorts) {
+    this.#ports = ports;
+  }
+
+  /** K4 */
+  async openFound(signal: AbortSignal): Promise<void> {
+    const { journals, keyspace, isServed, logger } = this.#ports;
+    const lives = journals.notOpened(FOUND_OPENED_AT_ONCE, (life) => {
+      const item = keyspace.table.item(life.journal);
+      const isThere = item?.createRevision === life.createRevision;
+      return isThere && !isServed(life.journal) && !this.#refused.has(life);
+    });
+    for (const life of lives) {
+      signal.throwIfAborted();
+      const { spec } = keyspace.table.item(life.journal)!;
       try {
-        if (await upkeep(ports, journal, signal)) done.set(journal, seen);
+        await this.#close(await journals.openOnce(life, spec), signal);
       } catch (error) {
-        signal.throwIfAborted();
-        const { name } = journal.spec;
-        ports.logger.warn("holders-upkeep-failed", { journal: name, error: WireError.from(error).message });
+        this.#refused.add(life);
+        const { message } = WireError.from(error);
+        logger.warn("held-journal-not-opened", { journal: life.journal, error: message });
       }
+    }
+  }
+
+  /** Closes the fragment that a journal ended with, as its last replica here would have. */
+  async #close({ spool, holder }: LocalJournal, signal: AbortSignal): Promise<void> {
+    const lease = await holder?.takeLast(signal);
+    const { journal } = spool.life;
+    const isWhole = spool.end === spool.syncedEnd && spool.pendingEnd > spool.begin;
+    if (isWhole && !this.#ports.isServed(journal)) spool.roll(spool.pendingEnd);
+    lease?.release();
+  }
+
+  async look(signal: AbortSignal): Promise<void> {
+    const due: LocalJournal[] = [];
+    for (const journal of this.#ports.journals.all()) {
+      const isDue = this.#done.get(journal) !== seenOf(this.#ports, journal);
+      if (isDue && due.push(journal) === UPKEEPS_AT_ONCE) break;
+    }
+    await Promise.all(due.map((journal) => this.#keep(journal, signal)));
+  }
+
+  async #keep(journal: LocalJournal, signal: AbortSignal): Promise<void> {
+    const { isServed, self, logger } = this.#ports;
+    const { name } = journal.spec;
+    const seen = seenOf(this.#ports, journal);
+    try {
+      const { list, isDone } = await tidy(this.#ports, journal, signal);
+      if (!isDone) return;
+      this.#done.set(journal, seen);
+      const isWaited = names(list, self) && !isServed(name) && journal.spec.fragment.stores.length > 0;
+      if (!isWaited) this.#waiting.delete(journal);
+      else if (!this.#waiting.has(journal)) this.#waiting.set(journal, Number.NEGATIVE_INFINITY);
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn("holders-upkeep-failed", { journal: name, error: WireError.from(error).message });
+    }
+  }
+
+  /** K4. What they show is looked at the next time. */
+  async listStores(signal: AbortSignal): Promise<void> {
+    const { clock, isAwaited, isServed, journals } = this.#ports;
+    const nowMs = clock.monotonicMs();
+    const due: LocalJournal[] = [];
+    for (const [journal, sinceMs] of this.#waiting) {
+      const { refreshIntervalMs } = journal.spec.fragment;
+      const pauseMs = isAwaited() ? Math.min(refreshIntervalMs, UPKEEP_INTERVAL_MS) : refreshIntervalMs;
+      if (journals.get(journal.spool.life) !== journal || isServed(journal.spec.name))
+        this.#waiting.delete(journal);
+      else if (nowMs >= sinceMs + pauseMs && due.push(journal) === UPKEEP_LISTINGS_AT_ONCE) break;
+    }
+    await Promise.all(due.map((journal) => this.#list(journal, signal)));
+  }
+
+  async #list(journal: LocalJournal, signal: AbortSignal): Promise<void> {
+    const { remote, clock, keyspace, logger } = this.#ports;
+    const { name, fragment } = journal.spec;
+    const startedMs = clock.monotonicMs();
+    // Those that were listed longest ago come first.
+    this.#waiting.delete(journal);
+    this.#waiting.set(journal, startedMs);
+    const isJournal = (other: string): boolean => keyspace.table.item(other) !== undefined;
+    try {
+      const listed = await listRemoteFragments(remote, { name, stores: fragment.stores, isJournal }, signal);
+      journal.index.setRemote(listed, startedMs);
+      this.#done.delete(journal);
+    } catch (error) {
+      signal.throwIfAborted();
+      logger.warn("fragment-refresh-failed", { journal: name, reason: WireError.from(error).message });
     }
   }
 }
 
-function seenOf({ keyspace }: UpkeepPorts, { spool, spec }: LocalJournal): string {
+function seenOf({ keyspace }: UpkeepPorts, { spool, spec, index }: LocalJournal): string {
   const { table } = keyspace;
   const mods = table.assignments(spec.name).map(({ modRevision }) => modRevision);
   const { end, syncedEnd } = spool;
   // What grows while it is written to changes nothing for the list.
   const ends = mods.length === 0 ? [end, syncedEnd] : [];
-  return [releasedOf(spool), table.item(spec.name)?.modRevision, ...ends, ...mods].join(" ");
+  return [releasedOf(spool), index.remoteEnd, table.item(spec.name)?.modRevision, ...ends, ...mods].join(" ");
 }
 
 function releasedOf(spool: LocalJournal["spool"]): number {
@@ -110,26 +217,26 @@ function isGone({ spool, spec, index }: LocalJournal, begin: number, end: number
   return stored >= end;
 }
 
-/** @returns whether nothing is left to do until something changes */
-async function upkeep(
-  { coordination, keyspace, lists, self }: UpkeepPorts,
+/** @returns the list as it is now, and whether nothing is left to do until something changes */
+async function tidy(
+  { keyspace, lists, self }: UpkeepPorts,
   local: LocalJournal,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<{ readonly list: HoldersList | undefined; readonly isDone: boolean }> {
   const { spool } = local;
   const { name: journal } = local.spec;
   const { createRevision } = spool.life;
   const item = keyspace.table.item(journal);
-  if (item?.createRevision !== createRevision) return true;
+  if (item?.createRevision !== createRevision) return { list: undefined, isDone: true };
+  local.spec = item.spec;
   const { list, listRevision } = await lists.read(journal, createRevision, signal);
-  if (list === undefined) return true;
+  if (list === undefined) return { list, isDone: true };
   const isAtRest = suspension(item.spec).level === "FULL" && keyspace.table.assignments(journal).length === 0;
   const { end, syncedEnd, registers } = spool;
   const gone = (from: number, to: number): boolean => isGone(local, from, to);
   const next = tidied(list, { self, isGone: gone, end, syncedEnd, registers, isAtRest });
-  if (next === list) return true;
-  const value = encodeHolders({ createRevision, list: next });
-  if (value === undefined) return true;
+  const value = next === list ? undefined : encodeHolders({ createRevision, list: next });
+  if (value === undefined) return { list, isDone: true };
   const key = lists.key(journal);
   const compare: Compare[] = [
     { target: "mod", key, op: "=", revision: listRevision },
@@ -140,7 +247,6 @@ async function upkeep(
     compare.push({ target: "mod", key: item.key, op: "=", revision: item.modRevision });
     compare.push({ target: "create", ...assignments, op: "=", revision: 0 });
   }
-  const success: StoreOp[] = [{ kind: "put", key, value }];
-  const { succeeded } = await coordination.txn({ compare, success }, signal);
-  return succeeded;
+  const written = await lists.send(journal, { compare, success: [{ kind: "put", key, value }] }, signal);
+  return { list: next, isDone: written.kind === "done" };
 }

@@ -78,6 +78,8 @@ export function decodeEntity(root: string, key: Key, value: Uint8Array): Entity 
 /** Names that come and go one by one before sorting all of them is cheaper. */
 const SORTED_CHANGES_MAX = 256;
 
+const NONE: readonly Assignment[] = [];
+
 export class JournalTable {
   readonly #items = new Map<string, Item>();
   readonly #members = new Map<string, Member>();
@@ -102,8 +104,9 @@ export class JournalTable {
     return this.#members.values();
   }
 
+  /** The same list until one of them changes. */
   assignments(journal: string): readonly Assignment[] {
-    return this.#assignments.get(journal) ?? [];
+    return this.#assignments.get(journal) ?? NONE;
   }
 
   /** Journals that have an assignment. */

@@ -119,6 +119,8 @@ export const PROBE_INTERVAL_MS = 200;
 export const PROBE_FOR_MS = 60_000;
 /** Pause between looks at what a broker that drains waits for. */
 export const DRAIN_LOOK_MS = 1_000;
+/** Least pause between looks at what is assigned, which changes with each journal. */
+export const DRAIN_LINGER_MS = 100;
 /** Names of journals that a progress report has. */
 export const DRAIN_NAMES_MAX = 20;
 /** Between looks of the one who decides about a member that is gone, when nothing changes. */
@@ -132,8 +134,14 @@ export const NEIGHBOURS = 3;
 export const NEIGHBOUR_PROBE_MS = 300;
 /** Between looks for bytes of which lists need not say any longer who holds them. */
 export const UPKEEP_INTERVAL_MS = 2_000;
-/** Lists that one look reads: a broker of 10,000 journals is through with all of them in a minute and a half. */
-export const UPKEEPS_AT_ONCE = 256;
+/** The same, while the broker drains and somebody waits for it. */
+export const DRAIN_UPKEEP_MS = 250;
+/** Lists that one look reads, 128 in a request: a broker of 10,000 journals is through with all of them in 20 s. */
+export const UPKEEPS_AT_ONCE = 1024;
+/** Journals of others, of which this disk has something, whose stores one look lists. */
+export const UPKEEP_LISTINGS_AT_ONCE = 16;
+/** Of those, how many one look opens that a restart found. */
+export const FOUND_OPENED_AT_ONCE = 64;
 /** Between looks at journals that this broker joined, and whose older bytes others may have. */
 export const JOIN_LOOK_MS = 2_000;
 /** Longest pause after copies of a journal have failed. */

@@ -164,6 +164,16 @@ export class LocalJournals {
     return known?.createRevision === createRevision ? known : undefined;
   }
 
+  /** Lives that recovery found and nobody has opened, at most `max` of those that `isWanted`. */
+  notOpened(max: number, isWanted: (life: FoundLife) => boolean): readonly FoundLife[] {
+    const lives: FoundLife[] = [];
+    for (const life of this.#found.values()) {
+      if (lives.length >= max) break;
+      if (isWanted(life)) lives.push(life);
+    }
+    return lives;
+  }
+
   /** What recovery found of a life that is not open. */
   found({ journal, createRevision }: Pick<JournalLife, "journal" | "createRevision">): FoundLife | undefined {
     const found = this.#found.get(journal);

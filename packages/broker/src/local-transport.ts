@@ -2,7 +2,7 @@
 import type { Clock, Logger } from "@millrace/base";
 import type { AppendContent, JournalTransport } from "@millrace/client";
 import type { RemotePorts, Spools } from "@millrace/fragments";
-import type { CoordinationStore } from "@millrace/metadata";
+import { SharedTxns, type CoordinationStore } from "@millrace/metadata";
 import {
   stripMeta,
   validateAppendRequest,
@@ -92,6 +92,7 @@ export class LocalTransport implements JournalTransport, AppendDoor {
     this.#visible = visible === undefined ? undefined : withNamePrefixes(visible);
     this.#lister = new Lister(ports.keyspace, ports.resolver);
     const resolver = new AppendResolver(ports, this.#visible);
+    const txns = new SharedTxns(coordination);
     this.#appends = {
       spools,
       clock,
@@ -99,10 +100,9 @@ export class LocalTransport implements JournalTransport, AppendDoor {
       meter: new CallMeter(metrics, clock, "Append"),
       proxy: calls === undefined ? undefined : { clock, calls },
       resolve: (request, minRevision, lifetime) => resolver.resolve(request, minRevision, lifetime),
-      changedSince: (revision, signal) => resolver.changedSince(revision, signal),
-      updateAssignments: (resolution, signal) => updateAssignments(coordination, resolution, signal),
-      updateSuspend: (resolution, suspend, signal) =>
-        updateSuspend(coordination, resolution, suspend, signal),
+      changed: (resolution, signal) => ports.resolver.changed(resolution, signal),
+      updateAssignments: (resolution, signal) => updateAssignments(txns, resolution, signal),
+      updateSuspend: (resolution, suspend, signal) => updateSuspend(txns, resolution, suspend, signal),
     };
     this.#reads = {
       clock,

@@ -1,8 +1,9 @@
 // What the primary of a journal writes to the coordination store (section 2.5): the route in its assignments, and the
-// suspension in its spec. Each compares everything that it was decided on.
+// suspension in its spec. Each compares everything that it was decided on; those of many journals share requests.
 import { WireError } from "@millrace/base";
-import type { Compare, CoordinationStore, StoreOp } from "@millrace/metadata";
+import type { Compare, SharedTxns, StoreOp } from "@millrace/metadata";
 import { encodeJournalSpec, encodeRoute, equivalentRoutes, type Suspend } from "@millrace/protocol";
+import type { Item } from "./journal-table.ts";
 import type { Resolution } from "./resolver.ts";
 
 /**
@@ -10,27 +11,27 @@ import type { Resolution } from "./resolver.ts";
  * @returns the revision at which the outcome can be read, be it written or overtaken
  */
 export function updateAssignments(
-  store: CoordinationStore,
-  { assignments, header }: Resolution,
+  store: SharedTxns,
+  { item, assignments, header }: Resolution,
   signal: AbortSignal,
 ): Promise<number> {
   const value = encodeRoute({ ...header.route, endpoints: [] });
   const success: StoreOp[] = assignments
     .filter(({ route }) => !equivalentRoutes(route, header.route))
     .map(({ key }) => ({ kind: "put", key, value, ignoreLease: true }));
-  return transact(store, assignments, success, signal);
+  return transact(store, item, assignments, success, signal);
 }
 
 /** Writes the suspension to the journal's spec. @returns as {@link updateAssignments} */
 export function updateSuspend(
-  store: CoordinationStore,
+  store: SharedTxns,
   { item, assignments }: Resolution,
   suspend: Suspend,
   signal: AbortSignal,
 ): Promise<number> {
   if (item === undefined) throw new WireError("INTERNAL", "a suspension concerns a journal that exists");
   const value = encodeJournalSpec({ ...item.spec, suspend });
-  return transact(store, [item, ...assignments], [{ kind: "put", key: item.key, value }], signal);
+  return transact(store, item, [item, ...assignments], [{ kind: "put", key: item.key, value }], signal);
 }
 
 /**
@@ -38,7 +39,8 @@ export function updateSuspend(
  * there with the watch's progress.
  */
 async function transact(
-  store: CoordinationStore,
+  store: SharedTxns,
+  journal: Item | undefined,
   seen: readonly { readonly key: string; readonly modRevision: number }[],
   success: readonly StoreOp[],
   signal: AbortSignal,
@@ -49,6 +51,7 @@ async function transact(
     op: "=",
     revision: modRevision,
   }));
-  const { header } = await store.txn({ compare, success }, signal);
+  const subject = journal?.spec.name ?? "";
+  const { header } = await store.txn({ subject, compare, success }, signal);
   return header.revision;
 }

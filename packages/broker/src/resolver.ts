@@ -4,7 +4,7 @@
 //      and another life replace it.
 //  R2  A change of a journal's assignments or stores invalidates what was resolved of it.
 //  R3  A successor opens its spool only after its predecessor has closed its own (D1).
-import { waitUntil, WireError } from "@millrace/base";
+import { Gate, WireError } from "@millrace/base";
 import {
   desiredReplication,
   EMPTY_PROCESS_ID,
@@ -76,6 +76,8 @@ export class Resolver {
   readonly #closing = new Map<string, Promise<void>>();
   /** What appends of callers who see everything resolve to, until the keyspace changes. */
   readonly #primaries = new Map<string, Resolution>();
+  /** Of journals that somebody waits for, from a change to the next. */
+  readonly #awaited = new Map<string, Gate>();
   readonly #stopped = new AbortController();
   /** Whether a member keeps no lists; undefined: not looked at since the keyspace changed. */
   #isMixed: boolean | undefined;
@@ -90,6 +92,7 @@ export class Resolver {
       this.#isMixed = undefined;
       this.#primaries.clear();
       for (const journal of changed) this.#reconcile(journal);
+      for (const journal of changed) this.#wake(journal);
     });
     for (const journal of keyspace.table.assigned()) this.#reconcile(journal);
   }
@@ -146,12 +149,29 @@ export class Resolver {
     return this.#keyspace.waitForRevision(wanted, scope.signal).finally(() => scope.dispose());
   }
 
-  /** Resolves when the keyspace has a change later than `revision`. @throws {WireError} SHUTTING_DOWN */
-  async changedSince(revision: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Resolves when the journal, which exists, or its assignments are others than were resolved. A change of hands of
+   * many journals is not heard by those who wait for another one.
+   * @throws {WireError} SHUTTING_DOWN
+   */
+  async changed({ item, assignments }: Resolution, signal: AbortSignal): Promise<void> {
+    const { table } = this.#keyspace;
+    const journal = item!.spec.name;
     const scope = eitherSignal(signal, this.#stopped.signal);
-    const { changed } = this.#keyspace;
-    const isLater = (): boolean => this.#keyspace.header.revision > revision;
-    await waitUntil(changed, isLater, scope.signal).finally(() => scope.dispose());
+    try {
+      while (table.item(journal) === item && table.assignments(journal) === assignments)
+        await this.#gateOf(journal).next(scope.signal);
+    } finally {
+      scope.dispose();
+    }
+  }
+
+  #gateOf(journal: string): Gate {
+    const known = this.#awaited.get(journal);
+    if (known !== undefined) return known;
+    const gate = new Gate();
+    this.#awaited.set(journal, gate);
+    return gate;
   }
 
   /** @param journal without metadata segment @throws {WireError} SHUTTING_DOWN */
@@ -236,6 +256,12 @@ export class Resolver {
     this.#primaries.clear();
     for (const journal of [...this.#replicas.keys()]) this.#drop(journal, "stopped");
     await Promise.all(this.#closing.values());
+  }
+
+  #wake(journal: string): void {
+    const gate = this.#awaited.get(journal);
+    this.#awaited.delete(journal);
+    gate?.open();
   }
 
   #reconcile(journal: string): void {

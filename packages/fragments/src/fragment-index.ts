@@ -123,6 +123,11 @@ export class FragmentIndex {
     return { begin: this.at(0).begin, end: last.end, lastModTime };
   }
 
+  /** End of the last fragment in a store. */
+  get remoteEnd(): number {
+    return this.#remote.at(-1)?.end ?? 0;
+  }
+
   /** End of the last fragment: the write head as far as fragments show it. */
   get end(): number {
     return this.summary().end;

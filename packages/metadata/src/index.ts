@@ -30,6 +30,7 @@ export {
   type KeyspaceObserver,
   type KeyspaceOptions,
 } from "./keyspace.ts";
+export { SharedTxns, type TxnPart } from "./shared-txns.ts";
 export { openSession, Session, type SessionOptions } from "./session.ts";
 export {
   atomically,
