@@ -107,7 +107,7 @@ test("upkeep: a broker drains -> its bytes go to the store, no list names it, an
   }
 });
 
-test("upkeep: what a restart found of a journal that others have now -> it goes to the store, and no list names it", async () => {
+test("upkeep: a restart found what others have now -> it goes to the store, and no list names it", async () => {
   const cluster = await openTestCluster({ zones: ["a", "b"] });
   try {
     await cluster.within(applySpec(cluster.members[0]!.transport, journalSpec(J)));

@@ -137,10 +137,10 @@ class Upkeep {
   async look(signal: AbortSignal): Promise<void> {
     const due: LocalJournal[] = [];
     for (const journal of this.#ports.journals.all()) {
-      const isDue = this.#done.get(journal) !== seenOf(this.#ports, journal);
-      if (isDue && due.push(journal) === UPKEEPS_AT_ONCE) break;
+      if (this.#done.get(journal) !== seenOf(this.#ports, journal)) due.push(journal);
     }
-    await Promise.all(due.map((journal) => this.#keep(journal, signal)));
+    for (let at = 0; at < due.length; at += UPKEEPS_AT_ONCE)
+      await Promise.all(due.slice(at, at + UPKEEPS_AT_ONCE).map((journal) => this.#keep(journal, signal)));
   }
 
   async #keep(journal: LocalJournal, signal: AbortSignal): Promise<void> {
