@@ -4,7 +4,9 @@
 //  C2  An item loses assignments only while it has as many consistent ones as it should have replicas, and a consistent
 //      one only if more are left than that. So a replacement is added, gets consistent, and only then the old one goes.
 //  C3  An item that has assignments has a primary (slot 0) among them: if it is lost, a consistent one is promoted.
-//  C4  Slots are packed one at a time, once there is nothing to add and nothing to remove.
+//  C4  Slots are packed one at a time, once there is nothing to add and nothing to remove, of any item: who was just
+//      given a route is bringing it to all of its members, and would have to begin anew with other assignments. Items
+//      that cannot become consistent do not keep slots from being packed that have become large.
 //  C5  Whatever a decision rests on is compared in its transaction, so that a decision on an old snapshot does nothing:
 //      a leader whose transaction was carried out without its knowledge must not remove, add or promote twice. To add
 //      or to promote, that nothing of the item's assignments has come or changed since; to remove, the item, what is
@@ -15,7 +17,7 @@ import { prefixRange, type StoreOp, type TxnRequest } from "@millrace/metadata";
 import { gather, type Checkpoint, type RevisionCompare } from "./checkpoints.ts";
 import type { AllocatorKeys, AssignmentEntry, ConsistencyRule, MemberEntry } from "./entries.ts";
 import { ItemPlan, type Pass } from "./item-plan.ts";
-import { REMOVALS_PER_CHECKPOINT_MAX } from "./limits.ts";
+import { REMOVALS_PER_CHECKPOINT_MAX, SLOT_PACKED_AT_ONCE } from "./limits.ts";
 import type { Solution } from "./solver.ts";
 import type { AllocatorState } from "./state.ts";
 
@@ -54,6 +56,7 @@ export function converge(state: AllocatorState, desired: Solution, options: Conv
   };
   const counts = { added: 0, removed: 0, moved: 0, blocked: 0, waiting: 0 };
   const checkpoints: Checkpoint[] = [];
+  const packs: Checkpoint[] = [];
   for (const assignments of state.dead) {
     checkpoints.push(...removeDead(assignments, options.keys));
     counts.removed += assignments.length;
@@ -67,15 +70,24 @@ export function converge(state: AllocatorState, desired: Solution, options: Conv
     );
     counts.added += plan.adds.length;
     counts.removed += plan.removes.length;
-    counts.moved += plan.move === undefined ? 0 : 1;
     counts.blocked += plan.blocked;
     counts.waiting += plan.waiting;
     const checkpoint = checkpointOf(state, plan, options);
-    if (checkpoint.ops.length > 0) checkpoints.push(checkpoint);
+    if (checkpoint.ops.length > 0) (isPacking(plan) ? packs : checkpoints).push(checkpoint);
+    if (plan.move !== undefined && !isPacking(plan)) counts.moved++;
+  }
+  if (checkpoints.length === 0 && counts.waiting === 0) {
+    checkpoints.push(...packs);
+    counts.moved += packs.length;
   }
   const leader = state.members[options.leader]!;
   const fixed: RevisionCompare = { target: "mod", key: leader.key, op: "=", revision: leader.modRevision };
   return { txns: gather([fixed], checkpoints), ...counts };
+}
+
+/** Whether it only gives an assignment a lower slot, and that can wait (C4). */
+function isPacking({ move }: ItemPlan): boolean {
+  return move !== undefined && move.slot > 0 && move.assignment.slot < SLOT_PACKED_AT_ONCE;
 }
 
 /** Whether the item is on its desired members, with slots that are packed. */

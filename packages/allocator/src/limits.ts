@@ -6,6 +6,8 @@ export const REPLICATION_MAX = 30;
 export const REMOVALS_PER_CHECKPOINT_MAX = 32;
 /** Operations, and compares, of one transaction: etcd's default (D26). */
 export const TXN_OPS_MAX = 128;
+/** Slots from here on are packed though other items change hands: each replacement takes the next one. */
+export const SLOT_PACKED_AT_ONCE = 2 * REPLICATION_MAX;
 /** Wait after the first failure in a row; each further one doubles it. */
 export const RETRY_MIN_MS = 20;
 export const RETRY_MAX_MS = 1000;
