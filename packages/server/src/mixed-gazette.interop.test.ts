@@ -133,6 +133,26 @@ test(
   },
 );
 
+test(
+  "ours are replaced by Go brokers one at a time -> none waits for ever, and nothing that was acknowledged is lost",
+  { skip, timeout: 240_000 },
+  async (t) => {
+    const cluster = await MixedCluster.started(["millrace", "millrace", "millrace"]);
+    const loads = ["a", "b"].map((name) => new GazetteLoad(`back/${name}`));
+    await cluster.create(loads.map(({ journal }) => journal));
+    for (const old of cluster.alive) {
+      const next = await cluster.add("go");
+      for (const load of loads) load.start(next, 4);
+      await sleep(STEADY_MS);
+      await old.drain();
+      await cluster.settled();
+      await report(t, `${old.id} -> ${next.id}`, loads);
+    }
+    assert.deepEqual(new Set(cluster.alive.map(({ kind }) => kind)), new Set(["go"]));
+    await allStands(t, cluster, loads);
+  },
+);
+
 /** Sets a register, which must have been `before`. */
 async function mark(
   cluster: MixedCluster,
