@@ -4,8 +4,8 @@
 //  R1  Each attempt has a stream of its own, and the epoch that the keyspace has then.
 //  R2  An attempt is about one route: when the keyspace shows another, it ends as overtaken.
 //  R3  Nobody is waited for for ever: who does not answer in time is not to be reached.
-//  R4  A primary that is a holder of the newest bytes fences itself, which costs no call; the others only when it
-//      cannot say what it has: one holder is enough.
+//  R4  A primary that is a holder of the newest bytes fences itself, which costs no call; the others only when that is
+//      not enough.
 import { abortScope, WireError, type AbortScope, type Clock, type Logger } from "@millrace/base";
 import { EMPTY_LABELS, equivalentRoutes, type LabelSet, type ProcessId } from "@millrace/protocol";
 import {
@@ -201,12 +201,12 @@ class ActivationAttempt {
     else this.#performOne(own, others); // R4
   }
 
-  /** @param otherwise what is done when it fails */
+  /** @param otherwise what is done when that was not enough */
   #performOne(effect: ActivationEffect, otherwise: readonly ActivationEffect[]): void {
     this.#effect(effect).then(
       (input) => {
         this.#input(input);
-        if (input.kind === "unreachable") for (const other of otherwise) this.#performOne(other, []);
+        if (this.#state.kind === "fencing") for (const other of otherwise) this.#performOne(other, []);
       },
       (error: unknown) => this.#failed?.(error),
     );
