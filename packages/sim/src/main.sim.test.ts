@@ -38,7 +38,7 @@ test("sim and soak: arguments that they do not take -> said, with the usage, exi
   }
   for (const args of [["--minutes", "0"], ["--minutes", "soon"], ["--bogus"]]) {
     const { code, err } = run("soak", ...args);
-    assert.deepEqual([args, code, /npm run soak -- /.test(err)], [args, 2, true]);
+    assert.deepEqual([args, code, /npm run soak:seeds -- /.test(err)], [args, 2, true]);
   }
 });
 
@@ -46,7 +46,7 @@ test("sim --help, soak --help: the usage, exit 0", () => {
   for (const command of ["main", "soak"] as const) {
     const { code, out } = run(command, "--help");
     assert.equal(code, 0);
-    assert.match(out, /^npm run (sim|soak) -- /);
+    assert.match(out, /^npm run (sim|soak:seeds) -- /);
   }
 });
 

@@ -2,6 +2,7 @@
 import { assert, concatBytes, InvariantError, never, silentLogger, WireError } from "@millrace/base";
 import { getJournal, readHead, readJournal } from "@millrace/client";
 import { inlineCodecs, listRemoteFragments, readRemoteFragment, type Spool } from "@millrace/fragments";
+import type { Fragment } from "@millrace/protocol";
 import type { ClusterWorld } from "./cluster-world.ts";
 import { pause, type Shift } from "./clients.ts";
 import { checkRegisters, type JournalJudge } from "./journal-judge.ts";
@@ -122,15 +123,35 @@ async function untilStored(world: ClusterWorld, judge: JournalJudge): Promise<vo
   }
 }
 
-/** Fragments in the store are what their names say, and nothing else than what was appended. */
+/**
+ * Fragments in the store are what their names say, and nothing else than what was appended. One that is cut short is
+ * written again by who holds its bytes; whose holder died is passed over where others have all of them.
+ * @throws {WireError} CORRUPT
+ */
 async function readStored(world: ClusterWorld, judge: JournalJudge): Promise<void> {
   const ports = { stores: { open: world.store.bind(world) }, codecs: inlineCodecs, logger: silentLogger };
   const stores = [world.fragments.url];
+  const sound: Fragment[] = [];
+  const torn: { readonly fragment: Fragment; readonly error: unknown }[] = [];
   for (const { fragment } of await listRemoteFragments(ports, { name: judge.name, stores }, never)) {
     let at = fragment.begin;
-    for await (const bytes of readRemoteFragment(ports, fragment, at, never)) {
-      judge.saw(`a fragment in the store, [${fragment.begin}, ${fragment.end})`, at, bytes);
-      at += bytes.length;
+    try {
+      for await (const bytes of readRemoteFragment(ports, fragment, at, never)) {
+        judge.saw(`a fragment in the store, [${fragment.begin}, ${fragment.end})`, at, bytes);
+        at += bytes.length;
+      }
+      sound.push(fragment);
+    } catch (error) {
+      if (world.swarm.tornObjects === 0 || WireError.from(error).code !== "CORRUPT") throw error;
+      torn.push({ fragment, error });
     }
   }
+  for (const { fragment, error } of torn) if (!isCovered(fragment, sound)) throw error;
+}
+
+function isCovered({ begin, end }: Fragment, fragments: readonly Fragment[]): boolean {
+  let at = begin;
+  const inOrder = [...fragments].sort((a, b) => a.begin - b.begin);
+  for (const one of inOrder) if (one.begin <= at) at = Math.max(at, one.end);
+  return at >= end;
 }

@@ -1,5 +1,6 @@
 // A run of a cluster: clients work while faults come; then everything heals, every journal is writable within 30
 // virtual seconds, and the judges look at the whole.
+import { setMaxListeners } from "node:events";
 import { assert, never, type Random } from "@millrace/base";
 import { prepareCodecs } from "@millrace/fragments";
 import { labelSet, newJournalSpec, type JournalSpec } from "@millrace/protocol";
@@ -14,6 +15,9 @@ import { ClusterWorld, STORE } from "./cluster-world.ts";
 import { appendOnce, fence, pause, tail, write, type Shift } from "./clients.ts";
 import type { JournalJudge } from "./journal-judge.ts";
 import { Nemesis } from "./nemesis.ts";
+
+// As the platform does: many parts wait on one signal.
+setMaxListeners(0);
 
 export interface ClusterSummary {
   readonly seed: string;
