@@ -11,6 +11,8 @@ import { until } from "./test-platform.ts";
 const APPEND_BYTES = [64, 300, 300, 300, 5000, 40_000, 300_000];
 /** Between attempts that were refused. */
 const PAUSE_MS = 20;
+/** So often in a row "the channel is closed" means the writer's own: nothing will come of it. */
+const CLOSED_MAX = 100;
 /** An append that nobody answers is given up, and its outcome unknown. */
 const APPEND_MS = 30_000;
 
@@ -96,6 +98,7 @@ export class ClusterLoad {
   }
 
   async #write(ledger: JournalLedger): Promise<void> {
+    let closed = 0;
     for (let n = 0; !this.#isStopping; n++) {
       const bytes = APPEND_BYTES[n % APPEND_BYTES.length]!;
       const { number, content } = ledger.next(bytes);
@@ -107,7 +110,10 @@ export class ClusterLoad {
         if (problem !== undefined) this.#problems.push(problem);
         if (this.#pauseMs > 0) await sleep(this.#pauseMs);
       } catch (error) {
-        if (error instanceof WireError && error.message === "the channel is closed") return;
+        // A broker that stops says that of a channel of its own, once or twice.
+        const isClosed = error instanceof WireError && error.message === "the channel is closed";
+        closed = isClosed ? closed + 1 : 0;
+        if (closed > CLOSED_MAX) return;
         const code = error instanceof WireError ? error.code : String(error);
         this.failures.set(code, (this.failures.get(code) ?? 0) + 1);
         this.#lastFailure = String(error);
