@@ -212,6 +212,7 @@ describe("commits of a primary that keeps lists", () => {
     ["another checksum", { content: bytes, commit: 5, checksum: crc32c(bytes) + 1 }],
     ["no content", { commit: 5 }],
     ["other registers and no content", { commit: 0, registers: labelSet(["author", "b"]) }],
+    ["a roll-back with it", { content: bytes, commit: 5, checksum: crc32c(bytes), rollback: true }],
     ["content from somewhere else", { content: bytes, contentDelta: 1, commit: 6, checksum: crc32c(bytes) }],
   ];
   for (const [what, fields] of wrong) {
@@ -230,10 +231,28 @@ describe("commits of a primary that keeps lists", () => {
   });
 });
 
-test("a commit of a primary that keeps no lists -> refused", () => {
-  const request = newReplicateRequest({ content: Buffer.from("x"), acknowledge: true, commit: 1 });
-  assert.throws(() => stream.receive(request, never), /unexpected Acknowledge with Content/);
+describe("a commit on the stream of a primary that keeps no lists", () => {
+  const content = Buffer.from("x");
+
+  test("without an epoch -> refused as Gazette refuses it", () => {
+    const request = newReplicateRequest({ content, acknowledge: true, commit: 1 });
+    assert.throws(() => stream.receive(request, never), /unexpected Acknowledge with Content/);
+  });
+
+  for (const [what, fields] of [
+    ["with content", { content, commit: 1, checksum: crc32c(content) }],
+    ["with nothing", {}],
+  ] as const) {
+    test(`with an epoch, ${what} -> refused, and nothing is owed or written`, () => {
+      const request = newReplicateRequest({ acknowledge: true, epoch: 7, stream: 1, ...fields });
+      assert.throws(() => stream.receive(request, never), { code: "INVALID_ARGUMENT" });
+      stream.end();
+      spools.flush();
+      assert.deepEqual([answers.length, spool.pendingEnd], [0, 0]);
+    });
+  }
 });
+
 describe("a replica's stream whose commits are answered early", () => {
   let told: string[];
   const early = (): void => {

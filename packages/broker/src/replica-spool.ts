@@ -91,7 +91,7 @@ export class ReplicaSpool {
     validateReplicateRequest(request);
     const { proposal, acknowledge } = request;
     if (proposal !== undefined) this.#propose(proposal, request.registers ?? EMPTY_LABELS, acknowledge);
-    else if (this.#takesCommits && acknowledge) return this.#commitWith(request, signal);
+    else if (acknowledge) return this.#commitWith(request, signal);
     else if (request.rollback) this.#takeBack();
     else return this.#content(request.content!, request.contentDelta, signal);
   }
@@ -121,9 +121,12 @@ export class ReplicaSpool {
     return this.#append.write(bytes, signal);
   }
 
-  /** P4 */
+  /** P4 @throws {WireError} INVALID_ARGUMENT */
   #commitWith(request: ReplicateRequest, signal: AbortSignal): Promise<void> | void {
     const { content, contentDelta } = request;
+    if (!this.#takesCommits) {
+      throw new WireError("INVALID_ARGUMENT", "unexpected Commit on a stream that began without an Epoch");
+    }
     const written = content === undefined ? undefined : this.#content(content, contentDelta, signal);
     if (written === undefined) return this.#commitTo(request);
     return written.then(() => {
@@ -135,8 +138,8 @@ export class ReplicaSpool {
   #commitTo({ commit, checksum, registers = this.#registers }: ReplicateRequest): void {
     const delta = this.#append?.bytes ?? 0;
     const end = this.#fragment.end + delta;
-    const isNothingNew = delta === 0 && equalLabelSets(registers, this.#registers);
-    if (commit !== end || checksum !== this.#checksum || (delta === 0 && !isNothingNew)) {
+    const isOfNothing = delta === 0 && !equalLabelSets(registers, this.#registers);
+    if (commit !== end || checksum !== this.#checksum || isOfNothing) {
       throw new WireError(
         "INVALID_ARGUMENT",
         `invalid Commit (${commit} with checksum ${checksum} and ${delta} bytes of content; ` +

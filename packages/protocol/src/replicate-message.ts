@@ -157,9 +157,11 @@ function validateProposal(request: ReplicateRequest, proposal: Fragment): void {
   }
 }
 
-function validateCommit({ header, contentDelta, registers, deprecatedJournal }: ReplicateRequest): void {
+function validateCommit(request: ReplicateRequest): void {
+  const { header, contentDelta, registers, rollback, deprecatedJournal } = request;
   if (contentDelta < 0) invalid(`invalid ContentDelta (${contentDelta}; expected >= 0)`);
   if (header !== undefined) invalid("unexpected Header with Commit");
+  if (rollback) invalid("unexpected Rollback with Commit");
   if (registers !== undefined) within("Registers", () => validateLabelSet(registers));
   if (deprecatedJournal !== "") invalid("unexpected DeprecatedJournal with Commit");
 }

@@ -1,5 +1,6 @@
 // Messages of Replicate, written and read by hand where they are plain: each group of appends is a request and an
-// answer for every peer. What the tables of the messages say stays the truth; the tests compare byte for byte.
+// answer for every peer. What the tables of the messages say stays the truth: the tests compare what both decode to
+// (content stands last here, so the bytes may differ).
 import { intField, varint, wideIntField } from "./plain-fields.ts";
 import {
   decodeReplicateRequest,

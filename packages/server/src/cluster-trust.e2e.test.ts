@@ -121,11 +121,8 @@ test(
     await brokers[2]!.start();
     await load.goesOn(5);
     await load.pause();
-    for (const broker of brokers) {
-      const reader = broker.transport({ tls: clientOf(nextPair, next), keys });
-      await load.check(reader);
-      await reader.close();
-    }
+    const reader = { tls: clientOf(nextPair, next), keys };
+    await load.checkEach(brokers.map((broker) => broker.transport(reader)));
     await transport.close();
     for (const broker of brokers) await broker.stop();
     for (const broker of brokers) await soundDirectory(broker, fileRoot);

@@ -31,11 +31,7 @@ test("three brokers -> any takes appends; one is killed and comes back -> nothin
   await brokers[2]!.start();
   await load.goesOn(5);
   await load.pause();
-  for (const broker of brokers) {
-    const reader = broker.transport();
-    await load.check(reader);
-    await reader.close();
-  }
+  await load.checkEach(brokers.map((broker) => broker.transport()));
   await transport.close();
   for (const broker of brokers) await broker.stop();
   for (const broker of brokers) await soundDirectory(broker, fileRoot);

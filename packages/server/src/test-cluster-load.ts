@@ -97,6 +97,14 @@ export class ClusterLoad {
     }
   }
 
+  /** {@link check} at each of them: what was acknowledged is read everywhere. Closes them. */
+  async checkEach(readers: readonly (JournalTransport & { close(): Promise<void> })[]): Promise<void> {
+    for (const reader of readers) {
+      await this.check(reader);
+      await reader.close();
+    }
+  }
+
   async #write(ledger: JournalLedger): Promise<void> {
     let closed = 0;
     for (let n = 0; !this.#isStopping; n++) {
