@@ -7,6 +7,7 @@ import type {
   FoundLife,
   JournalLife,
   LocalFragment,
+  Released,
   Spool,
   SpoolAppend,
   Spools,
@@ -66,6 +67,10 @@ export class FakeSpools implements Spools {
     const next = new FakeSpools();
     for (const [journal, spool] of this.spools) next.#found.set(journal, spool.recovered(next));
     return next;
+  }
+
+  releaseAside(): Promise<Released> {
+    return Promise.resolve({ files: 0, bytes: 0 });
   }
 
   setMark(mark: StoreMark): Promise<void> {

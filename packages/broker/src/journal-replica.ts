@@ -19,6 +19,8 @@ import {
   RemoteRefresh,
   type CommitOutcome,
   type FragmentIndex,
+  type QuarantineRelease,
+  type RefreshedJournal,
   type RefreshPorts,
   type Spool,
   type SpoolAppend,
@@ -42,6 +44,7 @@ export interface ReplicaPorts {
   readonly journals: LocalJournals;
   readonly storeGate: StoreGate;
   readonly refresh: RefreshPorts;
+  readonly quarantine: QuarantineRelease;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: BrokerMetrics;
@@ -163,8 +166,16 @@ export class JournalReplica implements FlowOwner {
       this.#refusal = undefined;
       this.#listedByMs = this.#ports.clock.monotonicMs() + FIRST_REFRESH_WAIT_MS;
       this.#opened.open();
-      this.#refresh = new RemoteRefresh(this.#ports.refresh, local.index, () => this.#refreshSettings());
+      this.#refresh = this.#refreshOf(local, signal);
       await this.#refresh.run(signal);
+    });
+  }
+
+  #refreshOf({ index }: LocalJournal, signal: AbortSignal): RemoteRefresh {
+    const { refresh, quarantine } = this.#ports;
+    const settings = (): RefreshedJournal => this.#refreshSettings();
+    return new RemoteRefresh(refresh, index, settings, (listed) => {
+      this.#tasks.spawn("release quarantine", () => quarantine.listed(this, listed, signal));
     });
   }
 
@@ -453,9 +464,7 @@ export class JournalReplica implements FlowOwner {
     return rollBegin({ begin, end, firstAppendMs }, rollTo, this.#spec.fragment, this.#ports.clock.wallMs());
   }
 
-  #refreshSettings(): { name: string; stores: readonly string[]; refreshIntervalMs: number } & {
-    isJournal: (name: string) => boolean;
-  } {
+  #refreshSettings(): RefreshedJournal {
     const { stores, refreshIntervalMs } = this.#spec.fragment;
     return { name: this.journal, stores, refreshIntervalMs, isJournal: this.#ports.isJournal };
   }

@@ -2,7 +2,7 @@
 //
 //   disk     log/        the write-ahead log and the checkpoint
 //            spools/     one directory for each life of a journal, one raw file for each fragment
-//            quarantine/ what nobody may serve and nobody deletes
+//            quarantine/ what nobody may serve; it stays until a store is seen to have it
 import {
   assert,
   Gate,
@@ -17,6 +17,7 @@ import { EMPTY_LABELS } from "@millrace/protocol";
 import { DiskError, WriteAheadLog, type Disk, type DiskOp } from "@millrace/wal";
 import { DurableSpool } from "./durable-spool.ts";
 import { applyRecovery, readRecovery, sumRecovered, type Recovered } from "./recovery.ts";
+import { releaseAside, type AsideFragment, type Released } from "./quarantine-release.ts";
 import { copyFrom, moveAside } from "./recovery-quarantine.ts";
 import { SpoolCheckpoint } from "./spool-checkpoint.ts";
 import { SpoolChores } from "./spool-chores.ts";
@@ -195,6 +196,13 @@ class DurableSpools implements Spools, SpoolHost {
     assert(spool?.claimed === false, "what is discarded was not claimed", { journal });
     if (how.quarantine) this.#setAside(spool);
     else spool.remove();
+  }
+
+  releaseAside(
+    { journal, createRevision }: Pick<JournalLife, "journal" | "createRevision">,
+    isStored: (fragment: AsideFragment) => Promise<boolean>,
+  ): Promise<Released> {
+    return releaseAside(this.disk, spoolDir(journal, createRevision), isStored);
   }
 
   get mark(): StoreMark | undefined {

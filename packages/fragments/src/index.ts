@@ -9,6 +9,7 @@ export type {
 } from "./spools.ts";
 export { rollTo } from "./spool-roll.ts";
 export { openSpools, type SpoolPorts } from "./durable-spools.ts";
+export { QuarantineRelease, type AsideFragment, type Released } from "./quarantine-release.ts";
 export { QUARANTINE_DIR, SPOOLS_DIR } from "./spool-paths.ts";
 export { SPOOL_DEFAULTS, type SpoolOptions } from "./spool-limits.ts";
 export { addCover, coverDifference, longestOverlapping, type Span } from "./fragment-index-cover.ts";

@@ -1,5 +1,6 @@
-// Quarantine (D4): what lies beyond checkpoint and log, or belongs to nobody, is kept aside, never served and never
-// deleted. Everything is durable there before it disappears from its old place.
+// Quarantine (D4): what lies beyond checkpoint and log, or belongs to nobody, is kept aside and never served. Only what
+// a store has is removed from it (quarantine-release.ts). Everything is durable there before it disappears from its old
+// place.
 import { hex16 } from "@millrace/base";
 import type { Disk } from "@millrace/wal";
 import type { RecoveryAction } from "./recovery-plan.ts";
@@ -19,7 +20,10 @@ export async function quarantine(
   const from = `${action.dir}/${action.name}`;
   if (action.kind === "move") {
     const to = `${dir}/${await freeName(disk, dir, action.name)}`;
+    // Of a life that goes as a whole the files were synced before (spool-chores.ts).
+    const isFile = action.dir !== SPOOLS_DIR;
     await disk.run("bulk", [
+      ...(isFile ? [{ kind: "sync", path: from } as const] : []),
       { kind: "rename", from, to },
       { kind: "sync-dir", path: dir },
       { kind: "sync-dir", path: action.dir },

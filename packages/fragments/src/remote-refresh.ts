@@ -9,7 +9,7 @@ import {
   type Metrics,
   type Random,
 } from "@millrace/base";
-import type { FragmentIndex } from "./fragment-index.ts";
+import type { FragmentIndex, RemoteEntry } from "./fragment-index.ts";
 import { listRemoteFragments, type RemoteJournal, type RemotePorts } from "./remote-fragments.ts";
 
 export interface RefreshPorts extends RemotePorts {
@@ -31,6 +31,7 @@ export class RemoteRefresh {
   readonly #ports: RefreshPorts;
   readonly #index: FragmentIndex;
   readonly #journal: () => RefreshedJournal | undefined;
+  readonly #onListed: ((listed: readonly RemoteEntry[]) => void) | undefined;
   readonly #openedMs: number;
   readonly #wake = new Gate();
   #isDue = true;
@@ -38,9 +39,18 @@ export class RemoteRefresh {
   #failure: WireError | undefined;
   #listedMs = Number.NEGATIVE_INFINITY;
 
-  /** @param journal its settings now: asked before each listing; undefined once it is removed, which ends run() */
-  constructor(ports: RefreshPorts, index: FragmentIndex, journal: () => RefreshedJournal | undefined) {
+  /**
+   * @param journal its settings now: asked before each listing; undefined once it is removed, which ends run()
+   * @param onListed told what each listing shows, once the index has it
+   */
+  constructor(
+    ports: RefreshPorts,
+    index: FragmentIndex,
+    journal: () => RefreshedJournal | undefined,
+    onListed?: (listed: readonly RemoteEntry[]) => void,
+  ) {
     this.#ports = ports;
+    this.#onListed = onListed;
     this.#index = index;
     this.#openedMs = ports.clock.monotonicMs();
     this.#journal = journal;
@@ -90,6 +100,7 @@ export class RemoteRefresh {
       for (const { fragment } of missing) {
         logger.error("confirmed-fragment-not-listed", { journal: journal.name, fragment });
       }
+      this.#onListed?.(listed);
       this.#failures = 0;
       this.#failure = undefined;
       outcomes.add(1, { outcome: "ok" });

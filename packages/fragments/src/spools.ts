@@ -2,6 +2,7 @@
 // These are the types that the broker sees; durable-spools.ts is the implementation over a Disk.
 import type { WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
+import type { AsideFragment, Released } from "./quarantine-release.ts";
 import type { StoreMark } from "./spool-image.ts";
 
 /** Which life of a journal: a journal deleted and created again has another create revision (D1). */
@@ -162,6 +163,14 @@ export interface Spools {
    * they may be rotten. A claim of the same life is refused until they are gone, and begins anew.
    */
   discard(life: JournalLife, how: { readonly quarantine: boolean }): void;
+  /**
+   * Removes from quarantine what is there of a life and `isStored` (docs/adr/0012).
+   * @throws {WireError} of the disk, and what `isStored` throws: what was removed before stays removed
+   */
+  releaseAside(
+    life: Pick<JournalLife, "journal" | "createRevision">,
+    isStored: (fragment: AsideFragment) => Promise<boolean>,
+  ): Promise<Released>;
   /** Of the coordination store whose journals these are; undefined when there is none yet. */
   readonly mark: StoreMark | undefined;
   /** Resolves when the mark is durable. @throws {WireError} DISK_FULL, OVERLOADED, OUTCOME_UNKNOWN, SHUTTING_DOWN */

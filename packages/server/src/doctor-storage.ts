@@ -104,7 +104,7 @@ export async function examineQuarantine(ports: RecoveryPorts): Promise<DoctorChe
   for (const [path, bytes] of before) {
     notes.add("files");
     notes.add("bytes", bytes);
-    notes.warn(`${path}: ${bytes} bytes kept aside by an earlier start; nobody reads or removes them`);
+    notes.warn(`${path}: ${bytes} bytes kept aside; nobody reads them, and only what a store has is removed`);
   }
   for (const [path, bytes] of await filesBelow(ports.disk, QUARANTINE_DIR)) {
     if (before.has(path)) continue;

@@ -78,6 +78,25 @@ test("crash: unsynced creation and rename -> kept or lost as a whole", async () 
   assert.deepEqual([...seen].sort(), ["a", "a,c", "b", "b,c"]);
 });
 
+test("crash: created, then moved to another directory that is synced -> only there", async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const medium = memoryDisk(seededRandom(`moved/${seed}`));
+    await medium.open().run("log", [
+      { kind: "make-dir", path: "from" },
+      { kind: "make-dir", path: "to" },
+      { kind: "write", path: "from/a", position: 0, bytes: bytes("a") },
+      { kind: "sync", path: "from/a" },
+      { kind: "rename", from: "from/a", to: "to/a" },
+      { kind: "sync-dir", path: "to" },
+    ]);
+    medium.crash();
+    assert.deepEqual(
+      filesOf(medium).map(({ path }) => path),
+      ["to/a"],
+    );
+  }
+});
+
 test("kill: unsynced write -> stays, and a later crash may still take it", async () => {
   const medium = memoryDisk(seededRandom("kill"));
   await medium.open().run("log", [{ kind: "write", path: "f", position: 0, bytes: bytes("x") }]);

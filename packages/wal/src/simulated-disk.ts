@@ -13,6 +13,7 @@ import { assertDiskPath } from "./disk-path.ts";
 import { DiskError, type Disk, type DiskEntry, type DiskLane, type DiskOp } from "./disk.ts";
 import {
   crashTree,
+  isMoved,
   settleEntry,
   SimulatedDir,
   SimulatedFile,
@@ -176,8 +177,11 @@ export class SimulatedDisk {
   #syncDir(dir: SimulatedDir, path: string): void {
     this.#beginSync(path, () => undefined);
     if (this.#options.withoutSync === true) return;
-    for (const change of this.#entryChanges) if (change.dir === dir) settleEntry(change);
-    this.#entryChanges = this.#entryChanges.filter((change) => change.dir !== dir);
+    const settled = this.#entryChanges.filter((change) => change.dir === dir);
+    for (const change of settled) settleEntry(change);
+    this.#entryChanges = this.#entryChanges.filter(
+      (change) => change.dir !== dir && !settled.some((later) => isMoved(change, later)),
+    );
   }
 
   #beginSync(path: string, onFailure: () => void): void {

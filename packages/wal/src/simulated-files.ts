@@ -174,6 +174,12 @@ export function settleEntry(change: EntryChange): void {
   }
 }
 
+/** Whether a rename that is durable took away what `change` made: a file does not come back to its old name. */
+export function isMoved(change: EntryChange, later: EntryChange): boolean {
+  if (change.kind !== "link" || later.kind !== "rename") return false;
+  return change.dir === later.from && change.name === later.fromName && change.node === later.node;
+}
+
 /** What a power cut leaves below `dir`. */
 export function crashTree(dir: SimulatedDir, random: Random): void {
   dir.live = new Map(dir.durable);

@@ -172,3 +172,15 @@ export class ClusterStage {
     this.world.check();
   }
 }
+
+/** Ends a machine, which stays down. */
+export function hold(machine: Machine, how: "kill" | "power"): void {
+  machine.isHeldDown = true;
+  machine.end(how, false);
+}
+
+/** It starts again. */
+export function release(machine: Machine): void {
+  machine.isHeldDown = false;
+  machine.start();
+}

@@ -1,7 +1,7 @@
 // D9: only the acknowledged exists.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterStage } from "../cluster-stage.ts";
+import { ClusterStage, hold } from "../cluster-stage.ts";
 
 test("D9: one of three does not answer -> nobody is shown what the others have, until it does", async () => {
   const stage = await ClusterStage.open("d9 shown");
@@ -34,8 +34,7 @@ test("D9: the primary dies before its last replica has it, and with power -> wha
     const appending = stage.appending(near, 500);
     await stage.until("both have it synced", () => stage.spool(near).syncedEnd > before);
     assert.equal((await stage.read(near)).length, before);
-    primary.end(how, false);
-    primary.isHeldDown = true;
+    hold(primary, how);
     await stage.untilAcknowledged(stage.world.machines.filter((machine) => machine !== primary));
     await stage.finish(appending);
     await stage.end();

@@ -2,20 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { filesOf } from "@millrace/wal/testkit";
-import type { Machine } from "../machine.ts";
-import { ClusterStage } from "../cluster-stage.ts";
+import { ClusterStage, hold, release } from "../cluster-stage.ts";
 
 const LONE = { journals: [{ name: "lone/one", replication: 1, isStored: false }] };
-
-function hold(machine: Machine, how: "kill" | "power"): void {
-  machine.isHeldDown = true;
-  machine.end(how, false);
-}
-
-function release(machine: Machine): void {
-  machine.isHeldDown = false;
-  machine.start();
-}
 
 test("D10: the only holder is away -> appends are refused, nobody begins at 0; it returns -> they go on", async () => {
   const stage = await ClusterStage.open("d10 lone", { ...LONE, leaseSeconds: 3 });

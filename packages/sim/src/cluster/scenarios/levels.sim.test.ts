@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { never, text, utf8 } from "@millrace/base";
 import { DEFAULT_ROOT, holdersKey } from "@millrace/broker";
 import { keyOf } from "@millrace/metadata";
-import { ClusterStage } from "../cluster-stage.ts";
+import { ClusterStage, hold, release } from "../cluster-stage.ts";
 import type { Machine } from "../machine.ts";
 
 const EARLY = {
@@ -26,14 +26,8 @@ async function ahead(stage: ClusterStage, primary: Machine, slow: readonly Machi
 }
 
 function powerOff(machine: Machine): void {
-  machine.isHeldDown = true;
-  machine.end("power", false);
+  hold(machine, "power");
   machine.diskSlowness = 1;
-}
-
-function powerOn(machine: Machine): void {
-  machine.isHeldDown = false;
-  machine.start();
 }
 
 for (const [which, who] of ["the primary", "a replica"].entries()) {
@@ -44,7 +38,7 @@ for (const [which, who] of ["the primary", "a replica"].entries()) {
       await ahead(stage, route[0], [route[which]!]);
       powerOff(route[which]!);
       await stage.pass(stage.random.below(500));
-      powerOn(route[which]!);
+      release(route[which]!);
       await stage.untilAcknowledged(stage.world.machines);
     }
     await stage.end();
@@ -59,14 +53,14 @@ async function blackout(stage: ClusterStage, beforeReturn: () => Promise<void>):
   await stage.until("one has it synced", () => stage.spool(lasting).syncedEnd === end);
   for (const machine of [primary, near, lasting]) powerOff(machine);
   await beforeReturn();
-  for (const machine of [primary, near]) powerOn(machine);
+  for (const machine of [primary, near]) release(machine);
   const others = stage.world.machines.filter((machine) => machine !== lasting);
   await stage.until("they serve", () => others.every(({ isServing }) => isServing));
   for (let i = 0; i < 6; i++) {
     await stage.append(others[i % 3]);
     await stage.pass(1000);
   }
-  powerOn(lasting);
+  release(lasting);
   await stage.untilAcknowledged(stage.world.machines);
   await stage.end();
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { NO_CLUSTER_CONTROLS } from "../cluster-options.ts";
-import { ClusterStage } from "../cluster-stage.ts";
+import { ClusterStage, hold, release } from "../cluster-stage.ts";
 import type { Machine } from "../machine.ts";
 
 test("D14: each leaves in turn, the store being away -> it waits until that is back, nothing is lost", async () => {
@@ -51,8 +51,7 @@ async function replacedTwice(withoutCopying: boolean): Promise<boolean> {
   for (let i = 0; i < 60; i++) assert.equal(await stage.append(undefined, 50 + 10 * i), "acknowledged");
   const old = await stage.route();
   for (const machine of old) {
-    machine.isHeldDown = true;
-    machine.end("power", false);
+    hold(machine, "power");
     await stage.untilAcknowledged(serving());
     await stage.pass(10_000);
     await stage.untilAcknowledged(serving());
@@ -73,8 +72,7 @@ async function replacedTwice(withoutCopying: boolean): Promise<boolean> {
   await stage.until("both are back", () => route.every((machine) => machine.isServing));
   await stage.untilAcknowledged(route);
   for (const machine of old) {
-    machine.isHeldDown = false;
-    machine.start();
+    release(machine);
   }
   await stage.end();
   return true;
@@ -131,8 +129,7 @@ test("D14: a journal without stores, every broker is replaced -> each leaves, al
   const route = await stage.route();
   for (const machine of stage.world.machines) {
     if (route.includes(machine)) continue;
-    machine.isHeldDown = true;
-    machine.end("power", false);
+    hold(machine, "power");
   }
   for (const machine of route)
     assert.equal((await stage.read(machine)).length, stage.journal.acknowledgedEnd);
@@ -150,13 +147,11 @@ test("D15: min-replicas 2 of 3, one is lost -> commits go on; without the label 
   });
   const [fewer, all] = stage.world.judges as [never, never];
   const lost = stage.world.machines[2]!;
-  lost.isHeldDown = true;
-  lost.end("power", false);
+  hold(lost, "power");
   const others = stage.world.machines.slice(0, 2);
   await stage.untilAcknowledged(others, fewer);
   for (let i = 0; i < 5; i++) assert.equal(await stage.append(others[i % 2], 20, all), "refused");
-  lost.isHeldDown = false;
-  lost.start();
+  release(lost);
   await stage.untilAcknowledged(others, all);
   await stage.end();
 });

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
-import { ClusterStage } from "../cluster-stage.ts";
+import { ClusterStage, hold, release } from "../cluster-stage.ts";
 import { changeSpec, suspend } from "../clients.ts";
 
 const REGISTER = "fence";
@@ -41,11 +41,9 @@ async function open(name: string, replication: number, isStored = true): Promise
 test("D17: each broker is lost in turn, then all of them -> a writer that was fenced off stays so", async () => {
   const stage = await open("d17 lost", 3);
   for (const machine of stage.world.machines) {
-    machine.isHeldDown = true;
-    machine.end("power", false);
+    hold(machine, "power");
     if (stage.world.machines.indexOf(machine) > 0) await stage.pass(5000);
-    machine.isHeldDown = false;
-    machine.start();
+    release(machine);
     await isFenced(stage);
   }
   for (const machine of stage.world.machines) machine.end("power");

@@ -1,7 +1,7 @@
 // D12 and D13: streams end with their route, and who is plainly gone is not waited for.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterStage } from "../cluster-stage.ts";
+import { ClusterStage, hold } from "../cluster-stage.ts";
 
 test("D12: connections go without a word -> the successor has the spool, whatever TCP thinks", async () => {
   const stage = await ClusterStage.open("d12 silent", { brokers: 4, leaseSeconds: 3 });
@@ -51,8 +51,7 @@ test("D12: a rolling change of primaries under load -> no append fails for longe
 test("D13: the primary is killed, its lease is 20 s -> the journal is writable within 1.5 s", async () => {
   const stage = await ClusterStage.open("d13 killed", { brokers: 4, leaseSeconds: 20 });
   const [primary] = await stage.threeOf();
-  primary.isHeldDown = true;
-  primary.end("kill", false);
+  hold(primary, "kill");
   const tookMs = await stage.untilAcknowledged(stage.world.machines.filter((one) => one !== primary));
   assert.ok(tookMs <= 1500, `${tookMs} ms`);
   await stage.end();
@@ -62,8 +61,7 @@ test("D13: the allocator's leader is killed -> the next one does it", async () =
   const stage = await ClusterStage.open("d13 leader", { brokers: 4, leaseSeconds: 20 });
   // The first to announce itself leads.
   const leader = stage.world.machines[0]!;
-  leader.isHeldDown = true;
-  leader.end("kill", false);
+  hold(leader, "kill");
   const tookMs = await stage.untilAcknowledged(stage.world.machines.slice(1));
   assert.ok(tookMs <= 2500, `${tookMs} ms`);
   await stage.end();

@@ -1,7 +1,8 @@
 // D18 among several brokers: what one of them has cut short in the store, and what the others make of it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterStage } from "../cluster-stage.ts";
+import { filesOf } from "@millrace/wal/testkit";
+import { ClusterStage, hold, release } from "../cluster-stage.ts";
 
 test("D18: objects are cut short, primaries die behind them -> no broker lets go of what the store lacks", async () => {
   const stage = await ClusterStage.open("d18 torn", {
@@ -26,4 +27,34 @@ test("D18: objects are cut short, primaries die behind them -> no broker lets go
   await stage.pass(400_000);
   await stage.end();
   for (const machine of world.machines) assert.equal(machine.broker!.backlog().count, 0);
+});
+
+test("D4: a broker was away until others had stored what it holds -> its quarantine empties again", async () => {
+  const stage = await ClusterStage.open("d4 quarantine", {
+    brokers: 3,
+    leaseSeconds: 3,
+    journals: [{ name: "stored/one", replication: 3, isStored: true }],
+    fragmentBytes: 1024,
+  });
+  const { machines } = stage.world;
+  const away = machines[2]!;
+  const aside = (): number => filesOf(away.disk).filter(({ path }) => path.startsWith("quarantine/")).length;
+  for (let i = 0; i < 3; i++) await stage.append(machines[i], 700);
+  hold(away, "kill");
+  await stage.replication(2);
+  await stage.untilAcknowledged(machines.slice(0, 2));
+  for (let i = 0; i < 4; i++) await stage.append(machines[i % 2], 700);
+  // The others store what it has, and take it off the list.
+  await stage.pass(400_000);
+  const { segments } = await stage.holders();
+  assert.ok(segments[0]!.begin > 2100, "nobody counts on its bytes");
+  release(away);
+  await stage.replication(3);
+  let most = 0;
+  const isEmptyAgain = (): boolean => {
+    most = Math.max(most, aside());
+    return most > 0 && aside() === 0;
+  };
+  await stage.until("what it set aside is released", isEmptyAgain, 700_000);
+  await stage.end();
 });
