@@ -26,6 +26,11 @@ export function addJournalsAppend(group: Command, io: CliIo): void {
     .addOption(framing.choices(["none", "lines", "fixed"]).default("none"))
     .addOption(mapping.choices(["random", "modulo", "rendezvous", "direct"]))
     .option("--base64", "keys of lines are base64")
+    .option(
+      "--timeout <DURATION>",
+      "how long to go on while the journal cannot be written; 0s: not at all (default: 1m; records: until it is " +
+        "interrupted)",
+    )
     .option("--json", "print the committed offsets as a line of JSON for each journal");
   addBrokerOptions(command).action(async (options: AppendOptions) => {
     const { runAppend } = await import("./run-journals-append.ts");

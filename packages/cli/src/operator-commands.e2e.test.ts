@@ -74,6 +74,33 @@ suite("commands of operators", { timeout: 120_000 }, () => {
     await ok(["journals", "apply", "--specs", "-"], spec.replace("children", "delete: true\nchildren"));
   });
 
+  test("journals append, a journal that lacks a broker -> says so at once, and fails at the timeout", async () => {
+    const spec =
+      "name: lacks/one\nreplication: 2\nrevision: -1\n" +
+      "fragment: {length: 1024, compression_codec: NONE, refresh_interval: 1m}\n";
+    await ok(["journals", "apply", "--specs", "-"], spec);
+    const append = ["journals", "append", "-l", "name=lacks/one"];
+    const refused = /millrace: append to lacks\/one: INSUFFICIENT_JOURNAL_BROKERS\n$/;
+    const impatient = await run([...append, "--timeout", "0s"], "x");
+    assert.deepEqual([impatient.code, impatient.out], [1, ""]);
+    assert.match(impatient.err, refused);
+    for (const framing of ["none", "lines"]) {
+      const { code, err } = await run([...append, "--framing", framing, "--timeout", "300ms"], "x\n");
+      assert.equal(code, 1);
+      const [first = ""] = err.split("\n");
+      const { event, journal, code: why } = JSON.parse(first) as Readonly<Record<string, string>>;
+      assert.deepEqual(
+        [event, journal, why],
+        ["append-retried", "lacks/one", "INSUFFICIENT_JOURNAL_BROKERS"],
+      );
+      const last = /INSUFFICIENT_JOURNAL_BROKERS, after \d+ attempts in \d+\.\d s\n$/;
+      assert.match(err, last);
+    }
+    const bad = await run([...append, "--timeout", "-1s"], "x");
+    const message = "millrace: --timeout -1s: expected a duration from 0s on, e.g. 30s\n";
+    assert.deepEqual([bad.code, bad.err], [2, message]);
+  });
+
   test("brokers list, drain -> the broker and its journals; alone it says that it cannot leave", async () => {
     await ok(["journals", "append", "-l", "name=examples/one"], "x");
     const [listed] = JSON.parse(await ok(["brokers", "list", "--json"])) as {

@@ -1,7 +1,8 @@
 // `millrace journals append`: stdin or a file as one atomic append, or record by record to one or several journals.
 import { createReadStream } from "node:fs";
 import { systemRandom, WireError } from "@millrace/base";
-import { AppendService, append, type Commit } from "@millrace/client";
+import { AppendService, append, type AppendOptions as ClientOptions, type Commit } from "@millrace/client";
+import { parseDuration } from "@millrace/protocol";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import { selectedJournal, selectedJournals } from "./journal-selection.ts";
 import { RecordFrames, FIXED_HEADER_BYTES, type Framing } from "./record-frames.ts";
@@ -14,6 +15,7 @@ export interface AppendOptions extends BrokerDoorOptions {
   readonly framing: "none" | Framing;
   readonly mapping?: Mapping;
   readonly base64?: true;
+  readonly timeout?: string;
   readonly json?: true;
 }
 
@@ -21,12 +23,13 @@ export interface AppendOptions extends BrokerDoorOptions {
 const BATCH_BYTES = 64 * 1024;
 /** One atomic append is held in memory. */
 const ATOMIC_BYTES_MAX = 1024 * 1024 * 1024;
-/** Longer than leases last, after which a journal has another primary. */
+/** Of `--framing none`: longer than leases last, after which a journal has another primary. */
 const PATIENCE_MS = 60_000;
 
 export async function runAppend(options: AppendOptions, io: CliIo): Promise<void> {
   const { framing, mapping } = options;
   checkOptions(options);
+  const patience = patienceOf(options);
   await withBroker(options, io, async (door) => {
     const { transport } = door;
     // One journal unless a mapping is asked for: whoever meant one shall not fill several by a selector too wide.
@@ -38,8 +41,8 @@ export async function runAppend(options: AppendOptions, io: CliIo): Promise<void
       options.input === "-" ? io.stdin : (createReadStream(options.input) as AsyncIterable<Uint8Array>);
     const commits =
       framing === "none"
-        ? [await appendAll(door, journals, input, io.signal)]
-        : await appendRecords(door, journals, { ...options, framing }, input, io.signal);
+        ? [await appendAll(door, journals, input, { patienceMs: PATIENCE_MS, ...patience }, io.signal)]
+        : await appendRecords(door, journals, { ...options, framing, patience }, input, io.signal);
     for (const { journal, begin, end } of commits) {
       if (options.json === true) io.out(`${JSON.stringify({ journal, begin, end })}\n`);
       else io.err(`${journal}: committed [${begin}, ${end})\n`);
@@ -57,14 +60,27 @@ function checkOptions({ framing, mapping = "random", base64 }: AppendOptions): v
   }
 }
 
+/** Nothing, unless `--timeout` says how long. @throws {WireError} INVALID_ARGUMENT */
+function patienceOf({ timeout }: AppendOptions): Patience {
+  if (timeout === undefined) return {};
+  try {
+    const patienceMs = parseDuration(timeout);
+    if (patienceMs >= 0) return { patienceMs };
+  } catch {
+    // Said below.
+  }
+  throw new UsageError(`--timeout ${timeout}: expected a duration from 0s on, e.g. 30s`);
+}
+
 async function appendAll(
   door: BrokerDoor,
   journals: readonly string[],
   input: AsyncIterable<Uint8Array>,
+  patience: Patience,
   signal: AbortSignal,
 ): Promise<Commit> {
   const journal = recordMapping("random", journals, systemRandom)(undefined);
-  return append(door, journal, await collect(input), { patienceMs: PATIENCE_MS }, signal);
+  return append(door, journal, await collect(input), patience, signal);
 }
 
 async function collect(input: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
@@ -81,7 +97,10 @@ async function collect(input: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> 
   return parts;
 }
 
+type Patience = Pick<ClientOptions, "patienceMs">;
+
 interface RecordOptions {
+  readonly patience: Patience;
   readonly framing: Framing;
   readonly mapping?: Mapping;
   readonly base64?: true;
@@ -91,14 +110,14 @@ interface RecordOptions {
 async function appendRecords(
   door: BrokerDoor,
   journals: readonly string[],
-  { framing, mapping = "random", base64 }: RecordOptions,
+  { framing, mapping = "random", base64, patience }: RecordOptions,
   input: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<readonly Commit[]> {
   const frames = new RecordFrames(framing);
   const journalOf = recordMapping(mapping, journals, systemRandom);
   const keyOf = framing === "fixed" ? frameKey : base64 === true ? base64Key : lineKey;
-  const sender = new Sender(new AppendService(door), signal);
+  const sender = new Sender(new AppendService(door), patience, signal);
   let key: Uint8Array | undefined;
   try {
     for await (const part of input) {
@@ -155,18 +174,21 @@ function* batches(records: readonly Uint8Array[]): Generator<readonly Uint8Array
 /** Hands records to the service as far as it has room, and keeps the first and last commit of each journal. */
 class Sender {
   readonly #service: AppendService;
+  /** One object: appends with the same share batches. */
+  readonly #patience: Patience;
   readonly #signal: AbortSignal;
   readonly #spans = new Map<string, { readonly first: Promise<Commit>; last: Promise<Commit> }>();
 
-  constructor(service: AppendService, signal: AbortSignal) {
+  constructor(service: AppendService, patience: Patience, signal: AbortSignal) {
     this.#service = service;
+    this.#patience = patience;
     this.#signal = signal;
   }
 
   async send(journal: string, records: readonly Uint8Array[]): Promise<void> {
     const bytes = records.reduce((sum, { length }) => sum + length, 0);
     await this.#service.room(bytes, this.#signal);
-    const { done } = this.#service.append(journal, records);
+    const { done } = this.#service.append(journal, records, this.#patience);
     const span = this.#spans.get(journal);
     if (span === undefined) this.#spans.set(journal, { first: done, last: done });
     else span.last = done;

@@ -7,7 +7,7 @@
 // A4 An attempt whose outcome is unknown is repeated: at least once. Who needs exactly once frames its appends.
 import { Gate, TaskGroup, waitUntil, WireError, type Clock, type Code, type Logger } from "@millrace/base";
 import { appendOnce, type AppendOptions, type Commit } from "./append.ts";
-import { appendBackoffMs, backOff } from "./backoff.ts";
+import { AppendRetries } from "./append-retries.ts";
 import type { JournalTransport } from "./transport.ts";
 
 /** Bytes of one batch: enough to make the cost of a commit small, little enough to keep memory bounded. */
@@ -175,7 +175,9 @@ export class AppendService {
 
   async #send(journal: string, batch: Batch, signal: AbortSignal): Promise<Commit> {
     for (const dependency of batch.dependencies) await dependency.done;
-    for (let attempt = 0; ; attempt++) {
+    const retries = new AppendRetries({ clock: this.#clock, logger: this.#logger }, journal);
+    const { patienceMs = Number.POSITIVE_INFINITY } = batch.options;
+    for (;;) {
       try {
         const content = { kind: "bytes", bytes: batch.parts } as const;
         return await appendOnce(this.#transport, journal, content, batch.options, signal);
@@ -185,8 +187,7 @@ export class AppendService {
         // A failed check may be the trace of our own earlier attempt, or of a writer that is about to be fenced.
         const waitsForRegisters = batch.options.checkRegisters !== undefined;
         if (TERMINAL.has(error.code) && !waitsForRegisters) throw error;
-        this.#logger.warn("append-retried", { journal, attempt, code: error.code, message: error.message });
-        await backOff(this.#clock, appendBackoffMs(attempt), signal);
+        await retries.next(error, patienceMs, signal);
       }
     }
   }

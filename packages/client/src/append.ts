@@ -1,5 +1,5 @@
 // One append with the retries that are certainly safe.
-import { WireError, type Clock } from "@millrace/base";
+import { WireError, type Clock, type Logger } from "@millrace/base";
 import type {
   AppendPreamble,
   AppendResponse,
@@ -7,8 +7,8 @@ import type {
   LabelSelector,
   LabelSet,
 } from "@millrace/protocol";
-import { appendBackoffMs, backOff } from "./backoff.ts";
-import { checkAppend, mayMove } from "./statuses.ts";
+import { AppendRetries } from "./append-retries.ts";
+import { checkAppend, mayMove, statusError } from "./statuses.ts";
 import type { AppendContent, JournalTransport } from "./transport.ts";
 
 /** Where an append stands, [begin, end), and the registers after it. */
@@ -28,7 +28,10 @@ export interface AppendOptions {
   readonly minEtcdRevision?: number;
   /** What becomes of the journal's suspension. Default: it is resumed. */
   readonly suspend?: AppendSuspend;
-  /** How long to go on while no broker can be reached. Default 0: the first UNAVAILABLE is thrown. */
+  /**
+   * How long to go on, from the first attempt. Default: while no broker can be reached not at all, and while nobody
+   * serves the journal until `signal` aborts; an append service goes on in either case.
+   */
   readonly patienceMs?: number;
 }
 
@@ -59,30 +62,37 @@ export async function appendOnce(
 }
 
 /**
- * Appends `bytes`, waiting while nobody serves the journal, and `patienceMs` while no broker can be reached. Only
- * attempts that certainly wrote nothing are repeated, so it never doubles; an unknown outcome is thrown.
+ * Appends `bytes`, waiting while nobody serves the journal or no broker can be reached (see `patienceMs`), and logs
+ * what it waits for. Only attempts that certainly wrote nothing are repeated, so it never doubles; an unknown outcome
+ * is thrown.
  * @param signal an abort while an attempt is under way leaves its outcome unknown
  * @throws {WireError} as {@link appendOnce}
  */
 export async function append(
-  { transport, clock }: { transport: JournalTransport; clock: Clock },
+  ports: { readonly transport: JournalTransport; readonly clock: Clock; readonly logger: Logger },
   journal: string,
   bytes: readonly Uint8Array[],
   options: AppendOptions,
   signal: AbortSignal,
 ): Promise<Commit> {
   const preamble = appendPreamble(journal, options);
-  const endMs = clock.monotonicMs() + (options.patienceMs ?? 0);
-  for (let attempt = 0; ; attempt++) {
+  const { patienceMs } = options;
+  const retries = new AppendRetries(ports, journal);
+  for (;;) {
+    let refusal: WireError;
     try {
       const content = { kind: "bytes", bytes, isUnsummed: true } as const;
-      const response = await transport.append(preamble, content, signal);
-      if (!mayMove(response.status)) return commitOf(journal, response);
+      const response = await ports.transport.append(preamble, content, signal);
+      const { status } = response;
+      if (status === "OK" || !mayMove(status)) return commitOf(journal, response);
+      refusal = statusError(status, `append to ${journal}`);
     } catch (error) {
       const isUnseen = error instanceof WireError && error.code === "UNAVAILABLE";
-      if (signal.aborted || !isUnseen || clock.monotonicMs() >= endMs) throw error;
+      if (signal.aborted || !isUnseen) throw error;
+      refusal = error;
     }
-    await backOff(clock, appendBackoffMs(attempt), signal);
+    const untilMs = patienceMs ?? (refusal.code === "UNAVAILABLE" ? 0 : Number.POSITIVE_INFINITY);
+    await retries.next(refusal, untilMs, signal);
   }
 }
 

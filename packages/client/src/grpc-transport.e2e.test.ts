@@ -151,14 +151,14 @@ const WHOLE = { journal: J, offset: 0, block: false } as const;
 
 test("dispatch: the first append goes to the address, later ones to the primary, reads to the own zone", async () => {
   await withBrokers(async ({ world, transport }) => {
-    for (const each of ["a", "b", "c"]) await append({ transport, ...CLOCK }, J, [utf8(each)], {}, never);
+    for (const each of ["a", "b", "c"]) await append({ transport, ...PORTS }, J, [utf8(each)], {}, never);
     await drain(transport.read(readRequest(WHOLE), never));
     assert.deepEqual(world.calls, ["home", "far", "far", "home"]);
     assert.equal(world.content, "abc");
   });
   await withBrokers(
     async ({ world, transport }) => {
-      await append({ transport, ...CLOCK }, J, [utf8("a")], {}, never);
+      await append({ transport, ...PORTS }, J, [utf8("a")], {}, never);
       await drain(transport.read(readRequest(WHOLE), never));
       assert.deepEqual(world.calls, ["home", "far"]);
     },
@@ -169,7 +169,7 @@ test("dispatch: the first append goes to the address, later ones to the primary,
 test("dispatch: a cache of no routes -> every call goes to the address", async () => {
   await withBrokers(
     async ({ world, transport }) => {
-      for (const each of ["a", "b"]) await append({ transport, ...CLOCK }, J, [utf8(each)], {}, never);
+      for (const each of ["a", "b"]) await append({ transport, ...PORTS }, J, [utf8(each)], {}, never);
       assert.deepEqual(world.calls, ["home", "home"]);
     },
     { routes: { routesMax: 0 } },
@@ -194,10 +194,13 @@ test("append: nobody can be reached -> thrown at once, or after the patience tha
     await Promise.all([home.die(), far.die()]);
     const content = [utf8("x")];
     const nobody = { code: "UNAVAILABLE" };
-    await assert.rejects(append({ transport, ...CLOCK }, J, content, {}, never), nobody);
+    await assert.rejects(append({ transport, ...PORTS }, J, content, {}, never), nobody);
     let waits = 0;
     const clock = { ...systemClock, sleep: async () => void waits++, monotonicMs: () => 100 * waits };
-    await assert.rejects(append({ transport, clock }, J, content, { patienceMs: 500 }, never), nobody);
+    await assert.rejects(
+      append({ transport, ...PORTS, clock }, J, content, { patienceMs: 500 }, never),
+      nobody,
+    );
     assert.equal(waits, 5);
     assert.equal(world.content, "");
   });
@@ -223,7 +226,7 @@ test("append: an answer that got lost behind the content -> OUTCOME_UNKNOWN, nev
   await withBrokers(async ({ world, transport }) => {
     for (const code of ["UNKNOWN", "CANCELLED", "UNAVAILABLE"] as const) {
       world.faults.push({ code, at: "end", written: true });
-      const lost = append({ transport, ...CLOCK }, J, [utf8("x")], {}, never);
+      const lost = append({ transport, ...PORTS }, J, [utf8("x")], {}, never);
       await assert.rejects(lost, { code: "OUTCOME_UNKNOWN" }, code);
     }
     assert.equal(world.content, "xxx");
@@ -250,7 +253,7 @@ test("request: what is wrong with it -> told in a broker's words, and no broker 
   await withBrokers(async ({ world, transport }) => {
     const journal = "/a/journal";
     const wrong = { code: "INVALID_ARGUMENT", message: `Journal: cannot begin with '/' (${journal})` };
-    await assert.rejects(append({ transport, ...CLOCK }, journal, [utf8("x")], {}, never), wrong);
+    await assert.rejects(append({ transport, ...PORTS }, journal, [utf8("x")], {}, never), wrong);
     await assert.rejects(drain(transport.read(readRequest({ ...WHOLE, journal }), never)), wrong);
     const bounds = { beginModTime: 0, endModTime: 0, nextPageToken: 0, pageLimit: 0, doNotProxy: false };
     await assert.rejects(transport.listFragments({ journal, ...bounds }, never), wrong);
