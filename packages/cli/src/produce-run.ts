@@ -123,7 +123,7 @@ export class Producer {
     } catch (error) {
       if (isRefusal(error)) this.totals.sent -= records.length;
       else this.totals.failed += records.length;
-      throw noAnswer(url.origin, error);
+      throw noAnswer(url.origin, error, true);
     }
   }
 

@@ -4,7 +4,7 @@ import { systemClock, WireError } from "@millrace/base";
 import { parseDuration } from "@millrace/protocol";
 import { renderBoxTable } from "./box-table.ts";
 import { UsageError, type CliIo } from "./cli-io.ts";
-import { brokerAddress, callBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
+import { brokerAddress, callBroker, isBrokerNamed, type BrokerDoorOptions } from "./system-broker-door.ts";
 
 export interface BrokersListOptions extends BrokerDoorOptions {
   readonly format: "table" | "yaml" | "json";
@@ -75,7 +75,7 @@ export async function runBrokersDrain(name: string, options: BrokersDrainOptions
   const endMs = systemClock.monotonicMs() + patienceMs;
   const body = options.force === true ? { force: true } : {};
   const ask = async (method: "GET" | "POST"): Promise<DrainProgress> => {
-    const call = method === "POST" ? { method, path: DRAIN, body } : { method, path: DRAIN };
+    const call = { method, path: DRAIN, isNamed: true, ...(method === "POST" ? { body } : {}) };
     return JSON.parse(await callBroker(address, options, call, io.signal)) as DrainProgress;
   };
   let progress = await ask("POST");
@@ -116,7 +116,7 @@ async function addressOf(name: string, options: BrokerDoorOptions, io: CliIo): P
 }
 
 async function listBrokers(options: BrokerDoorOptions, io: CliIo): Promise<readonly ListedBroker[]> {
-  const call = { method: "GET", path: "/v1/brokers" } as const;
+  const call = { method: "GET", path: "/v1/brokers", isNamed: isBrokerNamed(options) } as const;
   const answer = await callBroker(brokerAddress(options), options, call, io.signal);
   return (JSON.parse(answer) as { brokers: readonly ListedBroker[] }).brokers;
 }

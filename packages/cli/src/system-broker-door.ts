@@ -81,6 +81,12 @@ export function addBrokerOptions(command: Command): Command {
   return command;
 }
 
+/** Whether somebody has given the address, instead of a directory or nothing. */
+export function isBrokerNamed(options: BrokerDoorOptions): boolean {
+  if (options["broker.address"] !== undefined || options.address !== undefined) return true;
+  return options.data === undefined && process.env["BROKER_ADDRESS"] !== undefined;
+}
+
 /** The address of the broker. @throws as {@link doorAddress} */
 export function brokerAddress(options: BrokerDoorOptions): string {
   const given = options["broker.address"] ?? options.address;
@@ -120,7 +126,7 @@ export async function withBroker<T>(
     return await work({ transport, clock: systemClock, logger, address });
   } catch (error) {
     const isGone = error instanceof WireError && error.code === "UNAVAILABLE" && !io.signal.aborted;
-    throw isGone && (await isRefused(address)) ? nothingListens(address) : error;
+    throw isGone && (await isRefused(address)) ? nothingListens(address, isBrokerNamed(options)) : error;
   } finally {
     await transport.close();
   }
@@ -133,7 +139,7 @@ export async function withBroker<T>(
 export async function callBroker(
   address: string,
   options: BrokerDoorOptions,
-  call: DoorCall,
+  call: DoorCall & { readonly isNamed: boolean },
   signal: AbortSignal,
 ): Promise<string> {
   const { Agent } = await import("undici");

@@ -72,7 +72,8 @@ export function callDoor(
 ): Promise<string> {
   const { token = "" } = options;
   const authorization = token === "" ? "" : `Bearer ${token}`;
-  return callAddress(doorAddress(door, options), { ...call, authorization }, signal);
+  const isNamed = options.address !== undefined;
+  return callAddress(doorAddress(door, options), { ...call, authorization, isNamed }, signal);
 }
 
 export interface DoorCall {
@@ -85,7 +86,12 @@ export interface DoorCall {
 /** As {@link callDoor}, with an Authorization header, unless it is "", and connections of `via`. */
 export async function callAddress(
   address: string,
-  call: DoorCall & { readonly authorization: string; readonly via?: Dispatcher },
+  call: DoorCall & {
+    readonly authorization: string;
+    readonly via?: Dispatcher;
+    /** Somebody has given the address. */
+    readonly isNamed: boolean;
+  },
   signal: AbortSignal,
 ): Promise<string> {
   const { request } = await import("undici");
@@ -101,7 +107,7 @@ export async function callAddress(
     ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
   }).catch((error: unknown) => {
     signal.throwIfAborted();
-    throw noAnswer(address, error);
+    throw noAnswer(address, error, call.isNamed);
   });
   const text = await answer.body.text();
   if (answer.statusCode < 300) return text;
@@ -110,16 +116,19 @@ export async function callAddress(
   throw new WireError(code, messageOf(text, answer.statusCode));
 }
 
-/** What a person is told when a connection fails. */
-export function noAnswer(address: string, error: unknown): WireError {
-  if (isRefusal(error)) return nothingListens(address);
+/** What a person is told when a connection fails. @param isNamed as of {@link nothingListens} */
+export function noAnswer(address: string, error: unknown, isNamed: boolean): WireError {
+  if (isRefusal(error)) return nothingListens(address, isNamed);
   const message = error instanceof Error ? error.message : String(error);
   return new WireError("UNAVAILABLE", `no answer from ${address}: ${message}`);
 }
 
-export function nothingListens(address: string): WireError {
-  const message = `nothing listens on ${address}: is the platform up? Start it with millrace up`;
-  return new WireError("UNAVAILABLE", message);
+/** @param isNamed somebody has given the address: what runs there, or should, is not this machine's platform */
+export function nothingListens(address: string, isNamed: boolean): WireError {
+  const advice = isNamed
+    ? "is the address right, and is what should answer there up? It may still be starting"
+    : "is the platform up? Start it with millrace up";
+  return new WireError("UNAVAILABLE", `nothing listens on ${address}: ${advice}`);
 }
 
 export function isRefusal(error: unknown): boolean {

@@ -94,15 +94,27 @@ for (const args of [
   `journals store-health file:/// --address ${NOBODY}`,
   `produce ${NOBODY}/stream/1/a/b --generate 10`,
 ]) {
-  test(`nobody listens: millrace ${args.split(" ", 2).join(" ")} -> asks if the platform is up, status 1`, async () => {
+  test(`nobody listens where it was told: millrace ${args.split(" ", 2).join(" ")} -> says so, status 1`, async () => {
     const { code, out, err } = await runRecorded(args.split(" "));
     assert.deepEqual([code, out], [1, ""]);
     assert.equal(
       err,
-      `millrace: nothing listens on ${NOBODY}: is the platform up? Start it with millrace up\n`,
+      `millrace: nothing listens on ${NOBODY}: ` +
+        "is the address right, and is what should answer there up? It may still be starting\n",
     );
   });
 }
+
+test("nobody listens where the directory's platform should -> says how to start it, status 1", async (t) => {
+  const data = mkdtempSync(join(tmpdir(), "millrace-usage-"));
+  t.after(() => rmSync(data, { recursive: true }));
+  writeFileSync(join(data, "endpoints.json"), JSON.stringify({ pid: 1, broker: NOBODY, warehouse: NOBODY }));
+  for (const command of ["journals list", "brokers list", "sql x"]) {
+    const { code, err } = await runRecorded([...command.split(" "), "--data", data]);
+    const message = `millrace: nothing listens on ${NOBODY}: is the platform up? Start it with millrace up\n`;
+    assert.deepEqual([code, err], [1, message], command);
+  }
+});
 
 test("no platform on a directory, none with the door, no such file -> status 1 and says so", async (t) => {
   const data = mkdtempSync(join(tmpdir(), "millrace-usage-"));
