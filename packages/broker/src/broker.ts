@@ -61,6 +61,7 @@ import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./loc
 import { DueJournals, runPulse } from "./pulse.ts";
 import { watchLag, type LagPorts } from "./replication-lag.ts";
 import { Elsewhere } from "./read-elsewhere.ts";
+import { claimDirectory } from "./directory-claim.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver, type ReplicaFactory } from "./resolver.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
@@ -90,6 +91,11 @@ export interface BrokerOptions {
   readonly endpoint: string;
   /** Id of the data directory: another one after its loss (D10). Default: "", of a broker without a network. */
   readonly holder?: string;
+  /**
+   * Gives the data directory another id, durably, because it is an older copy of what it was; returns the id. Default:
+   * such a directory is refused.
+   */
+  readonly renewHolder?: () => string;
   /** Root of the broker's keys. Default {@link DEFAULT_ROOT}. */
   readonly root?: string;
   readonly journalLimit?: number;
@@ -172,8 +178,8 @@ export async function openBroker(
 ): Promise<Broker> {
   const root = options.root ?? DEFAULT_ROOT;
   const { id, endpoint, journalLimit = 1024 } = options;
-  const self: BrokerSpec = { id, endpoint, journalLimit, exiting: false, holder: options.holder ?? "" };
-  validateBrokerSpec(self);
+  const given: BrokerSpec = { id, endpoint, journalLimit, exiting: false, holder: options.holder ?? "" };
+  validateBrokerSpec(given);
   validateKeyspaceRoot(root);
   // What a rule makes is never asked for through apply, and a spec that cannot be read back is a journal for nobody.
   for (const { prefix, template } of options.autoCreate ?? []) {
@@ -189,9 +195,8 @@ export async function openBroker(
   const { clock, logger, coordination: store } = ports;
   const ttlSeconds = options.leaseSeconds ?? LEASE_SECONDS;
   if (options.previousLease !== undefined) await revoke(store, options.previousLease, signal);
-  const keepsLists = ports.network !== undefined && self.holder !== "";
+  const keepsLists = ports.network !== undefined && given.holder !== "";
   const lists = { coordination: store, root, logger };
-  if (keepsLists) await writeFirstLists(lists, self.holder, ports.spools.unclaimed(), signal);
   const { onIdTaken } = options;
   const session = await openSession(
     { store, clock, logger, ttlSeconds, onLost: fail, ...(onIdTaken && { onTaken: onIdTaken }) },
@@ -199,12 +204,16 @@ export async function openBroker(
   );
   try {
     options.keepLease?.(session.lease);
+    const claim = { root, broker: id, directory: given.holder, renew: options.renewHolder };
+    const directory = keepsLists ? await claimDirectory(ports, session, claim, signal) : "";
+    const self = keepsLists ? { ...given, holder: directory } : given;
+    if (keepsLists) await writeFirstLists(lists, directory, ports.spools.unclaimed(), signal);
     const revision = await session.announce(memberKey(root, id), encodeBrokerSpec(self), signal);
     const keyspace = new BrokerKeyspace(ports, root, options.watchDelayMs ?? 0);
     await keyspace.load(revision, signal);
     if (ports.network === undefined) refuseCompany(keyspace, id);
     sweepLives(ports, keyspace, await findMark(store, root, id, signal));
-    await leaveMark(ports, root, id, session.lease, signal);
+    await leaveMark(ports, { root, broker: id, directory }, session.lease, signal);
     const startLists = keepsLists ? await readLists(lists, signal) : undefined;
     const tasks = new TaskGroup("broker", (task, error) => {
       fail(
@@ -326,15 +335,14 @@ function isReason(text: string | undefined): text is string {
 }
 
 function ofPeers(
-  { ports, options, keyspace }: Parts,
+  { ports, options, keyspace, self }: Parts,
   resolver: Resolver,
 ): Pick<LocalTransportPorts, "calls" | "elsewhere"> {
   const { network, coordination, clock } = ports;
   if (network === undefined) return { calls: undefined, elsewhere: undefined };
   const calls = new PeerCalls(network, keyspace, clock, options.id);
   const lists = new HoldersStore(coordination, keyspace.root);
-  const holder = options.holder ?? "";
-  return { calls, elsewhere: new Elsewhere({ calls, lists, resolver, holder }) };
+  return { calls, elsewhere: new Elsewhere({ calls, lists, resolver, holder: self.holder }) };
 }
 
 function lagOf(ports: LagPorts): (signal: AbortSignal) => Promise<void> {
@@ -384,22 +392,21 @@ function replicasBy(ports: ReplicaPorts): ReplicaFactory["open"] {
 }
 
 function openHolding(
-  { ports, options, keyspace, startLists }: Parts,
+  { ports, keyspace, startLists, self }: Parts,
   resolver: () => Resolver,
   due: DueJournals,
   metrics: BrokerMetrics,
 ): BrokerHolding | undefined {
   const { coordination, network, clock, logger } = ports;
   if (network === undefined || startLists === undefined) return undefined;
-  const { id, holder = "" } = options;
   return new BrokerHolding({
     coordination,
     keyspace,
     network,
     clock,
     logger,
-    id,
-    holder,
+    id: self.id,
+    holder: self.holder,
     resolver,
     broken: (journal) => due.add(journal),
     startLists,

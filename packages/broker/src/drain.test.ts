@@ -106,6 +106,21 @@ describe("drain", () => {
       assert.equal(drain.progress.state, "drained");
     }));
 
+  test("drained, and the others have no room any more -> it drains again, and says what it waits for", () =>
+    withCluster(["a", "b"], async (cluster) => {
+      const [{ broker }, other] = [cluster.members[0]!, cluster.members[1]!];
+      assert.equal(await cluster.within(drainWhile(broker.drain, never)), "drained");
+      await cluster.within(applySpec(other.transport, journalSpec(J, { replication: 2 })));
+      await cluster.agenda.advance(3000);
+      const { state, assigned, withoutRoom } = broker.drain.progress;
+      assert.deepEqual([state, assigned, withoutRoom], ["draining", 1, 1]);
+      assert.match(broker.health()[0]!, /^the broker drains; 1 journal assigned here/);
+      assert.equal(await cluster.within(drainWhile(broker.drain, never)), "no-room");
+      await cluster.within(other.transport.apply({ changes: [deleteChange(J, -1)] }, never));
+      await cluster.agenda.advance(5000);
+      assert.equal(broker.drain.progress.state, "drained");
+    }));
+
   test("it is ended from outside -> says what it leaves, and the outcome is that it was forced", () =>
     withCluster(["a", "b"], async (cluster) => {
       await nameHolder(cluster.coordination, cluster.members[0]!);

@@ -1,12 +1,13 @@
 // A broker that is asked to leave (durability.md D14): it announces that it exits, the allocator gives its journals to
 // others, and it waits for what it alone still holds to be in a store, or on every member that goes on.
 //
-//   serving ──► draining ──► drained
+//   serving ──► draining ◄──► drained
 //
 //  X1  Only what the store shows decides: no journal is assigned here, and no list of holders names this directory.
 //  X2  Where the others have no room for all of its journals the drain does not end: who merely restarts a broker goes
 //      on without (`outcome`), and what it holds is waited for when it is back.
 //  X3  While it waits it serves, leads if it did, and says for what it waits.
+//  X4  What is drained drains again when a journal is assigned to it: the others may have no room for all any more.
 import { Gate, unreachable, waitUntil, WireError, type Clock, type Gauge, type Logger } from "@millrace/base";
 import { stateOf } from "@millrace/allocator";
 import type { Session } from "@millrace/metadata";
@@ -144,13 +145,14 @@ export class Drain {
     return assigned > 0 && assigned <= withoutRoom ? "no-room" : undefined;
   }
 
-  /** Does it, once it has begun; until it has ended, or `signal` aborts. */
+  /** Does it, once it has begun, and again (X4), until `signal` aborts; alone, until it has ended. */
   async run(signal: AbortSignal): Promise<void> {
     await waitUntil(this.#changed, () => this.#state === "draining", signal);
     if (this.#ports.lists === undefined) {
       this.#end();
       return;
     }
+    const { keyspace, assigned, clock } = this.#ports;
     this.#ports.hurry();
     await this.#announce(signal);
     for (;;) {
@@ -158,7 +160,9 @@ export class Drain {
       this.#changed.open();
       if (this.#seen.held?.length === 0) {
         this.#end();
-        return;
+        while (assigned() === 0) await changeWithin(keyspace.changed, DRAIN_LOOK_MS, clock, signal);
+        this.#goOn(); // X4
+        continue;
       }
       this.#say();
       await this.#pause(signal);
@@ -178,6 +182,13 @@ export class Drain {
     this.#ports.waiting.set(0, { reason: "assigned" });
     this.#ports.waiting.set(0, { reason: "held" });
     this.#ports.logger.info("drain-ended", {});
+    this.#changed.open();
+  }
+
+  #goOn(): void {
+    this.#state = "draining";
+    this.#said = "";
+    this.#ports.logger.warn("drain-goes-on", { assigned: this.#ports.assigned() });
     this.#changed.open();
   }
 
@@ -227,7 +238,7 @@ export class Drain {
   #withoutRoom(): number {
     const state = stateOf((this.#view ??= this.#ports.view()).snapshot());
     const self = state.members.findIndex(({ name }) => name === memberName(this.#ports.self.id));
-    return self < 0 ? 0 : state.capacity[self]!;
+    return self < 0 ? 0 : Math.min(state.capacity[self]!, this.#ports.assigned());
   }
 
   #say(): void {
@@ -245,7 +256,7 @@ function waitsFor({ assigned, withoutRoom, held }: Seen): readonly string[] {
   const words: string[] = [];
   if (assigned > 0) words.push(`${journals(assigned)} assigned here`);
   if (assigned > 0 && withoutRoom > 0)
-    words.push(`the other brokers have no room for ${journals(Math.min(assigned, withoutRoom))}`);
+    words.push(`the other brokers have no room for ${journals(withoutRoom)}`);
   if (held !== undefined && held.length > 0)
     words.push(`${journals(held.length)} with bytes here that no store, and not all of its brokers, have`);
   return words;

@@ -65,6 +65,7 @@ export class FakeSpools implements Spools {
   /** What the next process finds: everything that is synced, all of it shown. */
   restarted(): FakeSpools {
     const next = new FakeSpools();
+    next.mark = this.mark;
     for (const [journal, spool] of this.spools) next.#found.set(journal, spool.recovered(next));
     return next;
   }

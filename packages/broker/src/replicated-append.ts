@@ -89,6 +89,10 @@ export class Limbo {
     this.#clock = clock;
   }
 
+  get isEmpty(): boolean {
+    return this.#appends.length === 0;
+  }
+
   add(append: ReplicatedAppend): void {
     this.#appends.push(append);
     this.#cancel ??= this.#clock.after(LIMBO_MS, () => this.fail()); // L2

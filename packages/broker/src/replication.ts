@@ -122,7 +122,7 @@ export class Replication implements SpoolUser {
    */
   async open(resolution: Resolution, signal: AbortSignal): Promise<PipelineOpening> {
     await this.close();
-    this.#local.holder?.takeCut();
+    if (this.#limbo.isEmpty) this.#local.holder?.takeCut(); // L1: else what an opening cut that failed counts
     const { journal } = this.#local.spool.life;
     const resolve = (): Resolution => this.#ports.resolve(journal);
     const outcome = await activateRoute(this.#ports, resolution, resolve, signal);

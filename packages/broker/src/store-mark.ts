@@ -7,8 +7,10 @@
 // was deleted. In the store the token before stands beside it: a process may end between the two writes.
 import { text, utf8, WireError, type Logger } from "@millrace/base";
 import type { JournalLife, Spools, StoreMark } from "@millrace/fragments";
-import { keyOf, type CoordinationStore } from "@millrace/metadata";
+import { keyOf, type CoordinationStore, type StoreOp } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
+import { tokenLoggedOp, tokensOp } from "./directory-claim.ts";
+import type { HolderId } from "./holders-list.ts";
 
 export interface FoundStore {
   readonly clusterId: bigint;
@@ -60,19 +62,20 @@ export async function findMark(
 
 /**
  * Leaves a mark in the store and in the log.
+ * @param directory under whose id the store keeps the token, too (directory-claim.ts); "": of none
  * @param token that nobody had before
  */
 export async function leaveMark(
   ports: { coordination: CoordinationStore; spools: Spools; logger: Logger },
-  root: string,
-  broker: ProcessId,
+  { root, broker, directory }: { root: string; broker: ProcessId; directory: HolderId },
   token: bigint,
   signal: AbortSignal,
 ): Promise<void> {
   const { coordination, spools, logger } = ports;
   const tokens = [token, ...(spools.mark === undefined ? [] : [spools.mark.token])];
   const value = utf8(tokens.map((each) => each.toString(16)).join(" "));
-  const success = [{ kind: "put", key: markKey(root, broker), value }] as const;
+  const success: StoreOp[] = [{ kind: "put", key: markKey(root, broker), value }];
+  if (directory !== "") success.push(tokensOp(root, directory, token, spools.mark?.token));
   const { header } = await coordination.txn({ compare: [], success }, signal);
   const { clusterId, revision } = header;
   try {
@@ -80,5 +83,8 @@ export async function leaveMark(
   } catch (error) {
     // The mark before holds on: what is newer than it is kept aside if it must be told some day.
     logger.warn("store-mark-not-logged", { error: WireError.from(error).message });
+    return;
   }
+  if (directory === "") return;
+  await coordination.txn({ compare: [], success: [tokenLoggedOp(root, directory, token)] }, signal);
 }

@@ -21,7 +21,7 @@ import { brokerAddress, brokerEndpoint, localBrokerUrl, tlsFiles } from "./broke
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { isBrokerGuarded } from "./listen-policy.ts";
-import { directoryId } from "./system-directory-id.ts";
+import { directoryId, renewDirectoryId } from "./system-directory-id.ts";
 import { clientTls } from "./system-client-tls.ts";
 import type { HttpListener } from "./system-listen.ts";
 import { writeMember, type Member } from "./system-member-file.ts";
@@ -37,7 +37,7 @@ export interface BrokerPart {
 
 /** Of a broker that shares its coordination store with no other. */
 const DEFAULT_ID = "broker-1";
-const ID_TAKEN = "another process has this broker's id, or had it and its lease goes on";
+const ID_TAKEN = "another process has this broker's id or data directory, or had it and its lease goes on";
 const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/debug/ready"]);
 
 /** Small segments hold smaller groups, and begin at their size. */
@@ -101,6 +101,7 @@ export async function startBroker(
           ...leaseOptions(context, member),
           onIdTaken: () => (id.isTaken = true),
           holder: directoryId(context.dataDirectory, context.random),
+          renewHolder: () => renewDirectoryId(context.dataDirectory, context.random),
           onFatal: context.onFatal,
         },
         signal,

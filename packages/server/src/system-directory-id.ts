@@ -1,5 +1,5 @@
 // The id of a data directory: lists of holders name it (D10), so that a broker which comes back without its disk is
-// taken for another one. Made once, and never again for the same bytes.
+// taken for another one. Made once, and again only for bytes that are not what they were.
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hex, WireError, type Random } from "@millrace/base";
@@ -13,11 +13,7 @@ import { namingFile } from "./system-file-errors.ts";
 export function directoryId(path: string, random: Random): string {
   const file = join(path, DIRECTORY_ID_FILE);
   const text = namingFile(file, () => read(file));
-  if (text === undefined) {
-    const made = hex(random.fill(new Uint8Array(16)));
-    namingFile(file, () => write(path, file, made));
-    return made;
-  }
+  if (text === undefined) return renewDirectoryId(path, random);
   const id = text.trimEnd();
   if (!/^[0-9a-f]{32}$/.test(id)) {
     throw new WireError("CORRUPT", `${file} is no id of a data directory (32 hex digits)`, {
@@ -25,6 +21,14 @@ export function directoryId(path: string, random: Random): string {
     });
   }
   return id;
+}
+
+/** Gives the directory another id: its bytes are not what they were (docs/adr/0013). */
+export function renewDirectoryId(path: string, random: Random): string {
+  const file = join(path, DIRECTORY_ID_FILE);
+  const made = hex(random.fill(new Uint8Array(16)));
+  namingFile(file, () => write(path, file, made));
+  return made;
 }
 
 function read(file: string): string | undefined {

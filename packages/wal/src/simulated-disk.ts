@@ -12,6 +12,7 @@ import type { Random } from "@millrace/base";
 import { assertDiskPath } from "./disk-path.ts";
 import { DiskError, type Disk, type DiskEntry, type DiskLane, type DiskOp } from "./disk.ts";
 import {
+  copyTree,
   crashTree,
   isMoved,
   settleEntry,
@@ -72,6 +73,20 @@ export class SimulatedDisk {
     this.#entryChanges = [];
     crashTree(this.root, this.#random);
     this.#options.onOp?.("crash");
+  }
+
+  /** A copy of what is durable, for {@link putBack}. */
+  copy(): SimulatedDir {
+    return copyTree(this.root);
+  }
+
+  /** An operator replaces everything by a copy; no process may use the disk. */
+  putBack(copy: SimulatedDir): void {
+    this.#session++;
+    this.#entryChanges = [];
+    const { live, durable } = copyTree(copy);
+    this.root.live = live;
+    this.root.durable = durable;
   }
 
   /** The process dies; the kernel lives on. */

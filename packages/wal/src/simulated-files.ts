@@ -117,6 +117,14 @@ export class SimulatedFile {
     this.#live = this.#durable.copy();
   }
 
+  /** What is synced of it. */
+  copy(): SimulatedFile {
+    const copy = new SimulatedFile();
+    copy.#durable = this.#durable.copy();
+    copy.#live = this.#durable.copy();
+    return copy;
+  }
+
   /** Flips bits of a byte that is synced. */
   rot(offset: number, mask: number): void {
     this.#live.rot(offset, mask);
@@ -160,6 +168,16 @@ export type EntryChange =
       readonly name: string;
       readonly node: SimulatedNode;
     };
+
+/** What is durable below `dir`. */
+export function copyTree(dir: SimulatedDir): SimulatedDir {
+  const copy = new SimulatedDir();
+  for (const [name, node] of dir.durable) {
+    copy.durable.set(name, node.kind === "dir" ? copyTree(node) : node.copy());
+  }
+  copy.live = new Map(copy.durable);
+  return copy;
+}
 
 /** Makes an entry change durable. */
 export function settleEntry(change: EntryChange): void {

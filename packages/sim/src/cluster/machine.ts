@@ -51,6 +51,8 @@ export class Machine {
   readonly #random: Random;
   #lives = 0;
   #disks = 0;
+  /** How often the data directory got another id. */
+  #renewals = 0;
   #lease: bigint | undefined;
   #opened: Spools | undefined;
   #skewMs = 0;
@@ -67,7 +69,8 @@ export class Machine {
 
   /** Id of the data directory. */
   get holder(): string {
-    return `disk-of-${this.name}${this.#disks === 0 ? "" : `.${this.#disks}`}`;
+    const disk = this.#disks === 0 ? "" : `.${this.#disks}`;
+    return `disk-of-${this.name}${disk}${"+".repeat(this.#renewals)}`;
   }
 
   get isServing(): boolean {
@@ -223,6 +226,11 @@ export class Machine {
         id: { zone: this.zone, suffix: this.name },
         endpoint: `http://${this.name}:8080`,
         holder: this.holder,
+        renewHolder: () => {
+          world.note("directory renewed", this.holder);
+          this.#renewals++;
+          return this.holder;
+        },
         leaseSeconds: swarm.leaseSeconds,
         ...(this.#lease === undefined ? {} : { previousLease: this.#lease }),
         onFatal,

@@ -143,3 +143,29 @@ test("D11: it restarts with them -> nothing of them is shown before the list has
   await stage.read(primary);
   await stage.end();
 });
+
+test("D10: an older copy of a data directory is put back and starts first -> nothing is lost", async () => {
+  const stage = await ClusterStage.open("d10 older copy", {
+    brokers: 3,
+    leaseSeconds: 3,
+    journals: [{ name: "local/one", replication: 3, isStored: false }],
+  });
+  const { machines } = stage.world;
+  const [back, ...whole] = machines;
+  for (let i = 0; i < 3; i++) assert.equal(await stage.append(machines[i]), "acknowledged");
+  hold(back!, "power");
+  const copy = back!.disk.copy();
+  release(back!);
+  await stage.untilAcknowledged(machines);
+  for (let i = 0; i < 5; i++) await stage.append(machines[i % 3], 100);
+  for (const machine of machines) hold(machine, "power");
+  back!.disk.putBack(copy);
+  release(back!);
+  // It is alone for longer than the leases of the others: it may serve nobody.
+  await stage.pass(10_000);
+  assert.notEqual(await stage.append(back), "acknowledged");
+  for (const machine of whole) release(machine);
+  await stage.untilAcknowledged(whole);
+  await stage.end();
+  assert.equal(stage.world.tally.get("directory renewed"), 1);
+});
