@@ -9,6 +9,7 @@ interface DoctorOptions {
   readonly data?: string;
   readonly json?: true;
   readonly "broker.fileRoot"?: string;
+  readonly store?: readonly string[];
 }
 
 export function addDoctorCommand(program: Command, io: CliIo): void {
@@ -19,12 +20,19 @@ export function addDoctorCommand(program: Command, io: CliIo): void {
     )
     .addOption(dataOption("data directory to check"))
     .option("--broker.file-root <DIR>", "where file:// stores are (default: the data directory)")
+    .option(
+      "--store <URL...>",
+      "stores of the journals of a broker on an etcd, such as file:///fragments/ or s3://bucket/",
+    )
     .option("--json", "print the whole report as JSON")
     .action(async (options: DoctorOptions) => {
       const path = options.data ?? DEFAULT_DATA;
       const report = await examineDataDirectory(
         path,
-        options["broker.fileRoot"],
+        {
+          ...(options["broker.fileRoot"] === undefined ? {} : { fileRoot: options["broker.fileRoot"] }),
+          ...(options.store === undefined ? {} : { stores: options.store }),
+        },
         progressLine(io),
         io.signal,
       );

@@ -33,6 +33,7 @@ export async function runList(options: ListOptions, io: CliIo): Promise<void> {
     const selector = selectorOf(options.selector);
     // Also before a watch, which goes on asking when nobody listens.
     const listing = await listJournals(transport, selector, io.signal);
+    warnOfReduced(listing, options, io);
     if (options.watch !== true) {
       io.out(await renderListing(listing, options));
       return;
@@ -45,6 +46,23 @@ export async function runList(options: ListOptions, io: CliIo): Promise<void> {
       if (!io.signal.aborted) throw error;
     }
   });
+}
+
+/** What table and YAML do not show: labels that are not in force (docs/cluster.md). */
+export function warnOfReduced(
+  { journals }: Pick<ListResponse, "journals">,
+  { json, format }: Pick<ListOptions, "json" | "format">,
+  io: Pick<CliIo, "err">,
+): void {
+  if (json === true || format === "json" || format === "proto") return;
+  const reduced = journals.filter(({ acknowledgement }) => acknowledgement?.isReduced === true);
+  const [first] = reduced;
+  if (first === undefined) return;
+  const more = reduced.length === 1 ? "" : ` and ${reduced.length - 1} more`;
+  io.err(
+    `millrace: a broker that is no Millrace is in the cluster: ${first.spec.name}${more} acknowledge as it does, ` +
+      `on all replicas and before they have synced, whatever their labels say\n`,
+  );
 }
 
 async function renderListing(listing: ListResponse, options: ListOptions): Promise<string> {

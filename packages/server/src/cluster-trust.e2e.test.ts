@@ -7,6 +7,7 @@ import { WireError } from "@millrace/base";
 import { AuthKeys, type GrpcTransport } from "@millrace/client";
 import { EtcdProcess, TcpProxy } from "@millrace/metadata/testkit";
 import { ANY_LABELS, CAPABILITY } from "@millrace/protocol";
+import { FRAGMENT_STORE } from "./journal-templates.ts";
 import { clientOf, InstalledCertificates, noOpenssl, TestAuthority } from "./test-certificates.ts";
 import { ClusterLoad } from "./test-cluster-load.ts";
 import {
@@ -82,7 +83,7 @@ test(
       prefix: "tls",
       journals: 3,
       replication: BROKERS,
-      store: "file:///fragments/",
+      store: FRAGMENT_STORE,
     });
     await load.goesOn(5);
     assert.equal(await outcomeOf(first.transport({ tls: clientOf(oldPair, old), keys })), "served");
@@ -152,7 +153,7 @@ async function withOddBroker(
     brokers.push(broker);
   }
   const transport = brokers[0]!.transport({ keys: AuthKeys.parse(KEY) });
-  const options = { prefix: "odd", journals: 3, replication: BROKERS, store: "file:///fragments/" };
+  const options = { prefix: "odd", journals: 3, replication: BROKERS, store: FRAGMENT_STORE };
   const load = await ClusterLoad.start(transport, options);
   await run(brokers, load);
   assert.equal(load.acknowledged, 0, "no append is acknowledged that one replica did not take");

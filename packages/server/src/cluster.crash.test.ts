@@ -10,6 +10,7 @@ import { after, test } from "node:test";
 import { systemRandom } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import type { GrpcTransport } from "@millrace/client";
+import { FRAGMENT_STORE } from "./journal-templates.ts";
 import { ClusterLoad } from "./test-cluster-load.ts";
 import { releaseCluster } from "./test-cluster.ts";
 import { missingSmallDisk } from "./test-small-disk.ts";
@@ -88,7 +89,7 @@ function startLoads(transports: readonly GrpcTransport[], name: string): Promise
     journals: JOURNALS_EACH,
     replication: BROKERS,
     minReplicas: BROKERS - 1,
-    store: "file:///fragments/",
+    store: FRAGMENT_STORE,
     length: 256 * 1024,
     pauseMs: PAUSE_MS,
   };

@@ -2,6 +2,7 @@
 // connections to etcd, and etcd itself dies. Every writer's book is compared with what each broker reads.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { FRAGMENT_STORE } from "./journal-templates.ts";
 import { ClusterLoad } from "./test-cluster-load.ts";
 import { missingEtcd, releaseCluster, soundDirectory, testEtcd, TestBrokerProcess } from "./test-cluster.ts";
 import { ask } from "./test-http.ts";
@@ -24,7 +25,7 @@ test("three brokers -> any takes appends; one is killed and comes back -> nothin
     prefix: "three",
     journals: 4,
     replication: 3,
-    store: "file:///fragments/",
+    store: FRAGMENT_STORE,
   });
   await load.goesOn(5);
   await brokers[2]!.kill();
@@ -34,6 +35,8 @@ test("three brokers -> any takes appends; one is killed and comes back -> nothin
   await load.checkEach(brokers.map((broker) => broker.transport()));
   await transport.close();
   for (const broker of brokers) await broker.stop();
+  // The others have all journals themselves.
+  assert.match(brokers[0]!.life.stderr, /"stops-without-handing-over".*"keep":"/);
   for (const broker of brokers) await soundDirectory(broker, fileRoot);
   assert.equal(load.failures.get("INTERNAL"), undefined);
   await etcd.close();
@@ -57,7 +60,7 @@ test(
       await TestBrokerProcess.started({ ...place, data: disk.data, flags: small }),
     ];
     const transport = brokers[0]!.transport();
-    const options = { prefix: "full", journals: BROKERS, replication: BROKERS, store: "file:///fragments/" };
+    const options = { prefix: "full", journals: BROKERS, replication: BROKERS, store: FRAGMENT_STORE };
     const load = await ClusterLoad.start(transport, options);
     await load.goesOn();
     await load.pause();

@@ -22,6 +22,8 @@ export interface KnownContents {
   readonly isWarehouseMissing: boolean;
   /** No other broker has the journals, or puts objects into their stores. */
   readonly isAlone: boolean;
+  /** Stores of journals whose specs are not here; undefined: not known either. */
+  readonly otherwise: readonly string[] | undefined;
   /** By partition journal: up to where its rows are in tables, as the coordination store knows it. */
   readonly imported: ReadonlyMap<string, number> | undefined;
 }
@@ -64,7 +66,7 @@ export async function examineContents(
   for (const name of [...new Set([...(items?.keys() ?? []), ...lives.keys()])].sort()) {
     onProgress(name);
     const spec = items?.get(name)?.spec;
-    const stores = spec?.fragment.stores ?? [FRAGMENT_STORE];
+    const stores = spec?.fragment.stores ?? known.otherwise ?? [];
     const journal = { name, spec, life: lives.get(name), stores, keptFrom: keptFrom(name, spec, imported) };
     const target = loaded?.get(name) ?? NOTHING_LOADED;
     const rows = isPartitionJournal(name) ? new PartitionRows(name, target.end) : undefined;
@@ -88,7 +90,9 @@ export async function examineContents(
     spools === undefined
       ? checks.local.skip("not checked: the local log does not replay")
       : fragments(checks.local),
-    fragments(checks.remote),
+    items === undefined && known.otherwise === undefined
+      ? checks.remote.skip("not checked: an etcd knows the journals' stores; name them with --store")
+      : fragments(checks.remote),
     finishCoverage(checks.coverage),
     finishRows(rowNotes, tables !== undefined),
   ];

@@ -383,7 +383,7 @@ function hashOf(dir: string): string {
 }
 
 function examine(dir: string): Promise<DoctorReport> {
-  return examineDataDirectory(dir, undefined, () => undefined, never);
+  return examineDataDirectory(dir, {}, () => undefined, never);
 }
 
 async function examineUnchanged(dir: string): Promise<DoctorReport> {

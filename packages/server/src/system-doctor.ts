@@ -32,7 +32,7 @@ import {
   type Recovered,
   type RecoveryPorts,
 } from "./doctor-storage.ts";
-import { STAGING_STORE } from "./journal-templates.ts";
+import { FRAGMENT_STORE, STAGING_STORE } from "./journal-templates.ts";
 import { SETTINGS } from "./settings.ts";
 import { readMember, type Member } from "./system-member-file.ts";
 import { ownDataDirectory } from "./system-data-directory.ts";
@@ -40,18 +40,26 @@ import { ownDataDirectory } from "./system-data-directory.ts";
 interface Patient extends RecoveryPorts {
   readonly dataDirectory: string;
   readonly stores: ObjectStores;
+  readonly urls: readonly string[] | undefined;
   readonly onProgress: (what: string) => void;
 }
 
+/** What a data directory does not say itself. */
+export interface DoctorPlace {
+  /** Where file:// stores are. Default: in the data directory. */
+  readonly fileRoot?: string;
+  /** URLs of the stores of all journals of a broker whose coordination store is an etcd. Default: not known. */
+  readonly stores?: readonly string[];
+}
+
 /**
- * @param fileRoot where file:// stores are; undefined: in the data directory
  * @param onProgress told what is looked at next
  * @throws {WireError} NOT_FOUND: `path` is no data directory; CONFLICT while a process owns it; CORRUPT when its
  * format is newer than this program
  */
 export async function examineDataDirectory(
   path: string,
-  fileRoot: string | undefined,
+  { fileRoot, stores: urls }: DoctorPlace,
   onProgress: (what: string) => void,
   signal: AbortSignal,
 ): Promise<DoctorReport> {
@@ -71,7 +79,8 @@ export async function examineDataDirectory(
       const ports = { clock: systemClock, random: systemRandom };
       const disk = new OverlayDisk(below);
       const stores = openStores({ root: fileRoot ?? dataDirectory, env: process.env, ...ports });
-      return await examine({ ...ports, dataDirectory, below, disk, stores, onProgress }, below, signal);
+      const patient = { ...ports, dataDirectory, below, disk, stores, urls, onProgress };
+      return await examine(patient, below, signal);
     } finally {
       await below.close();
     }
@@ -98,6 +107,7 @@ async function examine(patient: Patient, real: Disk, signal: AbortSignal): Promi
       tables: tables.opened,
       isWarehouseMissing: tables.isMissing,
       isAlone: member === undefined,
+      otherwise: member === undefined ? [FRAGMENT_STORE] : patient.urls,
       imported: await readImported(coordination.opened?.store, tables.notes, signal),
     };
     try {

@@ -109,7 +109,11 @@ async function startParts(
     clock: ports.clock,
     logger: ports.logger,
     leave: async (leaveSignal) => {
-      if (broker?.broker.drain.canLeave === true) await drainWhile(broker.broker.drain, leaveSignal);
+      if (broker?.broker.drain.canLeave !== true) return;
+      const outcome = await drainWhile(broker.broker.drain, leaveSignal);
+      if (outcome !== "no-room") return;
+      const { assigned } = broker.broker.drain.progress;
+      ports.logger.warn("stops-without-handing-over", { assigned, keep: dataDirectory });
     },
     stop: async (stopSignal) => {
       removeEndpoints(dataDirectory);

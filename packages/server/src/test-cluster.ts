@@ -7,6 +7,8 @@ import { never, silentLogger, systemClock, systemRandom } from "@millrace/base";
 import { GrpcTransport, type GrpcTransportOptions } from "@millrace/client";
 import { dialEtcd, ETCD_DEFAULTS, openEtcdStore, prefixRange, type EtcdStore } from "@millrace/metadata";
 import { EtcdProcess, etcdProgram, freePort } from "@millrace/metadata/testkit";
+import type { DoctorReport } from "./doctor-report.ts";
+import { FRAGMENT_STORE } from "./journal-templates.ts";
 import { examineDataDirectory } from "./system-doctor.ts";
 import { ask, type Answer } from "./test-http.ts";
 import { scratch, signalGroup, TestPlatform, until, type Exit } from "./test-platform.ts";
@@ -221,13 +223,19 @@ export class TestBrokerProcess {
   }
 }
 
-/** What the doctor says of a broker that does not run: it must be sound. */
+/** What the doctor says of a broker that does not run: it must be sound. Journals are in {@link FRAGMENT_STORE}. */
 export async function soundDirectory({ data }: TestBrokerProcess, fileRoot: string): Promise<void> {
-  const report = await examineDataDirectory(data, fileRoot, () => undefined, never);
+  const place = { fileRoot, stores: [FRAGMENT_STORE] };
+  const report = await examineDataDirectory(data, place, () => undefined, never);
   const wrong = report.checks.flatMap(({ name, problems }) =>
     problems.filter(({ verdict }) => verdict === "bad").map(({ message }) => `${name}: ${message}`),
   );
   assert.deepEqual([report.sound, wrong], [true, []]);
+  const verdictWith = (checks: DoctorReport["checks"]): string =>
+    checks.find(({ name }) => name === "persisted fragments")!.verdict;
+  assert.equal(verdictWith(report.checks), "ok");
+  const unknown = await examineDataDirectory(data, { fileRoot }, () => undefined, never);
+  assert.equal(verdictWith(unknown.checks), "skipped");
 }
 
 function isOk(url: string): Promise<boolean> {

@@ -1,0 +1,25 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { newJournalSpec, type ListedJournal } from "@millrace/protocol";
+import { warnOfReduced } from "./run-journals-list.ts";
+
+function listed(name: string, isReduced: boolean): ListedJournal {
+  const acknowledgement = { level: "replicated", minReplicas: 3, isReduced } as const;
+  const route = { members: [], endpoints: [], primary: -1 };
+  return { spec: newJournalSpec({ name }), modRevision: 1, createRevision: 1, route, acknowledgement };
+}
+
+function said(journals: readonly ListedJournal[], format: "table" | "yaml" | "json", json?: true): string {
+  let text = "";
+  const err = (more: string): void => void (text += more);
+  warnOfReduced({ journals }, { format, ...(json && { json }) }, { err });
+  return text;
+}
+
+test("labels that are not in force -> one line on stderr, for people", () => {
+  const journals = [listed("a/one", false), listed("a/two", true), listed("a/three", true)];
+  assert.match(said(journals, "table"), /^millrace: .* no Millrace .*: a\/two and 1 more acknowledge .*\n$/);
+  assert.match(said([listed("a/two", true)], "yaml"), /: a\/two acknowledge /);
+  assert.equal(said([listed("a/one", false)], "table"), "");
+  assert.equal(said(journals, "json") + said(journals, "table", true), "");
+});
