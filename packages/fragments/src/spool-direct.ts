@@ -1,7 +1,7 @@
 // The bytes of a direct append on their way to the spool file (D3): gathered in shared buffers and written on the bulk
 // lane, a few at a time, while their sums are computed here.
 import { Gate, type WireError } from "@millrace/base";
-import { crc32c } from "@millrace/wal";
+import { copyInto, crc32c } from "@millrace/wal";
 import type { DurableSpool } from "./durable-spool.ts";
 import type { SpoolHost } from "./spool-host.ts";
 import type { FragmentSums } from "./spool-sums.ts";
@@ -70,7 +70,7 @@ export class DirectWriter {
     for (let done = 0; done < bytes.length;) {
       this.#buffer ??= this.#host.memory.take(size);
       const piece = bytes.subarray(done, done + size - this.#used);
-      this.#buffer.set(piece, this.#used);
+      copyInto(this.#buffer, this.#used, piece);
       this.#used += piece.length;
       done += piece.length;
       if (this.#used === size) this.#write();

@@ -6,7 +6,7 @@
 //   T2  A block goes only when all of it is acknowledged, in the spool file, and part of the fragment's sum.
 //   T3  The oldest blocks of all journals go first, when all together exceed the bound.
 import { assert } from "@millrace/base";
-import { sharedBytes } from "@millrace/wal";
+import { copyInto, sharedBytes } from "@millrace/wal";
 
 export class TailBlock {
   readonly tail: SpoolTail;
@@ -139,10 +139,8 @@ export class SpoolTail {
     while (done < bytes.length) {
       const block = this.#blockAt(fragment, offset + done, bytes.length - done);
       const piece = Math.min(block.room, bytes.length - done);
-      block.buffer.set(
-        done === 0 && piece === bytes.length ? bytes : bytes.subarray(done, done + piece),
-        block.end - block.begin,
-      );
+      const isWhole = done === 0 && piece === bytes.length;
+      copyInto(block.buffer, block.end - block.begin, isWhole ? bytes : bytes.subarray(done, done + piece));
       block.end += piece;
       done += piece;
     }
@@ -201,7 +199,7 @@ export class SpoolTail {
     const copy = new Uint8Array(new ArrayBuffer(end - begin));
     let at = 0;
     for (const part of this.parts(begin, end)) {
-      copy.set(part, at);
+      copyInto(copy, at, part);
       at += part.length;
     }
     return copy;
@@ -213,7 +211,7 @@ export class SpoolTail {
     for (let i = this.indexOf(begin); i < this.blocks.length && this.blocks[i]!.begin < end; i++) {
       const block = this.blocks[i]!;
       const from = Math.max(begin, block.begin);
-      copies.push({ begin: from, bytes: block.slice(from, Math.min(block.end, end)).slice() });
+      copies.push({ begin: from, bytes: this.copy(from, Math.min(block.end, end)) });
     }
     return copies;
   }

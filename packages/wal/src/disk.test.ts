@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite, test } from "node:test";
 import { seededRandom } from "@millrace/base/testkit";
-import { DiskError, sharedBytes, type Disk, type DiskErrorKind } from "./disk.ts";
+import { DiskError, type Disk, type DiskErrorKind } from "./disk.ts";
+import { sharedBytes } from "./shared-bytes.ts";
 import { memoryDisk } from "./simulated-disk.ts";
 import { openSystemDisk } from "./system-disk.ts";
 

@@ -53,11 +53,3 @@ export class DiskError extends Error {
     this.path = path;
   }
 }
-
-/**
- * Bytes that a disk's threads can read without a copy. An op's bytes must not change until its run has ended, whatever
- * memory they are in.
- */
-export function sharedBytes(length: number): Uint8Array {
-  return new Uint8Array(new SharedArrayBuffer(length));
-}

@@ -1,12 +1,12 @@
 export {
   DiskError,
-  sharedBytes,
   type Disk,
   type DiskEntry,
   type DiskErrorKind,
   type DiskLane,
   type DiskOp,
 } from "./disk.ts";
+export { copyInto, sharedBytes } from "./shared-bytes.ts";
 export { assertDiskPath } from "./disk-path.ts";
 export { openSystemDisk } from "./system-disk.ts";
 export { crc32c } from "./crc32c.ts";

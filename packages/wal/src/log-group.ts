@@ -1,8 +1,8 @@
 // A group in memory: records are copied once, into the buffer from which the disk's thread writes them.
 import { assert, type WireError } from "@millrace/base";
-import { sharedBytes } from "./disk.ts";
 import { GROUP_HEADER_BYTES, RECORD_HEADER_BYTES } from "./group-codec.ts";
 import { viewOf } from "./little-endian.ts";
+import { copyInto, sharedBytes } from "./shared-bytes.ts";
 
 /** Told once what became of a record. An object and not a promise: there is one for each append. */
 export interface LogListener {
@@ -44,7 +44,7 @@ export class OpenGroup {
     const begin = this.used + RECORD_HEADER_BYTES;
     let at = begin;
     for (const part of parts) {
-      this.buffer.set(part, at);
+      copyInto(this.buffer, at, part);
       at += part.length;
     }
     this.#view.setUint32(this.used, at - begin, true);

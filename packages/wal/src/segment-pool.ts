@@ -1,7 +1,7 @@
 // Makes log segments ready ahead of need, on the bulk lane: zeros are written and synced, the header is written and
 // synced, and only then the file gets its number for a name (D2). Recycled segments skip the zeros.
 import { assert, type Logger, type Random } from "@millrace/base";
-import { DiskError, sharedBytes, type Disk, type DiskOp } from "./disk.ts";
+import { DiskError, type Disk, type DiskOp } from "./disk.ts";
 import { PREPARING_NAME, segmentName, spareName } from "./log-files.ts";
 import type { LogOptions } from "./log-options.ts";
 import {
@@ -11,6 +11,7 @@ import {
   type SegmentHeader,
   type SegmentOrigin,
 } from "./segment-codec.ts";
+import { sharedBytes } from "./shared-bytes.ts";
 
 /** Written in pieces, so that a direct append on the same lane waits for one of them at most. */
 const ZEROS_BYTES = 1024 * 1024;

@@ -7,9 +7,10 @@ import { join } from "node:path";
 import { MetricsRegistry, never, silentLogger, systemClock, systemRandom } from "@millrace/base";
 import { crc32c as nativeCrc32c } from "@node-rs/crc32";
 import { crc32cInScript } from "./crc32c.ts";
-import { sharedBytes, type Disk } from "./disk.ts";
+import type { Disk } from "./disk.ts";
 import { LOG_DEFAULTS } from "./log-options.ts";
 import { scanLog } from "./log-scan.ts";
+import { sharedBytes } from "./shared-bytes.ts";
 import { openSystemDisk } from "./system-disk.ts";
 import { WriteAheadLog } from "./write-ahead-log.ts";
 
