@@ -6,6 +6,7 @@ import type { BrokerMetrics } from "./broker-metrics.ts";
 import { KeyspaceHolders } from "./holder-directory.ts";
 import { HoldersStore } from "./holders-store.ts";
 import type { Route } from "@millrace/protocol";
+import { ConfirmTimers } from "./peer-commits.ts";
 import type { HolderCalls, PeerNetwork } from "./peer-network.ts";
 import type { ReplicationPorts } from "./replication.ts";
 import type { Resolution } from "./resolver.ts";
@@ -35,6 +36,7 @@ export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
     lists: new HoldersStore(coordination, keyspace.root),
     holders: new KeyspaceHolders(holder, keyspace.table, network, local),
     network,
+    confirming: new ConfirmTimers(clock),
     clock,
     logger,
     resolve,

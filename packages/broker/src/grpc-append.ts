@@ -23,6 +23,7 @@ import { finishFailed } from "./grpc-calls.ts";
 import { APPEND_LINGER_MS, EXPIRY_SWEEP_MS } from "./limits.ts";
 import type { AppendDoor } from "./local-transport.ts";
 import { PlainPreambles } from "./plain-preambles.ts";
+import { SharedTimer, type Waiter } from "./shared-timer.ts";
 
 export interface GrpcAppendPorts {
   readonly clock: Clock;
@@ -38,7 +39,7 @@ export function grpcAppend(ports: GrpcAppendPorts): CallHandler {
   const shared: Shared = {
     ports,
     answers: new AppendAnswers(),
-    lingering: new Lingering(ports.clock),
+    lingering: new SharedTimer(ports.clock, APPEND_LINGER_MS),
     bounded: new BoundedAppends(ports.clock),
     preambles: new PlainPreambles(),
     copies: new ContentCopies(),
@@ -50,7 +51,8 @@ export function grpcAppend(ports: GrpcAppendPorts): CallHandler {
 interface Shared {
   readonly ports: GrpcAppendPorts;
   readonly answers: AppendAnswers;
-  readonly lingering: Lingering;
+  /** Begins appends whose stream is not whole after a while. */
+  readonly lingering: SharedTimer;
   readonly bounded: BoundedAppends;
   readonly preambles: PlainPreambles;
   readonly copies: ContentCopies;
@@ -60,7 +62,7 @@ type Phase = "preamble" | "collecting" | "running" | "over";
 
 const INTENT = new Uint8Array(0);
 
-class GrpcAppend implements ServerCallListener, AppendCaller {
+class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   readonly #shared: Shared;
   readonly #call: ServerCall;
   readonly #feed = new AppendFeed(() => this.#call.resume());
@@ -115,6 +117,10 @@ class GrpcAppend implements ServerCallListener, AppendCaller {
     if (this.#phase === "over") return;
     this.#call.finish("DEADLINE_EXCEEDED", "append stream: context deadline exceeded");
     this.#end(new WireError("REQUEST_TIMEOUT", "the token of the request has expired"));
+  }
+
+  due(): void {
+    this.begin();
   }
 
   /** Begins with what is there, if it has not begun. */
@@ -202,25 +208,6 @@ function decodeValidRequest(bytes: Uint8Array): AppendPreamble {
   const request = decodeAppendRequest(bytes);
   validateAppendRequest(request);
   return request;
-}
-
-/** Begins appends whose stream is not whole after a while. One timer for all of them. */
-class Lingering {
-  readonly #clock: Clock;
-  #waiting: GrpcAppend[] = [];
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  add(append: GrpcAppend): void {
-    if (this.#waiting.push(append) > 1) return;
-    this.#clock.after(APPEND_LINGER_MS, () => {
-      const due = this.#waiting;
-      this.#waiting = [];
-      for (const each of due) each.begin();
-    });
-  }
 }
 
 /** Ends appends whose token has expired. One timer for all of them. */

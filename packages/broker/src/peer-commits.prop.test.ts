@@ -15,8 +15,8 @@ import {
   type ReplicateRequest,
 } from "@millrace/protocol";
 import { FakeSpools } from "./fake-spools.ts";
-import { CONFIRM_LINGER_MS, PEER_CONTENT_BYTES, PROPOSALS_ASKED_MAX } from "./limits.ts";
-import { PeerCommits } from "./peer-commits.ts";
+import { CONFIRM_BUSY_MS, CONFIRM_LINGER_MS, PEER_CONTENT_BYTES, PROPOSALS_ASKED_MAX } from "./limits.ts";
+import { ConfirmTimers, PeerCommits } from "./peer-commits.ts";
 import { PeerPipeline, type PeerListener } from "./peer-pipeline.ts";
 import { ReplicaSpool, type ReplicaSpoolHooks } from "./replica-spool.ts";
 
@@ -109,7 +109,8 @@ class World {
       };
     });
     const attempt = isMixed ? { epoch: 0, stream: 0 } : { epoch: 7, stream: 3 };
-    const ports = { pipeline: this.pipeline, clock: this.clock, ...attempt };
+    const { clock, pipeline } = this;
+    const ports = { pipeline, clock, confirming: new ConfirmTimers(clock), ...attempt };
     this.commits = new PeerCommits(
       { ...ports, keepsLists: (peer) => !isMixed || peer.suffix === "one", seconds },
       { journal: JOURNAL, begin: 0, codec: "NONE", registers: this.registers },
@@ -168,7 +169,7 @@ test("commits to peers: any appends -> the same bytes and registers on all, outc
         assert.ok(equalBytes(await contentOf(spool), wanted));
         assert.ok(equalLabelSets(spool.registers, world.registers));
       }
-      await world.agenda.advance(CONFIRM_LINGER_MS);
+      await world.agenda.advance(CONFIRM_BUSY_MS);
       await world.settle();
       const confirmed = (replica: Replica): number =>
         replica.requests.reduce((most, request) => Math.max(most, request.confirmed), 0);
@@ -205,7 +206,7 @@ test("commits to peers: an answer that is not OK -> all that wait fail, and so d
   });
   const clock = new SimulatedClock(new Agenda());
   const commits = new PeerCommits(
-    { pipeline, clock, epoch: 1, stream: 1, keepsLists: () => true, seconds },
+    { pipeline, clock, confirming: new ConfirmTimers(clock), epoch: 1, stream: 1, keepsLists: () => true, seconds },
     { journal: JOURNAL, begin: 0, codec: "NONE", registers: labelSet() },
   );
   const commit = (): void => {
@@ -223,4 +224,30 @@ test("commits to peers: an answer that is not OK -> all that wait fail, and so d
   commit();
   for (let i = 0; i < 10; i++) await Promise.resolve();
   assert.deepEqual(failures, [text, text, text, text]);
+});
+
+test("commits to peers: at rest they are told soon what is confirmed, under way it goes with the next append", async () => {
+  const world = await World.open(false);
+  const one: Step = { parts: [10], ending: "commit", register: 0, rolls: false, settles: false };
+  const lone = (): number[] => {
+    const { requests } = world.replicas[0]!;
+    return requests
+      .filter(({ commit, content }) => commit === 0 && content === undefined)
+      .map(({ confirmed }) => confirmed);
+  };
+  world.append(one, "first");
+  await world.settle();
+  await world.agenda.advance(CONFIRM_LINGER_MS);
+  await world.settle();
+  assert.deepEqual(lone(), [10]);
+  for (let i = 0; i < 100; i++) {
+    world.append(one, `one of many ${i}`);
+    await world.settle();
+    await world.agenda.advance(1);
+  }
+  const told = lone().length;
+  assert.ok(told <= 3, `${told} requests that only say what is confirmed`);
+  await world.agenda.advance(CONFIRM_BUSY_MS + CONFIRM_LINGER_MS);
+  await world.settle();
+  assert.equal(lone().at(-1), 1010);
 });

@@ -12,6 +12,8 @@
 //  C6  Together, the appends of a proposal stay below what a spool writes straight to its file.
 //  C7  On a pipeline whose peers answer early, an outcome is that all have it synced; that all have it is told before.
 //  C8  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
+//  C9  What is confirmed goes with whatever is sent next. Peers of a journal at rest are told by themselves soon; where
+//      appends follow each other the timer is for the last of them, and comes later.
 import { assert, concatBytes, WireError, type Clock, type Histogram } from "@millrace/base";
 import {
   emptyReplication,
@@ -24,6 +26,7 @@ import {
 } from "@millrace/protocol";
 import type { PeerAnswer } from "./append-states.ts";
 import {
+  CONFIRM_BUSY_MS,
   CONFIRM_LINGER_MS,
   PEER_CONTENT_BYTES,
   PEER_STAGED_BYTES_MAX,
@@ -36,6 +39,7 @@ import {
   type ProposalWording,
   type ProposedRange,
 } from "./proposal-wording.ts";
+import { SharedTimer, type Waiter } from "./shared-timer.ts";
 import type { UnsyncedCommits } from "./unsynced-commits.ts";
 
 /** Of the fragment that the peers have been told of. */
@@ -46,9 +50,21 @@ export interface ProposedFragment {
   readonly registers: LabelSet;
 }
 
+/** C9, for all journals of a broker. */
+export class ConfirmTimers {
+  readonly rest: SharedTimer;
+  readonly busy: SharedTimer;
+
+  constructor(clock: Clock) {
+    this.rest = new SharedTimer(clock, CONFIRM_LINGER_MS);
+    this.busy = new SharedTimer(clock, CONFIRM_BUSY_MS);
+  }
+}
+
 export interface PeerCommitsPorts {
   readonly pipeline: PeerPipeline;
   readonly clock: Clock;
+  readonly confirming: ConfirmTimers;
   readonly epoch: number;
   readonly stream: number;
   /** Whether a peer is told what is confirmed. */
@@ -74,7 +90,7 @@ interface Whole {
   readonly early: () => void;
 }
 
-export class PeerCommits {
+export class PeerCommits implements Waiter {
   readonly #ports: PeerCommitsPorts;
   readonly #journal: string;
   readonly #wording: ProposalWording;
@@ -98,7 +114,13 @@ export class PeerCommits {
   #isScheduled = false;
   #confirmed = 0;
   #confirmedSent = 0;
-  #cancelConfirm: (() => void) | undefined;
+  /** Since when peers are to be told. */
+  #unsentMs = 0;
+  /** A timer will look. */
+  #isWatched = false;
+  /** The last time it looked, nothing was left to tell. */
+  #isBusy = false;
+  #isDisposed = false;
 
   /** @param fragment empty: the peers were brought to where it begins */
   constructor(ports: PeerCommitsPorts, { journal, begin, codec, registers }: ProposedFragment) {
@@ -174,21 +196,36 @@ export class PeerCommits {
     });
   }
 
-  /** Everything below `end` is acknowledged; peers are told with what is sent next, or soon. */
+  /** Everything below `end` is acknowledged; peers are told with what is sent next, or soon (C9). */
   confirm(end: number): void {
+    if (this.#confirmed === this.#confirmedSent) this.#unsentMs = this.#ports.clock.monotonicMs();
     this.#confirmed = end;
-    this.#cancelConfirm ??= this.#ports.clock.after(CONFIRM_LINGER_MS, () => {
-      this.#cancelConfirm = undefined;
-      if (this.#confirmedSent === this.#confirmed) return;
-      const request = this.#request();
-      this.#ports.pipeline.sendWhere((peer) => this.#ports.keepsLists(peer), request);
-    });
+    if (!this.#isWatched) this.#watch();
   }
 
-  /** No timer is left. */
+  /** C9 */
+  due(): void {
+    this.#isWatched = false;
+    if (this.#isDisposed) return;
+    this.#isBusy = this.#confirmedSent === this.#confirmed;
+    if (this.#isBusy) return;
+    if (this.#ports.clock.monotonicMs() - this.#unsentMs < CONFIRM_LINGER_MS) {
+      this.#watch();
+      return;
+    }
+    const request = this.#request();
+    this.#ports.pipeline.sendWhere((peer) => this.#ports.keepsLists(peer), request);
+  }
+
+  /** Nothing more is told by itself. */
   dispose(): void {
-    this.#cancelConfirm?.();
-    this.#cancelConfirm = undefined;
+    this.#isDisposed = true;
+  }
+
+  #watch(): void {
+    const { rest, busy } = this.#ports.confirming;
+    this.#isWatched = true;
+    (this.#isBusy ? busy : rest).add(this);
   }
 
   /** Resolves when less waits, or nothing will be sent any more. */

@@ -32,7 +32,7 @@ import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import { PIPELINE_CLOSE_MS } from "./limits.ts";
 import type { LocalJournal } from "./local-journal.ts";
-import { PeerCommits } from "./peer-commits.ts";
+import { PeerCommits, type ConfirmTimers } from "./peer-commits.ts";
 import { PeerPipeline, type EarlyHooks, type PeerListener, type PeerStream } from "./peer-pipeline.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import type { Resolution } from "./resolver.ts";
@@ -42,6 +42,7 @@ import { UnsyncedCommits } from "./unsynced-commits.ts";
 
 export interface ReplicationPorts extends ActivationPorts {
   readonly network: PeerNetwork;
+  readonly confirming: ConfirmTimers;
   /** The journal as the keyspace has it now, for its primary. */
   readonly resolve: (journal: string) => Resolution;
   readonly routeOf: (journal: string) => Route;
@@ -307,12 +308,13 @@ export class Replication implements SpoolUser {
 
   #commitsFor({ pipeline, active, unsynced }: Opened, registers: LabelSet): PeerCommits {
     const { spool, spec } = this.#local;
-    const { clock, holders, metrics } = this.#ports;
+    const { clock, confirming, holders, metrics } = this.#ports;
     const { epoch, stream } = active.isMixed ? { epoch: 0, stream: 0 } : active;
     return new PeerCommits(
       {
         pipeline: pipeline!,
         clock,
+        confirming,
         epoch,
         stream,
         keepsLists: (peer) => holders.keepsLists(peer),
