@@ -4,7 +4,7 @@
 //  K1  A piece keeps its block: pieces so small share one so small that few of them cannot hold on to much.
 
 /** Pieces from here on have blocks of their own. */
-const SMALL_BYTES_MAX = 4096;
+export const SMALL_BYTES_MAX = 4096;
 const BLOCK_BYTES = 32 * 1024;
 
 export class ContentCopies {

@@ -43,6 +43,10 @@ export class FakeCall implements ServerCall {
     return this.ended !== undefined;
   }
 
+  keep(): boolean {
+    return false;
+  }
+
   sendMetadata(): void {}
 
   send(bytes: Uint8Array, more?: Uint8Array): boolean {

@@ -18,7 +18,7 @@ import {
 import type { AppendCaller, RunningAppend } from "./append-call.ts";
 import { AppendFeed } from "./append-feed.ts";
 import type { Principal } from "./authoriser.ts";
-import { ContentCopies } from "./content-copies.ts";
+import { ContentCopies, SMALL_BYTES_MAX } from "./content-copies.ts";
 import { finishFailed } from "./grpc-calls.ts";
 import { APPEND_LINGER_MS, EXPIRY_SWEEP_MS } from "./limits.ts";
 import type { AppendDoor } from "./local-transport.ts";
@@ -183,8 +183,14 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   #onContent(bytes: Uint8Array): void {
     const plain = plainAppendRequest(bytes);
     if (plain.kind === "intent") this.#feed.push(INTENT);
-    else if (plain.kind === "chunk") this.#feed.push(this.#shared.copies.copy(bytes, plain.begin));
+    else if (plain.kind === "chunk") this.#feed.push(this.#owned(bytes, plain.begin));
     else this.#onUnusual(bytes);
+  }
+
+  /** The content from `begin` on; `bytes` are a view that may be valid during the call only. */
+  #owned(bytes: Uint8Array, begin: number): Uint8Array {
+    const isLarge = bytes.length > SMALL_BYTES_MAX;
+    return isLarge && this.#call.keep() ? bytes.subarray(begin) : this.#shared.copies.copy(bytes, begin);
   }
 
   /** A message that is no plain chunk: most likely an error, which is told when its turn comes. */

@@ -206,7 +206,15 @@ test("commits to peers: an answer that is not OK -> all that wait fail, and so d
   });
   const clock = new SimulatedClock(new Agenda());
   const commits = new PeerCommits(
-    { pipeline, clock, confirming: new ConfirmTimers(clock), epoch: 1, stream: 1, keepsLists: () => true, seconds },
+    {
+      pipeline,
+      clock,
+      confirming: new ConfirmTimers(clock),
+      epoch: 1,
+      stream: 1,
+      keepsLists: () => true,
+      seconds,
+    },
     { journal: JOURNAL, begin: 0, codec: "NONE", registers: labelSet() },
   );
   const commit = (): void => {

@@ -406,10 +406,10 @@ export class DurableSpool implements Spool, TailOwner {
     return this.tail.blocks.every(({ end, written }) => written >= Math.min(end, this.syncedEnd));
   }
 
-  /** Tells those who wait and those who listen that something changed. */
+  /** Tells those who wait that something changed, and those who listen when `fragments` did. */
   notify(): void {
     this.#gate.open();
-    for (const listener of this.#listeners) listener();
+    if (this.fragmentsHere.isNews(this.end)) for (const listener of this.#listeners) listener();
   }
 
   /** Wakes those who wait, for a change that listeners do not care for. */

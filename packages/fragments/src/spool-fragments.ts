@@ -10,6 +10,9 @@ export class SpoolFragments {
   readonly releasing = new Set<SpoolFragment>();
   /** Released, and their files are still there. */
   readonly removing = new Set<SpoolFragment>();
+  /** Whether fragments came, went, or were cut, since somebody was told; and what was shown then. */
+  #isOther = true;
+  #toldEnd = -1;
 
   constructor(closed: readonly SpoolFragment[], open: SpoolFragment) {
     this.closed.push(...closed);
@@ -19,6 +22,14 @@ export class SpoolFragments {
   /** All with bytes, ascending. */
   list(): SpoolFragment[] {
     return this.open.isEmpty ? [...this.closed] : [...this.closed, this.open];
+  }
+
+  /** Whether it differs from the last time, as far as it is shown. */
+  isNews(shownEnd: number): boolean {
+    if (!this.#isOther && this.#toldEnd === shownEnd) return false;
+    this.#isOther = false;
+    this.#toldEnd = shownEnd;
+    return true;
   }
 
   /** Their ranges, those that meet as one. */
@@ -52,6 +63,7 @@ export class SpoolFragments {
    * @returns the closed one
    */
   roll(next: SpoolFragment, acknowledged: number): SpoolFragment | undefined {
+    this.#isOther = true;
     const last = this.open;
     this.open = next;
     if (last.isEmpty) return undefined;
@@ -66,6 +78,7 @@ export class SpoolFragments {
    * @returns those of which nothing is left
    */
   cut(end: number, next: SpoolFragment): SpoolFragment[] {
+    this.#isOther = true;
     const all = [...this.closed, this.open];
     const gone = all.filter((fragment) => fragment.begin >= end && !fragment.isEmpty);
     const kept = all.filter(({ begin }) => begin < end);
@@ -82,6 +95,7 @@ export class SpoolFragments {
   release(range: { begin: number; end: number }): SpoolFragment {
     const at = this.closed.findIndex(({ begin, end }) => begin === range.begin && end === range.end);
     assert(at >= 0, "a closed fragment is released once", { begin: range.begin, end: range.end });
+    this.#isOther = true;
     const [fragment] = this.closed.splice(at, 1);
     this.releasing.add(fragment!);
     return fragment!;
@@ -98,6 +112,7 @@ export class SpoolFragments {
     const before = this.closed[(at < 0 ? this.closed.length : at) - 1];
     const fits = (before?.end ?? 0) <= fragment.begin && fragment.end <= this.open.begin;
     assert(fits, "nothing is adopted over what is here", { begin: fragment.begin, end: fragment.end });
+    this.#isOther = true;
     this.closed.splice(at < 0 ? this.closed.length : at, 0, fragment);
   }
 

@@ -63,6 +63,16 @@ suite("hidden until confirmed", () => {
     spool.confirm(1);
     await fixture.agenda.advance(10);
     assert.deepEqual(heard, [1]);
+    await fixture.append(spool, "hidden");
+    assert.deepEqual(heard, [1]);
+    spool.confirm(7);
+    await fixture.append(spool, "hidden again");
+    assert.deepEqual(heard, [1, 7]);
+    spool.roll(spool.pendingEnd);
+    await fixture.append(spool, "in the next one");
+    spool.confirm(Number.POSITIVE_INFINITY);
+    await fixture.agenda.advance(10);
+    assert.equal(heard.at(-1), spool.syncedEnd);
   });
 
   test("a direct append -> shown as a whole, and one behind it waits until it is", async () => {

@@ -6,8 +6,9 @@ import { readU32 } from "./h2-frame.ts";
 import { PARTIAL_BYTES_MAX } from "./limits.ts";
 
 const PREFIX_BYTES = 5;
-/** What a message that is not whole gets at first: a length alone costs nobody memory. */
+/** What a message that is not whole gets at first: a length alone costs nobody memory, nor do its first bytes much. */
 const FIRST_BYTES = 16 * 1024;
+const GROWTH = 8;
 
 /** What readers of one connection share: how much their parts of messages take, and a buffer for the next. */
 export class PartialMessages {
@@ -23,13 +24,19 @@ export class PartialMessages {
       throw new RpcError("RESOURCE_EXHAUSTED", `messages under way exceed ${PARTIAL_BYTES_MAX} bytes`);
     }
     this.bytes += size;
-    if (!isEnough) return new Uint8Array(length);
+    // Nobody sees what is not written.
+    if (!isEnough) return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     this.#spare = undefined;
     return spare;
   }
 
-  give(buffer: Uint8Array): void {
+  /** A buffer that belongs to somebody else now. */
+  forget(buffer: Uint8Array): void {
     this.bytes -= buffer.length;
+  }
+
+  give(buffer: Uint8Array): void {
+    this.forget(buffer);
     if (buffer.length > (this.#spare?.length ?? 0) && buffer.length <= SPARE_BYTES_MAX) this.#spare = buffer;
   }
 }
@@ -54,6 +61,9 @@ export class MessageReader {
   #have = 0;
   #length = -1;
   #buffer: Uint8Array | undefined;
+  /** Of the message that the sink has just now, if it was gathered. */
+  #passed: Uint8Array | undefined;
+  #passedBytes = 0;
   #held: Uint8Array[] = [];
 
   constructor(
@@ -73,6 +83,18 @@ export class MessageReader {
 
   get hasHeld(): boolean {
     return this.#held.length > 0;
+  }
+
+  /**
+   * For the sink, during `onWhole`: whether it may keep the message instead of copying it. Its memory may be longer by
+   * half.
+   */
+  keep(): boolean {
+    const passed = this.#passed;
+    if (passed === undefined || 2 * passed.length > 3 * this.#passedBytes) return false;
+    this.#shared.forget(passed);
+    this.#passed = undefined;
+    return true;
   }
 
   /** Nothing more is passed on. */
@@ -176,7 +198,7 @@ export class MessageReader {
     const have = this.#have + end - begin;
     let buffer = this.#buffer;
     if (buffer === undefined || buffer.length < have) {
-      const grown = this.#shared.take(Math.min(this.#length, Math.max(2 * have, FIRST_BYTES)));
+      const grown = this.#shared.take(Math.min(this.#length, Math.max(GROWTH * have, FIRST_BYTES)));
       if (buffer !== undefined) {
         grown.set(buffer.subarray(0, this.#have));
         this.#shared.give(buffer);
@@ -189,10 +211,13 @@ export class MessageReader {
     this.#buffer = undefined;
     this.#have = 0;
     this.#length = -1;
+    this.#passed = buffer;
+    this.#passedBytes = have;
     try {
       this.#sink.onWhole(buffer.subarray(0, have));
     } finally {
-      this.#shared.give(buffer);
+      if (this.#passed !== undefined) this.#shared.give(buffer);
+      this.#passed = undefined;
     }
     return end;
   }

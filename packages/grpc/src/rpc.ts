@@ -40,6 +40,8 @@ export interface ServerCall {
   readonly signal: AbortSignal;
   /** Whether it ended: by `finish`, or because it was cancelled. What is sent then is dropped. */
   readonly isOver: boolean;
+  /** During `onMessage`: whether the message becomes the listener's to keep, so that it needs no copy. */
+  keep(): boolean;
 
   /** Sends the headers of the answer now; otherwise they leave with the first message, or with the status alone. */
   sendMetadata(metadata: Metadata): void;

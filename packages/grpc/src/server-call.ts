@@ -202,6 +202,10 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
     }
   }
 
+  keep(): boolean {
+    return this.#reader.keep();
+  }
+
   onWhole(message: Uint8Array): void {
     this.#listener?.onMessage(message);
   }

@@ -44,6 +44,10 @@ class StubCall implements ServerCall {
     return this.status !== undefined;
   }
 
+  keep(): boolean {
+    return false;
+  }
+
   sendMetadata(): void {}
 
   send(bytes: Uint8Array): boolean {
