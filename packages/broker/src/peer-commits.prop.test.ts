@@ -234,7 +234,7 @@ test("commits to peers: an answer that is not OK -> all that wait fail, and so d
   assert.deepEqual(failures, [text, text, text, text]);
 });
 
-test("commits to peers: at rest they are told soon what is confirmed, under way it goes with the next append", async () => {
+test("commits to peers: at rest they are told soon what is confirmed, else the next append tells it", async () => {
   const world = await World.open(false);
   const one: Step = { parts: [10], ending: "commit", register: 0, rolls: false, settles: false };
   const lone = (): number[] => {

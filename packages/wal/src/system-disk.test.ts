@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
+import { DiskError, type DiskOp } from "./disk.ts";
+import { sharedBytes } from "./shared-bytes.ts";
 import { openSystemDisk } from "./system-disk.ts";
 import { diskErrorOf } from "./system-disk-ops.ts";
 
@@ -143,6 +145,38 @@ test("close: with runs under way -> they end first, then the threads", async () 
   const script = `const runs = [disk.run("log", ${WRITE}), disk.run("bulk", ${WRITE})];
     await disk.close(); await Promise.all(runs); console.log("closed");`;
   assert.equal(await runScript(script), "closed\n");
+});
+
+test("run: many at once, of many files and memories, some of which fail -> each has its own outcome", async () => {
+  const root = await mkdtemp(join(tmpdir(), "disk-"));
+  const disk = await openSystemDisk(root);
+  try {
+    for (let round = 0; round < 3; round++) {
+      const runs = Array.from({ length: 120 }, (_, i) => {
+        const bytes = sharedBytes(64)
+          .fill(i + round)
+          .subarray(i % 7);
+        const path = i % 5 === 3 ? `none/${i}` : `file-${i % 40}`;
+        const writes: DiskOp[] = [{ kind: "write", path, position: 100 * i, bytes }];
+        if (i % 11 === 0) writes.push({ kind: "write", path, position: 100 * i, bytes: bytes.slice() });
+        return { i, path, bytes, done: disk.run("log", [...writes, { kind: "sync", path }]) };
+      });
+      const outcomes = await Promise.allSettled(runs.map(({ done }) => done));
+      for (const { i, path, bytes } of runs) {
+        const outcome = outcomes[i]!;
+        if (path.startsWith("none/")) {
+          assert.ok(outcome.status === "rejected" && outcome.reason instanceof DiskError);
+          assert.deepEqual([outcome.reason.kind, outcome.reason.path], ["missing", path]);
+        } else {
+          assert.equal(outcome.status, "fulfilled");
+          assert.deepEqual(Buffer.from(await disk.read(path, 100 * i, bytes.length)), Buffer.from(bytes));
+        }
+      }
+    }
+  } finally {
+    await disk.close();
+    await rm(root, { recursive: true });
+  }
 });
 
 test("exit in the middle of work -> the threads die with the process", async () => {
