@@ -39,7 +39,7 @@ export function grpcAppend(ports: GrpcAppendPorts): CallHandler {
   const shared: Shared = {
     ports,
     answers: new AppendAnswers(),
-    lingering: new SharedTimer(ports.clock, APPEND_LINGER_MS),
+    lingering: new Lingering(ports.clock),
     bounded: new BoundedAppends(ports.clock),
     preambles: new PlainPreambles(),
     copies: new ContentCopies(),
@@ -51,8 +51,7 @@ export function grpcAppend(ports: GrpcAppendPorts): CallHandler {
 interface Shared {
   readonly ports: GrpcAppendPorts;
   readonly answers: AppendAnswers;
-  /** Begins appends whose stream is not whole after a while. */
-  readonly lingering: SharedTimer;
+  readonly lingering: Lingering;
   readonly bounded: BoundedAppends;
   readonly preambles: PlainPreambles;
   readonly copies: ContentCopies;
@@ -84,6 +83,11 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   /** Of the token that the append came with, Unix milliseconds. */
   get expiresAtMs(): number {
     return this.#principal!.expiresAtMs;
+  }
+
+  /** Its stream is not whole, and it has not begun. */
+  get isCollecting(): boolean {
+    return this.#phase === "collecting";
   }
 
   onMessage(bytes: Uint8Array): void {
@@ -214,6 +218,25 @@ function decodeValidRequest(bytes: Uint8Array): AppendPreamble {
   const request = decodeAppendRequest(bytes);
   validateAppendRequest(request);
   return request;
+}
+
+/** Begins appends whose stream is not whole after a while. Most are, when what was read has been looked at. */
+class Lingering {
+  readonly #timer: SharedTimer;
+  #fresh: GrpcAppend[] = [];
+
+  constructor(clock: Clock) {
+    this.#timer = new SharedTimer(clock, APPEND_LINGER_MS);
+  }
+
+  add(append: GrpcAppend): void {
+    if (this.#fresh.push(append) > 1) return;
+    queueMicrotask(() => {
+      const fresh = this.#fresh;
+      this.#fresh = [];
+      for (const each of fresh) if (each.isCollecting) this.#timer.add(each);
+    });
+  }
 }
 
 /** Ends appends whose token has expired. One timer for all of them. */
