@@ -1,6 +1,6 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { test } from "node:test";
-import { never, WireError, type Logger } from "@millrace/base";
+import { never, WireError, type LogFields, type Logger } from "@millrace/base";
 import type { CoordinationStore, TxnRequest, TxnResponse } from "@millrace/metadata";
 import { ScenarioWorld } from "./scenario-world.ts";
 
@@ -42,10 +42,27 @@ function withTxn(
 }
 
 /** Runs an allocator of member a#A, the leader, until `done` holds. */
-async function lead(world: ScenarioWorld, store: CoordinationStore, done: () => boolean): Promise<string[]> {
+async function lead(
+  world: ScenarioWorld,
+  store: CoordinationStore,
+  done: () => boolean,
+  levels: string[] = [],
+): Promise<string[]> {
   const events: string[] = [];
-  const note = (event: string): void => void events.push(event);
-  const logger: Logger = { debug: note, info: note, warn: note, error: note, with: () => logger };
+  const note =
+    (level: string) =>
+    (event: string, fields: LogFields = {}): void => {
+      ok(!("error" in fields), "only a bug is told with its stack");
+      events.push(event);
+      levels.push(level);
+    };
+  const logger: Logger = {
+    debug: note("debug"),
+    info: note("info"),
+    warn: note("warn"),
+    error: note("error"),
+    with: () => logger,
+  };
   const stop = new AbortController();
   const running = world.start("a#A", stop.signal, { store, logger });
   ok(await world.agenda.runUntil(done, world.agenda.nowMs + 20_000), "it gets done");
@@ -82,15 +99,17 @@ test("allocate: not the leader -> does nothing until the leader is gone, then le
     deepEqual(world.assigned(), ["item-1#b#B#0", "item-2#b#B#0"]);
   }));
 
-test("allocate: transactions fail and nothing else changes the keyspace -> tries again by itself", () =>
+test("allocate: transactions fail and nothing else changes -> tries again by itself, and warns when it goes on", () =>
   inWorld(THREE, async (world) => {
-    let failures = 3;
+    let failures = 6;
     const store = withTxn(world, async (request, real) => {
       if (failures-- <= 0) return real(request);
       return { ...(await real({ compare: [], success: [] })), succeeded: false };
     });
-    const events = await lead(world, store, () => world.assigned().length === 3);
-    equal(events.filter((event) => event === "allocator-converge-failed").length, 3);
+    const levels: string[] = [];
+    const events = await lead(world, store, () => world.assigned().length === 3, levels);
+    const failed = levels.filter((_, at) => events[at] === "allocator-converge-failed");
+    deepEqual(failed, ["info", "info", "info", "info", "warn", "warn"]);
   }));
 
 test("allocate: the answer of a transaction is lost -> what it did is found, and not done again", () =>

@@ -17,6 +17,7 @@ import type { AllocatorMetrics } from "./allocator-metrics.ts";
 import { converge, type Plan } from "./converge.ts";
 import type { AllocatorKeys, ConsistencyRule, MemberEntry, Snapshot } from "./entries.ts";
 import {
+  FAILURES_TOLD,
   PASS_PAUSE_MAX_MS,
   PASS_PAUSE_RATIO,
   READ_THROUGH_MAX_MS,
@@ -158,7 +159,7 @@ class AllocateLoop {
   }
 
   async #perform(plan: Plan, signal: AbortSignal): Promise<void> {
-    const { clock, logger, metrics, mirror } = this.#ports;
+    const { clock, metrics, mirror } = this.#ports;
     const scope = abortScope(signal);
     const changed = mirror.changed.next(scope.signal).catch(() => undefined);
     try {
@@ -174,7 +175,7 @@ class AllocateLoop {
         return;
       }
       const waitMs = Math.min(RETRY_MIN_MS * 2 ** this.#failures++, RETRY_MAX_MS);
-      logger.warn("allocator-converge-failed", { error, failures: this.#failures, waitMs });
+      this.#sayFailed(error, waitMs);
       const cancel = clock.after(waitMs, () => scope.abort(new Error("the pause is over"))); // A1
       await changed;
       cancel();
@@ -182,6 +183,15 @@ class AllocateLoop {
       scope.abort(new Error("the pass is over"));
       scope.dispose();
     }
+  }
+
+  /** That the keyspace has moved on is no warning, unless no pass gets through; only a bug needs its stack. */
+  #sayFailed(error: WireError, waitMs: number): void {
+    const { code, message } = error;
+    const isPassing = code === "ETCD_TRANSACTION_FAILED" && this.#failures < FAILURES_TOLD;
+    const why = code === "INTERNAL" ? { error } : { code, message };
+    const facts = { ...why, failures: this.#failures, waitMs };
+    this.#ports.logger[isPassing ? "info" : "warn"]("allocator-converge-failed", facts);
   }
 
   /** Sends transactions up to the first that fails. */

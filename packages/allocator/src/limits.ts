@@ -21,3 +21,5 @@ export const PASS_PAUSE_MAX_MS = 250;
 export const READ_THROUGH_MAX_MS = 1000;
 /** Rounds of improvement of one solution: the second finds nothing left, in all but odd cases. */
 export const SOLVER_ROUNDS_MAX = 8;
+/** Passes in a row whose compares may fail before that is a warning: others change the keyspace all the time. */
+export const FAILURES_TOLD = 5;

@@ -1,7 +1,10 @@
 // Zero-byte appends to the journals that need one (section 4.10): at once where the route is new, so that it is
 // activated, its peers are found to be there and its assignments say so; and once a minute, to close fragments at their
 // flush interval and, when the broker suspends idle journals, to suspend those.
-import { abortScope, Gate, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
+//
+// P1 A failure that a change of hands explains (who is primary, or a peer's broker, has just changed) is no warning
+//    before it has come back PASSING_FAILURES_MAX times. What goes on to fail is told ever more rarely.
+import { abortScope, Gate, waitUntil, WireError, type Clock, type Code, type Logger } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { newAppendRequest, type AppendSuspend, type Status } from "@millrace/protocol";
 import type { JournalReplica } from "./journal-replica.ts";
@@ -50,10 +53,11 @@ export class DueJournals {
 
 /** Runs until `signal` aborts. */
 export async function runPulse(ports: PulsePorts, signal: AbortSignal): Promise<void> {
-  await Promise.all([runTicks(ports, signal), runDue(ports, signal)]);
+  const failures = new PulseFailures(ports.logger);
+  await Promise.all([runTicks(ports, failures, signal), runDue(ports, failures, signal)]);
 }
 
-async function runTicks(ports: PulsePorts, signal: AbortSignal): Promise<void> {
+async function runTicks(ports: PulsePorts, failures: PulseFailures, signal: AbortSignal): Promise<void> {
   /** Pulses since a replica came to be or its route changed. */
   const quiet = new WeakMap<JournalReplica, { pulses: number; invalidations: number }>();
   for (;;) {
@@ -66,13 +70,14 @@ async function runTicks(ports: PulsePorts, signal: AbortSignal): Promise<void> {
       quiet.set(replica, { pulses, invalidations });
       const suspend = ports.autoSuspend && pulses >= QUIET_PULSES_BEFORE_SUSPEND;
       if (suspend || replica.wantsRoll()) {
-        await pulse(ports, replica.journal, suspend ? "SUSPEND_IF_FLUSHED" : "SUSPEND_NO_RESUME", signal);
+        const mode = suspend ? "SUSPEND_IF_FLUSHED" : "SUSPEND_NO_RESUME";
+        await pulse(ports, failures, replica.journal, mode, signal);
       }
     }
   }
 }
 
-async function runDue(ports: PulsePorts, signal: AbortSignal): Promise<void> {
+async function runDue(ports: PulsePorts, failures: PulseFailures, signal: AbortSignal): Promise<void> {
   const { due, isPrimary, clock } = ports;
   let running = 0;
   const scope = abortScope(signal);
@@ -80,7 +85,11 @@ async function runDue(ports: PulsePorts, signal: AbortSignal): Promise<void> {
     for (;;) {
       await waitUntil(due.changed, () => !due.isEmpty && running < PULSES_AT_ONCE, scope.signal);
       const journal = due.take();
-      if (journal === undefined || !isPrimary(journal)) continue;
+      if (journal === undefined) continue;
+      if (!isPrimary(journal)) {
+        failures.ended(journal);
+        continue;
+      }
       running++;
       const ended = (status: Status | undefined): void => {
         running--;
@@ -88,7 +97,9 @@ async function runDue(ports: PulsePorts, signal: AbortSignal): Promise<void> {
         // Who could not be reached may be there in a moment; too few brokers become enough with a new route.
         if (status === undefined && !signal.aborted) clock.after(PULSE_RETRY_MS, () => due.add(journal));
       };
-      void pulse(ports, journal, "SUSPEND_NO_RESUME", scope.signal).then(ended, () => ended(undefined));
+      void pulse(ports, failures, journal, "SUSPEND_NO_RESUME", scope.signal).then(ended, () =>
+        ended(undefined),
+      );
     }
   } finally {
     scope.dispose();
@@ -98,6 +109,7 @@ async function runDue(ports: PulsePorts, signal: AbortSignal): Promise<void> {
 /** @returns undefined when it has failed */
 async function pulse(
   { transport, clock, logger }: PulsePorts,
+  failures: PulseFailures,
   journal: string,
   suspend: AppendSuspend,
   signal: AbortSignal,
@@ -109,11 +121,12 @@ async function pulse(
   try {
     const request = newAppendRequest({ journal, doNotProxy: true, suspend });
     const { status } = await transport.append(request, { kind: "bytes", bytes: [] }, scope.signal);
+    failures.ended(journal);
     if (!USUAL.has(status)) logger.warn("journal-pulse-failed", { journal, status });
     return status;
   } catch (error) {
     signal.throwIfAborted();
-    logger.warn("journal-pulse-failed", { journal, error: WireError.from(error).message });
+    failures.tell(journal, WireError.from(error));
     return undefined;
   } finally {
     cancel();
@@ -130,3 +143,32 @@ const USUAL: ReadonlySet<Status> = new Set([
   "NO_JOURNAL_PRIMARY_BROKER",
   "JOURNAL_NOT_FOUND",
 ]);
+
+/** Of a primary or a peer's broker that has just changed, or is about to. */
+const PASSING: ReadonlySet<Code> = new Set<Code>(["UNAVAILABLE", "SHUTTING_DOWN", "NOT_PRIMARY"]);
+/** In a row; tried again each second, they are over before when a journal changes hands. */
+const PASSING_FAILURES_MAX = 4;
+/** A failure is told at least so often. */
+const TELL_EVERY = 512;
+
+/** How often pulses failed in a row, by journal: as many entries as journals that are due again. P1 */
+class PulseFailures {
+  readonly #logger: Logger;
+  readonly #counts = new Map<string, number>();
+
+  constructor(logger: Logger) {
+    this.#logger = logger;
+  }
+
+  ended(journal: string): void {
+    this.#counts.delete(journal);
+  }
+
+  tell(journal: string, { code, message }: WireError): void {
+    const failures = (this.#counts.get(journal) ?? 0) + 1;
+    this.#counts.set(journal, failures);
+    const isPassing = PASSING.has(code) && failures < PASSING_FAILURES_MAX;
+    const isTold = !isPassing && (Number.isInteger(Math.log2(failures)) || failures % TELL_EVERY === 0);
+    this.#logger[isTold ? "warn" : "debug"]("journal-pulse-failed", { journal, failures, error: message });
+  }
+}
