@@ -14,6 +14,7 @@ import type { PutOptions } from "./object-store.ts";
 import type { DriverUpload, KeyRange, ListPage, OpenedObject, RemoteDriver } from "./remote-driver.ts";
 import type { S3Arguments } from "./s3-arguments.ts";
 import { failureOf, textOf } from "./store-failure.ts";
+import { silenceVersionNotice } from "./system-version-notice.ts";
 
 const CONNECTION_COUNT_MAX = 64;
 const CONNECT_MS_MAX = 10_000;
@@ -27,6 +28,7 @@ type Presigner = typeof S3Presigner;
 export async function openS3Driver(bucket: string, args: S3Arguments): Promise<RemoteDriver> {
   const sdk = await import("@aws-sdk/client-s3");
   const presigner = await import("@aws-sdk/s3-request-presigner");
+  silenceVersionNotice();
   const { Endpoint: endpoint, Region: region, Profile: profile } = args;
   const checksums = endpoint === undefined ? "WHEN_SUPPORTED" : "WHEN_REQUIRED";
   const agent = { keepAlive: true, maxSockets: CONNECTION_COUNT_MAX };
