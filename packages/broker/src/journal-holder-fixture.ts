@@ -1,5 +1,5 @@
 // Data directories with bytes of one journal, for tests.
-import { concatBytes, never, silentLogger, text, utf8 } from "@millrace/base";
+import { concatBytes, never, text, utf8, type Logger } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import type { CommitOutcome, Spool } from "@millrace/fragments";
 import {
@@ -42,7 +42,7 @@ export class Directory {
         self: name,
         id: idOf(name),
         clock: new SimulatedClock(world.agenda),
-        logger: silentLogger,
+        logger: world.logger,
         loadedAt: 1,
         view: () => ({ revision: world.revision, header: world.header(name), joined: world.joined }),
         holderOf: (peer) => world.callsOf(peer),
@@ -78,6 +78,15 @@ export class World {
   route = routeOf("a", "b");
   list: HoldersList | undefined;
   listReads = 0;
+  /** Level and event of what was logged. */
+  readonly told: string[] = [];
+  readonly logger: Logger = {
+    debug: (event) => void this.told.push(`debug ${event}`),
+    info: (event) => void this.told.push(`info ${event}`),
+    warn: (event) => void this.told.push(`warn ${event}`),
+    error: (event) => void this.told.push(`error ${event}`),
+    with: () => this.logger,
+  };
   /** In the place of what a directory answers. */
   readonly instead = new Map<string, Partial<HolderCalls>>();
 

@@ -304,6 +304,7 @@ test("level: who came back has shown bytes beyond everybody's end, or others -> 
   assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 4, end: 10 });
   assert.deepEqual(b!.spool.held(), [{ begin: 0, end: 4 }]);
   assert.deepEqual(b!.spool.registers, REGISTERS);
+  assert.deepEqual(world.told, ["warn shown-bytes-set-aside"], "nobody has to do anything at once");
   // What was known before it left is compared where the others have gone on, too.
   const [c, d] = await world.open("c", "d");
   await c!.append("0123xx");

@@ -350,12 +350,12 @@ export class JournalHolder {
     return equal;
   }
 
-  /** Forgets what stands from `begin` on, though it was shown. */
+  /** Forgets what stands from `begin` on, though it was shown: quarantine has it, and the route goes on without. */
   async #setAside(begin: number, registers: LabelSet): Promise<void> {
     const spool = this.#spool;
     if (begin >= spool.syncedEnd) return;
     const facts = { journal: this.#journal, begin, end: spool.syncedEnd };
-    this.#ports.logger.error("shown-bytes-set-aside", facts);
+    this.#ports.logger.warn("shown-bytes-set-aside", facts);
     if (begin < spool.end) spool.hide(begin);
     await this.#cut(begin, registers);
   }
