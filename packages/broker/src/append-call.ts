@@ -166,6 +166,10 @@ export class AppendCall implements PipelineUser, Abortable {
     this.#input({ kind: "cancelled", error });
   }
 
+  evicted(error: Error): void {
+    this.#input({ kind: "evicted", error });
+  }
+
   #input(first: AppendInput): void {
     if (this.#writing) {
       this.#kept.push(first); // C2

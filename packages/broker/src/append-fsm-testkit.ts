@@ -122,6 +122,7 @@ export const INPUTS: { readonly [K in AppendInput["kind"]]: Extract<AppendInput,
   proxied: { kind: "proxied", response: STATES.finished.response },
   unseen: { kind: "unseen" },
   invalidated: { kind: "invalidated" },
+  evicted: { kind: "evicted", error: new Error("evicted") },
   cancelled: { kind: "cancelled", error: new Error("cancelled") },
   "effect-failed": { kind: "effect-failed", error: new Error("the effect failed") },
 };

@@ -38,6 +38,7 @@ const NONE = {
   proxied: "broken",
   unseen: "broken",
   invalidated: "same",
+  evicted: "same",
   ...ABORTS,
 } as const satisfies Record<AppendInput["kind"], Expected>;
 const OVER = Object.fromEntries(Object.keys(NONE).map((kind) => [kind, "same"])) as Record<
@@ -53,14 +54,15 @@ const TABLE: Record<AppendState["kind"], Record<AppendInput["kind"], Expected>> 
     "pipeline-opened": "syncing",
     overtaken: "resolving",
     invalidated: "resolving",
+    evicted: "resolving",
   },
-  syncing: { ...NONE, "sync-gathered": "validating" },
-  "updating-assignments": { ...NONE, "transaction-done": "resolving" },
-  validating: { ...NONE, "facts-gathered": "opening", invalidated: "resolving" },
-  "updating-suspend": { ...NONE, "transaction-done": "resolving" },
-  opening: { ...NONE, "append-opened": "streaming" },
-  streaming: { ...NONE, message: "streaming", "end-of-stream": "failed" },
-  "reading-acknowledgements": { ...NONE, acknowledged: "finished" },
+  syncing: { ...NONE, "sync-gathered": "validating", evicted: "resolving" },
+  "updating-assignments": { ...NONE, "transaction-done": "resolving", evicted: "resolving" },
+  validating: { ...NONE, "facts-gathered": "opening", invalidated: "resolving", evicted: "resolving" },
+  "updating-suspend": { ...NONE, "transaction-done": "resolving", evicted: "resolving" },
+  opening: { ...NONE, "append-opened": "streaming", evicted: "failed" },
+  streaming: { ...NONE, message: "streaming", "end-of-stream": "failed", evicted: "failed" },
+  "reading-acknowledgements": { ...NONE, acknowledged: "finished", evicted: "failed" },
   proxying: { ...NONE, proxied: "finished", unseen: "resolving" },
   finished: OVER,
   failed: OVER,
@@ -85,12 +87,20 @@ test("append machine: whatever ends an append with the pipeline held -> the pipe
   for (const state of Object.values(STATES)) {
     if (!("attempt" in state) || state.attempt.pipeline.kind !== "held") continue;
     if (state.kind === "reading-acknowledgements") continue; // It has released it before.
-    for (const input of [INPUTS.cancelled, INPUTS["effect-failed"]]) {
+    for (const input of [INPUTS.cancelled, INPUTS["effect-failed"], INPUTS.evicted]) {
       const { kinds } = run(state, input);
       assert.equal(kinds.filter((kind) => kind === "release-pipeline").length, 1, state.kind);
       assert.equal(kinds.includes("rollback"), state.kind === "streaming", state.kind);
     }
   }
+});
+
+test("append machine: a newer primary takes the journal of a suspension that waits -> it goes there", () => {
+  const request = preamble("a/journal", { suspend: "SUSPEND_NOW" });
+  const state = { ...STATES.resolving, request, pipeline: attempt().pipeline, minRevision: 107 };
+  const { kinds, state: next } = run(state, INPUTS.evicted, resolvedAs({ primaryIsSelf: false }));
+  assert.deepEqual([kinds, next.kind], [["release-pipeline", "resolve", "proxy"], "proxying"]);
+  assert.deepEqual(run(state, INPUTS.evicted).effects.at(-1), { kind: "resolve", minRevision: 107 });
 });
 
 const chunk = (bytes: number, delayed = false): AppendInput => ({

@@ -16,7 +16,8 @@
 //  A3  An append ends in exactly one of commit, barrier and rollback once it was opened.
 //  A4  `finished` with status OK only after every replica acknowledged, and after all appends before it did.
 //  A5  Registers change only together with bytes.
-//  A6  A resolution is used only by the replica it names: a held pipeline of another replica is given back.
+//  A6  A resolution is used only by the replica it names: a held pipeline of another replica is given back. So is one
+//      that a newer primary takes, and what was not opened resolves again: it may have moved the primary itself.
 //
 // Replication is in the machine: with no peers `sync-gathered` comes with no answers, at once.
 import { assert, unreachable, WireError } from "@millrace/base";
@@ -47,6 +48,10 @@ import { acknowledgeSync } from "./append-sync.ts";
 
 type Resolving = Extract<AppendState, { kind: "resolving" }>;
 type Validating = Extract<AppendState, { kind: "validating" }>;
+type Unopened = Exclude<
+  AppendState,
+  { kind: "opening" | "streaming" | "reading-acknowledgements" | "finished" | "failed" }
+>;
 
 const NOT_HELD: Pipeline = { kind: "none" };
 const GATHER_FACTS: readonly AppendEffect[] = [{ kind: "gather-facts", wanted: "now" }];
@@ -68,6 +73,7 @@ export function stepAppend(state: AppendState, input: AppendInput): AppendStep {
   if (input.kind === "cancelled" || input.kind === "effect-failed") {
     return [{ kind: "failed", error: input.error }, releaseOf(pipelineOf(state))];
   }
+  if (input.kind === "evicted") return onEvicted(state);
   switch (state.kind) {
     case "resolving":
       // The resolution that comes is at least as new as what invalidated the old one.
@@ -177,6 +183,15 @@ function readThrough(attempt: Attempt, revision: number): AppendStep {
   return [state, [{ kind: "release-pipeline", route: undefined }, ...effects]];
 }
 
+/** Nothing was opened: it goes where the journal is now, also when its own suspension has moved it (A6). */
+function onEvicted(state: Unopened): AppendStep {
+  if (pipelineOf(state).kind === "none") return [state, []];
+  const minRevision = state.kind === "resolving" ? state.minRevision : 0;
+  const { request, rollTo } = "attempt" in state ? state.attempt : state;
+  const [next, effects] = resolveAgain({ request, rollTo, pipeline: NOT_HELD }, minRevision);
+  return [next, [{ kind: "release-pipeline", route: undefined }, ...effects]];
+}
+
 function updateAssignments(attempt: Attempt): AppendStep {
   if (attempt.resolution.assignmentsConsistent) return awaitDesiredReplicas(attempt);
   return [{ kind: "updating-assignments", attempt }, [{ kind: "update-assignments" }]];
@@ -186,7 +201,7 @@ function awaitDesiredReplicas(attempt: Attempt): AppendStep {
   const { header, desiredReplicas, minReplicas, primaryIsSelf } = attempt.resolution;
   const members = header.route.members.length;
   // The allocator is about to take the surplus away.
-  if (members > desiredReplicas) return resolveChanged(attempt, header.etcd.revision);
+  if (members > desiredReplicas) return resolveChanged(attempt);
   if (members < minReplicas) return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
   if (!primaryIsSelf) return [{ kind: "proxying", attempt }, [{ kind: "proxy", header }]];
   return [{ kind: "validating", attempt, wakeups: 0 }, GATHER_FACTS];
@@ -237,12 +252,14 @@ function isUnwritten(spec: JournalSpec, { spoolEnd, indexEnd }: PreconditionFact
 }
 
 /** Keeps the pipeline, if held. */
-function resolveChanged({ request, pipeline, rollTo }: Attempt, revision: number): AppendStep {
-  const next: AppendState = { kind: "resolving", request, pipeline, rollTo, minRevision: revision + 1 };
-  return [next, [{ kind: "resolve-changed" }]];
+function resolveChanged({ request, pipeline, rollTo }: Attempt): AppendStep {
+  return [{ kind: "resolving", request, pipeline, rollTo, minRevision: 0 }, [{ kind: "resolve-changed" }]];
 }
 
-function resolveAgain({ request, pipeline, rollTo }: Attempt, minRevision: number): AppendStep {
+function resolveAgain(
+  { request, pipeline, rollTo }: Omit<Attempt, "resolution">,
+  minRevision: number,
+): AppendStep {
   return [{ kind: "resolving", request, pipeline, rollTo, minRevision }, [{ kind: "resolve", minRevision }]];
 }
 

@@ -14,6 +14,8 @@ export interface PipelineUser {
   invalidated(): void;
   /** Gives the pipeline back at once, without having written. */
   aborted(reason: Error): void;
+  /** The same; who has not begun to write goes to whoever is primary now. */
+  evicted(reason: Error): void;
 }
 
 export class AppendQueue {
@@ -124,4 +126,6 @@ class QuietUser implements PipelineUser {
   invalidated(): void {}
 
   aborted(): void {}
+
+  evicted(): void {}
 }

@@ -161,6 +161,8 @@ export type AppendInput =
   | { readonly kind: "unseen" }
   /** The resolution is out of date. */
   | { readonly kind: "invalidated" }
+  /** The replica that the pipeline belongs to has to give the journal to a newer primary. */
+  | { readonly kind: "evicted"; readonly error: Error }
   /** The caller went away, or the broker stops. */
   | { readonly kind: "cancelled"; readonly error: Error }
   /** The effect in progress failed. */

@@ -41,6 +41,7 @@ function onOpening(state: Opening, input: AppendInput): AppendStep {
       return [{ kind: "streaming", attempt, opened, phase: "content", counts: NO_COUNTS }, RECEIVE];
     case "invalidated":
       return [state, []];
+    case "evicted":
     case "cancelled":
     case "effect-failed":
       return [{ kind: "failed", error: input.error }, [releasePipeline(attempt)]];
@@ -59,6 +60,7 @@ function onStreaming(state: Streaming, input: AppendInput): AppendStep {
       return state.phase === "content" ? rollBack(state, streamError("unexpected EOF")) : onWhole(state);
     case "invalidated":
       return [state, [{ kind: "lift-rate-limit" }]];
+    case "evicted":
     case "cancelled":
     case "effect-failed":
       return rollBack(state, input.error);
@@ -134,6 +136,7 @@ function onAcknowledging(state: Acknowledging, input: AppendInput): AppendStep {
       return [{ kind: "finished", response: answer(state, input.commit) }, []];
     case "invalidated":
       return [state, []];
+    case "evicted":
     case "cancelled":
     case "effect-failed":
       return [{ kind: "failed", error: input.error }, []];

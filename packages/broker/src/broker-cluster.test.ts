@@ -124,3 +124,28 @@ test("cluster: the store goes on behind the journal's end -> refused anywhere, u
     assert.equal((await append(2, "y")).commit?.begin, 11);
   }, stored);
 });
+
+test("cluster: a suspension moves the primary -> whoever asked for it hears SUSPENDED", async () => {
+  const cluster = await openTestCluster({ zones: ["a", "b", "c", "d"], leaseSeconds: 4 });
+  try {
+    const journals = [1, 2, 3, 1, 2, 3, 1].map((replication, i) => ({ name: `many/${i}`, replication }));
+    const [first] = cluster.members;
+    for (const { name, replication } of journals)
+      await cluster.within(applySpec(first!.transport, journalSpec(name, { replication })));
+    const ask = (from: number, name: string, fields: Partial<AppendPreamble>, part: string) => {
+      const content = { kind: "bytes", bytes: part === "" ? [] : [utf8(part)] } as const;
+      const { transport } = cluster.members[from % 4]!;
+      return cluster.within(transport.append(preamble(name, fields), content, never));
+    };
+    const statuses = new Set<string>();
+    for (let k = 0; k < 60; k++) {
+      const { name } = journals[k % journals.length]!;
+      await ask(k + 1, name, {}, "x");
+      if (k % 3 === 0) await ask(k + 1, journals[(k * 5) % journals.length]!.name, {}, "x");
+      statuses.add((await ask(k + 2, name, { suspend: "SUSPEND_NOW" }, "")).status);
+    }
+    assert.deepEqual([...statuses], ["SUSPENDED"]);
+  } finally {
+    await cluster.close();
+  }
+});

@@ -434,7 +434,7 @@ export class JournalReplica implements FlowOwner {
 
   /** Somebody waits for the spool: a newer primary. */
   #evicted(reason: WireError): void {
-    this.#queue.holder?.aborted(reason);
+    this.#queue.holder?.evicted(reason);
     this.#tasks.spawn("give the spool back", async () => {
       // Whoever closes has the pipeline by now, or waits for it, and does the same.
       if (this.#isLeaving) return;
