@@ -19,6 +19,7 @@ const LIBRARIES = [
   "fragments",
   "broker",
   "client",
+  "jsonnet",
   "ingest",
   "warehouse",
 ];
@@ -48,6 +49,7 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
     ],
   },
   client: { may: ["base", "grpc", "protobuf", "protocol"] },
+  jsonnet: { may: ["base"] },
   ingest: { may: ["base", "protocol", "metadata", "stores", "client"] },
   warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest"] },
   console: { may: [], types: ["protocol"] },

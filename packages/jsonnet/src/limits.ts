@@ -1,0 +1,23 @@
+// What a program and one evaluation of it may use. Evaluations run on the event loop that serves requests, so the
+// defaults are what a template for one record may take, not what a configuration generator would want.
+
+/** Bounds of one evaluation. */
+export interface Limits {
+  /** Calls, thunks, fields, and elements that library functions look at: about 20 to 50 ns each. */
+  readonly steps: number;
+  /** Calls, thunks and fields within each other. Beyond about 1,000 the thread's own stack may end first. */
+  readonly stack: number;
+  /** Bytes of strings, arrays and objects made in all, also of those that are garbage already. */
+  readonly bytes: number;
+}
+
+export const LIMITS_DEFAULT: Limits = { steps: 250_000, stack: 500, bytes: 16 * 1024 * 1024 };
+
+/** Characters of one source. */
+export const SOURCE_CHARS_MAX = 1024 * 1024;
+
+/** Expressions within each other: they are compiled and run by functions that call each other. */
+export const NESTING_MAX = 400;
+
+/** Files that one program may import. */
+export const IMPORTS_MAX = 1000;
