@@ -6,6 +6,10 @@
 //  R3  Nobody is waited for for ever: who does not answer in time is not to be reached.
 //  R4  A primary that is a holder of the newest bytes fences itself, which costs no call; the others only when that is
 //      not enough.
+//  R5  A route that names one data directory twice (two brokers on copies of one) is not activated: it would be the
+//      only holder of what two have.
+//  R6  An operator's wish to reset the head is looked at when patience has ended, and not before: who only restarts
+//      comes back within it.
 import { abortScope, WireError, type AbortScope, type Clock, type Logger } from "@millrace/base";
 import { EMPTY_LABELS, equivalentRoutes, type LabelSet, type ProcessId } from "@millrace/protocol";
 import {
@@ -14,9 +18,10 @@ import {
   type ActivationEffect,
   type ActivationInput,
   type ActivationState,
+  type HeadReset,
 } from "./holders-activation.ts";
-import { newestSegment, voided, type HolderId, type HoldersList } from "./holders-list.ts";
-import type { HoldersStore, KnownJournal } from "./holders-store.ts";
+import { newestSegment, relisted, voided, type HolderId, type HoldersList } from "./holders-list.ts";
+import { RESET_HEAD_REMEDY, type HoldersStore, type KnownJournal } from "./holders-store.ts";
 import { ACTIVATION_PATIENCE_MS, ACTIVATION_RETRY_MS, BRING_TIMEOUT_MS, FENCE_TIMEOUT_MS } from "./limits.ts";
 import type { HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
 import type { Resolution } from "./resolver.ts";
@@ -64,9 +69,13 @@ export type ActivationOutcome =
   /** @param revision with the newer route; read through to it */
   | { readonly kind: "overtaken"; readonly revision: number };
 
+/** @returns undefined: the head is not to be reset */
+export type ResetWish = (signal: AbortSignal) => Promise<HeadReset | undefined>;
+
 /**
  * @param resolve the journal as the keyspace has it now
  * @param first what is to be activated
+ * @param wish asked when the journal cannot go on without giving something up
  * @throws {WireError} UNAVAILABLE: who has to answer does not; what aborted `signal`
  */
 export async function activateRoute(
@@ -74,9 +83,11 @@ export async function activateRoute(
   first: Resolution,
   resolve: () => Resolution,
   signal: AbortSignal,
+  wish?: ResetWish,
 ): Promise<ActivationOutcome> {
   const { clock, logger } = ports;
-  const untilMs = clock.monotonicMs() + ACTIVATION_PATIENCE_MS;
+  let untilMs = clock.monotonicMs() + ACTIVATION_PATIENCE_MS;
+  let reset: HeadReset | undefined;
   for (let count = 0; ; count++) {
     signal.throwIfAborted();
     const resolution = resolve();
@@ -90,7 +101,9 @@ export async function activateRoute(
       await clock.sleep(ACTIVATION_RETRY_MS, signal);
       continue;
     }
-    const attempt = new ActivationAttempt(ports, resolution, members, signal);
+    const twice = namedTwice(members);
+    if (twice !== undefined) throw copied(resolution.item!.spec.name, twice);
+    const attempt = new ActivationAttempt(ports, resolution, members, reset, signal);
     const state = await attempt.run();
     if (state.kind === "active") {
       const { list, listRevision, confirmed } = state;
@@ -102,8 +115,13 @@ export async function activateRoute(
     if (newestRevision > header.etcd.revision) return { kind: "overtaken", revision: newestRevision };
     const failure = attempt.failure ?? blocked(journal, state);
     logger.info("journal-not-activated", { journal, attempt: count + 1, why: failure.message });
-    if (clock.monotonicMs() >= untilMs) throw failure;
-    if (state.kind !== "abandoned" || state.why !== "unmarked")
+    if (clock.monotonicMs() >= untilMs) {
+      if (reset !== undefined || !attempt.isStuck) throw failure;
+      reset = await wish?.(signal); // R6
+      if (reset === undefined) throw failure;
+      untilMs = clock.monotonicMs() + ACTIVATION_PATIENCE_MS;
+    }
+    if (state.kind !== "abandoned" || (state.why !== "unmarked" && state.why !== "unlisted"))
       await clock.sleep(ACTIVATION_RETRY_MS * Math.min(count + 1, 10), signal);
   }
 }
@@ -115,8 +133,26 @@ function blocked(journal: string, state?: ActivationState): WireError {
   }
   const holders = state.holders.join(", ");
   const who = `none of the brokers with the newest bytes of journal ${journal}`;
-  const text = `${who} can be reached (data directories: ${holders})`;
+  const text = `${who} can be reached (data directories: ${holders}); ${RESET_HEAD_REMEDY}${journal}`;
   return new WireError("UNAVAILABLE", text, { facts: { journal, holders } });
+}
+
+/** Two brokers of the route that announce the same data directory (R5). */
+function namedTwice(members: readonly (Holder | "keeps-no-lists" | undefined)[]): [Holder, Holder] | undefined {
+  const seen = new Map<HolderId, Holder>();
+  for (const member of members) {
+    if (typeof member !== "object") continue;
+    const before = seen.get(member.id);
+    if (before !== undefined) return [before, member];
+    seen.set(member.id, member);
+  }
+  return undefined;
+}
+
+function copied(journal: string, [one, other]: readonly [Holder, Holder]): WireError {
+  const names = [one, other].map(({ peer: { id } }) => `${id.zone}/${id.suffix}`);
+  const text = `brokers ${names.join(" and ")} announce the same data directory ${one.id}: stop the one with the copy`;
+  return new WireError("UNAVAILABLE", `journal ${journal}: ${text}`, { facts: { journal, holder: one.id } });
 }
 
 type Final = Extract<ActivationState, { kind: "active" | "blocked" | "abandoned" }>;
@@ -126,6 +162,8 @@ class ActivationAttempt {
   failure: WireError | undefined;
   /** Of the headers of those who refused. */
   newestRevision = 0;
+  /** There is no list, or none that can be read. */
+  #isUnlisted = false;
   readonly #ports: ActivationPorts;
   readonly #resolution: Resolution;
   readonly #scope: AbortScope;
@@ -140,6 +178,7 @@ class ActivationAttempt {
     ports: ActivationPorts,
     resolution: Resolution,
     all: readonly (Holder | "keeps-no-lists" | undefined)[],
+    reset: HeadReset | undefined,
     signal: AbortSignal,
   ) {
     this.#ports = ports;
@@ -153,12 +192,18 @@ class ActivationAttempt {
       members: this.#members.map(({ id }) => id),
       isMixed: this.#members.length < all.length,
       isEarly: resolution.isEarly,
+      reset,
     };
     [this.#state, this.#effects] = startActivation(attempt);
   }
 
   get journal(): string {
     return this.#resolution.item!.spec.name;
+  }
+
+  /** Waiting alone may not help. */
+  get isStuck(): boolean {
+    return this.#state.kind === "blocked" || this.#isUnlisted;
   }
 
   /** @throws what aborted the signal */
@@ -183,8 +228,10 @@ class ActivationAttempt {
   #input(input: ActivationInput): void {
     if (this.#done === undefined || this.#state.kind === "abandoned") return;
     try {
-      const [state, effects] = stepActivation(this.#state, input);
+      const before = this.#state;
+      const [state, effects] = stepActivation(before, input);
       this.#state = state;
+      if (state.kind === "active" && before.kind === "recording") this.#sayGivenUp(before);
       if (state.kind === "active" || state.kind === "blocked") this.#done(state);
       else if (state.kind === "abandoned") void this.#abandoned(state);
       else this.#perform(effects);
@@ -229,13 +276,27 @@ class ActivationAttempt {
 
   async #readList(): Promise<ActivationInput> {
     const { item } = this.#resolution;
-    const read = await this.#ports.lists.read(this.journal, item!.createRevision, this.#scope.signal);
-    return { kind: "list-read", ...read };
+    const { lists } = this.#ports;
+    const read = await lists.tryRead(this.journal, item!.createRevision, this.#scope.signal);
+    const { refusal, list, listRevision, readAt } = read;
+    this.#isUnlisted = list === undefined;
+    if (refusal === undefined) return { kind: "list-read", list, listRevision, readAt };
+    this.failure = new WireError("UNAVAILABLE", refusal.message, { cause: refusal });
+    return { kind: "list-read", list: "unreadable", listRevision, readAt };
+  }
+
+  #sayGivenUp({ givenUp, begin, end, attempt }: Extract<ActivationState, { kind: "recording" }>): void {
+    if (givenUp.length === 0) return;
+    const { journal } = this;
+    const goesOnAt = Math.max(end, attempt.reset?.offset ?? 0);
+    const facts = { journal, begin, end, goesOnAt, givenUp: givenUp.join(", ") };
+    this.#ports.logger.warn("journal-head-reset", facts);
   }
 
   async #fence(member: HolderId): Promise<ActivationInput> {
-    const answer = await this.#hold(this.#ports.holders.find(member), { wants: "fence" }, FENCE_TIMEOUT_MS);
-    if (answer === undefined) return { kind: "unreachable", member };
+    const holder = this.#ports.holders.find(member);
+    const answer = await this.#hold(holder, { wants: "fence" }, FENCE_TIMEOUT_MS);
+    if (answer === undefined) return { kind: "unreachable", member, isGone: holder === undefined };
     if (answer.kind === "refused") return this.#refused(member, answer);
     const { held } = answer;
     const least = this.#leastHeld();
@@ -246,7 +307,7 @@ class ActivationAttempt {
       this.failure = new WireError("UNAVAILABLE", `holder ${member} of journal ${this.journal} lacks bytes`, {
         facts,
       });
-      return { kind: "unreachable", member };
+      return { kind: "unreachable", member, isGone: true };
     }
     this.#registers.set(member, answer.registers);
     return { kind: "fenced", member, held, whole: answer.whole };
@@ -300,11 +361,23 @@ class ActivationAttempt {
         const known = this.#known();
         const { list, listRevision } = await lists.read(this.journal, known.createRevision, signal);
         await lists.write(known, voided(list, 0), listRevision, signal);
-      }
+      } else if (state.why === "unlisted") await this.#listAnew(state.attempt);
       this.#done?.(state);
     } catch (error) {
       this.#failed?.(error);
     }
+  }
+
+  /** H9 */
+  async #listAnew({ epoch, members, isMixed }: ActivationState["attempt"]): Promise<void> {
+    const { lists, logger } = this.#ports;
+    const { signal } = this.#scope;
+    const known = this.#known();
+    const { journal, createRevision } = known;
+    const { list, listRevision } = await lists.tryRead(journal, createRevision, signal);
+    if (list !== undefined) return;
+    const { kind } = await lists.write(known, relisted(epoch, members, isMixed), listRevision, signal);
+    logger.warn("journal-list-reset", { journal, members: members.join(", "), outcome: kind });
   }
 
   #known(): KnownJournal {
@@ -345,7 +418,8 @@ class ActivationAttempt {
   #refused(member: HolderId, { why, header }: Extract<HoldAnswer, { kind: "refused" }>): ActivationInput {
     const text = `holder ${member} of journal ${this.journal} refuses: ${why}`;
     this.failure = new WireError("UNAVAILABLE", text, { facts: { journal: this.journal, holder: member } });
-    if (why === "not-held" || why === "different") return { kind: "unreachable", member };
+    if (why === "not-held") return { kind: "unreachable", member, isGone: true };
+    if (why === "different") return { kind: "unreachable", member };
     if (why === "WRONG_ROUTE") this.newestRevision = Math.max(this.newestRevision, header.etcd.revision);
     return { kind: "refused", member };
   }

@@ -4,6 +4,10 @@
 //
 //  C1  An effect that takes time is stale when the machine went on without it; its result is then dropped.
 //  C2  While a write is in progress nothing else happens to the append: what comes is kept until the write has ended.
+//  C3  An operator's reset of the head is an append of nothing that leaves suspension as it is: `journals reset-head`
+//      sends that, of gazctl too, and no other client does. It waits for nobody, since it may mend what others wait
+//      for, and says where it believes the journal to end; 0, which is no offset elsewhere, is the
+//      head of a journal of which nothing is known.
 import { never, WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { SpoolAppend, Spools } from "@millrace/fragments";
@@ -15,6 +19,7 @@ import { AppendProxy, type AppendProxyPorts } from "./append-proxy.ts";
 import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
 import { ContentSource } from "./content-source.ts";
+import type { HeadReset } from "./holders-activation.ts";
 import type { PipelineUser } from "./append-queue.ts";
 import type { JournalReplica } from "./journal-replica.ts";
 import { LOG_QUEUE_BYTES_MAX } from "./limits.ts";
@@ -62,6 +67,7 @@ type Performed = AppendInput | Promise<AppendInput | undefined> | "pending" | un
 
 export class AppendCall implements PipelineUser, Abortable {
   readonly waitingBytes: number;
+  readonly goesFirst: boolean;
   readonly #ports: AppendPorts;
   readonly #request: AppendPreamble;
   readonly #isSummed: boolean;
@@ -97,6 +103,7 @@ export class AppendCall implements PipelineUser, Abortable {
     this.#content = new ContentSource(content, ports.clock);
     this.#isSummed = content instanceof AppendFeed || content.kind !== "bytes" || content.isUnsummed !== true;
     this.waitingBytes = this.#content.knownBytes;
+    this.goesFirst = request.suspend === "SUSPEND_KEEP";
     this.#lifetime = lifetime;
     this.#writeSignal = writeSignal;
     this.#caller = caller;
@@ -336,7 +343,13 @@ export class AppendCall implements PipelineUser, Abortable {
   }
 
   #openPipeline(): Performed {
-    const opening = this.#held!.openPipeline(this.#resolution!, this.#lifetime);
+    const replica = this.#held!;
+    const wish = async (signal: AbortSignal): Promise<HeadReset | undefined> => {
+      if (!this.#content.isNothing) return undefined;
+      return { offset: this.#request.offset, knownEnd: await replica.knownEnd(signal) };
+    };
+    const isReset = this.#request.suspend === "SUSPEND_KEEP"; // C3
+    const opening = replica.openPipeline(this.#resolution!, this.#lifetime, isReset ? wish : undefined);
     if (opening === undefined) return { kind: "pipeline-opened" };
     return opening.then((outcome): AppendInput =>
       outcome.kind === "opened" ? { kind: "pipeline-opened" } : outcome,

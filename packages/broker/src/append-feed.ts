@@ -34,6 +34,13 @@ export class AppendFeed {
     return this.#items.at(-1) === "end-of-stream";
   }
 
+  /** Nothing was taken, and the intent to commit is all that came. */
+  get isNothing(): boolean {
+    const [intent, end, ...more] = this.#items;
+    const isIntent = intent instanceof Uint8Array && intent.length === 0;
+    return this.#at === 0 && isIntent && end === "end-of-stream" && more.length === 0;
+  }
+
   push(item: FeedItem): void {
     this.#items.push(item);
     if (item instanceof Uint8Array) this.bytes += item.length;

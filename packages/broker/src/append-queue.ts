@@ -10,6 +10,8 @@ import { APPEND_QUEUE_BYTES_MAX, APPEND_QUEUE_ITEMS_MAX } from "./limits.ts";
 export interface PipelineUser {
   /** Bytes that wait with it. */
   readonly waitingBytes: number;
+  /** Before those who wait: an operator mends what they wait for. */
+  readonly goesFirst?: boolean;
   granted(route: Route | undefined): void;
   invalidated(): void;
   /** Gives the pipeline back at once, without having written. */
@@ -56,7 +58,8 @@ export class AppendQueue {
         { facts: { journal: this.#journal, count, bytes: this.#waitingBytes } },
       );
     }
-    this.#waiting.push(user);
+    if (user.goesFirst === true) this.#waiting.unshift(user);
+    else this.#waiting.push(user);
     this.#waitingBytes = bytes;
     return "queued";
   }

@@ -121,14 +121,20 @@ export class BrokerHolding implements Holding {
       spool.confirm(spool.syncedEnd);
       return;
     }
-    await applyVerdict(spool, await this.#listOf(journal, createRevision), this.#ports);
+    const list = await this.#listOf(journal, createRevision);
+    // Until it is mended everything stays hidden, in its place.
+    if (list !== "unreadable") await applyVerdict(spool, list, this.#ports);
   }
 
-  async #listOf(journal: string, createRevision: number): Promise<HoldersList> {
+  async #listOf(journal: string, createRevision: number): Promise<HoldersList | "unreadable"> {
     const known = this.#startLists.get(journal)?.stored;
     if (known?.createRevision === createRevision) return known.list;
-    const { list } = await this.#ports.lists.read(journal, createRevision, never);
+    const { list, refusal } = await this.#ports.lists.tryRead(journal, createRevision, never);
     if (list !== undefined) return list;
+    if (refusal !== undefined) {
+      this.#ports.logger.error("holders-list-unreadable", { journal, error: refusal.message });
+      return "unreadable";
+    }
     throw new WireError("CORRUPT", `journal ${journal} has bytes here and no list of holders`, {
       facts: { journal, createRevision },
     });

@@ -85,6 +85,12 @@ export class ContentSource {
     return this.#intend();
   }
 
+  /** All of it is here, untouched, and it has no byte; known of bytes and of feeds. */
+  get isNothing(): boolean {
+    if (this.#whole !== undefined) return this.knownBytes === 0;
+    return this.#feed?.isNothing === true;
+  }
+
   /** Nothing was taken but what is still here: another broker can have it from the beginning. */
   get isUntouched(): boolean {
     return this.#passing === "none" || this.#passing === "whole";

@@ -24,6 +24,10 @@
 //  H8  Of a loose segment a member counts that is whole: that has lost nothing since it was brought under the segment's
 //      epoch, or a later one. Where none is, all members have to answer, and the largest end wins: each has the begin
 //      of the same bytes.
+//  H9  An operator may reset the head: without the members of the newest segment that are gone, but never without one
+//      that somebody announces and that does not answer: it may show, and persist, what is given up. Of those that
+//      answer the largest end wins; where there is none, everybody goes on where the segment begins. Who comes back is
+//      named no more. Where there is no list that can be read, one is written that names the route's members (H8).
 import { assert, unreachable } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import {
@@ -48,6 +52,15 @@ export interface Attempt {
   readonly isMixed: boolean;
   /** Whether appends will be acknowledged before they are synced. Default: no. */
   readonly isEarly?: boolean;
+  /** An operator gives up what nobody can bring (H9). */
+  readonly reset?: HeadReset | undefined;
+}
+
+export interface HeadReset {
+  /** Where the operator believes that the journal ends. */
+  readonly offset: number;
+  /** Where what is in the stores, or known to the primary, ends. */
+  readonly knownEnd: number;
 }
 
 /** What a member has of a journal. */
@@ -74,6 +87,8 @@ interface OnList {
 interface Brought extends OnList {
   readonly begin: number;
   readonly end: number;
+  /** Holders without whom the journal goes on (H9); empty but for a reset. */
+  readonly givenUp: readonly HolderId[];
 }
 
 export type ActivationState =
@@ -84,6 +99,8 @@ export type ActivationState =
       readonly candidates: readonly HolderId[];
       /** Those that are not whole (H8). */
       readonly partial: readonly FencedHolder[];
+      /** Those that nobody announces, or that have nothing (H9). */
+      readonly gone: readonly HolderId[];
     } & OnList)
   /** All members are asked what they have, the list being void. */
   | ({ readonly kind: "asking"; readonly presented: readonly PresentedBytes[] } & OnList)
@@ -104,20 +121,23 @@ export type ActivationState =
       readonly listRevision: number;
       readonly confirmed: number;
     }
-  /** No holder of the newest bytes can be reached: appends are refused until one returns, or the head is reset. */
+  /**
+   * No holder of the newest bytes can be reached, or the list cannot be read (then there are no holders): appends are
+   * refused until one returns, or the head is reset.
+   */
   | { readonly kind: "blocked"; readonly attempt: Attempt; readonly holders: readonly HolderId[] }
   | { readonly kind: "abandoned"; readonly attempt: Attempt; readonly why: Abandoned };
 
 /**
  * `overtaken`: read through to the newer route. `again`: begin anew, after a pause. `unmarked`: mark the list void
- * first.
+ * first. `unlisted`: write a list that names the members first (H9).
  */
-export type Abandoned = "overtaken" | "again" | "unmarked";
+export type Abandoned = "overtaken" | "again" | "unmarked" | "unlisted";
 
 export type ActivationInput =
   | {
       readonly kind: "list-read";
-      readonly list: HoldersList | undefined;
+      readonly list: HoldersList | "unreadable" | undefined;
       /** Revision of the key, 0 without one. */
       readonly listRevision: number;
       /** Revision of the store at which it was read. */
@@ -128,7 +148,8 @@ export type ActivationInput =
   | ({ readonly kind: "presented" } & PresentedBytes)
   /** `base`: below it the member has nothing. */
   | { readonly kind: "brought"; readonly member: HolderId; readonly base: number }
-  | { readonly kind: "unreachable"; readonly member: HolderId }
+  /** `isGone`: nobody announces it, or it has nothing of what it promised. */
+  | { readonly kind: "unreachable"; readonly member: HolderId; readonly isGone?: boolean }
   /** A member knows a newer route or a newer stream. */
   | { readonly kind: "refused"; readonly member: HolderId }
   | {
@@ -194,6 +215,9 @@ function onList(attempt: Attempt, input: Extract<ActivationInput, { kind: "list-
   // H1
   if (readAt < attempt.epoch)
     return [{ kind: "reading", attempt }, [{ kind: "read-list", atLeast: attempt.epoch }]];
+  if (attempt.reset !== undefined && (list === undefined || list === "unreadable"))
+    return abandon(attempt, "unlisted");
+  if (list === "unreadable") return [{ kind: "blocked", attempt, holders: [] }, []];
   if (attempt.isMixed && list?.tail.kind !== "void") return abandon(attempt, "unmarked");
   if ((list?.segments.at(-1)?.epoch ?? 0) > attempt.epoch) return abandon(attempt, "overtaken");
   const on: OnList = { attempt, list, listRevision };
@@ -211,7 +235,7 @@ function onList(attempt: Attempt, input: Extract<ActivationInput, { kind: "list-
     case "held": {
       const candidates = newestSegment(list)!.members;
       return [
-        { kind: "fencing", ...on, candidates, partial: [] },
+        { kind: "fencing", ...on, candidates, partial: [], gone: [] },
         candidates.map((member) => ({ kind: "fence", member })),
       ];
     }
@@ -235,24 +259,38 @@ function onFencing(
     return bringFrom(state, input);
   // H8
   const partial = input.kind === "fenced" ? [...state.partial, input] : state.partial;
-  if (left.length > 0) return [{ ...state, candidates: left, partial }, []];
-  if (partial.length < newest.members.length)
+  const isGone = input.kind === "unreachable" && input.isGone === true;
+  const gone = isGone ? [...state.gone, input.member] : state.gone;
+  if (left.length > 0) return [{ ...state, candidates: left, partial, gone }, []];
+  const isAll = partial.length === newest.members.length;
+  if (!isAll && !mayReset(attempt, newest, partial.length + gone.length))
     return [{ kind: "blocked", attempt, holders: newest.members }, []];
-  return bringFrom(
-    state,
-    partial.reduce((most, one) => (one.held.end > most.held.end ? one : most)),
-  );
+  const [first, ...others] = partial;
+  if (first === undefined) {
+    const { begin } = newest;
+    return bring(state, { begin, end: begin }, undefined, undefined, { givenUp: gone });
+  }
+  const most = others.reduce((best, one) => (one.held.end > best.held.end ? one : best), first);
+  return bringFrom(state, most, gone);
+}
+
+/** H9. Whoever believes that the journal ends elsewhere knows of bytes that would be given up, or that are there. */
+function mayReset({ reset }: Attempt, { members, begin }: Segment, accountedFor: number): boolean {
+  if (reset === undefined || accountedFor < members.length) return false;
+  const { offset, knownEnd } = reset;
+  return offset >= knownEnd && offset <= Math.max(knownEnd, begin);
 }
 
 function bringFrom(
   state: Extract<ActivationState, { kind: "fencing" }>,
   { member, held }: FencedHolder,
+  givenUp: readonly HolderId[] = [],
 ): ActivationStep {
   const { list } = state;
   // H3: what the segment's begin says, what the member knows, and what it has left to the store.
   const begin = Math.max(newestSegment(list!)!.begin, held.confirmed, held.base);
   assert(held.end >= begin, "a holder has what is acknowledged", { member, begin, end: held.end });
-  return bring(state, { begin, end: held.end }, member, undefined);
+  return bring(state, { begin, end: held.end }, member, undefined, { givenUp });
 }
 
 function onAsking(
@@ -270,7 +308,7 @@ function onAsking(
   // Whoever begins with nothing has no registers to go on with either.
   const source = presented.find((one) => one.end === head && head > 0)?.member;
   const registers = source === undefined ? list.tail.registers : undefined;
-  return bring(state, { begin: head, end: head }, source, registers, presented);
+  return bring(state, { begin: head, end: head }, source, registers, { presented });
 }
 
 function bring(
@@ -278,14 +316,18 @@ function bring(
   { begin, end }: { begin: number; end: number },
   source: HolderId | undefined,
   registers: LabelSet | undefined,
-  presented: readonly PresentedBytes[] = [],
+  {
+    presented = [],
+    givenUp = [],
+  }: { readonly presented?: readonly PresentedBytes[]; readonly givenUp?: readonly HolderId[] } = {},
 ): ActivationStep {
   const { members } = attempt;
   const segment = segmentOf(attempt, begin);
   const anew = list?.tail.kind === "void" ? listedAnew(list, presented, segment) : withSegment(list, segment);
   const next = attempt.isMixed ? undefined : anew;
+  const brought = { attempt, list, listRevision, begin, end, givenUp };
   return [
-    { kind: "bringing", attempt, list, listRevision, begin, end, waiting: members, heldFrom: begin, next },
+    { kind: "bringing", ...brought, waiting: members, heldFrom: begin, next },
     members.map((member) => ({ kind: "bring", member, begin, end, source, registers })),
   ];
 }
@@ -294,7 +336,7 @@ function onBringing(
   state: Extract<ActivationState, { kind: "bringing" }>,
   input: ActivationInput,
 ): ActivationStep {
-  const { attempt, list, listRevision, begin, end, waiting, next } = state;
+  const { attempt, list, listRevision, begin, end, givenUp, waiting, next } = state;
   // A holder that did not answer in time is not needed any more; a member is.
   if (input.kind === "unreachable" && waiting.includes(input.member)) return abandon(attempt, "again");
   if (input.kind !== "brought") return ignoreLate(state, input);
@@ -306,7 +348,7 @@ function onBringing(
   // H3
   const written = heldFrom > begin ? withSegment(list, segmentOf(attempt, heldFrom)) : next;
   return [
-    { kind: "recording", attempt, list, listRevision, begin, end, next: written },
+    { kind: "recording", attempt, list, listRevision, begin, end, givenUp, next: written },
     [{ kind: "write-list", next: written, listRevision }],
   ];
 }

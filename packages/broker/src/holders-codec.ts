@@ -8,7 +8,7 @@
 //
 // A value of another version is refused: whoever cannot read the list may not commit. Fields that are not known are
 // refused too, since a field is a rule. The create revision is that of the journal: a list of an earlier life is none.
-import { strictText, utf8, WireError } from "@millrace/base";
+import { assert, strictText, utf8, WireError } from "@millrace/base";
 import { label, type LabelSet } from "@millrace/protocol";
 import { validateHolders, type HoldersList, type HoldersTail, type Segment } from "./holders-list.ts";
 import {
@@ -44,6 +44,8 @@ export function holdersKey(root: string, journal: string): string {
  * fit; the list is then left as it is
  */
 export function encodeHolders({ createRevision, list }: StoredHolders): Uint8Array | undefined {
+  const wrong = validateHolders(list);
+  assert(wrong === undefined, "a list that is written can be read", { wrong });
   const { segments, tail } = list;
   const bytes = utf8(JSON.stringify({ version: VERSION, createRevision, segments, tail: encodeTail(tail) }));
   return bytes.length > HOLDERS_BYTES_MAX || segments.length > HOLDERS_SEGMENTS_MAX ? undefined : bytes;

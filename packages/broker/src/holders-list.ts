@@ -191,6 +191,15 @@ export function voided(list: HoldersList | undefined, confirmed: number): Holder
   return { segments: cut(list.segments, begin), tail: { kind: "void", begin, ...registers } };
 }
 
+/**
+ * In place of a list that is not there, or that nobody can read: all of them have to answer, and the largest end wins.
+ * @param isMixed one of the route's members keeps no list
+ */
+export function relisted(epoch: number, members: readonly HolderId[], isMixed: boolean): HoldersList {
+  if (isMixed) return voided(undefined, 0);
+  return { segments: [{ epoch, begin: 0, members, loose: true }], tail: { kind: "held" } };
+}
+
 /** What a member has of a journal whose list is void, as far as its present life as a member knows. */
 export interface PresentedBytes {
   readonly member: HolderId;

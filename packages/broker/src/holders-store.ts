@@ -43,6 +43,9 @@ export type WriteOutcome =
 
 /** Compares and deletions of one transaction, of at most 128 (D26). */
 const FORGOTTEN_AT_ONCE = 60;
+/** Before the name of a journal. */
+export const RESET_HEAD_REMEDY =
+  "docs/cluster.md says when to give up what they had, with millrace journals reset-head -l name=";
 /** Lists of one read, each of some hundred bytes. */
 const LISTS_AT_ONCE = 1000;
 
@@ -65,17 +68,33 @@ export class HoldersStore {
     return keyOf(holdersKey(this.#root, journal));
   }
 
-  /** @throws {WireError} CORRUPT; of the store */
+  /** @throws {WireError} CORRUPT, naming the key; of the store */
   async read(journal: string, createRevision: number, signal: AbortSignal): Promise<ReadHolders> {
+    const { refusal, ...read } = await this.tryRead(journal, createRevision, signal);
+    if (refusal !== undefined) throw refusal;
+    return read;
+  }
+
+  /** As {@link read}; `refusal`: somebody wrote what nobody can read. @throws {WireError} of the store */
+  async tryRead(
+    journal: string,
+    createRevision: number,
+    signal: AbortSignal,
+  ): Promise<ReadHolders & { readonly refusal?: WireError }> {
     const success: StoreOp[] = [{ kind: "range", key: this.key(journal) }];
     const { header, results } = await this.#reads.txn({ subject: journal, compare: [], success }, signal);
     const [found] = results;
     const kv = found?.kind === "range" ? found.kvs[0] : undefined;
     const readAt = header.revision;
     if (kv === undefined) return { list: undefined, listRevision: 0, readAt };
-    const stored = decodeHolders(kv.value);
-    const list = stored.createRevision === createRevision ? stored.list : undefined;
-    return { list, listRevision: kv.modRevision, readAt };
+    const listRevision = kv.modRevision;
+    try {
+      const stored = decodeHolders(kv.value);
+      const list = stored.createRevision === createRevision ? stored.list : undefined;
+      return { list, listRevision, readAt };
+    } catch (cause) {
+      return { list: undefined, listRevision, readAt, refusal: unreadable(journal, kv.key, cause) };
+    }
   }
 
   /**
@@ -165,6 +184,11 @@ export class HoldersStore {
       return { kind: "unknown" };
     }
   }
+}
+
+function unreadable(journal: string, key: Key, cause: unknown): WireError {
+  const text = `${WireError.from(cause).message} (key ${key}); ${RESET_HEAD_REMEDY}${journal}`;
+  return new WireError("CORRUPT", text, { cause, facts: { journal, key } });
 }
 
 function mayName(value: Uint8Array, holder: HolderId): boolean {

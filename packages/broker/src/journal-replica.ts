@@ -28,6 +28,7 @@ import {
 import { equivalentRoutes, type JournalSpec, type LabelSet, type Route } from "@millrace/protocol";
 import type { AppendInput, PreconditionFacts } from "./append-states.ts";
 import { AppendQueue, type PipelineUser } from "./append-queue.ts";
+import type { ResetWish } from "./activation-runner.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import type { FlowOwner } from "./content-source.ts";
 import { boundRate, type RateBucket } from "./flow-control.ts";
@@ -231,10 +232,12 @@ export class JournalReplica implements FlowOwner {
   /**
    * For whoever has the pipeline: what has to be before anything is written on this route. @returns undefined when all
    * is @throws {WireError} UNAVAILABLE
+   * @param wish whether to give up what nobody can bring
    */
   openPipeline(
     resolution: Resolution,
     { signal }: { readonly signal: AbortSignal },
+    wish?: ResetWish,
   ): Promise<PipelineOpening> | undefined {
     if (this.#ports.replication === undefined)
       return this.isOpen ? undefined : this.waitOpen(signal).then(() => ({ kind: "opened" }));
@@ -246,7 +249,7 @@ export class JournalReplica implements FlowOwner {
     const scope = eitherSignal(signal, opening.signal);
     const end = before
       .then(() => this.waitOpen(scope.signal))
-      .then(() => this.#replication!.open(resolution, scope.signal))
+      .then(() => this.#replication!.open(resolution, scope.signal, wish))
       .finally(() => {
         scope.dispose();
         if (this.#opening?.scope === opening) this.#opening = undefined;
@@ -396,6 +399,14 @@ export class JournalReplica implements FlowOwner {
       leftMs = nowMs + FIRST_REFRESH_WAIT_MS - clock.monotonicMs();
     }
     return "listed";
+  }
+
+  /** Where what is known here ends, the stores listed just now. @throws {WireError} UNAVAILABLE */
+  async knownEnd(signal: AbortSignal): Promise<number> {
+    while (!this.index.isRefreshed) await this.nextListing(signal);
+    if ((await this.relist(signal)) !== "failed") return this.index.summary().end;
+    const text = `the stores of journal ${this.journal} cannot be listed now`;
+    throw new WireError("UNAVAILABLE", text, { facts: { journal: this.journal } });
   }
 
   /** Resolves after the next check of the journal's store. */

@@ -26,7 +26,7 @@ import {
   type Route,
 } from "@millrace/protocol";
 import { wantedAcknowledgement } from "./acknowledgement-rule.ts";
-import { activateRoute, type ActivationPorts, type ActiveRoute } from "./activation-runner.ts";
+import { activateRoute, type ActivationPorts, type ActiveRoute, type ResetWish } from "./activation-runner.ts";
 import type { AppendInput, PeerAnswer } from "./append-states.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
@@ -119,14 +119,15 @@ export class Replication implements SpoolUser {
 
   /**
    * Closes what was open, and activates the route. Whoever calls has the journal's pipeline.
+   * @param wish whether to give up what nobody can bring
    * @throws {WireError} UNAVAILABLE; what aborted `signal`
    */
-  async open(resolution: Resolution, signal: AbortSignal): Promise<PipelineOpening> {
+  async open(resolution: Resolution, signal: AbortSignal, wish?: ResetWish): Promise<PipelineOpening> {
     await this.close();
     if (this.#limbo.isEmpty) this.#local.holder?.takeCut(); // L1: else what an opening cut that failed counts
     const { journal } = this.#local.spool.life;
     const resolve = (): Resolution => this.#ports.resolve(journal);
-    const outcome = await activateRoute(this.#ports, resolution, resolve, signal);
+    const outcome = await activateRoute(this.#ports, resolution, resolve, signal, wish);
     if (outcome.kind === "overtaken") return outcome;
     const { active } = outcome;
     const { spool, holder } = this.#local;

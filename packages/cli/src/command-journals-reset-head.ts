@@ -8,8 +8,9 @@ export function addJournalsResetHead(group: Command, io: CliIo): void {
   const command = group
     .command("reset-head")
     .description(
-      "Let journals that refuse appends with INDEX_HAS_GREATER_OFFSET go on behind their last fragment. " +
-        "Only when all brokers that had them are gone for good: what these have not persisted is given up",
+      "Let journals go on behind their last fragment that refuse appends with INDEX_HAS_GREATER_OFFSET, or since " +
+        "none of the brokers with their newest bytes can be reached. Only when these are gone for good: what they " +
+        "have not persisted is given up",
     )
     .requiredOption("-l, --selector <SELECTOR>", "label selector, e.g. name=examples/foobar")
     .option("--json", "print a line of JSON for each journal: {journal, offset, reset}");

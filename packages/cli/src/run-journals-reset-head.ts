@@ -12,23 +12,30 @@ export interface ResetHeadOptions extends BrokerDoorOptions {
   readonly json?: true;
 }
 
+/** @throws {WireError} but for an offset that is another one now */
+async function isTaken(append: Promise<unknown>): Promise<boolean> {
+  try {
+    await append;
+    return true;
+  } catch (error) {
+    if (!(error instanceof WireError) || error.code !== "WRONG_APPEND_OFFSET") throw error;
+    return false;
+  }
+}
+
 export async function runResetHead(options: ResetHeadOptions, io: CliIo): Promise<void> {
   await withBroker(options, io, async (door) => {
     const journals = await selectedJournals(door.transport, options.selector, io.signal);
     await forEachJournal(awake(journals), io, async ({ spec: { name: journal } }) => {
       const { writeHead: offset } = await readHead(door.transport, journal, io.signal);
-      let reset = true;
-      try {
-        // A suspended journal stays as it is.
-        const nothing = { kind: "bytes", bytes: [] } as const;
-        await appendOnce(door.transport, journal, nothing, { offset, suspend: "SUSPEND_KEEP" }, io.signal);
-      } catch (error) {
-        if (!(error instanceof WireError) || error.code !== "WRONG_APPEND_OFFSET") throw error;
-        reset = false;
-      }
+      // A suspended journal stays as it is.
+      const nothing = { kind: "bytes", bytes: [] } as const;
+      const reset = await isTaken(
+        appendOnce(door.transport, journal, nothing, { offset, suspend: "SUSPEND_KEEP" }, io.signal),
+      );
       if (options.json === true) io.out(`${JSON.stringify({ journal, offset, reset })}\n`);
       else if (reset) io.err(`${journal}: appends go on at ${offset}\n`);
-      else io.err(`${journal}: did not reset: somebody appended meanwhile\n`);
+      else io.err(`${journal}: did not reset: it goes on at another offset, which somebody appended at meanwhile\n`);
     });
   });
 }

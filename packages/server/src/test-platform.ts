@@ -12,7 +12,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Endpoints } from "./endpoints.ts";
 
-const BIN = fileURLToPath(new URL("../../cli/bin/millrace.js", import.meta.url));
+export const BIN = fileURLToPath(new URL("../../cli/bin/millrace.js", import.meta.url));
 
 /** The machine may be busy with other tests; a platform that needs longer is broken. */
 const READY_MS = 60_000;

@@ -1,8 +1,8 @@
 // A cluster without chance of faults, which a scenario leads step by step. It ends by healing everything, and by the
 // judges of all runs.
 import assert from "node:assert/strict";
-import { concatBytes, never, silentLogger, type Random } from "@millrace/base";
-import { getJournal, readHead, readJournal } from "@millrace/client";
+import { concatBytes, InvariantError, never, silentLogger, type Random } from "@millrace/base";
+import { appendOnce as sendOnce, getJournal, readHead, readJournal } from "@millrace/client";
 import { decodeHolders, DEFAULT_ROOT, holdersKey, type HoldersList } from "@millrace/broker";
 import { prepareCodecs, type Spool } from "@millrace/fragments";
 import { keyOf } from "@millrace/metadata";
@@ -108,6 +108,29 @@ export class ClusterStage {
       if ((await this.append(machine, 20, journal)) === "acknowledged") return this.world.nowMs - begunMs;
       assert.ok(this.world.nowMs - begunMs < 2 * STEP_MS, "the journal becomes writable");
       await this.pass(20);
+    }
+  }
+
+  /** As `millrace journals reset-head`, at one broker. @throws {WireError} why it was not reset */
+  async resetHead(at: Machine, journal = this.journal): Promise<number> {
+    const transport = this.world.transport(at);
+    const { writeHead: offset } = await this.finish(readHead(transport, journal.name, never));
+    const nothing = { kind: "bytes", bytes: [] } as const;
+    const how = { offset, suspend: "SUSPEND_KEEP" } as const;
+    await this.finish(sendOnce(transport, journal.name, nothing, how, never));
+    return offset;
+  }
+
+  /** Tries until the head is reset. @returns where the journal was believed to end */
+  async untilReset(at: readonly Machine[], journal = this.journal): Promise<number> {
+    const begunMs = this.world.nowMs;
+    for (let i = 0; ; i++) {
+      try {
+        return await this.resetHead(at[i % at.length]!, journal);
+      } catch (error) {
+        if (error instanceof InvariantError || this.world.nowMs - begunMs > 2 * STEP_MS) throw error;
+        await this.pass(500);
+      }
     }
   }
 

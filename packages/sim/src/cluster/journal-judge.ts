@@ -14,7 +14,7 @@ export interface Append {
   readonly begunAt: number;
   /** Of its answer. */
   endedAt: number;
-  outcome: "under way" | "acknowledged" | "unknown" | "refused";
+  outcome: "under way" | "acknowledged" | "unknown" | "refused" | "given up";
   /** Where it stands, once somebody knows. */
   begin: number | undefined;
   /** What it checked of the register, and what it set it to. */
@@ -94,6 +94,20 @@ export class JournalJudge {
     append.outcome = "unknown";
   }
 
+  /** An operator has given up what stands from `end` on: other bytes may stand there, and it is never seen again. */
+  giveUp(end: number): void {
+    for (const [begin, append] of this.#begins) {
+      if (begin + append.bytes.length <= end) continue;
+      assert(begin >= end, "an append is given up whole", { journal: this.name, begin, end });
+      append.outcome = "given up";
+      this.#begins.delete(begin);
+    }
+    for (const append of this.appends) if (append.outcome === "unknown") append.outcome = "given up";
+    this.#isKnown.fill(0, end);
+    this.#knownEnd = Math.min(this.#knownEnd, end);
+    this.acknowledgedEnd = Math.min(this.acknowledgedEnd, end);
+  }
+
   /** Certainly nothing of it was written. */
   refuse(append: Append, mismatched = false): void {
     append.outcome = "refused";
@@ -146,6 +160,7 @@ export class JournalJudge {
     assert(append !== undefined, "bytes that nobody appended", facts);
     const { bytes, outcome } = append;
     assert(outcome !== "refused", "an append that was refused is there", facts);
+    assert(outcome !== "given up", "an append that was given up is there again", facts);
     const isWhole = Buffer.compare(bytes, content.subarray(at, at + bytes.length)) === 0;
     assert(isWhole, "an append is there whole or not at all", facts);
     return append;

@@ -1,0 +1,129 @@
+// D10: the way out when the holders of a journal's newest bytes are gone for good (ADR 14).
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { never, utf8 } from "@millrace/base";
+import { DEFAULT_ROOT, holdersKey } from "@millrace/broker";
+import { keyOf } from "@millrace/metadata";
+import { filesOf } from "@millrace/wal/testkit";
+import { newAppendRequest } from "@millrace/protocol";
+import { ClusterStage, hold, release } from "../cluster-stage.ts";
+import type { Machine } from "../machine.ts";
+
+const LONE = { leaseSeconds: 3, journals: [{ name: "lone/one", replication: 1, isStored: false }] };
+const NOTHING = { kind: "bytes", bytes: [] } as const;
+const NOBODY = /none of the brokers with the newest bytes .* can be reached .*journals reset-head/;
+
+function loseDisk(machine: Machine): void {
+  hold(machine, "power");
+  machine.loseDisk();
+  release(machine);
+}
+
+async function served(stage: ClusterStage): Promise<void> {
+  await stage.until("every machine serves", () => stage.world.machines.every(({ isServing }) => isServing));
+}
+
+/** Asks for nothing until the allocator has given the journal its members, and somebody throws. */
+async function refused(stage: ClusterStage): Promise<void> {
+  const request = newAppendRequest({ journal: stage.journal.name });
+  for (let i = 0; i < 100; i++) {
+    const { status } = await stage.finish(
+      stage.world.transport(stage.world.machines[0]!).append(request, NOTHING, never),
+    );
+    assert.notEqual(status, "OK");
+    await stage.pass(100);
+  }
+}
+
+test("reset: the only holder's disk is lost -> appends never reset, reset-head does", async () => {
+  const stage = await ClusterStage.open("reset lone", LONE);
+  const { machines } = stage.world;
+  const [holder] = await stage.route();
+  for (let i = 0; i < 3; i++) assert.equal(await stage.append(holder), "acknowledged");
+  loseDisk(holder!);
+  await served(stage);
+  // Neither an append with content, nor one of nothing that says no offset, nor either of them with all that a reset has.
+  for (const how of [{}, { content: NOTHING }, { suspend: "SUSPEND_KEEP" as const }, { offset: 1, content: NOTHING }])
+    for (const machine of machines)
+      assert.notEqual(await stage.finish(stage.appending(machine, 20, how)), "acknowledged");
+  assert.equal((await stage.holders()).segments.length, 1);
+  stage.journal.giveUp(await stage.untilReset(machines));
+  await stage.untilAcknowledged(machines);
+  await stage.end();
+});
+
+test("reset: its disk comes back afterwards -> what it had goes to quarantine, and is never shown", async () => {
+  const stage = await ClusterStage.open("reset returned", LONE);
+  const [holder] = await stage.route();
+  const others = stage.world.machines.filter((machine) => machine !== holder);
+  for (let i = 0; i < 3; i++) assert.equal(await stage.append(holder), "acknowledged");
+  hold(holder!, "power");
+  stage.journal.giveUp(await stage.untilReset(others));
+  for (let i = 0; i < 5; i++) await stage.untilAcknowledged(others);
+  release(holder!);
+  await served(stage);
+  await stage.replication(3);
+  await stage.until("it is a member again", () => stage.world.machines.every((one) => one.isServing));
+  await stage.untilAcknowledged(stage.world.machines);
+  await stage.end();
+  const aside = filesOf(holder!.disk).filter(({ path }) => path.startsWith("quarantine/"));
+  assert.notEqual(aside.length, 0, "what was given up is kept aside");
+});
+
+test("reset: the only holder is cut off, its session goes on -> nothing is given up", async () => {
+  const stage = await ClusterStage.open("reset announced", LONE);
+  const [holder, others] = [(await stage.route())[0]!, stage.world.machines];
+  assert.equal(await stage.append(holder), "acknowledged");
+  const away = others.filter((machine) => machine !== holder);
+  // The allocator moves the journal: its holder is needed, and does not answer.
+  stage.cut([holder.name], away.map(({ name }) => name));
+  await stage.replication(3);
+  for (let i = 0; i < 3; i++) await assert.rejects(stage.resetHead(away[i % 2]!));
+  stage.world.network.heal();
+  await stage.untilAcknowledged(stage.world.machines);
+  await stage.end();
+});
+
+for (const isStored of [false, true]) {
+  const where = isStored ? "a store has some" : "no store";
+  test(`reset: all three disks are lost, ${where} -> appends go on behind what is known`, async () => {
+    const stage = await ClusterStage.open(`reset three ${isStored}`, {
+      leaseSeconds: 3,
+      journals: [{ name: "three/one", replication: 3, isStored }],
+      fragmentBytes: 1024,
+    });
+    const { machines } = stage.world;
+    for (let i = 0; i < 6; i++) assert.equal(await stage.append(machines[i % 3], 500), "acknowledged");
+    if (isStored) await stage.pass(400_000);
+    assert.equal(await stage.append(machines[0], 500), "acknowledged");
+    for (const machine of machines) hold(machine, "power");
+    for (const machine of machines) {
+      machine.loseDisk();
+      release(machine);
+    }
+    await served(stage);
+    assert.notEqual(await stage.append(machines[0]), "acknowledged");
+    await assert.rejects(refused(stage), NOBODY);
+    stage.journal.giveUp(await stage.untilReset(machines));
+    if (isStored) assert.ok(stage.journal.acknowledgedEnd > 0, "the store has something");
+    for (let i = 0; i < 4; i++) await stage.untilAcknowledged(machines);
+    await stage.end();
+  });
+}
+
+test("reset: nobody can read the list -> the members' bytes are all there, and a list again", async () => {
+  const stage = await ClusterStage.open("reset list", { leaseSeconds: 3 });
+  const { machines } = stage.world;
+  for (let i = 0; i < 5; i++) assert.equal(await stage.append(machines[i % 3]), "acknowledged");
+  const key = keyOf(holdersKey(DEFAULT_ROOT, stage.journal.name));
+  const { store } = stage.world.coordination;
+  await stage.finish(store.txn({ compare: [], success: [{ kind: "put", key, value: utf8("{}") }] }, never));
+  for (const machine of machines) machine.end("power");
+  await served(stage);
+  assert.notEqual(await stage.append(machines[0]), "acknowledged");
+  const head = stage.journal.acknowledgedEnd;
+  await stage.untilReset(machines);
+  await stage.untilAcknowledged(machines);
+  assert.ok(stage.journal.acknowledgedEnd > head);
+  await stage.end();
+});
