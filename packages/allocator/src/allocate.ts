@@ -171,6 +171,7 @@ class AllocateLoop {
         metrics.added.add(plan.added);
         metrics.removed.add(plan.removed);
         metrics.packed.add(plan.moved);
+        for (const { key, member } of plan.lost) logger.warn("assignment-of-missing-member", { key, member });
         await atMost(READ_THROUGH_MAX_MS, (end) => mirror.waitForRevision(revision, end), clock, signal);
         return;
       }

@@ -72,6 +72,35 @@ test("converge: removals -> by descending load, as long as enough consistent one
   ]);
 });
 
+test("converge: an assignment of a member that is not there -> it goes at once, nothing else does, and a primary is named", () => {
+  const values = {
+    "items/item": '{"R":2}',
+    ...FIVE,
+    "assign/item#zone#ghost#0": "",
+    "assign/item#zone#m1#1": "",
+    "assign/item#zone#m2#2": "",
+    "assign/item#zone#m3#3": "",
+  };
+  const made = plan(values, { item: ["zone#m1", "zone#m2"] });
+  deepEqual(opsOf(made), [
+    "delete assign/item#zone#ghost#0",
+    "delete assign/item#zone#m1#1",
+    'put assign/item#zone#m1#0 ""',
+  ]);
+  deepEqual(
+    made.lost.map(({ member }) => member),
+    ["zone#ghost"],
+  );
+});
+
+test("converge: only members that are not there -> their assignments go, and others come", () => {
+  const values = { ...ONE, ...FIVE, "assign/item#zone#ghost#7": "" };
+  deepEqual(opsOf(plan(values, { item: ["zone#m2"] })), [
+    'put assign/item#zone#m2#8 ""',
+    "delete assign/item#zone#ghost#7",
+  ]);
+});
+
 test("converge: an item that wants nothing -> all its assignments go, consistent or not", () => {
   const values = {
     "items/item": '{"R":0}',

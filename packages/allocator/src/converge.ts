@@ -11,6 +11,9 @@
 //      a leader whose transaction was carried out without its knowledge must not remove, add or promote twice. To add
 //      or to promote, that nothing of the item's assignments has come or changed since; to remove, the item, what is
 //      removed, and the consistent ones that stay.
+//  C6  An assignment of a member that is not there goes at once, whoever is consistent: nobody can be while it stands.
+//      Leases take those of members that end; what stays was written by somebody else, or its member by one whom we
+//      cannot read.
 // Counts of members are kept current between items, as if all transactions before succeeded: they are sent in order,
 // up to the first that fails.
 import { prefixRange, type StoreOp, type TxnRequest } from "@millrace/metadata";
@@ -35,6 +38,8 @@ export interface Plan {
   readonly txns: readonly TxnRequest[];
   readonly added: number;
   readonly removed: number;
+  /** Of those removed, the ones whose member is not there. */
+  readonly lost: readonly AssignmentEntry[];
   /** Promotions and packings. */
   readonly moved: number;
   /** Assignments that wait for room on their member. */
@@ -54,6 +59,7 @@ export function converge(state: AllocatorState, desired: Solution, options: Conv
     totals: state.totals.slice(),
     primaries: state.primaries.slice(),
   };
+  const lost: AssignmentEntry[] = [];
   const counts = { added: 0, removed: 0, moved: 0, blocked: 0, waiting: 0 };
   const checkpoints: Checkpoint[] = [];
   const packs: Checkpoint[] = [];
@@ -69,7 +75,8 @@ export function converge(state: AllocatorState, desired: Solution, options: Conv
       desired.members.subarray(desired.begin[item], desired.begin[item + 1]),
     );
     counts.added += plan.adds.length;
-    counts.removed += plan.removes.length;
+    counts.removed += plan.removes.length + plan.lost.length;
+    for (const assignment of plan.lost) lost.push(assignment);
     counts.blocked += plan.blocked;
     counts.waiting += plan.waiting;
     const checkpoint = checkpointOf(state, plan, options);
@@ -82,7 +89,7 @@ export function converge(state: AllocatorState, desired: Solution, options: Conv
   }
   const leader = state.members[options.leader]!;
   const fixed: RevisionCompare = { target: "mod", key: leader.key, op: "=", revision: leader.modRevision };
-  return { txns: gather([fixed], checkpoints), ...counts };
+  return { txns: gather([fixed], checkpoints), lost, ...counts };
 }
 
 /** Whether it only gives an assignment a lower slot, and that can wait (C4). */
@@ -135,7 +142,7 @@ function checkpointOf(state: AllocatorState, plan: ItemPlan, options: ConvergeOp
     ops.push(put(keys.assignment(item.id, entry.name, slot), value, entry.lease));
   }
   if (plan.removes.length > 0) compare.push(unchanged(item)); // it may want more now
-  for (const assignment of plan.removes) {
+  for (const assignment of [...plan.removes, ...plan.lost]) {
     compare.push(unchanged(assignment));
     ops.push(removal(assignment));
   }

@@ -22,6 +22,8 @@ export class ItemPlan {
   readonly item: number;
   readonly adds: { readonly member: number; readonly slot: number }[] = [];
   readonly removes: readonly AssignmentEntry[];
+  /** Those of members that are not there, which go at once (C6). */
+  readonly lost: readonly AssignmentEntry[];
   /** The consistent assignments because of which others may be removed (C2, C5). */
   readonly support: readonly AssignmentEntry[];
   /** The one that gets another slot: 0 to be promoted, a lower one to be packed. */
@@ -37,23 +39,27 @@ export class ItemPlan {
   constructor(pass: Pass, item: number, desired: Int32Array) {
     this.#pass = pass;
     this.item = item;
-    const current = this.#candidates();
+    const all = this.#candidates();
+    const lost = all.filter(({ member }) => member < 0).slice(0, REMOVALS_PER_CHECKPOINT_MAX); // C6
+    const current = all.filter(({ member }) => member >= 0);
     const isKept = ({ member }: Candidate, at: number): boolean =>
       desired.includes(member) && current.findIndex((one) => one.member === member) === at;
     const keep = current.filter(isKept);
     const spare = current.filter((one, at) => !isKept(one, at));
-    const { removes, kept } = this.#splitSpare(current, spare);
+    const { removes, kept } =
+      lost.length > 0 ? { removes: [], kept: spare } : this.#splitSpare(current, spare);
+    this.lost = lost.map(({ assignment }) => assignment);
     this.removes = removes.map(({ assignment }) => assignment);
     this.waiting = kept.length > 0 && current.some(({ isConsistent }) => !isConsistent) ? 1 : 0;
     const stays = [...keep, ...kept];
     const replication = pass.state.replication[item]!;
     const consistent = stays.filter(({ isConsistent }) => isConsistent).slice(0, replication);
     this.support = removes.length > 0 ? consistent.map(({ assignment }) => assignment) : [];
-    this.blocked = this.#add(current, desired);
-    this.addsTheOnly = current.length === 0 && desired.length === 1;
+    this.blocked = this.#add(all, desired);
+    this.addsTheOnly = all.length === 0 && desired.length === 1;
     for (const { member, assignment } of removes) this.#count(member, -1, assignment.slot === 0 ? -1 : 0);
     stays.sort((a, b) => a.assignment.slot - b.assignment.slot);
-    this.move = this.#promote(stays) ?? this.#pack(stays, this.adds.length + removes.length);
+    this.move = this.#promote(stays) ?? this.#pack(stays, this.adds.length + removes.length + lost.length);
   }
 
   #candidates(): Candidate[] {

@@ -96,8 +96,9 @@ export async function activateRoute(
     if (isOver || !equivalentRoutes(header.route, first.header.route))
       return { kind: "overtaken", revision: header.etcd.revision }; // R2
     const members = ports.holders.members(resolution);
-    if (members.includes(undefined)) {
-      if (clock.monotonicMs() >= untilMs) throw blocked(resolution.item!.spec.name);
+    const missing = members.indexOf(undefined);
+    if (missing >= 0) {
+      if (clock.monotonicMs() >= untilMs) throw notThere(resolution, missing);
       await clock.sleep(ACTIVATION_RETRY_MS, signal);
       continue;
     }
@@ -126,8 +127,16 @@ export async function activateRoute(
   }
 }
 
-function blocked(journal: string, state?: ActivationState): WireError {
-  if (state?.kind !== "blocked") {
+/** The allocator takes the journal from it. */
+function notThere({ item, header }: Resolution, at: number): WireError {
+  const journal = item!.spec.name;
+  const { zone, suffix } = header.route.members[at]!;
+  const text = `journal ${journal} is assigned to broker ${zone}/${suffix}, which is not there`;
+  return new WireError("UNAVAILABLE", text, { facts: { journal, member: `${zone}/${suffix}` } });
+}
+
+function blocked(journal: string, state: ActivationState): WireError {
+  if (state.kind !== "blocked") {
     const text = `journal ${journal} is changing hands`;
     return new WireError("UNAVAILABLE", text, { facts: { journal } });
   }

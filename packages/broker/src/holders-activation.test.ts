@@ -283,3 +283,74 @@ test("activation: the level asks for no syncs -> the segment is loose, unless it
   assert.equal(writtenBy({ isEarly: false }), undefined);
   assert.equal(writtenBy({ members: ["a"] }), undefined);
 });
+
+const RESET = { offset: 2, knownEnd: 2 };
+const lost = (member: string): ActivationInput => ({ kind: "unreachable", member, isGone: true });
+
+function reset(reset: Attempt["reset"], ...inputs: ActivationInput[]): ActivationStep {
+  let step = startActivation({ ...ATTEMPT, reset });
+  for (const input of inputs) step = stepActivation(step[0], input);
+  return step;
+}
+
+test("reset: all holders are gone -> everybody goes on where the segment began, and its members are named no more", () => {
+  const [bringing, effects] = reset(RESET, read(HELD), lost("b"), lost("c"));
+  assert.equal(bringing.kind, "bringing");
+  const bring = { kind: "bring", begin: 3, end: 3, source: undefined, registers: undefined } as const;
+  assert.deepEqual(effects, [
+    { ...bring, member: "a" },
+    { ...bring, member: "b" },
+  ]);
+  const [recording] = reset(RESET, read(HELD), lost("b"), lost("c"), brought("a"), brought("b"));
+  assert.ok(recording.kind === "recording");
+  assert.deepEqual(recording.givenUp, ["b", "c"]);
+  assert.deepEqual(recording.next, {
+    segments: [{ epoch: 9, begin: 3, members: ["a", "b"] }],
+    tail: { kind: "held" },
+  });
+});
+
+test("reset: a holder that somebody announces does not answer -> blocked", () => {
+  assert.equal(reset(RESET, read(HELD), lost("b"), gone("c"))[0].kind, "blocked");
+  assert.equal(reset(RESET, read(HELD), gone("b"), lost("c"))[0].kind, "blocked");
+});
+
+test("reset: a holder answers -> nothing is given up", () => {
+  const [state] = reset(RESET, read(HELD), lost("b"), FENCED);
+  assert.ok(state.kind === "bringing");
+  assert.deepEqual([state.begin, state.end, state.givenUp], [4, 6, []]);
+});
+
+test("reset: some of a loose segment answer, the others are gone -> the largest end wins", () => {
+  const segments = [{ epoch: 5, begin: 3, members: ["b", "c", "d"], loose: true as const }];
+  const loose: HoldersList = { segments, tail: { kind: "held" } };
+  const shorter = { ...FENCED, member: "b", held: { base: 0, confirmed: 0, end: 4 } };
+  const [state] = reset(RESET, read(loose), shorter, FENCED, lost("d"));
+  assert.ok(state.kind === "bringing");
+  assert.deepEqual([state.begin, state.end, state.givenUp], [4, 6, ["d"]]);
+  assert.equal(after(read(loose), shorter, FENCED, lost("d"))[0].kind, "blocked");
+});
+
+for (const [what, offset, knownEnd, want] of [
+  ["below what is stored", 4, 5, "blocked"],
+  ["where what is stored ends, beyond the segment's begin", 5, 5, "bringing"],
+  ["where the segment begins", 3, 1, "bringing"],
+  ["beyond what anybody can know", 6, 5, "blocked"],
+  ["none, and nothing is stored", 0, 0, "bringing"],
+  ["none, and something is", 0, 2, "blocked"],
+] as const) {
+  test(`reset: the offset is ${what} -> ${want}`, () => {
+    assert.equal(reset({ offset, knownEnd }, read(HELD), lost("b"), lost("c"))[0].kind, want);
+  });
+}
+
+test("reset: no list, or none that can be read -> one is written first; without a reset blocked, or begun", () => {
+  const unreadable: ActivationInput = { kind: "list-read", list: "unreadable", listRevision: 6, readAt: 9 };
+  for (const input of [unreadable, read(undefined)]) {
+    const [state] = reset(RESET, input);
+    assert.ok(state.kind === "abandoned");
+    assert.equal(state.why, "unlisted");
+  }
+  assert.equal(after(unreadable)[0].kind, "blocked");
+  assert.equal(after(read(undefined))[0].kind, "bringing");
+});
