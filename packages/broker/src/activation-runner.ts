@@ -147,7 +147,9 @@ function blocked(journal: string, state: ActivationState): WireError {
 }
 
 /** Two brokers of the route that announce the same data directory (R5). */
-function namedTwice(members: readonly (Holder | "keeps-no-lists" | undefined)[]): [Holder, Holder] | undefined {
+function namedTwice(
+  members: readonly (Holder | "keeps-no-lists" | undefined)[],
+): [Holder, Holder] | undefined {
   const seen = new Map<HolderId, Holder>();
   for (const member of members) {
     if (typeof member !== "object") continue;

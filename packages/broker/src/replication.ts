@@ -26,7 +26,12 @@ import {
   type Route,
 } from "@millrace/protocol";
 import { wantedAcknowledgement } from "./acknowledgement-rule.ts";
-import { activateRoute, type ActivationPorts, type ActiveRoute, type ResetWish } from "./activation-runner.ts";
+import {
+  activateRoute,
+  type ActivationPorts,
+  type ActiveRoute,
+  type ResetWish,
+} from "./activation-runner.ts";
 import type { AppendInput, PeerAnswer } from "./append-states.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";

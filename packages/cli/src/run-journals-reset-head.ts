@@ -35,7 +35,10 @@ export async function runResetHead(options: ResetHeadOptions, io: CliIo): Promis
       );
       if (options.json === true) io.out(`${JSON.stringify({ journal, offset, reset })}\n`);
       else if (reset) io.err(`${journal}: appends go on at ${offset}\n`);
-      else io.err(`${journal}: did not reset: it goes on at another offset, which somebody appended at meanwhile\n`);
+      else
+        io.err(
+          `${journal}: did not reset: it goes on at another offset, which somebody appended at meanwhile\n`,
+        );
     });
   });
 }

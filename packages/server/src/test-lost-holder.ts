@@ -23,14 +23,18 @@ export async function loseHolder(): Promise<LostHolder> {
   const place = { etcd: etcd.address, fileRoot: scratch(), flags: ["--etcd.lease", "5s"] };
   const broker = await TestBrokerProcess.started(place);
   const journal = "lost/one";
-  const spec = `name: ${journal}\nreplication: 1\nfragment: {length: 1024, compression_codec: NONE}\n`;
+  const spec = `name: ${journal}\nreplication: 1\nfragment: {length: 1024, compression_codec: NONE, refresh_interval: 1s}\n`;
   await runProgram(BIN, ["journals", "apply", "--specs", "-", "--broker.address", broker.url], spec);
   const append = async (text: string): Promise<string | undefined> => {
     const { status, text: said } = await ask(`${broker.url}/${journal}`, { method: "PUT", body: text });
     return status === 204 ? undefined : `${status} ${said}`;
   };
   let last: string | undefined;
-  await until(() => `an append is taken: ${last}`, CALL_MS, async () => (last = await append("lost")) === undefined);
+  await until(
+    () => `an append is taken: ${last}`,
+    CALL_MS,
+    async () => (last = await append("lost")) === undefined,
+  );
   await broker.kill();
   rmSync(broker.data, { recursive: true, force: true });
   await broker.start();

@@ -43,7 +43,12 @@ test("reset: the only holder's disk is lost -> appends never reset, reset-head d
   loseDisk(holder!);
   await served(stage);
   // Neither an append with content, nor one of nothing that says no offset, nor either of them with all that a reset has.
-  for (const how of [{}, { content: NOTHING }, { suspend: "SUSPEND_KEEP" as const }, { offset: 1, content: NOTHING }])
+  for (const how of [
+    {},
+    { content: NOTHING },
+    { suspend: "SUSPEND_KEEP" as const },
+    { offset: 1, content: NOTHING },
+  ])
     for (const machine of machines)
       assert.notEqual(await stage.finish(stage.appending(machine, 20, how)), "acknowledged");
   assert.equal((await stage.holders()).segments.length, 1);
@@ -76,7 +81,10 @@ test("reset: the only holder is cut off, its session goes on -> nothing is given
   assert.equal(await stage.append(holder), "acknowledged");
   const away = others.filter((machine) => machine !== holder);
   // The allocator moves the journal: its holder is needed, and does not answer.
-  stage.cut([holder.name], away.map(({ name }) => name));
+  stage.cut(
+    [holder.name],
+    away.map(({ name }) => name),
+  );
   await stage.replication(3);
   for (let i = 0; i < 3; i++) await assert.rejects(stage.resetHead(away[i % 2]!));
   stage.world.network.heal();
