@@ -72,7 +72,7 @@ test("converge: removals -> by descending load, as long as enough consistent one
   ]);
 });
 
-test("converge: an assignment of a member that is not there -> it goes at once, nothing else does, and a primary is named", () => {
+test("converge: a member that is not there -> its assignment goes at once, alone, and there is a primary", () => {
   const values = {
     "items/item": '{"R":2}',
     ...FIVE,

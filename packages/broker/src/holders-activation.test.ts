@@ -293,7 +293,7 @@ function reset(reset: Attempt["reset"], ...inputs: ActivationInput[]): Activatio
   return step;
 }
 
-test("reset: all holders are gone -> everybody goes on where the segment began, and its members are named no more", () => {
+test("reset: all holders are gone -> everybody goes on where the segment began, they are named no more", () => {
   const [bringing, effects] = reset(RESET, read(HELD), lost("b"), lost("c"));
   assert.equal(bringing.kind, "bringing");
   const bring = { kind: "bring", begin: 3, end: 3, source: undefined, registers: undefined } as const;

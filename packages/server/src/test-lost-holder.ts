@@ -23,7 +23,8 @@ export async function loseHolder(): Promise<LostHolder> {
   const place = { etcd: etcd.address, fileRoot: scratch(), flags: ["--etcd.lease", "5s"] };
   const broker = await TestBrokerProcess.started(place);
   const journal = "lost/one";
-  const spec = `name: ${journal}\nreplication: 1\nfragment: {length: 1024, compression_codec: NONE, refresh_interval: 1s}\n`;
+  const fragment = "{length: 1024, compression_codec: NONE, refresh_interval: 1s}";
+  const spec = `name: ${journal}\nreplication: 1\nfragment: ${fragment}\n`;
   await runProgram(BIN, ["journals", "apply", "--specs", "-", "--broker.address", broker.url], spec);
   const append = async (text: string): Promise<string | undefined> => {
     const { status, text: said } = await ask(`${broker.url}/${journal}`, { method: "PUT", body: text });

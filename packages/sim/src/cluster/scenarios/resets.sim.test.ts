@@ -42,7 +42,7 @@ test("reset: the only holder's disk is lost -> appends never reset, reset-head d
   for (let i = 0; i < 3; i++) assert.equal(await stage.append(holder), "acknowledged");
   loseDisk(holder!);
   await served(stage);
-  // Neither an append with content, nor one of nothing that says no offset, nor either of them with all that a reset has.
+  // Neither an append with content, nor one of nothing, whatever else they have of a reset.
   for (const how of [
     {},
     { content: NOTHING },
