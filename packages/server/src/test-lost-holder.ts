@@ -11,9 +11,9 @@ export interface LostHolder {
   readonly broker: TestBrokerProcess;
   readonly journal: string;
   /** The text of a refusal; undefined when an append is taken. */
-  append(text: string): Promise<string | undefined>;
-  read(): Promise<string>;
-  close(): Promise<void>;
+  readonly append: (text: string) => Promise<string | undefined>;
+  readonly read: () => Promise<string>;
+  readonly close: () => Promise<void>;
 }
 
 /** Appends `lost` to a journal, and takes the disk of its broker, which comes back with another one. */
