@@ -159,7 +159,7 @@ class AllocateLoop {
   }
 
   async #perform(plan: Plan, signal: AbortSignal): Promise<void> {
-    const { clock, metrics, mirror } = this.#ports;
+    const { clock, logger, metrics, mirror } = this.#ports;
     const scope = abortScope(signal);
     const changed = mirror.changed.next(scope.signal).catch(() => undefined);
     try {
