@@ -49,3 +49,20 @@ test("metrics: labels as one object or as equal ones, used by turns -> one serie
     [4, 2, 1],
   );
 });
+
+test("metrics: a gauge set when somebody asks -> what is gone is forgotten, nothing is set after the end", () => {
+  const metrics = new MetricsRegistry();
+  const gauge = metrics.gauge("heads", "Heads.");
+  let journals = ["a", "b"];
+  const end = metrics.beforeRender(() => {
+    gauge.clear();
+    for (const journal of journals) gauge.set(1, { journal });
+  });
+  const lines = (): readonly string[] => metrics.render().trim().split("\n").slice(2);
+  assert.deepEqual(lines(), ['heads{journal="a"} 1', 'heads{journal="b"} 1']);
+  journals = ["b"];
+  assert.deepEqual(lines(), ['heads{journal="b"} 1']);
+  end();
+  journals = [];
+  assert.deepEqual(lines(), ['heads{journal="b"} 1']);
+});

@@ -1,5 +1,6 @@
 // Metrics in the Prometheus text format (version 0.0.4). Declared at the head of a package, registered once with a
-// MetricsRegistry that the composition root owns. Label values come from closed sets, never from users.
+// MetricsRegistry that the composition root owns. Label values come from closed sets; a metric that Gazette labels by
+// what users name keeps its labels, and is forgotten where what they name is gone.
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -11,6 +12,8 @@ export interface Gauge {
   set(value: number, labels?: Labels): void;
   add(amount: number, labels?: Labels): void;
   value(labels?: Labels): number;
+  /** Forgets the values of all labels. */
+  clear(): void;
 }
 export interface Histogram {
   observe(value: number, labels?: Labels): void;
@@ -34,6 +37,11 @@ export interface Metrics {
   gauge(name: string, help: string): Gauge;
   /** @param buckets ascending upper bounds; +Inf is added */
   histogram(name: string, help: string, buckets: readonly number[]): Histogram;
+  /**
+   * `run` is called before the metrics are given to somebody: it sets those that would be dear to keep up to date.
+   * @returns ends that
+   */
+  beforeRender(run: () => void): () => void;
 }
 
 /** Bounds for seconds, from 100 us to 10 s. */
@@ -89,6 +97,11 @@ class Family {
     return this.of(labels).value;
   }
 
+  clear(): void {
+    this.series.clear();
+    this.#recent = undefined;
+  }
+
   observe(value: number, labels?: Labels): void {
     const series = this.of(labels);
     series.value += value;
@@ -121,6 +134,7 @@ class Family {
 
 export class MetricsRegistry implements Metrics {
   readonly #families = new Map<string, Family>();
+  readonly #before = new Set<() => void>();
 
   counter(name: string, help: string): Counter {
     return this.#family("counter", name, help, []);
@@ -134,8 +148,14 @@ export class MetricsRegistry implements Metrics {
     return this.#family("histogram", name, help, buckets);
   }
 
+  beforeRender(run: () => void): () => void {
+    this.#before.add(run);
+    return () => this.#before.delete(run);
+  }
+
   /** Everything in the text format. */
   render(): string {
+    for (const run of this.#before) run();
     let out = "";
     for (const family of this.#families.values()) {
       out += `# HELP ${family.name} ${family.help}\n# TYPE ${family.name} ${family.type}\n`;

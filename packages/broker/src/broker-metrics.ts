@@ -1,5 +1,5 @@
-// Metrics of a broker. Names are those of Gazette where it has them; series labelled by journal are left out, because
-// their number is up to users and they would never go away.
+// Metrics of a broker. Names and labels are those of Gazette where it has them. Of those labelled by journal there is
+// the write head alone, which dashboards ask for (write-heads.ts).
 import {
   SECONDS_BUCKETS,
   WireError,

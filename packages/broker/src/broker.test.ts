@@ -6,6 +6,7 @@ import { openMemoryStore } from "@millrace/metadata/testkit";
 import { ANY_LABELS, memberKey } from "@millrace/protocol";
 import { DEFAULT_ROOT } from "./broker.ts";
 import {
+  applySpec,
   journalSpec,
   openTestBroker,
   preamble,
@@ -47,6 +48,26 @@ test("broker: bytes appended are read back, and the commit names their span", as
       [["examples/foobar", 0]],
     );
   });
+});
+
+test("broker: metrics -> the write head of each journal that it is the primary of, while it is", async () => {
+  const broker = await openTestBroker({});
+  const heads = (): readonly string[] =>
+    broker.metrics
+      .render()
+      .split("\n")
+      .filter((line) => line.startsWith("gazette_write_head{"));
+  await applySpec(broker.transport, journalSpec("examples/foobar"));
+  await applySpec(broker.transport, journalSpec("examples/other"));
+  const content = { kind: "bytes", bytes: [utf8("hello")] } as const;
+  await broker.transport.append(preamble("examples/foobar"), content, never);
+  await broker.transport.append(preamble("examples/other"), { kind: "bytes", bytes: [] }, never);
+  assert.deepEqual(heads(), [
+    'gazette_write_head{journal="examples/foobar"} 5',
+    'gazette_write_head{journal="examples/other"} 0',
+  ]);
+  await broker.close();
+  assert.deepEqual(heads(), []);
 });
 
 const ID = { zone: "local", suffix: "broker" };

@@ -65,6 +65,7 @@ import { claimDirectory } from "./directory-claim.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver, type ReplicaFactory } from "./resolver.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
+import { tellWriteHeads } from "./write-heads.ts";
 
 export interface BrokerPorts {
   /** Open; stays open when the broker closes. */
@@ -100,6 +101,8 @@ export interface BrokerOptions {
   readonly root?: string;
   readonly journalLimit?: number;
   readonly leaseSeconds?: number;
+  /** What a person sets that by. */
+  readonly leaseSetting?: string;
   /** Lease of this broker's previous life, if that was not closed: revoked before the new one announces (D16). */
   readonly previousLease?: bigint;
   /** Told the lease before anything stands under it, to be the next life's `previousLease`. */
@@ -197,11 +200,9 @@ export async function openBroker(
   if (options.previousLease !== undefined) await revoke(store, options.previousLease, signal);
   const keepsLists = ports.network !== undefined && given.holder !== "";
   const lists = { coordination: store, root, logger };
-  const { onIdTaken } = options;
-  const session = await openSession(
-    { store, clock, logger, ttlSeconds, onLost: fail, ...(onIdTaken && { onTaken: onIdTaken }) },
-    signal,
-  );
+  const { onIdTaken, leaseSetting: setting } = options;
+  const told = { ...(onIdTaken && { onTaken: onIdTaken }), ...(setting !== undefined && { setting }) };
+  const session = await openSession({ store, clock, logger, ttlSeconds, onLost: fail, ...told }, signal);
   try {
     options.keepLease?.(session.lease);
     const claim = { root, broker: id, directory: given.holder, renew: options.renewHolder };
@@ -216,9 +217,10 @@ export async function openBroker(
     await leaveMark(ports, { root, broker: id, directory }, session.lease, signal);
     const startLists = keepsLists ? await readLists(lists, signal) : undefined;
     const tasks = new TaskGroup("broker", (task, error) => {
-      fail(
-        new WireError("UNAVAILABLE", `${task} failed: ${WireError.from(error).message}`, { cause: error }),
-      );
+      const { code, message } = WireError.from(error);
+      // The allocator misses the member key when the lease has ended, or when somebody has deleted it.
+      const why = task === "allocate" && code === "NOT_FOUND" ? `: ${session.account}` : "";
+      fail(new WireError("UNAVAILABLE", `${task} failed: ${message}${why}`, { cause: error }));
     });
     return await compose({ ports, options, keyspace, startLists, self, session, tasks, failures, fail });
   } catch (error) {
@@ -297,6 +299,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const replicas = (): readonly JournalReplica[] => resolver.replicas();
   const pulsing = { clock, logger, transport, replicas, autoSuspend, due, isPrimary: isPrimaryOf(resolver) };
   tasks.spawn("pulse", (stop) => runPulse(pulsing, stop));
+  tasks.spawn("write heads", (stop) => tellWriteHeads(ports.metrics, pulsing, stop));
   const joining = holding?.join({ ...storage.replicaPorts, resolver }, storage.background);
   if (ports.network !== undefined) tasks.spawn("lag", lagOf({ clock, replicas, metrics }));
   const { storeGate } = storage;

@@ -158,7 +158,7 @@ test("failing: stores whose last check failed, and their number as a metric; a s
   const gauges = () =>
     ["gazette_store_active", "millrace_stores_failing"].map((name) => w.metrics.gauge(name, "").value());
   const checks = (status: string) =>
-    w.metrics.counter("gazette_store_health_check_total", "").value({ status });
+    w.metrics.counter("gazette_store_health_check_total", "").value({ store: URL, status });
   assert.deepEqual(gauges(), [0, 0]);
   failing("list")(w);
   w.health.problem(URL);

@@ -177,7 +177,7 @@ export class StoreHealth {
       const fields = { store: store.url, failures };
       if (error === undefined && store.error !== undefined) logger.info("store-healthy", fields);
       if (error !== undefined) logger.warn("store-unhealthy", { ...fields, reason: error });
-      this.#metrics.checks.add(1, { status: error === undefined ? "ok" : "error" });
+      this.#metrics.checks.add(1, { store: store.url, status: error === undefined ? "ok" : "error" });
       store.error = error;
       store.checks++;
       store.checkedMs = clock.monotonicMs();

@@ -1,6 +1,6 @@
-import { deepEqual, equal, rejects } from "node:assert/strict";
+import { deepEqual, equal, match, rejects } from "node:assert/strict";
 import { test } from "node:test";
-import { never, silentLogger, utf8, WireError } from "@millrace/base";
+import { never, silentLogger, utf8, WireError, type Clock } from "@millrace/base";
 import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
 import type { CoordinationStore } from "./coordination.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
@@ -11,7 +11,8 @@ interface World {
   readonly agenda: Agenda;
   readonly store: EmbeddedStore;
   readonly lost: string[];
-  open(store?: CoordinationStore): Promise<Session>;
+  /** @param heldUpMs by how much the session's own clock is ahead of its timers */
+  open(store?: CoordinationStore, heldUpMs?: () => number): Promise<Session>;
   value(key: string): Promise<string | undefined>;
 }
 
@@ -24,9 +25,16 @@ async function world(): Promise<World> {
     agenda,
     store,
     lost,
-    open: (used = store) => {
+    open: (used = store, heldUpMs = () => 0) => {
       const onLost = (reason: WireError): void => void lost.push(`${reason.message} at ${agenda.nowMs}`);
-      return openSession({ store: used, clock, logger: silentLogger, ttlSeconds: 9, onLost }, never);
+      const own: Clock = {
+        wallMs: () => clock.wallMs(),
+        monotonicMs: () => clock.monotonicMs() + heldUpMs(),
+        sleep: (ms, signal) => clock.sleep(ms, signal),
+        after: (ms, run) => clock.after(ms, run),
+      };
+      const lease = { ttlSeconds: 9, setting: "etcd.lease" };
+      return openSession({ store: used, clock: own, logger: silentLogger, ...lease, onLost }, never);
     },
     value: async (key) => {
       const { kvs } = await store.range({ key }, never);
@@ -105,7 +113,11 @@ test("lost: revoked by others -> told once, at the next renewal", async () => {
   const session = await w.open();
   await w.store.revokeLease(session.lease, never);
   await w.agenda.advance(20_000);
-  deepEqual(w.lost, ["unable to keep member lease alive at 3000"]);
+  equal(w.lost.length, 1);
+  match(
+    w.lost[0]!,
+    /^unable to keep member lease alive: its lease \(etcd\.lease, 9 s\) would have lasted for 6\.0 s yet.* at 3000$/,
+  );
   deepEqual([session.isLost, session.signal.aborted], [true, true]);
   await session.close(never);
 });
@@ -124,4 +136,19 @@ test("lost: the store is away -> tried until the lease must have ended, not long
   isAway = true;
   await w.agenda.advance(30_000);
   equal(w.lost.length, 1);
+  match(w.lost[0]!, /its lease \(etcd\.lease, 9 s\) ended 0\.\d s ago: no renewal was answered in time: /);
+});
+
+test("lost: the process was held up past its lease -> says by how much it was late", async () => {
+  const w = await world();
+  let behindMs = 0;
+  const session = await w.open(w.store, () => behindMs);
+  await w.agenda.advance(1000);
+  const lease = "its lease (etcd.lease, 9 s)";
+  equal(session.account, `${lease} would have lasted for 8.0 s yet, and was not ended here`);
+  behindMs = 12_000;
+  const late =
+    "this process has not asked for its renewal, 10.0 s after it was to: it, or its machine, was held up";
+  equal(session.account, `${lease} ended 4.0 s ago: ${late}`);
+  await session.close(never);
 });

@@ -8,6 +8,8 @@ export interface SessionOptions {
   readonly logger: Logger;
   /** Seconds without renewal after which the lease ends. Renewed after each third of it. */
   readonly ttlSeconds: number;
+  /** What a person sets `ttlSeconds` by, for what is said when the lease is lost. */
+  readonly setting?: string;
   /** Called once when the lease is lost: what stood under it is gone or about to go. Not called on close(). */
   readonly onLost: (reason: WireError) => void;
   /** Called each time when a key that is to be announced stands there with another owner. */
@@ -17,6 +19,8 @@ export interface SessionOptions {
 /** How long an announcement waits before it looks again whether another owner's key is gone. */
 const ANNOUNCE_RETRY_MS = 10_000;
 const RENEW_RETRY_MS = 200;
+/** A renewal that is asked for so much later than it was meant to has been held up by this process or its machine. */
+const LATE_MS = 500;
 
 /** Grants a lease and starts to renew it; `signal` ends only the granting. @throws {WireError} what the store says */
 export async function openSession(options: SessionOptions, signal: AbortSignal): Promise<Session> {
@@ -32,6 +36,9 @@ export class Session {
   readonly #controller = new AbortController();
   readonly #renewing: Promise<void>;
   #deadlineMs: number;
+  /** When the next renewal, or the one under way, was to be asked for, and when it was. */
+  #dueMs = Number.POSITIVE_INFINITY;
+  #sentMs: number | undefined;
   #isLost = false;
 
   /** Use {@link openSession}. */
@@ -44,6 +51,21 @@ export class Session {
 
   get isLost(): boolean {
     return this.#isLost;
+  }
+
+  /** How the lease is, for whoever runs the process and asks why what stood under it is gone. */
+  get account(): string {
+    const { clock, ttlSeconds, setting } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const lease = `its lease (${setting === undefined ? "" : `${setting}, `}${ttlSeconds} s)`;
+    const leftMs = this.#deadlineMs - nowMs;
+    if (leftMs > 0) return `${lease} would have lasted for ${seconds(leftMs)} yet, and was not ended here`;
+    const lateMs = (this.#sentMs ?? nowMs) - this.#dueMs;
+    const late =
+      lateMs < LATE_MS ? "" : `, ${seconds(lateMs)} after it was to: it, or its machine, was held up`;
+    const asked = this.#sentMs === undefined ? "has not asked for its renewal" : "asked for its renewal";
+    const how = late === "" ? "no renewal was answered in time" : `this process ${asked}${late}`;
+    return `${lease} ended ${seconds(-leftMs)} ago: ${how}`;
   }
 
   /** Aborts when the session closes or its lease is lost. */
@@ -115,8 +137,12 @@ export class Session {
   async #renew(signal: AbortSignal): Promise<void> {
     const { store, clock, logger, ttlSeconds } = this.#options;
     let waitMs = (ttlSeconds * 1000) / 3;
-    while (await slept(clock, waitMs, signal)) {
+    for (;;) {
+      this.#dueMs = clock.monotonicMs() + waitMs;
+      this.#sentMs = undefined;
+      if (!(await slept(clock, waitMs, signal))) return;
       const sentMs = clock.monotonicMs();
+      this.#sentMs = sentMs;
       const attempt = abortScope(signal);
       try {
         const remaining = await store.keepAlive(this.lease, attempt.signal);
@@ -140,7 +166,8 @@ export class Session {
 
   #lose(error: WireError): void {
     this.#isLost = true;
-    const reason = new WireError("UNAVAILABLE", "unable to keep member lease alive", { cause: error });
+    const text = `unable to keep member lease alive: ${this.account}: ${error.message}`;
+    const reason = new WireError("UNAVAILABLE", text, { cause: error });
     this.#controller.abort(reason);
     this.#options.onLost(reason);
   }
@@ -153,4 +180,8 @@ async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boo
   } catch {
     return false;
   }
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(1)} s`;
 }

@@ -246,6 +246,7 @@ function brokerOptions(
     root: config["etcd.prefix"],
     journalLimit: config["broker.limit"],
     leaseSeconds: Math.floor(config["etcd.lease"] / 1000),
+    leaseSetting: "etcd.lease",
     watchDelayMs: config["broker.watch-delay"],
     replicationMax: config["broker.max-replication"],
     minAppendRate: config["broker.min-append-rate"],

@@ -1,5 +1,5 @@
-// Counts what is done with a store. Names are Gazette's, with the scheme in place of its label `store`: whoever may
-// write a spec can name any store, and its series would never go away.
+// Counts what is done with a store. Names and labels are Gazette's: `store` is its URL, as specs have it. A store that
+// is named no more keeps its series, as it does there.
 import type { Clock, Counter, Histogram, Metrics } from "@millrace/base";
 import type { ObjectEntry, ObjectStore, PutOptions } from "./object-store.ts";
 
@@ -7,12 +7,12 @@ const SECONDS = [0.01, 0.04, 0.16, 0.64, 2.56, 10.24];
 const ITEMS = [10, 40, 160, 640, 2560, 10_240];
 
 export interface StoreMetrics {
-  /** Labels: scheme, operation, status = success | error. */
+  /** Labels: store, operation, status = success | error. */
   readonly operations: Counter;
   readonly seconds: Histogram;
-  /** Labels: scheme, encoding = gzip | none. */
+  /** Labels: store, encoding = gzip | none. */
   readonly putBytes: Counter;
-  /** Labels: scheme. */
+  /** Labels: store. */
   readonly listItems: Histogram;
 }
 
@@ -37,7 +37,6 @@ export class MeteredStore implements ObjectStore {
   readonly #store: ObjectStore;
   readonly #clock: Clock;
   readonly #metrics: StoreMetrics;
-  readonly #scheme: string;
 
   constructor(store: ObjectStore, clock: Clock, metrics: StoreMetrics) {
     this.url = store.url;
@@ -45,7 +44,6 @@ export class MeteredStore implements ObjectStore {
     this.#store = store;
     this.#clock = clock;
     this.#metrics = metrics;
-    this.#scheme = store.url.slice(0, store.url.indexOf(":"));
   }
 
   async *list(prefix: string, signal: AbortSignal): AsyncGenerator<ObjectEntry> {
@@ -54,7 +52,7 @@ export class MeteredStore implements ObjectStore {
       items++;
       yield entry;
     }
-    this.#metrics.listItems.observe(items, { scheme: this.#scheme });
+    this.#metrics.listItems.observe(items, { store: this.url });
   }
 
   get(path: string, range: { begin?: number; end?: number }, signal: AbortSignal): AsyncIterable<Uint8Array> {
@@ -79,7 +77,7 @@ export class MeteredStore implements ObjectStore {
       }
     }
     await this.#measured("put", () => this.#store.put(path, counted(), options, signal));
-    const labels = { scheme: this.#scheme, encoding: options.contentEncoding ?? "none" };
+    const labels = { store: this.url, encoding: options.contentEncoding ?? "none" };
     this.#metrics.putBytes.add(bytes, labels);
   }
 
@@ -122,7 +120,7 @@ export class MeteredStore implements ObjectStore {
   }
 
   #count(operation: Operation, status: string, beganMs: number): void {
-    const labels = { scheme: this.#scheme, operation, status };
+    const labels = { store: this.url, operation, status };
     this.#metrics.operations.add(1, labels);
     this.#metrics.seconds.observe((this.#clock.monotonicMs() - beganMs) / 1000, labels);
   }

@@ -94,7 +94,7 @@ test("fileOnly: every URL is the root, whatever its bucket, prefix and arguments
   }
 });
 
-test("metrics: operations by scheme and outcome, bytes put, objects listed", async (t) => {
+test("metrics: operations by store and outcome, bytes put, objects listed", async (t) => {
   const root = await mkdtemp(join(tmpdir(), "millrace-metered-"));
   t.after(() => rm(root, { recursive: true }));
   const metrics = new MetricsRegistry();
@@ -108,11 +108,11 @@ test("metrics: operations by scheme and outcome, bytes put, objects listed", asy
   for await (const _ of store.get("a", {}, never)) break;
   const rendered = metrics.render();
   for (const line of [
-    'gazette_store_operation_total{scheme="file",operation="put",status="success"} 1',
-    'gazette_store_operation_total{scheme="file",operation="get",status="error"} 1',
-    'gazette_store_operation_total{scheme="file",operation="get",status="success"} 1',
-    'gazette_store_put_bytes_total{scheme="file",encoding="gzip"} 3',
-    'gazette_store_list_items_count_count{scheme="file"} 1',
+    'gazette_store_operation_total{store="file:///",operation="put",status="success"} 1',
+    'gazette_store_operation_total{store="file:///",operation="get",status="error"} 1',
+    'gazette_store_operation_total{store="file:///",operation="get",status="success"} 1',
+    'gazette_store_put_bytes_total{store="file:///",encoding="gzip"} 3',
+    'gazette_store_list_items_count_count{store="file:///"} 1',
   ]) {
     assert.ok(rendered.includes(line), `${line} in\n${rendered}`);
   }
