@@ -10,6 +10,9 @@
 //      only holder of what two have.
 //  R6  An operator's wish to reset the head is looked at when patience has ended, and not before: who only restarts
 //      comes back within it.
+//  R7  Who has heard of a later stream of the same epoch listens to none of ours in it. This process has sent no such
+//      one, so it is another's mistake: the next attempt gets an epoch of its own, from a revision made for it, rather
+//      than to wait until something else makes one.
 import { abortScope, WireError, type AbortScope, type Clock, type Logger } from "@millrace/base";
 import { EMPTY_LABELS, equivalentRoutes, type LabelSet, type ProcessId } from "@millrace/protocol";
 import {
@@ -69,6 +72,9 @@ export type ActivationOutcome =
   /** @param revision with the newer route; read through to it */
   | { readonly kind: "overtaken"; readonly revision: number };
 
+/** Attempts of which somebody says that a later stream is known, before a newer epoch is made (R7). */
+const OUTRUN_ATTEMPTS = 3;
+
 /** @returns undefined: the head is not to be reset */
 export type ResetWish = (signal: AbortSignal) => Promise<HeadReset | undefined>;
 
@@ -88,6 +94,7 @@ export async function activateRoute(
   const { clock, logger } = ports;
   let untilMs = clock.monotonicMs() + ACTIVATION_PATIENCE_MS;
   let reset: HeadReset | undefined;
+  let isTouched = false;
   for (let count = 0; ; count++) {
     signal.throwIfAborted();
     const resolution = resolve();
@@ -116,6 +123,10 @@ export async function activateRoute(
     if (newestRevision > header.etcd.revision) return { kind: "overtaken", revision: newestRevision };
     const failure = attempt.failure ?? blocked(journal, state);
     logger.info("journal-not-activated", { journal, attempt: count + 1, why: failure.message });
+    if (attempt.isOutrun && count >= OUTRUN_ATTEMPTS && !isTouched) {
+      isTouched = true;
+      await attempt.touch(signal); // R7
+    }
     if (clock.monotonicMs() >= untilMs) {
       if (reset !== undefined || !attempt.isStuck) throw failure;
       reset = await wish?.(signal); // R6
@@ -173,6 +184,8 @@ class ActivationAttempt {
   failure: WireError | undefined;
   /** Of the headers of those who refused. */
   newestRevision = 0;
+  /** Somebody has heard of a later stream of this epoch. */
+  isOutrun = false;
   /** There is no list, or none that can be read. */
   #isUnlisted = false;
   readonly #ports: ActivationPorts;
@@ -391,6 +404,17 @@ class ActivationAttempt {
     logger.warn("journal-list-reset", { journal, members: members.join(", "), outcome: kind });
   }
 
+  /** R7 */
+  async touch(signal: AbortSignal): Promise<void> {
+    const { lists, holders, logger } = this.#ports;
+    const { assignments, header } = this.#resolution;
+    const { zone, suffix } = header.route.members[header.route.primary]!;
+    const own = assignments.find(({ member }) => member.zone === zone && member.suffix === suffix);
+    if (own === undefined) return;
+    const { kind } = await lists.touch(this.journal, own, signal);
+    logger.warn("journal-stream-outrun", { journal: this.journal, holder: holders.self, outcome: kind });
+  }
+
   #known(): KnownJournal {
     const { item, assignments } = this.#resolution;
     return { journal: this.journal, createRevision: item!.createRevision, itemKey: item!.key, assignments };
@@ -431,6 +455,7 @@ class ActivationAttempt {
     this.failure = new WireError("UNAVAILABLE", text, { facts: { journal: this.journal, holder: member } });
     if (why === "not-held") return { kind: "unreachable", member, isGone: true };
     if (why === "different") return { kind: "unreachable", member };
+    if (why === "WRONG_STREAM") this.isOutrun = true;
     if (why === "WRONG_ROUTE") this.newestRevision = Math.max(this.newestRevision, header.etcd.revision);
     return { kind: "refused", member };
   }

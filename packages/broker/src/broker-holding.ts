@@ -1,5 +1,5 @@
 // What a broker holds for others: made of its keyspace, its resolver and its spools.
-import { assert, never, WireError, type Clock, type Logger, type TaskGroup } from "@millrace/base";
+import { assert, never, type Clock, type Logger, type TaskGroup } from "@millrace/base";
 import type { Spool } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
@@ -9,7 +9,7 @@ import type { HoldersList } from "./holders-list.ts";
 import { replicationPorts } from "./broker-replication.ts";
 import { HoldersStore } from "./holders-store.ts";
 import { Joining, type JoiningPorts } from "./joining.ts";
-import { applyVerdict, JournalHolder, type HolderPorts } from "./journal-holder.ts";
+import { applyVerdict, JournalHolder, unlisted, type HolderPorts } from "./journal-holder.ts";
 import type { Holding, LocalJournals } from "./local-journal.ts";
 import { journalView, LocalPeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
@@ -123,20 +123,16 @@ export class BrokerHolding implements Holding {
     }
     const list = await this.#listOf(journal, createRevision);
     // Until it is mended everything stays hidden, in its place.
-    if (list !== "unreadable") await applyVerdict(spool, list, this.#ports);
+    if (list !== undefined) await applyVerdict(spool, list, this.#ports);
   }
 
-  async #listOf(journal: string, createRevision: number): Promise<HoldersList | "unreadable"> {
+  async #listOf(journal: string, createRevision: number): Promise<HoldersList | undefined> {
     const known = this.#startLists.get(journal)?.stored;
     if (known?.createRevision === createRevision) return known.list;
     const { list, refusal } = await this.#ports.lists.tryRead(journal, createRevision, never);
     if (list !== undefined) return list;
-    if (refusal !== undefined) {
-      this.#ports.logger.error("holders-list-unreadable", { journal, error: refusal.message });
-      return "unreadable";
-    }
-    throw new WireError("CORRUPT", `journal ${journal} has bytes here and no list of holders`, {
-      facts: { journal, createRevision },
-    });
+    const { message } = refusal ?? unlisted(journal);
+    this.#ports.logger.error("journal-not-judged", { journal, createRevision, error: message });
+    return undefined;
   }
 }

@@ -321,3 +321,23 @@ test("level replicated: all die, two before they synced -> blocked until the one
     ["a", "b", "c", "d"],
     EARLY,
   ));
+
+test("replicas have heard of a stream that nobody sent -> the next append gets an epoch of its own", async () => {
+  await withCluster(async (cluster) => {
+    const primary = await primaryOf(cluster);
+    assert.equal((await cluster.within(append(primary, "before"))).status, "OK");
+    const { journals } = await cluster.within(
+      primary.transport.list({ selector: { include: labelSet(), exclude: labelSet() }, watch: false }, never),
+    );
+    const { createRevision, route } = journals[0]!;
+    const { header } = await cluster.within(append(primary, "again"));
+    const epoch = Number(header.etcd.revision);
+    for (const { broker, id } of cluster.members) {
+      const on = { journal: J, createRevision: Number(createRevision), epoch, stream: 2 ** 50 };
+      const request = { ...on, header: { ...header, route, processId: id }, wants: "fence" } as const;
+      const answer = await cluster.within(broker.peers!.hold(request, never));
+      assert.equal(answer.kind, "taken");
+    }
+    assert.equal((await cluster.within(append(primary, "after"))).status, "OK");
+  });
+});

@@ -206,9 +206,11 @@ export async function openBroker(
   try {
     options.keepLease?.(session.lease);
     const claim = { root, broker: id, directory: given.holder, renew: options.renewHolder };
-    const directory = keepsLists ? await claimDirectory(ports, session, claim, signal) : "";
+    const { id: directory, isNew } = keepsLists
+      ? await claimDirectory(ports, session, claim, signal)
+      : { id: "", isNew: false };
     const self = keepsLists ? { ...given, holder: directory } : given;
-    if (keepsLists) await writeFirstLists(lists, directory, ports.spools.unclaimed(), signal);
+    if (keepsLists && isNew) await writeFirstLists(lists, directory, ports.spools.unclaimed(), signal);
     const revision = await session.announce(memberKey(root, id), encodeBrokerSpec(self), signal);
     const keyspace = new BrokerKeyspace(ports, root, options.watchDelayMs ?? 0);
     await keyspace.load(revision, signal);

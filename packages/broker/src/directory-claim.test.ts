@@ -65,6 +65,8 @@ suite("claims of data directories", () => {
   let coordination: CoordinationStore & { close(): Promise<void> };
   let errors: string[];
   let renewed: number;
+  /** Of each start, whether the directory was new to the store. */
+  let fresh: boolean[];
 
   beforeEach(async () => {
     agenda = new Agenda();
@@ -72,6 +74,7 @@ suite("claims of data directories", () => {
     coordination = await openMemoryStore(clock, seededRandom("claims"));
     errors = [];
     renewed = 0;
+    fresh = [];
   });
 
   /** A start: the session is the process's life. */
@@ -93,7 +96,9 @@ suite("claims of data directories", () => {
     const claim = { root, broker, directory: directory.id, renew: mayRenew ? renew : undefined };
     const ports = { coordination, spools, logger };
     try {
-      directory.id = await claimDirectory(ports, session, claim, never);
+      const claimed = await claimDirectory(ports, session, claim, never);
+      directory.id = claimed.id;
+      fresh.push(claimed.isNew);
       await leaveMark(ports, { root, broker, directory: directory.id }, session.lease, never);
     } catch (error) {
       await session.close(never);
@@ -108,6 +113,7 @@ suite("claims of data directories", () => {
       await (await start(directory, "a", { isLogged })).close(never);
     }
     assert.deepEqual([directory.id, errors], ["d", []]);
+    assert.deepEqual(fresh, [true, ...Array.from({ length: 6 }, () => false)]);
   });
 
   test("a copy while the original is in use -> waits; then it is an older one, and gets another id", async () => {
@@ -137,6 +143,7 @@ suite("claims of data directories", () => {
     await (await start(copy, "b")).close(never);
     await (await start(directory, "a")).close(never);
     assert.deepEqual([copy.id, directory.id], ["d", "renewed-1"]);
+    assert.deepEqual(fresh, [true, false, false], "one that gets another id is not a new one");
   });
 
   test("an older copy that cannot be renewed -> refused", async () => {

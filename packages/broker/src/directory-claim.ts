@@ -79,7 +79,7 @@ function putTokens(root: string, directory: HolderId, tokens: readonly bigint[])
 
 /**
  * Waits until no other process uses the directory, or a copy of it (C1), and judges it (C2).
- * @returns the id that counts
+ * @returns the id that counts, and whether the store has never seen the directory
  * @throws {WireError} CONFLICT about an older copy that cannot be renewed; of the store; what `renew` throws; what
  * aborted `signal`
  */
@@ -88,13 +88,15 @@ export async function claimDirectory(
   session: Session,
   { root, broker, directory, renew }: DirectoryClaim,
   signal: AbortSignal,
-): Promise<HolderId> {
+): Promise<{ readonly id: HolderId; readonly isNew: boolean }> {
   for (let id = directory; ;) {
     const inUse = useKey(root, id);
     await session.announce(inUse, utf8(memberName(broker)), signal);
-    const fate = fateOfDirectory(spools.mark, await findDirectory(coordination, root, id, signal));
+    const known = await findDirectory(coordination, root, id, signal);
+    const fate = fateOfDirectory(spools.mark, known);
     if (fate === "store-older") logger.error("store-older-than-directory", { directory: id });
-    if (fate !== "older-copy") return id;
+    // One that was given another id is an old one.
+    if (fate !== "older-copy") return { id, isNew: known === undefined && id === directory };
     // The directory that has everything may be about to start.
     await coordination.txn({ compare: [], success: [{ kind: "delete", key: inUse }] }, signal);
     if (renew === undefined) {

@@ -30,6 +30,14 @@ export interface KnownJournal {
   readonly assignments: readonly { readonly key: Key; readonly modRevision: number }[];
 }
 
+/** As {@link HoldersStore.touch} writes it again. */
+export interface TouchedAssignment {
+  readonly key: Key;
+  readonly value: Uint8Array;
+  readonly lease: bigint;
+  readonly modRevision: number;
+}
+
 /** A transaction's part. */
 export interface ListWrite {
   readonly compare: readonly Compare[];
@@ -161,6 +169,17 @@ export class HoldersStore {
         signal,
       );
     }
+  }
+
+  /**
+   * Makes a new revision below the root, from which an epoch may be taken: writes an assignment as it is.
+   * @throws what aborted `signal`
+   */
+  async touch(journal: string, assignment: TouchedAssignment, signal: AbortSignal): Promise<WriteOutcome> {
+    const { key, value, lease, modRevision } = assignment;
+    const compare: Compare[] = [{ target: "mod", key, op: "=", revision: modRevision }];
+    const success: StoreOp[] = [{ kind: "put", key, value, ...(lease !== 0n && { lease }) }];
+    return this.send(journal, { compare, success }, signal);
   }
 
   /** @throws {WireError} OVERLOADED as {@link change}; what aborted `signal` */

@@ -123,6 +123,34 @@ test("bring: on a closed list -> all begin at its end; what a member may not kee
   assert.deepEqual([await b!.text(), c!.spool.held(), c!.spool.pendingEnd], ["0123", [], 4]);
 });
 
+test("bring: beyond what the source has, or without one what the list promises -> refused, nothing moves", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  await a!.append("012345");
+  world.list = { segments: [{ epoch: 3, begin: 4, members: ["a"] }], tail: { kind: "held" } };
+  const far = { wants: "bring", begin: 2 ** 52, end: 2 ** 52 } as const;
+  await assert.rejects(world.hold("b", far), { code: "INVALID_ARGUMENT" });
+  await assert.rejects(world.hold("b", { ...far, source: peerOf("a") }), { code: "NOT_FOUND" });
+  await assert.rejects(world.hold("b", { ...far, source: peerOf("b") }), { code: "INVALID_ARGUMENT" });
+  await world.hold("b", { wants: "ask" });
+  await assert.rejects(world.hold("b", { ...far, wants: "level" }), { code: "INVALID_ARGUMENT" });
+  assert.deepEqual([b!.spool.pendingEnd, b!.spool.syncedEnd], [0, 0]);
+  // Those that an activation makes.
+  await world.hold("b", { wants: "bring", begin: 4, end: 4 });
+  assert.equal(b!.spool.pendingEnd, 4);
+  await world.hold("b", { wants: "bring", begin: 6, end: 6, source: peerOf("a") });
+  assert.equal(b!.spool.pendingEnd, 6);
+});
+
+test("bring: bytes that no list judges -> refused, and kept", async () => {
+  const world = new World();
+  const [b] = await world.open("b");
+  b!.spool.hide(0);
+  await b!.append("012345");
+  await assert.rejects(world.hold("b", { wants: "bring" }), /no list of holders.*reset-head/);
+  assert.equal(await b!.text(), "[012345]");
+});
+
 test("bring: from what this broker itself has -> nothing is compared; what is behind goes", async () => {
   const world = new World();
   const [a] = await world.open("a");

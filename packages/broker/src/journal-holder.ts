@@ -8,6 +8,8 @@
 //  K3  What is brought is synced when it is answered, and hidden until the primary says that it is confirmed.
 //  K4  What was shown is never cut, but where a list is void: who left and came back may have shown what its primary,
 //      a broker that keeps no lists, had from it alone. What the others do not have there is set aside.
+//  K5  Nobody is moved beyond what its source has, or, without a source, what the list promises: whoever may call this,
+//      by a mistake too, would have the journal go on there for ever.
 import { assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
 import {
@@ -21,8 +23,8 @@ import {
 } from "@millrace/protocol";
 import { copyHeld } from "./copy-held.ts";
 import { digestOfHeld, heldBytes, holds, readHeldBytes, sureBytes } from "./held-bytes.ts";
-import type { HolderId } from "./holders-list.ts";
-import type { HoldersStore } from "./holders-store.ts";
+import type { HolderId, HoldersList } from "./holders-list.ts";
+import { RESET_HEAD_REMEDY, type HoldersStore } from "./holders-store.ts";
 import { judgeSpool } from "./judged-spool.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
 import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
@@ -159,7 +161,9 @@ export class JournalHolder {
     return readHeldBytes(this.#spool, { begin, end }, signal);
   }
 
-  digest({ begin, end }: FetchRequest, signal: AbortSignal): Promise<string> {
+  async digest({ begin, end }: FetchRequest, signal: AbortSignal): Promise<string> {
+    if (end > this.#spool.syncedEnd)
+      throw new WireError("NOT_FOUND", `journal ${this.#journal} does not reach ${end} here`);
     return digestOfHeld(this.#spool, { begin, end }, signal);
   }
 
@@ -279,6 +283,7 @@ export class JournalHolder {
     const spool = this.#spool;
     const { begin, end, registers } = request;
     const source = this.#sourceOf(request);
+    await this.#checkReach(request, signal); // K5
     if (source !== undefined || request.source === undefined) await this.#judge(signal); // K2
     if (end < spool.end) {
       // K4. One that was claimed where its journal was suspended may stand further, and has nothing to be cut.
@@ -305,6 +310,24 @@ export class JournalHolder {
     return true;
   }
 
+  /** @throws {WireError} INVALID_ARGUMENT (K5); of the source, or the store */
+  async #checkReach(request: BringRequest, signal: AbortSignal): Promise<void> {
+    const { begin, end } = request;
+    const spool = this.#spool;
+    const source = this.#sourceOf(request);
+    // What is copied is there.
+    if (end <= spool.syncedEnd || (source !== undefined && Math.max(begin, spool.syncedEnd) < end)) return;
+    if (source !== undefined) {
+      // Of nothing, at its end: who does not reach as far refuses.
+      await this.#ports.holderOf(source).digest(this.#requestFor({ begin: end, end }), signal);
+      return;
+    }
+    const { list } = await this.#ports.lists.read(this.#journal, spool.life.createRevision, signal);
+    if (request.source === undefined && end <= promisedEnd(list)) return;
+    const text = `nobody says that journal ${this.#journal} reaches ${end}`;
+    throw new WireError("INVALID_ARGUMENT", text, { facts: { journal: this.#journal, end } });
+  }
+
   /** Lets the list judge what is hidden; what is left of it stands in the segment that goes on. */
   async #judge(signal: AbortSignal): Promise<void> {
     const spool = this.#spool;
@@ -312,6 +335,7 @@ export class JournalHolder {
     const { list } = await this.#ports.lists.read(this.#journal, spool.life.createRevision, signal);
     if (list?.tail.kind === "void")
       throw new WireError("UNAVAILABLE", `the list of holders of ${this.#journal} is void`);
+    if (list === undefined) throw unlisted(this.#journal);
     await applyVerdict(spool, list, this.#ports);
   }
 
@@ -322,6 +346,7 @@ export class JournalHolder {
     const { joined } = this.#ports.view(this.#journal, 0);
     const goesOn = joined !== 0 && joined === this.#joined;
     const source = this.#sourceOf(request);
+    await this.#checkReach(request, signal); // K5
     if (!goesOn) {
       await this.#cutHidden();
       await this.#setAside(Math.min(head, await this.#equalTo(source, head, signal)), registers); // K4
@@ -400,6 +425,12 @@ export class JournalHolder {
   }
 }
 
+/** Bytes that no list judges. */
+export function unlisted(journal: string): WireError {
+  const text = `journal ${journal} has bytes here and no list of holders; ${RESET_HEAD_REMEDY}${journal}`;
+  return new WireError("UNAVAILABLE", text, { facts: { journal } });
+}
+
 /** Shows what the list says is acknowledged, and puts aside what it says is not. */
 export async function applyVerdict(
   spool: Spool,
@@ -435,6 +466,15 @@ async function beginAt(spool: Spool, end: number, registers: LabelSet): Promise<
   // A roll that takes nothing along is not told by where the spool ends.
   if (spool.begin !== end || !equalLabelSets(spool.registers, registers))
     throw new WireError("UNAVAILABLE", `the spool of ${spool.life.journal} did not begin anew at ${end}`);
+}
+
+/** The greatest offset that a list names. */
+function promisedEnd(list: HoldersList | undefined): number {
+  if (list === undefined) return 0;
+  const { segments, tail } = list;
+  const begin = segments.at(-1)?.begin ?? 0;
+  if (tail.kind === "held") return begin;
+  return Math.max(begin, tail.kind === "closed" ? tail.end : tail.begin);
 }
 
 /** Whether the primary of `before` is still one of the members. */

@@ -132,7 +132,8 @@ export interface Holding {
   holderOf(spool: Spool): JournalHolder;
   /**
    * Lets the list judge what a restart found, all of which is hidden.
-   * @throws {WireError} CORRUPT when there is no list, or it does not fit; of the store and the spool
+   * Where nobody can read it, or there is none, it stays hidden.
+   * @throws {WireError} CORRUPT when the list does not fit; of the store and the spool
    */
   judgeFound(spool: Spool): Promise<void>;
 }

@@ -2,7 +2,8 @@
 // them, to judge by what a restart found (durability.md D10, D11).
 //
 //  F1  What a broker has that was alone is acknowledged. The list that says so is there before the broker announces
-//      itself: from then on others may write one.
+//      itself: from then on others may write one. Only a directory that the store has never seen was alone: where
+//      another one's journal has no list, somebody has removed it, and others may have more.
 //  F2  Lists that judge are read at a revision not below the announcement.
 import { WireError, type Logger } from "@millrace/base";
 import type { FoundLife } from "@millrace/fragments";

@@ -5,7 +5,7 @@ import { never, utf8 } from "@millrace/base";
 import { DEFAULT_ROOT, holdersKey } from "@millrace/broker";
 import { keyOf } from "@millrace/metadata";
 import { filesOf } from "@millrace/wal/testkit";
-import { newAppendRequest } from "@millrace/protocol";
+import { assignmentKey, newAppendRequest } from "@millrace/protocol";
 import { ClusterStage, hold, release } from "../cluster-stage.ts";
 import type { Machine } from "../machine.ts";
 
@@ -133,5 +133,36 @@ test("reset: nobody can read the list -> the members' bytes are all there, and a
   await stage.untilReset(machines);
   await stage.untilAcknowledged(machines);
   assert.ok(stage.journal.acknowledgedEnd > head);
+  await stage.end();
+});
+
+test("reset: the list was removed, and brokers start again -> nobody claims all of it; reset-head finds all", async () => {
+  const stage = await ClusterStage.open("reset no list", { leaseSeconds: 3 });
+  const { machines } = stage.world;
+  for (let i = 0; i < 5; i++) assert.equal(await stage.append(machines[i % 3]), "acknowledged");
+  const key = keyOf(holdersKey(DEFAULT_ROOT, stage.journal.name));
+  const { store } = stage.world.coordination;
+  for (const machine of machines) hold(machine, "power");
+  await stage.finish(store.txn({ compare: [], success: [{ kind: "delete", key }] }, never));
+  for (const machine of machines) release(machine);
+  await served(stage);
+  assert.notEqual(await stage.append(machines[0]), "acknowledged");
+  const { kvs } = await stage.finish(store.range({ key }, never));
+  assert.equal(kvs.length, 0, "nobody has written a list");
+  await stage.untilReset(machines);
+  await stage.untilAcknowledged(machines);
+  await stage.end();
+});
+
+test("an assignment of a broker that is not there -> it is removed, and appends go on", async () => {
+  const stage = await ClusterStage.open("ghost", { leaseSeconds: 3 });
+  const { machines } = stage.world;
+  assert.equal(await stage.append(machines[0]), "acknowledged");
+  const { name: item } = stage.journal;
+  const key = assignmentKey(DEFAULT_ROOT, { item, member: { zone: "z9", suffix: "ghost" }, slot: 7 });
+  const put = { kind: "put", key, value: utf8("") } as const;
+  await stage.finish(stage.world.coordination.store.txn({ compare: [], success: [put] }, never));
+  await stage.untilAcknowledged(machines);
+  assert.equal((await stage.route()).length, 3);
   await stage.end();
 });
