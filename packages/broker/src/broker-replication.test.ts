@@ -331,9 +331,9 @@ test("replicas have heard of a stream that nobody sent -> the next append gets a
     );
     const { createRevision, route } = journals[0]!;
     const { header } = await cluster.within(append(primary, "again"));
-    const epoch = Number(header.etcd.revision);
+    const epoch = header.etcd.revision;
     for (const { broker, id } of cluster.members) {
-      const on = { journal: J, createRevision: Number(createRevision), epoch, stream: 2 ** 50 };
+      const on = { journal: J, createRevision, epoch, stream: 2 ** 50 };
       const request = { ...on, header: { ...header, route, processId: id }, wants: "fence" } as const;
       const answer = await cluster.within(broker.peers!.hold(request, never));
       assert.equal(answer.kind, "taken");

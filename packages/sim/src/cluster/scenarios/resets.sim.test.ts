@@ -136,7 +136,7 @@ test("reset: nobody can read the list -> the members' bytes are all there, and a
   await stage.end();
 });
 
-test("reset: the list was removed, and brokers start again -> nobody claims all of it; reset-head finds all", async () => {
+test("reset: the list was removed, all restart -> nobody claims what it has; reset-head finds all", async () => {
   const stage = await ClusterStage.open("reset no list", { leaseSeconds: 3 });
   const { machines } = stage.world;
   for (let i = 0; i < 5; i++) assert.equal(await stage.append(machines[i % 3]), "acknowledged");
