@@ -1,7 +1,7 @@
 // D10: the way out when the holders of a journal's newest bytes are gone for good (ADR 14).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, utf8 } from "@millrace/base";
+import { never, utf8, WireError } from "@millrace/base";
 import { DEFAULT_ROOT, holdersKey } from "@millrace/broker";
 import { keyOf } from "@millrace/metadata";
 import { filesOf } from "@millrace/wal/testkit";
@@ -165,4 +165,34 @@ test("an assignment of a broker that is not there -> it is removed, and appends 
   await stage.untilAcknowledged(machines);
   assert.equal((await stage.route()).length, 3);
   await stage.end();
+});
+
+test("reset: the newest segment begins behind what is stored -> appends go on there, and it says so", async () => {
+  const stage = await ClusterStage.open("reset gap", {
+    brokers: 4,
+    leaseSeconds: 3,
+    journals: [{ name: "gap/one", replication: 3, isStored: true }],
+  });
+  const { machines } = stage.world;
+  for (let i = 0; i < 5; i++) assert.equal(await stage.append(machines[i % 3], 500), "acknowledged");
+  const [primary] = await stage.route();
+  hold(primary!, "power");
+  // Objects are refused, listings are not: nothing more is stored.
+  stage.world.fragments.put = () => Promise.reject(new WireError("UNAVAILABLE", "the store takes nothing"));
+  const others = machines.filter((machine) => machine !== primary);
+  await stage.untilAcknowledged(others);
+  const { begin } = (await stage.holders()).segments.at(-1)!;
+  for (const machine of others) hold(machine, "power");
+  for (const machine of machines) {
+    machine.loseDisk();
+    release(machine);
+  }
+  await served(stage);
+  await assert.rejects(refused(stage), NOBODY);
+  const stored = await stage.resetHead(machines[0]!).catch((error: unknown) => error);
+  assert.ok(begin > 0, `the segment begins at ${begin}`);
+  assert.match(String(stored), /WRONG_APPEND_OFFSET/);
+  stage.journal.giveUp(begin);
+  await stage.untilAcknowledged(machines);
+  assert.ok(stage.journal.acknowledgedEnd > begin);
 });
