@@ -1,6 +1,6 @@
 // Commands of whoever runs brokers, against a broker alone in its process.
 import assert from "node:assert/strict";
-import { readdirSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -99,6 +99,23 @@ suite("commands of operators", { timeout: 120_000 }, () => {
     const bad = await run([...append, "--timeout", "-1s"], "x");
     const message = "millrace: --timeout -1s: expected a duration from 0s on, e.g. 30s\n";
     assert.deepEqual([bad.code, bad.err], [2, message]);
+  });
+
+  test("journals append, stores have more than the journal -> refused, and the way on is named", async () => {
+    mkdirSync(join(data, "ahead/one"), { recursive: true });
+    const sum = "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d";
+    writeFileSync(join(data, `ahead/one/0000000000001000-0000000000001005-${sum}.raw`), "hello");
+    const spec =
+      "name: ahead/one\nreplication: 1\nrevision: -1\n" +
+      "fragment: {length: 1024, compression_codec: NONE, refresh_interval: 1s, stores: ['file:///?find=x/']}\n";
+    await ok(["journals", "apply", "--specs", "-"], spec);
+    const refused = await run(["journals", "append", "-l", "name=ahead/one"], "x");
+    assert.equal(refused.code, 1);
+    const remedy =
+      /^millrace: append to ahead\/one: INDEX_HAS_GREATER_OFFSET: .* journals reset-head .*behind them$/m;
+    assert.match(refused.err, remedy);
+    await ok(["journals", "reset-head", "-l", "name=ahead/one"]);
+    assert.match(await ok(["journals", "append", "-l", "name=ahead/one", "--json"], "x"), /"begin":4101,/);
   });
 
   test("brokers list, drain -> the broker and its journals; alone it says that it cannot leave", async () => {

@@ -39,15 +39,28 @@ export async function runAppend(options: AppendOptions, io: CliIo): Promise<void
         : (await selectedJournals(transport, options.selector, io.signal)).map(({ spec }) => spec.name);
     const input =
       options.input === "-" ? io.stdin : (createReadStream(options.input) as AsyncIterable<Uint8Array>);
-    const commits =
+    const appending =
       framing === "none"
-        ? [await appendAll(door, journals, input, { patienceMs: PATIENCE_MS, ...patience }, io.signal)]
-        : await appendRecords(door, journals, { ...options, framing, patience }, input, io.signal);
+        ? appendAll(door, journals, input, { patienceMs: PATIENCE_MS, ...patience }, io.signal).then(
+            (one) => [one],
+          )
+        : appendRecords(door, journals, { ...options, framing, patience }, input, io.signal);
+    const commits = await appending.catch((error: unknown) => {
+      throw withRemedy(error);
+    });
     for (const { journal, begin, end } of commits) {
       if (options.json === true) io.out(`${JSON.stringify({ journal, begin, end })}\n`);
       else io.err(`${journal}: committed [${begin}, ${end})\n`);
     }
   });
+}
+
+/** What the broker's status alone does not say. */
+function withRemedy(error: unknown): unknown {
+  if (!(error instanceof WireError) || error.code !== "INDEX_HAS_GREATER_OFFSET") return error;
+  const remedy =
+    "its stores have fragments beyond its end; millrace journals reset-head lets it go on behind them";
+  return new WireError(error.code, `${error.message}: ${remedy}`, { cause: error });
 }
 
 /** @throws {UsageError} for options that exclude each other */
