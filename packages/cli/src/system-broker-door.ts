@@ -3,6 +3,7 @@
 // the environment, and there our variables over Gazette's.
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { jsonLogger, systemClock, WireError, type Clock, type Logger, type LogLevel } from "@millrace/base";
 import type { GrpcTransport, GrpcTransportOptions } from "@millrace/client";
 import { Option, type Command } from "commander";
@@ -12,6 +13,7 @@ import {
   callAddress,
   doorAddress,
   nothingListens,
+  tlsFailure,
   type DoorCall,
   type DoorOptions,
 } from "./system-doors.ts";
@@ -126,7 +128,10 @@ export async function withBroker<T>(
     return await work({ transport, clock: systemClock, logger, address });
   } catch (error) {
     const isGone = error instanceof WireError && error.code === "UNAVAILABLE" && !io.signal.aborted;
-    throw isGone && (await isRefused(address)) ? nothingListens(address, isBrokerNamed(options)) : error;
+    if (!isGone) throw error;
+    const code = await connectFailure(address, tlsFiles(options));
+    if (code === "ECONNREFUSED" || code === "ENOENT") throw nothingListens(address, isBrokerNamed(options));
+    throw tlsFailure(address, code) ?? error;
   } finally {
     await transport.close();
   }
@@ -150,6 +155,10 @@ export async function callBroker(
   try {
     return await callAddress(isUnix ? "http://localhost" : address, { ...call, authorization, via }, signal);
   } catch (error) {
+    // The end of a connection that was refused after its handshake says nothing of why.
+    const isCut = error instanceof WireError && error.code === "UNAVAILABLE" && address.startsWith("https:");
+    const refused = isCut && tlsFailure(address, await connectFailure(address, tlsFiles(options)));
+    if (refused) throw refused;
     const isUnknown = error instanceof WireError && /^Not (?:Found|Implemented)$/.test(error.message);
     if (!isUnknown) throw error;
     throw new WireError(
@@ -223,23 +232,27 @@ async function routesOf(options: BrokerDoorOptions): Promise<{ routesMax?: numbe
   };
 }
 
-/** Whether nobody listens on the address. */
-function isRefused(address: string): Promise<boolean> {
+/** Node's code of why no connection to the address works; undefined when one does, or when it takes long. */
+function connectFailure(address: string, tls: ReturnType<typeof tlsFiles>): Promise<string | undefined> {
   const { protocol, hostname, port, pathname } = new URL(address);
   const host = hostname.replace(/^\[|\]$/g, "");
+  const isTls = protocol === "https:";
   const place =
     protocol === "unix:"
       ? { path: decodeURIComponent(pathname) }
-      : { host, port: Number(port || (protocol === "https:" ? 443 : 80)) };
+      : { host, port: Number(port || (isTls ? 443 : 80)) };
   return new Promise((resolve) => {
-    const socket = connect({ ...place, timeout: 1000 });
-    const end = (refused: boolean): void => {
+    const socket = isTls
+      ? connectTls({ ...place, ...(tls as object), ALPNProtocols: ["h2"] })
+      : connect(place);
+    const end = (code: string | undefined): void => {
       socket.destroy();
-      resolve(refused);
+      resolve(code);
     };
-    socket.once("connect", () => end(false)).once("timeout", () => end(false));
-    socket.once("error", ({ code }: NodeJS.ErrnoException) =>
-      end(code === "ECONNREFUSED" || code === "ENOENT"),
-    );
+    // Who wants a certificate says so only after the handshake: then the first bytes do not come.
+    if (isTls) socket.once("data", () => end(undefined));
+    else socket.once("connect", () => end(undefined));
+    socket.setTimeout(1000, () => end(undefined));
+    socket.once("error", ({ code }: NodeJS.ErrnoException) => end(code ?? "unknown"));
   });
 }

@@ -119,6 +119,8 @@ export async function callAddress(
 /** What a person is told when a connection fails. @param isNamed as of {@link nothingListens} */
 export function noAnswer(address: string, error: unknown, isNamed: boolean): WireError {
   if (isRefusal(error)) return nothingListens(address, isNamed);
+  const tls = tlsFailure(address, (error as NodeJS.ErrnoException).code);
+  if (tls !== undefined) return tls;
   const message = error instanceof Error ? error.message : String(error);
   return new WireError("UNAVAILABLE", `no answer from ${address}: ${message}`);
 }
@@ -129,6 +131,24 @@ export function nothingListens(address: string, isNamed: boolean): WireError {
     ? "is the address right, and is what should answer there up? It may still be starting"
     : "is the platform up? Start it with millrace up";
   return new WireError("UNAVAILABLE", `nothing listens on ${address}: ${advice}`);
+}
+
+/** Codes of certificates that no authority vouches for, as OpenSSL names them. */
+const UNTRUSTED = /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|CERT_UNTRUSTED|UNABLE_TO_\w+)$/;
+
+/** @param code of Node's error; undefined when it is not about TLS */
+export function tlsFailure(address: string, code: string | undefined): WireError | undefined {
+  const because = (what: string): WireError => new WireError("UNAVAILABLE", `${address} ${what} (${code})`);
+  if (code === undefined) return undefined;
+  if (UNTRUSTED.test(code))
+    return because("has a certificate of an authority that is not trusted: set --broker.trusted-ca-file");
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID") return because("has a certificate of another host");
+  if (code.startsWith("CERT_")) return because("has a certificate that is not valid now");
+  if (/^ERR_SSL_\w*(?:CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)/.test(code))
+    return because("refuses this side: set --broker.cert-file and --broker.cert-key-file to what it trusts");
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "EPROTO")
+    return because("speaks no TLS: is it http://");
+  return undefined;
 }
 
 export function isRefusal(error: unknown): boolean {

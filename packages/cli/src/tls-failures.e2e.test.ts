@@ -1,0 +1,49 @@
+// What a command says when TLS stands between it and a broker.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { createServer, type TlsOptions } from "node:tls";
+import { runRecorded } from "./recorded-io.ts";
+import { scratch } from "./test-children.ts";
+
+const skip = spawnSync("openssl", ["version"]).status === 0 ? false : "openssl is not installed";
+
+test(
+  "a broker's certificate is not trusted, or ours is missing -> its address and the setting",
+  { skip },
+  async (t) => {
+    const dir = scratch();
+    const [key, cert] = [join(dir, "key.pem"), join(dir, "cert.pem")];
+    const fresh = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    const names = ["-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"];
+    assert.equal(spawnSync("openssl", [...fresh, ...names, "-keyout", key, "-out", cert]).status, 0);
+    const own: TlsOptions = {
+      key: readFileSync(key),
+      cert: readFileSync(cert),
+      ALPNProtocols: ["h2", "http/1.1"],
+    };
+    const server = createServer({ ...own, ca: readFileSync(cert), requestCert: true });
+    server.on("tlsClientError", () => undefined);
+    await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
+    t.after(() => server.close());
+    const address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    for (const command of ["journals list", "brokers list"]) {
+      const untrusted = await runRecorded([...command.split(" "), "--address", address]);
+      assert.equal(untrusted.code, 1);
+      assert.match(
+        untrusted.err,
+        /^millrace: https:\S+ has a certificate .* not trusted: set --broker\.trusted-ca-file \(\w+\)$/m,
+      );
+      const args = [...command.split(" "), "--address", address, "--broker.trusted-ca-file", cert];
+      const unknown = await runRecorded(args);
+      assert.equal(unknown.code, 1);
+      assert.match(
+        unknown.err,
+        /^millrace: https:\S+ refuses this side: set --broker\.cert-file and \S+ to .* \(ERR_SSL_\w+\)$/m,
+      );
+    }
+  },
+);
