@@ -71,7 +71,7 @@ function positionalCall(target: Code, positional: readonly LazyCode[], site: Sit
     const { code } = callee;
     const inner = newFrame(callee.frame, code.frameSize);
     for (let i = 0; i < count; i++) inner[i + 1] = positional[i]!(frame, rt);
-    rt.enter(site);
+    rt.enter(site, code.site.height);
     let value = code.body(inner, rt);
     while (value === TAIL) value = continueTail(rt);
     rt.leave();
@@ -122,7 +122,7 @@ function compileDirect(
     const codes = operands.map((operand) => operand.code);
     return {
       code: (frame, rt) => {
-        rt.enter(site);
+        rt.enter(site, known.height);
         const value = callHost(
           known,
           codes.map((code) => code(frame, rt)),
@@ -138,13 +138,13 @@ function compileDirect(
   return IMPURE.has(known.name) ? { code, eager: false } : compiler.fold(code, ...operands);
 }
 
-function builtinCall({ run }: Builtin, operands: readonly Compiled[], site: Site): Code {
+function builtinCall({ run, height }: Builtin, operands: readonly Compiled[], site: Site): Code {
   const none = constant(null).code;
   const [a = none, b = none, c = none, d = none] = operands.map((operand) => operand.code);
   if (operands.length === 1) {
     return (frame, rt) => {
       const x = a(frame, rt);
-      rt.enter(site);
+      rt.enter(site, height);
       const value = run(rt, x, null, null, null);
       rt.leave();
       return value;
@@ -155,7 +155,7 @@ function builtinCall({ run }: Builtin, operands: readonly Compiled[], site: Site
     const y = b(frame, rt);
     const z = c(frame, rt);
     const w = d(frame, rt);
-    rt.enter(site);
+    rt.enter(site, height);
     const value = run(rt, x, y, z, w);
     rt.leave();
     return value;

@@ -30,7 +30,8 @@ export function compileObject(
   const objectSite = compiler.site(node, scope);
   const makers = node.fields.map((field) => compileField(compiler, field, scope, inner, objectSite));
   const asserts = node.asserts.map((assertion) => {
-    const site = compiler.site(assertion, inner);
+    const height = Math.max(assertion.condition.height, assertion.message?.height ?? 0);
+    const site = compiler.site({ begin: assertion.begin, end: assertion.end, height }, inner);
     return { code: compiler.check(assertion, inner, "Object assertion failed.", site), site };
   });
   const layerCode: LayerCode = { frameSize: inner.layout.size, locals, asserts };
@@ -51,7 +52,10 @@ export function compileObject(
   return {
     code: (frame, rt) => {
       rt.charge(charged + 64 * makers.length);
-      return layerOf(new Shape(makeFields(makers, { frame, rt })), frame);
+      rt.enter(objectSite);
+      const shape = new Shape(makeFields(makers, { frame, rt }));
+      rt.leave();
+      return layerOf(shape, frame);
     },
     eager: false,
   };
@@ -144,7 +148,7 @@ export function compileSuper(
       code: (frame, rt) => {
         const own = frameAt(frame, depth);
         const name = nameOf(index, frame, rt, site);
-        return findLayer(own[SELF_SLOT] as JObject, name, (own[LAYER_SLOT] as number) - 1) !== -1;
+        return findLayer(own[SELF_SLOT] as JObject, name, (own[LAYER_SLOT] as number) - 1, rt) !== -1;
       },
       eager: false,
     };

@@ -157,5 +157,5 @@ export function modulo(left: Value, right: Value, rt: Runtime, site: Site): Valu
 function isIn(name: Value, object: Value, rt: Runtime, site: Site): boolean {
   if (!(object instanceof JObject)) rt.failType(object, "object", typeOf, site);
   if (typeof name !== "string") rt.failType(name, "string", typeOf, site);
-  return hasField(object, name);
+  return hasField(object, name, rt);
 }

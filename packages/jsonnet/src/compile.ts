@@ -5,7 +5,7 @@ import { compileCall, knownFunction } from "./compile-call.ts";
 import { compileArrayFor, compileObjectFor } from "./compile-for.ts";
 import { compileObject, compileSuper } from "./compile-object.ts";
 import { compileBinary, compileUnary } from "./compile-operators.ts";
-import { constant, type Compiled, type Compiler, type Surroundings } from "./compiler.ts";
+import { constant, type Compiled, type Compiler, type Place, type Surroundings } from "./compiler.ts";
 import { JsonnetError, type Source } from "./error.ts";
 import { Closure, type FunctionCode } from "./functions.ts";
 import { toText } from "./manifest.ts";
@@ -37,7 +37,7 @@ export function compileFile(source: Source, program: Expression, surroundings: S
   const top: Frame = [];
   return {
     evaluate: (rt) => {
-      rt.enter(site);
+      rt.enter(site, site.height);
       const frame = scope.layout.size === 1 ? top : newFrame(top, scope.layout.size);
       const value = code(frame, rt);
       rt.leave();
@@ -55,11 +55,12 @@ class ProgramCompiler implements Compiler {
     this.surroundings = surroundings;
   }
 
-  site(node: { readonly begin: number; readonly end: number }, scope: Scope): Site {
-    return { span: { source: this.source, begin: node.begin, end: node.end }, what: scope.layout.what };
+  site(node: Place, scope: Scope): Site {
+    const { begin, end, height = 1 } = node;
+    return { span: { source: this.source, begin, end }, what: scope.layout.what, height };
   }
 
-  fail(node: { readonly begin: number; readonly end: number }, reason: string): never {
+  fail(node: Place, reason: string): never {
     throw new JsonnetError("static", reason, { source: this.source, begin: node.begin, end: node.end });
   }
 
@@ -145,7 +146,7 @@ class ProgramCompiler implements Compiler {
       parameters: node.parameters.map((parameter) => parameter.name),
       fallbacks,
       required: fallbacks.filter((fallback) => fallback === undefined).length,
-      site: this.site(node.body, inner),
+      site: { ...this.site(node.body, inner), height: node.height },
       body: body.code,
       frameSize: inner.layout.size,
     };

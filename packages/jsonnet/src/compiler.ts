@@ -27,9 +27,10 @@ export interface Surroundings {
 }
 
 /** A place of a program. */
-interface Place {
+export interface Place {
   readonly begin: number;
   readonly end: number;
+  readonly height?: number;
 }
 
 export interface Compiler {

@@ -38,6 +38,9 @@ export type JsonnetErrorKind =
   /** An evaluation, or the program itself, is larger than its limits. */
   | "limit";
 
+/** Of a message, which may have a value of the program in it. */
+const REASON_CHARS_MAX = 2000;
+
 /** The only error that compile() and evaluate() throw; anything else is a bug. */
 export class JsonnetError extends Error implements Position {
   override readonly name = "JsonnetError";
@@ -53,11 +56,12 @@ export class JsonnetError extends Error implements Position {
 
   constructor(
     kind: JsonnetErrorKind,
-    reason: string,
+    text: string,
     span: Span,
     trace: readonly TraceStep[] = [],
     cause?: unknown,
   ) {
+    const reason = text.length <= REASON_CHARS_MAX ? text : `${text.slice(0, REASON_CHARS_MAX)}…`;
     super(`${spanText(span)} ${reason}`, cause === undefined ? undefined : { cause });
     const position = positionOf(span);
     this.kind = kind;

@@ -128,7 +128,7 @@ function fieldsOf(object: JObject, rt: Runtime): Values {
     value: ({ key }) => {
       taken++;
       if (key === undefined) rt.fail("Mapping keys required.");
-      if (!hasField(object, key)) rt.fail(`No such field: ${key}`);
+      if (!hasField(object, key, rt)) rt.fail(`No such field: ${key}`);
       return getField(object, key, rt, rt.sites[rt.depth - 1]!);
     },
     size: (size) => (size === "*" ? rt.fail("Cannot use * field width with object.") : size),

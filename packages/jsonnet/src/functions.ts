@@ -27,10 +27,12 @@ export interface FunctionCode {
 export class Closure extends JFunction {
   readonly code: FunctionCode;
   readonly frame: Frame;
+  override readonly height: number;
 
   constructor(code: FunctionCode, frame: Frame) {
     super();
     this.code = code;
+    this.height = code.site.height;
     this.frame = frame;
   }
 
@@ -123,7 +125,7 @@ export function call(
   const callee = asFunction(target, rt, site);
   const places = names.length === 0 ? slots : placeNamed(callee, slots, names, named, rt, site);
   checkArguments(callee, places, rt, site);
-  rt.enter(site);
+  rt.enter(site, callee.height);
   let value = callee.invoke(places, rt);
   while (value === TAIL) value = continueTail(rt);
   rt.leave();
@@ -136,6 +138,7 @@ export function continueTail(rt: Runtime): Value {
   const slots = rt.tailSlots;
   rt.tailSlots = [];
   rt.step(1);
+  rt.heighten(callee.height);
   return callee.invoke(slots, rt);
 }
 
@@ -143,7 +146,7 @@ export function continueTail(rt: Runtime): Value {
 export function callBack(callee: JFunction, rt: Runtime, ...slots: Slot[]): Value {
   const site = rt.sites[rt.depth - 1]!;
   checkArguments(callee, slots, rt, site);
-  rt.enter(callee instanceof Closure ? callee.code.site : site);
+  rt.enter(callee instanceof Closure ? callee.code.site : site, callee.height);
   let value = callee.invoke(slots, rt);
   while (value === TAIL) value = continueTail(rt);
   rt.leave();

@@ -5,7 +5,7 @@
 export interface Limits {
   /** Calls, thunks, fields, and elements that library functions look at: about 20 to 50 ns each. */
   readonly steps: number;
-  /** Calls, thunks and fields within each other. Beyond about 1,000 the thread's own stack may end first. */
+  /** Calls, thunks and fields within each other; LOAD_MAX bounds them too. */
   readonly stack: number;
   /** Bytes of strings, arrays and objects made in all, also of those that are garbage already. */
   readonly bytes: number;
@@ -21,3 +21,9 @@ export const NESTING_MAX = 400;
 
 /** Files that one program may import. */
 export const IMPORTS_MAX = 1000;
+
+/**
+ * Expressions within each other while a program runs. Each takes 100 to 200 bytes of the thread's stack, of which there
+ * are 984 KB: V8 aborts the process when it has to compile a regular expression at the end of it.
+ */
+export const LOAD_MAX = 3500;

@@ -17,6 +17,9 @@ import {
 export const SELF_SLOT = 1;
 export const LAYER_SLOT = 2;
 
+/** Layers that are looked through in one step, as a power of two. */
+const LAYERS_A_STEP_BITS = 3;
+
 /** An object of one layer. */
 export function objectOfLayer(layer: Layer): JObject {
   return new JObject([layer], layer.code.asserts.length === 0);
@@ -54,7 +57,8 @@ export function merge(left: JObject, right: JObject, rt: Runtime): JObject {
 }
 
 /** The place of the topmost layer at or below `top` that has the field; -1 if there is none. */
-export function findLayer(object: JObject, name: string, top: number): number {
+export function findLayer(object: JObject, name: string, top: number, rt: Runtime): number {
+  rt.step(top >> LAYERS_A_STEP_BITS);
   for (let i = top; i >= 0; i--) {
     const field = object.layers[i]!.shape.fields.get(name);
     if (field === undefined) continue;
@@ -72,6 +76,7 @@ export function lookUp(object: JObject, name: string, rt: Runtime): Value | unde
 
 /** The value that layers at or below `top` give a field. */
 export function lookUpBelow(object: JObject, name: string, top: number, rt: Runtime): Value | undefined {
+  if (top > 0) rt.step(top >> LAYERS_A_STEP_BITS);
   for (let i = top; i >= 0; i--) {
     const field = object.layers[i]!.shape.fields.get(name);
     if (field === undefined) continue;
@@ -88,12 +93,13 @@ export function getField(object: JObject, name: string, rt: Runtime, site: Site)
   return value;
 }
 
-export function hasField(object: JObject, name: string): boolean {
-  return findLayer(object, name, object.layers.length - 1) !== -1;
+export function hasField(object: JObject, name: string, rt: Runtime): boolean {
+  return findLayer(object, name, object.layers.length - 1, rt) !== -1;
 }
 
 /** Whether the object has the field and shows it. */
-export function hasVisibleField(object: JObject, name: string): boolean {
+export function hasVisibleField(object: JObject, name: string, rt: Runtime): boolean {
+  rt.step(object.layers.length >> LAYERS_A_STEP_BITS);
   let isThere = false;
   for (let i = object.layers.length - 1; i >= 0; i--) {
     const field = object.layers[i]!.shape.fields.get(name);
@@ -153,8 +159,8 @@ function sortedNames(object: JObject, hiddenToo: boolean, rt: Runtime): readonly
   for (const [name, isShown] of shown) {
     const isWanted = removesAny
       ? hiddenToo
-        ? hasField(object, name)
-        : hasVisibleField(object, name)
+        ? hasField(object, name, rt)
+        : hasVisibleField(object, name, rt)
       : isShown || hiddenToo;
     if (isWanted) names.push(name);
   }
@@ -170,7 +176,7 @@ export function checkAsserts(object: JObject, rt: Runtime): void {
     if (asserts.length === 0) continue;
     const frame = frameOf(object, i, rt);
     for (const { code, site } of asserts) {
-      rt.enter(site);
+      rt.enter(site, site.height);
       code(frame, rt);
       rt.leave();
     }
@@ -189,7 +195,7 @@ function evaluateField(object: JObject, place: number, field: Field, rt: Runtime
   const state = (object.states[place] ??= { frame: undefined, values: [] });
   const known = state.values[field.index];
   if (known !== undefined) return known;
-  rt.enter(field.site!);
+  rt.enter(field.site!, field.site!.height);
   const frame =
     layer.frames === undefined
       ? (state.frame ??= makeFrame(object, place, layer, layer.frame!, rt))

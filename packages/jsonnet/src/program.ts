@@ -44,7 +44,7 @@ export function compile<C>(text: string, options: CompileOptions<C> = {}): Progr
   const whole: Span = { source, begin: 0, end: text.length };
   const file = guarded(whole, undefined, () => surroundings.compile(source));
   const limits = { ...LIMITS_DEFAULT, ...options.limits };
-  const site: Site = { span: whole, what: "" };
+  const site: Site = { span: whole, what: "", height: 1 };
   return new CompiledProgram<C>(file, surroundings, limits, site);
 }
 

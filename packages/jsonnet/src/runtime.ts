@@ -2,11 +2,22 @@
 // language, so whatever is thrown ends the evaluation, and the sites that were entered and not left are the trace.
 import { assert } from "@millrace/base";
 import { JsonnetError, positionOf, type JsonnetErrorKind, type TraceStep } from "./error.ts";
-import type { Limits } from "./limits.ts";
-import { Thunk, type Frame, type JFunction, type Site, type Slot, type Value } from "./value.ts";
+import { LOAD_MAX, type Limits } from "./limits.ts";
+import {
+  LIBRARY_LEVEL_HEIGHT,
+  Thunk,
+  type Frame,
+  type JFunction,
+  type Site,
+  type Slot,
+  type Value,
+} from "./value.ts";
 
 /** Steps of a trace that are kept; of a longer one the innermost and the outermost. */
 const TRACE_STEPS_MAX = 20;
+
+/** What a level of the stack takes besides the expressions in it, in expressions. */
+const LEVEL_HEIGHT = 4;
 
 const NO_FRAME: Frame = [];
 
@@ -28,6 +39,9 @@ export class Runtime {
   steps = 0;
   bytes = 0;
   depth = 0;
+  /** Heights of all that was entered. */
+  load = 0;
+  readonly #loads: number[] = [];
   readonly sites: Site[] = [];
   /** The call that a function ended with, see compile-call.ts. */
   tailFunction: JFunction | undefined;
@@ -47,6 +61,7 @@ export class Runtime {
 
   /** Makes it ready for another evaluation, after one that did not fail. */
   reset(): void {
+    assert(this.depth === 0, "an evaluation leaves what it enters", { depth: this.depth });
     this.context = undefined;
     this.steps = 0;
     this.bytes = 0;
@@ -58,15 +73,30 @@ export class Runtime {
     if (this.#variables.size > 0) this.#variables.clear();
   }
 
-  /** Begins something that may contain the like of itself. leave() ends it, unless it fails. */
-  enter(site: Site): void {
-    if (this.depth >= this.limits.stack) this.failStack(site);
+  /**
+   * Begins something that may contain the like of itself. leave() ends it, unless it fails.
+   * @param height expressions within each other that run in it: what counts for the thread's stack
+   */
+  enter(site: Site, height = LIBRARY_LEVEL_HEIGHT): void {
+    const { depth, load } = this;
+    if (depth >= this.limits.stack) this.failStack(site);
+    if (load + height > LOAD_MAX) this.#failLoad(site);
     if (++this.steps > this.limits.steps) this.#failSteps();
-    this.sites[this.depth++] = site;
+    this.#loads[depth] = load;
+    this.load = load + height + LEVEL_HEIGHT;
+    this.sites[depth] = site;
+    this.depth = depth + 1;
   }
 
   leave(): void {
-    this.depth--;
+    this.load = this.#loads[--this.depth]!;
+  }
+
+  /** What was entered last goes on with something else, of this height. */
+  heighten(height: number): void {
+    const load = this.#loads[this.depth - 1]! + height + LEVEL_HEIGHT;
+    if (load > LOAD_MAX) this.#failLoad(this.sites[this.depth - 1]!);
+    if (load > this.load) this.load = load;
   }
 
   /** Counts `count` steps that need no stack. */
@@ -99,6 +129,10 @@ export class Runtime {
 
   failStack(site: Site): never {
     this.failLimit(`max stack frames exceeded. (${this.limits.stack})`, site);
+  }
+
+  #failLoad(site: Site): never {
+    this.failLimit(`max stack frames exceeded. (${LOAD_MAX} expressions within each other)`, site);
   }
 
   failType(value: Value, expected: string, typeName: (value: Value) => string, site?: Site): never {
@@ -148,7 +182,7 @@ export function force(slot: Slot, rt: Runtime): Value {
 export function forceThunk(thunk: Thunk, rt: Runtime): Value {
   const { code } = thunk;
   if (code === undefined) return thunk.value;
-  rt.enter(thunk.site);
+  rt.enter(thunk.site, thunk.site.height);
   const value = code(thunk.frame, rt);
   rt.leave();
   thunk.value = value;

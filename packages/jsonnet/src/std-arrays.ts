@@ -268,7 +268,10 @@ function repeat(rt: Runtime, what: Value, count: number): Value {
 }
 
 function isMember(from: Value, x: Value, rt: Runtime): boolean {
-  if (typeof from === "string") return from.includes(wantString(x, rt));
+  if (typeof from === "string") {
+    rt.step(from.length >> 8);
+    return from.includes(wantString(x, rt));
+  }
   if (from instanceof JArray) return places(from, x, rt, 1).length > 0;
   return rt.fail("std.member first argument must be an array or a string");
 }

@@ -1,5 +1,4 @@
 // std: bytes, hashes, JSON and YAML as texts.
-import { parseAllDocuments, type Document } from "yaml";
 import type { BuiltinTable } from "./std.ts";
 import { fromHost } from "./host.ts";
 import { toText } from "./manifest.ts";
@@ -7,17 +6,12 @@ import { item } from "./operators.ts";
 import type { Runtime } from "./runtime.ts";
 import { wantArray, wantNumber, wantString } from "./std-check.ts";
 import { here } from "./std-types.ts";
+import { parseYaml } from "./std-yaml.ts";
 import { hashHex, type HashName } from "./system-hash.ts";
 import { quoted } from "./text.ts";
 import { JArray, typeOf, type Value } from "./value.ts";
 
 const BASE64_CHARACTERS = /^[A-Za-z0-9+/]*={0,2}$/;
-
-/** Aliases of a YAML text that may be resolved. */
-const YAML_ALIASES_MAX = 100;
-
-/** Kinds of YAML scalars and collections that JSON does not have. */
-const YAML_TAGS_LEFT_OUT = ["timestamp", "intTime", "floatTime", "binary", "omap", "pairs", "set"];
 
 const TEXT = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -158,36 +152,4 @@ function parseJson(text: string, rt: Runtime): Value {
     return rt.fail(`failed to parse JSON: ${(error as Error).message}`, undefined, error);
   }
   return fromHost(value, rt, here(rt));
-}
-
-/** One document as it is; several, or one after a `---`, as an array. */
-function parseYaml(text: string, rt: Runtime): Value {
-  rt.charge(64 * text.length);
-  rt.step(text.length);
-  let values: unknown[];
-  try {
-    const documents = parseAllDocuments(text, {
-      version: "1.1",
-      customTags: (tags) =>
-        tags.filter(
-          (tag) =>
-            typeof tag === "string" || !YAML_TAGS_LEFT_OUT.some((name) => tag.tag.endsWith(`:${name}`)),
-        ),
-      uniqueKeys: false,
-      merge: true,
-      logLevel: "silent",
-      prettyErrors: false,
-    });
-    values = Array.isArray(documents) ? documents.map(valueOfYaml) : [];
-  } catch (error) {
-    return rt.fail(`failed to parse YAML: ${(error as Error).message}`, undefined, error);
-  }
-  if (/^---(?:\s|$)/m.test(text)) return fromHost(values, rt, here(rt));
-  return fromHost(values[0] ?? null, rt, here(rt));
-}
-
-function valueOfYaml(document: Document.Parsed): unknown {
-  const [error] = document.errors;
-  if (error !== undefined) throw error;
-  return document.toJS({ maxAliasCount: YAML_ALIASES_MAX });
 }

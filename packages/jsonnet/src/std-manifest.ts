@@ -84,7 +84,7 @@ function styleOf(indent: string, newline: string, colon: string): JsonStyle {
 
 function iniText(ini: JObject, rt: Runtime): string {
   const lines: string[] = [];
-  if (hasField(ini, "main")) iniLines(lines, getField(ini, "main", rt, here(rt)), rt);
+  if (hasField(ini, "main", rt)) iniLines(lines, getField(ini, "main", rt, here(rt)), rt);
   const sections = wantObject(getField(ini, "sections", rt, here(rt)), rt);
   for (const name of visibleNames(sections, rt)) {
     lines.push(`[${name}]\n`);

@@ -18,8 +18,8 @@ import { here } from "./std-types.ts";
 import { JArray, JObject, Thunk, type Slot, type Value } from "./value.ts";
 
 export const OBJECTS: BuiltinTable = {
-  objectHas: ["o f", (rt, o, f) => hasVisibleField(wantObject(o, rt), wantString(f, rt))],
-  objectHasAll: ["o f", (rt, o, f) => hasField(wantObject(o, rt), wantString(f, rt))],
+  objectHas: ["o f", (rt, o, f) => hasVisibleField(wantObject(o, rt), wantString(f, rt), rt)],
+  objectHasAll: ["o f", (rt, o, f) => hasField(wantObject(o, rt), wantString(f, rt), rt)],
   objectHasEx: ["obj fname hidden", (rt, o, f, hidden) => has(rt, o, f, wantBoolean(hidden, rt))],
   objectFields: ["o", (rt, o) => names(rt, o, false)],
   objectFieldsAll: ["o", (rt, o) => names(rt, o, true)],
@@ -53,7 +53,7 @@ export const LAZY_OBJECTS: LazyBuiltinTable = {
       const object = wantObject(force(o!, rt), rt);
       const name = wantString(force(f!, rt), rt);
       const hiddenToo = hidden === undefined || wantBoolean(force(hidden, rt), rt);
-      if (hiddenToo ? hasField(object, name) : hasVisibleField(object, name)) {
+      if (hiddenToo ? hasField(object, name, rt) : hasVisibleField(object, name, rt)) {
         return getField(object, name, rt, here(rt));
       }
       return fallback === undefined ? null : force(fallback, rt);
@@ -63,7 +63,7 @@ export const LAZY_OBJECTS: LazyBuiltinTable = {
 
 function has(rt: Runtime, o: Value, f: Value, hiddenToo: boolean): boolean {
   const object = wantObject(o, rt);
-  return hiddenToo ? hasField(object, wantString(f, rt)) : hasVisibleField(object, wantString(f, rt));
+  return hiddenToo ? hasField(object, wantString(f, rt), rt) : hasVisibleField(object, wantString(f, rt), rt);
 }
 
 function namesOf(rt: Runtime, object: JObject, hiddenToo: boolean): readonly string[] {

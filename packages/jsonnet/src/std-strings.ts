@@ -26,8 +26,8 @@ export const STRINGS: BuiltinTable = {
   char: ["n", (rt, n) => characterOf(wantNumber(n, rt), rt)],
   substr: ["str from len", (rt, text, from, length) => substring(rt, text, from, length)],
   findSubstr: ["pat str", (rt, pattern, text) => findAll(wantString(pattern, rt), wantString(text, rt), rt)],
-  startsWith: ["a b", (rt, a, b) => wantString(a, rt).startsWith(wantString(b, rt))],
-  endsWith: ["a b", (rt, a, b) => wantString(a, rt).endsWith(wantString(b, rt))],
+  startsWith: ["a b", (rt, a, b) => looked(a, rt).startsWith(looked(b, rt))],
+  endsWith: ["a b", (rt, a, b) => looked(a, rt).endsWith(looked(b, rt))],
   stripChars: ["str chars", (rt, text, chars) => strip(text, chars, true, true, rt)],
   lstripChars: ["str chars", (rt, text, chars) => strip(text, chars, true, false, rt)],
   rstripChars: ["str chars", (rt, text, chars) => strip(text, chars, false, true, rt)],
@@ -37,7 +37,10 @@ export const STRINGS: BuiltinTable = {
   splitLimitR: ["str c maxsplits", (rt, text, by, most) => splitRight(text, by, most, rt)],
   strReplace: ["str from to", (rt, text, from, to) => replace(rt, text, from, to)],
   isEmpty: ["str", (rt, text) => wantString(text, rt) === ""],
-  equalsIgnoreCase: ["str1 str2", (rt, a, b) => lower(wantString(a, rt)) === lower(wantString(b, rt))],
+  equalsIgnoreCase: [
+    "str1 str2",
+    (rt, a, b) => lower(made(wantString(a, rt), rt)) === lower(made(wantString(b, rt), rt)),
+  ],
   asciiUpper: [
     "str",
     (rt, text) =>
@@ -62,13 +65,20 @@ export const STRINGS: BuiltinTable = {
       return made(path.slice(0, path.lastIndexOf("/") + 1) + wantString(name, rt), rt);
     },
   ],
-  parseInt: ["str", (rt, text) => parseInteger(wantString(text, rt), rt)],
-  parseOctal: ["str", (rt, text) => parseDigits(wantString(text, rt), 8, "octal", rt)],
-  parseHex: ["str", (rt, text) => parseDigits(wantString(text, rt), 16, "hexadecimal", rt)],
+  parseInt: ["str", (rt, text) => parseInteger(looked(text, rt), rt)],
+  parseOctal: ["str", (rt, text) => parseDigits(looked(text, rt), 8, "octal", rt)],
+  parseHex: ["str", (rt, text) => parseDigits(looked(text, rt), 16, "hexadecimal", rt)],
 };
 
 function made(text: string, rt: Runtime): string {
   rt.charge(text.length);
+  return text;
+}
+
+/** A text that is looked through, which takes steps. */
+function looked(value: Value, rt: Runtime): string {
+  const text = wantString(value, rt);
+  rt.step(text.length >> 8);
   return text;
 }
 

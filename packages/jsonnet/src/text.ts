@@ -39,12 +39,12 @@ export function generalText(value: number, precision: number, keepZeros: boolean
   const digits = scientific.slice(sign.length, split).replace(".", "");
   if (exponent < -4 || exponent >= digitsWanted) {
     const fraction = keepZeros ? digits.slice(1) : digits.slice(1).replace(/0+$/, "");
-    return `${sign}${digits[0]!}${fraction === "" ? "" : `.${fraction}`}e${exponentText(exponent)}`;
+    return `${sign}${digits[0]!}${fraction === "" && !keepZeros ? "" : `.${fraction}`}e${exponentText(exponent)}`;
   }
   const whole = exponent < 0 ? "0" : digits.slice(0, exponent + 1);
   const rest = exponent < 0 ? "0".repeat(-exponent - 1) + digits : digits.slice(exponent + 1);
   const fraction = keepZeros ? rest : rest.replace(/0+$/, "");
-  return `${sign}${whole}${fraction === "" ? "" : `.${fraction}`}`;
+  return `${sign}${whole}${fraction === "" && !keepZeros ? "" : `.${fraction}`}`;
 }
 
 /** At least two digits, with a sign. */

@@ -25,7 +25,13 @@ export type LazyCode = (frame: Frame, rt: Runtime) => Slot;
 export interface Site {
   readonly span: Span;
   readonly what: string;
+  /** Expressions within each other there. */
+  readonly height: number;
 }
+
+/** What a call of a library function is taken for, and a level of one that calls itself. */
+const LIBRARY_HEIGHT = 8;
+export const LIBRARY_LEVEL_HEIGHT = 3;
 
 export class Thunk {
   /** Undefined once there is a value. */
@@ -54,6 +60,8 @@ export abstract class JFunction {
   abstract readonly parameters: readonly string[];
   /** How many of the parameters must be given. */
   abstract readonly required: number;
+  /** Expressions within each other in its body. */
+  readonly height: number = LIBRARY_HEIGHT;
 
   /** `slots` has a place for each parameter; undefined where nothing is given. */
   abstract invoke(slots: (Slot | undefined)[], rt: Runtime): Value;
