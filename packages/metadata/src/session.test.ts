@@ -108,6 +108,17 @@ test("update: keeps the lease, and fails when somebody else has written", async 
   await rejects(session.update("member", utf8("3"), updated, never), { code: "ETCD_TRANSACTION_FAILED" });
 });
 
+test("announce: the lease has ended -> says so, and is worth another try", async () => {
+  const w = await world();
+  const session = await w.open();
+  await w.store.revokeLease(session.lease, never);
+  await rejects(session.announce("member", utf8("1"), never), {
+    code: "UNAVAILABLE",
+    message: /^not announced: its lease \(etcd\.lease, 9 s\).*lease not found$/,
+  });
+  await session.close(never);
+});
+
 test("lost: revoked by others -> told once, at the next renewal", async () => {
   const w = await world();
   const session = await w.open();

@@ -76,11 +76,17 @@ export class Session {
   /**
    * Creates `key` under this session's lease. While another owner's key stands there it tries again every 10 s, for
    * ever: so a restarted process with a fixed name waits out its predecessor's lease.
-   * @returns the revision of the announcement; a key that is already ours counts @throws `signal.reason`
+   * @returns the revision of the announcement; a key that is already ours counts
+   * @throws {WireError} UNAVAILABLE when the lease has ended; of the store; `signal.reason`
    */
   async announce(key: Key, value: Uint8Array, signal: AbortSignal): Promise<number> {
     for (let attempt = 0; ; attempt++) {
-      const revision = await this.#tryAnnounce(key, value, signal);
+      const revision = await this.#tryAnnounce(key, value, signal).catch((thrown: unknown) => {
+        const error = WireError.from(thrown);
+        if (error.code !== "NOT_FOUND") throw error;
+        const text = `not announced: ${this.account}: ${error.message}`;
+        throw new WireError("UNAVAILABLE", text, { cause: error, facts: { key } });
+      });
       if (revision !== undefined) return revision;
       this.#options.logger.warn("session-key-taken", { key, attempt, retryMs: ANNOUNCE_RETRY_MS });
       this.#options.onTaken?.(key);
