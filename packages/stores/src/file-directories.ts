@@ -19,7 +19,7 @@ export class FileDirectories {
 
   /** Makes `dir`, which lies in the base, with its parents; their entries are durable when it resolves. */
   async ensure(dir: string): Promise<void> {
-    const created = await mkdir(dir, { recursive: true, mode: DIRECTORY_MODE });
+    const created = await makeDirectories(dir);
     if (created !== undefined) this.#durable.delete(dir);
     await this.sync(dir);
   }
@@ -38,9 +38,31 @@ export class FileDirectories {
  * made it may have died before that.
  */
 export async function makeDurableDirectory(base: string, root: string): Promise<void> {
-  const created = await mkdir(base, { recursive: true, mode: DIRECTORY_MODE });
+  const created = await makeDirectories(base);
   const top = created !== undefined && created.length < root.length ? dirname(created) : root;
   for (let at = base; at !== top; at = dirname(at)) await syncDirectory(dirname(at));
+}
+
+/**
+ * Makes `dir` and its parents. Node's own way never ends where a directory takes no others and says ENOENT, as below
+ * /proc.
+ * @returns the highest one that was missing
+ */
+async function makeDirectories(dir: string): Promise<string | undefined> {
+  const missing: string[] = [];
+  for (let at = dir; !(await isDirectory(at)); at = dirname(at)) {
+    missing.push(at);
+    if (at === dirname(at)) break;
+  }
+  for (const one of missing.toReversed()) {
+    try {
+      await mkdir(one, { mode: DIRECTORY_MODE });
+    } catch (error) {
+      // Somebody else may have made it; or it is a file, and then the next one finds out.
+      if (fileErrorCode(error) !== "EEXIST" || (one === dir && !(await isDirectory(one)))) throw error;
+    }
+  }
+  return missing.at(-1);
 }
 
 /** fsync of a directory: names created, renamed and removed in it become durable. */
