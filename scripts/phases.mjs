@@ -49,7 +49,7 @@ export const PHASES = [
   {
     name: "e2e",
     what: "whole processes",
-    run: (input) => runKind("e2e", { ...input, limitMs: 10 * MINUTE_MS }),
+    run: (input) => runKind("e2e", { ...input, limitMs: 20 * MINUTE_MS }),
   },
   { name: "crash", what: "kill -9", run: (input) => runKind("crash", { ...input, limitMs: 15 * MINUTE_MS }) },
   {

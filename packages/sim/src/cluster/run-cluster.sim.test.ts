@@ -6,7 +6,7 @@ import { NO_CLUSTER_CONTROLS, type ClusterControls } from "./cluster-options.ts"
 import { ClusterFailure, runCluster } from "./run-cluster.ts";
 
 const SEEDS = 20;
-const CONTROL_SEEDS = 20;
+const CONTROL_SEEDS = 60;
 
 test(`${SEEDS} seeds -> no promise is broken, and the faults came`, async () => {
   const totals = new ClusterTotals();
@@ -49,13 +49,14 @@ test("a seed run twice -> the same trace; another seed, another trace", async ()
   assert.notEqual(other.trace, first.trace);
 });
 
-/** The first failure among some seeds. */
-async function firstFailure(control: keyof ClusterControls): Promise<string> {
+/** The first failure of a kind among some seeds: without its rule a cluster may also just hang. */
+async function firstFailure(control: keyof ClusterControls, kinds: readonly string[]): Promise<string> {
+  const wanted = new RegExp(kinds.join("|"));
   for (let seed = 0; seed < CONTROL_SEEDS; seed++) {
     const failure = await runCluster(String(seed), { ...NO_CLUSTER_CONTROLS, [control]: true }).catch(
       (error: unknown) => error,
     );
-    if (failure instanceof ClusterFailure) return failure.message;
+    if (failure instanceof ClusterFailure && wanted.test(failure.message)) return failure.message;
   }
   return "none";
 }
@@ -74,17 +75,17 @@ const LOST = [
 ];
 
 test("negative control: disks that ignore syncs -> something acknowledged is found missing", async () => {
-  assert.match(await firstFailure("withoutSync"), new RegExp([...LOST, "synced", "writable"].join("|")));
+  assert.notEqual(await firstFailure("withoutSync", [...LOST, "synced", "writable"]), "none");
 });
 
 test("negative control: a primary goes on when it is replaced -> a loss is found", async () => {
-  assert.match(await firstFailure("withoutRouteCheck"), new RegExp(LOST.join("|")));
+  assert.notEqual(await firstFailure("withoutRouteCheck", LOST), "none");
 });
 
 test("negative control: a primary does not wait for its last replica -> a loss is found", async () => {
-  assert.match(await firstFailure("withoutLastReplica"), new RegExp(LOST.join("|")));
+  assert.notEqual(await firstFailure("withoutLastReplica", LOST), "none");
 });
 
 test("negative control: recovered bytes that nobody judges -> a loss is found", async () => {
-  assert.match(await firstFailure("withoutJudging"), new RegExp(LOST.join("|")));
+  assert.notEqual(await firstFailure("withoutJudging", LOST), "none");
 });
