@@ -101,6 +101,21 @@ test("call: nobody listens -> refused; the process is killed -> reset; a power c
   );
 });
 
+test("call: on its way when power comes back -> refused, and it does not arrive at the next process", async () => {
+  const { agenda, network, ports, b, end } = twoHosts();
+  end("power");
+  network.slowDown("a", "b", 10_000);
+  const came: string[] = [];
+  const asked = ask(ports, "b", () => Promise.resolve(came.push("it")), signal);
+  const outcome = asked.catch((error: unknown) => WireError.from(error).facts["why"]);
+  const host = network.host("b");
+  host.isUp = true;
+  network.powered(host);
+  host.process = new SimProcess(agenda, "b", `${b.name}, again`, 0);
+  await agenda.advance(120_000);
+  assert.deepEqual([await outcome, came], ["refused", []]);
+});
+
 test("call: its caller aborts -> the called one hears of it; what it throws comes as it is", async () => {
   const { agenda, ports } = twoHosts();
   const over = new AbortController();

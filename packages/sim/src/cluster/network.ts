@@ -200,7 +200,11 @@ export class Stream {
       const [end, other] = [this.#ends[side], this.#otherOf(side)];
       if (end.host !== host || other.isOver) continue;
       if (end.isOver) this.#breakSoon(other, end, "reset");
-      else if (end.process === undefined) this.#breakSoon(other, end, "refused");
+      else if (end.process === undefined) {
+        // What is still on its way comes to a host that has refused the stream.
+        this.#over(end);
+        this.#breakSoon(other, end, "refused");
+      }
     }
   }
 
