@@ -2,6 +2,7 @@
 // Bytes in a SharedArrayBuffer are posted as they are; others are copied once and handed over. Measured with 64 KiB:
 // shared 117 us of CPU an op with its sync, copied 195 us; a thread that sleeps in Atomics.wait answers 25% sooner.
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
+import { assert } from "@millrace/base";
 import { DiskError, type DiskLane, type DiskOp } from "./disk.ts";
 import * as lane from "./system-disk-messages.ts";
 
@@ -174,7 +175,10 @@ export class SystemDiskLane {
     const done = Atomics.load(this.#words, lane.DONE);
     this.#done = done;
     if (this.#inSlot !== undefined && isBefore(this.#inSlot, done)) this.#inSlot = undefined;
-    if (Atomics.load(this.#words, lane.FAILED) !== this.#failed) this.#readFailures();
+    const failed = Atomics.load(this.#words, lane.FAILED);
+    if (failed !== this.#failed) this.#readFailures();
+    // A failure that is not seen would pass for a sync.
+    assert(isBefore(failed, this.#failed), "failures are posted before they are counted", { failed });
     for (const [id, run] of this.#pending) {
       if (!isBefore(id, done)) break;
       this.#pending.delete(id);
