@@ -2,8 +2,9 @@
 import { lookUp, visibleNames } from "./objects.ts";
 import { item } from "./operators.ts";
 import type { Runtime } from "./runtime.ts";
+import { scalarText } from "./std-manifest-scalar.ts";
 import { here } from "./std-types.ts";
-import { numberText, quoted } from "./text.ts";
+import { quoted } from "./text.ts";
 import { JArray, JObject, typeOf, type Value } from "./value.ts";
 
 export function tomlText(value: Value, indent: string, rt: Runtime): string {
@@ -66,18 +67,8 @@ function valueText(
   rt: Runtime,
 ): string {
   if (value === null) return rt.fail(`Tried to manifest "null" at [${path.join(" ")}]`);
-  switch (typeof value) {
-    case "boolean":
-      return value ? "true" : "false";
-    case "number":
-      rt.charge(8);
-      return numberText(value);
-    case "string":
-      rt.charge(value.length + 2);
-      return quoted(value);
-    default:
-      break;
-  }
+  const scalar = scalarText(value, ["false", "true"], rt);
+  if (scalar !== undefined) return scalar;
   rt.enter(here(rt));
   let text: string;
   if (value instanceof JArray) {

@@ -5,10 +5,11 @@ import { getField, hasField, lookUp, visibleNames } from "./objects.ts";
 import { item } from "./operators.ts";
 import type { Runtime } from "./runtime.ts";
 import { wantArray, wantBoolean, wantObject, wantString } from "./std-check.ts";
+import { scalarText } from "./std-manifest-scalar.ts";
 import { tomlText } from "./std-manifest-toml.ts";
 import { yamlText } from "./std-manifest-yaml.ts";
 import { here } from "./std-types.ts";
-import { numberText, plainNumberText, quoted } from "./text.ts";
+import { plainNumberText, quoted } from "./text.ts";
 import { JArray, JObject, typeOf, type Value } from "./value.ts";
 
 export const MANIFESTS: BuiltinTable = {
@@ -108,18 +109,8 @@ function iniLines(lines: string[], value: Value, rt: Runtime): void {
 
 function pythonText(value: Value, rt: Runtime): string {
   if (value === null) return "None";
-  switch (typeof value) {
-    case "boolean":
-      return value ? "True" : "False";
-    case "number":
-      rt.charge(8);
-      return numberText(value);
-    case "string":
-      rt.charge(value.length + 2);
-      return quoted(value);
-    default:
-      break;
-  }
+  const scalar = scalarText(value, ["False", "True"], rt);
+  if (scalar !== undefined) return scalar;
   rt.enter(here(rt));
   let text: string;
   if (value instanceof JArray) {
