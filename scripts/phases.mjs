@@ -22,6 +22,7 @@ import { installNode24 } from "./node24.mjs";
 const MINUTE_MS = 60_000;
 
 const REPORTER = new URL("./test-reporter.mjs", import.meta.url).href;
+const PROPERTY_SEED = new URL("./property-seed.mjs", import.meta.url).href;
 
 /** Kinds of tests that are phases of their own; every other test file is a unit test. */
 const KINDS = /** @type {const} */ (["sim", "e2e", "crash", "interop", "browser"]);
@@ -82,7 +83,7 @@ async function runStatic() {
 
 /** @param {PhaseInput} input */
 function runUnit({ filter }) {
-  return runKind("unit", { filter, limitMs: 6 * MINUTE_MS, concurrency: 2 });
+  return runKind("unit", { filter, limitMs: 12 * MINUTE_MS, concurrency: 2 });
 }
 
 /** @param {PhaseInput} input */
@@ -94,7 +95,7 @@ async function runUnitOnNode24({ filter }) {
     ];
   }
   if ("failed" in found) return [failure("unit-node24", found.failed)];
-  return runFiles(testFiles("unit", filter), { limitMs: 6 * MINUTE_MS, node: found.node });
+  return runFiles(testFiles("unit", filter), { limitMs: 12 * MINUTE_MS, node: found.node });
 }
 
 /** @param {PhaseInput} input */
@@ -106,8 +107,7 @@ async function runSim({ filter }) {
   records.push(await check("200 seeds", process.execPath, [sim, "--seeds", "200"], 10 * MINUTE_MS));
   const clusters = [sim, "--cluster", "--seeds", "50", "--minutes", "4"];
   records.push(await check("4 minutes of clusters", process.execPath, clusters, 10 * MINUTE_MS));
-  const commit = await runChild("git", ["rev-parse", "HEAD"], { timeoutMs: MINUTE_MS, capture: true });
-  const seed = String(Number.parseInt(commit.stdout.slice(0, 8), 16) || 1);
+  const seed = await commitSeed();
   records.push(await repeats(`seed ${seed} (the commit): twice the same trace`, [sim, "--seed", seed]));
   records.push(
     await repeats(`cluster of seed ${seed}: twice the same trace`, [sim, "--cluster", "--seed", seed]),
@@ -116,6 +116,12 @@ async function runSim({ filter }) {
     records.push(await mustFail(`negative control ${control} is caught`, [sim, control], reason));
   }
   return records;
+}
+
+/** The first 32 bits of the commit: what is drawn at random is the same at each run of a commit. */
+async function commitSeed() {
+  const commit = await runChild("git", ["rev-parse", "HEAD"], { timeoutMs: MINUTE_MS, capture: true });
+  return String(Number.parseInt(commit.stdout.slice(0, 8), 16) || 1);
 }
 
 async function runNewcomer() {
@@ -182,6 +188,8 @@ async function runFiles(files, { limitMs, node = process.execPath, nodeArgs = []
   try {
     const args = [
       ...nodeArgs,
+      "--import",
+      PROPERTY_SEED,
       "--enable-source-maps",
       "--test",
       `--test-concurrency=${concurrency}`,
@@ -190,7 +198,8 @@ async function runFiles(files, { limitMs, node = process.execPath, nodeArgs = []
       "--test-reporter-destination=stdout",
       ...files,
     ];
-    const env = { ...process.env, MILLRACE_TEST_RECORDS: recordsFile };
+    const seed = process.env.MILLRACE_PROPERTY_SEED ?? (await commitSeed());
+    const env = { ...process.env, MILLRACE_TEST_RECORDS: recordsFile, MILLRACE_PROPERTY_SEED: seed };
     const { code, timedOut } = await runChild(node, args, { env, timeoutMs: limitMs });
     const lines = readFileSync(recordsFile, "utf8").split("\n").slice(0, -1);
     const records = lines.map((line) => /** @type {TestRecord} */ (JSON.parse(line)));
