@@ -21,6 +21,7 @@ const LIBRARIES = [
   "client",
   "jsonnet",
   "ingest",
+  "api",
   "warehouse",
 ];
 
@@ -51,6 +52,7 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   client: { may: ["base", "grpc", "protobuf", "protocol"] },
   jsonnet: { may: ["base"] },
   ingest: { may: ["base", "protocol", "metadata", "stores", "client"] },
+  api: { may: ["base", "metadata", "ingest"] },
   warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest"] },
   console: { may: [], types: ["protocol"] },
   server: { may: [...LIBRARIES, "console"] },

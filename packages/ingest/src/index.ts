@@ -26,21 +26,23 @@ export {
 export { encodeFrameHead, FRAME_LIMITS, type Frame, type FrameHeader, type FrameLimits } from "./frame.ts";
 export { FrameDecoder } from "./frame-decoder.ts";
 export { FILTER_PRODUCERS_MAX, FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
-export { apiRoutes, type ApiDependencies, type StatisticsPort } from "./api-routes.ts";
-export type { ApiUrls } from "./api-responses.ts";
 export { DefinitionMirror } from "./definition-mirror.ts";
 export {
   DefinitionRepository,
   type CreateOutcome,
   type NewSink,
   type NewSource,
+  type Page,
+  type PageRequest,
 } from "./definition-repository.ts";
-export { sinkSettings, type SettingValues } from "./definition-settings.ts";
+export { normaliseId } from "./definition-id.ts";
+export { listOf, sinkSettings, type SettingValues } from "./definition-settings.ts";
 export { decodeSlice } from "./storage-codec.ts";
 export { importedEnds } from "./imported-ends.ts";
 export { SLICES_PREFIX, STORAGE_PREFIX } from "./storage-keys.ts";
-export { TaskStore } from "./task-store.ts";
-export { DEFAULT_DOOR_LIMITS, DOOR_RANGES, type DoorLimits } from "./limits.ts";
+export { parsePath } from "./mapping-path.ts";
+export { JsonFields, parseJson } from "./storage-json.ts";
+export { DEFAULT_DOOR_LIMITS, DEFINITION_LIMITS, DOOR_RANGES, type DoorLimits } from "./limits.ts";
 export {
   openPipeline,
   type DrainOutcome,

@@ -1,9 +1,9 @@
 // The configuration API and the console as parts of the process, on one address.
 import type { AddressInfo } from "node:net";
 import fastify, { type FastifyInstance } from "fastify";
+import { apiRoutes, type ApiDependencies } from "@millrace/api";
 import { RequestIds, SECONDS_BUCKETS, WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
-import { apiRoutes, type ApiDependencies } from "@millrace/ingest";
 import { guardApi } from "./api-guard.ts";
 import { ConsoleFeed, type FeedSample } from "./console-feed.ts";
 import { addConsoleRoutes, type SqlAnswer } from "./console-routes.ts";

@@ -1,4 +1,5 @@
 // The parts between the source and the table: definitions, the pipeline, the HTTP source.
+import { TaskStore } from "@millrace/api";
 import { TaskGroup } from "@millrace/base";
 import type { Broker } from "@millrace/broker";
 import type { JournalTransport } from "@millrace/client";
@@ -7,7 +8,6 @@ import {
   openPipeline,
   Partitions,
   type PartitionIntegrity,
-  TaskStore,
   type Pipeline,
   type PipelineComponent,
   type Target,

@@ -1,14 +1,17 @@
 // What the configuration API is asked, checked field by field with the specification's texts (1.5 to 1.8). All that is
 // wrong with a body is said at once.
 import { WireError } from "@millrace/base";
+import {
+  DEFINITION_LIMITS,
+  normaliseId,
+  parsePath,
+  sinkSettings,
+  type Column,
+  type PageRequest,
+  type SettingValues,
+} from "@millrace/ingest";
 
 import { ApiError, refuseProblems, type Problem } from "./api-errors.ts";
-import { normaliseId } from "./definition-id.ts";
-import { sinkSettings, type SettingValues } from "./definition-settings.ts";
-import type { Column } from "./definitions.ts";
-import type { PageRequest } from "./definition-repository.ts";
-import { DEFINITION_LIMITS } from "./limits.ts";
-import { parsePath } from "./mapping-path.ts";
 
 export interface CreateSourceRequest {
   readonly sourceId: string;

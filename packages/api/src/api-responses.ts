@@ -1,6 +1,13 @@
 // Bodies of the configuration API (specification 1.7, 1.8, 1.13), made from the definitions.
-import type { Page, PageRequest } from "./definition-repository.ts";
-import type { Change, SinkDefinition, SourceDefinition, SourceKey, Version } from "./definitions.ts";
+import type {
+  Change,
+  Page,
+  PageRequest,
+  SinkDefinition,
+  SourceDefinition,
+  SourceKey,
+  Version,
+} from "@millrace/ingest";
 import type { TaskRecord } from "./task-store.ts";
 
 /** Addresses that answers name; known only once the listeners are. */

@@ -3,13 +3,11 @@ import assert from "node:assert/strict";
 
 import { never, silentLogger, systemClock, type WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
+import { DefinitionMirror, DefinitionRepository, type Column } from "@millrace/ingest";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import fastify, { type FastifyInstance } from "fastify";
 
 import { apiRoutes } from "./api-routes.ts";
-import { DefinitionMirror } from "./definition-mirror.ts";
-import { DefinitionRepository } from "./definition-repository.ts";
-import type { Column } from "./definitions.ts";
 import { TaskStore } from "./task-store.ts";
 
 export const FLIGHTS = { type: "http", name: "Flights", sourceId: "flights" };

@@ -5,8 +5,8 @@
 //        └───────> error          T1 A record is written before the work starts, and again when it has ended.
 //                                 T2 A task whose process died shows as failed once its time is over.
 import { WireError, utf8, type Clock, type Logger, type Random, TaskGroup } from "@millrace/base";
+import { JsonFields, parseJson } from "@millrace/ingest";
 import { keyOf, prefixRange, type CoordinationStore } from "@millrace/metadata";
-import { JsonFields, parseJson } from "./storage-json.ts";
 
 export type TaskType = "api.create.source" | "api.create.sink";
 

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
 import { never, WireError } from "@millrace/base";
+import { DEFAULT_CONDITIONS } from "@millrace/ingest";
 
 import { ApiHarness, at, FLIGHTS, SINK, SINKS, SOURCES, type Json } from "./api-testkit.ts";
-import { DEFAULT_CONDITIONS } from "./definitions.ts";
 
 let api: ApiHarness;
 beforeEach(async () => {

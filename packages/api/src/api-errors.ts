@@ -1,6 +1,6 @@
 // Errors of the configuration API as its envelope (specification 1.6), in one place.
 import { CODES, WireError } from "@millrace/base";
-import { listOf } from "./definition-settings.ts";
+import { listOf } from "@millrace/ingest";
 
 export type ApiErrorName =
   | "missingField"

@@ -1,21 +1,22 @@
 // The configuration API `/v1` as a fastify plugin: sources, sinks, statistics, tasks. Who may call it is the server's
 // matter (the guard of the address it is mounted at).
 import { RequestIds, WireError, type Logger, type Random } from "@millrace/base";
-import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
-import { ApiError, envelopeOf } from "./api-errors.ts";
-import { parseBranch, parseCreateSink, parseCreateSource, parsePage } from "./api-requests.ts";
-import { sinkBody, sinksBody, sourceBody, sourcesBody, taskBody, type ApiUrls } from "./api-responses.ts";
-import type { CreateOutcome, DefinitionRepository } from "./definition-repository.ts";
 import {
+  DEFINITION_LIMITS,
   sinkPath,
   type By,
+  type CreateOutcome,
+  type DefinitionRepository,
   type SinkDefinition,
   type SinkKey,
   type SourceDefinition,
   type SourceKey,
-} from "./definitions.ts";
-import { DEFINITION_LIMITS } from "./limits.ts";
-import type { Target } from "./target.ts";
+  type Target,
+} from "@millrace/ingest";
+import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
+import { ApiError, envelopeOf } from "./api-errors.ts";
+import { parseBranch, parseCreateSink, parseCreateSource, parsePage } from "./api-requests.ts";
+import { sinkBody, sinksBody, sourceBody, sourcesBody, taskBody, type ApiUrls } from "./api-responses.ts";
 import type { TaskOutputs, TaskRecord, TaskStore, TaskSuccess } from "./task-store.ts";
 
 /** Who answers for statistics: the pipeline. */
