@@ -2,7 +2,7 @@
 // and, with a harness around it, for a real etcd. Keys stay under the harness's prefix and revisions are relative, so
 // that a shared server will do.
 import { deepEqual, equal, notEqual, ok, rejects } from "node:assert/strict";
-import { utf8, WireError, type Code } from "@millrace/base";
+import { utf8, WireError, type Clock, type Code } from "@millrace/base";
 import type {
   CoordinationStore,
   Key,
@@ -12,6 +12,7 @@ import type {
   WatchRequest,
 } from "./coordination.ts";
 import { EVERYTHING, prefixEnd, prefixRange } from "./key.ts";
+import { groupCases } from "./coordination-contract-groups.ts";
 import { leaseCases } from "./coordination-contract-leases.ts";
 import { watchCases } from "./coordination-contract-watch.ts";
 
@@ -19,6 +20,8 @@ export interface ContractHarness {
   readonly store: CoordinationStore;
   /** Under which nothing stands yet. */
   readonly prefix: Key;
+  /** What goes on with advance(). */
+  readonly clock: Clock;
   /** Lets the store's clock go on by `ms`. */
   advance(ms: number): Promise<void>;
   close(): Promise<void>;
@@ -42,6 +45,10 @@ export class ContractWorld {
     this.#harness = harness;
     this.store = harness.store;
     this.prefix = harness.prefix;
+  }
+
+  get clock(): Clock {
+    return this.#harness.clock;
   }
 
   advance(ms: number): Promise<void> {
@@ -116,17 +123,19 @@ function textOfValue(value: Uint8Array): string {
 
 /** @param makeStore called once for each case */
 export function coordinationContract(makeStore: () => Promise<ContractHarness>): readonly ContractCase[] {
-  return Object.entries({ ...keyCases, ...txnCases, ...leaseCases, ...watchCases }).map(([name, step]) => ({
-    name,
-    run: async () => {
-      const harness = await makeStore();
-      try {
-        await step(new ContractWorld(harness));
-      } finally {
-        await harness.close();
-      }
-    },
-  }));
+  return Object.entries({ ...keyCases, ...txnCases, ...leaseCases, ...groupCases, ...watchCases }).map(
+    ([name, step]) => ({
+      name,
+      run: async () => {
+        const harness = await makeStore();
+        try {
+          await step(new ContractWorld(harness));
+        } finally {
+          await harness.close();
+        }
+      },
+    }),
+  );
 }
 
 const keyCases: Record<string, ContractStep> = {

@@ -214,6 +214,7 @@ const cases = coordinationContract(async () => {
   return {
     store,
     prefix: "contract/",
+    clock: f.options.clock,
     advance: async (ms: number) => {
       const atMs = f.agenda.nowMs + ms;
       await new Promise<void>((resolve) => f.agenda.schedule(ms, resolve));

@@ -4,8 +4,9 @@ import { coordinationContract, openMemoryStore } from "./testkit.ts";
 
 const cases = coordinationContract(async () => {
   const agenda = new Agenda();
-  const store = await openMemoryStore(new SimulatedClock(agenda), seededRandom("contract"));
-  return { store, prefix: "contract/", advance: (ms) => agenda.advance(ms), close: () => store.close() };
+  const clock = new SimulatedClock(agenda);
+  const store = await openMemoryStore(clock, seededRandom("contract"));
+  return { store, clock, prefix: "contract/", advance: (ms) => agenda.advance(ms), close: () => store.close() };
 });
 
 for (const { name, run } of cases) test(`embedded store over a log in memory: ${name}`, run);

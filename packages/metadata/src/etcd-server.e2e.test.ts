@@ -57,6 +57,7 @@ const cases = coordinationContract(async () => {
   return {
     store,
     prefix: `contract/${count++}/`,
+    clock: systemClock,
     advance: (ms) => systemClock.sleep(ms, never),
     close: () => store.close(),
   };

@@ -31,6 +31,7 @@ for (const [transport, connect] of Object.entries(TRANSPORTS)) {
     return {
       store,
       prefix: `contract/${count++}/`,
+      clock: systemClock,
       advance: (ms) => systemClock.sleep(ms, never),
       close: () => store.close(),
     };

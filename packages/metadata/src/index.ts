@@ -52,3 +52,7 @@ export type { Method as EtcdMethod } from "./etcd-api/method.ts";
 export { EtcdStore, openEtcdStore } from "./etcd-store.ts";
 export { dialEtcd, type EtcdDialOptions } from "./etcd-dial.ts";
 export { ETCD_DEFAULTS, ETCD_TEXTS, type EtcdPorts, type EtcdSettings } from "./etcd-options.ts";
+export { HashRing } from "./hash-ring.ts";
+export { LeasedKeys, type LeasedKey, type LeasedKeysOptions } from "./leased-keys.ts";
+export { tryLock, type LeasedLock, type LockOutcome } from "./leased-lock.ts";
+export { MemberGroup, wholeShare, type GroupShare, type MemberGroupOptions } from "./member-group.ts";

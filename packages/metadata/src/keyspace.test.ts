@@ -83,6 +83,20 @@ test("load: page by page, at the revision asked for", async () => {
   deepEqual(w.updates, ["p/0:>0 p/1:>1 p/2:>2 p/3:>3 p/4:>4"]);
 });
 
+test("parts: what stands beside them is neither loaded nor followed, and moves the mirror all the same", async () => {
+  const w = await world({ pageKeys: 2, parts: ["p/a/", "p/c/"] });
+  for (const key of ["a/1", "a/2", "a/3", "b/1", "c/1", "d"]) await write(w.store, put(`p/${key}`, key));
+  await w.keyspace.load(0, never);
+  equal(shown(w.keyspace), "p/a/1=a/1 p/a/2=a/2 p/a/3=a/3 p/c/1=c/1");
+  w.run();
+  await write(w.store, put("p/b/1", "bad"), put("p/c/2", "new"), put("p/e", "new"));
+  const revision = await write(w.store, { kind: "delete", key: "p/b/1" });
+  await w.keyspace.waitForRevision(revision, never);
+  equal(shown(w.keyspace), "p/a/1=a/1 p/a/2=a/2 p/a/3=a/3 p/c/1=c/1 p/c/2=new");
+  deepEqual([w.keyspace.undecodable, w.events], [0, []]);
+  await w.stop();
+});
+
 test("load: its revision is compacted half-way -> starts again", async () => {
   let reads = 0;
   const w = await world({ pageKeys: 2 }, (store) => ({

@@ -12,6 +12,7 @@ import type {
   CoordinationStore,
   Key,
   KeyValue,
+  RangeResponse,
   StoreEvent,
   StoreHeader,
   WatchBatch,
@@ -39,6 +40,8 @@ export interface KeyspaceOptions<T> {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly prefix: Key;
+  /** Prefixes below `prefix` that are mirrored, in key order; what stands beside them is passed over. Default: all. */
+  readonly parts?: readonly Key[];
   /** The decoded value, or why it cannot be decoded. What it throws counts as that, too. */
   readonly decode: (key: Key, value: Uint8Array) => T | Error;
   /** Milliseconds that the first event of an update waits for more. Default 0. */
@@ -59,6 +62,7 @@ const LOAD_ATTEMPTS_MAX = 5;
 export class Keyspace<T> {
   readonly #options: KeyspaceOptions<T>;
   readonly #range: { readonly key: Key; readonly end: Key };
+  readonly #parts: readonly { readonly key: Key; readonly end: Key }[];
   readonly #entries = new OrderedMap<KeyspaceEntry<T>>();
   readonly #undecodable = new Set<Key>();
   readonly #observers: KeyspaceObserver<T>[] = [];
@@ -73,6 +77,7 @@ export class Keyspace<T> {
   constructor(options: KeyspaceOptions<T>) {
     this.#options = options;
     this.#range = prefixRange(options.prefix);
+    this.#parts = (options.parts ?? [options.prefix]).map(prefixRange);
   }
 
   /** Prefix-scoped revision (K1); 0 before load(). */
@@ -232,6 +237,7 @@ export class Keyspace<T> {
 
   #patch({ kind, kv }: StoreEvent, changes: Map<Key, KeyspaceChange<T>>): void {
     const { key } = kv;
+    if (!this.#parts.some((part) => inRange(key, part))) return;
     const before = this.#entries.get(key);
     if (kv.modRevision <= Math.max(before?.modRevision ?? 0, this.#seenRevision)) {
       this.#warn("keyspace-event-replayed", kv, before);
@@ -278,15 +284,23 @@ export class Keyspace<T> {
   async #read(revision: number, signal: AbortSignal): Promise<[StoreHeader, readonly KeyValue[]]> {
     const kvs: KeyValue[] = [];
     const limit = this.#options.pageKeys ?? 1000;
-    let { key } = this.#range;
-    for (let at = revision; ;) {
-      const page = await this.#options.store.range({ ...this.#range, key, revision: at, limit }, signal);
-      this.#checkHeader(page.header);
-      if (at === 0) at = page.header.revision;
-      for (const kv of page.kvs) kvs.push(kv);
-      if (!page.more) return [{ ...page.header, revision: at }, kvs];
-      key = `${page.kvs.at(-1)!.key}\0`;
+    let at = revision;
+    let header: StoreHeader | undefined;
+    for (const part of this.#parts) {
+      for (let key: Key | undefined = part.key; key !== undefined;) {
+        const page: RangeResponse = await this.#options.store.range(
+          { ...part, key, revision: at, limit },
+          signal,
+        );
+        this.#checkHeader(page.header);
+        if (at === 0) at = page.header.revision;
+        for (const kv of page.kvs) kvs.push(kv);
+        header = { ...page.header, revision: at };
+        key = page.more ? `${page.kvs.at(-1)!.key}\0` : undefined;
+      }
     }
+    assert(header !== undefined, "a keyspace has a part");
+    return [header, kvs];
   }
 
   /** Takes a loaded state in the place of the present one. */
