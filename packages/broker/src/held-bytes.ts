@@ -21,7 +21,7 @@ export function sureBytes(spool: Spool): readonly Range[] {
 }
 
 /** Whether all of a range is on this disk. */
-export function holds(spool: Spool, { begin, end }: Range): boolean {
+function holds(spool: Spool, { begin, end }: Range): boolean {
   return begin >= end || spool.held().some((held) => held.begin <= begin && end <= held.end);
 }
 

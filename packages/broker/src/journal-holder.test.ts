@@ -85,6 +85,38 @@ test("bring: other bytes, or more than the source has -> replaced, cut; what was
   assert.equal(await b!.text(), "shown [these]");
 });
 
+test("bring: this member has let a middle of it go to the store -> what it has behind that is compared, and stays", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  world.list = { segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }], tail: { kind: "held" } };
+  for (const { spool } of [a!, b!]) spool.hide(0);
+  for (const directory of [a!, b!]) {
+    await directory.append("old, ");
+    directory.spool.roll(5);
+    await directory.append("stored, ");
+    directory.spool.roll(13);
+    await directory.append("newest");
+  }
+  b!.spool.release({ begin: 5, end: 13 });
+  world.instead.set("a", { fetch: () => assert.fail("nothing has to be copied") });
+  await world.hold("b", { wants: "bring", begin: 5, end: 19, source: peerOf("a") });
+  assert.equal(b!.holder.takeCut(), Number.POSITIVE_INFINITY);
+  assert.equal(b!.spool.syncedEnd, 19);
+});
+
+test("bring: ends before other bytes are replaced -> the equal ones in front of them are still here", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  world.list = { segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }], tail: { kind: "held" } };
+  for (const { spool } of [a!, b!]) spool.hide(0);
+  await a!.append("acknowledged, and this");
+  await b!.append("acknowledged, or that?");
+  world.instead.set("a", { fetch: () => assert.fail("the source died") });
+  const bring = { wants: "bring", begin: 0, end: 22, source: peerOf("a") } as const;
+  await assert.rejects(world.hold("b", bring), /the source died/);
+  assert.equal(await b!.text(), "[acknowledged, ]");
+});
+
 test("bring: bytes that no segment gives this member -> set aside, also below the begin", async () => {
   const world = new World();
   const [a, b] = await world.open("a", "b");

@@ -10,6 +10,8 @@
 //      a broker that keeps no lists, had from it alone. What the others do not have there is set aside.
 //  K5  Nobody is moved beyond what its source has, or, without a source, what the list promises: whoever may call this,
 //      by a mistake too, would have the journal go on there for ever.
+//  K6  A bring may end anywhere, and what it leaves has to be all that this member promised: it lets go only of what is
+//      other than its source's, and of nothing below what it has left to the store, which is acknowledged.
 import { assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
 import {
@@ -22,8 +24,8 @@ import {
   type Route,
 } from "@millrace/protocol";
 import { copyHeld } from "./copy-held.ts";
-import { digestOfHeld, heldBytes, holds, readHeldBytes, sureBytes } from "./held-bytes.ts";
-import type { HolderId, HoldersList } from "./holders-list.ts";
+import { digestOfHeld, heldBytes, readHeldBytes, sureBytes } from "./held-bytes.ts";
+import type { HolderId, HoldersList, Range } from "./holders-list.ts";
 import { RESET_HEAD_REMEDY, type HoldersStore } from "./holders-store.ts";
 import { judgeSpool } from "./judged-spool.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
@@ -293,10 +295,11 @@ export class JournalHolder {
     }
     spool.hide(spool.end);
     const from = Math.max(begin, spool.end);
-    const both = { begin: from, end: Math.min(spool.syncedEnd, end) };
+    // K6
+    const both = { begin: Math.max(from, heldBytes(spool).base), end: Math.min(spool.syncedEnd, end) };
     if (source !== undefined && both.begin < both.end) {
-      const isEqual = holds(spool, both) && (await this.#isSame(source, both, signal));
-      if (!isEqual) await this.#cut(from, spool.registers);
+      const equal = await equalUntil(both, (range) => this.#isSame(source, range, signal));
+      if (equal < both.end) await this.#cut(equal, spool.registers);
     }
     if (spool.syncedEnd > end) await this.#cut(end, registers);
     if (spool.syncedEnd < from) await rollTo(spool, from);
@@ -365,14 +368,7 @@ export class JournalHolder {
     const last = this.#spool.held().at(-1);
     const end = Math.min(head, this.#spool.syncedEnd);
     if (source === undefined || last === undefined || last.begin >= end) return end;
-    let [equal, other] = [last.begin, end];
-    if (await this.#isSameTail(source, { begin: equal, end }, signal)) return end;
-    while (other - equal > 1) {
-      const middle = equal + Math.ceil((other - equal) / 2);
-      if (await this.#isSameTail(source, { begin: equal, end: middle }, signal)) equal = middle;
-      else other = middle;
-    }
-    return equal;
+    return equalUntil({ begin: last.begin, end }, (range) => this.#isSameTail(source, range, signal));
   }
 
   /** Forgets what stands from `begin` on, though it was shown: quarantine has it, and the route goes on without. */
@@ -466,6 +462,20 @@ async function beginAt(spool: Spool, end: number, registers: LabelSet): Promise<
   // A roll that takes nothing along is not told by where the spool ends.
   if (spool.begin !== end || !equalLabelSets(spool.registers, registers))
     throw new WireError("UNAVAILABLE", `the spool of ${spool.life.journal} did not begin anew at ${end}`);
+}
+
+/** Up to where two have the same of a range, by comparisons of less and less of it. */
+async function equalUntil(
+  { begin, end }: Range,
+  isSame: (range: Range) => Promise<boolean>,
+): Promise<number> {
+  let [equal, other] = [begin, end + 1];
+  // The first comparison is of all.
+  for (let middle = end; equal < end && other - equal > 1; middle = equal + Math.ceil((other - equal) / 2)) {
+    if (await isSame({ begin: equal, end: middle })) equal = middle;
+    else other = middle;
+  }
+  return equal;
 }
 
 /** The greatest offset that a list names. */
