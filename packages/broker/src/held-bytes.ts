@@ -52,3 +52,17 @@ export async function digestOfHeld(spool: Spool, range: Range, signal: AbortSign
   for await (const bytes of readHeldBytes(spool, range, signal)) hash.update(bytes);
   return hash.digest("hex");
 }
+
+/** Up to where two have the same of a range, by comparisons of less and less of it. */
+export async function equalUntil(
+  { begin, end }: Range,
+  isSame: (range: Range) => Promise<boolean>,
+): Promise<number> {
+  let [equal, other] = [begin, end + 1];
+  // The first comparison is of all.
+  for (let middle = end; equal < end && other - equal > 1; middle = equal + Math.ceil((other - equal) / 2)) {
+    if (await isSame({ begin: equal, end: middle })) equal = middle;
+    else other = middle;
+  }
+  return equal;
+}

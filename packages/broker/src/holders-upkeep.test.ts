@@ -139,6 +139,43 @@ test("upkeep: a restart found what others have now -> it goes to the store, and 
   }
 });
 
+test("upkeep: what a restart found is known to be acknowledged only later -> it goes to the store all the same", async () => {
+  const cluster = await openTestCluster({ zones: ["a", "b"] });
+  try {
+    const { fragment } = journalSpec(J);
+    const spec = journalSpec(J, { fragment: { ...fragment, stores: ["s3://bucket/"] } });
+    await cluster.within(applySpec(cluster.members[0]!.transport, spec));
+    await cluster.agenda.advance(1000);
+    const content = { kind: "bytes", bytes: [utf8("hello")] } as const;
+    await cluster.within(cluster.members[0]!.transport.append(preamble(J), content, never));
+    const newest = async (): Promise<readonly string[]> => (await listOf(cluster)).segments.at(-1)!.members;
+    const [first] = await newest();
+    const away = cluster.members.find(({ id }) => id.suffix.slice(-1) === first!.slice(-1))!;
+    away.kill();
+    const spool = (away.spools as FakeSpools).spools.get(J)!;
+    for (const more of ["stored", "newest"]) {
+      spool.roll(spool.pendingEnd);
+      const append = spool.openAppend();
+      await append.write(utf8(more), never);
+      await new Promise((resolve) => append.commit(undefined, resolve));
+    }
+    spool.release({ begin: 5, end: 11 });
+    await cluster.agenda.advance(60_000);
+    assert.deepEqual(await newest(), [first], "the journal waits for who holds it");
+    const spools = (away.spools as FakeSpools).restarted();
+    await cluster.open({ id: away.id, spools, holder: first! });
+    await cluster.agenda.advance(20_000);
+    assert.notDeepEqual(
+      await newest(),
+      [first],
+      "another one goes on, from what only it has not let go to the store",
+    );
+    assert.deepEqual(spools.spools.get(J)!.held(), [], "and what the store did not have is there");
+  } finally {
+    await cluster.close();
+  }
+});
+
 test("upkeep: appends through every broker while one drains -> none fails", async () => {
   const cluster = await openTestCluster({ zones: ["a", "b", "c", "a"] });
   try {

@@ -8,7 +8,8 @@
 //  K3  A list is written only as long as it, and the journal, are what was looked at. Whoever activates a route
 //      meanwhile looks again, or has written before.
 //  K4  What is held of a journal that is assigned to others is opened, so that it gets to its store, and the stores are
-//      listed for it: nobody else does, and others may have persisted what its segments wait for.
+//      listed for it: nobody else does, and others may have persisted what its segments wait for. What of it was hidden
+//      is judged again by the list as it is now: an activation that has not brought this broker says what counts.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { listRemoteFragments, type FoundLife, type RemotePorts } from "@millrace/fragments";
 import { prefixRange, type Compare } from "@millrace/metadata";
@@ -149,6 +150,7 @@ class Upkeep {
     const seen = seenOf(this.#ports, journal);
     try {
       const { list, isDone } = await tidy(this.#ports, journal, signal);
+      if (list !== undefined) await this.#judge(journal, list, signal);
       if (!isDone) return;
       this.#done.set(journal, seen);
       const isWaited = names(list, self) && !isServed(name) && journal.spec.fragment.stores.length > 0;
@@ -158,6 +160,14 @@ class Upkeep {
       signal.throwIfAborted();
       logger.warn("holders-upkeep-failed", { journal: name, error: WireError.from(error).message });
     }
+  }
+
+  /** K4 */
+  async #judge(journal: LocalJournal, { tail }: HoldersList, signal: AbortSignal): Promise<void> {
+    const { spool, holder, spec } = journal;
+    if (spool.end === spool.syncedEnd || tail.kind === "void" || this.#ports.isServed(spec.name)) return;
+    await holder?.judge(signal);
+    await this.#close(journal, signal);
   }
 
   /** K4. What they show is looked at the next time. */

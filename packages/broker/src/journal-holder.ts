@@ -24,8 +24,8 @@ import {
   type Route,
 } from "@millrace/protocol";
 import { copyHeld } from "./copy-held.ts";
-import { digestOfHeld, heldBytes, readHeldBytes, sureBytes } from "./held-bytes.ts";
-import type { HolderId, HoldersList, Range } from "./holders-list.ts";
+import { digestOfHeld, equalUntil, heldBytes, readHeldBytes, sureBytes } from "./held-bytes.ts";
+import type { HolderId, HoldersList } from "./holders-list.ts";
 import { RESET_HEAD_REMEDY, type HoldersStore } from "./holders-store.ts";
 import { judgeSpool } from "./judged-spool.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
@@ -178,6 +178,17 @@ export class JournalHolder {
     await atRest(this.#spool);
     if (joined === 0 || joined !== this.#joined) await this.#cutHidden();
     this.#joined = joined;
+  }
+
+  /** Lets the list judge what is hidden here: nobody brings who is not a member any more. @throws as {@link hold} */
+  async judge(signal: AbortSignal): Promise<void> {
+    const lease = await this.takeLast(signal);
+    try {
+      await atRest(this.#spool);
+      await this.#judge(signal);
+    } finally {
+      lease.release();
+    }
   }
 
   async #cutHidden(): Promise<void> {
@@ -462,20 +473,6 @@ async function beginAt(spool: Spool, end: number, registers: LabelSet): Promise<
   // A roll that takes nothing along is not told by where the spool ends.
   if (spool.begin !== end || !equalLabelSets(spool.registers, registers))
     throw new WireError("UNAVAILABLE", `the spool of ${spool.life.journal} did not begin anew at ${end}`);
-}
-
-/** Up to where two have the same of a range, by comparisons of less and less of it. */
-async function equalUntil(
-  { begin, end }: Range,
-  isSame: (range: Range) => Promise<boolean>,
-): Promise<number> {
-  let [equal, other] = [begin, end + 1];
-  // The first comparison is of all.
-  for (let middle = end; equal < end && other - equal > 1; middle = equal + Math.ceil((other - equal) / 2)) {
-    if (await isSame({ begin: equal, end: middle })) equal = middle;
-    else other = middle;
-  }
-  return equal;
 }
 
 /** The greatest offset that a list names. */
