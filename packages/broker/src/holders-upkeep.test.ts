@@ -139,7 +139,7 @@ test("upkeep: a restart found what others have now -> it goes to the store, and 
   }
 });
 
-test("upkeep: what a restart found is known to be acknowledged only later -> it goes to the store all the same", async () => {
+test("upkeep: what a restart found is known to be acknowledged only later -> it goes to the store", async () => {
   const cluster = await openTestCluster({ zones: ["a", "b"] });
   try {
     const { fragment } = journalSpec(J);

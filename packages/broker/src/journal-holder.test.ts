@@ -85,7 +85,7 @@ test("bring: other bytes, or more than the source has -> replaced, cut; what was
   assert.equal(await b!.text(), "shown [these]");
 });
 
-test("bring: this member has let a middle of it go to the store -> what it has behind that is compared, and stays", async () => {
+test("bring: a middle of it was let go to the store -> what is here behind that is compared, and stays", async () => {
   const world = new World();
   const [a, b] = await world.open("a", "b");
   world.list = { segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }], tail: { kind: "held" } };
