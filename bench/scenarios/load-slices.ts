@@ -65,7 +65,7 @@ async function runScenario(options: RunOptions): Promise<ScenarioResult> {
       const startMs = performance.now();
       for (const partition of partitions) {
         const outcome = await target.load(
-          { tableId: "main.rows", columns: COLUMNS, partitions: [partition] },
+          { target: { kind: "duckdb", tableId: "main.rows" }, columns: COLUMNS, partitions: [partition] },
           never,
         );
         if (outcome.kind !== "loaded") throw new Error(`a load was ${outcome.kind}`);

@@ -5,6 +5,7 @@ import type { Progress } from "./reader-progress.ts";
 import type { StorageChange } from "./storage-change.ts";
 import type { Slice, SliceUploaded, SliceWriting, StorageFile } from "./storage-entities.ts";
 import type { Stored } from "./storage-view.ts";
+import { isSameTarget, type TargetRef } from "./target-ref.ts";
 
 export type FileIn<S extends StorageFile["state"]> = Extract<StorageFile, { state: S }>;
 
@@ -18,12 +19,12 @@ export type SealSlice = (slice: SliceWriting) => Progress | undefined;
 export function rotateFileChanges(
   file: Stored<FileIn<"writing">>,
   slices: Iterable<Stored<Slice>>,
-  next: { readonly fileIds: Iterable<string>; readonly tableId: string },
+  next: { readonly fileIds: Iterable<string>; readonly target: TargetRef },
   seal: SealSlice,
   nowMs: number,
 ): StorageChange[] {
   const fileId = nextFileId(next.fileIds, nowMs);
-  const opened = openFile(file.value, { fileId, lane: file.value.lane, tableId: next.tableId }, nowMs);
+  const opened = openFile(file.value, { fileId, lane: file.value.lane, target: next.target }, nowMs);
   const changes: StorageChange[] = [
     { kind: "file", before: file, after: closeFile(file.value, nowMs) },
     { kind: "file", before: undefined, after: opened },
@@ -89,9 +90,8 @@ function rotated(
       { kind: "slice", before: undefined, after: moveSlice(slice, file) },
     ];
   }
-  const { tableId } = file.target;
-  const startsTarget = slice.target.tableId !== tableId;
-  const fields = { fileId: file.fileId, begin: progress.offset, tableId, startsTarget };
+  const { fileId, target } = file;
+  const fields = { fileId, begin: progress.offset, target, startsTarget: !isSameTarget(slice.target, target) };
   return [
     { kind: "slice", before: stored, after: sealSlice(slice, progress, nowMs) },
     { kind: "slice", before: undefined, after: openSlice(slice, fields, nowMs) },

@@ -31,7 +31,7 @@ function open(n: number, read: Partial<Progress> | undefined, waiting = 0): Open
 function lane(fields: Partial<LaneState>): LaneState {
   return {
     conditions: CONDITIONS,
-    tableId: "main.sink",
+    target: { kind: "duckdb", tableId: "main.sink" },
     file: storedFile("writing").value,
     closed: [],
     open: [],
@@ -51,6 +51,8 @@ function plan(fields: Partial<LaneState>, sinceOpenedMs: number): string {
   return parts.join(", ");
 }
 
+const NEXT = { kind: "duckdb", tableId: "main.next" } as const;
+const ELSEWHERE = { kind: "duckdb", connection: "other", tableId: "main.sink" } as const;
 const READ = { offset: 150, records: 1, bytes: 50 };
 const MANY = { offset: 900, records: 10, bytes: 500 };
 
@@ -84,9 +86,10 @@ describe("plan of a lane", () => {
       "p0: count",
     ],
     // C3, C4
-    ["another target", { tableId: "main.next", open: [open(0, {})] }, 0, "file: target"],
-    ["another target while files wait", { tableId: "main.next", waitingFiles: 4 }, 0, "file: target"],
-    ["a sink that is not known", { tableId: undefined, open: [open(0, READ)] }, 300, "file: interval"],
+    ["another target", { target: NEXT, open: [open(0, {})] }, 0, "file: target"],
+    ["another target while files wait", { target: NEXT, waitingFiles: 4 }, 0, "file: target"],
+    ["the same table elsewhere", { target: ELSEWHERE, open: [open(0, {})] }, 0, "file: target"],
+    ["a sink that is not known", { target: undefined, open: [open(0, READ)] }, 300, "file: interval"],
     ["draining", { draining: true, open: [open(0, READ)] }, 0, "file: drain"],
     ["draining, bytes without rows", { draining: true, open: [open(0, { offset: 150 })] }, 0, "file: drain"],
     ["draining, nothing", { draining: true, open: [open(0, {})] }, 1e6, ""],

@@ -19,6 +19,7 @@ import type { Progress } from "./reader-progress.ts";
 import { statisticsOf, type Slice, type SliceWriting, type StorageFile } from "./storage-entities.ts";
 import { msOf } from "./storage-json.ts";
 import { FILE_SLICES_MAX, WAITING_FILES, WAITING_FILES_MAX, WAITING_SLICES_MAX } from "./storage-limits.ts";
+import { isSameTarget, type TargetRef } from "./target-ref.ts";
 
 export interface OpenSlice {
   readonly slice: SliceWriting;
@@ -30,8 +31,8 @@ export interface OpenSlice {
 
 export interface LaneState {
   readonly conditions: SinkConditions;
-  /** Table of the sink's newest version; undefined when the sink is unknown. */
-  readonly tableId: string | undefined;
+  /** Of the sink's newest version; undefined when the sink is unknown. */
+  readonly target: TargetRef | undefined;
   readonly file: Extract<StorageFile, { state: "writing" }>;
   /** Slices of the file that are not open. */
   readonly closed: readonly Slice[];
@@ -74,7 +75,7 @@ function fileDue(
   lane: LaneState,
   nowMs: number,
 ): { kind: "yes"; reason: FileReason } | { kind: "no"; againMs?: number } {
-  if (lane.tableId !== undefined && lane.tableId !== lane.file.target.tableId)
+  if (lane.target !== undefined && !isSameTarget(lane.target, lane.file.target))
     return { kind: "yes", reason: "target" };
   let records = 0;
   let bytes = 0;

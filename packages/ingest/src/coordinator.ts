@@ -24,6 +24,7 @@ import type { Slice } from "./storage-entities.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
+import { targetOf } from "./target-ref.ts";
 
 export interface CoordinatorPorts {
   readonly storage: StorageStore;
@@ -236,8 +237,8 @@ export class Coordinator {
         waitingFiles++;
     }
     const conditions = definition?.conditions ?? DEFAULT_CONDITIONS;
-    const tableId = definition?.table.tableId;
-    return { conditions, tableId, file, closed, open, waitingFiles, draining: this.#draining };
+    const target = definition === undefined ? undefined : targetOf(definition);
+    return { conditions, target, file, closed, open, waitingFiles, draining: this.#draining };
   }
 
   #rotateFile(
@@ -248,7 +249,7 @@ export class Coordinator {
     reason: FileReason,
   ): Step {
     const { clock, feed, metrics, logger } = this.#ports;
-    const next = { fileIds: sink.files.keys(), tableId: lane.tableId ?? file.value.target.tableId };
+    const next = { fileIds: sink.files.keys(), target: lane.target ?? file.value.target };
     const changes = rotateFileChanges(
       file,
       slices.values(),

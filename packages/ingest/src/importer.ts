@@ -32,12 +32,13 @@ import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
 import { withRetry } from "./storage-transitions.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
-import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "./target.ts";
+import { isSameTarget, targetOf } from "./target-ref.ts";
+import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, TargetRegistry } from "./target.ts";
 
 export interface ImporterPorts extends RepairPorts {
   readonly storage: StorageStore;
   readonly catalog: SinkCatalog;
-  readonly target: Target;
+  readonly targets: TargetRegistry;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -196,7 +197,7 @@ export class Importer {
     signal: AbortSignal,
   ): Promise<LoadRequest> {
     const { catalog, storage } = this.#ports;
-    const { tableId } = file.target;
+    const { target } = file;
     const columnsOf = new Map<number, readonly Column[]>();
     for (const { value } of slices) {
       for (const { sinkVersion } of value.objects) {
@@ -206,12 +207,12 @@ export class Importer {
     }
     const definition = catalog.sink(file);
     const newest = Math.max(...columnsOf.keys());
-    const isTarget = definition?.table.tableId === tableId;
-    const columns = isTarget ? definition.table.mapping.columns : (columnsOf.get(newest) ?? []);
+    const goesOn = definition !== undefined && isSameTarget(targetOf(definition), target);
+    const columns = goesOn ? definition.table.mapping.columns : (columnsOf.get(newest) ?? []);
     const partitions = partitionLoads(slices, columnsOf, (slice) => {
       return storage.view.partition(slice)!.entity!.value.journal;
     });
-    return { tableId, columns, partitions };
+    return { target, columns, partitions };
   }
 
   async #columns(file: StorageFile, version: number, signal: AbortSignal): Promise<readonly Column[]> {
@@ -225,7 +226,9 @@ export class Importer {
   }
 
   async #load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome["kind"]> {
-    const { target, clock } = this.#ports;
+    const { targets, clock } = this.#ports;
+    const { tableId } = request.target;
+    const target = targets.open(request.target);
     const scope = abortScope(signal);
     const timeoutMs = this.#timeoutMs;
     const cancel = clock.after(timeoutMs, () => {
@@ -234,13 +237,13 @@ export class Importer {
     try {
       const outcome = await target.load(request, scope.signal);
       if (outcome.kind !== "refused") return outcome.kind;
-      const ends = await target.loadedEnds(request.tableId, scope.signal);
+      const ends = await target.loadedEnds(tableId, scope.signal);
       if (request.partitions.every(({ journal, end }) => (ends.get(journal) ?? -1) >= end)) return "already"; // I3
       const { journal, begin, loadedEnd } = outcome;
       const has = loadedEnd === undefined ? "nothing" : `rows up to offset ${loadedEnd}`;
       throw new ImportFailure(
         "CONFLICT",
-        `table ${request.tableId} has ${has} of ${journal}, this file begins at ${begin}: ` +
+        `table ${tableId} has ${has} of ${journal}, this file begins at ${begin}: ` +
           "the table was changed from outside, or another installation loads it",
       );
     } finally {

@@ -16,13 +16,16 @@ export {
   type Version,
 } from "./definitions.ts";
 export {
+  onlyTarget,
   SYSTEM_COLUMNS,
   type LoadOutcome,
   type LoadRequest,
   type PartitionLoad,
   type StagedObject,
   type Target,
+  type TargetRegistry,
 } from "./target.ts";
+export { TARGET_KINDS, type TargetKind, type TargetRef } from "./target-ref.ts";
 export { encodeFrameHead, FRAME_LIMITS, type Frame, type FrameHeader, type FrameLimits } from "./frame.ts";
 export { FrameDecoder } from "./frame-decoder.ts";
 export { FILTER_PRODUCERS_MAX, FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";

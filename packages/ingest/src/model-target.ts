@@ -100,7 +100,7 @@ export class ModelTarget implements Target {
     // Nothing is awaited between this judgement and the commit: that is the transaction.
     const late = this.#judge(request);
     if (late !== undefined) return late;
-    const table = this.#table(request.tableId);
+    const table = this.#table(request.target.tableId);
     for (const { name } of request.columns) table.columns.add(name);
     table.rows.push(...rows);
     for (const { journal, end } of request.partitions) table.ends.set(journal, end);
@@ -111,7 +111,7 @@ export class ModelTarget implements Target {
 
   #judge(request: LoadRequest): LoadOutcome | undefined {
     if (this.#options.checksLoadedEnd === false) return undefined;
-    const ends = this.#table(request.tableId).ends;
+    const ends = this.#table(request.target.tableId).ends;
     let done = 0;
     for (const { journal, begin, end, startsTarget } of request.partitions) {
       const loadedEnd = ends.get(journal);

@@ -4,11 +4,12 @@
 // row. Such a partition takes no records and is not read, until a person has mended it.
 import { abortScope, WireError, type Clock } from "@millrace/base";
 import { readHead, type JournalTransport } from "@millrace/client";
+import { targetName, type TargetRef } from "./target-ref.ts";
 import type { Target } from "./target.ts";
 
 export interface IntegrityPorts {
   readonly transport: JournalTransport;
-  readonly target: Pick<Target, "loadedEnds">;
+  readonly targets: { open(ref: TargetRef): Pick<Target, "loadedEnds"> };
   readonly clock: Clock;
 }
 
@@ -17,7 +18,8 @@ export interface TakenPartition {
   readonly journal: string;
   /** Everything below was staged. */
   readonly stagedEnd: number;
-  readonly tableId: string | undefined;
+  /** Of the sink; undefined when that is not known. */
+  readonly target: TargetRef | undefined;
 }
 
 /** Thrown for a partition that has lost acknowledged bytes. */
@@ -30,7 +32,7 @@ export class PartitionIntegrity {
   readonly #ports: IntegrityPorts;
   /** Journals that were found whole: a head never goes back while a process lives. */
   readonly #whole = new Set<string>();
-  /** Questions under way, by table: tails start together. */
+  /** Questions under way, by targetName: tails start together. */
   readonly #asking = new Map<string, Promise<ReadonlyMap<string, number>>>();
 
   constructor(ports: IntegrityPorts) {
@@ -42,13 +44,15 @@ export class PartitionIntegrity {
    * @throws {WireError} what broker and target say when they cannot be asked
    */
   async check(partition: TakenPartition, signal: AbortSignal): Promise<void> {
-    const { journal, stagedEnd, tableId } = partition;
+    const { journal, stagedEnd, target } = partition;
     if (this.#whole.has(journal)) return;
     const head = await this.#head(journal, signal);
     if (head === undefined) return;
     if (head < stagedEnd) throw lost(journal, { head, taken: stagedEnd, what: "were staged" });
-    const loadedEnd = tableId === undefined ? 0 : ((await this.#ends(tableId, signal)).get(journal) ?? 0);
-    if (head < loadedEnd) throw lost(journal, { head, taken: loadedEnd, what: `are in table ${tableId}` });
+    if (target !== undefined) {
+      const taken = (await this.#ends(target, signal)).get(journal) ?? 0;
+      if (head < taken) throw lost(journal, { head, taken, what: `are in table ${target.tableId}` });
+    }
     this.#whole.add(journal);
   }
 
@@ -62,22 +66,23 @@ export class PartitionIntegrity {
     }
   }
 
-  #ends(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
-    let asking = this.#asking.get(tableId);
+  #ends(target: TargetRef, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const name = targetName(target);
+    let asking = this.#asking.get(name);
     if (asking === undefined) {
-      asking = this.#ask(tableId, signal).finally(() => this.#asking.delete(tableId));
-      this.#asking.set(tableId, asking);
+      asking = this.#ask(target, signal).finally(() => this.#asking.delete(name));
+      this.#asking.set(name, asking);
     }
     return asking;
   }
 
-  async #ask(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+  async #ask(target: TargetRef, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
     const scope = abortScope(signal);
     const cancel = this.#ports.clock.after(TARGET_TIMEOUT_MS, () => {
       scope.abort(new WireError("UNAVAILABLE", `the target has not answered in ${TARGET_TIMEOUT_MS} ms`));
     });
     try {
-      return await this.#ports.target.loadedEnds(tableId, scope.signal);
+      return await this.#ports.targets.open(target).loadedEnds(target.tableId, scope.signal);
     } finally {
       cancel();
       scope.dispose();

@@ -77,7 +77,7 @@ describe("partitions", () => {
       state: "retired" as const,
       retiredAt: "2026-01-01T00:00:01.000Z",
       end,
-      tableId: "main.sink",
+      target: { kind: "duckdb", tableId: "main.sink" } as const,
     };
     const changes = [
       { kind: "partition", before: entity, after: retired },

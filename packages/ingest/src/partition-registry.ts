@@ -13,6 +13,7 @@ import { isoTime } from "./storage-json.ts";
 import { fileKey, filesPrefix, partitionKey, sliceKey } from "./storage-keys.ts";
 import { laneOf } from "./storage-limits.ts";
 import { nextFileId, openFile, openSlice } from "./storage-transitions.ts";
+import { isSameTarget, targetOf, type TargetRef } from "./target-ref.ts";
 
 /** What all partition journals have in common. */
 export type PartitionTemplate = Omit<JournalSpec, "name">;
@@ -66,18 +67,19 @@ export class Partitions {
       const entity = decodePartition(known.kvs[0].value, known.kvs[0].key);
       const { journal, state } = entity;
       const stagedEnd = Math.max(entity.staged.offset, entity.state === "retired" ? entity.end : 0);
-      const tableId = catalog.sink(key)?.table.tableId;
-      await this.#ports.integrity.check({ journal, stagedEnd, tableId }, signal);
+      const sink = catalog.sink(key);
+      const target = sink === undefined ? undefined : targetOf(sink);
+      await this.#ports.integrity.check({ journal, stagedEnd, target }, signal);
       if (state === "active") return journal;
     }
     const definition = catalog.sink(key);
     if (definition === undefined) throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} not found`);
     const journal = partitionJournal(key, n);
     await this.#applyJournal(partition, journal, signal);
-    const { tableId } = definition.table;
+    const target = targetOf(definition);
     // A table may know the journal from a life that the coordination store has forgotten.
-    await this.#ports.integrity.check({ journal, stagedEnd: 0, tableId }, signal);
-    await this.#open(partition, journal, tableId, signal);
+    await this.#ports.integrity.check({ journal, stagedEnd: 0, target }, signal);
+    await this.#open(partition, journal, target, signal);
     logger.info("partition-opened", { journal });
     return journal;
   }
@@ -102,7 +104,7 @@ export class Partitions {
     }
   }
 
-  async #open(key: PartitionKey, journal: string, tableId: string, signal: AbortSignal): Promise<void> {
+  async #open(key: PartitionKey, journal: string, newest: TargetRef, signal: AbortSignal): Promise<void> {
     const { store, clock } = this.#ports;
     await atomically(
       { store, clock },
@@ -113,14 +115,14 @@ export class Partitions {
         const nowMs = clock.wallMs();
         const prefix = filesPrefix(key);
         const files = await reads.peekPrefix(prefix);
-        const { file, op, fileName } = await this.#file(key, tableId, files, nowMs, (name) =>
+        const { file, op, fileName } = await this.#file(key, newest, files, nowMs, (name) =>
           reads.get(keyOf(name)),
         );
         const begin = before?.end ?? 0;
         // The file's target is the lane's until its next rotation, whatever the newest version says.
-        const target = file.target.tableId;
-        const startsTarget = before === undefined || before.tableId !== target;
-        const slice = openSlice(key, { fileId: file.fileId, begin, tableId: target, startsTarget }, nowMs);
+        const { fileId, target } = file;
+        const startsTarget = before === undefined || !isSameTarget(before.target, target);
+        const slice = openSlice(key, { fileId, begin, target, startsTarget }, nowMs);
         const partition = activePartition(key, journal, before, nowMs);
         const put = (name: string, value: object): StoreOp => ({
           kind: "put",
@@ -150,7 +152,7 @@ export class Partitions {
    */
   async #file(
     key: PartitionKey,
-    tableId: string,
+    target: TargetRef,
     files: readonly { readonly key: string; readonly value: Uint8Array }[],
     nowMs: number,
     guard: (name: string) => Promise<unknown>,
@@ -167,7 +169,7 @@ export class Partitions {
       };
     }
     const ids = known.map(({ file }) => file.fileId);
-    const file = openFile(key, { fileId: nextFileId(ids, nowMs), lane, tableId }, nowMs);
+    const file = openFile(key, { fileId: nextFileId(ids, nowMs), lane, target }, nowMs);
     return { file, fileName: fileKey(file) };
   }
 }
@@ -181,6 +183,6 @@ function activePartition(
   if (before === undefined) {
     return { ...key, journal, createdAt: isoTime(nowMs), staged: { offset: 0, filter: [] }, state: "active" };
   }
-  const { retiredAt: _at, end: _end, tableId: _table, ...kept } = before;
+  const { retiredAt: _at, end: _end, target: _target, ...kept } = before;
   return { ...kept, state: "active" };
 }

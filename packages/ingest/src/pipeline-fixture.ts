@@ -15,6 +15,7 @@ import { Partitions } from "./partition-registry.ts";
 import { frame, TEMPLATE } from "./pipeline-world.ts";
 import { openPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
 import { StorageStore } from "./storage-store.ts";
+import { onlyTarget } from "./target.ts";
 
 export const PRODUCER = "00deadbeef00cafe";
 
@@ -54,7 +55,7 @@ export class Fixture {
     const loadedEnds = (tableId: string): Promise<ReadonlyMap<string, number>> =>
       Promise.resolve(new Map(this.target.tables.get(tableId)?.ends));
     const { journals: transport } = this;
-    this.partitions = this.#partitions(new PartitionIntegrity({ transport, target: { loadedEnds }, clock }));
+    this.partitions = this.#partitions(new PartitionIntegrity({ transport, targets: { open: () => ({ loadedEnds }) }, clock }));
   }
 
   static async open(options: Partial<ModelJournalsOptions> = {}): Promise<Fixture> {
@@ -68,8 +69,9 @@ export class Fixture {
 
   /** As another process has them. */
   reopenPartitions(pipeline?: Pipeline): Partitions {
-    const { journals: transport, target, clock } = this;
-    return this.#partitions(pipeline?.integrity ?? new PartitionIntegrity({ transport, target, clock }));
+    const { journals: transport, clock } = this;
+    const targets = onlyTarget("duckdb", this.target);
+    return this.#partitions(pipeline?.integrity ?? new PartitionIntegrity({ transport, targets, clock }));
   }
 
   #partitions(integrity: PartitionIntegrity): Partitions {
@@ -86,7 +88,6 @@ export class Fixture {
       store,
       journals: transport,
       staging: stagingStore,
-      target,
       catalog,
       clock,
       random,
@@ -94,7 +95,8 @@ export class Fixture {
       stores,
     } = this;
     const logger = silentLogger;
-    const ports = { store, transport, stagingStore, stores, target, catalog, clock, random, logger, metrics };
+    const targets = onlyTarget("duckdb", this.target);
+    const ports = { store, transport, stagingStore, stores, targets, catalog, clock, random, logger, metrics };
     return openPipeline(ports, options, this.signal);
   }
 

@@ -20,6 +20,7 @@ import { PartitionIntegrity } from "./partition-integrity.ts";
 import { Partitions, type PartitionTemplate } from "./partition-registry.ts";
 import { openPipeline, type Pipeline, type PipelineComponent } from "./pipeline.ts";
 import { StorageStore } from "./storage-store.ts";
+import { onlyTarget } from "./target.ts";
 
 export interface WorldOptions {
   readonly seed: string;
@@ -203,9 +204,10 @@ export class World {
 
   /** Appends frames, each until its outcome is known, before the next one of its partition. */
   async #door(door: number, signal: AbortSignal): Promise<void> {
-    const { store, journals, catalog, clock, target } = this;
+    const { store, journals, catalog, clock } = this;
+    const targets = onlyTarget("duckdb", this.target);
     const random = this.random.fork(`door-${door}`);
-    const integrity = new PartitionIntegrity({ transport: journals, target, clock });
+    const integrity = new PartitionIntegrity({ transport: journals, targets, clock });
     const ports = { store, transport: journals, catalog, integrity, clock, logger: silentLogger };
     const partitions = new Partitions(ports, TEMPLATE);
     let producer = producerOf(random);
@@ -284,7 +286,7 @@ export class World {
       store: mortal(this.store, life),
       transport: mortal<JournalTransport>(this.journals, life),
       stagingStore: mortal<ObjectStore>(this.staging, life),
-      target: mortal(this.target, life),
+      targets: onlyTarget("duckdb", mortal(this.target, life)),
       catalog: this.catalog,
       clock: this.clock,
       random,

@@ -19,7 +19,7 @@ import { ModelCatalog, modelSink } from "./model-catalog.ts";
 import { ModelJournals } from "./model-journals.ts";
 import { Partitions } from "./partition-registry.ts";
 import { openPipeline } from "./pipeline.ts";
-import type { Target } from "./target.ts";
+import { onlyTarget, type Target } from "./target.ts";
 
 const AIRPORTS = ["ATL", "JFK", "SFO", "ORD", "DFW"];
 const signal = new AbortController().signal;
@@ -109,7 +109,8 @@ async function measure(name: string, records: number, perFrame: number): Promise
     },
   };
   const metrics = new MetricsRegistry();
-  const pipeline = await openPipeline({ ...ports, stagingStore, target, metrics }, {}, signal);
+  const targets = onlyTarget("duckdb", target);
+  const pipeline = await openPipeline({ ...ports, stagingStore, targets, metrics }, {}, signal);
   const startMs = systemClock.monotonicMs();
   const before = process.cpuUsage();
   // As broker and doors would: bytes come while they are read.

@@ -21,7 +21,7 @@ import { laneOf } from "./storage-limits.ts";
 import { storageMetrics, type StorageMetrics } from "./storage-metrics.ts";
 import { StorageStore } from "./storage-store.ts";
 import type { Stored } from "./storage-view.ts";
-import type { Target } from "./target.ts";
+import type { TargetRegistry } from "./target.ts";
 
 export interface PipelinePorts {
   readonly store: CoordinationStore;
@@ -31,7 +31,7 @@ export interface PipelinePorts {
   readonly stores?: ObjectStores;
   /** Told of each fragment that was removed from its store: a broker of this process need not miss it. */
   readonly onFragmentRemoved?: (fragment: Fragment) => void;
-  readonly target: Target;
+  readonly targets: TargetRegistry;
   readonly catalog: SinkCatalog;
   readonly clock: Clock;
   readonly random: Random;

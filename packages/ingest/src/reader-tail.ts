@@ -28,6 +28,7 @@ import { SLICE_VERSIONS_MAX } from "./storage-limits.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import type { StorageStore } from "./storage-store.ts";
 import { endUpload, withRetry } from "./storage-transitions.ts";
+import { targetOf } from "./target-ref.ts";
 import type { PartitionView, Stored } from "./storage-view.ts";
 
 export interface TailPorts {
@@ -123,9 +124,10 @@ export class PartitionTail {
   async run(signal: AbortSignal): Promise<void> {
     const partition = this.#view()?.entity?.value;
     if (partition === undefined) return;
-    const tableId = this.#ports.catalog.sink(this.key)?.table.tableId;
+    const definition = this.#ports.catalog.sink(this.key);
+    const target = definition === undefined ? undefined : targetOf(definition);
     const { journal, staged: before } = partition;
-    await this.#ports.integrity.check({ journal, stagedEnd: before.offset, tableId }, signal); // R5
+    await this.#ports.integrity.check({ journal, stagedEnd: before.offset, target }, signal); // R5
     const staged = this.#view()?.entity?.value.staged;
     if (staged === undefined) return;
     this.#reset(staged);

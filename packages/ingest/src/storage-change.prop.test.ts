@@ -25,13 +25,14 @@ import {
 } from "./storage-limits.ts";
 import { endUpload } from "./storage-transitions.ts";
 import type { Stored } from "./storage-view.ts";
+import type { TargetRef } from "./target-ref.ts";
 
 const NOW = Date.UTC(2026, 0, 2);
 const NAME = "n".repeat(48);
 const HEX = "f".repeat(16);
 const MAX = 2 ** 53 - 1;
 const SINK = { projectId: 2 ** 53 - 1, branchId: 2 ** 53 - 1, sourceId: NAME, sinkId: NAME };
-const TARGET = { tableId: `${NAME}.${NAME}` };
+const TARGET: TargetRef = { kind: "duckdb", connection: NAME, tableId: `${NAME}.${NAME}` };
 const FILTER = Array.from({ length: FILTER_PRODUCERS_MAX }, (_, i) => {
   return [i.toString(16).padStart(16, "f"), 2 ** 53 - 1] as const;
 });
@@ -84,7 +85,7 @@ test("every transaction of the coordinator, for any file of any lane -> within D
           ? { ...PROGRESS, begin: slice.begin, offset: slice.begin + 1 }
           : undefined;
       };
-      within(rotateFileChanges(file, slices, { fileIds: ["5"], tableId: TARGET.tableId }, seal, NOW));
+      within(rotateFileChanges(file, slices, { fileIds: ["5"], target: TARGET }, seal, NOW));
       within(rotateSlicesChanges(file, slices, seal, NOW));
     }),
     { numRuns: 50 },

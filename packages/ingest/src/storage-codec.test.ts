@@ -9,6 +9,7 @@ import { storedFile, storedSlice } from "./storage-fixtures.ts";
 
 const AT = "2026-01-01T00:00:00.000Z";
 const RETRY = { attempt: 1, reason: "no", firstFailedAt: AT, lastFailedAt: AT, retryAfter: AT };
+const WAREHOUSE = { kind: "duckdb", tableId: "main.t" } as const;
 const KEY = { projectId: 1, branchId: 2, sourceId: "s", sinkId: "k" };
 
 function refused(decode: () => unknown, field: string): void {
@@ -49,12 +50,36 @@ describe("entities as JSON", () => {
     };
     const partitions: Partition[] = [
       { ...common, state: "active" },
-      { ...common, state: "retired", retiredAt: AT, end: 9, tableId: "main.t" },
+      { ...common, state: "retired", retiredAt: AT, end: 9, target: { kind: "duckdb", tableId: "main.t" } },
     ];
     for (const one of partitions) assert.deepEqual(decodePartition(encodeJson(one), "partition"), one);
     const statistics = { recordsCount: 0, uncompressedSize: 0, compressedSize: 0 };
     const sum = { ...KEY, files: 1, slices: 2, statistics };
     assert.deepEqual(decodeSum(encodeJson(sum), "sum"), sum);
+  });
+
+  test("records of the first version -> a table of the warehouse", () => {
+    const key = '"projectId":1,"branchId":1,"sourceId":"s","sinkId":"k"';
+    const file = `{${key},"fileId":"5","lane":0,"target":{"tableId":"main.t"},"openedAt":"${AT}","state":"writing"}`;
+    assert.deepEqual(decodeFile(utf8(file), "file").target, WAREHOUSE);
+    const slice = file.replace('"lane":0', '"n":0,"begin":0,"startsTarget":true');
+    assert.deepEqual(decodeSlice(utf8(slice), "slice").target, WAREHOUSE);
+    const partition = `{${key},"n":0,"journal":"a/b","createdAt":"${AT}","staged":{"offset":9,"filter":[]},"state":"retired","retiredAt":"${AT}","end":9,"tableId":"main.t"}`;
+    const retired = decodePartition(utf8(partition), "partition");
+    assert.ok(retired.state === "retired");
+    assert.deepEqual(retired.target, WAREHOUSE);
+  });
+
+  test("a target -> itself; of a kind that nobody has -> CORRUPT", () => {
+    const target = { ...WAREHOUSE, connection: "other" };
+    const { value } = storedFile("writing", { target });
+    assert.equal(
+      new TextDecoder().decode(encodeJson(value.target)),
+      '{"kind":"duckdb","tableId":"main.t","connection":"other"}',
+    );
+    assert.deepEqual(decodeFile(encodeJson(value), "file").target, target);
+    refused(() => decodeFile(encodeJson({ ...value, target: { ...target, kind: "floppy" } }), "file"), "kind");
+    refused(() => decodeFile(encodeJson({ ...value, target: { ...target, connection: "" } }), "file"), "connection");
   });
 
   test("a field that is missing, wrong or of another state -> CORRUPT that names it", () => {

@@ -6,6 +6,7 @@ import type { FrameFilterCheckpoint } from "./frame-filter.ts";
 import { decodeRetry, type RetryBlock } from "./retry-block.ts";
 import type { Partition, SinkSum, Slice, StagedEntry, Statistics, StorageFile } from "./storage-entities.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
+import { decodeTarget } from "./target-ref.ts";
 
 const FILE_TIMES = ["closingAt", "importingAt", "importedAt"] as const;
 const SLICE_TIMES = ["closingAt", "uploadingAt", "uploadedAt", "importedAt"] as const;
@@ -29,11 +30,13 @@ export function decodePartition(bytes: Uint8Array, what: string): Partition {
   };
   const state = fields.oneOf("state", ["active", "retired"] as const);
   if (state === "active") {
-    fields.forbid(["retiredAt", "end", "tableId"], "the partition is active");
+    fields.forbid(["retiredAt", "end", "target", "tableId"], "the partition is active");
     return { ...common, state };
   }
   const retiredAt = fields.time("retiredAt");
-  return { ...common, state, retiredAt, end: fields.integer("end"), tableId: fields.text("tableId") };
+  // The first version wrote `tableId` in the partition itself.
+  const target = decodeTarget(fields.has("target") ? fields.object("target") : fields);
+  return { ...common, state, retiredAt, end: fields.integer("end"), target };
 }
 
 export function decodeFile(bytes: Uint8Array, what: string): StorageFile {
@@ -43,7 +46,7 @@ export function decodeFile(bytes: Uint8Array, what: string): StorageFile {
     ...sinkKeyIn(fields),
     fileId: fields.text("fileId"),
     lane: fields.integer("lane"),
-    target: { tableId: fields.object("target").text("tableId") },
+    target: decodeTarget(fields.object("target")),
     openedAt: fields.time("openedAt"),
     ...retryIn(fields),
     state,
@@ -61,7 +64,7 @@ export function decodeSlice(bytes: Uint8Array, what: string): Slice {
     fileId: fields.text("fileId"),
     n: fields.integer("n"),
     begin: fields.integer("begin"),
-    target: { tableId: fields.object("target").text("tableId") },
+    target: decodeTarget(fields.object("target")),
     startsTarget: fields.flag("startsTarget"),
     openedAt: fields.time("openedAt"),
     ...retryIn(fields),

@@ -12,6 +12,7 @@
 import type { FrameFilterCheckpoint } from "./frame-filter.ts";
 import type { RetryBlock } from "./retry-block.ts";
 import type { SinkKey } from "./definitions.ts";
+import type { TargetRef } from "./target-ref.ts";
 
 export interface PartitionKey extends SinkKey {
   readonly n: number;
@@ -27,12 +28,12 @@ interface PartitionFields extends PartitionKey {
 export type Partition = PartitionFields &
   (
     | { readonly state: "active" }
-    /** Imported to its `end`, which is the journal's, into `tableId`; without an open slice. */
+    /** Imported to its `end`, which is the journal's, into `target`; without an open slice. */
     | {
         readonly state: "retired";
         readonly retiredAt: string;
         readonly end: number;
-        readonly tableId: string;
+        readonly target: TargetRef;
       }
   );
 
@@ -45,7 +46,7 @@ interface FileFields extends SinkKey {
   readonly fileId: string;
   /** Files of a lane hold slices of the same 24 partitions, and are imported in order (laneOf). */
   readonly lane: number;
-  readonly target: { readonly tableId: string };
+  readonly target: TargetRef;
   readonly openedAt: string;
   readonly retry?: RetryBlock;
 }
@@ -92,7 +93,7 @@ interface SliceFields extends SinkKey {
   readonly fileId: string;
   readonly n: number;
   readonly begin: number;
-  readonly target: { readonly tableId: string };
+  readonly target: TargetRef;
   /** The rotation that opened the slice chose a target that the partition did not have before (D23). */
   readonly startsTarget: boolean;
   readonly openedAt: string;

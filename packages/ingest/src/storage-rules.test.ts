@@ -4,6 +4,7 @@ import { describe, test } from "node:test";
 import type { FileState, Partition, Slice, SliceState, StorageFile } from "./storage-entities.ts";
 import { fileMayBecome, fileViolation, sliceMayBecome, tilingViolation } from "./storage-rules.ts";
 import { storedFile, storedSlice } from "./storage-fixtures.ts";
+import type { TargetRef } from "./target-ref.ts";
 
 const FILE_STATES: readonly FileState[] = ["writing", "closing", "importing", "imported"];
 const SLICE_STATES: readonly SliceState[] = ["writing", "closing", "uploading", "uploaded", "imported"];
@@ -33,8 +34,13 @@ describe("states of a file and of its slices", () => {
   test("a slice of another lane or target -> refused", () => {
     const file: StorageFile = storedFile("writing").value;
     assert.ok(fileViolation(file, [storedSlice("writing", { n: 24 }).value]) !== undefined);
-    const other = { ...storedSlice("writing").value, target: { tableId: "main.other" } } as Slice;
-    assert.ok(fileViolation(file, [other]) !== undefined);
+    const others: TargetRef[] = [
+      { kind: "duckdb", tableId: "main.other" },
+      { kind: "duckdb", connection: "other", tableId: file.target.tableId },
+    ];
+    for (const target of others) {
+      assert.ok(fileViolation(file, [storedSlice("writing", { target }).value]) !== undefined);
+    }
   });
 
   test("transitions go forwards along the chain only", () => {
@@ -63,17 +69,23 @@ describe("tiling", () => {
     state: "retired",
     retiredAt: common.createdAt,
     end: 30,
-    tableId: "main.t",
+    target: { kind: "duckdb", tableId: "main.t" },
   };
   const slice = (begin: number, end?: number): Slice => {
     return end === undefined
       ? storedSlice("writing", { begin }).value
       : storedSlice("uploaded", { begin, end }).value;
   };
+  const elsewhere = (begin: number, startsTarget: boolean): Slice => {
+    const target: TargetRef = { kind: "duckdb", connection: "other", tableId: "main.sink" };
+    return storedSlice("writing", { begin, target, startsTarget }).value;
+  };
   const cases: [name: string, partition: Partition, slices: Slice[], holds: boolean][] = [
     ["each begins where its predecessor ends", active, [slice(0, 10), slice(10, 30), slice(30)], true],
     ["removed at the front", active, [slice(10, 30), slice(30)], true],
     ["an empty one in between", active, [slice(0, 10), slice(10, 10), slice(10)], true],
+    ["one that starts another target", active, [slice(0, 10), elsewhere(10, true)], true],
+    ["one with another target that does not say so", active, [slice(0, 10), elsewhere(10, false)], false],
     ["a gap", active, [slice(0, 10), slice(11)], false],
     ["an overlap", active, [slice(0, 10), slice(9)], false],
     ["an end before its begin", active, [slice(10, 9), slice(9)], false],

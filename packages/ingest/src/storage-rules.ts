@@ -12,13 +12,14 @@ import {
   type StorageFile,
 } from "./storage-entities.ts";
 import { laneOf } from "./storage-limits.ts";
+import { isSameTarget } from "./target-ref.ts";
 
 /** E2: why `file` may not have these slices; undefined when it may. */
 export function fileViolation(file: StorageFile, slices: readonly Slice[]): string | undefined {
   const bad = slices.find((slice) => !PERMITTED[file.state].includes(slice.state));
   if (bad !== undefined) return `file ${file.fileId} is ${file.state} and has a slice that is ${bad.state}`;
   const foreign = slices.find(
-    (slice) => slice.target.tableId !== file.target.tableId || laneOf(slice.n) !== file.lane,
+    (slice) => !isSameTarget(slice.target, file.target) || laneOf(slice.n) !== file.lane,
   );
   if (foreign === undefined) return undefined;
   return `file ${file.fileId} has a slice of partition ${foreign.n} with another target or lane`;
@@ -26,7 +27,7 @@ export function fileViolation(file: StorageFile, slices: readonly Slice[]): stri
 
 /**
  * E3: why `slices`, ascending, do not tile their partition; undefined when they do. Those of removed files are missing
- * at the front.
+ * at the front. A slice with another target than its predecessor's says that it starts there (D23).
  */
 export function tilingViolation(partition: Partition, slices: readonly Slice[]): string | undefined {
   for (const [i, slice] of slices.entries()) {
@@ -35,6 +36,9 @@ export function tilingViolation(partition: Partition, slices: readonly Slice[]):
     if (end !== undefined && end < slice.begin) return `slice ${slice.begin} ends at ${end}`;
     if (next !== undefined && end !== next.begin) {
       return `slice ${slice.begin} ends at ${String(end)}, the next begins at ${next.begin}`;
+    }
+    if (next !== undefined && !next.startsTarget && !isSameTarget(slice.target, next.target)) {
+      return `slice ${next.begin} has another target than the one before and does not start it`;
     }
   }
   const last = slices.at(-1);

@@ -16,17 +16,18 @@ import type {
   StorageFile,
 } from "./storage-entities.ts";
 import { isoTime } from "./storage-json.ts";
+import { isSameTarget, type TargetRef } from "./target-ref.ts";
 
 type FileIn<S extends StorageFile["state"]> = Extract<StorageFile, { state: S }>;
 
 export function openFile(
   { projectId, branchId, sourceId, sinkId }: SinkKey,
-  fields: { readonly fileId: string; readonly lane: number; readonly tableId: string },
+  fields: { readonly fileId: string; readonly lane: number; readonly target: TargetRef },
   nowMs: number,
 ): FileIn<"writing"> {
-  const { fileId, lane, tableId } = fields;
+  const { fileId, lane, target } = fields;
   const key = { projectId, branchId, sourceId, sinkId };
-  return { ...key, fileId, lane, target: { tableId }, openedAt: isoTime(nowMs), state: "writing" };
+  return { ...key, fileId, lane, target, openedAt: isoTime(nowMs), state: "writing" };
 }
 
 /** Id of a sink's next file: the time, but above every earlier one, whatever the clock does. */
@@ -54,19 +55,19 @@ export function openSlice(
   fields: {
     readonly fileId: string;
     readonly begin: number;
-    readonly tableId: string;
+    readonly target: TargetRef;
     readonly startsTarget: boolean;
   },
   nowMs: number,
 ): SliceWriting {
-  const { fileId, begin, tableId, startsTarget } = fields;
+  const { fileId, begin, target, startsTarget } = fields;
   const key = { projectId, branchId, sourceId, sinkId, fileId, n };
-  return { ...key, begin, target: { tableId }, startsTarget, openedAt: isoTime(nowMs), state: "writing" };
+  return { ...key, begin, target, startsTarget, openedAt: isoTime(nowMs), state: "writing" };
 }
 
 /** The open slice without bytes goes on in another file: it is the same slice under another key. */
 export function moveSlice(slice: SliceWriting, file: FileIn<"writing">): SliceWriting {
-  const startsTarget = slice.startsTarget || slice.target.tableId !== file.target.tableId;
+  const startsTarget = slice.startsTarget || !isSameTarget(slice.target, file.target);
   return { ...slice, fileId: file.fileId, target: file.target, startsTarget };
 }
 

@@ -1,6 +1,9 @@
 // The target of a sink as a port: where staged rows become table rows, exactly once (D22, D23). The warehouse
-// implements it over DuckDB; the simulator has a model of it.
+// implements it over DuckDB; the simulator has a model of it. A target is one connection; which table of it is meant, a
+// TargetRef says.
+import { WireError } from "@millrace/base";
 import type { Column } from "./definitions.ts";
+import type { TargetKind, TargetRef } from "./target-ref.ts";
 
 /**
  * A staged object: rows of one partition that were mapped by one sink version, in journal order. A Parquet file
@@ -35,7 +38,8 @@ export interface PartitionLoad {
 }
 
 export interface LoadRequest {
-  readonly tableId: string;
+  /** The place that the target was opened for, with the table. */
+  readonly target: TargetRef;
   /** Columns of the newest version: the table is created from them, or columns are added. */
   readonly columns: readonly Column[];
   readonly partitions: readonly PartitionLoad[];
@@ -72,6 +76,23 @@ export interface Target {
   load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome>;
   /** Loaded end of each partition that has one in `tableId`. */
   loadedEnds(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
+}
+
+/** Who knows the targets of an installation. */
+export interface TargetRegistry {
+  /** The one that has the table of `ref`. @throws {WireError} UNPROCESSABLE when there is none */
+  open(ref: TargetRef): Target;
+}
+
+/** The registry of an installation that has one target, of one kind. */
+export function onlyTarget<T>(kind: TargetKind, target: T): { open(ref: TargetRef): T } {
+  return {
+    open: (ref) => {
+      if (ref.kind === kind && ref.connection === undefined) return target;
+      const name = ref.connection === undefined ? ref.kind : `${ref.kind} "${ref.connection}"`;
+      throw new WireError("UNPROCESSABLE", `there is no target ${name} here`);
+    },
+  };
 }
 
 /** Columns that every target table has besides its mapping: the row's partition and the offset of its first byte. */

@@ -341,7 +341,8 @@ async function pretendLoaded(dir: string, end: number): Promise<void> {
     { clock: systemClock, logger: silentLogger },
   );
   const partitions = [{ journal: PARTITION, begin: 0, end, objects: [], startsTarget: true }];
-  const outcome = await warehouse.load({ tableId: "main.flights", columns: COLUMNS, partitions }, never);
+  const target = { kind: "duckdb", tableId: "main.flights" } as const;
+  const outcome = await warehouse.load({ target, columns: COLUMNS, partitions }, never);
   assert.deepEqual(outcome, { kind: "loaded", rows: 0 });
   await warehouse.close(never);
 }

@@ -10,7 +10,7 @@ import {
   type PartitionIntegrity,
   type Pipeline,
   type PipelineComponent,
-  type Target,
+  type TargetRegistry,
 } from "@millrace/ingest";
 import type { Fragment } from "@millrace/protocol";
 import { partitionTemplate, STAGING_STORE } from "./journal-templates.ts";
@@ -63,13 +63,13 @@ export async function startPipeline(
   parts: {
     readonly broker: Broker;
     readonly catalog: DefinitionMirror;
-    readonly target: Target;
+    readonly targets: TargetRegistry;
   },
   components: readonly PipelineComponent[],
   signal: AbortSignal,
 ): Promise<Pipeline> {
   const { config, coordination, stores } = context;
-  const { broker, catalog, target } = parts;
+  const { broker, catalog, targets } = parts;
   const { transport } = broker;
   const store = coordination;
   const stagingStore = stores.open(STAGING_STORE);
@@ -78,7 +78,7 @@ export async function startPipeline(
     "pipeline",
     () =>
       openPipeline(
-        { ...context, store, transport, stagingStore, catalog, target, onFragmentRemoved },
+        { ...context, store, transport, stagingStore, catalog, targets, onFragmentRemoved },
         {
           components,
           cleanup: {

@@ -2,6 +2,7 @@
 import type { Broker } from "@millrace/broker";
 import {
   DefinitionRepository,
+  onlyTarget,
   type DefinitionMirror,
   type Pipeline,
   type PipelineComponent,
@@ -54,7 +55,7 @@ export async function startIngest(
   const pipeline = await startPipeline(
     lifecycle,
     context,
-    { broker, catalog, target: warehouse },
+    { broker, catalog, targets: onlyTarget("duckdb", warehouse) },
     pipelineComponents,
     signal,
   );

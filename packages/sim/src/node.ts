@@ -12,6 +12,7 @@ import { inlineCodecs, openSpools, SPOOL_DEFAULTS, type Spools } from "@millrace
 import {
   DefinitionMirror,
   DefinitionRepository,
+  onlyTarget,
   openPipeline,
   Partitions,
   type Pipeline,
@@ -90,7 +91,7 @@ export async function openNode(world: World, process: Process): Promise<Node> {
       catalog,
       stores,
       stagingStore: stores.open(STAGING),
-      target: world.target,
+      targets: onlyTarget("duckdb", world.target),
       onFragmentRemoved: (fragment) => broker.fragmentRemoved(fragment),
     },
     { cleanup: { fragments: { keptMs: world.swarm.keptMs, keptBytes: world.swarm.keptBytes } } },

@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 import { never, WireError } from "@millrace/base";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { crc32c } from "@node-rs/crc32";
-import type { Column, PartitionLoad } from "@millrace/ingest";
+import type { Column, PartitionLoad, TargetRef } from "@millrace/ingest";
 import { DuckDBTarget } from "./duckdb-target.ts";
 import { openEngine, type Engine } from "./engine.ts";
 
@@ -58,6 +58,10 @@ async function stage(path: string, columnCount: number, rows: readonly string[])
   return { path, bytes: bytes.length, crc32c: crc32c(bytes), rows: rows.length };
 }
 
+function table(tableId: string): TargetRef {
+  return { kind: "duckdb", tableId };
+}
+
 let objects = 0;
 /** A load of `count` rows at offsets begin, begin+1, … */
 async function load(
@@ -76,7 +80,7 @@ async function load(
 
 test("target: rows, offsets and journal stand in the table as staged", async () => {
   const outcome = await target.load(
-    { tableId: "main.a", columns, partitions: [await load("j/a", 0, 3)] },
+    { target: table("main.a"), columns, partitions: [await load("j/a", 0, 3)] },
     never,
   );
   assert.deepEqual(outcome, { kind: "loaded", rows: 3 });
@@ -87,7 +91,7 @@ test("target: rows, offsets and journal stand in the table as staged", async () 
 });
 
 test("target: the directory cannot be synced after a load -> it failed, and is found done once it can", async () => {
-  const request = { tableId: "main.synced", columns, partitions: [await load("j/s", 0, 3)] };
+  const request = { target: table("main.synced"), columns, partitions: [await load("j/s", 0, 3)] };
   const gone = new DuckDBTarget(
     engine,
     (path) => join(scratch, "staging", path),
@@ -106,7 +110,7 @@ test("target: the directory cannot be synced after a load -> it failed, and is f
 
 test("target: the loaded end decides (D23)", async () => {
   const run = (partition: PartitionLoad) =>
-    target.load({ tableId: "main.b", columns, partitions: [partition] }, never);
+    target.load({ target: table("main.b"), columns, partitions: [partition] }, never);
   const first = await load("j/b", 0, 3);
   assert.equal((await run(first)).kind, "loaded");
   assert.equal((await run(first)).kind, "already", "a repeated load does nothing");
@@ -137,7 +141,7 @@ test("target: the loaded end decides (D23)", async () => {
 
 test("target: a partition that comes back -> goes on behind what went elsewhere, never below its end", async () => {
   const run = (partition: PartitionLoad) =>
-    target.load({ tableId: "main.back", columns, partitions: [partition] }, never);
+    target.load({ target: table("main.back"), columns, partitions: [partition] }, never);
   assert.equal((await run(await load("j/back", 0, 3))).kind, "loaded");
   assert.equal(
     (await run(await load("j/back", 10, 2, false))).kind,
@@ -163,7 +167,7 @@ test("target: a partition that comes back -> goes on behind what went elsewhere,
 test("target: partitions of one load commit together or not at all", async () => {
   const bad = await load("j/c2", 0, 2);
   const short = { ...bad, objects: [{ ...bad.objects[0]!, rows: 3 }] };
-  const request = { tableId: "main.c", columns, partitions: [await load("j/c1", 0, 2), short] };
+  const request = { target: table("main.c"), columns, partitions: [await load("j/c1", 0, 2), short] };
   await assert.rejects(target.load(request, never), /hold 2 rows instead of 3/);
   assert.deepEqual(await query("select count(*) from main.c"), [["0"]]);
   assert.deepEqual(await target.loadedEnds("main.c", never), new Map());
@@ -182,7 +186,7 @@ test("target: rows of two sink versions stand under their own columns (D22)", as
       { ...(await stage("v2.parquet", 2, ["(20::BIGINT, 'b2', 'a2')"])), columns: two, sinkVersion: 2 },
     ],
   };
-  await target.load({ tableId: "main.d", columns: two, partitions: [partition] }, never);
+  await target.load({ target: table("main.d"), columns: two, partitions: [partition] }, never);
   const rows = await query("select a, b from main.d order by _offset");
   assert.deepEqual(rows, [
     ["a0", null],
@@ -195,7 +199,7 @@ test("target: a staged object of other bytes -> CORRUPT, nothing loaded", async 
   const partition = await load("j/e", 0, 2);
   writeFileSync(join(scratch, "staging", partition.objects[0]!.path), "0,a,b,c\n");
   await assert.rejects(
-    target.load({ tableId: "main.e", columns, partitions: [partition] }, never),
+    target.load({ target: table("main.e"), columns, partitions: [partition] }, never),
     /not what was staged/,
   );
   assert.deepEqual(await query("select count(*) from main.e"), [["0"]]);
@@ -204,7 +208,7 @@ test("target: a staged object of other bytes -> CORRUPT, nothing loaded", async 
 test("target: a staged object that is gone -> NOT_FOUND, so that it is staged again", async () => {
   const partition = await load("j/f", 0, 2);
   rmSync(join(scratch, "staging", partition.objects[0]!.path));
-  const request = { tableId: "main.f", columns, partitions: [partition] };
+  const request = { target: table("main.f"), columns, partitions: [partition] };
   await assert.rejects(target.load(request, never), (error: WireError) => error.code === "NOT_FOUND");
 });
 

@@ -97,20 +97,21 @@ export class DuckDBTarget implements Target {
   }
 
   async #load(connection: EngineConnection, request: LoadRequest): Promise<LoadOutcome> {
-    const id = parseTableId(request.tableId);
-    await this.#ensureTable(connection, request.tableId, id, request.columns);
+    const { tableId } = request.target;
+    const id = parseTableId(tableId);
+    await this.#ensureTable(connection, tableId, id, request.columns);
     for (const object of request.partitions.flatMap((partition) => partition.objects)) {
-      await this.#ensureTable(connection, request.tableId, id, object.columns);
+      await this.#ensureTable(connection, tableId, id, object.columns);
     }
     return inTransaction(connection, "", async () => {
-      const ends = await readEnds(connection, request.tableId);
+      const ends = await readEnds(connection, tableId);
       const verdict = judge(request.partitions, ends);
       if (verdict !== "load") return verdict;
       let rows = 0;
       for (const partition of request.partitions) {
         rows += await this.#insertPartition(connection, id, partition);
         const { journal, end } = partition;
-        await connection.run(moveLoadedEnd(request.tableId, journal, end, ends.has(journal)));
+        await connection.run(moveLoadedEnd(tableId, journal, end, ends.has(journal)));
       }
       return { kind: "loaded", rows };
     });

@@ -265,7 +265,7 @@ async function stageRows(stagingDir: string, n: number): Promise<LoadRequest> {
   const object = { path, sinkVersion: 1, rows: ROWS, bytes: bytes.length, crc32c: crc32c(bytes), columns };
   const [begin, end] = [n * ROWS, (n + 1) * ROWS];
   return {
-    tableId: "main.t",
+    target: { kind: "duckdb", tableId: "main.t" },
     columns,
     partitions: [{ journal: "a/b", begin, end, objects: [object], startsTarget: n === 0 }],
   };
