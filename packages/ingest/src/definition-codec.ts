@@ -1,6 +1,6 @@
 // Definitions as JSON values of the coordination store, checked when they are read.
 import { utf8 } from "@millrace/base";
-import type { Column, LevelConditions, SinkDefinition, SourceDefinition, Version } from "./definitions.ts";
+import type { Column, LevelConditions, Life, SinkDefinition, SourceDefinition, Version } from "./definitions.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
 
 /** A definition before its version's hash is known. */
@@ -22,6 +22,12 @@ export function decodeSource(bytes: Uint8Array, key: string): SourceDefinition {
   fields.text("secret");
   checkHistory(fields);
   return value as SourceDefinition;
+}
+
+/** What a purge has left under {@link nextKey}; undefined: there was none. @throws {WireError} CORRUPT */
+export function decodeLife(bytes: Uint8Array | undefined, key: string): Life {
+  if (bytes === undefined) return {};
+  return { incarnation: new JsonFields(parseJson(bytes, key), key).integer("incarnation", 1) };
 }
 
 /** @throws {WireError} CORRUPT with the field */
@@ -57,6 +63,7 @@ function checkHistory(fields: JsonFields): void {
   version.text("hash");
   version.time("at");
   fields.object("created").time("at");
+  if (fields.has("incarnation")) fields.integer("incarnation", 1);
   for (const name of ["disabled", "deleted"]) if (fields.has(name)) fields.object(name).time("at");
 }
 
@@ -75,11 +82,12 @@ function checkColumn(value: unknown, what: string): Column {
 
 /**
  * Structural hash of an entity, 16 hex digits: FNV-1a over its JSON with sorted members, without those that say
- * nothing (absent, empty, false, 0) and without its history.
+ * nothing (absent, empty, false, 0) and without its history: the same content has the same hash in every life.
  */
 export function structuralHash(entity: object): string {
   const {
     created: _created,
+    incarnation: _incarnation,
     deleted: _deleted,
     disabled: _disabled,
     ...kept

@@ -38,6 +38,11 @@ export function sinkVersionKey(key: SinkKey, version: number): Key {
   return keyOf(`${DEFINITION_PREFIX}sink/version/${sinkPath(key)}/${versionText(version)}`);
 }
 
+/** Where a purge leaves which life of a source's or sink's ID comes next. */
+export function nextKey(key: SourceKey | SinkKey): Key {
+  return keyOf(`${DEFINITION_PREFIX}next/${"sinkId" in key ? sinkPath(key) : sourcePath(key)}`);
+}
+
 /** `0000000001`: sorts as the number does. */
 export function versionText(version: number): string {
   return String(version).padStart(10, "0");

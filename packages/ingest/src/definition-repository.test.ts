@@ -3,10 +3,10 @@ import { describe, test } from "node:test";
 
 import { never, WireError } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
-import type { CoordinationStore, TxnRequest } from "@millrace/metadata";
+import type { CoordinationStore, StoreOp, TxnRequest } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 
-import { structuralHash } from "./definition-codec.ts";
+import { encodeDefinition, structuralHash } from "./definition-codec.ts";
 import { DefinitionRepository, type NewSink } from "./definition-repository.ts";
 
 const SOURCE = { projectId: 1, branchId: 1, sourceId: "s" };
@@ -81,6 +81,19 @@ describe("definition repository", () => {
       ],
     );
     assert.deepEqual(kvs[1]!.value, kvs[2]!.value);
+  });
+
+  test("create: after a purge -> another life, at version 1", async () => {
+    const { repository, store } = await open(() => Promise.resolve());
+    const left = (path: string, incarnation: number): StoreOp => {
+      return { kind: "put", key: `stream/definition/next/${path}`, value: encodeDefinition({ incarnation }) };
+    };
+    await store.txn({ compare: [], success: [left("1/1/s", 4), left("1/1/s/k", 2)] }, never);
+    const source = await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
+    assert.ok(source.kind === "created");
+    assert.deepEqual([source.entity.incarnation, source.entity.version.number], [4, 1]);
+    await repository.createSink(SINK, BY, never);
+    assert.equal((await repository.sink(SINK, never))?.incarnation, 2);
   });
 
   test("create: a key of a deleted one -> says so", async () => {

@@ -3,7 +3,8 @@
 //
 // R1 A create whose outcome is unknown is looked up: what stands there tells by its secret or its time whether it is
 //    ours.
-// R2 Keys of deleted entities are read with every create, so that an ID that was deleted is never taken for a new one.
+// R2 Keys of deleted entities are read with every create, so that an ID that was deleted is never taken for a new one,
+//    and so is what a purge has left: an ID whose past was purged begins another life.
 import { WireError, type Clock, type Random } from "@millrace/base";
 import {
   atomically,
@@ -13,9 +14,10 @@ import {
   type StoreOp,
   keyOf,
 } from "@millrace/metadata";
-import { decodeSink, decodeSource, encodeDefinition, withVersion } from "./definition-codec.ts";
+import { decodeLife, decodeSink, decodeSource, encodeDefinition, withVersion } from "./definition-codec.ts";
 import {
   branchKey,
+  nextKey,
   sinkKey,
   sinksPrefix,
   sinkVersionKey,
@@ -28,6 +30,7 @@ import type {
   By,
   Change,
   Column,
+  Life,
   SinkDefinition,
   SinkKey,
   SourceDefinition,
@@ -114,22 +117,26 @@ export class DefinitionRepository {
       { projectId, branchId, sourceId, type: "http", name, description, secret, created: change },
       { number: 1, description: "New source.", ...change },
     );
-    const plan = async (reads: AtomicReads): Promise<Plan> => {
+    const plan = async (reads: AtomicReads): Promise<Plan<SourceDefinition>> => {
       const active = await reads.get(sourceKey(source, "active"));
       if (active !== undefined) return { kind: "exists" };
       if ((await reads.get(sourceKey(source, "deleted"))) !== undefined) return { kind: "deleted" }; // R2
       const others = await reads.peekPrefix(sourcesPrefix(source, "active"));
       const max = DEFINITION_LIMITS.sourcesPerBranchMax;
       if (others.length >= max) return { kind: "limit", max };
+      const entity = { ...source, ...(await lifeOf(reads, source)) };
       const ops = [
-        put(sourceKey(source, "active"), source),
-        put(sourceVersionKey(source, 1), source),
+        put(sourceKey(source, "active"), entity),
+        put(sourceVersionKey(source, 1), entity),
         ...(await this.#branch(reads, source, change)),
       ];
-      return { kind: "write", ops };
+      return { kind: "write", entity, ops };
     };
-    const isOurs = async (): Promise<boolean> => (await this.source(source, signal))?.secret === secret; // R1
-    return this.#create(source, plan, isOurs, signal);
+    const ours = async (): Promise<SourceDefinition | undefined> => {
+      const found = await this.source(source, signal);
+      return found?.secret === secret ? found : undefined; // R1
+    };
+    return this.#create(plan, ours, signal);
   }
 
   /** @throws {WireError} INVALID_ARGUMENT about the settings; what the store says */
@@ -154,7 +161,7 @@ export class DefinitionRepository {
       },
       { number: 1, description: "New sink.", ...change },
     );
-    const plan = async (reads: AtomicReads): Promise<Plan> => {
+    const plan = async (reads: AtomicReads): Promise<Plan<SinkDefinition>> => {
       const source = await reads.get(sourceKey(sink, "active"));
       if (source === undefined) return { kind: "noSource" };
       const active = await reads.get(sinkKey(sink, "active"));
@@ -163,19 +170,21 @@ export class DefinitionRepository {
       const others = await reads.peekPrefix(sinksPrefix(sink, "active"));
       const max = DEFINITION_LIMITS.sinksPerSourceMax;
       if (others.length >= max) return { kind: "limit", max };
-      return { kind: "write", ops: [put(sinkKey(sink, "active"), sink), put(sinkVersionKey(sink, 1), sink)] };
+      const entity = { ...sink, ...(await lifeOf(reads, sink)) };
+      const ops = [put(sinkKey(sink, "active"), entity), put(sinkVersionKey(sink, 1), entity)];
+      return { kind: "write", entity, ops };
     };
-    const isOurs = async (): Promise<boolean> => {
+    const ours = async (): Promise<SinkDefinition | undefined> => {
       const found = await this.sink(sink, signal);
-      return found?.version.hash === sink.version.hash && found.created.at === sink.created.at; // R1
+      const isOurs = found?.version.hash === sink.version.hash && found.created.at === sink.created.at; // R1
+      return isOurs ? found : undefined;
     };
-    return this.#create(sink, plan, isOurs, signal);
+    return this.#create(plan, ours, signal);
   }
 
   async #create<T extends SourceDefinition | SinkDefinition>(
-    entity: T,
-    plan: (reads: AtomicReads) => Promise<Plan>,
-    isOurs: () => Promise<boolean>,
+    plan: (reads: AtomicReads) => Promise<Plan<T>>,
+    ours: () => Promise<T | undefined>,
     signal: AbortSignal,
   ): Promise<CreateOutcome<T>> {
     const options = { store: this.#store, clock: this.#clock };
@@ -188,10 +197,12 @@ export class DefinitionRepository {
         },
         signal,
       );
-      return result.kind === "write" ? { kind: "created", entity, revision } : result;
+      return result.kind === "write" ? { kind: "created", entity: result.entity, revision } : result;
     } catch (thrown) {
       const error = WireError.from(thrown);
-      if (error.code !== "OUTCOME_UNKNOWN" || signal.aborted || !(await isOurs())) throw thrown;
+      if (error.code !== "OUTCOME_UNKNOWN" || signal.aborted) throw thrown;
+      const entity = await ours();
+      if (entity === undefined) throw thrown;
       const { header } = await this.#store.range({ key: branchKey(entity), limit: 1 }, signal);
       return { kind: "created", entity, revision: header.revision };
     }
@@ -231,9 +242,15 @@ export class DefinitionRepository {
   }
 }
 
-type Plan =
-  | { readonly kind: "write"; readonly ops: readonly StoreOp[] }
+type Plan<T> =
+  | { readonly kind: "write"; readonly entity: T; readonly ops: readonly StoreOp[] }
   | Exclude<CreateOutcome<never>, { readonly kind: "created" }>;
+
+/** The life that an ID is to begin: the first, or the one after the last purge. */
+async function lifeOf(reads: AtomicReads, key: SourceKey | SinkKey): Promise<Life> {
+  const name = nextKey(key);
+  return decodeLife((await reads.get(name))?.value, name);
+}
 
 function put(key: string, value: object): StoreOp {
   return { kind: "put", key, value: encodeDefinition(value) };

@@ -32,7 +32,17 @@ export interface SinkKey extends SourceKey {
   readonly sinkId: string;
 }
 
-export interface SourceDefinition extends SourceKey {
+/**
+ * Which life of its ID an entity is: absent the first; each purge that took everything of the one before leads to the
+ * next. What belongs to one life never meets what belongs to another.
+ */
+export interface Life {
+  readonly incarnation?: number;
+}
+
+export type SinkLife = SinkKey & Life;
+
+export interface SourceDefinition extends SourceKey, Life {
   readonly type: "http";
   readonly name: string;
   readonly description: string;
@@ -56,7 +66,7 @@ export type Column =
       readonly rawString?: boolean;
     };
 
-export interface SinkDefinition extends SinkKey {
+export interface SinkDefinition extends SinkKey, Life {
   readonly type: "table";
   readonly name: string;
   readonly description: string;
@@ -118,9 +128,17 @@ export function sinkPath(key: SinkKey): string {
   return `${sourcePath(key)}/${key.sinkId}`;
 }
 
-/** Journal of a sink's partition `n`. No partition's name is a directory of another's. */
-export function partitionJournal(key: SinkKey, n: number): string {
-  return `stream/${sinkPath(key)}/p${String(n).padStart(3, "0")}`;
+/** 0, 1, … */
+export function incarnationOf({ incarnation = 0 }: Life): number {
+  return incarnation;
+}
+
+/** Journal of a sink's partition `n`. No partition's name is a directory of another's, and no two lives share one. */
+export function partitionJournal(sink: SinkLife, n: number): string {
+  const incarnation = incarnationOf(sink);
+  // No ID has a dot.
+  const life = incarnation === 0 ? "" : `.${incarnation}`;
+  return `stream/${sinkPath(sink)}${life}/p${String(n).padStart(3, "0")}`;
 }
 
 /** Whether a journal has a name as {@link partitionJournal} makes them. */

@@ -1,7 +1,7 @@
 // All partition publishers of a process. A sink's records of one turn go to one of its partitions; the next turn takes
 // the next one, so that frames stay large however many partitions there are.
 import { TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
-import { sinkPath, type SinkDefinition } from "./definitions.ts";
+import { partitionJournal, type SinkDefinition } from "./definitions.ts";
 import type { DoorLimits } from "./limits.ts";
 import { BufferPool } from "./publisher-frame.ts";
 import { publisherMetrics } from "./publisher-metrics.ts";
@@ -36,6 +36,7 @@ const BUFFER_KEPT_BYTES_MAX = 4 * 1024 * 1024;
 export class Dispatcher {
   readonly #ports: PublisherPorts;
   readonly #lanes: number;
+  /** By journal: one for each life of a sink. */
   readonly #publishers = new Map<string, PartitionPublisher>();
   readonly #tasks: TaskGroup;
   #isClosing = false;
@@ -54,7 +55,7 @@ export class Dispatcher {
 
   /** The publisher that the next record of `sink` goes to; the same one until `advance`. */
   publisher(sink: SinkDefinition, n: number): PartitionPublisher {
-    const name = `${sinkPath(sink)}/${n}`;
+    const name = partitionJournal(sink, n);
     let publisher = this.#publishers.get(name);
     if (publisher === undefined) {
       publisher = new PartitionPublisher(this.#ports, { key: sink, n }, this.#lanes, this.#tasks);

@@ -1,6 +1,7 @@
 // Everything that the HTTP source says (keboola-stream specification 2.1, 2.4), with CORS on what a browser sends.
 import { CODES, RequestIds, type Counter, type Metrics, type Random, type WireError } from "@millrace/base";
 import { encodeAnswer, type Answer } from "./http1-answer.ts";
+import { SinkGone } from "./publisher.ts";
 
 /** An error by the name that clients know it by. */
 export interface DoorError {
@@ -149,6 +150,8 @@ const ACCEPTED_HEAD = "HTTP/1.1 202 Accepted\r\nServer: Millrace\r\nX-Request-Id
 /** What a client is told when its rows were not appended. */
 export function appendError(failure: WireError): DoorError {
   const { status, retry } = CODES[failure.code];
+  if (failure instanceof SinkGone)
+    return { status, name: "sinkNotFound", message: sentence(failure.message) };
   const retryAfter = retry === "never" ? {} : { retryAfter: failure.code === "DISK_FULL" ? 5 : 1 };
   switch (failure.code) {
     case "OVERLOADED":

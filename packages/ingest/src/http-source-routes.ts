@@ -2,7 +2,7 @@
 // and built anew for a source when it or one of its sinks changes.
 import { utf8, type Random } from "@millrace/base";
 import type { DefinitionMirror } from "./definition-mirror.ts";
-import { sinkPath, type SinkDefinition, type SourceDefinition } from "./definitions.ts";
+import { partitionJournal, type SinkDefinition, type SourceDefinition } from "./definitions.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PathTree } from "./mapping-path.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
@@ -76,7 +76,7 @@ export class RouteTable {
       for (const { routes } of places) {
         for (const { sinks } of routes) {
           for (const { sink, publishers } of sinks) {
-            for (let n = 0; n < publishers.length; n++) yield `${sinkPath(sink)}/${n}`;
+            for (let n = 0; n < publishers.length; n++) yield partitionJournal(sink, n);
           }
         }
       }

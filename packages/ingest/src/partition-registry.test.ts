@@ -1,12 +1,19 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import type { StoreOp } from "@millrace/metadata";
 import { FLAG, valueOf } from "@millrace/protocol";
 
+import { encodeDefinition } from "./definition-codec.ts";
 import { isPartitionJournal } from "./definitions.ts";
 import { Fixture } from "./pipeline-fixture.ts";
 import { PARTITION_LABELS } from "./partition-registry.ts";
 import { tilingViolation } from "./storage-rules.ts";
+
+function left(incarnation: number): StoreOp {
+  const value = encodeDefinition({ incarnation });
+  return { kind: "put", key: "stream/definition/next/1/1/source/sink", value };
+}
 
 describe("partitions", () => {
   test("the first record -> journal with labels, partition, first slice at 0 and file", async () => {
@@ -61,6 +68,35 @@ describe("partitions", () => {
     const unknown = { projectId: 1, branchId: 1, sourceId: "no", sinkId: "no" };
     await assert.rejects(world.partitions.ensure(unknown, 0, world.signal), { code: "NOT_FOUND" });
     assert.equal(world.journals.journals.size, 0);
+  });
+
+  test("another life of the sink -> partitions and journals of its own, none for the one before", async () => {
+    const world = await Fixture.open();
+    const first = world.sink();
+    const { store, signal } = world;
+    await store.txn({ compare: [], success: [left(1)] }, signal);
+    await assert.rejects(world.during(world.partitions.ensure(first, 0, signal)), { code: "NOT_FOUND" });
+    const second = world.sink({ incarnation: 1 });
+    const journal = await world.during(world.partitions.ensure(second, 0, signal));
+    assert.equal(journal, "stream/1/1/source/sink.1/p000");
+    assert.ok(isPartitionJournal(journal));
+    await assert.rejects(world.during(world.partitions.ensure(first, 0, signal)), { code: "NOT_FOUND" });
+    await assert.rejects(world.during(world.partitions.ensure(first, 1, signal)), { code: "NOT_FOUND" });
+    assert.deepEqual([...world.journals.journals.keys()], [journal]);
+  });
+
+  test("a purge between the look and the transaction -> no partition", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const { store, signal } = world;
+    const apply = world.journals.apply.bind(world.journals);
+    world.journals.apply = async (request) => {
+      await store.txn({ compare: [], success: [left(1)] }, signal);
+      return apply(request);
+    };
+    await assert.rejects(world.during(world.partitions.ensure(sink, 0, signal)), { code: "NOT_FOUND" });
+    const { kvs } = await store.range({ key: "stream/storage/", end: "stream/storage0" }, signal);
+    assert.deepEqual(kvs, []);
   });
 
   test("a retired partition -> active again from its end, its journal writable", async () => {

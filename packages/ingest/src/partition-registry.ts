@@ -1,11 +1,17 @@
 // Creates partitions when their first record comes (D26): the journal, then in one transaction the partition, its first
 // slice at 0, and the lane's file if it has none. Any number of processes may race: the transaction holds only once.
+//
+// Only the newest life of a sink gets partitions: a door that has not heard of a purge would otherwise bring back what
+// was purged, or its rows would meet those of a sink that has nothing but the name in common with theirs.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { applyJournals, getJournal, type JournalTransport } from "@millrace/client";
 import { atomically, keyOf, prefixRange, type CoordinationStore, type StoreOp } from "@millrace/metadata";
 import { FLAG, labelSet, unionLabels, valueOf, type JournalSpec, type LabelSet } from "@millrace/protocol";
 import type { PartitionIntegrity } from "./partition-integrity.ts";
-import { partitionJournal, sinkPath, type SinkKey } from "./definitions.ts";
+import { decodeLife } from "./definition-codec.ts";
+import { nextKey } from "./definition-keys.ts";
+import { incarnationOf, partitionJournal, sinkPath, type Life, type SinkLife } from "./definitions.ts";
+import { SinkGone } from "./publisher.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import { decodeFile, decodePartition, encodeJson } from "./storage-codec.ts";
 import type { Partition, PartitionKey, StorageFile } from "./storage-entities.ts";
@@ -55,31 +61,36 @@ export class Partitions {
    * Makes sure that partition `n` of a sink is there and that its rows will be loaded. A retired one becomes active.
    * Ask again when an append to its journal says NOT_ALLOWED or JOURNAL_NOT_FOUND.
    * @returns its journal
-   * @throws {WireError} NOT_FOUND for an unknown sink, CONFLICT, CORRUPT when the journal has lost acknowledged bytes,
-   * and what store, broker and target say
+   * @throws {SinkGone} for a sink that is unknown, or was purged since and perhaps made anew
+   * @throws {WireError} CONFLICT, CORRUPT when the journal has lost acknowledged bytes, and what store, broker and
+   * target say
    */
-  async ensure(key: SinkKey, n: number, signal: AbortSignal): Promise<string> {
+  async ensure(key: SinkLife, n: number, signal: AbortSignal): Promise<string> {
     const { projectId, branchId, sourceId, sinkId } = key;
     const partition: PartitionKey = { projectId, branchId, sourceId, sinkId, n };
     const { store, catalog, logger } = this.#ports;
+    const journal = partitionJournal(key, n);
     const known = await store.range({ key: partitionKey(partition) }, signal);
     if (known.kvs[0] !== undefined) {
       const entity = decodePartition(known.kvs[0].value, known.kvs[0].key);
-      const { journal, state } = entity;
+      if (entity.journal !== journal) throw purged(key);
       const stagedEnd = Math.max(entity.staged.offset, entity.state === "retired" ? entity.end : 0);
       const sink = catalog.sink(key);
       const target = sink === undefined ? undefined : targetOf(sink);
       await this.#ports.integrity.check({ journal, stagedEnd, target }, signal);
-      if (state === "active") return journal;
+      if (entity.state === "active") return journal;
     }
     const definition = catalog.sink(key);
-    if (definition === undefined) throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} not found`);
-    const journal = partitionJournal(key, n);
+    if (definition === undefined) throw new SinkGone(`sink ${sinkPath(key)} not found`);
+    if (incarnationOf(definition) !== incarnationOf(key)) throw purged(key);
+    const name = nextKey(key);
+    const next = await store.range({ key: name }, signal);
+    checkLife(key, decodeLife(next.kvs[0]?.value, name));
     await this.#applyJournal(partition, journal, signal);
     const target = targetOf(definition);
     // A table may know the journal from a life that the coordination store has forgotten.
     await this.#ports.integrity.check({ journal, stagedEnd: 0, target }, signal);
-    await this.#open(partition, journal, target, signal);
+    await this.#open(partition, { life: key, journal, newest: target }, signal);
     logger.info("partition-opened", { journal });
     return journal;
   }
@@ -104,11 +115,17 @@ export class Partitions {
     }
   }
 
-  async #open(key: PartitionKey, journal: string, newest: TargetRef, signal: AbortSignal): Promise<void> {
+  async #open(
+    key: PartitionKey,
+    { life, journal, newest }: { life: SinkLife; journal: string; newest: TargetRef },
+    signal: AbortSignal,
+  ): Promise<void> {
     const { store, clock } = this.#ports;
+    const next = nextKey(life);
     await atomically(
       { store, clock },
       async (reads) => {
+        checkLife(life, decodeLife((await reads.get(next))?.value, next));
         const existing = await reads.get(partitionKey(key));
         const before = existing === undefined ? undefined : decodePartition(existing.value, existing.key);
         if (before?.state === "active") return { ops: [], result: undefined };
@@ -172,6 +189,15 @@ export class Partitions {
     const file = openFile(key, { fileId: nextFileId(ids, nowMs), lane, target }, nowMs);
     return { file, fileName: fileKey(file) };
   }
+}
+
+/** @param next what the last purge of the sink's ID has left */
+function checkLife(sink: SinkLife, next: Life): void {
+  if (incarnationOf(next) > incarnationOf(sink)) throw purged(sink);
+}
+
+function purged(sink: SinkLife): SinkGone {
+  return new SinkGone(`sink ${sinkPath(sink)} was deleted with everything in it`);
 }
 
 function activePartition(

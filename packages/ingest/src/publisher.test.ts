@@ -18,7 +18,7 @@ import type { Frame } from "./frame.ts";
 import { FRAME_ROWS_MAX, FRAME_SEAL_BYTES } from "./limits.ts";
 import { BufferPool, type AppendWaiter } from "./publisher-frame.ts";
 import { publisherMetrics } from "./publisher-metrics.ts";
-import { PartitionPublisher, QueueBudget } from "./publisher.ts";
+import { PartitionPublisher, QueueBudget, SinkGone } from "./publisher.ts";
 
 const KEY = { projectId: 1, branchId: 1, sourceId: "s", sinkId: "k" };
 
@@ -28,6 +28,7 @@ class Fixture {
   readonly appended: Uint8Array[] = [];
   readonly attempts: Uint8Array[] = [];
   ensures = 0;
+  isGone = false;
   /** What the next attempts say; undefined: written. */
   readonly script: (Code | undefined)[] = [];
   appendMs = 1;
@@ -44,6 +45,7 @@ class Fixture {
         partitions: {
           ensure: () => {
             this.ensures++;
+            if (this.isGone) return Promise.reject(new SinkGone("purged"));
             return Promise.resolve("j");
           },
         },
@@ -283,6 +285,29 @@ describe("partition publisher", () => {
     const row = f.row("a");
     await agenda.advance(1000);
     assert.deepEqual([row.outcome, f.ensures], ["written", 3]);
+  });
+
+  test("append: the sink is gone for good -> its rows fail, awaited or not, and nothing is tried for ever", async () => {
+    for (const isAwaited of [true, false]) {
+      const f = new Fixture();
+      f.script.push("JOURNAL_NOT_FOUND");
+      f.isGone = false;
+      const row = f.row("a", { isAwaited });
+      await f.agenda.advance(1);
+      f.isGone = true;
+      await f.agenda.advance(1000);
+      assert.deepEqual([row.outcome, f.publisher.isIdle], ["NOT_FOUND", true]);
+    }
+  });
+
+  test("append: outcome unknown, then the sink is gone for good -> unknown it stays", async () => {
+    const f = new Fixture();
+    f.script.push("OUTCOME_UNKNOWN", "JOURNAL_NOT_FOUND");
+    const row = f.row("a");
+    await f.agenda.advance(1);
+    f.isGone = true;
+    await f.agenda.advance(1000);
+    assert.deepEqual([row.outcome, f.publisher.isIdle], ["OUTCOME_UNKNOWN", true]);
   });
 
   test("begin: too much waits -> OVERLOADED; again accepted when it is written", async () => {

@@ -15,6 +15,7 @@
 // P6 A frame lingers for those who were just answered: each of them is likely to send its next record at once, and an
 //    append costs as much as a dozen records. It waits no longer than LINGER_MS, nor than the last append took; a lone
 //    sender never waits.
+// P7 A sink that is gone for good ends every try: what may have been written for it went with it.
 import {
   assert,
   type Clock,
@@ -25,7 +26,7 @@ import {
   type TaskGroup,
   WireError,
 } from "@millrace/base";
-import { sinkPath, type SinkKey } from "./definitions.ts";
+import { partitionJournal, type SinkLife } from "./definitions.ts";
 import { FRAME_ROWS_MAX, FRAME_SEAL_BYTES } from "./limits.ts";
 import type { RowBuffer } from "./csv-writer.ts";
 import type { PublisherMetrics } from "./publisher-metrics.ts";
@@ -47,8 +48,15 @@ export interface FramePort {
 
 /** Who makes sure that a partition is there (D26). */
 export interface PartitionPort {
-  /** @returns the partition's journal @throws {WireError} */
-  ensure(key: SinkKey, n: number, signal: AbortSignal): Promise<string>;
+  /** @returns the partition's journal @throws {SinkGone} for good @throws {WireError} when asking again may help */
+  ensure(sink: SinkLife, n: number, signal: AbortSignal): Promise<string>;
+}
+
+/** There is no such sink, or none of this life: nothing can be written for it any more. */
+export class SinkGone extends WireError {
+  constructor(message: string) {
+    super("NOT_FOUND", message);
+  }
 }
 
 export interface PublisherPorts {
@@ -90,7 +98,7 @@ const ENSURE_ATTEMPTS_MAX = 3;
 
 export class PartitionPublisher {
   readonly #ports: PublisherPorts;
-  readonly #key: SinkKey;
+  readonly #sink: SinkLife;
   readonly #n: number;
   readonly #lanes: readonly Lane[];
   readonly #tasks: TaskGroup;
@@ -111,12 +119,12 @@ export class PartitionPublisher {
   /** @param lanes frames that may be under way at the same time @param tasks owns the appends */
   constructor(
     ports: PublisherPorts,
-    partition: { key: SinkKey; n: number },
+    partition: { key: SinkLife; n: number },
     lanes: number,
     tasks: TaskGroup,
   ) {
     this.#ports = ports;
-    this.#key = partition.key;
+    this.#sink = partition.key;
     this.#n = partition.n;
     this.#tasks = tasks;
     this.#lanes = Array.from({ length: lanes }, () => ({
@@ -272,6 +280,7 @@ export class PartitionPublisher {
     for (let attempt = 1; ; attempt++) {
       const error = await this.#attemptOnce(content, signal);
       if (error === undefined) return attempt;
+      if (error instanceof SinkGone) throw isUnknown ? unknownOutcome() : error; // P7
       if (mayHaveHappened(error)) isUnknown = true;
       if (isMissing(error)) missing++;
       const isMended = isMissing(error) && missing <= ENSURE_ATTEMPTS_MAX;
@@ -288,12 +297,12 @@ export class PartitionPublisher {
   async #attemptOnce(content: readonly Uint8Array[], signal: AbortSignal): Promise<WireError | undefined> {
     if (this.#journal === undefined) {
       try {
-        this.#journal = await this.#ports.partitions.ensure(this.#key, this.#n, signal);
+        this.#journal = await this.#ports.partitions.ensure(this.#sink, this.#n, signal);
       } catch (thrown) {
         if (signal.aborted) throw thrown;
         // Whatever became of that, no row is written.
         const cause = WireError.from(thrown);
-        if (cause.code === "DISK_FULL") return cause;
+        if (cause.code === "DISK_FULL" || cause instanceof SinkGone) return cause;
         return new WireError("UNAVAILABLE", `partition ${this.#name} is not ready: ${cause.message}`, {
           cause,
         });
@@ -311,7 +320,7 @@ export class PartitionPublisher {
   }
 
   get #name(): string {
-    return `${sinkPath(this.#key)}/${this.#n}`;
+    return partitionJournal(this.#sink, this.#n);
   }
 }
 

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { text, utf8 } from "@millrace/base";
+
+import { decodeLife, decodeSink, decodeSource, encodeDefinition, structuralHash } from "./definition-codec.ts";
+import { isPartitionJournal, partitionJournal } from "./definitions.ts";
+
+/** As the first version wrote them. */
+const AT = "2026-01-01T00:00:00.000Z";
+const HISTORY = `"created":{"at":"${AT}","by":{"type":"system"}},"version":{"number":1,"description":"New.","at":"${AT}","by":{"type":"system"},"hash":"0123456789abcdef"}`;
+const SOURCE = `{"projectId":1,"branchId":1,"sourceId":"s","type":"http","name":"S","description":"","secret":"${"x".repeat(48)}",${HISTORY}}`;
+const SINK = `{"projectId":1,"branchId":1,"sourceId":"s","sinkId":"k","type":"table","name":"K","description":"","table":{"type":"duckdb","tableId":"main.t","mapping":{"columns":[{"type":"ip","name":"i"}]}},"conditions":{"upload":{"count":10000,"bytes":5000000,"intervalMs":200,"minIntervalMs":0},"import":{"count":50000,"bytes":50000000,"intervalMs":300,"minIntervalMs":0,"slicesCount":100,"maxSlices":100}},"waitForAppend":true,"partitions":1,"keyedPartitions":1,${HISTORY}}`;
+
+describe("definitions of the first version", () => {
+  test("a source -> as it was, in its ID's first life", () => {
+    const source = decodeSource(utf8(SOURCE), "key");
+    assert.deepEqual([source.secret, source.incarnation], ["x".repeat(48), undefined]);
+  });
+
+  test("a sink -> as it was, and its journals have the names of old", () => {
+    const sink = decodeSink(utf8(SINK), "key");
+    assert.equal(sink.table.tableId, "main.t");
+    assert.equal(partitionJournal(sink, 7), "stream/1/1/s/k/p007");
+  });
+});
+
+test("a later life -> in the record, in the names of journals, not in the hash", () => {
+  const first = decodeSink(utf8(SINK), "key");
+  const later = { ...first, incarnation: 2 };
+  const bytes = encodeDefinition(later);
+  assert.match(text(bytes), /"incarnation":2/);
+  assert.deepEqual(decodeSink(bytes, "key"), later);
+  const journal = partitionJournal(later, 7);
+  assert.equal(journal, "stream/1/1/s/k.2/p007");
+  assert.ok(isPartitionJournal(journal));
+  assert.equal(structuralHash(later), structuralHash(first));
+  assert.throws(() => decodeSink(encodeDefinition({ ...first, incarnation: 0 }), "key"), { code: "CORRUPT" });
+});
+
+test("what a purge leaves -> the next life; nothing -> the first", () => {
+  assert.deepEqual(decodeLife(undefined, "key"), {});
+  assert.deepEqual(decodeLife(utf8('{"incarnation":3}'), "key"), { incarnation: 3 });
+  assert.throws(() => decodeLife(utf8('{"incarnation":0}'), "key"), { code: "CORRUPT" });
+});
