@@ -3,6 +3,7 @@
 import { RequestIds, WireError, type Logger, type Random } from "@millrace/base";
 import {
   DEFINITION_LIMITS,
+  effectiveSink,
   sinkPath,
   type By,
   type CreateOutcome,
@@ -145,8 +146,10 @@ async function listSources(request: FastifyRequest, deps: ApiDependencies): Prom
 
 async function listSinks(request: FastifyRequest, deps: ApiDependencies): Promise<object> {
   const page = parsePage(request.query as Record<string, unknown>);
-  const source = keyOf(await sourceOf(request, deps));
-  return sinksBody(source, await deps.repository.sinks(source, page, deps.signal), page);
+  const source = await sourceOf(request, deps);
+  const { items, totalCount } = await deps.repository.sinks(source, page, deps.signal);
+  const inForce = { items: items.map((sink) => effectiveSink(sink, source)), totalCount };
+  return sinksBody(keyOf(source), inForce, page);
 }
 
 async function getTask(request: FastifyRequest, deps: ApiDependencies): Promise<object> {
@@ -205,7 +208,7 @@ async function sinkOf(request: FastifyRequest, deps: ApiDependencies): Promise<S
   const source = await sourceOf(request, deps);
   const { sinkId = "" } = request.params as Record<string, string>;
   const sink = await deps.repository.sink({ ...keyOf(source), sinkId }, deps.signal);
-  if (sink !== undefined) return sink;
+  if (sink !== undefined) return effectiveSink(sink, source);
   throw new ApiError(404, "sinkNotFound", `Sink "${sinkId}" not found in the source`);
 }
 

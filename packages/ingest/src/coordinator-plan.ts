@@ -39,7 +39,7 @@ export interface LaneState {
   readonly open: readonly OpenSlice[];
   /** Files of the lane that are closing or importing. */
   readonly waitingFiles: number;
-  /** Everything is to be imported as soon as possible: the process is about to end. */
+  /** Everything is to be imported as soon as possible: the process is about to end, or the sink takes no records. */
   readonly draining: boolean;
 }
 

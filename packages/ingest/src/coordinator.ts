@@ -238,7 +238,9 @@ export class Coordinator {
     }
     const conditions = definition?.conditions ?? DEFAULT_CONDITIONS;
     const target = definition === undefined ? undefined : targetOf(definition);
-    return { conditions, target, file, closed, open, waitingFiles, draining: this.#draining };
+    const isAtRest = definition?.disabled !== undefined || definition?.deleted !== undefined;
+    const draining = this.#draining || isAtRest;
+    return { conditions, target, file, closed, open, waitingFiles, draining };
   }
 
   #rotateFile(

@@ -21,6 +21,8 @@ describe("definitions of the first version", () => {
   test("a sink -> as it was, and its journals have the names of old", () => {
     const sink = decodeSink(utf8(SINK), "key");
     assert.equal(sink.table.tableId, "main.t");
+    // What follows from the settings is not the record's any more.
+    assert.ok(!("conditions" in sink) && !("waitForAppend" in sink));
     assert.equal(partitionJournal(sink, 7), "stream/1/1/s/k/p007");
   });
 });

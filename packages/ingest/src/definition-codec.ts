@@ -1,6 +1,6 @@
 // Definitions as JSON values of the coordination store, checked when they are read.
 import { utf8 } from "@millrace/base";
-import type { Column, LevelConditions, Life, SinkDefinition, SourceDefinition, Version } from "./definitions.ts";
+import type { Column, Life, SinkDefinition, SourceDefinition, Version } from "./definitions.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
 
 /** A definition before its version's hash is known. */
@@ -20,6 +20,7 @@ export function decodeSource(bytes: Uint8Array, key: string): SourceDefinition {
   fields.oneOf("type", ["http"] as const);
   fields.text("name");
   fields.text("secret");
+  checkSettings(fields);
   checkHistory(fields);
   return value as SourceDefinition;
 }
@@ -44,17 +45,13 @@ export function decodeSink(bytes: Uint8Array, key: string): SinkDefinition {
   table.oneOf("type", ["duckdb"] as const);
   table.text("tableId");
   table.object("mapping").list("columns", checkColumn);
-  fields.flag("waitForAppend");
-  const conditions = fields.object("conditions");
-  checkLevel(conditions.object("upload"));
-  const imports = conditions.object("import");
-  checkLevel(imports);
-  imports.integer("slicesCount", 1);
-  imports.integer("maxSlices", 1);
   fields.integer("partitions", 1);
   fields.integer("keyedPartitions", 1);
+  checkSettings(fields);
   checkHistory(fields);
-  return value as SinkDefinition;
+  // The first version wrote what follows from the settings too.
+  const { conditions: _conditions, waitForAppend: _wait, ...kept } = value as SinkDefinition & OfFirstVersion;
+  return kept;
 }
 
 function checkHistory(fields: JsonFields): void {
@@ -67,10 +64,14 @@ function checkHistory(fields: JsonFields): void {
   for (const name of ["disabled", "deleted"]) if (fields.has(name)) fields.object(name).time("at");
 }
 
-function checkLevel(level: JsonFields): void {
-  for (const name of ["count", "bytes", "intervalMs", "minIntervalMs"] satisfies (keyof LevelConditions)[]) {
-    level.integer(name);
-  }
+interface OfFirstVersion {
+  readonly conditions?: unknown;
+  readonly waitForAppend?: unknown;
+}
+
+function checkSettings(fields: JsonFields): void {
+  if (!fields.has("settings")) return;
+  fields.record("settings", (value) => ["string", "number", "boolean"].includes(typeof value));
 }
 
 function checkColumn(value: unknown, what: string): Column {

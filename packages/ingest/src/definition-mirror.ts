@@ -3,6 +3,7 @@
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { Keyspace, type CoordinationStore, type KeyspaceChange } from "@millrace/metadata";
 import { decodeSink, decodeSource } from "./definition-codec.ts";
+import { effectiveSink } from "./definition-effective.ts";
 import {
   DEFINITION_PREFIX,
   definitionKindOf,
@@ -16,6 +17,7 @@ import {
   sinkPath,
   sourcePath,
   type Column,
+  type EffectiveSink,
   type SinkDefinition,
   type SinkKey,
   type SourceDefinition,
@@ -31,6 +33,8 @@ type DefinitionValue =
 export class DefinitionMirror implements SinkCatalog {
   readonly #store: CoordinationStore;
   readonly #keyspace: Keyspace<DefinitionValue>;
+  /** What is in force for a sink, with the source that it was made with. */
+  readonly #effective = new WeakMap<SinkDefinition, { source: SourceDefinition | undefined; sink: EffectiveSink }>();
   readonly #sinkListeners = new Set<(path: string) => void>();
   readonly #sourceListeners = new Set<(path: string) => void>();
 
@@ -62,18 +66,17 @@ export class DefinitionMirror implements SinkCatalog {
   }
 
   source(key: SourceKey): SourceDefinition | undefined {
-    const value = this.#keyspace.get(sourceKey(key, "active"))?.value;
-    return value?.kind === "source" ? value.source : undefined;
+    return this.#sourceAt(key, "active");
   }
 
   /** Active sinks of a source, ordered by ID, also disabled ones. */
-  sinks(source: SourceKey): readonly SinkDefinition[] {
-    const entries = this.#keyspace.scan(sinksPrefix(source, "active"));
-    return entries.flatMap(({ value }) => (value.kind === "sink" ? [value.sink] : []));
+  sinks(source: SourceKey): readonly EffectiveSink[] {
+    return this.#sinksOf(source, "active").map((sink) => this.#inForce(sink));
   }
 
-  sink(key: SinkKey): SinkDefinition | undefined {
-    return this.#sinkAt(key, "active") ?? this.#sinkAt(key, "deleted");
+  sink(key: SinkKey): EffectiveSink | undefined {
+    const sink = this.#sinkAt(key, "active") ?? this.#sinkAt(key, "deleted");
+    return sink === undefined ? undefined : this.#inForce(sink);
   }
 
   async columns(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]> {
@@ -97,6 +100,26 @@ export class DefinitionMirror implements SinkCatalog {
     return () => this.#sourceListeners.delete(listener);
   }
 
+  #inForce(sink: SinkDefinition): EffectiveSink {
+    const source = this.#sourceAt(sink, "active") ?? this.#sourceAt(sink, "deleted");
+    let known = this.#effective.get(sink);
+    if (known === undefined || known.source !== source) {
+      known = { source, sink: effectiveSink(sink, source) };
+      this.#effective.set(sink, known);
+    }
+    return known.sink;
+  }
+
+  #sourceAt(key: SourceKey, state: EntityState): SourceDefinition | undefined {
+    const value = this.#keyspace.get(sourceKey(key, state))?.value;
+    return value?.kind === "source" ? value.source : undefined;
+  }
+
+  #sinksOf(source: SourceKey, state: EntityState): readonly SinkDefinition[] {
+    const entries = this.#keyspace.scan(sinksPrefix(source, state));
+    return entries.flatMap(({ value }) => (value.kind === "sink" ? [value.sink] : []));
+  }
+
   #sinkAt(key: SinkKey, state: EntityState): SinkDefinition | undefined {
     const value = this.#keyspace.get(sinkKey(key, state))?.value;
     return value?.kind === "sink" ? value.sink : undefined;
@@ -111,7 +134,13 @@ export class DefinitionMirror implements SinkCatalog {
           sinks.add(sinkPath(value.sink));
           sources.add(sourcePath(value.sink));
         }
-        if (value?.kind === "source") sources.add(sourcePath(value.source));
+        if (value?.kind === "source") {
+          const { source } = value;
+          sources.add(sourcePath(source));
+          for (const state of ["active", "deleted"] as const) {
+            for (const sink of this.#sinksOf(source, state)) sinks.add(sinkPath(sink));
+          }
+        }
       }
     }
     for (const path of sinks) for (const listener of this.#sinkListeners) listener(path);

@@ -25,12 +25,13 @@ import {
   sourcesPrefix,
   sourceVersionKey,
 } from "./definition-keys.ts";
-import { sinkSettings, type SettingValues } from "./definition-settings.ts";
+import { sinkSettings } from "./definition-settings.ts";
 import type {
   By,
   Change,
   Column,
   Life,
+  SettingValues,
   SinkDefinition,
   SinkKey,
   SourceDefinition,
@@ -141,6 +142,7 @@ export class DefinitionRepository {
 
   /** @throws {WireError} INVALID_ARGUMENT about the settings; what the store says */
   createSink(input: NewSink, by: By, signal: AbortSignal): Promise<CreateOutcome<SinkDefinition>> {
+    sinkSettings(input.settings);
     const change = this.#change(by);
     const { projectId, branchId, sourceId, sinkId, name, description, tableId, columns, settings } = input;
     const sink = withVersion<SinkDefinition>(
@@ -153,7 +155,6 @@ export class DefinitionRepository {
         name,
         description,
         table: { type: "duckdb", tableId, mapping: { columns } },
-        ...sinkSettings(settings),
         ...(Object.keys(settings).length === 0 ? {} : { settings }),
         partitions: 1,
         keyedPartitions: 1,

@@ -2,10 +2,12 @@
 // checked too late. Defaults and lower bounds are Millrace's: rows within a second.
 import { sizeText, WireError } from "@millrace/base";
 import { parseDuration, printDuration } from "@millrace/protocol";
-import { DEFAULT_CONDITIONS, type SinkConditions } from "./definitions.ts";
-
-export type SettingValue = string | number | boolean;
-export type SettingValues = Readonly<Record<string, SettingValue>>;
+import {
+  DEFAULT_CONDITIONS,
+  type SettingValue,
+  type SettingValues,
+  type SinkConditions,
+} from "./definitions.ts";
 
 export interface SinkSettings {
   readonly conditions: SinkConditions;
@@ -118,6 +120,20 @@ export function describeSettings(): readonly SettingDescription[] {
  * @throws {WireError} INVALID_ARGUMENT with all that is wrong, one line each when there is more than one
  */
 export function sinkSettings(values: SettingValues): SinkSettings {
+  const { settings, problems } = readSettings(values);
+  if (problems.length > 0) throw new WireError("INVALID_ARGUMENT", listOf(problems));
+  return settings;
+}
+
+/** The same of values that are stored: what this version does not understand is as if it were not there. */
+export function settingsInForce(values: SettingValues): SinkSettings {
+  return readSettings(values).settings;
+}
+
+function readSettings(values: SettingValues): {
+  readonly settings: SinkSettings;
+  readonly problems: readonly string[];
+} {
   const settings: Mutable = {
     upload: { ...DEFAULT_CONDITIONS.upload },
     import: { ...DEFAULT_CONDITIONS.import },
@@ -135,9 +151,8 @@ export function sinkSettings(values: SettingValues): SinkSettings {
     else if (read < setting.min || read > setting.max) problems.push(outOfRange(key, value, setting));
     else setting.apply(settings, read);
   }
-  if (problems.length > 0) throw new WireError("INVALID_ARGUMENT", listOf(problems));
   const { waitForAppend, ...conditions } = settings;
-  return { conditions, waitForAppend };
+  return { settings: { conditions, waitForAppend }, problems };
 }
 
 /** One problem as it is; more as a list. */

@@ -1,6 +1,9 @@
 // The configuration model as it stands in the coordination store: sources, sinks, their mapping and versions
 // (keboola-stream specification, section 1.8). The API's bodies are made from these.
 
+export type SettingValue = string | number | boolean;
+export type SettingValues = Readonly<Record<string, SettingValue>>;
+
 /** Who changed something. */
 export interface By {
   readonly type: "system" | "user";
@@ -48,6 +51,8 @@ export interface SourceDefinition extends SourceKey, Life {
   readonly description: string;
   /** 48 characters of [0-9a-zA-Z]; never in a log. */
   readonly secret: string;
+  /** What its owner has set for all its sinks, apart from the defaults, by the specification's keys. */
+  readonly settings?: SettingValues;
   readonly version: Version;
   readonly created: Change;
   readonly disabled?: Change & { readonly reason: string };
@@ -66,6 +71,7 @@ export type Column =
       readonly rawString?: boolean;
     };
 
+/** A sink as it is stored; what is in force for it is an {@link EffectiveSink}. */
 export interface SinkDefinition extends SinkKey, Life {
   readonly type: "table";
   readonly name: string;
@@ -76,13 +82,8 @@ export interface SinkDefinition extends SinkKey, Life {
     readonly tableId: string;
     readonly mapping: { readonly columns: readonly Column[] };
   };
-  /**
-   * false: reply 202 as soon as the record is handed to the append. Setting `storage.level.local.encoding.sync.wait`.
-   */
-  readonly waitForAppend: boolean;
-  readonly conditions: SinkConditions;
-  /** What the owner has set apart from the defaults, by the specification's keys. */
-  readonly settings?: Readonly<Record<string, string | number | boolean>>;
+  /** What its owner has set apart from the defaults and from what its source says. */
+  readonly settings?: SettingValues;
   /** Number of partitions that records are spread over; K of D24 is fixed at creation. */
   readonly partitions: number;
   readonly keyedPartitions: number;
@@ -90,6 +91,15 @@ export interface SinkDefinition extends SinkKey, Life {
   readonly created: Change;
   readonly disabled?: Change & { readonly reason: string };
   readonly deleted?: Change;
+}
+
+/** A sink with what follows from its settings and from its source; `disabled` and `deleted` are also the source's. */
+export interface EffectiveSink extends SinkDefinition {
+  /**
+   * false: reply 202 as soon as the record is handed to the append. Setting `storage.level.local.encoding.sync.wait`.
+   */
+  readonly waitForAppend: boolean;
+  readonly conditions: SinkConditions;
 }
 
 /** When a slice is uploaded and a file imported; evaluated in the order of specification section 6.1. */

@@ -15,7 +15,6 @@ import { seededRandom } from "@millrace/base/testkit";
 import fc from "fast-check";
 
 import {
-  DEFAULT_CONDITIONS,
   type Column,
   type SinkDefinition,
   type SourceDefinition,
@@ -157,8 +156,6 @@ function sinkDefinition(): SinkDefinition {
     name: "n",
     description: "",
     table: { type: "duckdb", tableId: "main.t", mapping: { columns: COLUMNS } },
-    waitForAppend: true,
-    conditions: DEFAULT_CONDITIONS,
     partitions: 1,
     keyedPartitions: 1,
     version: VERSION,

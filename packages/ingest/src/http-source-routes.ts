@@ -2,7 +2,7 @@
 // and built anew for a source when it or one of its sinks changes.
 import { utf8, type Random } from "@millrace/base";
 import type { DefinitionMirror } from "./definition-mirror.ts";
-import { partitionJournal, type SinkDefinition, type SourceDefinition } from "./definitions.ts";
+import { partitionJournal, type EffectiveSink, type SinkDefinition, type SourceDefinition } from "./definitions.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PathTree } from "./mapping-path.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
@@ -107,7 +107,7 @@ export class RouteTable {
     return { source, secret: utf8(source.secret), isEnabled, tree, sinks, readingColumn };
   }
 
-  #sinkRoute(sink: SinkDefinition, tree: PathTree): SinkRoute {
+  #sinkRoute(sink: EffectiveSink, tree: PathTree): SinkRoute {
     const mapping = compileMapping(sink.table.mapping.columns, tree, this.#random);
     const publishers = Array.from({ length: sink.partitions }, (_, n) => this.#dispatcher.publisher(sink, n));
     return {

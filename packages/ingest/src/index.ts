@@ -7,7 +7,10 @@ export {
   type By,
   type Change,
   type Column,
+  type EffectiveSink,
   type LevelConditions,
+  type SettingValue,
+  type SettingValues,
   type SinkConditions,
   type SinkDefinition,
   type SinkKey,
@@ -38,8 +41,9 @@ export {
   type Page,
   type PageRequest,
 } from "./definition-repository.ts";
+export { deletedOf, disabledOf, effectiveSink } from "./definition-effective.ts";
 export { normaliseId } from "./definition-id.ts";
-export { listOf, sinkSettings, type SettingValues } from "./definition-settings.ts";
+export { listOf, sinkSettings } from "./definition-settings.ts";
 export { decodeSlice } from "./storage-codec.ts";
 export { importedEnds } from "./imported-ends.ts";
 export { SLICES_PREFIX, STORAGE_PREFIX } from "./storage-keys.ts";

@@ -4,17 +4,17 @@ import {
   DEFAULT_CONDITIONS,
   sinkPath,
   type Column,
-  type SinkDefinition,
+  type EffectiveSink,
   type SinkKey,
 } from "./definitions.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 
 export class ModelCatalog implements SinkCatalog {
-  readonly #versions = new Map<string, SinkDefinition[]>();
+  readonly #versions = new Map<string, EffectiveSink[]>();
   readonly #listeners = new Set<(sinkPath: string) => void>();
 
   /** Adds a version of a sink. */
-  put(definition: SinkDefinition): void {
+  put(definition: EffectiveSink): void {
     const path = sinkPath(definition);
     const versions = this.#versions.get(path) ?? [];
     const number = versions.length + 1;
@@ -22,7 +22,7 @@ export class ModelCatalog implements SinkCatalog {
     for (const listener of this.#listeners) listener(path);
   }
 
-  sink(key: SinkKey): SinkDefinition | undefined {
+  sink(key: SinkKey): EffectiveSink | undefined {
     return this.#versions.get(sinkPath(key))?.at(-1);
   }
 
@@ -45,7 +45,7 @@ export class ModelCatalog implements SinkCatalog {
 }
 
 /** A sink definition with every field defaulted. */
-export function modelSink(fields: Partial<SinkDefinition> = {}): SinkDefinition {
+export function modelSink(fields: Partial<EffectiveSink> = {}): EffectiveSink {
   const by = { type: "system" } as const;
   const at = "2026-01-01T00:00:00.000Z";
   return {

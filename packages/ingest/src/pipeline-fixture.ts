@@ -6,7 +6,7 @@ import type { CoordinationStore } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import { objectStores, type ObjectStores } from "@millrace/stores";
 import { memoryStore, type MemoryStore } from "@millrace/stores/testkit";
-import { partitionJournal, type SinkDefinition } from "./definitions.ts";
+import { partitionJournal, type EffectiveSink, type SinkDefinition } from "./definitions.ts";
 import { ModelCatalog, modelSink } from "./model-catalog.ts";
 import { ModelJournals, type ModelJournalsOptions } from "./model-journals.ts";
 import { ModelTarget, type ModelRow } from "./model-target.ts";
@@ -100,7 +100,7 @@ export class Fixture {
     return openPipeline(ports, options, this.signal);
   }
 
-  sink(fields: Partial<SinkDefinition> = {}): SinkDefinition {
+  sink(fields: Partial<EffectiveSink> = {}): EffectiveSink {
     const definition = modelSink(fields);
     this.catalog.put(definition);
     return definition;

@@ -10,7 +10,7 @@ import { openMemoryStore } from "@millrace/metadata/testkit";
 import { EMPTY_LABELS, FLAG } from "@millrace/protocol";
 import type { ObjectStore } from "@millrace/stores";
 import { memoryStore, type MemoryStore } from "@millrace/stores/testkit";
-import type { Column, SinkDefinition } from "./definitions.ts";
+import type { Column, EffectiveSink, SinkDefinition } from "./definitions.ts";
 import { encodeFrameHead } from "./frame.ts";
 import { ModelCatalog, modelSink } from "./model-catalog.ts";
 import { ModelJournals } from "./model-journals.ts";
@@ -64,7 +64,7 @@ export class World {
   readonly staging: MemoryStore;
   readonly target: ModelTarget;
   readonly metrics = new MetricsRegistry();
-  readonly sinks: SinkDefinition[] = [];
+  readonly sinks: EffectiveSink[] = [];
   store!: CoordinationStore;
   /** The judge's own mirror. */
   storage!: StorageStore;

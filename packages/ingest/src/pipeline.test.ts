@@ -144,6 +144,20 @@ describe("pipeline", () => {
     await world.during(pipeline.close());
   });
 
+  test("a sink is disabled -> its rows are loaded at once, whatever its conditions say", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink({ conditions: NEVER });
+    await world.append(sink, 0, 5);
+    const pipeline = await world.during(world.pipeline());
+    await world.agenda.advance(60_000);
+    assert.equal(world.rows().length, 0);
+    world.catalog.put({ ...sink, disabled: { ...sink.created, reason: "API" } });
+    await world.until(() => world.rows().length === 5);
+    await world.append(sink, 0, 2); // a door that has not heard of it
+    await world.until(() => world.rows().length === 7);
+    await world.during(pipeline.close());
+  });
+
   test("drain: a target that is away -> says what remains when its time is over", async () => {
     const world = await Fixture.open();
     const sink = world.sink();

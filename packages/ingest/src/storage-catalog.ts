@@ -1,11 +1,11 @@
 // What the back of the pipeline asks of the definitions, as a port.
-import type { Column, SinkDefinition, SinkKey } from "./definitions.ts";
+import type { Column, EffectiveSink, SinkKey } from "./definitions.ts";
 
 export interface SinkCatalog {
   /** The newest version of a sink, also of one that is disabled or deleted; undefined when it was never there. */
-  sink(key: SinkKey): SinkDefinition | undefined;
+  sink(key: SinkKey): EffectiveSink | undefined;
   /** Columns of any version that ever was. @throws {WireError} NOT_FOUND */
   columns(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]>;
-  /** Calls `listener` with the path of each sink that changes. @returns a function that ends it */
+  /** Calls `listener` with the path of each sink that changes, itself or with its source. @returns a function that ends it */
   observe(listener: (sinkPath: string) => void): () => void;
 }

@@ -62,6 +62,13 @@ export class JsonFields {
     return value.map((item, i) => element(item, `${this.#what}: ${name}[${i}]`));
   }
 
+  /** An object all of whose values are `allowed`. */
+  record(name: string, allowed: (value: unknown) => boolean): void {
+    const value = this.#fields[name];
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    if (!isObject || !Object.values(value).every(allowed)) this.#refuse(name, "an object of plain values", value);
+  }
+
   /** Refuses the fields that only another state has. */
   forbid(names: readonly string[], why: string): void {
     for (const name of names) if (this.has(name)) this.#refuse(name, `absent: ${why}`, this.#fields[name]);
