@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 
 import { never, silentLogger, systemClock, type WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
-import { DefinitionMirror, DefinitionRepository, type Column } from "@millrace/ingest";
+import { DefinitionMirror, DefinitionRepository, plainSecrets, type Column } from "@millrace/ingest";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import fastify, { type FastifyInstance } from "fastify";
 
@@ -54,7 +54,7 @@ export class ApiHarness {
     const clock = systemClock;
     const random = seededRandom("api");
     const store = await openMemoryStore(clock, random);
-    const ports = { store, clock, random, logger: silentLogger };
+    const ports = { store, secrets: plainSecrets, clock, random, logger: silentLogger };
     this.mirror = new DefinitionMirror(ports);
     const stop = new AbortController();
     await this.mirror.load(never);

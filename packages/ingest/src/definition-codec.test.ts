@@ -3,8 +3,17 @@ import { describe, test } from "node:test";
 
 import { text, utf8 } from "@millrace/base";
 
-import { decodeLife, decodeSink, decodeSource, encodeDefinition, structuralHash } from "./definition-codec.ts";
+import {
+  decodeLife,
+  decodeSink,
+  decodeSource,
+  encodeDefinition,
+  encodeSource,
+  structuralHash,
+} from "./definition-codec.ts";
 import { isPartitionJournal, partitionJournal } from "./definitions.ts";
+import { plainSecrets } from "./secret-box.ts";
+import { aesSecrets } from "./system-aes-box.ts";
 
 /** As the first version wrote them. */
 const AT = "2026-01-01T00:00:00.000Z";
@@ -14,7 +23,7 @@ const SINK = `{"projectId":1,"branchId":1,"sourceId":"s","sinkId":"k","type":"ta
 
 describe("definitions of the first version", () => {
   test("a source -> as it was, in its ID's first life", () => {
-    const source = decodeSource(utf8(SOURCE), "key");
+    const source = decodeSource(utf8(SOURCE), "key", plainSecrets);
     assert.deepEqual([source.secret, source.incarnation], ["x".repeat(48), undefined]);
   });
 
@@ -25,6 +34,18 @@ describe("definitions of the first version", () => {
     assert.ok(!("conditions" in sink) && !("waitForAppend" in sink));
     assert.equal(partitionJournal(sink, 7), "stream/1/1/s/k/p007");
   });
+});
+
+test("a sealed source -> opens as it was; one of the first version opens too, and is sealed when it is written", () => {
+  const secrets = aesSecrets([new Uint8Array(32).fill(7)]);
+  const source = decodeSource(utf8(SOURCE), "key", secrets);
+  const bytes = encodeSource(source, secrets);
+  assert.ok(!text(bytes).includes(source.secret));
+  assert.deepEqual(decodeSource(bytes, "key", secrets), source);
+  for (const secret of ['{"v":2,"k":"a","iv":"AAAA","data":"AAAA"}', '{"v":1,"k":"a","iv":"AAAA"}', "7", '""']) {
+    const record = utf8(SOURCE.replace(`"${source.secret}"`, secret));
+    assert.throws(() => decodeSource(record, "key", secrets), { code: "CORRUPT" }, secret);
+  }
 });
 
 test("a later life -> in the record, in the names of journals, not in the hash", () => {

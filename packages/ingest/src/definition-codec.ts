@@ -1,17 +1,32 @@
 // Definitions as JSON values of the coordination store, checked when they are read.
 import { utf8 } from "@millrace/base";
-import type { Column, Life, SinkDefinition, SourceDefinition, Version } from "./definitions.ts";
+import type { Change, Column, Life, SinkDefinition, SourceDefinition, Version } from "./definitions.ts";
+import { secretPlace } from "./definition-keys.ts";
+import { decodeSecret, type SecretBox } from "./secret-box.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
+
+/** That a branch is in use. */
+export interface BranchRecord {
+  readonly projectId: number;
+  readonly branchId: number;
+  readonly isDefault: boolean;
+  readonly created: Change;
+}
 
 /** A definition before its version's hash is known. */
 export type Unversioned<T extends SourceDefinition | SinkDefinition> = Omit<T, "version">;
 
-export function encodeDefinition(value: object): Uint8Array {
+/** A sink, or what else stands among the definitions and has no secret. */
+export function encodeDefinition(value: SinkDefinition | Life | BranchRecord): Uint8Array {
   return utf8(JSON.stringify(value));
 }
 
-/** @throws {WireError} CORRUPT with the field */
-export function decodeSource(bytes: Uint8Array, key: string): SourceDefinition {
+export function encodeSource(source: SourceDefinition, secrets: SecretBox): Uint8Array {
+  return utf8(JSON.stringify({ ...source, secret: secrets.seal(source.secret, secretPlace(source)) }));
+}
+
+/** @throws {CannotOpen} without the key of its secret @throws {WireError} CORRUPT with the field */
+export function decodeSource(bytes: Uint8Array, key: string, secrets: SecretBox): SourceDefinition {
   const value = parseJson(bytes, key);
   const fields = new JsonFields(value, key);
   fields.integer("projectId");
@@ -19,10 +34,10 @@ export function decodeSource(bytes: Uint8Array, key: string): SourceDefinition {
   fields.text("sourceId");
   fields.oneOf("type", ["http"] as const);
   fields.text("name");
-  fields.text("secret");
   checkSettings(fields);
   checkHistory(fields);
-  return value as SourceDefinition;
+  const source = value as SourceDefinition;
+  return { ...source, secret: secrets.open(decodeSecret(fields, "secret"), secretPlace(source)) };
 }
 
 /** What a purge has left under {@link nextKey}; undefined: there was none. @throws {WireError} CORRUPT */

@@ -38,6 +38,11 @@ export function sinkVersionKey(key: SinkKey, version: number): Key {
   return keyOf(`${DEFINITION_PREFIX}sink/version/${sinkPath(key)}/${versionText(version)}`);
 }
 
+/** What the secrets of a source are sealed for: the same in its records of every state and version. */
+export function secretPlace(key: SourceKey): string {
+  return `${DEFINITION_PREFIX}source/${sourcePath(key)}`;
+}
+
 /** Where a purge leaves which life of a source's or sink's ID comes next. */
 export function nextKey(key: SourceKey | SinkKey): Key {
   return keyOf(`${DEFINITION_PREFIX}next/${"sinkId" in key ? sinkPath(key) : sourcePath(key)}`);

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { never, silentLogger } from "@millrace/base";
+import { never, silentLogger, text } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import type { StoreOp } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 
-import { encodeDefinition } from "./definition-codec.ts";
+import { encodeSource } from "./definition-codec.ts";
 import { sourceKey } from "./definition-keys.ts";
 import { DefinitionMirror } from "./definition-mirror.ts";
 import { DefinitionRepository } from "./definition-repository.ts";
+import { plainSecrets as secrets } from "./secret-box.ts";
+import { aesSecrets } from "./system-aes-box.ts";
 
 const SOURCE = { projectId: 1, branchId: 1, sourceId: "s" };
 const SINK = { ...SOURCE, sinkId: "k", name: "n", description: "", tableId: "main.t", settings: {} };
@@ -20,13 +22,13 @@ test("mirror: a source changes -> what follows for its sinks is in force, and th
   const random = seededRandom("mirror");
   const clock = new SimulatedClock(new Agenda());
   const store = await openMemoryStore(clock, random);
-  const repository = new DefinitionRepository({ store, clock, random });
+  const repository = new DefinitionRepository({ store, secrets, clock, random });
   const source = await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
   await repository.createSink({ ...SINK, columns: [{ type: "ip", name: "i" }] }, BY, never);
   assert.ok(source.kind === "created");
 
   const stop = new AbortController();
-  const mirror = new DefinitionMirror({ store, clock, logger: silentLogger });
+  const mirror = new DefinitionMirror({ store, secrets, clock, logger: silentLogger });
   await mirror.load(never);
   const running = mirror.run(stop.signal).catch(() => undefined);
   const told: string[] = [];
@@ -42,7 +44,7 @@ test("mirror: a source changes -> what follows for its sinks is in force, and th
   const settings = { "storage.level.staging.upload.trigger.count": 7 };
   const disabled = { at: AT, by: BY, reason: "API" };
   const entity = { ...source.entity, settings, disabled };
-  await put({ kind: "put", key: active, value: encodeDefinition(entity) });
+  await put({ kind: "put", key: active, value: encodeSource(entity, secrets) });
   const off = mirror.sink(SINK)!;
   assert.deepEqual(told, ["1/1/s/k"]);
   assert.equal(off.conditions.upload.count, 7);
@@ -52,10 +54,30 @@ test("mirror: a source changes -> what follows for its sinks is in force, and th
     [AT],
   );
 
-  const gone = encodeDefinition({ ...entity, deleted: { at: AT, by: BY } });
+  const gone = encodeSource({ ...entity, deleted: { at: AT, by: BY } }, secrets);
   await put({ kind: "delete", key: active }, { kind: "put", key: deleted, value: gone });
   assert.equal(mirror.source(SOURCE), undefined);
   assert.equal(mirror.sink(SINK)?.deleted?.at, AT);
   stop.abort();
   await running;
+});
+
+test("mirror: the key of a secret is not here -> does not load, and says which", async () => {
+  const random = seededRandom("mirror");
+  const clock = new SimulatedClock(new Agenda());
+  const store = await openMemoryStore(clock, random);
+  const [one, other] = [1, 2].map((byte) => aesSecrets([new Uint8Array(32).fill(byte)]));
+  const repository = new DefinitionRepository({ store, secrets: one!, clock, random });
+  const made = await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
+  assert.ok(made.kind === "created");
+  for (const wrong of [other!, secrets]) {
+    const mirror = new DefinitionMirror({ store, secrets: wrong, clock, logger: silentLogger });
+    await assert.rejects(mirror.load(never), /1\/1\/s is sealed with key [0-9a-f]{16}/);
+  }
+  const mirror = new DefinitionMirror({ store, secrets: one!, clock, logger: silentLogger });
+  await mirror.load(never);
+  assert.equal(mirror.source(SOURCE)?.secret, made.entity.secret);
+  const { kvs } = await store.range({ key: "\0", end: "\0" }, never);
+  assert.ok(kvs.length >= 3);
+  for (const { value } of kvs) assert.ok(!text(value).includes(made.entity.secret));
 });

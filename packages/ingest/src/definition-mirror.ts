@@ -23,6 +23,7 @@ import {
   type SourceDefinition,
   type SourceKey,
 } from "./definitions.ts";
+import { CannotOpen, type SecretBox } from "./secret-box.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 
 type DefinitionValue =
@@ -32,21 +33,32 @@ type DefinitionValue =
 
 export class DefinitionMirror implements SinkCatalog {
   readonly #store: CoordinationStore;
+  /** The first secret whose key is not here. */
+  #sealed: CannotOpen | undefined;
   readonly #keyspace: Keyspace<DefinitionValue>;
   /** What is in force for a sink, with the source that it was made with. */
   readonly #effective = new WeakMap<SinkDefinition, { source: SourceDefinition | undefined; sink: EffectiveSink }>();
   readonly #sinkListeners = new Set<(path: string) => void>();
   readonly #sourceListeners = new Set<(path: string) => void>();
 
-  constructor(ports: { store: CoordinationStore; clock: Clock; logger: Logger }) {
+  constructor(ports: { store: CoordinationStore; secrets: SecretBox; clock: Clock; logger: Logger }) {
     this.#store = ports.store;
-    this.#keyspace = new Keyspace({ ...ports, prefix: DEFINITION_PREFIX, decode: decodeValue });
+    const decode = (key: string, bytes: Uint8Array): DefinitionValue => {
+      try {
+        return decodeValue(key, bytes, ports.secrets);
+      } catch (thrown) {
+        if (thrown instanceof CannotOpen) this.#sealed ??= thrown;
+        throw thrown;
+      }
+    };
+    this.#keyspace = new Keyspace({ ...ports, prefix: DEFINITION_PREFIX, decode });
     this.#keyspace.observe((changes) => this.#onChanges(changes));
   }
 
-  /** @throws {WireError} what the store says */
-  load(signal: AbortSignal): Promise<void> {
-    return this.#keyspace.load(0, signal);
+  /** @throws {CannotOpen} when a key is missing: its sources would not be found @throws {WireError} of the store */
+  async load(signal: AbortSignal): Promise<void> {
+    await this.#keyspace.load(0, signal);
+    if (this.#sealed !== undefined) throw this.#sealed;
   }
 
   /** Follows the store until `signal` aborts. */
@@ -148,10 +160,10 @@ export class DefinitionMirror implements SinkCatalog {
   }
 }
 
-function decodeValue(key: string, bytes: Uint8Array): DefinitionValue {
+function decodeValue(key: string, bytes: Uint8Array, secrets: SecretBox): DefinitionValue {
   switch (definitionKindOf(key)) {
     case "source":
-      return { kind: "source", source: decodeSource(bytes, key) };
+      return { kind: "source", source: decodeSource(bytes, key, secrets) };
     case "sink":
     case "sinkVersion":
       return { kind: "sink", sink: decodeSink(bytes, key) };

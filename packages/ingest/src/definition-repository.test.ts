@@ -8,6 +8,7 @@ import { openMemoryStore } from "@millrace/metadata/testkit";
 
 import { encodeDefinition, structuralHash } from "./definition-codec.ts";
 import { DefinitionRepository, type NewSink } from "./definition-repository.ts";
+import { plainSecrets } from "./secret-box.ts";
 
 const SOURCE = { projectId: 1, branchId: 1, sourceId: "s" };
 const SINK: NewSink = {
@@ -42,7 +43,7 @@ async function open(onTxn: (request: TxnRequest, commit: () => Promise<unknown>)
       };
     },
   });
-  return { store, repository: new DefinitionRepository({ store: faulty, clock, random }) };
+  return { store, repository: new DefinitionRepository({ store: faulty, secrets: plainSecrets, clock, random }) };
 }
 
 describe("definition repository", () => {

@@ -14,7 +14,7 @@ import {
   type StoreOp,
   keyOf,
 } from "@millrace/metadata";
-import { decodeLife, decodeSink, decodeSource, encodeDefinition, withVersion } from "./definition-codec.ts";
+import { decodeLife, decodeSink, decodeSource, encodeDefinition, encodeSource, withVersion } from "./definition-codec.ts";
 import {
   branchKey,
   nextKey,
@@ -38,6 +38,7 @@ import type {
   SourceKey,
 } from "./definitions.ts";
 import { DEFINITION_LIMITS } from "./limits.ts";
+import type { SecretBox } from "./secret-box.ts";
 
 export interface NewSource extends SourceKey {
   readonly name: string;
@@ -76,11 +77,13 @@ const SECRET_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 
 export class DefinitionRepository {
   readonly #store: CoordinationStore;
+  readonly #secrets: SecretBox;
   readonly #clock: Clock;
   readonly #random: Random;
 
-  constructor(ports: { store: CoordinationStore; clock: Clock; random: Random }) {
+  constructor(ports: { store: CoordinationStore; secrets: SecretBox; clock: Clock; random: Random }) {
     this.#store = ports.store;
+    this.#secrets = ports.secrets;
     this.#clock = ports.clock;
     this.#random = ports.random;
   }
@@ -88,7 +91,7 @@ export class DefinitionRepository {
   async source(key: SourceKey, signal: AbortSignal): Promise<SourceDefinition | undefined> {
     const name = sourceKey(key, "active");
     const { kvs } = await this.#store.range({ key: name }, signal);
-    return kvs[0] === undefined ? undefined : decodeSource(kvs[0].value, name);
+    return kvs[0] === undefined ? undefined : decodeSource(kvs[0].value, name, this.#secrets);
   }
 
   async sink(key: SinkKey, signal: AbortSignal): Promise<SinkDefinition | undefined> {
@@ -102,7 +105,8 @@ export class DefinitionRepository {
     page: PageRequest,
     signal: AbortSignal,
   ): Promise<Page<SourceDefinition>> {
-    return this.#page(sourcesPrefix(branch, "active"), page, decodeSource, signal);
+    const decode = (bytes: Uint8Array, key: string): SourceDefinition => decodeSource(bytes, key, this.#secrets);
+    return this.#page(sourcesPrefix(branch, "active"), page, decode, signal);
   }
 
   sinks(source: SourceKey, page: PageRequest, signal: AbortSignal): Promise<Page<SinkDefinition>> {
@@ -127,8 +131,8 @@ export class DefinitionRepository {
       if (others.length >= max) return { kind: "limit", max };
       const entity = { ...source, ...(await lifeOf(reads, source)) };
       const ops = [
-        put(sourceKey(source, "active"), entity),
-        put(sourceVersionKey(source, 1), entity),
+        put(sourceKey(source, "active"), encodeSource(entity, this.#secrets)),
+        put(sourceVersionKey(source, 1), encodeSource(entity, this.#secrets)),
         ...(await this.#branch(reads, source, change)),
       ];
       return { kind: "write", entity, ops };
@@ -172,7 +176,8 @@ export class DefinitionRepository {
       const max = DEFINITION_LIMITS.sinksPerSourceMax;
       if (others.length >= max) return { kind: "limit", max };
       const entity = { ...sink, ...(await lifeOf(reads, sink)) };
-      const ops = [put(sinkKey(sink, "active"), entity), put(sinkVersionKey(sink, 1), entity)];
+      const value = encodeDefinition(entity);
+      const ops = [put(sinkKey(sink, "active"), value), put(sinkVersionKey(sink, 1), value)];
       return { kind: "write", entity, ops };
     };
     const ours = async (): Promise<SinkDefinition | undefined> => {
@@ -214,7 +219,7 @@ export class DefinitionRepository {
     const key = branchKey(source);
     if ((await reads.get(key)) !== undefined) return [];
     const { projectId, branchId } = source;
-    return [put(key, { projectId, branchId, isDefault: true, created })];
+    return [put(key, encodeDefinition({ projectId, branchId, isDefault: true, created }))];
   }
 
   async #page<T>(
@@ -253,6 +258,6 @@ async function lifeOf(reads: AtomicReads, key: SourceKey | SinkKey): Promise<Lif
   return decodeLife((await reads.get(name))?.value, name);
 }
 
-function put(key: string, value: object): StoreOp {
-  return { kind: "put", key, value: encodeDefinition(value) };
+function put(key: string, value: Uint8Array): StoreOp {
+  return { kind: "put", key, value };
 }

@@ -11,6 +11,7 @@ import {
   systemClock,
   text,
   type Clock,
+  type Logger,
   type WireError,
 } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
@@ -26,6 +27,7 @@ import { HttpSource } from "./http-source.ts";
 import { DEFAULT_DOOR_LIMITS, type DoorLimits } from "./limits.ts";
 import type { FramePort } from "./publisher.ts";
 import { systemTurns } from "./system-turns.ts";
+import { plainSecrets } from "./secret-box.ts";
 
 export const SOURCE: SourceKey = { projectId: 1, branchId: 1, sourceId: "flights" };
 export const COLUMNS: readonly Column[] = [
@@ -76,6 +78,7 @@ export interface DoorOptions {
   readonly sinks?: readonly Partial<NewSink>[];
   readonly clock?: Clock;
   readonly lanes?: number;
+  readonly logger?: Logger;
 }
 
 export class DoorHarness {
@@ -92,7 +95,7 @@ export class DoorHarness {
   async open(options: DoorOptions = {}): Promise<this> {
     const random = seededRandom("door");
     const store = await openMemoryStore(systemClock, random);
-    const ports = { store, clock: systemClock, random, logger: silentLogger };
+    const ports = { store, secrets: plainSecrets, clock: systemClock, random, logger: options.logger ?? silentLogger };
     const stop = new AbortController();
     this.mirror = new DefinitionMirror(ports);
     this.repository = new DefinitionRepository(ports);

@@ -44,6 +44,8 @@ export {
 export { deletedOf, disabledOf, effectiveSink } from "./definition-effective.ts";
 export { normaliseId } from "./definition-id.ts";
 export { listOf, sinkSettings } from "./definition-settings.ts";
+export { plainSecrets, type SecretBox } from "./secret-box.ts";
+export { aesSecrets, parseKeyFile } from "./system-aes-box.ts";
 export { decodeSlice } from "./storage-codec.ts";
 export { importedEnds } from "./imported-ends.ts";
 export { SLICES_PREFIX, STORAGE_PREFIX } from "./storage-keys.ts";

@@ -17,6 +17,10 @@ export class JsonFields {
     return this.#fields[name] !== undefined;
   }
 
+  isText(name: string): boolean {
+    return typeof this.#fields[name] === "string";
+  }
+
   text(name: string): string {
     const value = this.#fields[name];
     if (typeof value !== "string" || value === "") this.#refuse(name, "a text", value);

@@ -1,5 +1,6 @@
 // What the parts of a process share, and what they need of each other.
 import { WireError, type Clock, type Logger, type MetricsRegistry, type Random } from "@millrace/base";
+import type { SecretBox } from "@millrace/ingest";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ObjectStores } from "@millrace/stores";
 import type { Disk } from "@millrace/wal";
@@ -23,6 +24,8 @@ export interface PartContext extends PlatformPorts {
   readonly disk: Disk;
   readonly coordination: CoordinationStore;
   readonly stores: ObjectStores;
+  /** What secrets at rest are sealed with. */
+  readonly secrets: SecretBox;
   readonly metrics: MetricsRegistry;
   /** Names what stands against being ready; asked by /readyz of every listener. */
   readonly health: Health;

@@ -232,6 +232,16 @@ export const SETTINGS = {
     "0",
     "Threads of the SQL engine; 0: one less than there are cores",
   ),
+  "encryption.provider": setting(
+    choiceKind(["none", "aes"]),
+    "none",
+    "How secrets of sources are stored: none leaves them plain, aes seals them with a key of encryption.key-file",
+  ),
+  "encryption.key-file": setting(
+    textKind,
+    "",
+    "File of AES-256 keys, base64 of 32 bytes a line: the first seals, all open",
+  ),
   "shutdown.timeout": setting(
     durationKind(1000, 600_000),
     "25s",

@@ -93,7 +93,7 @@ async function startApiParts(
   },
 ): Promise<{ host: string; port: number }> {
   const { catalog, pipeline, broker, warehouse } = parts;
-  const { coordination, clock, random, logger } = context;
+  const { coordination, secrets, clock, random, logger } = context;
   const tasks = await startTasks(lifecycle, context);
   let apiUrl = "";
   const { host, port } = warehouse.address;
@@ -106,7 +106,7 @@ async function startApiParts(
     lifecycle,
     context,
     {
-      repository: new DefinitionRepository({ store: coordination, clock, random }),
+      repository: new DefinitionRepository({ store: coordination, secrets, clock, random }),
       tasks,
       statistics: pipeline.statistics,
       target: warehouse,

@@ -18,6 +18,7 @@ import { isCluster, openCoordination } from "./system-coordination.ts";
 import { startDebug } from "./system-debug-part.ts";
 import { startEtcd } from "./system-etcd-part.ts";
 import { startIngest } from "./system-ingest.ts";
+import { openSecrets } from "./system-secrets.ts";
 import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
 
 export interface Platform {
@@ -132,6 +133,7 @@ async function openBase(
   const root = config["broker.file-root"] === "" ? dataDirectory : resolve(config["broker.file-root"]);
   const storePorts = { root, clock: ports.clock, random: ports.random };
   for (const url of [FRAGMENT_STORE, STAGING_STORE]) await new FileStore(url, storePorts).ensureBase();
+  const secrets = openSecrets(config, ports.logger);
   const metrics = new MetricsRegistry();
   const fileOnly = config["broker.file-only"];
   if (fileOnly && config["broker.file-root"] === "")
@@ -143,5 +145,5 @@ async function openBase(
     () => openSystemDisk(dataDirectory),
     (opened) => opened.close(),
   );
-  return { ...ports, config, dataDirectory, disk, stores, metrics, health: new Health() };
+  return { ...ports, config, dataDirectory, disk, stores, secrets, metrics, health: new Health() };
 }

@@ -15,6 +15,7 @@ import {
   onlyTarget,
   openPipeline,
   Partitions,
+  plainSecrets,
   type Pipeline,
 } from "@millrace/ingest";
 import { BufferPool, PartitionPublisher, publisherMetrics, QueueBudget } from "@millrace/ingest/testkit";
@@ -77,7 +78,7 @@ export async function openNode(world: World, process: Process): Promise<Node> {
     signal,
   );
   const tasks = new TaskGroup("node", (_task, error) => world.fail(error));
-  const catalog = new DefinitionMirror({ ...ports, store: coordination });
+  const catalog = new DefinitionMirror({ ...ports, secrets: plainSecrets, store: coordination });
   await catalog.load(signal);
   tasks.spawn("definitions", (signal) => catalog.run(signal));
   await define(world, coordination, catalog, ports, signal);
@@ -207,7 +208,7 @@ async function define(
   ports: Pick<ConstructorParameters<typeof DefinitionRepository>[0], "clock" | "random">,
   signal: AbortSignal,
 ): Promise<void> {
-  const repository = new DefinitionRepository({ ...ports, store });
+  const repository = new DefinitionRepository({ ...ports, secrets: plainSecrets, store });
   const by = { type: "system" } as const;
   const description = "";
   const columns = [
