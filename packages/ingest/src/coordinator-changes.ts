@@ -91,7 +91,12 @@ function rotated(
     ];
   }
   const { fileId, target } = file;
-  const fields = { fileId, begin: progress.offset, target, startsTarget: !isSameTarget(slice.target, target) };
+  const fields = {
+    fileId,
+    begin: progress.offset,
+    target,
+    startsTarget: !isSameTarget(slice.target, target),
+  };
   return [
     { kind: "slice", before: stored, after: sealSlice(slice, progress, nowMs) },
     { kind: "slice", before: undefined, after: openSlice(slice, fields, nowMs) },

@@ -17,9 +17,18 @@ import { aesSecrets } from "./system-aes-box.ts";
 
 /** As the first version wrote them. */
 const AT = "2026-01-01T00:00:00.000Z";
-const HISTORY = `"created":{"at":"${AT}","by":{"type":"system"}},"version":{"number":1,"description":"New.","at":"${AT}","by":{"type":"system"},"hash":"0123456789abcdef"}`;
-const SOURCE = `{"projectId":1,"branchId":1,"sourceId":"s","type":"http","name":"S","description":"","secret":"${"x".repeat(48)}",${HISTORY}}`;
-const SINK = `{"projectId":1,"branchId":1,"sourceId":"s","sinkId":"k","type":"table","name":"K","description":"","table":{"type":"duckdb","tableId":"main.t","mapping":{"columns":[{"type":"ip","name":"i"}]}},"conditions":{"upload":{"count":10000,"bytes":5000000,"intervalMs":200,"minIntervalMs":0},"import":{"count":50000,"bytes":50000000,"intervalMs":300,"minIntervalMs":0,"slicesCount":100,"maxSlices":100}},"waitForAppend":true,"partitions":1,"keyedPartitions":1,${HISTORY}}`;
+const BY = '"by":{"type":"system"}';
+const VERSION = `{"number":1,"description":"New.","at":"${AT}",${BY},"hash":"0123456789abcdef"}`;
+const HISTORY = `"created":{"at":"${AT}",${BY}},"version":${VERSION}`;
+const SOURCE =
+  '{"projectId":1,"branchId":1,"sourceId":"s","type":"http","name":"S","description":"",' +
+  `"secret":"${"x".repeat(48)}",${HISTORY}}`;
+const SINK =
+  '{"projectId":1,"branchId":1,"sourceId":"s","sinkId":"k","type":"table","name":"K","description":"",' +
+  '"table":{"type":"duckdb","tableId":"main.t","mapping":{"columns":[{"type":"ip","name":"i"}]}},' +
+  '"conditions":{"upload":{"count":10000,"bytes":5000000,"intervalMs":200,"minIntervalMs":0},' +
+  '"import":{"count":50000,"bytes":50000000,"intervalMs":300,"minIntervalMs":0,"slicesCount":100,"maxSlices":100}},' +
+  `"waitForAppend":true,"partitions":1,"keyedPartitions":1,${HISTORY}}`;
 
 describe("definitions of the first version", () => {
   test("a source -> as it was, in its ID's first life", () => {
@@ -42,7 +51,12 @@ test("a sealed source -> opens as it was; one of the first version opens too, an
   const bytes = encodeSource(source, secrets);
   assert.ok(!text(bytes).includes(source.secret));
   assert.deepEqual(decodeSource(bytes, "key", secrets), source);
-  for (const secret of ['{"v":2,"k":"a","iv":"AAAA","data":"AAAA"}', '{"v":1,"k":"a","iv":"AAAA"}', "7", '""']) {
+  for (const secret of [
+    '{"v":2,"k":"a","iv":"AAAA","data":"AAAA"}',
+    '{"v":1,"k":"a","iv":"AAAA"}',
+    "7",
+    '""',
+  ]) {
     const record = utf8(SOURCE.replace(`"${source.secret}"`, secret));
     assert.throws(() => decodeSource(record, "key", secrets), { code: "CORRUPT" }, secret);
   }

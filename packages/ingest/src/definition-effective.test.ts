@@ -18,14 +18,18 @@ function stored(fields: Partial<SinkDefinition> = {}): SinkDefinition {
 }
 
 describe("settings in force: defaults <- source <- sink", () => {
-  const cases: [name: string, source: SourceDefinition["settings"], sink: SourceDefinition["settings"], number][] =
-    [
-      ["nobody says anything", undefined, undefined, DEFAULT_CONDITIONS.upload.count],
-      ["the source does", { [COUNT]: 7 }, undefined, 7],
-      ["the sink does", undefined, { [COUNT]: 8 }, 8],
-      ["both do", { [COUNT]: 7 }, { [COUNT]: 8 }, 8],
-      ["the sink says what nobody understands", { [COUNT]: 7 }, { [COUNT]: "many" }, 10_000],
-    ];
+  const cases: [
+    name: string,
+    source: SourceDefinition["settings"],
+    sink: SourceDefinition["settings"],
+    number,
+  ][] = [
+    ["nobody says anything", undefined, undefined, DEFAULT_CONDITIONS.upload.count],
+    ["the source does", { [COUNT]: 7 }, undefined, 7],
+    ["the sink does", undefined, { [COUNT]: 8 }, 8],
+    ["both do", { [COUNT]: 7 }, { [COUNT]: 8 }, 8],
+    ["the sink says what nobody understands", { [COUNT]: 7 }, { [COUNT]: "many" }, 10_000],
+  ];
   for (const [name, source, sink, count] of cases) {
     test(`${name} -> ${count}`, () => {
       const of = (settings: SourceDefinition["settings"]): object => (settings ? { settings } : {});

@@ -1,6 +1,6 @@
-// What is in force for a sink: its own definition and what its source says for all its sinks. Nothing of it is stored in
-// the sink, so that one small transaction changes a source with a hundred sinks (D26), and undoing that restores what
-// was there: a sink that was disabled by itself stays so when its source is enabled.
+// What is in force for a sink: its own definition and what its source says for all its sinks. Nothing of it is stored
+// in the sink, so that one small transaction changes a source with a hundred sinks (D26), and undoing that restores
+// what was there: a sink that was disabled by itself stays so when its source is enabled.
 import { settingsInForce } from "./definition-settings.ts";
 import type { EffectiveSink, SinkDefinition, SourceDefinition } from "./definitions.ts";
 

@@ -37,7 +37,10 @@ export class DefinitionMirror implements SinkCatalog {
   #sealed: CannotOpen | undefined;
   readonly #keyspace: Keyspace<DefinitionValue>;
   /** What is in force for a sink, with the source that it was made with. */
-  readonly #effective = new WeakMap<SinkDefinition, { source: SourceDefinition | undefined; sink: EffectiveSink }>();
+  readonly #effective = new WeakMap<
+    SinkDefinition,
+    { source: SourceDefinition | undefined; sink: EffectiveSink }
+  >();
   readonly #sinkListeners = new Set<(path: string) => void>();
   readonly #sourceListeners = new Set<(path: string) => void>();
 

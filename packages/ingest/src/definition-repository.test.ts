@@ -43,7 +43,10 @@ async function open(onTxn: (request: TxnRequest, commit: () => Promise<unknown>)
       };
     },
   });
-  return { store, repository: new DefinitionRepository({ store: faulty, secrets: plainSecrets, clock, random }) };
+  return {
+    store,
+    repository: new DefinitionRepository({ store: faulty, secrets: plainSecrets, clock, random }),
+  };
 }
 
 describe("definition repository", () => {

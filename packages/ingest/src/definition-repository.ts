@@ -14,7 +14,14 @@ import {
   type StoreOp,
   keyOf,
 } from "@millrace/metadata";
-import { decodeLife, decodeSink, decodeSource, encodeDefinition, encodeSource, withVersion } from "./definition-codec.ts";
+import {
+  decodeLife,
+  decodeSink,
+  decodeSource,
+  encodeDefinition,
+  encodeSource,
+  withVersion,
+} from "./definition-codec.ts";
 import {
   branchKey,
   nextKey,
@@ -105,7 +112,8 @@ export class DefinitionRepository {
     page: PageRequest,
     signal: AbortSignal,
   ): Promise<Page<SourceDefinition>> {
-    const decode = (bytes: Uint8Array, key: string): SourceDefinition => decodeSource(bytes, key, this.#secrets);
+    const decode = (bytes: Uint8Array, key: string): SourceDefinition =>
+      decodeSource(bytes, key, this.#secrets);
     return this.#page(sourcesPrefix(branch, "active"), page, decode, signal);
   }
 

@@ -14,11 +14,7 @@ import {
 import { seededRandom } from "@millrace/base/testkit";
 import fc from "fast-check";
 
-import {
-  type Column,
-  type SinkDefinition,
-  type SourceDefinition,
-} from "./definitions.ts";
+import { type Column, type SinkDefinition, type SourceDefinition } from "./definitions.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { Exchange } from "./http1-exchange.ts";

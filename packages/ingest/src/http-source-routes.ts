@@ -2,7 +2,12 @@
 // and built anew for a source when it or one of its sinks changes.
 import { utf8, type Random } from "@millrace/base";
 import type { DefinitionMirror } from "./definition-mirror.ts";
-import { partitionJournal, type EffectiveSink, type SinkDefinition, type SourceDefinition } from "./definitions.ts";
+import {
+  partitionJournal,
+  type EffectiveSink,
+  type SinkDefinition,
+  type SourceDefinition,
+} from "./definitions.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PathTree } from "./mapping-path.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";

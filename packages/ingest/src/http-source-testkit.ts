@@ -95,7 +95,13 @@ export class DoorHarness {
   async open(options: DoorOptions = {}): Promise<this> {
     const random = seededRandom("door");
     const store = await openMemoryStore(systemClock, random);
-    const ports = { store, secrets: plainSecrets, clock: systemClock, random, logger: options.logger ?? silentLogger };
+    const ports = {
+      store,
+      secrets: plainSecrets,
+      clock: systemClock,
+      random,
+      logger: options.logger ?? silentLogger,
+    };
     const stop = new AbortController();
     this.mirror = new DefinitionMirror(ports);
     this.repository = new DefinitionRepository(ports);

@@ -55,7 +55,9 @@ export class Fixture {
     const loadedEnds = (tableId: string): Promise<ReadonlyMap<string, number>> =>
       Promise.resolve(new Map(this.target.tables.get(tableId)?.ends));
     const { journals: transport } = this;
-    this.partitions = this.#partitions(new PartitionIntegrity({ transport, targets: { open: () => ({ loadedEnds }) }, clock }));
+    this.partitions = this.#partitions(
+      new PartitionIntegrity({ transport, targets: { open: () => ({ loadedEnds }) }, clock }),
+    );
   }
 
   static async open(options: Partial<ModelJournalsOptions> = {}): Promise<Fixture> {
@@ -96,7 +98,18 @@ export class Fixture {
     } = this;
     const logger = silentLogger;
     const targets = onlyTarget("duckdb", this.target);
-    const ports = { store, transport, stagingStore, stores, targets, catalog, clock, random, logger, metrics };
+    const ports = {
+      store,
+      transport,
+      stagingStore,
+      stores,
+      targets,
+      catalog,
+      clock,
+      random,
+      logger,
+      metrics,
+    };
     return openPipeline(ports, options, this.signal);
   }
 

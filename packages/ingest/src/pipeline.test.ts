@@ -226,7 +226,12 @@ describe("bounds", () => {
     const close = async (end: number): Promise<void> => {
       const partition = world.storage.view.partition({ ...sink, n: 0 })!;
       const open = partition.slices.at(-1) as Stored<SliceWriting>;
-      const fields = { fileId: open.value.fileId, begin: end, target: open.value.target, startsTarget: false };
+      const fields = {
+        fileId: open.value.fileId,
+        begin: end,
+        target: open.value.target,
+        startsTarget: false,
+      };
       const made = await world.storage.commit(
         [
           { kind: "slice", before: open, after: closeSlice(open.value, end, world.clock.wallMs()) },
@@ -267,7 +272,12 @@ describe("corruption", () => {
       else {
         await world.agenda.advance(10);
         const open = world.storage.view.partition({ ...sink, n: 0 })!.slices[0] as Stored<SliceWriting>;
-        const fields = { fileId: open.value.fileId, begin: 20, target: open.value.target, startsTarget: false };
+        const fields = {
+          fileId: open.value.fileId,
+          begin: 20,
+          target: open.value.target,
+          startsTarget: false,
+        };
         const changes = [
           { kind: "slice", before: open, after: closeSlice(open.value, 20, 0) },
           { kind: "slice", before: undefined, after: openSlice(open.value, fields, 0) },

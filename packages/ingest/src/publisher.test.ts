@@ -287,7 +287,7 @@ describe("partition publisher", () => {
     assert.deepEqual([row.outcome, f.ensures], ["written", 3]);
   });
 
-  test("append: the sink is gone for good -> its rows fail, awaited or not, and nothing is tried for ever", async () => {
+  test("append: the sink is gone for good -> its rows fail, awaited or not, not tried for ever", async () => {
     for (const isAwaited of [true, false]) {
       const f = new Fixture();
       f.script.push("JOURNAL_NOT_FOUND");

@@ -6,6 +6,6 @@ export interface SinkCatalog {
   sink(key: SinkKey): EffectiveSink | undefined;
   /** Columns of any version that ever was. @throws {WireError} NOT_FOUND */
   columns(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]>;
-  /** Calls `listener` with the path of each sink that changes, itself or with its source. @returns a function that ends it */
+  /** Calls `listener` with the path of each sink that changes, by itself or with its source. @returns what ends it */
   observe(listener: (sinkPath: string) => void): () => void;
 }

@@ -64,7 +64,9 @@ describe("entities as JSON", () => {
     assert.deepEqual(decodeFile(utf8(file), "file").target, WAREHOUSE);
     const slice = file.replace('"lane":0', '"n":0,"begin":0,"startsTarget":true');
     assert.deepEqual(decodeSlice(utf8(slice), "slice").target, WAREHOUSE);
-    const partition = `{${key},"n":0,"journal":"a/b","createdAt":"${AT}","staged":{"offset":9,"filter":[]},"state":"retired","retiredAt":"${AT}","end":9,"tableId":"main.t"}`;
+    const partition =
+      `{${key},"n":0,"journal":"a/b","createdAt":"${AT}","staged":{"offset":9,"filter":[]},` +
+      `"state":"retired","retiredAt":"${AT}","end":9,"tableId":"main.t"}`;
     const retired = decodePartition(utf8(partition), "partition");
     assert.ok(retired.state === "retired");
     assert.deepEqual(retired.target, WAREHOUSE);
@@ -78,8 +80,14 @@ describe("entities as JSON", () => {
       '{"kind":"duckdb","tableId":"main.t","connection":"other"}',
     );
     assert.deepEqual(decodeFile(encodeJson(value), "file").target, target);
-    refused(() => decodeFile(encodeJson({ ...value, target: { ...target, kind: "floppy" } }), "file"), "kind");
-    refused(() => decodeFile(encodeJson({ ...value, target: { ...target, connection: "" } }), "file"), "connection");
+    refused(
+      () => decodeFile(encodeJson({ ...value, target: { ...target, kind: "floppy" } }), "file"),
+      "kind",
+    );
+    refused(
+      () => decodeFile(encodeJson({ ...value, target: { ...target, connection: "" } }), "file"),
+      "connection",
+    );
   });
 
   test("a field that is missing, wrong or of another state -> CORRUPT that names it", () => {

@@ -70,7 +70,8 @@ export class JsonFields {
   record(name: string, allowed: (value: unknown) => boolean): void {
     const value = this.#fields[name];
     const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-    if (!isObject || !Object.values(value).every(allowed)) this.#refuse(name, "an object of plain values", value);
+    if (!isObject || !Object.values(value).every(allowed))
+      this.#refuse(name, "an object of plain values", value);
   }
 
   /** Refuses the fields that only another state has. */

@@ -37,7 +37,7 @@ describe("sealed secrets", () => {
     fc.assert(
       fc.property(fc.constantFrom("iv", "data"), fc.nat(63), (field: "iv" | "data", at) => {
         const bytes = Buffer.from(sealed[field], "base64");
-        bytes[at % bytes.length]! ^= 1 << at % 8;
+        bytes[at % bytes.length]! ^= 1 << (at % 8);
         const changed = { ...sealed, [field]: bytes.toString("base64") };
         assert.throws(() => box.open(changed, "here"), { code: "CORRUPT" });
       }),
@@ -67,7 +67,10 @@ describe("sealed secrets", () => {
 describe("key file", () => {
   test("a key a line -> in order", () => {
     const other = Buffer.from(OTHER).toString("base64");
-    assert.deepEqual(parseKeyFile(`${LINE}\n\n${other}\r\n`).map((key) => key[0]), [1, 2]);
+    assert.deepEqual(
+      parseKeyFile(`${LINE}\n\n${other}\r\n`).map((key) => key[0]),
+      [1, 2],
+    );
   });
 
   for (const content of ["", "\n", "short", LINE.slice(0, -4), `${LINE}\nno key`, `${LINE}\n`.repeat(17)]) {

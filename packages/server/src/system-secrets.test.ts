@@ -50,7 +50,8 @@ for (const [what, values, problem] of cases) {
     keyFile("open sesame");
     assert.throws(
       () => openSecrets(configOf(values), silentLogger),
-      (error) => error instanceof WireError && error.code === "INVALID_ARGUMENT" && problem.test(error.message),
+      (error) =>
+        error instanceof WireError && error.code === "INVALID_ARGUMENT" && problem.test(error.message),
     );
   });
 }

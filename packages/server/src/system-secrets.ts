@@ -17,7 +17,8 @@ export function openSecrets(config: Config, logger: Logger): SecretBox {
   try {
     return aesSecrets(parseKeyFile(readFileSync(file, "utf8")));
   } catch (cause) {
-    const why = cause instanceof WireError ? cause.message : ((cause as NodeJS.ErrnoException).code ?? "unreadable");
+    const why =
+      cause instanceof WireError ? cause.message : ((cause as NodeJS.ErrnoException).code ?? "unreadable");
     throw new WireError("INVALID_ARGUMENT", `encryption.key-file ${file}: ${why}`, { cause });
   }
 }
