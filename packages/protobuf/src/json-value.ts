@@ -17,7 +17,7 @@ export function jsonBoolean(json: unknown): boolean {
   return typeof json === "boolean" ? json : invalid("expected a JSON boolean");
 }
 
-/** An integer in [min, max], given as a number or as decimal digits in a string. */
+/** An integer in [min, max], given as a number, a bigint or decimal digits in a string. */
 export function jsonInteger(json: unknown, bounds: { readonly min: bigint; readonly max: bigint }): bigint {
   const value = integerOf(json);
   if (value === undefined) return invalid("expected an integer");
@@ -26,6 +26,16 @@ export function jsonInteger(json: unknown, bounds: { readonly min: bigint; reado
   }
   return value;
 }
+
+/** A number, given as one, or in a string, where `NaN`, `Infinity` and `-Infinity` may stand too. */
+export function jsonDouble(json: unknown): number {
+  if (typeof json === "number") return json;
+  if (typeof json === "bigint") return Number(json);
+  if (typeof json === "string" && DOUBLE_TEXT.test(json)) return Number(json);
+  return invalid("expected a number");
+}
+
+const DOUBLE_TEXT = /^(?:-?(?:[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|Infinity)|NaN)$/;
 
 /** Standard base64; padding may be missing, and the URL alphabet is accepted too. */
 export function jsonBytes(json: unknown): Uint8Array {
@@ -48,6 +58,7 @@ export function base64(bytes: Uint8Array): string {
 }
 
 function integerOf(json: unknown): bigint | undefined {
+  if (typeof json === "bigint") return json;
   if (typeof json === "number") return Number.isSafeInteger(json) ? BigInt(json) : undefined;
   if (typeof json === "string" && /^-?[0-9]{1,20}$/.test(json)) return BigInt(json);
   return undefined;

@@ -7,12 +7,18 @@ import {
   BINARY,
   BOOL,
   BYTES,
+  DOUBLE,
   enumScalar,
   EXACT_INT64,
   FIXED32,
+  FIXED64,
   FIXED64_HEX,
+  hexIdScalar,
   INT32,
   int64Scalar,
+  openEnumScalar,
+  SFIXED64,
+  SINT32,
   STRING,
   UINT32,
   UINT64,
@@ -76,6 +82,41 @@ export function fixed32(number: number): Field<number> {
   return scalarField(number, FIXED32);
 }
 
+export function fixed64(number: number): Field<bigint> {
+  return scalarField(number, FIXED64);
+}
+
+export function fixed64s(number: number): Field<readonly bigint[]> {
+  return packedField(number, FIXED64);
+}
+
+export function sint32(number: number): Field<number> {
+  return scalarField(number, SINT32);
+}
+
+export function double(number: number): Field<number> {
+  return scalarField(number, DOUBLE);
+}
+
+export function doubles(number: number): Field<readonly number[]> {
+  return packedField(number, DOUBLE);
+}
+
+/** An id of `length` bytes, or none: as hex digits in memory, and in JSON too (where protobuf has base64). */
+export function hexId(number: number, length: number): Field<string> {
+  return scalarField(number, hexIdScalar(length));
+}
+
+/** Rows of a oneof, and of fields that the .proto calls `optional`: absent and zero differ, and zero is written. */
+export const present = {
+  string: (number: number): Field<string | undefined> => presentField(number, STRING),
+  bool: (number: number): Field<boolean | undefined> => presentField(number, BOOL),
+  exactInt64: (number: number): Field<bigint | undefined> => presentField(number, EXACT_INT64),
+  sfixed64: (number: number): Field<bigint | undefined> => presentField(number, SFIXED64),
+  double: (number: number): Field<number | undefined> => presentField(number, DOUBLE),
+  bytes: (number: number): Field<Uint8Array | undefined> => presentField(number, BYTES),
+} as const;
+
 /** @param what names the enum in the refusal of an unknown number: `invalid status (99)` */
 export function enumeration<E extends string>(
   number: number,
@@ -83,6 +124,15 @@ export function enumeration<E extends string>(
   what: string,
 ): Field<E> {
   return scalarField(number, enumScalar(table, what));
+}
+
+/** An enum by its numbers, for those that grow: a number without a name is kept. JSON may have either. */
+export function openEnumeration(
+  number: number,
+  table: Readonly<Record<string, number>>,
+  what: string,
+): Field<number> {
+  return scalarField(number, openEnumScalar(table, what));
 }
 
 export function enumerations<E extends string>(
@@ -172,7 +222,8 @@ function scalarField<T>(number: number, scalar: Scalar<T>): Field<T> {
     zero: scalar.zero,
     read: scalar.read,
     write: (writer, value) => {
-      if (value === scalar.zero) return;
+      if (value === scalar.zero && scalar.hasSignedZero !== true) return;
+      if (Object.is(value, scalar.zero)) return;
       scalar.write(writer, value);
       writer.tag(number, scalar.wireType);
     },
@@ -180,6 +231,25 @@ function scalarField<T>(number: number, scalar: Scalar<T>): Field<T> {
     fromJson: scalar.fromJson,
     toText: (text, name, value) => {
       if (value !== scalar.zero) text.scalar(name, scalar.toText(value));
+    },
+  };
+}
+
+function presentField<T>(number: number, scalar: Scalar<T>): Field<T | undefined> {
+  return {
+    number,
+    wireType: scalar.wireType,
+    zero: undefined,
+    read: scalar.read,
+    write: (writer, value) => {
+      if (value === undefined) return;
+      scalar.write(writer, value);
+      writer.tag(number, scalar.wireType);
+    },
+    toJson: (value) => (value === undefined ? undefined : scalar.toJson(value)),
+    fromJson: scalar.fromJson,
+    toText: (text, name, value) => {
+      if (value !== undefined) text.scalar(name, scalar.toText(value));
     },
   };
 }

@@ -6,6 +6,7 @@
 // T2  Rows are written in descending field number, because WireWriter goes backwards; the bytes then ascend, as
 //     Go's do.
 // T3  A message that occurs twice is merged and a repeated field appended to, as protobuf demands.
+// T4  Of the properties of a oneof at most one is there: the last one that was read.
 import { assert } from "@millrace/base";
 import { isJsonObject } from "./json-value.ts";
 import type { ProtoText } from "./proto-text.ts";
@@ -45,9 +46,16 @@ export interface Message<M> {
   readonly toText: (text: ProtoText, value: M) => void;
 }
 
+export interface MessageOptions<M> {
+  /** Groups of properties of which at most one is there. Their rows are `optional` and `present` ones. */
+  readonly oneofs?: readonly (readonly (keyof M)[])[];
+  /** What becomes of a name in JSON that the table has not. Default: refused. */
+  readonly unknownJson?: "refuse" | "ignore";
+}
+
 /** The codec of a message from its table. */
-export function message<M extends object>(fields: Fields<M>): Message<M> {
-  const rows = rowsOf(fields);
+export function message<M extends object>(fields: Fields<M>, options: MessageOptions<M> = {}): Message<M> {
+  const rows = rowsOf(fields, options.oneofs ?? []);
   const byNumber = new Map(rows.map((row) => [row.field.number, row]));
   assert(byNumber.size === rows.length, "field numbers of a message are distinct");
   const byJsonName = new Map(
@@ -65,7 +73,7 @@ export function message<M extends object>(fields: Fields<M>): Message<M> {
       const fields = rows.map((row) => [row.jsonName, row.field.toJson(value[row.key])] as const);
       return Object.fromEntries(fields.filter(([, json]) => json !== undefined));
     },
-    fromJson: (json) => messageFromJson(rows, byJsonName, json),
+    fromJson: (json) => messageFromJson(rows, byJsonName, json, options.unknownJson ?? "refuse"),
     toText: (text, value) => {
       for (const row of rows) row.field.toText(text, row.protoName, value[row.key]);
     },
@@ -112,9 +120,11 @@ interface Row<M, K extends keyof M = keyof M> {
   readonly protoName: string;
   readonly jsonName: string;
   readonly field: Field<M[K]>;
+  /** The other properties of its oneof. */
+  readonly rivals: readonly (keyof M)[];
 }
 
-function rowsOf<M extends object>(fields: Fields<M>): Row<M>[] {
+function rowsOf<M extends object>(fields: Fields<M>, oneofs: readonly (readonly (keyof M)[])[]): Row<M>[] {
   // Object.keys cannot know that M has no other keys; a literal table typed Fields<M> has none.
   const keys = Object.keys(fields) as (keyof M & string)[];
   return keys
@@ -122,7 +132,8 @@ function rowsOf<M extends object>(fields: Fields<M>): Row<M>[] {
       const field = fields[key];
       const protoName = field.protoName ?? key.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
       const jsonName = protoName.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
-      return { key, protoName, jsonName, field: field as Field<M[keyof M]> };
+      const rivals = oneofs.find((group) => group.includes(key))?.filter((other) => other !== key) ?? [];
+      return { key, protoName, jsonName, field: field as Field<M[keyof M]>, rivals };
     })
     .sort((a, b) => a.field.number - b.field.number);
 }
@@ -146,6 +157,7 @@ function readMessage<M extends object>(
       const read = wireType === field.wireType ? field.read : otherRead(field, wireType);
       const before = result[row.key];
       result[row.key] = read(reader, before === undefined ? field.zero : before);
+      for (const rival of row.rivals) if (result[rival] !== undefined) delete result[rival]; // T4
     } catch (thrown) {
       throw inContext(row.protoName, thrown);
     }
@@ -162,18 +174,25 @@ function messageFromJson<M extends object>(
   rows: readonly Row<M>[],
   byName: ReadonlyMap<string, Row<M>>,
   json: unknown,
+  unknown: "refuse" | "ignore",
 ): M {
   if (!isJsonObject(json)) return invalid("expected a JSON object");
   const values = new Map<Row<M>, M[keyof M]>();
   for (const [name, value] of Object.entries(json)) {
     const row = byName.get(name);
-    if (row === undefined) return invalid(`unknown field ${JSON.stringify(name)}`);
+    if (row === undefined) {
+      if (unknown === "ignore") continue;
+      return invalid(`unknown field ${JSON.stringify(name)}`);
+    }
     if (values.has(row)) return invalid(`field ${JSON.stringify(row.jsonName)} is given twice`);
     try {
       values.set(row, value === null ? row.field.zero : row.field.fromJson(value));
     } catch (thrown) {
       throw inContext(row.jsonName, thrown);
     }
+    const isThere = (rival: keyof M): boolean =>
+      rows.some((other) => other.key === rival && values.get(other) !== undefined);
+    if (value !== null && row.rivals.some(isThere)) return invalid("more than one value of a oneof");
   }
   return assemble(rows, values);
 }

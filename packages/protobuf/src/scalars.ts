@@ -1,6 +1,7 @@
 // How single values are carried: on the wire, in JSON and in prototext. Rows of tables are made of them in
 // message-fields.ts.
-import { base64, jsonBoolean, jsonBytes, jsonInteger, jsonString } from "./json-value.ts";
+import { hex, unhex } from "@millrace/base";
+import { base64, jsonBoolean, jsonBytes, jsonDouble, jsonInteger, jsonString } from "./json-value.ts";
 import { quoteBytes } from "./proto-text.ts";
 import { invalid } from "./validation-error.ts";
 import { WIRE, type WireReader } from "./wire-reader.ts";
@@ -9,12 +10,17 @@ import type { WireWriter } from "./wire-writer.ts";
 export interface Scalar<T> {
   readonly wireType: number;
   readonly zero: T;
+  /** -0 is another value than 0, and is written. */
+  readonly hasSignedZero?: boolean;
   readonly read: (reader: WireReader) => T;
   readonly write: (writer: WireWriter, value: T) => void;
   readonly toJson: (value: T) => unknown;
   readonly fromJson: (json: unknown) => T;
   readonly toText: (value: T) => string;
 }
+
+/** Of a name that is not known, in its refusal. */
+const NAME_CHARS_SHOWN = 64;
 
 const INT32_BOUNDS = { min: -(2n ** 31n), max: 2n ** 31n - 1n } as const;
 const UINT32_BOUNDS = { min: 0n, max: 2n ** 32n - 1n } as const;
@@ -145,6 +151,92 @@ export const FIXED32: Scalar<number> = {
   fromJson: (json) => Number(jsonInteger(json, UINT32_BOUNDS)),
   toText: String,
 };
+
+/** An int32 that is small either way: zigzag. */
+export const SINT32: Scalar<number> = {
+  wireType: WIRE.VARINT,
+  zero: 0,
+  read: (reader) => {
+    const value = reader.uint32();
+    return (value >>> 1) ^ -(value & 1);
+  },
+  write: (writer, value) => writer.uint32(((value << 1) ^ (value >> 31)) >>> 0),
+  toJson: (value) => value,
+  fromJson: (json) => Number(jsonInteger(json, INT32_BOUNDS)),
+  toText: String,
+};
+
+export const FIXED64: Scalar<bigint> = {
+  wireType: WIRE.FIXED64,
+  zero: 0n,
+  read: (reader) => reader.fixed64(),
+  write: (writer, value) => writer.fixed64(value),
+  toJson: String,
+  fromJson: (json) => jsonInteger(json, UINT64_BOUNDS),
+  toText: String,
+};
+
+export const SFIXED64: Scalar<bigint> = {
+  wireType: WIRE.FIXED64,
+  zero: 0n,
+  read: (reader) => BigInt.asIntN(64, reader.fixed64()),
+  write: (writer, value) => writer.fixed64(BigInt.asUintN(64, value)),
+  toJson: String,
+  fromJson: (json) => jsonInteger(json, INT64_BOUNDS),
+  toText: String,
+};
+
+export const DOUBLE: Scalar<number> = {
+  wireType: WIRE.FIXED64,
+  zero: 0,
+  hasSignedZero: true,
+  read: (reader) => reader.double(),
+  write: (writer, value) => writer.double(value),
+  toJson: (value) => (Number.isFinite(value) ? value : String(value)),
+  fromJson: jsonDouble,
+  toText: String,
+};
+
+/** Bytes of an id, as hex digits in memory and in JSON. @param bytes how many there are, if any */
+export function hexIdScalar(bytes: number): Scalar<string> {
+  const checkLength = (length: number): void => {
+    if (length !== 0 && length !== bytes)
+      invalid(`wrong length (${length} bytes; expected ${bytes} or none)`);
+  };
+  return {
+    wireType: WIRE.BYTES,
+    zero: "",
+    read: (reader) => {
+      const id = reader.bytes();
+      checkLength(id.length);
+      return hex(id);
+    },
+    write: (writer, value) => writer.bytes(unhex(value) ?? invalid("not hex digits")),
+    toJson: (value) => value,
+    fromJson: (json) => {
+      const digits = jsonString(json);
+      if (!/^(?:[0-9a-fA-F]{2})*$/.test(digits)) return invalid("not hex digits");
+      checkLength(digits.length / 2);
+      return digits.toLowerCase();
+    },
+    toText: quoteBytes,
+  };
+}
+
+/** An enum by its numbers: those without a name are kept. @param what names the enum in the refusal of a name */
+export function openEnumScalar(table: Readonly<Record<string, number>>, what: string): Scalar<number> {
+  const byName = new Map(Object.entries(table));
+  const byNumber = new Map([...byName].map(([name, number]) => [number, name]));
+  return {
+    ...INT32,
+    toJson: (value) => byNumber.get(value) ?? value,
+    fromJson: (json) => {
+      if (typeof json !== "string" || /^-?[0-9]/.test(json)) return INT32.fromJson(json);
+      return byName.get(json) ?? invalid(`invalid ${what} (${json.slice(0, NAME_CHARS_SHOWN)})`);
+    },
+    toText: (value) => byNumber.get(value) ?? String(value),
+  };
+}
 
 /** @param what names the enum in the refusal of an unknown number: `invalid status (99)` */
 export function enumScalar<E extends string>(table: Readonly<Record<E, number>>, what: string): Scalar<E> {

@@ -12,6 +12,8 @@ export interface ItemBudget {
 
 /** Arguments of one call. */
 const CHARS_AT_ONCE = 4096;
+/** Eight bytes on their way to a number. */
+const scratch = new DataView(new ArrayBuffer(8));
 // ignoreBOM: a leading U+FEFF is part of the string.
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -92,6 +94,17 @@ export class WireReader {
     const at = this.#take(4);
     const bytes = this.#bytes;
     return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
+  }
+
+  fixed64(): bigint {
+    const low = this.fixed32();
+    return (BigInt(this.fixed32()) << 32n) | BigInt(low);
+  }
+
+  double(): number {
+    scratch.setUint32(0, this.fixed32(), true);
+    scratch.setUint32(4, this.fixed32(), true);
+    return scratch.getFloat64(0, true);
   }
 
   /** A view of the input, not a copy. */

@@ -3,6 +3,8 @@
 import { assert } from "@millrace/base";
 
 const encoder = new TextEncoder();
+/** A number on its way to eight bytes. */
+const scratch = new DataView(new ArrayBuffer(8));
 
 export class WireWriter {
   #bytes = new Uint8Array(256);
@@ -49,6 +51,19 @@ export class WireWriter {
   fixed32(value: number): void {
     const at = this.#reserve(4);
     for (let i = 0; i < 4; i++) this.#bytes[at + i] = value >>> (8 * i);
+  }
+
+  fixed64(value: bigint): void {
+    assert(value >= 0n && value < 1n << 64n, "fixed64 field in [0, 2^64)", { value });
+    // Backwards: the high half stands behind the low one.
+    this.fixed32(Number(value >> 32n));
+    this.fixed32(Number(value & 0xffffffffn));
+  }
+
+  double(value: number): void {
+    scratch.setFloat64(0, value, true);
+    this.fixed32(scratch.getUint32(4, true));
+    this.fixed32(scratch.getUint32(0, true));
   }
 
   /** Bytes with their length in front. */
