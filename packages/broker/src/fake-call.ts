@@ -13,6 +13,7 @@ export class FakeCall implements ServerCall {
   readonly metadata: ReadonlyMap<string, string>;
   readonly peer = { address: "test", isTls: false, certificate: undefined };
   readonly timeoutMs = undefined;
+  readonly isCompressed = false;
   readonly sent: Uint8Array[] = [];
   ended: EndedCall | undefined;
   isPaused = false;

@@ -1,12 +1,14 @@
 // Our server with the client of grpc-js, and our client with its server: every shape of call, statuses and metadata.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as grpcJs from "@grpc/grpc-js";
 import { text, utf8 } from "@millrace/base";
 import { callBidi, callClientStream, callServerStream, callUnary } from "./client-async.ts";
 import { channelTo, PATHS, serveEcho, serveEchoByGrpcJs, signal, type Echo } from "./echo-testkit.ts";
 import type { GrpcChannel } from "./grpc-channel.ts";
+import { unary } from "./server-async.ts";
 import type { RpcError } from "./status.ts";
 
 const identity = (bytes: Buffer): Buffer => bytes;
@@ -223,5 +225,43 @@ describe("grpc-js with our server", () => {
       code: grpcJs.status.RESOURCE_EXHAUSTED,
       details: "grpc: received message larger than max (4194305 vs. 4194304)",
     });
+  });
+});
+
+describe("grpc-js with gzip", () => {
+  const gzipTo = (port: number): grpcJs.Client =>
+    new grpcJs.Client(`127.0.0.1:${port}`, grpcJs.credentials.createInsecure(), {
+      "grpc.default_compression_algorithm": grpcJs.compressionAlgorithms.gzip,
+    });
+  const request = (client: grpcJs.Client, bytes: Uint8Array): Promise<Buffer> =>
+    new Promise((resolve, reject) => {
+      client.makeUnaryRequest(PATHS.unary, identity, identity, Buffer.from(bytes), (error, reply) =>
+        error === null ? resolve(reply!) : reject(error),
+      );
+    });
+
+  test("an encoding that is not passed on -> UNIMPLEMENTED, with the text of grpc-go", async () => {
+    const echo = await serveEcho();
+    const client = gzipTo(echo.port);
+    await assert.rejects(request(client, utf8("hello")), {
+      code: grpcJs.status.UNIMPLEMENTED,
+      details: 'grpc: Decompressor is not installed for grpc-encoding "gzip"',
+    });
+    client.close();
+    await echo.stop();
+  });
+
+  test("an encoding that is passed on -> the handler gets the message as it was sent, and is told", async () => {
+    const handler = unary((message, call) => {
+      assert.ok(call.isCompressed);
+      return Promise.resolve(gunzipSync(message));
+    });
+    const echo = await serveEcho({ handlers: new Map([[PATHS.unary, handler]]), passEncodings: ["gzip"] });
+    const client = gzipTo(echo.port);
+    for (const bytes of [utf8("hello"), big(3 * 1024 * 1024)]) {
+      assert.deepEqual(await request(client, bytes), Buffer.from(bytes));
+    }
+    client.close();
+    await echo.stop();
   });
 });

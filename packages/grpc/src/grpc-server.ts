@@ -52,13 +52,14 @@ export class GrpcServer {
       socket.destroy();
       return;
     }
-    const { clock, logger, handlers, keepalive } = this.#options;
+    const { clock, logger, handlers, passEncodings, keepalive } = this.#options;
     const connection = new ServerConnection(
       socket,
       {
         clock,
         logger,
         handlers,
+        passEncodings,
         keepalive,
         limits: this.#limits,
         pool: this.#pool,
@@ -97,6 +98,7 @@ interface Shared {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly handlers: CallHandlers;
+  readonly passEncodings: GrpcServerOptions["passEncodings"];
   readonly keepalive: GrpcServerOptions["keepalive"];
   readonly limits: ConnectionLimits;
   readonly pool: ChunkPool;
@@ -123,6 +125,7 @@ class ServerConnection implements ConnectionOwner {
     this.#context = {
       connection: this.#connection,
       limits,
+      passEncodings: shared.passEncodings,
       partial: new PartialMessages(),
       peer: peerOf(socket),
       deadlines: shared.deadlines,

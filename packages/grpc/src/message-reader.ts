@@ -47,13 +47,24 @@ export interface MessageSink {
   onWhole(message: Uint8Array): void;
 }
 
+export interface ReaderOptions {
+  readonly shared: PartialMessages;
+  readonly bytesMax: number;
+  readonly side: "server" | "client";
+  /** Messages that are compressed so are passed on as they are. */
+  readonly passEncodings?: readonly string[] | undefined;
+}
+
 export class MessageReader {
   readonly #sink: MessageSink;
   readonly #shared: PartialMessages;
   readonly #bytesMax: number;
   readonly #side: "server" | "client";
+  readonly #passEncodings: readonly string[];
   /** `grpc-encoding` of the peer. */
   encoding = "";
+  /** Of the message that began last. */
+  isCompressed = false;
   isPaused = false;
   #isStopped = false;
   /** The prefix of the next message, and how much of it is there; then the message. */
@@ -66,14 +77,12 @@ export class MessageReader {
   #passedBytes = 0;
   #held: Uint8Array[] = [];
 
-  constructor(
-    sink: MessageSink,
-    { shared, bytesMax, side }: { shared: PartialMessages; bytesMax: number; side: "server" | "client" },
-  ) {
+  constructor(sink: MessageSink, { shared, bytesMax, side, passEncodings }: ReaderOptions) {
     this.#sink = sink;
     this.#shared = shared;
     this.#bytesMax = bytesMax;
     this.#side = side;
+    this.#passEncodings = passEncodings ?? [];
   }
 
   /** Whether a message has begun that is not whole. */
@@ -177,7 +186,8 @@ export class MessageReader {
   #begin(bytes: Uint8Array, at: number): void {
     const flag = bytes[at]!;
     const length = readU32(bytes, at + 1);
-    if (flag !== 0) throw this.#refuseFlag(flag);
+    this.isCompressed = flag === 1 && this.#passEncodings.includes(this.encoding);
+    if (flag !== 0 && !this.isCompressed) throw this.#refuseFlag(flag);
     if (length > this.#bytesMax) {
       const message = `grpc: received message larger than max (${length} vs. ${this.#bytesMax})`;
       throw new RpcError("RESOURCE_EXHAUSTED", message);

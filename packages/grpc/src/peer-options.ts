@@ -28,6 +28,8 @@ export interface Keepalive {
 
 export interface GrpcServerOptions {
   readonly handlers: CallHandlers;
+  /** Encodings of messages (`grpc-encoding`) that handlers open themselves; others are refused. Default: none. */
+  readonly passEncodings?: readonly string[] | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly limits?: Partial<ConnectionLimits> | undefined;

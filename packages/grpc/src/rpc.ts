@@ -40,6 +40,11 @@ export interface ServerCall {
   readonly signal: AbortSignal;
   /** Whether it ended: by `finish`, or because it was cancelled. What is sent then is dropped. */
   readonly isOver: boolean;
+  /**
+   * Whether the message that came last is still compressed, in one of the server's `passEncodings`. The handler opens
+   * it, within bounds of its own.
+   */
+  readonly isCompressed: boolean;
   /** During `onMessage`: whether the message becomes the listener's to keep, so that it needs no copy. */
   keep(): boolean;
 

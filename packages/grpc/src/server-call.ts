@@ -18,6 +18,7 @@ import { parseTimeout } from "./timeout.ts";
 export interface CallContext {
   readonly connection: H2Connection;
   readonly limits: ConnectionLimits;
+  readonly passEncodings: readonly string[] | undefined;
   readonly partial: PartialMessages;
   readonly peer: Peer;
   readonly deadlines: Deadlines;
@@ -79,11 +80,12 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
     this.path = request.path;
     this.authority = request.authority;
     this.#head = (request.derived ??= new GrpcHead(request)) as GrpcHead;
-    const { partial, limits } = context;
+    const { partial, limits, passEncodings } = context;
     this.#reader = new MessageReader(this, {
       shared: partial,
       bytesMax: limits.receiveBytesMax,
       side: "server",
+      passEncodings,
     });
     this.#reader.encoding = this.#head.encoding;
     this.timeoutMs = this.#head.timeout === undefined ? undefined : parseTimeout(this.#head.timeout);
@@ -99,6 +101,10 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
 
   get isOver(): boolean {
     return this.#isOver;
+  }
+
+  get isCompressed(): boolean {
+    return this.#reader.isCompressed;
   }
 
   get signal(): AbortSignal {

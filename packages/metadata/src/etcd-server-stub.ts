@@ -24,6 +24,7 @@ class StubCall implements ServerCall {
   readonly metadata: ReadonlyMap<string, string>;
   readonly peer = { address: "127.0.0.1:1", isTls: false, certificate: undefined };
   readonly timeoutMs = undefined;
+  readonly isCompressed = false;
   readonly sent: Uint8Array[] = [];
   /** What send() answers. */
   hasRoom = true;
