@@ -1,0 +1,42 @@
+// What both doors of OTLP share: whose records these are, how a compressed body is opened, who writes the records.
+import type { ExportOutcome } from "./partial-success.ts";
+import type { FlatRecords, Signal } from "./flat-records.ts";
+import type { FlattenLimits } from "./limits.ts";
+
+/** Why a request is refused, in the names that the HTTP source has for it (without `stream.in.`). */
+export interface OtlpRefusal {
+  readonly status: number;
+  readonly name: string;
+  readonly message: string;
+  /** Seconds after which the same request may be taken. */
+  readonly retryAfter?: number;
+}
+
+/** Where records go: `source` is the door's own word for it. */
+export type SourceFound<S> =
+  | { readonly kind: "source"; readonly source: S }
+  | { readonly kind: "refused"; readonly refusal: OtlpRefusal };
+
+export type Gunzipped =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  | { readonly kind: "refused"; readonly refusal: OtlpRefusal };
+
+export interface OtlpPorts<S> {
+  /** Opens a gzip body within the door's bounds of size and ratio. */
+  gunzip(body: Uint8Array): Gunzipped | Promise<Gunzipped>;
+  /** Resolves when it is known of each record what became of it. Never rejects for what happens to records. */
+  write(source: S, records: FlatRecords): Promise<ExportOutcome>;
+  readonly limits: FlattenLimits;
+}
+
+/** A request's signal, encoding and body. */
+export interface ExportBody {
+  readonly signal: Signal;
+  readonly encoding: "protobuf" | "json";
+  readonly isGzip: boolean;
+  readonly bytes: Uint8Array;
+}
+
+export type Exported =
+  | { readonly kind: "outcome"; readonly outcome: ExportOutcome }
+  | { readonly kind: "refused"; readonly refusal: OtlpRefusal };
