@@ -183,8 +183,6 @@ function created<T>(
       return outcome;
     case "exists":
       throw new WireError("CONFLICT", exists().message);
-    case "deleted":
-      throw new WireError("CONFLICT", `The ${what} was deleted, undelete it.`);
     case "limit":
       throw new WireError("CONFLICT", limitText(what, outcome.max));
     case "noSource":

@@ -22,8 +22,12 @@ export function sourcesPrefix(key: Pick<SourceKey, "projectId" | "branchId">, st
   return `${DEFINITION_PREFIX}source/${state}/${key.projectId}/${key.branchId}/`;
 }
 
+export function sourceVersionsPrefix(key: SourceKey): Key {
+  return keyOf(`${DEFINITION_PREFIX}source/version/${sourcePath(key)}/`);
+}
+
 export function sourceVersionKey(key: SourceKey, version: number): Key {
-  return keyOf(`${DEFINITION_PREFIX}source/version/${sourcePath(key)}/${versionText(version)}`);
+  return keyOf(`${sourceVersionsPrefix(key)}${versionText(version)}`);
 }
 
 export function sinkKey(key: SinkKey, state: EntityState): Key {
@@ -34,8 +38,12 @@ export function sinksPrefix(key: SourceKey, state: EntityState): Key {
   return keyOf(`${DEFINITION_PREFIX}sink/${state}/${sourcePath(key)}/`);
 }
 
+export function sinkVersionsPrefix(key: SinkKey): Key {
+  return keyOf(`${DEFINITION_PREFIX}sink/version/${sinkPath(key)}/`);
+}
+
 export function sinkVersionKey(key: SinkKey, version: number): Key {
-  return keyOf(`${DEFINITION_PREFIX}sink/version/${sinkPath(key)}/${versionText(version)}`);
+  return keyOf(`${sinkVersionsPrefix(key)}${versionText(version)}`);
 }
 
 /** What the secrets of a source are sealed for: the same in its records of every state and version. */

@@ -7,6 +7,7 @@ import type { CoordinationStore, StoreOp, TxnRequest } from "@millrace/metadata"
 import { openMemoryStore } from "@millrace/metadata/testkit";
 
 import { encodeDefinition, structuralHash } from "./definition-codec.ts";
+import type { SinkCommand, SourceCommand } from "./definition-changes.ts";
 import { DefinitionRepository, type NewSink } from "./definition-repository.ts";
 import { plainSecrets } from "./secret-box.ts";
 
@@ -26,9 +27,11 @@ const BY = { type: "system" } as const;
 async function open(onTxn: (request: TxnRequest, commit: () => Promise<unknown>) => Promise<void>): Promise<{
   store: CoordinationStore;
   repository: DefinitionRepository;
+  clock: { readonly agenda: Agenda };
 }> {
   const random = seededRandom("repository");
-  const clock = new SimulatedClock(new Agenda());
+  const agenda = new Agenda();
+  const clock = new SimulatedClock(agenda);
   const store = await openMemoryStore(clock, random);
   const faulty = new Proxy(store, {
     get: (target, name) => {
@@ -45,6 +48,7 @@ async function open(onTxn: (request: TxnRequest, commit: () => Promise<unknown>)
   });
   return {
     store,
+    clock: { agenda },
     repository: new DefinitionRepository({ store: faulty, secrets: plainSecrets, clock, random }),
   };
 }
@@ -100,12 +104,120 @@ describe("definition repository", () => {
     assert.equal((await repository.sink(SINK, never))?.incarnation, 2);
   });
 
-  test("create: a key of a deleted one -> says so", async () => {
-    const { repository, store } = await open(() => Promise.resolve());
-    const key = "stream/definition/source/deleted/1/1/s";
-    await store.txn({ compare: [], success: [{ kind: "put", key, value: new Uint8Array(1) }] }, never);
-    const outcome = await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
-    assert.equal(outcome.kind, "deleted");
+  test("create: an ID that was deleted -> it comes back with the new content, its versions go on", async () => {
+    const { repository } = await open(() => Promise.resolve());
+    const first = await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
+    assert.ok(first.kind === "created");
+    await repository.createSink(SINK, BY, never);
+    await repository.changeSource(SOURCE, { kind: "delete" }, BY, never);
+    assert.equal(await repository.source(SOURCE, never), undefined);
+    assert.ok((await repository.source(SOURCE, never, "deleted"))?.deleted !== undefined);
+    assert.equal((await repository.changeSink(SINK, { kind: "undelete" }, BY, never)).kind, "noSource");
+    const again = await repository.createSource({ ...SOURCE, name: "m", description: "" }, BY, never);
+    assert.ok(again.kind === "created");
+    assert.deepEqual([again.entity.name, again.entity.version.number], ["m", 2]);
+    assert.notEqual(again.entity.secret, first.entity.secret);
+    assert.equal(await repository.source(SOURCE, never, "deleted"), undefined);
+    assert.equal((await repository.sink(SINK, never))?.deleted, undefined);
+  });
+
+  test("change: each is one version record, listed in order, also by the number as it is written", async () => {
+    const { repository } = await open(() => Promise.resolve());
+    await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
+    await repository.createSink(SINK, BY, never);
+    const commands: SinkCommand[] = [
+      { kind: "update", name: "m" },
+      { kind: "update", name: "m" },
+      { kind: "disable" },
+      { kind: "rollback", version: 1 },
+      { kind: "delete" },
+      { kind: "undelete" },
+      { kind: "enable" },
+    ];
+    const kinds: string[] = [];
+    for (const command of commands) kinds.push((await repository.changeSink(SINK, command, BY, never)).kind);
+    assert.deepEqual(
+      kinds,
+      commands.map((_command, i) => (i === 1 ? "unchanged" : "changed")),
+    );
+    const page = await repository.sinkVersions(SINK, { afterId: "", limit: 100 }, never);
+    assert.deepEqual(
+      page.items.map(({ version, name, disabled }) => [version.number, name, disabled !== undefined]),
+      [
+        [1, "n", false],
+        [2, "m", false],
+        [3, "m", true],
+        [4, "n", true],
+        [5, "n", true],
+        [6, "n", false],
+      ],
+    );
+    for (const afterId of ["4", "0000000004"]) {
+      const { items, totalCount } = await repository.sinkVersions(SINK, { afterId, limit: 1 }, never);
+      assert.deepEqual([items.map(({ version }) => version.number), totalCount], [[5], 6]);
+    }
+    assert.equal((await repository.sinkVersion(SINK, 2, never))?.version.description, "Updated.");
+    assert.equal(await repository.sinkVersion(SINK, 7, never), undefined);
+    const back = { kind: "rollback", version: 77 } as const;
+    assert.equal((await repository.changeSink(SINK, back, BY, never)).kind, "noVersion");
+  });
+
+  test("change: the answer is lost, it has happened -> changed; it has not -> unknown", async () => {
+    let fault: "none" | "before" | "after" = "none";
+    const { repository } = await open(async (_request, commit) => {
+      if (fault === "none") return;
+      if (fault === "after") await commit();
+      throw new WireError("OUTCOME_UNKNOWN", "lost");
+    });
+    await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
+    const commands: SourceCommand[] = [
+      { kind: "rotateSecret" },
+      { kind: "disable" },
+      { kind: "delete" },
+      { kind: "undelete" },
+    ];
+    for (const command of commands) {
+      fault = "before";
+      const unknown = repository.changeSource(SOURCE, command, BY, never);
+      await assert.rejects(unknown, { code: "OUTCOME_UNKNOWN" }, command.kind);
+      fault = "after";
+      assert.equal((await repository.changeSource(SOURCE, command, BY, never)).kind, "changed", command.kind);
+    }
+  });
+
+  test("change: a source with a hundred sinks -> a handful of operations (D26)", async () => {
+    let most = 0;
+    const { repository } = await open((request) => {
+      most = Math.max(most, request.success?.length ?? 0, request.compare?.length ?? 0);
+      return Promise.resolve();
+    });
+    await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
+    for (let i = 0; i < 100; i++) await repository.createSink({ ...SINK, sinkId: `k${i}` }, BY, never);
+    assert.deepEqual(await repository.createSink(SINK, BY, never), { kind: "limit", max: 100 });
+    const kinds = ["disable", "enable", "delete", "undelete", "rotateSecret"] as const;
+    for (const kind of kinds)
+      assert.equal((await repository.changeSource(SOURCE, { kind }, BY, never)).kind, "changed");
+    assert.ok(most <= 6, `${most} operations`);
+    await repository.changeSink({ ...SINK, sinkId: "k5" }, { kind: "delete" }, BY, never);
+    await repository.createSink(SINK, BY, never);
+    const back = repository.changeSink({ ...SINK, sinkId: "k5" }, { kind: "undelete" }, BY, never);
+    assert.deepEqual(await back, { kind: "limit", max: 100 });
+  });
+
+  test("change: two at once -> both happen, one after the other", async () => {
+    const { repository, clock } = await open(() => Promise.resolve());
+    await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
+    const both = Promise.all([
+      repository.changeSource(SOURCE, { kind: "update", name: "m" }, BY, never),
+      repository.changeSource(SOURCE, { kind: "update", description: "d" }, BY, never),
+    ]);
+    await clock.agenda.advance(1000);
+    assert.deepEqual(
+      (await both).map(({ kind }) => kind),
+      ["changed", "changed"],
+    );
+    const source = await repository.source(SOURCE, never);
+    assert.deepEqual([source?.name, source?.description, source?.version.number], ["m", "d", 3]);
   });
 });
 

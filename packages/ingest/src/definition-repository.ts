@@ -1,36 +1,45 @@
 // Sources and sinks in the coordination store: every change is one guarded transaction that writes the entity and its
-// version record, from the first version on.
+// version record, from the first version on. What a change makes of an entity, definition-changes.ts says.
 //
-// R1 A create whose outcome is unknown is looked up: what stands there tells by its secret or its time whether it is
-//    ours.
-// R2 Keys of deleted entities are read with every create, so that an ID that was deleted is never taken for a new one,
+// R1 A change whose outcome is unknown is looked up: what stands there tells whether it is ours, by when it was made
+//    and by its content.
+// R2 Keys of deleted entities are read with every change, so that an ID that was deleted is never taken for a new one,
 //    and so is what a purge has left: an ID whose past was purged begins another life.
+// R3 A transaction has a handful of operations, however many sinks a source has (D26).
 import { WireError, type Clock, type Random } from "@millrace/base";
 import {
   atomically,
   prefixRange,
   type AtomicReads,
   type CoordinationStore,
+  type Key,
   type StoreOp,
   keyOf,
 } from "@millrace/metadata";
 import {
-  decodeLife,
-  decodeSink,
-  decodeSource,
-  encodeDefinition,
-  encodeSource,
-  withVersion,
-} from "./definition-codec.ts";
+  createdSink,
+  createdSource,
+  planSink,
+  planSource,
+  type ChangePlan,
+  type SinkCommand,
+  type SourceCommand,
+  type Standing,
+} from "./definition-changes.ts";
+import { decodeLife, decodeSink, decodeSource, encodeDefinition, encodeSource } from "./definition-codec.ts";
 import {
   branchKey,
   nextKey,
   sinkKey,
   sinksPrefix,
   sinkVersionKey,
+  sinkVersionsPrefix,
   sourceKey,
   sourcesPrefix,
   sourceVersionKey,
+  sourceVersionsPrefix,
+  versionText,
+  type EntityState,
 } from "./definition-keys.ts";
 import { sinkSettings } from "./definition-settings.ts";
 import type {
@@ -63,10 +72,18 @@ export interface NewSink extends SinkKey {
 export type CreateOutcome<T> =
   | { readonly kind: "created"; readonly entity: T; readonly revision: number }
   | { readonly kind: "exists" }
-  /** The ID was deleted; its versions go on when it is undeleted. */
-  | { readonly kind: "deleted" }
   | { readonly kind: "limit"; readonly max: number }
   | { readonly kind: "noSource" };
+
+export type ChangeOutcome<T> =
+  /** The same as before: nothing was written. */
+  | { readonly kind: "changed" | "unchanged"; readonly entity: T; readonly revision: number }
+  | { readonly kind: "notFound" }
+  | { readonly kind: "deletedNotFound" }
+  | { readonly kind: "noVersion" }
+  | { readonly kind: "exists" }
+  | { readonly kind: "noSource" }
+  | { readonly kind: "limit"; readonly max: number };
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -74,10 +91,32 @@ export interface Page<T> {
 }
 
 export interface PageRequest {
-  /** Exclusive; empty: from the start. */
+  /** Exclusive; empty: from the start. Of versions a number, `2` or `0000000002`. */
   readonly afterId: string;
   readonly limit: number;
 }
+
+type Entity = SourceDefinition | SinkDefinition;
+type Decode<T> = (bytes: Uint8Array, key: string) => T;
+
+/** Where the records of one source or sink stand, and how they are read and written. */
+interface Place<T extends Entity> {
+  readonly active: Key;
+  readonly deleted: Key;
+  readonly version: (number: number) => Key;
+  readonly next: Key;
+  /** Of those that it counts among. */
+  readonly siblings: Key;
+  readonly siblingsMax: number;
+  readonly decode: Decode<T>;
+  readonly encode: (entity: T) => Uint8Array;
+}
+
+/** What a transaction is to write. */
+type Plan<T> =
+  | { readonly kind: "write"; readonly entity: T; readonly ops: readonly StoreOp[] }
+  | { readonly kind: "unchanged"; readonly entity: T }
+  | Exclude<ChangeOutcome<never>, { readonly entity: never }>;
 
 const SECRET_LENGTH = 48;
 const SECRET_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -95,145 +134,248 @@ export class DefinitionRepository {
     this.#random = ports.random;
   }
 
-  async source(key: SourceKey, signal: AbortSignal): Promise<SourceDefinition | undefined> {
-    const name = sourceKey(key, "active");
-    const { kvs } = await this.#store.range({ key: name }, signal);
-    return kvs[0] === undefined ? undefined : decodeSource(kvs[0].value, name, this.#secrets);
+  source(
+    key: SourceKey,
+    signal: AbortSignal,
+    state: EntityState = "active",
+  ): Promise<SourceDefinition | undefined> {
+    return this.#get(sourceKey(key, state), this.#decodeSource, signal);
   }
 
-  async sink(key: SinkKey, signal: AbortSignal): Promise<SinkDefinition | undefined> {
-    const name = sinkKey(key, "active");
-    const { kvs } = await this.#store.range({ key: name }, signal);
-    return kvs[0] === undefined ? undefined : decodeSink(kvs[0].value, name);
+  sink(
+    key: SinkKey,
+    signal: AbortSignal,
+    state: EntityState = "active",
+  ): Promise<SinkDefinition | undefined> {
+    return this.#get(sinkKey(key, state), decodeSink, signal);
+  }
+
+  /** What a source was in a version that there is a record of. */
+  sourceVersion(key: SourceKey, number: number, signal: AbortSignal): Promise<SourceDefinition | undefined> {
+    return this.#get(sourceVersionKey(key, number), this.#decodeSource, signal);
+  }
+
+  sinkVersion(key: SinkKey, number: number, signal: AbortSignal): Promise<SinkDefinition | undefined> {
+    return this.#get(sinkVersionKey(key, number), decodeSink, signal);
   }
 
   sources(
     branch: Pick<SourceKey, "projectId" | "branchId">,
     page: PageRequest,
     signal: AbortSignal,
+    state: EntityState = "active",
   ): Promise<Page<SourceDefinition>> {
-    const decode = (bytes: Uint8Array, key: string): SourceDefinition =>
-      decodeSource(bytes, key, this.#secrets);
-    return this.#page(sourcesPrefix(branch, "active"), page, decode, signal);
+    return this.#page(sourcesPrefix(branch, state), page, this.#decodeSource, signal);
   }
 
-  sinks(source: SourceKey, page: PageRequest, signal: AbortSignal): Promise<Page<SinkDefinition>> {
-    return this.#page(sinksPrefix(source, "active"), page, decodeSink, signal);
+  sinks(
+    source: SourceKey,
+    page: PageRequest,
+    signal: AbortSignal,
+    state: EntityState = "active",
+  ): Promise<Page<SinkDefinition>> {
+    return this.#page(sinksPrefix(source, state), page, decodeSink, signal);
   }
 
-  /** @throws {WireError} what the store says */
-  createSource(input: NewSource, by: By, signal: AbortSignal): Promise<CreateOutcome<SourceDefinition>> {
-    const secret = this.#secret();
+  /** Ascending by number. */
+  sourceVersions(key: SourceKey, page: PageRequest, signal: AbortSignal): Promise<Page<SourceDefinition>> {
+    return this.#page(sourceVersionsPrefix(key), versionPage(page), this.#decodeSource, signal);
+  }
+
+  sinkVersions(key: SinkKey, page: PageRequest, signal: AbortSignal): Promise<Page<SinkDefinition>> {
+    return this.#page(sinkVersionsPrefix(key), versionPage(page), decodeSink, signal);
+  }
+
+  /** One with a deleted ID comes back with this content, its versions go on. @throws {WireError} what the store says */
+  async createSource(
+    input: NewSource,
+    by: By,
+    signal: AbortSignal,
+  ): Promise<CreateOutcome<SourceDefinition>> {
     const change = this.#change(by);
     const { projectId, branchId, sourceId, name, description } = input;
-    const source = withVersion<SourceDefinition>(
-      { projectId, branchId, sourceId, type: "http", name, description, secret, created: change },
-      { number: 1, description: "New source.", ...change },
-    );
+    const key = { projectId, branchId, sourceId };
+    const fields = { ...key, type: "http", name, description, secret: this.#secret() } as const;
+    const place = this.#sourcePlace(key);
     const plan = async (reads: AtomicReads): Promise<Plan<SourceDefinition>> => {
-      const active = await reads.get(sourceKey(source, "active"));
-      if (active !== undefined) return { kind: "exists" };
-      if ((await reads.get(sourceKey(source, "deleted"))) !== undefined) return { kind: "deleted" }; // R2
-      const others = await reads.peekPrefix(sourcesPrefix(source, "active"));
-      const max = DEFINITION_LIMITS.sourcesPerBranchMax;
-      if (others.length >= max) return { kind: "limit", max };
-      const entity = { ...source, ...(await lifeOf(reads, source)) };
-      const ops = [
-        put(sourceKey(source, "active"), encodeSource(entity, this.#secrets)),
-        put(sourceVersionKey(source, 1), encodeSource(entity, this.#secrets)),
-        ...(await this.#branch(reads, source, change)),
-      ];
-      return { kind: "write", entity, ops };
+      const make = (deleted: SourceDefinition | undefined, life: Life): SourceDefinition =>
+        createdSource(deleted, fields, { change, life });
+      const created = await this.#create(reads, place, make);
+      if (created.kind !== "write") return created;
+      return { ...created, ops: [...created.ops, ...(await this.#branch(reads, key, change))] };
     };
-    const ours = async (): Promise<SourceDefinition | undefined> => {
-      const found = await this.source(source, signal);
-      return found?.secret === secret ? found : undefined; // R1
-    };
-    return this.#create(plan, ours, signal);
+    return createOutcome(await this.#commit(place, plan, signal));
   }
 
-  /** @throws {WireError} INVALID_ARGUMENT about the settings; what the store says */
-  createSink(input: NewSink, by: By, signal: AbortSignal): Promise<CreateOutcome<SinkDefinition>> {
+  /** The same for a sink. @throws {WireError} INVALID_ARGUMENT about the settings; what the store says */
+  async createSink(input: NewSink, by: By, signal: AbortSignal): Promise<CreateOutcome<SinkDefinition>> {
     sinkSettings(input.settings);
     const change = this.#change(by);
     const { projectId, branchId, sourceId, sinkId, name, description, tableId, columns, settings } = input;
-    const sink = withVersion<SinkDefinition>(
-      {
-        projectId,
-        branchId,
-        sourceId,
-        sinkId,
-        type: "table",
-        name,
-        description,
-        table: { type: "duckdb", tableId, mapping: { columns } },
-        ...(Object.keys(settings).length === 0 ? {} : { settings }),
-        partitions: 1,
-        keyedPartitions: 1,
-        created: change,
-      },
-      { number: 1, description: "New sink.", ...change },
-    );
+    const key = { projectId, branchId, sourceId, sinkId };
+    const fields = {
+      ...key,
+      type: "table",
+      name,
+      description,
+      table: { type: "duckdb", tableId, mapping: { columns } },
+      ...(Object.keys(settings).length === 0 ? {} : { settings }),
+      partitions: 1,
+      keyedPartitions: 1,
+    } as const;
+    const place = this.#sinkPlace(key);
     const plan = async (reads: AtomicReads): Promise<Plan<SinkDefinition>> => {
-      const source = await reads.get(sourceKey(sink, "active"));
-      if (source === undefined) return { kind: "noSource" };
-      const active = await reads.get(sinkKey(sink, "active"));
-      if (active !== undefined) return { kind: "exists" };
-      if ((await reads.get(sinkKey(sink, "deleted"))) !== undefined) return { kind: "deleted" }; // R2
-      const others = await reads.peekPrefix(sinksPrefix(sink, "active"));
-      const max = DEFINITION_LIMITS.sinksPerSourceMax;
-      if (others.length >= max) return { kind: "limit", max };
-      const entity = { ...sink, ...(await lifeOf(reads, sink)) };
-      const value = encodeDefinition(entity);
-      const ops = [put(sinkKey(sink, "active"), value), put(sinkVersionKey(sink, 1), value)];
-      return { kind: "write", entity, ops };
+      if ((await reads.get(sourceKey(key, "active"))) === undefined) return { kind: "noSource" };
+      const make = (deleted: SinkDefinition | undefined, life: Life): SinkDefinition =>
+        createdSink(deleted, fields, { change, life });
+      return this.#create(reads, place, make);
     };
-    const ours = async (): Promise<SinkDefinition | undefined> => {
-      const found = await this.sink(sink, signal);
-      const isOurs = found?.version.hash === sink.version.hash && found.created.at === sink.created.at; // R1
-      return isOurs ? found : undefined;
-    };
-    return this.#create(plan, ours, signal);
+    return createOutcome(await this.#commit(place, plan, signal));
   }
 
-  async #create<T extends SourceDefinition | SinkDefinition>(
-    plan: (reads: AtomicReads) => Promise<Plan<T>>,
-    ours: () => Promise<T | undefined>,
+  /** @throws {WireError} INVALID_ARGUMENT about settings; what the store says */
+  changeSource(
+    key: SourceKey,
+    command: SourceCommand,
+    by: By,
     signal: AbortSignal,
-  ): Promise<CreateOutcome<T>> {
+  ): Promise<ChangeOutcome<SourceDefinition>> {
+    const place = this.#sourcePlace(key);
+    const change = this.#change(by);
+    const secret = command.kind === "rotateSecret" ? { secret: this.#secret() } : {};
+    const plan = async (reads: AtomicReads): Promise<Plan<SourceDefinition>> => {
+      const standing = await standingOf(reads, place);
+      const version = await versionOf(reads, place, command);
+      return this.#planned(reads, place, planSource(standing, command, { change, ...secret, ...version }));
+    };
+    return this.#commit(place, plan, signal);
+  }
+
+  /** A sink of a source that is deleted is not to be found. @throws as changeSource */
+  changeSink(
+    key: SinkKey,
+    command: SinkCommand,
+    by: By,
+    signal: AbortSignal,
+  ): Promise<ChangeOutcome<SinkDefinition>> {
+    const place = this.#sinkPlace(key);
+    const change = this.#change(by);
+    const plan = async (reads: AtomicReads): Promise<Plan<SinkDefinition>> => {
+      if ((await reads.get(sourceKey(key, "active"))) === undefined) return { kind: "noSource" };
+      const standing = await standingOf(reads, place);
+      const version = await versionOf(reads, place, command);
+      return this.#planned(reads, place, planSink(standing, command, { change, ...version }));
+    };
+    return this.#commit(place, plan, signal);
+  }
+
+  /** @param make the entity, from what was deleted under its ID, or in the life that its ID begins */
+  async #create<T extends Entity>(
+    reads: AtomicReads,
+    place: Place<T>,
+    make: (deleted: T | undefined, life: Life) => T,
+  ): Promise<Plan<T>> {
+    const standing = await standingOf(reads, place); // R2
+    if (standing.kind === "active") return { kind: "exists" };
+    const life = decodeLife((await reads.get(place.next))?.value, place.next);
+    const entity = make(standing.kind === "deleted" ? standing.entity : undefined, life);
+    return this.#planned(reads, place, { kind: "write", entity, to: "active", isVersion: true });
+  }
+
+  async #planned<T extends Entity>(
+    reads: AtomicReads,
+    place: Place<T>,
+    planned: ChangePlan<T>,
+  ): Promise<Plan<T>> {
+    if (planned.kind !== "write") return planned;
+    const { entity, to, isVersion } = planned;
+    const { siblingsMax: max } = place;
+    const from = to === "active" ? "deleted" : "active";
+    const comes = to === "active" && (await reads.get(place.active)) === undefined;
+    if (comes && (await reads.peekPrefix(place.siblings)).length >= max) return { kind: "limit", max };
+    const value = place.encode(entity);
+    const ops: StoreOp[] = [{ kind: "put", key: place[to], value }];
+    if ((await reads.get(place[from])) !== undefined) ops.push({ kind: "delete", key: place[from] });
+    if (isVersion) ops.push({ kind: "put", key: place.version(entity.version.number), value });
+    return { kind: "write", entity, ops };
+  }
+
+  async #commit<T extends Entity>(
+    place: Place<T>,
+    plan: (reads: AtomicReads) => Promise<Plan<T>>,
+    signal: AbortSignal,
+  ): Promise<ChangeOutcome<T>> {
     const options = { store: this.#store, clock: this.#clock };
+    let tried: T | undefined;
     try {
       const { result, revision } = await atomically(
         options,
         async (reads) => {
           const planned = await plan(reads);
+          tried = planned.kind === "write" ? planned.entity : undefined;
           return { ops: planned.kind === "write" ? planned.ops : [], result: planned };
         },
         signal,
       );
-      return result.kind === "write" ? { kind: "created", entity: result.entity, revision } : result;
+      if (result.kind === "write") return { kind: "changed", entity: result.entity, revision };
+      return result.kind === "unchanged" ? { ...result, revision } : result;
     } catch (thrown) {
       const error = WireError.from(thrown);
-      if (error.code !== "OUTCOME_UNKNOWN" || signal.aborted) throw thrown;
-      const entity = await ours();
-      if (entity === undefined) throw thrown;
-      const { header } = await this.#store.range({ key: branchKey(entity), limit: 1 }, signal);
-      return { kind: "created", entity, revision: header.revision };
+      if (error.code !== "OUTCOME_UNKNOWN" || signal.aborted || tried === undefined) throw thrown;
+      const key = tried.deleted === undefined ? place.active : place.deleted;
+      const { kvs, header } = await this.#store.range({ key }, signal);
+      const found = kvs[0] === undefined ? undefined : place.decode(kvs[0].value, key);
+      if (found === undefined || !isSame(found, tried)) throw thrown; // R1
+      return { kind: "changed", entity: found, revision: header.revision };
     }
   }
 
+  #sourcePlace(key: SourceKey): Place<SourceDefinition> {
+    return {
+      active: sourceKey(key, "active"),
+      deleted: sourceKey(key, "deleted"),
+      version: (number) => sourceVersionKey(key, number),
+      next: nextKey(key),
+      siblings: sourcesPrefix(key, "active"),
+      siblingsMax: DEFINITION_LIMITS.sourcesPerBranchMax,
+      decode: this.#decodeSource,
+      encode: (source) => encodeSource(source, this.#secrets),
+    };
+  }
+
+  #sinkPlace(key: SinkKey): Place<SinkDefinition> {
+    return {
+      active: sinkKey(key, "active"),
+      deleted: sinkKey(key, "deleted"),
+      version: (number) => sinkVersionKey(key, number),
+      next: nextKey(key),
+      siblings: sinksPrefix(key, "active"),
+      siblingsMax: DEFINITION_LIMITS.sinksPerSourceMax,
+      decode: decodeSink,
+      encode: encodeDefinition,
+    };
+  }
+
+  readonly #decodeSource: Decode<SourceDefinition> = (bytes, key) => decodeSource(bytes, key, this.#secrets);
+
   /** The branch's own record, at its first source. */
-  async #branch(reads: AtomicReads, source: SourceDefinition, created: Change): Promise<readonly StoreOp[]> {
+  async #branch(reads: AtomicReads, source: SourceKey, created: Change): Promise<readonly StoreOp[]> {
     const key = branchKey(source);
     if ((await reads.get(key)) !== undefined) return [];
     const { projectId, branchId } = source;
-    return [put(key, encodeDefinition({ projectId, branchId, isDefault: true, created }))];
+    const value = encodeDefinition({ projectId, branchId, isDefault: true, created });
+    return [{ kind: "put", key, value }];
+  }
+
+  async #get<T>(key: Key, decode: Decode<T>, signal: AbortSignal): Promise<T | undefined> {
+    const { kvs } = await this.#store.range({ key }, signal);
+    return kvs[0] === undefined ? undefined : decode(kvs[0].value, key);
   }
 
   async #page<T>(
     prefix: string,
     page: PageRequest,
-    decode: (bytes: Uint8Array, key: string) => T,
+    decode: Decode<T>,
     signal: AbortSignal,
   ): Promise<Page<T>> {
     const all = prefixRange(prefix);
@@ -256,16 +398,52 @@ export class DefinitionRepository {
   }
 }
 
-type Plan<T> =
-  | { readonly kind: "write"; readonly entity: T; readonly ops: readonly StoreOp[] }
-  | Exclude<CreateOutcome<never>, { readonly kind: "created" }>;
-
-/** The life that an ID is to begin: the first, or the one after the last purge. */
-async function lifeOf(reads: AtomicReads, key: SourceKey | SinkKey): Promise<Life> {
-  const name = nextKey(key);
-  return decodeLife((await reads.get(name))?.value, name);
+async function standingOf<T extends Entity>(reads: AtomicReads, place: Place<T>): Promise<Standing<T>> {
+  for (const kind of ["active", "deleted"] as const) {
+    const found = await reads.get(place[kind]);
+    if (found !== undefined) return { kind, entity: place.decode(found.value, place[kind]) };
+  }
+  return { kind: "absent" };
 }
 
-function put(key: string, value: Uint8Array): StoreOp {
-  return { kind: "put", key, value };
+/** The version that a rollback names, when it is there. */
+async function versionOf<T extends Entity>(
+  reads: AtomicReads,
+  place: Place<T>,
+  command: SourceCommand | SinkCommand,
+): Promise<{ readonly version?: T }> {
+  if (command.kind !== "rollback") return {};
+  const key = place.version(command.version);
+  const found = await reads.get(key);
+  return found === undefined ? {} : { version: place.decode(found.value, key) };
+}
+
+/** Whether what stands there is what was to be written: made at the same time, with the same content. */
+function isSame(found: Entity, tried: Entity): boolean {
+  const secrets = [found, tried].map((entity) => ("secret" in entity ? entity.secret : ""));
+  const isSameVersion =
+    found.version.number === tried.version.number &&
+    found.version.hash === tried.version.hash &&
+    found.version.at === tried.version.at;
+  return isSameVersion && secrets[0] === secrets[1] && found.deleted?.at === tried.deleted?.at;
+}
+
+function createOutcome<T>(outcome: ChangeOutcome<T>): CreateOutcome<T> {
+  switch (outcome.kind) {
+    case "changed":
+      return { kind: "created", entity: outcome.entity, revision: outcome.revision };
+    case "exists":
+    case "limit":
+    case "noSource":
+      return outcome;
+    case "unchanged":
+    case "notFound":
+    case "deletedNotFound":
+    case "noVersion":
+      throw new WireError("INTERNAL", `a create was answered by ${outcome.kind}`);
+  }
+}
+
+function versionPage({ afterId, limit }: PageRequest): PageRequest {
+  return { afterId: afterId === "" ? "" : versionText(Number(afterId)), limit };
 }

@@ -33,8 +33,10 @@ export { encodeFrameHead, FRAME_LIMITS, type Frame, type FrameHeader, type Frame
 export { FrameDecoder } from "./frame-decoder.ts";
 export { FILTER_PRODUCERS_MAX, FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
 export { DefinitionMirror } from "./definition-mirror.ts";
+export type { LifecycleCommand, SettingChange, SinkCommand, SourceCommand } from "./definition-changes.ts";
 export {
   DefinitionRepository,
+  type ChangeOutcome,
   type CreateOutcome,
   type NewSink,
   type NewSource,
