@@ -73,3 +73,4 @@ export type { DoorPage } from "./http-source-answers.ts";
 export type { OtherRequest } from "./http-source-session.ts";
 export type { FramePort, PartitionPort } from "./publisher.ts";
 export type { Turns } from "./publisher-turns.ts";
+export { openStaged, STAGED_BYTES_MAX, StagedRows } from "./staged-rows.ts";

@@ -1,10 +1,9 @@
 // A model of a target: tables in memory with the loaded end of each partition (D23), and the ways in which a real one
 // fails: before it commits, after it has committed, or by sleeping so long that nobody waits any more.
-import { concatBytes, WireError, type Clock, type Random } from "@millrace/base";
+import { WireError, type Clock, type Random } from "@millrace/base";
 import type { ObjectStore } from "@millrace/stores";
 import type { Column } from "./definitions.ts";
-import { crc32c } from "./frame-crc.ts";
-import { readStaged } from "./model-parquet.ts";
+import { openStaged } from "./staged-rows.ts";
 import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "./target.ts";
 
 export interface ModelRow {
@@ -133,21 +132,14 @@ export class ModelTarget implements Target {
     object: StagedObject,
     signal: AbortSignal,
   ): Promise<readonly ModelRow[]> {
-    const parts: Uint8Array[] = [];
-    for await (const part of this.#options.stagingStore.get(object.path, {}, signal)) parts.push(part);
-    const bytes = concatBytes(parts);
-    if (bytes.length !== object.bytes || crc32c(bytes, 0) !== object.crc32c) {
-      throw new WireError("CORRUPT", `staged object ${object.path} is not what was staged`);
-    }
     const { columns, sinkVersion } = object;
-    return readStaged(bytes, columns.length, object.rows).map(({ offset, values }) => {
-      return {
-        journal,
-        offset,
-        sinkVersion,
-        values: Object.fromEntries(columns.map(({ name }, i) => [name, values[i]!])),
-      };
-    });
+    const staged = await openStaged(this.#options.stagingStore, object, signal);
+    const rows: ModelRow[] = [];
+    while (staged.next()) {
+      const values = Object.fromEntries(columns.map(({ name }, i) => [name, staged.value(i)]));
+      rows.push({ journal, offset: staged.offset, sinkVersion, values });
+    }
+    return rows;
   }
 
   #table(tableId: string): ModelTable {
