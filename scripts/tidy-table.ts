@@ -23,6 +23,7 @@ const LIBRARIES = [
   "jsonnet",
   "ingest",
   "api",
+  "targets",
   "warehouse",
 ];
 
@@ -55,7 +56,9 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   jsonnet: { may: ["base"] },
   ingest: { may: ["base", "protocol", "metadata", "stores", "client"] },
   api: { may: ["base", "metadata", "ingest"] },
-  warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest"] },
+  targets: { may: ["base", "stores", "ingest"] },
+  // Its test of conformance is that of all targets; nothing else of them is loaded into its process.
+  warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest", "targets"] },
   console: { may: [], types: ["protocol"] },
   server: { may: [...LIBRARIES, "console"] },
   cli: { may: ["base", "protocol", "client", "server"] },

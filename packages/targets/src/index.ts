@@ -1,0 +1,1 @@
+export { judgeLoad, type Commits, type Judgement } from "./load-judgement.ts";

@@ -1,0 +1,3 @@
+export { stageLoad, stageRows, type StagedFixture, type StagedSample } from "./staged-fixture.ts";
+export { targetConformance, type TargetSubject, type TargetTraits } from "./target-conformance.ts";
+export type { TargetRow } from "./target-rows.ts";
