@@ -2,33 +2,45 @@
 import { CODES, WireError } from "@millrace/base";
 import { listOf } from "@millrace/ingest";
 
-export type ApiErrorName =
-  | "missingField"
-  | "invalidLength"
-  | "invalidEnumValue"
-  | "invalidFieldType"
-  | "invalidRange"
-  | "badRequest"
-  | "forbidden"
-  | "sourceNotFound"
-  | "sinkNotFound"
-  | "taskNotFound"
-  | "sourceAlreadyExists"
-  | "sinkAlreadyExists"
-  | "sourceCountLimitReached"
-  | "sinkCountLimitReached"
-  | "endpointNotFound"
-  | "internalError";
+/** Every error that an operation answers with by name, and when. */
+export const API_ERRORS = {
+  missingField: { status: 400, when: "a header, parameter or field is missing" },
+  invalidLength: { status: 400, when: "a text or a list is too short or too long" },
+  invalidEnumValue: { status: 400, when: "a value is none of those that there are" },
+  invalidFieldType: { status: 400, when: "a value has another type" },
+  invalidRange: { status: 400, when: "a number is out of its bounds" },
+  badRequest: { status: 400, when: "what is asked makes no sense; the message says what and why" },
+  unauthorized: { status: 401, when: "the access token is not, or no longer, a valid one" },
+  forbidden: { status: 403, when: "the token's role, or a protected setting, does not allow it" },
+  sourceNotFound: { status: 404, when: "there is no such source" },
+  sinkNotFound: { status: 404, when: "there is no such sink" },
+  sourceVersionNotFound: { status: 404, when: "the source has no such version" },
+  sinkVersionNotFound: { status: 404, when: "the sink has no such version" },
+  deletedSourceNotFound: { status: 404, when: "there is no such deleted source" },
+  deletedSinkNotFound: { status: 404, when: "there is no such deleted sink" },
+  taskNotFound: { status: 404, when: "there is no such task, or its record has been removed" },
+  endpointNotFound: { status: 404, when: "there is no such path" },
+  sourceAlreadyExists: { status: 409, when: "there is a source with this ID" },
+  sinkAlreadyExists: { status: 409, when: "there is a sink with this ID" },
+  resourceLocked: { status: 409, when: "another task works on it; the message has its URL" },
+  payloadTooLarge: { status: 413, when: "the record, or what becomes of it, is too large" },
+  unsupportedMediaType: { status: 415, when: "the record's content type cannot be looked into" },
+  resourceLimitReached: { status: 422, when: "there are as many as there may be" },
+  unprocessableContent: { status: 422, when: "the record cannot be mapped" },
+  internalError: { status: 500, when: "something unexpected; the log has it under the exception id" },
+} as const satisfies Record<string, { readonly status: number; readonly when: string }>;
+
+export type ApiErrorName = keyof typeof API_ERRORS;
 
 /** An answer that is not the one that was asked for. */
 export class ApiError extends Error {
   readonly status: number;
   readonly errorName: string;
 
-  constructor(status: number, name: ApiErrorName, message: string) {
+  constructor(name: ApiErrorName, message: string) {
     super(sentence(message));
     this.name = "ApiError";
-    this.status = status;
+    this.status = API_ERRORS[name].status;
     this.errorName = `stream.api.${name}`;
   }
 }
@@ -46,11 +58,11 @@ export interface Problem {
   readonly message: string;
 }
 
-/** @throws {ApiError} 400 with all problems, unless there are none */
+/** @throws {ApiError} with the first problem's name and all texts, unless there are none */
 export function refuseProblems(problems: readonly Problem[]): void {
   const first = problems[0];
   if (first === undefined) return;
-  throw new ApiError(400, first.name, listOf(problems.map((problem) => sentence(problem.message))));
+  throw new ApiError(first.name, listOf(problems.map((problem) => sentence(problem.message))));
 }
 
 /**

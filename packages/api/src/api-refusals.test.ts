@@ -346,13 +346,14 @@ describe("API refusals", () => {
     assert.equal((await post("application/json")).json<Json>()["error"], "stream.api.badRequest");
   });
 
-  test("the 101st source -> 409", async () => {
+  test("the 101st source -> 422", async () => {
     for (let i = 0; i < 100; i++) {
       const input = { projectId: 1, branchId: 1, sourceId: `s${i}`, name: "n", description: "" };
       await api.repository.createSource(input, { type: "system" }, never);
     }
     const { status, body } = await api.call("POST", SOURCES, FLIGHTS);
-    assert.deepEqual([status, body["error"]], [409, "stream.api.sourceCountLimitReached"]);
+    assert.deepEqual([status, body["error"]], [422, "stream.api.resourceLimitReached"]);
+    assert.equal(body["message"], "Source count limit reached in the branch, the maximum is 100.");
   });
 
   test("two creations of one ID at the same time -> one task succeeds", async () => {

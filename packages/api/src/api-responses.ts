@@ -1,12 +1,14 @@
 // Bodies of the configuration API (specification 1.7, 1.8, 1.13), made from the definitions.
-import type {
-  Change,
-  Page,
-  PageRequest,
-  SinkDefinition,
-  SourceDefinition,
-  SourceKey,
-  Version,
+import {
+  versionText,
+  type Change,
+  type Page,
+  type PageRequest,
+  type SinkDefinition,
+  type SinkKey,
+  type SourceDefinition,
+  type SourceKey,
+  type Version,
 } from "@millrace/ingest";
 import type { TaskRecord } from "./task-store.ts";
 
@@ -69,7 +71,19 @@ export function sinksBody(source: SourceKey, page: Page<SinkDefinition>, request
   return { projectId, branchId, sourceId, page: body, sinks: page.items.map(sinkBody) };
 }
 
-function pageBody(page: Page<unknown>, request: PageRequest, lastId: string | undefined): PageBody {
+/** @param ids of the source, or of the sink, whose versions they are */
+export function versionsBody(
+  ids: SourceKey | SinkKey,
+  page: Page<{ readonly version: Version }>,
+  request: PageRequest,
+): object {
+  const versions = page.items.map(({ version }) => version);
+  const last = versions.at(-1);
+  const lastId = last === undefined ? undefined : versionText(last.number);
+  return { ...ids, page: pageBody(page, request, lastId), versions };
+}
+
+export function pageBody(page: Page<unknown>, request: PageRequest, lastId: string | undefined): PageBody {
   return {
     limit: request.limit,
     totalCount: page.totalCount,

@@ -7,7 +7,11 @@ import { DefinitionMirror, DefinitionRepository, plainSecrets, type Column } fro
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import fastify, { type FastifyInstance } from "fastify";
 
+import { errorAnswer } from "./answer-schemas.ts";
 import { apiRoutes } from "./api-routes.ts";
+import type { Operation } from "./operation.ts";
+import { OPERATIONS } from "./operations.ts";
+import { checkBody } from "./schema-check.ts";
 import { TaskStore } from "./task-store.ts";
 
 export const FLIGHTS = { type: "http", name: "Flights", sourceId: "flights" };
@@ -66,7 +70,7 @@ export class ApiHarness {
       apiRoutes({
         repository: this.repository,
         tasks,
-        statistics: { total: () => ({ total: null, levels: {} }) },
+        statistics: { total: () => ({ total: null, levels: {} }), files: () => [] },
         target: {
           check: () => Promise.resolve(this.tableProblem),
           prepare: (tableId, columns) => {
@@ -97,17 +101,53 @@ export class ApiHarness {
     for (const close of this.#closers) await close();
   }
 
-  async call(
-    method: "GET" | "POST",
-    url: string,
-    payload?: unknown,
-  ): Promise<{ status: number; body: Json }> {
+  /** The answer, which must be what the table of operations says. */
+  async call(method: Method, url: string, payload?: unknown): Promise<{ status: number; body: Json }> {
     const response = await this.app.inject({
       method,
       url,
       ...(payload === undefined ? {} : { payload: payload as object }),
     });
     assert.match(String(response.headers["x-request-id"]), /^[0-9A-Za-z]{15}$/);
-    return { status: response.statusCode, body: response.json<Json>() };
+    const answer = { status: response.statusCode, body: response.json<Json>() };
+    const operation = operationAt(method, url);
+    if (answer.status >= 400) assertForm(errorAnswer, answer.body);
+    else if (operation !== undefined) {
+      assert.equal(answer.status, operation.status);
+      assertForm(operation.answer, answer.body);
+    }
+    return answer;
   }
+
+  /** The task of a change, which must have succeeded. */
+  async change(method: Method, url: string, payload?: unknown): Promise<Json> {
+    const { status, body } = await this.call(method, url, payload);
+    assert.deepEqual([status, body["status"]], [202, "success"], JSON.stringify(body));
+    return body;
+  }
+
+  /** What a GET answers with 200. */
+  async get(url: string): Promise<Json> {
+    const { status, body } = await this.call("GET", url);
+    assert.equal(status, 200, JSON.stringify(body));
+    return body;
+  }
+}
+
+export type Method = Operation["method"];
+
+/** The operation that a request is for. */
+export function operationAt(method: Method, url: string): Operation | undefined {
+  const path = url.split("?", 1)[0] ?? "";
+  const matching = OPERATIONS.filter((operation) => {
+    const pattern = operation.path.replace(/\{\w+\*\}/, ".+").replace(/\{\w+\}/g, "[^/]+");
+    return operation.method === method && new RegExp(`^/v1${pattern}$`).test(path);
+  });
+  // What is spelled out goes before a parameter.
+  return matching.sort((a, b) => a.path.split("{").length - b.path.split("{").length)[0];
+}
+
+/** Nothing is missing, nothing is there that the schema does not know. */
+function assertForm(schema: Operation["answer"], body: Json): void {
+  assert.deepEqual(checkBody(schema, body), body);
 }

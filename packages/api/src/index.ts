@@ -1,3 +1,6 @@
-export { apiRoutes, type ApiDependencies, type StatisticsPort } from "./api-routes.ts";
+export { apiRoutes } from "./api-routes.ts";
+export { ApiError } from "./api-errors.ts";
+export type { ApiDependencies, StatisticsPort } from "./api-dependencies.ts";
 export type { ApiUrls } from "./api-responses.ts";
+export { openapiDocument } from "./openapi.ts";
 export { TaskStore } from "./task-store.ts";

@@ -6,6 +6,7 @@ import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/tes
 import type { CoordinationStore } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 
+import { lockKey } from "./task-lock.ts";
 import { TaskStore, type TaskRecord, type TaskSuccess } from "./task-store.ts";
 
 const REQUEST = { projectId: 1, type: "api.create.source", objectKey: "1/flights" } as const;
@@ -23,7 +24,9 @@ function open(): TaskStore {
 
 async function start(work: () => Promise<TaskSuccess>): Promise<TaskRecord> {
   let record: TaskRecord | undefined;
-  void tasks.start(REQUEST, work, 1000, never).then((started) => (record = started));
+  void tasks.start(REQUEST, work, 1000, never).then((started) => {
+    if (started.kind === "started") record = started.record;
+  });
   await agenda.runUntil(() => record !== undefined, agenda.nowMs + 5000);
   assert.ok(record !== undefined);
   return record;
@@ -85,6 +88,49 @@ describe("tasks", () => {
     await agenda.advance(5 * 60_000);
     const late = await tasks.get(1, record.taskId, never);
     assert.deepEqual([late?.status, late?.error, late?.durationMs], ["error", "Task timed out.", 300_000]);
+  });
+
+  test("start: another task works on the object -> locked by it, until it has ended", async () => {
+    const gate = new Gate();
+    const first = await start(async () => {
+      await gate.next(never);
+      return DONE;
+    });
+    const again = { ...REQUEST, type: "api.update.source" } as const;
+    const locked = await tasks.start(again, () => Promise.resolve(DONE), 1000, never);
+    assert.deepEqual(locked, { kind: "locked", by: first.taskId });
+    const other = { ...REQUEST, objectKey: "1/other" } as const;
+    assert.equal((await tasks.start(other, () => Promise.resolve(DONE), 1000, never)).kind, "started");
+    gate.open();
+    for (let i = 0; i < 20; i++) await settle();
+    assert.equal((await tasks.start(again, () => Promise.resolve(DONE), 1000, never)).kind, "started");
+  });
+
+  test("get: the process stopped under the work -> interrupted, and its lock is free", async () => {
+    const record = await start(() => new Promise(() => undefined));
+    await tasks.close();
+    tasks = open();
+    const found = await tasks.get(1, record.taskId, never);
+    assert.deepEqual([found?.status, found?.error], ["error", "Task was interrupted."]);
+    assert.equal((await tasks.start(REQUEST, () => Promise.resolve(DONE), 1000, never)).kind, "started");
+  });
+
+  test("get: the process died under the work -> interrupted once the lease of its lock has ended", async () => {
+    const record = await start(() => new Promise(() => undefined));
+    const key = lockKey(1, REQUEST.objectKey);
+    const { kvs } = await store.range({ key }, never);
+    assert.ok(kvs[0] !== undefined && kvs[0].lease !== 0n);
+    await store.revokeLease(kvs[0].lease, never);
+    const found = await tasks.get(1, record.taskId, never);
+    assert.deepEqual([found?.status, found?.error], ["error", "Task was interrupted."]);
+  });
+
+  test("work that never ends -> failed after five minutes, its lock is free", async () => {
+    const record = await start(() => new Promise(() => undefined));
+    await agenda.advance(5 * 60_000 + 1000);
+    const found = await tasks.get(1, record.taskId, never);
+    assert.deepEqual([found?.status, found?.error], ["error", "Task timed out."]);
+    assert.equal((await tasks.start(REQUEST, () => Promise.resolve(DONE), 1000, never)).kind, "started");
   });
 
   test("clean-up: success goes after an hour, failures after two days", async () => {

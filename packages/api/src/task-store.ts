@@ -3,12 +3,26 @@
 //
 //   processing ──> success
 //        └───────> error          T1 A record is written before the work starts, and again when it has ended.
-//                                 T2 A task whose process died shows as failed once its time is over.
-import { WireError, utf8, type Clock, type Logger, type Random, TaskGroup } from "@millrace/base";
+//                                 T2 A task whose process died shows as failed once its lock is gone.
+//                                 T3 One task at a time works on an object (task-lock.ts), for five minutes at most.
+import {
+  abortScope,
+  text,
+  WireError,
+  utf8,
+  type Clock,
+  type Logger,
+  type Random,
+  TaskGroup,
+} from "@millrace/base";
 import { JsonFields, parseJson } from "@millrace/ingest";
-import { keyOf, prefixRange, type CoordinationStore } from "@millrace/metadata";
+import { keyOf, prefixRange, type CoordinationStore, type StoreOp } from "@millrace/metadata";
+import { lockKey, takeLock, type TaskLock } from "./task-lock.ts";
 
-export type TaskType = "api.create.source" | "api.create.sink";
+export type TaskType =
+  | `api.${"create" | "update" | "delete" | "undelete" | "enable" | "disable"}.${"source" | "sink"}`
+  | `api.update.${"source" | "sink"}Settings`
+  | `api.rollback.${"source" | "sink"}Version`;
 
 export interface TaskOutputs {
   readonly url?: string;
@@ -44,8 +58,14 @@ export interface TaskRequest {
   readonly objectKey: string;
 }
 
+export type StartOutcome =
+  | { readonly kind: "started"; readonly record: TaskRecord }
+  /** @property by the task that works on the object (T3); undefined when it has just ended */
+  | { readonly kind: "locked"; readonly by: string | undefined };
+
 const PREFIX = "stream/task/";
 const TIMEOUT_MS = 5 * 60_000;
+const TIMED_OUT = "Task timed out.";
 const CLEANUP_INTERVAL_MS = 3_600_000;
 const SUCCESS_KEPT_MS = 3_600_000;
 const OTHERS_KEPT_MS = 48 * 3_600_000;
@@ -78,41 +98,55 @@ export class TaskStore {
     work: (signal: AbortSignal) => Promise<TaskSuccess>,
     waitMs: number,
     signal: AbortSignal,
-  ): Promise<TaskRecord> {
+  ): Promise<StartOutcome> {
+    const { projectId, type, objectKey } = request;
     const createdAt = isoTime(this.#clock.wallMs());
-    const taskId = `${request.type}/${request.objectKey}/${createdAt}_${this.#letters(5)}`;
-    const record: TaskRecord = { taskId, type: request.type, createdAt, status: "processing" };
-    await this.#put(request.projectId, record, signal); // T1
+    const taskId = `${type}/${objectKey}/${createdAt}_${this.#letters(5)}`;
+    const record: TaskRecord = { taskId, type, createdAt, status: "processing" };
+    const ports = { store: this.#store, clock: this.#clock, logger: this.#logger };
+    const ops = [putOp(projectId, record)]; // T1
+    const taken = await takeLock(ports, lockKey(projectId, objectKey), taskId, ops, signal); // T3
+    if (taken.kind === "taken") return { kind: "locked", by: taken.by };
     const finished = new Promise<TaskRecord>((resolve) => {
       this.#running.spawn(taskId, async (taskSignal) => {
-        const done = await this.#perform(record, work, taskSignal);
         try {
-          await this.#put(request.projectId, done, taskSignal);
-        } catch (thrown) {
-          // The work has ended all the same; its record says so once its time is over (T2).
-          this.#logger.warn("task-record-failed", { task: taskId, error: WireError.from(thrown) });
+          const done = await this.#perform(record, work, taken.lock, taskSignal);
+          await this.#finish(projectId, done, taskSignal);
+          resolve(done);
+        } finally {
+          await taken.lock.release();
         }
-        resolve(done);
       });
     });
     return new Promise((resolve) => {
-      const cancel = this.#clock.after(waitMs, () => resolve(record));
+      const cancel = this.#clock.after(waitMs, () => resolve({ kind: "started", record }));
       void finished.then((done) => {
         cancel();
-        resolve(done);
+        resolve({ kind: "started", record: done });
       });
     });
   }
 
   async get(projectId: number, taskId: string, signal: AbortSignal): Promise<TaskRecord | undefined> {
     const key = taskKey(projectId, taskId);
-    const { kvs } = await this.#store.range({ key }, signal);
-    if (kvs[0] === undefined) return undefined;
-    const record = decodeTask(kvs[0].value, key);
+    const lock = lockKey(projectId, objectKeyOf(taskId));
+    // Of one revision: a task ends with its record written and then its lock given back.
+    const success: StoreOp[] = [
+      { kind: "range", key },
+      { kind: "range", key: lock },
+    ];
+    const { results } = await this.#store.txn({ compare: [], success }, signal);
+    const [found, holder] = results.map((result) => (result.kind === "range" ? result.kvs[0] : undefined));
+    if (found === undefined) return undefined;
+    const record = decodeTask(found.value, key);
+    if (record.status !== "processing") return record;
     const ageMs = this.#clock.wallMs() - Date.parse(record.createdAt);
-    if (record.status !== "processing" || ageMs < TIMEOUT_MS) return record;
-    const finishedAt = isoTime(Date.parse(record.createdAt) + TIMEOUT_MS);
-    return { ...record, status: "error", error: "Task timed out.", finishedAt, durationMs: TIMEOUT_MS }; // T2
+    if (ageMs >= TIMEOUT_MS) {
+      const finishedAt = isoTime(Date.parse(record.createdAt) + TIMEOUT_MS);
+      return { ...record, status: "error", error: TIMED_OUT, finishedAt, durationMs: TIMEOUT_MS }; // T2
+    }
+    if (holder !== undefined && text(holder.value) === taskId) return record;
+    return { ...record, status: "error", error: "Task was interrupted." }; // T2
   }
 
   /** Removes old records once in an hour until `signal` aborts. */
@@ -154,34 +188,49 @@ export class TaskStore {
   async #perform(
     record: TaskRecord,
     work: (signal: AbortSignal) => Promise<TaskSuccess>,
+    lock: TaskLock,
     signal: AbortSignal,
   ): Promise<TaskRecord> {
-    const outcome = await this.#outcome(record, work, signal);
+    const scope = abortScope(signal);
+    const onLost = (): void => scope.abort(lock.signal.reason);
+    lock.signal.addEventListener("abort", onLost, { once: true });
+    const timeout = new WireError("REQUEST_TIMEOUT", TIMED_OUT);
+    const cancel = this.#clock.after(TIMEOUT_MS, () => scope.abort(timeout)); // T3
+    const outcome = await this.#outcome(record, work, signal, scope.signal).finally(() => {
+      cancel();
+      lock.signal.removeEventListener("abort", onLost);
+      scope.dispose();
+    });
     const finishedMs = this.#clock.wallMs();
     // What lies between the record's two times, unless somebody set the clock back.
     const durationMs = Math.max(0, finishedMs - Date.parse(record.createdAt));
     return { ...record, ...outcome, finishedAt: isoTime(finishedMs), durationMs };
   }
 
+  /** @param closing of this process: then nothing is said of the task's end (T2) */
   async #outcome(
     record: TaskRecord,
     work: (signal: AbortSignal) => Promise<TaskSuccess>,
+    closing: AbortSignal,
     signal: AbortSignal,
   ): Promise<Pick<TaskRecord, "status" | "result" | "error" | "outputs">> {
     try {
-      return { status: "success", ...(await work(signal)) };
+      return { status: "success", ...(await untilAborted(work(signal), signal)) };
     } catch (thrown) {
-      if (signal.aborted) throw thrown;
+      if (closing.aborted) throw thrown;
       const error = WireError.from(thrown);
       this.#logger.warn("task-work-failed", { task: record.taskId, error });
       return { status: "error", error: error.code === "INTERNAL" ? "Unknown error" : error.message };
     }
   }
 
-  async #put(projectId: number, record: TaskRecord, signal: AbortSignal): Promise<void> {
-    const value = utf8(JSON.stringify(record));
-    const op = { kind: "put", key: taskKey(projectId, record.taskId), value } as const;
-    await this.#store.txn({ compare: [], success: [op] }, signal);
+  async #finish(projectId: number, done: TaskRecord, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#store.txn({ compare: [], success: [putOp(projectId, done)] }, signal);
+    } catch (thrown) {
+      // The work has ended all the same; its record says so once its lock is gone (T2).
+      this.#logger.warn("task-record-failed", { task: done.taskId, error: WireError.from(thrown) });
+    }
   }
 
   #letters(count: number): string {
@@ -193,6 +242,24 @@ export class TaskStore {
 
 function taskKey(projectId: number, taskId: string): string {
   return keyOf(`${PREFIX}${projectId}/${taskId}`);
+}
+
+function putOp(projectId: number, record: TaskRecord): StoreOp {
+  return { kind: "put", key: taskKey(projectId, record.taskId), value: utf8(JSON.stringify(record)) };
+}
+
+/** What lies between the type and the time. */
+function objectKeyOf(taskId: string): string {
+  return taskId.split("/").slice(1, -1).join("/");
+}
+
+/** As `work`, or the signal's reason if that comes first: work that heeds no signal must not keep a lock for ever. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", onAbort, { once: true });
+    void work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 function decodeTask(bytes: Uint8Array, key: string): TaskRecord {

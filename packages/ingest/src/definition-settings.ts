@@ -14,10 +14,10 @@ export interface SinkSettings {
   readonly waitForAppend: boolean;
 }
 
-type Kind = "count" | "size" | "interval" | "flag";
+export type SettingKind = "count" | "size" | "interval" | "flag";
 
 interface Setting {
-  readonly kind: Kind;
+  readonly kind: SettingKind;
   /** Bounds of the number, of the bytes or of the milliseconds. */
   readonly min: number;
   readonly max: number;
@@ -96,6 +96,7 @@ function level(
 /** What a setting is by default, and its bounds, as its owner writes them. */
 export interface SettingDescription {
   readonly name: string;
+  readonly kind: SettingKind;
   readonly initial: string;
   readonly min: string;
   readonly max: string;
@@ -108,6 +109,7 @@ export function describeSettings(): readonly SettingDescription[] {
     .map(([name, { kind, min, max, initial }]) => {
       return {
         name,
+        kind,
         initial: boundText(kind, initial),
         min: boundText(kind, min),
         max: boundText(kind, max),
@@ -166,14 +168,14 @@ function outOfRange(key: string, value: SettingValue, setting: Setting): string 
   return `Invalid "${key}" value "${String(value)}": must be between ${text(setting.min)} and ${text(setting.max)}`;
 }
 
-function boundText(kind: Kind, bound: number): string {
+function boundText(kind: SettingKind, bound: number): string {
   if (kind === "flag") return String(bound === 1);
   if (kind === "size") return sizeText(bound);
   return kind === "interval" ? printDuration(bound) : String(bound);
 }
 
 /** The value as a number, or what is wrong with it. */
-function readValue(kind: Kind, value: SettingValue): number | string {
+function readValue(kind: SettingKind, value: SettingValue): number | string {
   switch (kind) {
     case "flag":
       return typeof value === "boolean" ? Number(value) : "must be true or false";

@@ -43,9 +43,10 @@ export {
   type Page,
   type PageRequest,
 } from "./definition-repository.ts";
+export { versionText, type EntityState } from "./definition-keys.ts";
 export { deletedOf, disabledOf, effectiveSink } from "./definition-effective.ts";
 export { normaliseId } from "./definition-id.ts";
-export { listOf, sinkSettings } from "./definition-settings.ts";
+export { describeSettings, listOf, sinkSettings, type SettingKind } from "./definition-settings.ts";
 export { plainSecrets, type SecretBox } from "./secret-box.ts";
 export { aesSecrets, parseKeyFile } from "./system-aes-box.ts";
 export { decodeSlice } from "./storage-codec.ts";
@@ -66,7 +67,7 @@ export {
 } from "./pipeline.ts";
 export type { PartitionIntegrity } from "./partition-integrity.ts";
 export { isPartition, Partitions, type PartitionTemplate } from "./partition-registry.ts";
-export type { FileStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
+export type { FileStatistics, LevelStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
 export { HttpSource, type HttpSourceOptions, type HttpSourcePorts } from "./http-source.ts";
 export { systemTurns } from "./system-turns.ts";
 export type { DoorPage } from "./http-source-answers.ts";

@@ -1,0 +1,246 @@
+// Bodies that the API answers with (specification 1.7 to 1.13). The document is made of them, and tests hold every
+// answer against them.
+import { columnsSchema } from "./column-schema.ts";
+import {
+  choice,
+  flag,
+  integer,
+  list,
+  map,
+  named,
+  nullable,
+  object,
+  optional,
+  required,
+  scalar,
+  text,
+} from "./schema.ts";
+
+const number = integer({ min: 0 });
+const time = text({ format: "date-time", example: "2026-01-01T01:00:00.000Z" });
+const url = text({ format: "uri" });
+
+const by = named(
+  "By",
+  object({
+    type: required(choice(["system", "user"])),
+    tokenId: optional(text()),
+    tokenDesc: optional(text()),
+    userId: optional(text()),
+    userName: optional(text()),
+  }),
+);
+
+const change = named("Change", object({ at: required(time), by: required(by) }));
+
+const disabled = named(
+  "Disabled",
+  object({
+    at: required(time),
+    by: required(by),
+    reason: required(text({ description: "`API`, or that it is disabled with its source" })),
+  }),
+);
+
+export const versionAnswer = named(
+  "Version",
+  object({
+    number: required(integer({ min: 1 })),
+    hash: required(text({ min: 16, max: 16, description: "Of what the version says" })),
+    description: required(text({ example: "New source." })),
+    at: required(time),
+    by: required(by),
+  }),
+);
+
+const history = {
+  version: required(versionAnswer),
+  created: required(change),
+  deleted: optional(change),
+  disabled: optional(disabled),
+} as const;
+
+const branchKey = { projectId: required(number), branchId: required(number) } as const;
+const sourceKey = { ...branchKey, sourceId: required(text()) } as const;
+const sinkKey = { ...sourceKey, sinkId: required(text()) } as const;
+
+export const sourceAnswer = named(
+  "Source",
+  object({
+    ...sourceKey,
+    type: required(choice(["http"])),
+    name: required(text()),
+    description: required(text()),
+    http: optional(
+      object({ url: required(url) }, { description: "Where records go; the path holds a secret" }),
+    ),
+    ...history,
+  }),
+);
+
+const sinkFields = {
+  ...sinkKey,
+  type: required(choice(["table"])),
+  name: required(text()),
+  description: required(text()),
+  table: required(
+    object({
+      type: required(choice(["duckdb"])),
+      tableId: required(text()),
+      mapping: required(object({ columns: required(columnsSchema) })),
+    }),
+  ),
+  settings: required(map(scalar(), { description: "What is set apart from the defaults" })),
+  ...history,
+} as const;
+
+export const sinkAnswer = named("Sink", object(sinkFields));
+
+const page = named(
+  "Page",
+  object({
+    limit: required(integer({ min: 1, max: 100 })),
+    totalCount: required(number),
+    afterId: required(text()),
+    lastId: required(text({ description: "Empty when the page is" })),
+  }),
+);
+
+export const sourcesAnswer = named(
+  "SourcesList",
+  object({ ...branchKey, page: required(page), sources: required(list(sourceAnswer)) }),
+);
+
+export const sinksAnswer = named(
+  "SinksList",
+  object({ ...sourceKey, page: required(page), sinks: required(list(sinkAnswer)) }),
+);
+
+export const versionsAnswer = named(
+  "VersionsList",
+  object({
+    ...sourceKey,
+    sinkId: optional(text()),
+    page: required(page),
+    versions: required(list(versionAnswer)),
+  }),
+);
+
+const level = named(
+  "Level",
+  object({
+    firstRecordAt: optional(time),
+    lastRecordAt: optional(time),
+    recordsCount: required(number),
+    compressedSize: required(number),
+    uncompressedSize: required(number),
+  }),
+);
+
+const levels = {
+  total: required(nullable(level, { description: "null when there is nothing" })),
+  levels: required(object({ local: optional(level), staging: optional(level), target: optional(level) })),
+} as const;
+
+export const totalAnswer = named("TotalStatistics", object(levels));
+
+const file = named(
+  "FileStatistics",
+  object({
+    fileId: required(text()),
+    state: required(choice(["writing", "closing", "importing", "imported"])),
+    openedAt: required(time),
+    closingAt: optional(time),
+    importingAt: optional(time),
+    importedAt: optional(time),
+    retryAttempt: optional(number),
+    retryReason: optional(text()),
+    retryAfter: optional(time),
+    statistics: required(totalAnswer),
+  }),
+);
+
+export const filesAnswer = named("FilesStatistics", object({ files: required(list(file)) }));
+
+export const aggregationAnswer = named(
+  "AggregatedSources",
+  object({
+    ...branchKey,
+    page: required(page),
+    sources: required(
+      list(
+        object({
+          ...sourceKey,
+          type: required(choice(["http"])),
+          name: required(text()),
+          description: required(text()),
+          http: optional(object({ url: required(url) })),
+          ...history,
+          sinks: required(
+            list(
+              object({
+                ...sinkFields,
+                statistics: required(object({ ...levels, files: required(list(file)) })),
+              }),
+            ),
+          ),
+        }),
+      ),
+    ),
+  }),
+);
+
+export const taskAnswer = named(
+  "Task",
+  object({
+    taskId: required(text({ example: "api.create.source/1/orders/2026-01-01T01:00:00.000Z_x1y2z" })),
+    type: required(text({ example: "api.create.source" })),
+    url: required(url),
+    status: required(choice(["processing", "success", "error"])),
+    isFinished: required(flag()),
+    createdAt: required(time),
+    finishedAt: optional(time),
+    duration: optional(integer({ min: 0, description: "Milliseconds" })),
+    result: optional(text({ example: "Source has been created successfully." })),
+    error: optional(text()),
+    outputs: optional(
+      object({
+        url: optional(url),
+        projectId: optional(number),
+        branchId: optional(number),
+        sourceId: optional(text()),
+        sinkId: optional(text()),
+      }),
+    ),
+  }),
+);
+
+export const settingsAnswer = named(
+  "SettingsResult",
+  object({
+    settings: required(
+      list(
+        object({
+          key: required(text()),
+          type: required(choice(["string", "int", "float", "bool", "[]string"])),
+          description: required(text()),
+          value: required(scalar()),
+          defaultValue: required(scalar()),
+          overwritten: required(flag()),
+          protected: required(flag()),
+          validation: optional(text()),
+        }),
+      ),
+    ),
+  }),
+);
+
+export const errorAnswer = named(
+  "Error",
+  object({
+    statusCode: required(integer({ example: 404 })),
+    error: required(text({ example: "stream.api.sourceNotFound" })),
+    message: required(text({ example: 'Source "my-source" not found in the branch.' })),
+    exceptionId: optional(text({ description: "Of an unexpected error, as in the log" })),
+  }),
+);

@@ -1,0 +1,31 @@
+// What the API needs of the rest of the platform.
+import type { Logger, Random } from "@millrace/base";
+import type {
+  DefinitionRepository,
+  FileStatistics,
+  LevelStatistics,
+  SinkKey,
+  Target,
+} from "@millrace/ingest";
+import type { ApiUrls } from "./api-responses.ts";
+import type { TaskStore } from "./task-store.ts";
+
+/** Who answers for statistics: the pipeline. */
+export interface StatisticsPort {
+  total(key: SinkKey): LevelStatistics;
+  files(key: SinkKey, options: { readonly failedFiles?: boolean }): readonly FileStatistics[];
+}
+
+export interface ApiDependencies {
+  readonly repository: DefinitionRepository;
+  readonly tasks: TaskStore;
+  readonly statistics: StatisticsPort;
+  readonly target: Pick<Target, "check" | "prepare">;
+  /** Resolves once this process's doors know what the store held at `revision`. */
+  readonly settled: (revision: number, signal: AbortSignal) => Promise<void>;
+  readonly urls: () => ApiUrls;
+  readonly random: Random;
+  readonly logger: Logger;
+  /** Aborts when the API shuts down. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,111 @@
+// Settings: rows 7, 8 and 24 of the specification's table (1.3, 1.10).
+import { WireError } from "@millrace/base";
+import { sinkSettings, type SettingChange, type SettingValue } from "@millrace/ingest";
+import { settingsAnswer, taskAnswer } from "./answer-schemas.ts";
+import { ApiError } from "./api-errors.ts";
+import { keyOfSink, keyOfSource, sinkAndSourceOf, sinkOf, sourceOf } from "./lookups.ts";
+import { operation, type Operation } from "./operation.ts";
+import { descriptionOf, patchSettingsSchema } from "./request-schemas.ts";
+import { checkSettingKeys, listSettings } from "./setting-list.ts";
+import { runTask } from "./task-runner.ts";
+
+const SOURCE = "/branches/{branchId}/sources/{sourceId}";
+const SINK = `${SOURCE}/sinks/{sinkId}`;
+
+export const settingOperations: readonly Operation[] = [
+  operation({
+    id: "getSourceSettings",
+    method: "GET",
+    path: `${SOURCE}/settings`,
+    tag: "sources",
+    summary: "All settings of a source, ordered by key: they hold for its sinks that have none of their own",
+    access: "read",
+    status: 200,
+    answer: settingsAnswer,
+    errors: ["sourceNotFound"],
+    handle: async (asked) => ({ settings: listSettings((await sourceOf(asked)).settings ?? {}) }),
+  }),
+  operation({
+    id: "updateSourceSettings",
+    method: "PATCH",
+    path: `${SOURCE}/settings`,
+    tag: "sources",
+    summary: "Change settings of a source; what is not given stays, null takes a value away",
+    access: "write",
+    status: 202,
+    body: patchSettingsSchema,
+    answer: taskAnswer,
+    errors: ["sourceNotFound", "forbidden", "resourceLocked"],
+    handle: async ({ body, by, ...asked }) => {
+      const source = await sourceOf(asked);
+      const changes = body.settings ?? [];
+      checkSettings(changes);
+      const key = keyOfSource(source);
+      return runTask(asked.deps, {
+        type: "api.update.sourceSettings",
+        key,
+        result: "Source settings have been updated successfully.",
+        isRepeatable: false,
+        work: (within) => {
+          const command = { kind: "settings", changes, ...descriptionOf(body) } as const;
+          return asked.deps.repository.changeSource(key, command, by, within);
+        },
+      });
+    },
+  }),
+  operation({
+    id: "getSinkSettings",
+    method: "GET",
+    path: `${SINK}/settings`,
+    tag: "sinks",
+    summary: "All settings of a sink, ordered by key",
+    access: "read",
+    status: 200,
+    answer: settingsAnswer,
+    errors: ["sourceNotFound", "sinkNotFound"],
+    handle: async (asked) => {
+      const { sink, source } = await sinkAndSourceOf(asked);
+      return { settings: listSettings(sink.settings ?? {}, source.settings) };
+    },
+  }),
+  operation({
+    id: "updateSinkSettings",
+    method: "PATCH",
+    path: `${SINK}/settings`,
+    tag: "sinks",
+    summary: "Change settings of a sink; what is not given stays, null takes a value away",
+    access: "write",
+    status: 202,
+    body: patchSettingsSchema,
+    answer: taskAnswer,
+    errors: ["sourceNotFound", "sinkNotFound", "forbidden", "resourceLocked"],
+    handle: async ({ body, by, ...asked }) => {
+      const sink = await sinkOf(asked);
+      const changes = body.settings ?? [];
+      checkSettings(changes);
+      const key = keyOfSink(sink);
+      return runTask(asked.deps, {
+        type: "api.update.sinkSettings",
+        key,
+        result: "Sink settings have been updated successfully.",
+        isRepeatable: false,
+        work: (within) => {
+          const command = { kind: "settings", changes, ...descriptionOf(body) } as const;
+          return asked.deps.repository.changeSink(key, command, by, within);
+        },
+      });
+    },
+  }),
+];
+
+/** Values are refused here and not by a task. @throws {ApiError} 400 with all that is wrong, 403 */
+function checkSettings(changes: readonly SettingChange[]): void {
+  checkSettingKeys(changes);
+  const values: Record<string, SettingValue> = {};
+  for (const { key, value } of changes) if (value !== null) values[key] = value;
+  try {
+    sinkSettings(values);
+  } catch (thrown) {
+    throw new ApiError("badRequest", WireError.from(thrown).message);
+  }
+}

@@ -1,0 +1,66 @@
+// Statistics: rows 25, 26 and 31 of the specification's table (1.3, 1.12).
+import { DEFINITION_LIMITS, effectiveSink, type SourceDefinition } from "@millrace/ingest";
+import { aggregationAnswer, filesAnswer, totalAnswer } from "./answer-schemas.ts";
+import type { ApiDependencies } from "./api-dependencies.ts";
+import { pageBody, sinkBody, sourceBody } from "./api-responses.ts";
+import { branchOf, pageOf, sinkOf } from "./lookups.ts";
+import { operation, type Operation } from "./operation.ts";
+import { filesQuery, pageQuery } from "./request-schemas.ts";
+
+const STATISTICS = "/branches/{branchId}/sources/{sourceId}/sinks/{sinkId}/statistics";
+
+const shared = { method: "GET", tag: "sinks", access: "read", status: 200 } as const;
+const NOT_FOUND = ["sourceNotFound", "sinkNotFound"] as const;
+
+export const statisticsOperations: readonly Operation[] = [
+  operation({
+    ...shared,
+    id: "sinkStatisticsTotal",
+    path: `${STATISTICS}/total`,
+    summary: "What a sink has taken, and where it is",
+    answer: totalAnswer,
+    errors: NOT_FOUND,
+    handle: async (asked) => asked.deps.statistics.total(await sinkOf(asked)),
+  }),
+  operation({
+    ...shared,
+    id: "sinkStatisticsFiles",
+    path: `${STATISTICS}/files`,
+    summary: "Files of a sink: imported ones first, failing ones last",
+    query: filesQuery,
+    answer: filesAnswer,
+    errors: NOT_FOUND,
+    handle: async ({ query, ...asked }) => ({
+      files: asked.deps.statistics.files(await sinkOf(asked), { failedFiles: query.failedFiles ?? false }),
+    }),
+  }),
+  operation({
+    id: "aggregateSources",
+    method: "GET",
+    path: "/branches/{branchId}/aggregation/sources",
+    tag: "internal",
+    summary: "Sources with their sinks, and these with their statistics and files",
+    access: "read",
+    status: 200,
+    query: pageQuery,
+    answer: aggregationAnswer,
+    errors: [],
+    handle: async ({ deps, query, ...asked }) => {
+      const branch = branchOf({ deps, ...asked });
+      const request = pageOf(query);
+      const page = await deps.repository.sources(branch, request, deps.signal);
+      const sources = await Promise.all(page.items.map((source) => aggregated(deps, source)));
+      return { ...branch, page: pageBody(page, request, page.items.at(-1)?.sourceId), sources };
+    },
+  }),
+];
+
+async function aggregated(deps: ApiDependencies, source: SourceDefinition): Promise<object> {
+  const all = { afterId: "", limit: DEFINITION_LIMITS.sinksPerSourceMax };
+  const { items } = await deps.repository.sinks(source, all, deps.signal);
+  const sinks = items.map((sink) => ({
+    ...sinkBody(effectiveSink(sink, source)),
+    statistics: { ...deps.statistics.total(sink), files: deps.statistics.files(sink, {}) },
+  }));
+  return { ...sourceBody(source, deps.urls()), sinks };
+}

@@ -1,0 +1,17 @@
+// Every operation of the API, in the order of the document.
+import type { Operation } from "./operation.ts";
+import { settingOperations } from "./operations-settings.ts";
+import { sinkOperations } from "./operations-sinks.ts";
+import { sourceOperations } from "./operations-sources.ts";
+import { statisticsOperations } from "./operations-statistics.ts";
+import { taskOperations } from "./operations-tasks.ts";
+import { versionOperations } from "./operations-versions.ts";
+
+export const OPERATIONS: readonly Operation[] = [
+  ...sourceOperations,
+  ...sinkOperations,
+  ...settingOperations,
+  ...versionOperations,
+  ...statisticsOperations,
+  ...taskOperations,
+];

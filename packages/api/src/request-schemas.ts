@@ -1,0 +1,182 @@
+// Bodies and queries that the API takes (specification 1.7, 1.8, 1.10).
+import { DEFINITION_LIMITS, normaliseId, sinkSettings, type SettingValues } from "@millrace/ingest";
+import { WireError } from "@millrace/base";
+import { ApiError, type Problem } from "./api-errors.ts";
+import { columnsSchema } from "./column-schema.ts";
+import {
+  checked,
+  choice,
+  flag,
+  integer,
+  list,
+  map,
+  named,
+  object,
+  optional,
+  required,
+  scalar,
+  scalarOrNull,
+  text,
+} from "./schema.ts";
+
+/** The only branch there is. */
+export const DEFAULT_BRANCH_ID = 1;
+
+const { idLengthMax, nameLengthMax, descriptionLengthMax, pageLimitMax } = DEFINITION_LIMITS;
+const TABLE_ID = /^[A-Za-z_][A-Za-z0-9_]{0,62}\.[A-Za-z_][A-Za-z0-9_]{0,62}$/;
+
+const sourceType = choice(["http"], { example: "http" });
+const sinkType = choice(["table"], { example: "table" });
+const tableType = choice(["duckdb"], { example: "duckdb" });
+const id = text({ min: 1, max: idLengthMax, description: "Made from the name when it is missing" });
+const name = text({ min: 1, max: nameLengthMax, example: "Orders" });
+const description = text({ max: descriptionLengthMax });
+const changeDescription = text({ max: descriptionLengthMax, description: "Of the version that this makes" });
+
+const tableId = checked(
+  text({ min: 1, max: 127, description: "`<schema>.<table>`", example: "main.orders" }),
+  (value): readonly Problem[] => {
+    if (TABLE_ID.test(value)) return [];
+    const rule = "expected <schema>.<table>, each 1 to 63 of [A-Za-z0-9_], not starting with a digit";
+    return [{ name: "badRequest", message: `table ID "${value}" is invalid: ${rule}` }];
+  },
+);
+
+const settings = checked(
+  map(scalar(), {
+    description: "Settings of the sink by their keys",
+    example: { "storage.level.target.import.trigger.interval": "1s" },
+  }),
+  settingProblems,
+);
+
+export const createSourceSchema = named(
+  "CreateSource",
+  object({
+    type: required(sourceType),
+    sourceId: optional(id),
+    name: required(name),
+    description: optional(description),
+  }),
+);
+
+export const updateSourceSchema = named(
+  "UpdateSource",
+  object({
+    changeDescription: optional(changeDescription),
+    type: optional(sourceType),
+    name: optional(name),
+    description: optional(description),
+  }),
+);
+
+export const createSinkSchema = named(
+  "CreateSink",
+  object({
+    type: required(sinkType),
+    sinkId: optional(id),
+    name: required(name),
+    description: optional(description),
+    table: required(
+      object({
+        type: required(tableType),
+        tableId: required(tableId),
+        mapping: required(object({ columns: required(columnsSchema) })),
+      }),
+    ),
+    settings: optional(settings),
+  }),
+);
+
+export const updateSinkSchema = named(
+  "UpdateSink",
+  object({
+    changeDescription: optional(changeDescription),
+    type: optional(sinkType),
+    name: optional(name),
+    description: optional(description),
+    table: optional(
+      object({
+        type: optional(tableType),
+        tableId: optional(tableId),
+        mapping: optional(object({ columns: required(columnsSchema) })),
+      }),
+    ),
+  }),
+);
+
+export const patchSettingsSchema = named(
+  "PatchSettings",
+  object({
+    changeDescription: optional(changeDescription),
+    settings: optional(
+      list(object({ key: required(text({ min: 1 })), value: required(scalarOrNull()) }), {
+        description: "`null` takes a value away, so that the default is in force",
+        example: [{ key: "storage.level.staging.upload.trigger.count", value: 1000 }],
+      }),
+    ),
+  }),
+);
+
+export const pageQuery = {
+  afterId: optional(text({ description: "The last ID of the page before" })),
+  limit: optional(integer({ min: 1, max: pageLimitMax, description: `Default ${pageLimitMax}` })),
+} as const;
+
+export const deleteSourceQuery = {
+  cascade: optional(flag({ description: "Purges the source and everything that belongs to it" })),
+} as const;
+
+export const filesQuery = {
+  failedFiles: optional(flag({ description: "Only files whose import, or a step before it, has failed" })),
+} as const;
+
+/** The text that a request wants for its version, if it has one. */
+export function descriptionOf({ changeDescription }: { readonly changeDescription?: string }): {
+  readonly changeDescription?: string;
+} {
+  return changeDescription === undefined ? {} : { changeDescription };
+}
+
+/** The given ID, or one made from the name, normalised. @throws {ApiError} 400 */
+export function idOf(given: string | undefined, from: string, field: "sourceId" | "sinkId"): string {
+  const normal = normaliseId(given ?? from);
+  // A name is shorter than an ID may be, but hyphens are added.
+  const made = normal.slice(0, idLengthMax).replace(/-$/, "");
+  if (made === "") throw new ApiError("badRequest", `"${field}" must not be empty`);
+  return made;
+}
+
+/** @throws {ApiError} 400 unless it is the default branch, by name or by number */
+export function parseBranch(given: string): number {
+  if (given === "default") return DEFAULT_BRANCH_ID;
+  if (!/^[0-9]{1,15}$/.test(given)) {
+    throw new ApiError("badRequest", 'invalid branch: expected "default" or <int>');
+  }
+  const branchId = Number(given);
+  if (branchId === DEFAULT_BRANCH_ID) return branchId;
+  const message = `currently only default branch is supported, branch "${branchId}" is not default`;
+  throw new ApiError("badRequest", message);
+}
+
+/** @throws {ApiError} 400, with both sentences of the specification */
+export function parseVersion(given: string): number {
+  const isNumber = /^-?[0-9]{1,10}$/.test(given);
+  const number = isNumber ? Number(given) : 0;
+  const range = `versionNumber must be greater or equal than 1 but got value ${number}`;
+  if (!isNumber) {
+    const message = `invalid value ${JSON.stringify(given)} for "versionNumber", must be a integer; ${range}`;
+    throw new ApiError("invalidFieldType", message);
+  }
+  if (number < 1) throw new ApiError("invalidRange", range);
+  return number;
+}
+
+function settingProblems(values: SettingValues): readonly Problem[] {
+  try {
+    sinkSettings(values);
+    return [];
+  } catch (thrown) {
+    return [{ name: "badRequest", message: WireError.from(thrown).message }];
+  }
+}
