@@ -1,7 +1,7 @@
 // JSON whose integers keep all their digits: OTLP has 64-bit ones, which exporters write as strings or as numbers, and
-// JSON.parse rounds the latter. Bounded in values and in nesting; the text's size is the caller's bound.
+// JSON.parse rounds the latter. Bounded in values, members and nesting; the text's size is the caller's bound.
 import { invalid } from "@millrace/protobuf";
-import { JSON_INTEGER_CHARS_MAX, JSON_NESTED_MAX, JSON_VALUES_MAX } from "./limits.ts";
+import { JSON_INTEGER_CHARS_MAX, JSON_MEMBERS_MAX, JSON_NESTED_MAX, JSON_VALUES_MAX } from "./limits.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -66,7 +66,9 @@ class Parser {
       this.#at++;
       return object;
     }
-    for (;;) {
+    for (let members = 1; ; members++) {
+      if (members > JSON_MEMBERS_MAX)
+        invalid(`too many members in a JSON object (expected <= ${JSON_MEMBERS_MAX})`);
       if (this.#space() !== QUOTE) this.#fail("expected a string");
       const key = this.#string();
       if (this.#space() !== COLON) this.#fail("expected ':'");

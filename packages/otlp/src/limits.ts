@@ -9,6 +9,9 @@ export const JSON_VALUES_MAX = 1 << 21;
  */
 export const JSON_NESTED_MAX = 100;
 
+/** Members of one object: messages have at most 17 that are known. */
+export const JSON_MEMBERS_MAX = 10_000;
+
 /** Digits of an integer in JSON; a 64-bit one has 20. What is longer is read as a double, as JSON.parse does. */
 export const JSON_INTEGER_CHARS_MAX = 21;
 

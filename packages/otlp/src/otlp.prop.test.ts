@@ -234,10 +234,16 @@ test("exact JSON: any text -> refused when JSON.parse refuses it, else the same 
   );
 });
 
-test("exact JSON: nesting and the number of values -> bounded", () => {
+test("exact JSON: nesting, values and members -> bounded", () => {
   assert.throws(() => parseExactJson("[".repeat(1_000_000)), {
     message: /nests too deeply \(expected <= 100\)/,
   });
   assert.throws(() => parseExactJson(`[${"0,".repeat(1 << 21)}0]`), { message: /too many values in JSON/ });
+  const object = (members: number): string =>
+    `{${Array.from({ length: members }, (_, i) => `"${i}":0`).join(",")}}`;
+  assert.throws(() => parseExactJson(object(10_001)), {
+    message: "too many members in a JSON object (expected <= 10000)",
+  });
+  assert.deepEqual(parseExactJson(object(10_000)), JSON.parse(object(10_000)));
   assert.deepEqual(parseExactJson(`${"[".repeat(100)}${"]".repeat(100)}`)?.constructor, Array);
 });
