@@ -2,8 +2,8 @@
 // directory has the same id, and so has an older one that was put back.
 //
 //  C1  Of all directories with an id one may be in use: a key with the session's lease says which. The others wait.
-//  C2  Each start leaves a token in the store, under the directory's id, and then in the directory's log (store-
-//      mark.ts). A directory whose log does not have the newest token is an older copy: what was acknowledged since
+//  C2  Each start, and each minute of a broker, leaves a token in the store, under the directory's id, and then in the
+//      directory's log (store-mark.ts, directory-token.ts). A directory whose log does not have the newest token is an older copy: what was acknowledged since
 //      is not in it. It gets another id, under which nobody counts on it, and so its bytes are judged as those of a
 //      stranger.
 //  C3  A process may end between the two writes: until the log has the token, the one before stands beside it.
@@ -62,7 +62,7 @@ function useKey(root: string, directory: HolderId): Key {
   return keyOf(`!millrace/directories-in-use#${root}#${directory}`);
 }
 
-/** The write of a start. @param before the token that the log has; undefined: none */
+/** The first write. @param before the token that the log has; undefined: none */
 export function tokensOp(root: string, directory: HolderId, token: bigint, before?: bigint): StoreOp {
   return putTokens(root, directory, [token, before ?? 0n]);
 }
@@ -92,7 +92,7 @@ export async function claimDirectory(
   for (let id = directory; ;) {
     const inUse = useKey(root, id);
     await session.announce(inUse, utf8(memberName(broker)), signal);
-    const known = await findDirectory(coordination, root, id, signal);
+    const { known } = await findDirectory(coordination, root, id, signal);
     const fate = fateOfDirectory(spools.mark, known);
     if (fate === "store-older") logger.error("store-older-than-directory", { directory: id });
     // One that was given another id is an old one.
@@ -111,19 +111,21 @@ export async function claimDirectory(
   }
 }
 
-async function findDirectory(
+/** What the store has of a directory now, and its revision. @throws {WireError} of the store; CORRUPT */
+export async function findDirectory(
   store: CoordinationStore,
   root: string,
   directory: HolderId,
   signal: AbortSignal,
-): Promise<KnownDirectory | undefined> {
+): Promise<{ readonly revision: number; readonly known: KnownDirectory | undefined }> {
   const { header, kvs } = await store.range({ key: tokensKey(root, directory) }, signal);
   const [found] = kvs;
-  if (found === undefined) return undefined;
+  const { clusterId, revision } = header;
+  if (found === undefined) return { revision, known: undefined };
   const words = text(found.value).split(" ");
   if (!words.every((word) => /^[0-9a-f]{1,16}$/.test(word))) {
     throw new WireError("CORRUPT", `the store's tokens of data directory ${directory} cannot be read`);
   }
   const tokens = words.map((word) => BigInt(`0x${word}`));
-  return { clusterId: header.clusterId, revision: found.modRevision, tokens };
+  return { revision, known: { clusterId, revision: found.modRevision, tokens } };
 }

@@ -46,6 +46,19 @@ test("bring: nothing is here -> the source's bytes from begin on, hidden, with r
   assert.equal(b!.holder.answerAppend({ epoch: 10, stream: 2 }), "WRONG_STREAM");
 });
 
+test("bring: the journal is empty -> it is logged that this member has nothing of it", async () => {
+  const world = new World();
+  const [b] = await world.open("b");
+  const rolls: number[] = [];
+  const roll = b!.spool.roll.bind(b!.spool);
+  b!.spool.roll = (begin, registers) => {
+    rolls.push(begin);
+    roll(begin, registers);
+  };
+  await world.hold("b", { wants: "bring" });
+  assert.deepEqual(rolls, [0]);
+});
+
 test("bring: equal bytes stay, and only what is missing is copied", async () => {
   const world = new World();
   const [a, b] = await world.open("a", "b");

@@ -12,6 +12,7 @@
 //      by a mistake too, would have the journal go on there for ever.
 //  K6  A bring may end anywhere, and what it leaves has to be all that this member promised: it lets go only of what is
 //      other than its source's, and of nothing below what it has left to the store, which is acknowledged.
+//  K7  Whoever was brought is found again after a restart, though the journal is empty: the list may name it.
 import { assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
 import {
@@ -468,8 +469,10 @@ function atRest(spool: Spool): Promise<void> {
 /** Begins an empty fragment at `end` >= pendingEnd, with the registers, and waits until that is synced. */
 async function beginAt(spool: Spool, end: number, registers: LabelSet): Promise<void> {
   const isSame = equalLabelSets(spool.registers, registers);
-  if (isSame && spool.begin === end) return;
-  await rollTo(spool, end, isSame ? undefined : registers);
+  // K7. Where the journal begins nothing was logged so far.
+  const isKnown = end > 0 && isSame;
+  if (isKnown && spool.begin === end) return;
+  await rollTo(spool, end, isKnown ? undefined : registers);
   // A roll that takes nothing along is not told by where the spool ends.
   if (spool.begin !== end || !equalLabelSets(spool.registers, registers))
     throw new WireError("UNAVAILABLE", `the spool of ${spool.life.journal} did not begin anew at ${end}`);

@@ -160,3 +160,7 @@ export const COPY_PIECE_BYTES_MIN = 64 * 1024;
 export const PIECE_DIGEST_MS = 30_000;
 /** How long the stores of a journal that changed hands have to catch up before older bytes are copied. */
 export const JOIN_GRACE_MS = 10_000;
+/** Between looks whether the store still has the token of the data directory. */
+export const DIRECTORY_LOOK_MS = 10_000;
+/** After so many of them the token is renewed: a copy of a running broker's directory may lack what came since. */
+export const LOOKS_PER_TOKEN = 6;

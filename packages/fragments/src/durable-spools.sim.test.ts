@@ -39,6 +39,20 @@ suite("D1: the log is the local authority", () => {
     assert.deepEqual(contents(fixture.disk, "quarantine"), new Map());
   });
 
+  test("a journal that begins with nothing, at 0, and a power cut -> is found again", async () => {
+    const fixture = new SpoolFixture("D1/empty");
+    await fixture.open();
+    const spool = await fixture.claim("a");
+    spool.roll(0, EMPTY_LABELS);
+    await fixture.append(spool, "");
+    fixture.disk.crash();
+    await fixture.open();
+    assert.deepEqual(
+      fixture.spools.unclaimed().map(({ journal, end }) => [journal, end]),
+      [["a", 0]],
+    );
+  });
+
   test("the same, with the power cut at any moment and the log recycled behind it -> remembered", async () => {
     for (let seed = 0; seed < 25; seed++) {
       const fixture = new SpoolFixture(`D1/cut/${seed}`);

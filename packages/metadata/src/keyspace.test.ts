@@ -256,6 +256,33 @@ test("failures: the watch starts again after 0, 0, 5, 2000 ms…, and misses not
   await w.stop();
 });
 
+test("the watch leaves out a change -> the prefix is loaded again at the next sign of life", async () => {
+  let leaveOut = false;
+  async function* lacking(batches: AsyncIterable<WatchBatch>): AsyncGenerator<WatchBatch, void, undefined> {
+    for await (const batch of batches) yield leaveOut ? { ...batch, events: [] } : batch;
+  }
+  const w = await world({}, (store) => ({
+    ...bound(store),
+    watch: (request, signal) => lacking(store.watch(request, signal)),
+  }));
+  await w.keyspace.load(0, never);
+  w.run();
+  const told = async (...ops: StoreOp[]): Promise<void> => {
+    await write(w.store, ...ops);
+    await w.agenda.advance(1000);
+  };
+  await told(put("p/a", "1"));
+  leaveOut = true;
+  await told(put("p/a", "2"), put("p/b", "left out"));
+  leaveOut = false;
+  await told(put("p/a", "3"));
+  ok(w.events.includes("keyspace-version-gap"));
+  equal(shown(w.keyspace), "p/a=3");
+  await told(put("p/c", "4"));
+  equal(shown(w.keyspace), "p/a=3 p/b=left out p/c=4");
+  await w.stop();
+});
+
 test("another cluster's header -> run ends with CORRUPT", async () => {
   const w = await world({}, (store) => ({
     ...bound(store),

@@ -7,6 +7,8 @@
 //    that can be decoded is taken.
 // K4 A watch that fails starts again behind the last update; when that has been compacted, the prefix is loaded again
 //    and the difference is one update.
+// K5 A key whose versions do not follow each other shows that the watch has left out changes: the store was put back as it
+//    was earlier, and has come to the same revisions again. The prefix is loaded again.
 import { assert, Gate, WireError, waitUntil, type Clock, type Logger } from "@millrace/base";
 import type {
   CoordinationStore,
@@ -70,6 +72,8 @@ export class Keyspace<T> {
   #header: StoreHeader | undefined;
   #revision = 0;
   #seenRevision = 0;
+  /** Changes were not told (K5). */
+  #hasGap = false;
   #queue: WatchBatch[] = [];
   #queuedEvents = 0;
   #cancelApply: (() => void) | undefined;
@@ -199,6 +203,7 @@ export class Keyspace<T> {
 
   #onBatch(batch: WatchBatch): void {
     this.#checkHeader(batch.header);
+    if (this.#hasGap) throw new WireError("COMPACTED", "the watch has left out changes"); // K5
     const delayMs = this.#options.applyDelayMs ?? 0;
     this.#queue.push(batch);
     this.#queuedEvents += batch.events.length;
@@ -251,7 +256,10 @@ export class Keyspace<T> {
       note(changes, key, before, undefined);
       return;
     }
-    if (!this.#undecodable.has(key) && !follows(kv, before)) this.#warn("keyspace-version-gap", kv, before);
+    if (!this.#undecodable.has(key) && !follows(kv, before)) {
+      this.#warn("keyspace-version-gap", kv, before);
+      this.#hasGap = true;
+    }
     const after = this.#decode(kv);
     if (after === undefined) return; // K3
     this.#entries.set(key, after);
@@ -321,6 +329,7 @@ export class Keyspace<T> {
     for (const { key, after } of changes.values()) if (after === undefined) this.#entries.delete(key);
     for (const key of this.#undecodable) if (!loaded.has(key)) this.#undecodable.delete(key);
     this.#header = header;
+    this.#hasGap = false;
     this.#revision = Math.max(this.#revision, header.revision);
     this.#seenRevision = Math.max(this.#seenRevision, header.revision);
     this.#publish(changes);

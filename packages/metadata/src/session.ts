@@ -17,7 +17,9 @@ export interface SessionOptions {
 }
 
 /** How long an announcement waits before it looks again whether another owner's key is gone. */
-const ANNOUNCE_RETRY_MS = 10_000;
+const ANNOUNCE_RETRY_MS = 1_000;
+/** Tries after which a key that is taken is told again. */
+const TELL_TAKEN_EVERY = 10;
 const RENEW_RETRY_MS = 200;
 /** A renewal that is asked for so much later than it was meant to has been held up by this process or its machine. */
 const LATE_MS = 500;
@@ -88,7 +90,8 @@ export class Session {
         throw new WireError("UNAVAILABLE", text, { cause: error, facts: { key } });
       });
       if (revision !== undefined) return revision;
-      this.#options.logger.warn("session-key-taken", { key, attempt, retryMs: ANNOUNCE_RETRY_MS });
+      const facts = { key, attempt, retryMs: ANNOUNCE_RETRY_MS };
+      if (attempt % TELL_TAKEN_EVERY === 0) this.#options.logger.warn("session-key-taken", facts);
       this.#options.onTaken?.(key);
       await this.#options.clock.sleep(ANNOUNCE_RETRY_MS, signal);
     }

@@ -169,3 +169,26 @@ test("D10: an older copy of a data directory is put back and starts first -> not
   await stage.end();
   assert.equal(stage.world.tally.get("directory renewed"), 1);
 });
+
+test("D10: a copy is taken of a broker's directory that is in use, and put back later -> nothing is lost", async () => {
+  const stage = await ClusterStage.open("d10 hot copy", {
+    brokers: 3,
+    leaseSeconds: 3,
+    journals: [{ name: "local/one", replication: 3, isStored: false }],
+  });
+  const { machines } = stage.world;
+  const [back, ...whole] = machines;
+  for (let i = 0; i < 3; i++) assert.equal(await stage.append(machines[i]), "acknowledged");
+  const copy = back!.disk.copy();
+  await stage.pass(61_000);
+  for (let i = 0; i < 5; i++) await stage.append(machines[i % 3], 100);
+  for (const machine of machines) hold(machine, "power");
+  back!.disk.putBack(copy);
+  release(back!);
+  await stage.pass(10_000);
+  assert.notEqual(await stage.append(back), "acknowledged");
+  for (const machine of whole) release(machine);
+  await stage.untilAcknowledged(whole);
+  await stage.end();
+  assert.equal(stage.world.tally.get("directory renewed"), 1);
+});
