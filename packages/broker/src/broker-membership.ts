@@ -1,7 +1,7 @@
 // The broker as one of several: it gives journals to brokers while it leads, also those of one that is gone, and
 // leaves without loss.
-import type { Clock, Logger, Metrics, TaskGroup } from "@millrace/base";
-import type { Persister } from "@millrace/fragments";
+import type { Clock, Logger, Metrics, Random, TaskGroup } from "@millrace/base";
+import type { Persister, Spools } from "@millrace/fragments";
 import type { CoordinationStore, Session } from "@millrace/metadata";
 import type { BrokerSpec } from "@millrace/protocol";
 import { allocateJournals, allocationView, type AllocationOptions } from "./broker-allocation.ts";
@@ -10,6 +10,7 @@ import type { BrokerMetrics } from "./broker-metrics.ts";
 import { Drain } from "./drain.ts";
 import { EarlyFailOver } from "./fail-over.ts";
 import { HoldersStore } from "./holders-store.ts";
+import { keepToken } from "./directory-token.ts";
 import { runUpkeep } from "./holders-upkeep.ts";
 import type { ReplicaPorts } from "./journal-replica.ts";
 import type { PeerNetwork } from "./peer-network.ts";
@@ -17,8 +18,10 @@ import type { Resolver } from "./resolver.ts";
 
 export interface MembershipPorts {
   readonly coordination: CoordinationStore;
+  readonly spools: Spools;
   readonly network?: PeerNetwork;
   readonly clock: Clock;
+  readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
@@ -67,6 +70,9 @@ export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
       isAwaited: () => drain.progress.state === "draining",
     };
     tasks.spawn("holders-upkeep", (signal) => runUpkeep(upkeep, signal));
+    const token = { ...ports, seenRevision: () => keyspace.header.revision };
+    const of = { root: keyspace.root, broker: self.id, directory: self.holder };
+    tasks.spawn("directory-token", (signal) => keepToken(token, of, signal));
   }
   tasks.spawn("drain", (signal) => drain.run(signal));
   return drain;

@@ -62,7 +62,6 @@ import { DueJournals, runPulse } from "./pulse.ts";
 import { watchLag, type LagPorts } from "./replication-lag.ts";
 import { Elsewhere } from "./read-elsewhere.ts";
 import { claimDirectory } from "./directory-claim.ts";
-import { keepToken } from "./directory-token.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver, type ReplicaFactory } from "./resolver.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
@@ -282,11 +281,6 @@ async function compose(parts: Parts): Promise<Broker> {
   const door = holding?.door(resolver, storage.replicaPorts.journals);
   countJournals(keyspace, resolver, metrics);
   tasks.spawn("watch", (stop) => keyspace.run(stop));
-  if (holding !== undefined) {
-    const keeping = { ...ports, seenRevision: () => keyspace.header.revision };
-    const of = { root: keyspace.root, broker: options.id, directory: parts.self.holder };
-    tasks.spawn("directory token", (stop) => keepToken(keeping, of, stop));
-  }
   const drain = takePart({ ...parts, ...storage, resolver, metrics }, tasks);
 
   const served: LocalTransportPorts = {

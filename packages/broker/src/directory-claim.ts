@@ -3,9 +3,9 @@
 //
 //  C1  Of all directories with an id one may be in use: a key with the session's lease says which. The others wait.
 //  C2  Each start, and each minute of a broker, leaves a token in the store, under the directory's id, and then in the
-//      directory's log (store-mark.ts, directory-token.ts). A directory whose log does not have the newest token is an older copy: what was acknowledged since
-//      is not in it. It gets another id, under which nobody counts on it, and so its bytes are judged as those of a
-//      stranger.
+//      directory's log (store-mark.ts, directory-token.ts). A directory whose log does not have the newest token is an
+//      older copy: what was acknowledged since is not in it. It gets another id, under which nobody counts on it, and
+//      so its bytes are judged as those of a stranger.
 //  C3  A process may end between the two writes: until the log has the token, the one before stands beside it.
 //  C4  A store that does not have the log's token, and never had a newer one, is itself older than the directory.
 //      Nothing can be told from it; it is said, and the start goes on.

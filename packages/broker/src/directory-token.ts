@@ -1,10 +1,10 @@
 // Keeps the token of the data directory young, and looks whether the store still has it, for as long as a broker runs.
 //
-//  T1  A token that only starts renew does not tell a copy that was taken while the broker ran from the directory as it
-//      is (directory-claim.ts, C2): it is renewed at an interval, which bounds what such a copy may lack.
-//  T2  The store has the log's token. One that has not, or that is at an earlier revision than it was, was put back as it
-//      was earlier: what this broker knows of journals is of another time, and watches would wait for revisions that
-//      come a second time. The broker ends; its next start begins with what the store has.
+//  T1  A token that only starts renew does not tell a copy that was taken while the broker ran from the directory as
+//      it is (C2 of directory-claim.ts): it is renewed at an interval, which bounds what such a copy may lack.
+//  T2  The store has the log's token. One that has not, or that is at an earlier revision than it was, was put back as
+//      it was earlier: what this broker knows of journals is of another time, and watches would wait for revisions
+//      that come a second time. The broker ends; its next start begins with what the store has.
 import { WireError, type Clock, type Logger, type Random } from "@millrace/base";
 import type { Spools } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
@@ -61,8 +61,9 @@ async function checkStore(
     throw new WireError("CORRUPT", `${text}; ${remedy}`, { facts: { revision, seen } });
   }
   if (mark === undefined || known?.tokens.includes(mark.token) === true) return;
-  const text = `the store lacks what this broker left there (data directory ${directory}): it was put back as it was earlier`;
-  throw new WireError("CORRUPT", `${text}, or the key was deleted; ${remedy}`, { facts: { directory } });
+  const text = `the store lacks what this broker left there (data directory ${directory})`;
+  const why = "it was put back as it was earlier, or the key was deleted";
+  throw new WireError("CORRUPT", `${text}: ${why}; ${remedy}`, { facts: { directory } });
 }
 
 /** That nobody had before, and not 0. */

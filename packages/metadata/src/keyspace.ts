@@ -7,8 +7,8 @@
 //    that can be decoded is taken.
 // K4 A watch that fails starts again behind the last update; when that has been compacted, the prefix is loaded again
 //    and the difference is one update.
-// K5 A key whose versions do not follow each other shows that the watch has left out changes: the store was put back as it
-//    was earlier, and has come to the same revisions again. The prefix is loaded again.
+// K5 A key whose versions do not follow each other shows that the watch has left out changes: the store was put back as
+//    it was earlier, and has come to the same revisions again. The prefix is loaded again.
 import { assert, Gate, WireError, waitUntil, type Clock, type Logger } from "@millrace/base";
 import type {
   CoordinationStore,

@@ -4,8 +4,17 @@
 //      nobody would know them, and what is not in a store yet would be set aside. So a start that finds another cluster
 //      id or prefix is refused: it was pointed at the wrong one.
 //  B2  The lease is kept before anything stands under it, so that the next life revokes it instead of waiting for its
-//      end (D16).
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+//      end (D16). It is that of this very directory: a copy of one that is in use must not end its broker.
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { hex, WireError, type Random } from "@millrace/base";
 import { COORDINATION_DIR, MEMBER_FILE } from "./data-layout.ts";
@@ -18,7 +27,7 @@ export interface Member {
   readonly prefix: string;
   /** The broker's id where none is given. */
   readonly id: string;
-  /** Of the life that wrote it, which may have given it back. */
+  /** Of the life that wrote it, which may have given it back; undefined in a copy of the directory. */
   readonly lease: bigint | undefined;
 }
 
@@ -32,7 +41,7 @@ export function readMember(dataDirectory: string): Member | undefined {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw fileError(file, error);
   }
-  const member = memberOf(text);
+  const member = memberOf(text, placeOf(dataDirectory));
   if (member === undefined) throw new WireError("CORRUPT", `${file}: it does not say whose broker this is`);
   return member;
 }
@@ -75,7 +84,8 @@ export function refuseMember(dataDirectory: string): void {
 export function writeMember(dataDirectory: string, member: Member): void {
   const { cluster, prefix, id, lease } = member;
   const file = join(dataDirectory, MEMBER_FILE);
-  const fields = { cluster: String(cluster), prefix, id, lease: String(lease ?? 0n) };
+  const place = placeOf(dataDirectory);
+  const fields = { cluster: String(cluster), prefix, id, lease: String(lease ?? 0n), place };
   namingFile(file, () => {
     const temporary = `${file}.new`;
     synced(temporary, "w", (to) => void writeSync(to, `${JSON.stringify(fields)}\n`));
@@ -94,7 +104,14 @@ function synced(path: string, flags: "w" | "r", work: (descriptor: number) => vo
   }
 }
 
-function memberOf(text: string): Member | undefined {
+/** Tells a directory from its copies, as long as the machine runs and nothing is mounted anew. */
+function placeOf(dataDirectory: string): string {
+  const { dev, ino } = statSync(dataDirectory);
+  return `${dev}:${ino}`;
+}
+
+/** @param here of the directory in which the text was found */
+function memberOf(text: string, here: string): Member | undefined {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -102,7 +119,7 @@ function memberOf(text: string): Member | undefined {
     return undefined;
   }
   if (typeof json !== "object" || json === null) return undefined;
-  const { cluster, prefix, id, lease } = json as Readonly<Record<string, unknown>>;
+  const { cluster, prefix, id, lease, place } = json as Readonly<Record<string, unknown>>;
   const isWhole =
     isMatch(cluster, /^\d{1,20}$/) &&
     isMatch(prefix, /^\//) &&
@@ -113,7 +130,7 @@ function memberOf(text: string): Member | undefined {
     cluster: BigInt(cluster),
     prefix,
     id,
-    lease: lease === "0" ? undefined : BigInt(lease),
+    lease: lease === "0" || place !== here ? undefined : BigInt(lease),
   };
 }
 
