@@ -31,12 +31,15 @@ import {
 import type { StorageMetrics } from "./storage-metrics.ts";
 import type { StorageStore } from "./storage-store.ts";
 import type { PartitionView, SinkView, Stored } from "./storage-view.ts";
+import type { WorkOwner } from "./work-owner.ts";
 
 export interface CleanupPorts {
   readonly storage: StorageStore;
   readonly stagingStore: ObjectStore;
   /** Absent: partition journals are left alone. */
   readonly trimmer?: JournalTrimmer;
+  /** Of sinks, by their paths. */
+  readonly share: WorkOwner;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StorageMetrics;
@@ -81,19 +84,25 @@ export class Cleanup {
     });
     this.#tasks = new TaskGroup("cleanup", (_task, error) => fail(error));
     const tasks = this.#tasks;
-    const { storage } = this.#ports;
-    const unobserve = storage.observe((paths) => {
-      for (const path of paths) this.#look(path);
-    });
-    for (const path of storage.view.sinks.keys()) {
-      this.#look(path);
-      this.#trimAfter(path, TRIM_DELAY_MS);
-    }
-    this.#after("sweep", REMOVE_DELAY_MS, (inner) => this.#sweep(inner));
+    const { storage, share } = this.#ports;
+    const lookAtAll = (): void => {
+      for (const path of storage.view.sinks.keys()) {
+        this.#look(path);
+        this.#trimAfter(path, TRIM_DELAY_MS);
+      }
+      this.#after("sweep", REMOVE_DELAY_MS, (inner) => this.#sweep(inner));
+    };
+    const unobserve = [
+      storage.observe((paths) => {
+        for (const path of paths) this.#look(path);
+      }),
+      share.observe(lookAtAll),
+    ];
+    lookAtAll();
     try {
       await Promise.race([failure, new Promise<void>((resolve) => onAbort(signal, resolve))]);
     } finally {
-      unobserve();
+      for (const end of unobserve) end();
       for (const { cancel } of this.#timers.values()) cancel();
       this.#timers.clear();
       this.#tasks = undefined;
@@ -155,7 +164,7 @@ export class Cleanup {
     )
       return;
     const { waitMs } = this.#removable(sink);
-    if (waitMs === undefined) return;
+    if (waitMs === undefined || !this.#ports.share.owns(path)) return;
     this.#after(`files ${path}`, Math.max(REMOVE_DELAY_MS, waitMs), (signal) =>
       this.#removeFiles(path, signal),
     );
@@ -182,7 +191,7 @@ export class Cleanup {
     const { storage, metrics } = this.#ports;
     for (;;) {
       const sink = storage.view.sinks.get(path);
-      if (sink === undefined) return;
+      if (sink === undefined || !this.#ports.share.owns(path)) return;
       const { files } = this.#removable(sink);
       if (files.length === 0) return this.#look(path);
       const { changes, count } = removal(sink, files);
@@ -197,9 +206,10 @@ export class Cleanup {
    * unknown.
    */
   async #sweep(signal: AbortSignal): Promise<void> {
-    const { storage, stagingStore, logger } = this.#ports;
+    const { storage, stagingStore, share, logger } = this.#ports;
     const importedTo = new Map<string, number>();
-    for (const sink of storage.view.sinks.values()) {
+    for (const [path, sink] of storage.view.sinks) {
+      if (!share.owns(path)) continue;
       for (const partition of sink.partitions.values()) {
         importedTo.set(stagingPrefix({ ...sink.key, n: partition.n }), importedEnd(partition));
       }
@@ -223,9 +233,9 @@ export class Cleanup {
   }
 
   async #trim(path: string, signal: AbortSignal): Promise<void> {
-    const { storage, trimmer, clock, metrics } = this.#ports;
+    const { storage, trimmer, share, clock, metrics } = this.#ports;
     const sink = storage.view.sinks.get(path);
-    if (sink === undefined || trimmer === undefined) return;
+    if (sink === undefined || trimmer === undefined || !share.owns(path)) return;
     const journals: ImportedJournal[] = [];
     for (const partition of sink.partitions.values()) {
       const imported = importedEnd(partition);

@@ -25,11 +25,14 @@ import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
 import { targetOf } from "./target-ref.ts";
+import type { WorkOwner } from "./work-owner.ts";
 
 export interface CoordinatorPorts {
   readonly storage: StorageStore;
   readonly catalog: SinkCatalog;
   readonly feed: ProgressFeed;
+  /** Of sinks, by their paths. */
+  readonly share: WorkOwner;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StorageMetrics;
@@ -74,7 +77,7 @@ export class Coordinator {
 
   /** Works until `signal` aborts. Call once. @throws the first failure that is a bug */
   async run(signal: AbortSignal): Promise<void> {
-    const { storage, catalog } = this.#ports;
+    const { storage, catalog, share } = this.#ports;
     let failed: Error | undefined;
     const tasks = new TaskGroup("coordinator", (_task, error) => {
       failed ??= error as Error;
@@ -85,8 +88,9 @@ export class Coordinator {
         for (const path of paths) this.#look(path);
       }),
       catalog.observe((path) => this.#look(path)),
+      share.observe(() => this.#lookAtAll()),
     ];
-    for (const path of storage.view.sinks.keys()) this.#look(path);
+    this.#lookAtAll();
     try {
       await untilAborted([signal, tasks.signal]);
     } finally {
@@ -101,7 +105,7 @@ export class Coordinator {
   /** From now on everything is due as soon as it was read. */
   drain(): void {
     this.#draining = true;
-    for (const path of this.#ports.storage.view.sinks.keys()) this.#look(path);
+    this.#lookAtAll();
   }
 
   /** A reader has read more of a sink. Called for every chunk: cheap. */
@@ -118,6 +122,10 @@ export class Coordinator {
       this.#watched.set(path, watched);
     }
     return watched;
+  }
+
+  #lookAtAll(): void {
+    for (const path of this.#ports.storage.view.sinks.keys()) this.#look(path);
   }
 
   /** Looks at a sink now, or as soon as it may be looked at again. */
@@ -182,7 +190,7 @@ export class Coordinator {
   async #round(path: string, signal: AbortSignal): Promise<number | undefined> {
     for (let conflicts = 0; conflicts < CONFLICTS_MAX;) {
       const sink = this.#ports.storage.view.sinks.get(path);
-      if (sink === undefined) return undefined;
+      if (sink === undefined || !this.#ports.share.owns(path)) return undefined;
       const next = this.#next(sink);
       if (typeof next === "number" || next === undefined) return next;
       if (next.changes.every(({ before, after }) => after === before?.value)) return undefined;

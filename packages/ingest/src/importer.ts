@@ -34,11 +34,14 @@ import { withRetry } from "./storage-transitions.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
 import { isSameTarget, targetOf } from "./target-ref.ts";
 import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, TargetRegistry } from "./target.ts";
+import type { WorkOwner } from "./work-owner.ts";
 
 export interface ImporterPorts extends RepairPorts {
   readonly storage: StorageStore;
   readonly catalog: SinkCatalog;
   readonly targets: TargetRegistry;
+  /** Of sinks, by their paths. */
+  readonly share: WorkOwner;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -94,10 +97,17 @@ export class Importer {
     });
     const tasks = new TaskGroup("importer", (_task, error) => fail(error));
     this.#tasks = tasks;
-    const unobserve = this.#ports.storage.observe((paths) => {
-      for (const path of paths) this.#look(path);
-    });
-    for (const path of this.#ports.storage.view.sinks.keys()) this.#look(path);
+    const { storage, share } = this.#ports;
+    const lookAtAll = (): void => {
+      for (const path of storage.view.sinks.keys()) this.#look(path);
+    };
+    const unobserve = [
+      storage.observe((paths) => {
+        for (const path of paths) this.#look(path);
+      }),
+      share.observe(lookAtAll),
+    ];
+    lookAtAll();
     let stop: () => void = () => {};
     const stopped = new Promise<void>((resolve) => {
       stop = resolve;
@@ -108,7 +118,7 @@ export class Importer {
       await Promise.race([failure, stopped]);
     } finally {
       signal.removeEventListener("abort", stop);
-      unobserve();
+      for (const end of unobserve) end();
       this.#tasks = undefined;
       for (const cancel of this.#timers.values()) cancel();
       await tasks.close();
@@ -116,7 +126,7 @@ export class Importer {
   }
 
   #look(path: string): void {
-    if (this.#tasks === undefined || this.#busy.has(path)) return;
+    if (this.#tasks === undefined || this.#busy.has(path) || !this.#ports.share.owns(path)) return;
     const { clock, storage } = this.#ports;
     const next = nextImport(storage.view.sinks.get(path), clock.wallMs());
     if (next === undefined) return;

@@ -13,7 +13,7 @@ import { ModelTarget, type ModelRow } from "./model-target.ts";
 import { PartitionIntegrity } from "./partition-integrity.ts";
 import { Partitions } from "./partition-registry.ts";
 import { frame, TEMPLATE } from "./pipeline-world.ts";
-import { openPipeline, type Pipeline, type PipelineOptions } from "./pipeline.ts";
+import { openPipeline, type Pipeline, type PipelineOptions, type PipelinePorts } from "./pipeline.ts";
 import { StorageStore } from "./storage-store.ts";
 import { onlyTarget } from "./target.ts";
 
@@ -85,7 +85,10 @@ export class Fixture {
     return objectStores({ file: () => this.fragments });
   }
 
-  async pipeline(options: PipelineOptions = {}): Promise<Pipeline> {
+  async pipeline(
+    options: PipelineOptions = {},
+    more: Partial<Pick<PipelinePorts, "shares">> = {},
+  ): Promise<Pipeline> {
     const {
       store,
       journals: transport,
@@ -110,7 +113,7 @@ export class Fixture {
       logger,
       metrics,
     };
-    return openPipeline(ports, options, this.signal);
+    return openPipeline({ ...ports, ...more }, options, this.signal);
   }
 
   sink(fields: Partial<EffectiveSink> = {}): EffectiveSink {

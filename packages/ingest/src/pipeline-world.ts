@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { concatBytes, MetricsRegistry, silentLogger, utf8, WireError, type Random } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { appendOnce, type JournalTransport } from "@millrace/client";
-import type { CoordinationStore } from "@millrace/metadata";
+import { LeasedKeys, MemberGroup, type CoordinationStore } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import { EMPTY_LABELS, FLAG } from "@millrace/protocol";
 import type { ObjectStore } from "@millrace/stores";
@@ -52,6 +52,8 @@ const HEALED_MS = 600_000;
 
 interface Life {
   readonly pipelines: readonly Pipeline[];
+  /** Ends its memberships. */
+  readonly stop: AbortController;
   dead: boolean;
 }
 
@@ -65,6 +67,8 @@ export class World {
   readonly target: ModelTarget;
   readonly metrics = new MetricsRegistry();
   readonly sinks: EffectiveSink[] = [];
+  /** Whether lives share their work by groups, each member with a lease; otherwise all do everything. */
+  readonly #isShared: boolean;
   store!: CoordinationStore;
   /** The judge's own mirror. */
   storage!: StorageStore;
@@ -82,6 +86,7 @@ export class World {
     const { clock, random } = this;
     const swarm = random.fork("swarm");
     const some = (max: number): number => (swarm.below(2) === 0 ? 0 : swarm.below(max));
+    this.#isShared = random.fork("shared").below(2) === 0;
     this.journals = new ModelJournals({
       clock,
       random,
@@ -167,6 +172,7 @@ export class World {
 
   async #close(): Promise<void> {
     this.#stop.abort(new Error("the world ends"));
+    for (const { stop } of this.#lives) stop.abort(new Error("the world ends"));
     let closed = false;
     const closing = Promise.all(this.#lives.flatMap(({ pipelines }) => pipelines.map((one) => one.close())));
     void closing.then(() => (closed = true));
@@ -281,7 +287,7 @@ export class World {
 
   async #start(): Promise<void> {
     const random = this.random.fork(`life-${this.#lives.length}`);
-    const life: Life = { pipelines: [], dead: false };
+    const life: Life = { pipelines: [], stop: new AbortController(), dead: false };
     const ports = {
       store: mortal(this.store, life),
       transport: mortal<JournalTransport>(this.journals, life),
@@ -301,8 +307,14 @@ export class World {
     const apart: readonly (readonly PipelineComponent[])[] = [["storage-reader"], ["storage-coordinator"]];
     const together: readonly (readonly PipelineComponent[])[] = [["storage-reader", "storage-coordinator"]];
     const pipelines: Pipeline[] = [];
+    const shares = this.#isShared ? { shares: await this.#join(life) } : {};
     for (const components of random.below(4) === 0 ? apart : together) {
-      const pipeline = await openPipeline(ports, { ...options, components }, this.#stop.signal);
+      const publishes = this.#isShared || components === apart[0];
+      const pipeline = await openPipeline(
+        { ...ports, ...shares },
+        { ...options, components, publishes },
+        this.#stop.signal,
+      );
       pipeline.failure.catch((error: unknown) => {
         if (!life.dead) this.#failure ??= error as Error;
       });
@@ -311,9 +323,32 @@ export class World {
     this.#lives.push(Object.assign(life, { pipelines }));
   }
 
+  /** Makes a life a member of both groups, until it is killed or the world ends. */
+  async #join(life: Life): Promise<{ reader: MemberGroup; coordinator: MemberGroup }> {
+    const ports = { store: mortal(this.store, life), clock: this.clock, logger: silentLogger };
+    const leases = new LeasedKeys({ ...ports, ttlSeconds: 2 });
+    const group = (name: string): MemberGroup =>
+      new MemberGroup({
+        ...ports,
+        prefix: `groups/${name}/`,
+        id: `life-${this.#lives.length}`,
+        value: utf8(""),
+        leases,
+      });
+    const groups = { reader: group("reader"), coordinator: group("coordinator") };
+    const { signal } = life.stop;
+    this.#background(leases.run(signal));
+    for (const each of Object.values(groups)) {
+      await each.load(signal);
+      this.#background(each.run(signal));
+    }
+    return groups;
+  }
+
   /** As SIGKILL: nothing that it would still do happens. */
   #kill(life: Life): void {
     life.dead = true;
+    life.stop.abort(new Error("killed"));
     for (const pipeline of life.pipelines) void pipeline.close();
   }
 

@@ -11,6 +11,7 @@ import { Coordinator } from "./coordinator.ts";
 import { sinkPath } from "./definitions.ts";
 import { Importer, type ImporterOptions } from "./importer.ts";
 import { PartitionIntegrity } from "./partition-integrity.ts";
+import type { ProgressFeed } from "./reader-progress.ts";
 import { publishedFeed, publishProgress } from "./reader-publisher.ts";
 import { StorageReader, type ReaderOptions } from "./reader.ts";
 import { StorageStatistics, type StatisticsFeed } from "./statistics.ts";
@@ -22,6 +23,7 @@ import { storageMetrics, type StorageMetrics } from "./storage-metrics.ts";
 import { StorageStore } from "./storage-store.ts";
 import type { Stored } from "./storage-view.ts";
 import type { TargetRegistry } from "./target.ts";
+import { ownsAll, type WorkOwner } from "./work-owner.ts";
 
 export interface PipelinePorts {
   readonly store: CoordinationStore;
@@ -33,6 +35,8 @@ export interface PipelinePorts {
   readonly onFragmentRemoved?: (fragment: Fragment) => void;
   readonly targets: TargetRegistry;
   readonly catalog: SinkCatalog;
+  /** What this process reads and coordinates; absent: everything. */
+  readonly shares?: { readonly reader: WorkOwner; readonly coordinator: WorkOwner };
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -42,12 +46,14 @@ export interface PipelinePorts {
 export type PipelineComponent = "storage-reader" | "storage-coordinator";
 
 export interface PipelineOptions {
-  /** Default both. A reader alone publishes its progress, a coordinator alone follows what is published. */
+  /** Default both. A coordinator follows what is published of the partitions that this process does not read. */
   readonly components?: readonly PipelineComponent[];
   readonly reader?: ReaderOptions;
   readonly importer?: ImporterOptions;
   readonly cleanup?: CleanupOptions;
-  /** Of a reader alone. Default 200. */
+  /** Whether a reader publishes its progress for other processes. Default: when it has no coordinator beside it. */
+  readonly publishes?: boolean;
+  /** Default 200. */
   readonly publishIntervalMs?: number;
 }
 
@@ -83,6 +89,9 @@ type InnerPorts = Omit<PipelinePorts, "metrics"> & {
   readonly metrics: StorageMetrics;
 };
 
+/** From one publication to the next of a sink that is coordinated here: for statistics only. */
+const OWN_SPACING_MS = 2000;
+
 /** A drain waits for a try that comes within this time. */
 const RETRY_SOON_MS = 2000;
 
@@ -108,6 +117,7 @@ export class Pipeline {
   readonly #tasks: TaskGroup;
   readonly #reader: StorageReader | undefined;
   readonly #coordinator: Coordinator | undefined;
+  readonly #shares: { readonly reader: WorkOwner; readonly coordinator: WorkOwner };
   readonly #changed = new Gate();
   readonly #stops: (() => void)[] = [];
   #onFailure: (error: unknown) => void = () => {};
@@ -126,16 +136,17 @@ export class Pipeline {
     const components = options.components ?? EVERYTHING;
     this.integrity = new PartitionIntegrity(ports);
     const inner = { ...ports, storage, integrity: this.integrity, metrics: storageMetrics(ports.metrics) };
+    this.#shares = ports.shares ?? { reader: ownsAll, coordinator: ownsAll };
     const reader = components.includes("storage-reader")
-      ? new StorageReader(inner, options.reader ?? {})
+      ? new StorageReader({ ...inner, share: this.#shares.reader }, options.reader ?? {})
       : undefined;
-    const feed = reader ?? publishedFeed(storage.view);
+    const feed = feedOf(storage, reader);
     const coordinator = components.includes("storage-coordinator")
-      ? new Coordinator({ ...inner, feed })
+      ? new Coordinator({ ...inner, feed, share: this.#shares.coordinator })
       : undefined;
     this.#reader = reader;
     this.#coordinator = coordinator;
-    this.statistics = new StorageStatistics(storage.view, statisticsFeed(storage, reader));
+    this.statistics = new StorageStatistics(storage.view, feed);
     this.#tasks.spawn("storage model", (signal) => storage.run(signal));
     this.#stops.push(storage.observe(() => this.#changed.open()));
     if (reader !== undefined) this.#startReader(reader, inner, coordinator, options);
@@ -183,6 +194,7 @@ export class Pipeline {
       const remaining = new Map<string, number>();
       let moves = false;
       for (const { key, journal, head } of heads) {
+        if (!this.#isOurs(key, journal)) continue;
         const partition = this.#storage.view.partition(key);
         const imported = partition === undefined ? head : importedEnd(partition);
         if (imported >= head) continue;
@@ -217,22 +229,31 @@ export class Pipeline {
       }),
     );
     this.#tasks.spawn("storage-reader", (signal) => reader.run(signal));
-    if (coordinator !== undefined) return;
+    if (options.publishes !== true && coordinator !== undefined) return;
     const publisher = { ...inner, view: inner.storage.view, feed: reader };
     const intervalMs = options.publishIntervalMs ?? 200;
-    this.#tasks.spawn("progress", (signal) => publishProgress(publisher, intervalMs, signal));
+    const isOwn = (path: string): boolean => coordinator !== undefined && this.#shares.coordinator.owns(path);
+    const spacing = { intervalMs, spacingMs: (path: string) => (isOwn(path) ? OWN_SPACING_MS : 0) };
+    this.#tasks.spawn("progress", (signal) => publishProgress(publisher, spacing, signal));
   }
 
   #startCoordinator(coordinator: Coordinator, inner: InnerPorts, options: PipelineOptions): void {
     const { transport, stores, logger, onFragmentRemoved: onRemoved = () => undefined } = inner;
     const trimmer =
       stores === undefined ? {} : { trimmer: new StoreTrimmer({ transport, stores, logger, onRemoved }) };
-    const cleanup = new Cleanup({ ...inner, ...trimmer }, options.cleanup ?? {});
-    const importer = new Importer(inner, options.importer ?? {});
+    const share = this.#shares.coordinator;
+    const cleanup = new Cleanup({ ...inner, ...trimmer, share }, options.cleanup ?? {});
+    const importer = new Importer({ ...inner, share }, options.importer ?? {});
     importer.onImported = (file, slices) => cleanup.onImported(file, slices);
     this.#tasks.spawn("storage-coordinator", (signal) => coordinator.run(signal));
     this.#tasks.spawn("importer", (signal) => importer.run(signal));
     this.#tasks.spawn("cleanup", (signal) => cleanup.run(signal));
+  }
+
+  /** Whether this process gets on with a partition: others' are theirs. */
+  #isOurs(key: PartitionKey, journal: string): boolean {
+    const { reader, coordinator } = this.#shares;
+    return this.#coordinator === undefined ? reader.owns(journal) : coordinator.owns(sinkPath(key));
   }
 
   /** Whether rows of a partition wait for a person, or for a try that is not soon. */
@@ -270,11 +291,13 @@ export class Pipeline {
   }
 }
 
-function statisticsFeed(storage: StorageStore, reader: StorageReader | undefined): StatisticsFeed {
+/** What this process reads as its reader sees it, the rest as it was published. */
+function feedOf(storage: StorageStore, reader: StorageReader | undefined): ProgressFeed & StatisticsFeed {
   const published = publishedFeed(storage.view);
+  const of = (key: PartitionKey): ProgressFeed => (reader?.status(key) === undefined ? published : reader);
   return {
-    progress: (key) => (reader ?? published).progress(key),
-    seal: (key) => (reader ?? published).seal(key),
+    progress: (key) => of(key).progress(key),
+    seal: (key) => of(key).seal(key),
     writeHead: (key) => reader?.status(key)?.writeHead ?? published.progress(key)?.writeHead,
   };
 }

@@ -1,4 +1,4 @@
-// For a reader whose coordinator runs in another process: publishes how far it is in each open slice, when that
+// For coordinators and statistics in other processes: a reader publishes how far it is in each open slice, when that
 // changed, at most once an interval.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import type { CoordinationStore, StoreOp } from "@millrace/metadata";
@@ -25,20 +25,33 @@ export function publishedFeed(view: StorageView): ProgressFeed {
   return { progress, seal: progress };
 }
 
-/** Publishes until `signal` aborts. @param intervalMs between two looks at what changed */
+/**
+ * Publishes until `signal` aborts.
+ * @param intervalMs between two looks at what changed
+ * @param spacingMs of a sink from one publication to the next, at least
+ */
 export async function publishProgress(
   ports: PublisherPorts,
-  intervalMs: number,
+  { intervalMs, spacingMs }: { readonly intervalMs: number; readonly spacingMs: (path: string) => number },
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, feed, view, logger } = ports;
   const dirty = new Set<string>();
   const published = new Map<string, string>();
+  /** Monotonic, of each sink's last publication. */
+  const publishedMs = new Map<string, number>();
+  const isDue = (path: string): boolean =>
+    clock.monotonicMs() - (publishedMs.get(path) ?? Number.NEGATIVE_INFINITY) >= spacingMs(path);
   let cancel: (() => void) | undefined;
   let running: Promise<void> = Promise.resolve();
   const flush = async (): Promise<void> => {
-    const paths = [...dirty];
-    dirty.clear();
+    const paths = [...dirty].filter(isDue);
+    for (const path of paths) {
+      dirty.delete(path);
+      if (view.sinks.has(path)) publishedMs.set(path, clock.monotonicMs());
+      else publishedMs.delete(path);
+    }
+    if (dirty.size > 0) arm();
     const puts = paths.flatMap((path) => putsOf(view, feed, path, published));
     try {
       for (let at = 0; at < puts.length; at += PUTS_PER_TXN) {
@@ -53,12 +66,15 @@ export async function publishProgress(
       }
     }
   };
-  const onProgress = (path: string): void => {
-    dirty.add(path);
+  const arm = (): void => {
     cancel ??= clock.after(intervalMs, () => {
       cancel = undefined;
       running = running.then(flush);
     });
+  };
+  const onProgress = (path: string): void => {
+    dirty.add(path);
+    arm();
   };
   const stop = feed.onProgress(onProgress);
   for (const path of view.sinks.keys()) onProgress(path);

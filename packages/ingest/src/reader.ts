@@ -13,6 +13,7 @@ import type { PartitionKey } from "./storage-entities.ts";
 import { HELD_BYTES_MAX, POOL_KEPT_BYTES_MAX, SLICE_BYTES_MAX } from "./storage-limits.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
+import type { WorkOwner } from "./work-owner.ts";
 
 export interface ReaderPorts {
   readonly storage: StorageStore;
@@ -24,6 +25,8 @@ export interface ReaderPorts {
   readonly metrics: StorageMetrics;
   readonly integrity: PartitionIntegrity;
   readonly catalog: SinkCatalog;
+  /** Of partitions, by their journals. */
+  readonly share: WorkOwner;
 }
 
 export interface ReaderOptions {
@@ -136,14 +139,21 @@ export class StorageReader implements ProgressFeed {
       fail = reject;
     });
     const tasks = new TaskGroup("storage-reader", (_task, error) => fail(error));
-    const unobserve = this.#ports.storage.observe((paths) => {
-      for (const path of paths) this.#onSink(path, tasks);
-    });
-    for (const path of this.#ports.storage.view.sinks.keys()) this.#onSink(path, tasks);
+    const { storage, share } = this.#ports;
+    const onAll = (): void => {
+      for (const path of storage.view.sinks.keys()) this.#onSink(path, tasks);
+    };
+    const unobserve = [
+      storage.observe((paths) => {
+        for (const path of paths) this.#onSink(path, tasks);
+      }),
+      share.observe(onAll),
+    ];
+    onAll();
     try {
       await Promise.race([failure, aborted(signal)]);
     } finally {
-      unobserve();
+      for (const stop of unobserve) stop();
       await tasks.close();
       this.#running.clear();
     }
@@ -155,11 +165,13 @@ export class StorageReader implements ProgressFeed {
     const tails = this.#running.get(path);
     for (const [n, running] of tails ?? []) {
       const state = sink?.partitions.get(n)?.entity?.value.state;
-      if (state === "active") running.tail.wake();
-      else running.stop.abort(new Error("the partition is retired or gone"));
+      if (state !== "active") running.stop.abort(new Error("the partition is retired or gone"));
+      else if (this.#ports.share.owns(running.tail.journal)) running.tail.wake();
+      else running.stop.abort(new Error("another process reads the partition"));
     }
     for (const { n, entity } of sink?.partitions.values() ?? []) {
       if (entity?.value.state !== "active" || tails?.has(n) === true) continue;
+      if (!this.#ports.share.owns(entity.value.journal)) continue;
       this.#start({ ...sink!.key, n }, entity.value.journal, tasks);
     }
   }
