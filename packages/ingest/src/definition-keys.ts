@@ -7,7 +7,7 @@ export const DEFINITION_PREFIX: Key = "stream/definition/";
 
 export type EntityState = "active" | "deleted";
 
-export type DefinitionKeyKind = "source" | "sink" | "sinkVersion" | "other";
+export type DefinitionKeyKind = "source" | "sink" | "other";
 
 export function branchKey(key: Pick<SourceKey, "projectId" | "branchId">): Key {
   return `${DEFINITION_PREFIX}branch/active/${key.projectId}/${key.branchId}`;
@@ -64,5 +64,5 @@ export function versionText(version: number): string {
 export function definitionKindOf(key: Key): DefinitionKeyKind {
   if (/^stream\/definition\/source\/(active|deleted)\//.test(key)) return "source";
   if (/^stream\/definition\/sink\/(active|deleted)\//.test(key)) return "sink";
-  return key.startsWith(`${DEFINITION_PREFIX}sink/version/`) ? "sinkVersion" : "other";
+  return "other";
 }

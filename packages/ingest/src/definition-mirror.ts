@@ -1,6 +1,7 @@
-// All definitions in memory, kept current by a watch: what the doors and the back of the pipeline look at, so that no
-// record costs a request to the coordination store.
-import { WireError, type Clock, type Logger } from "@millrace/base";
+// The newest version of every definition in memory, kept current by a watch: what the doors and the back of the
+// pipeline look at, so that no record costs a request to the coordination store. Older versions are read when rows of
+// them are on their way (version-columns.ts).
+import type { Clock, Logger } from "@millrace/base";
 import { Keyspace, type CoordinationStore, type KeyspaceChange } from "@millrace/metadata";
 import { decodeSink, decodeSource } from "./definition-codec.ts";
 import { effectiveSink } from "./definition-effective.ts";
@@ -9,7 +10,6 @@ import {
   definitionKindOf,
   sinkKey,
   sinksPrefix,
-  sinkVersionKey,
   sourceKey,
   type EntityState,
 } from "./definition-keys.ts";
@@ -23,16 +23,21 @@ import {
   type SourceDefinition,
   type SourceKey,
 } from "./definitions.ts";
+import type { SeenDefinitions } from "./door-sync.ts";
 import { CannotOpen, type SecretBox } from "./secret-box.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
+import { VersionColumns } from "./version-columns.ts";
 
 type DefinitionValue =
   | { readonly kind: "source"; readonly source: SourceDefinition }
   | { readonly kind: "sink"; readonly sink: SinkDefinition }
   | { readonly kind: "other" };
 
-export class DefinitionMirror implements SinkCatalog {
-  readonly #store: CoordinationStore;
+/** What is mirrored: not the versions. */
+const PARTS = ["sink/active/", "sink/deleted/", "source/active/", "source/deleted/"] as const;
+
+export class DefinitionMirror implements SinkCatalog, SeenDefinitions {
+  readonly #columns: VersionColumns;
   /** The first secret whose key is not here. */
   #sealed: CannotOpen | undefined;
   readonly #keyspace: Keyspace<DefinitionValue>;
@@ -45,7 +50,7 @@ export class DefinitionMirror implements SinkCatalog {
   readonly #sourceListeners = new Set<(path: string) => void>();
 
   constructor(ports: { store: CoordinationStore; secrets: SecretBox; clock: Clock; logger: Logger }) {
-    this.#store = ports.store;
+    this.#columns = new VersionColumns(ports.store);
     const decode = (key: string, bytes: Uint8Array): DefinitionValue => {
       try {
         return decodeValue(key, bytes, ports.secrets);
@@ -54,7 +59,12 @@ export class DefinitionMirror implements SinkCatalog {
         throw thrown;
       }
     };
-    this.#keyspace = new Keyspace({ ...ports, prefix: DEFINITION_PREFIX, decode });
+    this.#keyspace = new Keyspace({
+      ...ports,
+      prefix: DEFINITION_PREFIX,
+      parts: PARTS.map((part) => DEFINITION_PREFIX + part),
+      decode,
+    });
     this.#keyspace.observe((changes) => this.#onChanges(changes));
   }
 
@@ -72,6 +82,14 @@ export class DefinitionMirror implements SinkCatalog {
   /** Resolves once everything up to `revision` of the store is seen, and its observers have been told. */
   waitForRevision(revision: number, signal: AbortSignal): Promise<void> {
     return this.#keyspace.waitForRevision(revision, signal);
+  }
+
+  get revision(): number {
+    return this.#keyspace.revision;
+  }
+
+  observeRevision(listener: () => void): () => void {
+    return this.#keyspace.observe(listener);
   }
 
   /** Active sources, all branches, ordered by key. */
@@ -94,14 +112,8 @@ export class DefinitionMirror implements SinkCatalog {
     return sink === undefined ? undefined : this.#inForce(sink);
   }
 
-  async columns(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]> {
-    const name = sinkVersionKey(key, version);
-    const value = this.#keyspace.get(name)?.value;
-    if (value?.kind === "sink") return value.sink.table.mapping.columns;
-    // A row may be read before the mirror has heard of its version.
-    const { kvs } = await this.#store.range({ key: name }, signal);
-    if (kvs[0] !== undefined) return decodeSink(kvs[0].value, name).table.mapping.columns;
-    throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} has no version ${version}`);
+  columns(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]> {
+    return this.#columns.of(key, version, signal);
   }
 
   observe(listener: (path: string) => void): () => void {
@@ -144,6 +156,8 @@ export class DefinitionMirror implements SinkCatalog {
     const sinks = new Set<string>();
     const sources = new Set<string>();
     for (const { before, after } of changes) {
+      if (after === undefined && before?.value.kind === "sink")
+        this.#columns.forget(sinkPath(before.value.sink));
       for (const value of [before?.value, after?.value]) {
         if (value?.kind === "sink") {
           sinks.add(sinkPath(value.sink));
@@ -168,7 +182,6 @@ function decodeValue(key: string, bytes: Uint8Array, secrets: SecretBox): Defini
     case "source":
       return { kind: "source", source: decodeSource(bytes, key, secrets) };
     case "sink":
-    case "sinkVersion":
       return { kind: "sink", sink: decodeSink(bytes, key) };
     case "other":
       return { kind: "other" };

@@ -20,7 +20,8 @@ import {
 } from "./http-source-answers.ts";
 import { parseContentType, type Content } from "./http-source-content.ts";
 import type { Intake } from "./http-source-intake.ts";
-import type { RouteTable } from "./http-source-routes.ts";
+import type { SourceIndex } from "./http-source-index.ts";
+import type { SourceRoute } from "./http-source-routes.ts";
 import { targetOf, type DoorTarget, type OtherTarget } from "./http-source-target.ts";
 
 /** A request to another path than those of records; its body was discarded. */
@@ -33,7 +34,7 @@ export interface OtherRequest {
 }
 
 export interface SessionPorts {
-  readonly table: RouteTable;
+  readonly table: SourceIndex<SourceRoute>;
   readonly answers: Answers;
   readonly intake: Intake;
   /** Refuses whoever may not use this address, or answers; undefined: welcome, but there is no such page. */

@@ -1,7 +1,8 @@
 // Which of the HTTP source's routes a request is for (keboola-stream specification 2.1), from the bytes of its path.
 import { latin1, type RequestHead } from "@millrace/base";
 import { DISABLED_SOURCE, NO_SOURCE_FOUND, ROUTE_NOT_FOUND, type DoorError } from "./http-source-answers.ts";
-import { isSecret, type RouteTable, type SourceRoute } from "./http-source-routes.ts";
+import type { SourceIndex } from "./http-source-index.ts";
+import { isSecret, type SourceRoute } from "./http-source-routes.ts";
 
 export type DoorTarget = { readonly kind: "record"; readonly route: SourceRoute } | OtherTarget;
 
@@ -31,7 +32,7 @@ const UNKNOWN_ROUTE: OtherTarget = { kind: "error", error: ROUTE_NOT_FOUND };
 const UNKNOWN_SOURCE: OtherTarget = { kind: "error", error: NO_SOURCE_FOUND };
 const DISABLED: OtherTarget = { kind: "error", error: DISABLED_SOURCE };
 
-export function targetOf(head: RequestHead, table: RouteTable): DoorTarget {
+export function targetOf(head: RequestHead, table: SourceIndex<SourceRoute>): DoorTarget {
   const { bytes, pathBegin, pathEnd, method } = head;
   if (!startsWithStream(bytes, pathBegin, pathEnd)) return { kind: "page", otherwise: otherTarget(head) };
   const project = pathBegin + STREAM.length;

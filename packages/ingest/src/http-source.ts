@@ -6,9 +6,10 @@ import { Http1Server } from "./http1-server.ts";
 import { Answers } from "./http-source-answers.ts";
 import { Intake } from "./http-source-intake.ts";
 import { DoorRecord } from "./http-source-record.ts";
-import { RouteTable } from "./http-source-routes.ts";
+import { SourceIndex } from "./http-source-index.ts";
+import { publishedJournals, sourceRoute, type SourceRoute } from "./http-source-routes.ts";
 import { DoorSession, type SessionPorts } from "./http-source-session.ts";
-import type { DoorLimits } from "./limits.ts";
+import { COMPILED_SOURCES_MAX, type DoorLimits } from "./limits.ts";
 import type { Turns } from "./publisher-turns.ts";
 import type { FramePort, PartitionPort } from "./publisher.ts";
 
@@ -35,7 +36,7 @@ export interface HttpSourceOptions {
 
 export class HttpSource {
   readonly #dispatcher: Dispatcher;
-  readonly #table: RouteTable;
+  readonly #table: SourceIndex<SourceRoute>;
   readonly #server: Http1Server;
   readonly #logger: Logger;
   #isStopping = false;
@@ -46,7 +47,16 @@ export class HttpSource {
     const { random, clock, turns, onFatal } = ports;
     this.#logger = ports.logger;
     this.#dispatcher = new Dispatcher(ports, { limits, lanes }, onFatal);
-    this.#table = new RouteTable(ports.mirror, this.#dispatcher, random);
+    const { mirror } = ports;
+    const dispatcher = this.#dispatcher;
+    this.#table = new SourceIndex<SourceRoute>(mirror, {
+      compile: (source) => sourceRoute(source, mirror.sinks(source), { dispatcher, random }),
+      onForgotten: (routes) => {
+        const wanted = new Set(publishedJournals(routes));
+        dispatcher.prune((name) => wanted.has(name));
+      },
+      compiledMax: COMPILED_SOURCES_MAX,
+    });
     const answers = new Answers(random, ports.metrics);
     const intake = new Intake({ answers, record: new DoorRecord(), limits, clock, onFatal });
     const session: SessionPorts = {

@@ -75,3 +75,5 @@ export type { OtherRequest } from "./http-source-session.ts";
 export type { FramePort, PartitionPort } from "./publisher.ts";
 export type { Turns } from "./publisher-turns.ts";
 export { openStaged, STAGED_BYTES_MAX, StagedRows } from "./staged-rows.ts";
+export { DoorSync, publishSeen, type SeenDefinitions } from "./door-sync.ts";
+export { ownsAll, type WorkOwner } from "./work-owner.ts";

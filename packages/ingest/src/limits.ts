@@ -42,6 +42,9 @@ export interface DoorLimits {
   readonly partitionQueuedBytesMax: number;
 }
 
+/** Sources of a door that are ready for records at the same time; another one is compiled anew in some 50 us. */
+export const COMPILED_SOURCES_MAX = 10_000;
+
 export const DEFAULT_DOOR_LIMITS: DoorLimits = {
   headBytesMax: 16 * 1024,
   recordBytesMax: 1024 * 1024,

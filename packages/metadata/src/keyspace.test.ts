@@ -94,6 +94,7 @@ test("parts: what stands beside them is neither loaded nor followed, and moves t
   await w.keyspace.waitForRevision(revision, never);
   equal(shown(w.keyspace), "p/a/1=a/1 p/a/2=a/2 p/a/3=a/3 p/c/1=c/1 p/c/2=new");
   deepEqual([w.keyspace.undecodable, w.events], [0, []]);
+  deepEqual([w.keyspace.revision, w.keyspace.seenRevision], [revision - 1, revision]);
   await w.stop();
 });
 

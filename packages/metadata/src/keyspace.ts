@@ -225,8 +225,11 @@ export class Keyspace<T> {
     this.#dropQueue();
     const changes = new Map<Key, KeyspaceChange<T>>();
     for (const { header, events } of queue) {
-      for (const event of events) this.#patch(event, changes);
-      this.#revision = Math.max(this.#revision, events.at(-1)?.kv.modRevision ?? 0);
+      for (const event of events) {
+        if (!this.#parts.some((part) => inRange(event.kv.key, part))) continue;
+        this.#patch(event, changes);
+        this.#revision = Math.max(this.#revision, event.kv.modRevision);
+      }
       this.#seenRevision = Math.max(this.#seenRevision, header.revision);
     }
     this.#publish(changes);
@@ -242,7 +245,6 @@ export class Keyspace<T> {
 
   #patch({ kind, kv }: StoreEvent, changes: Map<Key, KeyspaceChange<T>>): void {
     const { key } = kv;
-    if (!this.#parts.some((part) => inRange(key, part))) return;
     const before = this.#entries.get(key);
     if (kv.modRevision <= Math.max(before?.modRevision ?? 0, this.#seenRevision)) {
       this.#warn("keyspace-event-replayed", kv, before);
