@@ -1,14 +1,19 @@
 // Sources and sinks as the door looks at them, mappings compiled. Built anew for a source when it or one of its sinks
 // changes; http-source-index.ts finds them.
 import { utf8, type Random } from "@millrace/base";
-import { partitionJournal, type EffectiveSink, type SourceDefinition } from "./definitions.ts";
+import {
+  partitionJournal,
+  type EffectiveSink,
+  type SinkDefinition,
+  type SourceDefinition,
+} from "./definitions.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PathTree } from "./mapping-path.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
 import type { PartitionPublisher } from "./publisher.ts";
 
 export interface SinkRoute {
-  readonly sink: EffectiveSink;
+  readonly sink: SinkDefinition;
   readonly version: number;
   readonly isAwaited: boolean;
   readonly mapping: CompiledMapping;

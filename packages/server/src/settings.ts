@@ -178,6 +178,11 @@ export const SETTINGS = {
   ),
   "etcd.prefix": setting(textKind, "/gazette/cluster", "Root of the brokers' keys in the coordination store"),
   "etcd.lease": setting(durationKind(1000, 3_600_000), "20s", "Life of the broker's session after its end"),
+  "distribution.ttl": setting(
+    durationKind(1000, 30_000),
+    "5s",
+    "How long a process that is gone keeps its share of the reading and loading of records; in whole seconds",
+  ),
   "debug.port": setting(
     textKind,
     "",

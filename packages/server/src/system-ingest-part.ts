@@ -5,6 +5,7 @@ import type { Broker } from "@millrace/broker";
 import type { JournalTransport } from "@millrace/client";
 import {
   DefinitionMirror,
+  DoorSync,
   openPipeline,
   Partitions,
   type PartitionIntegrity,
@@ -12,10 +13,12 @@ import {
   type PipelineComponent,
   type TargetRegistry,
 } from "@millrace/ingest";
+import { wholeShare, type GroupShare } from "@millrace/metadata";
 import type { Fragment } from "@millrace/protocol";
 import { partitionTemplate, STAGING_STORE } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
+import type { ProcessSession } from "./system-process-session.ts";
 
 /** Definitions as this process sees them, followed from the coordination store. */
 export async function startDefinitions(
@@ -56,6 +59,43 @@ export function startTasks(
   );
 }
 
+/** Those who run the pipeline's components on the same etcd. */
+export interface PipelineGroups {
+  readonly reader: GroupShare;
+  readonly coordinator: GroupShare;
+}
+
+/** @returns undefined for a process that is alone with its store */
+export async function joinPipeline(
+  session: ProcessSession | undefined,
+  components: readonly PipelineComponent[],
+  signal: AbortSignal,
+): Promise<PipelineGroups | undefined> {
+  if (session === undefined) return undefined;
+  const share = async (component: PipelineComponent): Promise<GroupShare> =>
+    components.includes(component) ? session.join(component, signal) : wholeShare(session.nodeId);
+  return { reader: await share("storage-reader"), coordinator: await share("storage-coordinator") };
+}
+
+/** What the doors of all processes have seen of the definitions. */
+export async function startDoorSync(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  signal: AbortSignal,
+): Promise<DoorSync> {
+  const doors = new DoorSync({ ...context, store: context.coordination });
+  const tasks = new TaskGroup("doors", (_task, error) => context.onFatal(error));
+  return lifecycle.start(
+    "doors",
+    async () => {
+      await doors.load(signal);
+      tasks.spawn("mirror", (stopping) => doors.run(stopping));
+      return doors;
+    },
+    () => tasks.close(),
+  );
+}
+
 /** @param components at least one */
 export async function startPipeline(
   lifecycle: Lifecycle,
@@ -64,12 +104,15 @@ export async function startPipeline(
     readonly broker: Broker;
     readonly catalog: DefinitionMirror;
     readonly targets: TargetRegistry;
+    /** Who shares the work; absent: nobody. */
+    readonly groups: PipelineGroups | undefined;
   },
   components: readonly PipelineComponent[],
   signal: AbortSignal,
 ): Promise<Pipeline> {
   const { config, coordination, stores } = context;
-  const { broker, catalog, targets } = parts;
+  const { broker, catalog, targets, groups } = parts;
+  const shares = groups === undefined ? {} : { shares: groups };
   const { transport } = broker;
   const store = coordination;
   const stagingStore = stores.open(STAGING_STORE);
@@ -78,9 +121,10 @@ export async function startPipeline(
     "pipeline",
     () =>
       openPipeline(
-        { ...context, store, transport, stagingStore, catalog, targets, onFragmentRemoved },
+        { ...context, ...shares, store, transport, stagingStore, catalog, targets, onFragmentRemoved },
         {
           components,
+          publishes: groups !== undefined,
           cleanup: {
             fragments: { keptMs: config["stream.retention"], keptBytes: config["stream.retention-size"] },
           },
@@ -88,9 +132,12 @@ export async function startPipeline(
         signal,
       ),
     async (opened, stopSignal) => {
-      const { remaining } = await opened.drain(stopSignal);
-      for (const [journal, bytes] of remaining)
-        context.logger.warn("left-for-next-start", { journal, bytes });
+      // Others go on with what is left as soon as this process has left the group.
+      if (groups === undefined || groups.coordinator.members.length < 2) {
+        const { remaining } = await opened.drain(stopSignal);
+        for (const [journal, bytes] of remaining)
+          context.logger.warn("left-for-next-start", { journal, bytes });
+      }
       await opened.close();
     },
   );

@@ -3,7 +3,9 @@ import type { Broker } from "@millrace/broker";
 import {
   DefinitionRepository,
   onlyTarget,
+  publishSeen,
   type DefinitionMirror,
+  type DoorSync,
   type Pipeline,
   type PipelineComponent,
 } from "@millrace/ingest";
@@ -16,9 +18,17 @@ import { endpointUrl } from "./endpoints.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { startApi, type ConsoleParts } from "./system-api-part.ts";
 import type { BrokerPart } from "./system-broker-part.ts";
-import { claimPipeline } from "./pipeline-claim.ts";
+import { claimPrefix, claimWarehouse } from "./stream-home.ts";
 import { isCluster } from "./system-coordination.ts";
-import { openPartitions, startDefinitions, startPipeline, startTasks } from "./system-ingest-part.ts";
+import {
+  joinPipeline,
+  openPartitions,
+  startDefinitions,
+  startDoorSync,
+  startPipeline,
+  startTasks,
+} from "./system-ingest-part.ts";
+import { startProcessSession, type ProcessSession } from "./system-process-session.ts";
 import { startHttpSource } from "./system-http-source-part.ts";
 import { needs, type PartContext } from "./part-context.ts";
 import { sqlProxy } from "./system-sql-proxy.ts";
@@ -49,13 +59,19 @@ export async function startIngest(
   const { broker } = parts.broker;
   const { transport } = broker;
 
-  if (isCluster(context.config)) await claimPipeline(context, broker, context.config["etcd.prefix"], signal);
+  let session: ProcessSession | undefined;
+  if (isCluster(context.config)) {
+    await claimPrefix(context, context.config["etcd.prefix"], signal);
+    session = await startProcessSession(lifecycle, context, signal);
+    await claimWarehouse(context, session.nodeId, signal);
+  }
   const catalog = await startDefinitions(lifecycle, context, signal);
   const pipelineComponents = PIPELINE.filter((component) => components.has(component));
+  const groups = await joinPipeline(session, pipelineComponents, signal);
   const pipeline = await startPipeline(
     lifecycle,
     context,
-    { broker, catalog, targets: onlyTarget("duckdb", warehouse) },
+    { broker, catalog, targets: onlyTarget("duckdb", warehouse), groups },
     pipelineComponents,
     signal,
   );
@@ -65,6 +81,7 @@ export async function startIngest(
     const partitions = openPartitions(context, { transport, catalog, integrity: pipeline.integrity });
     const at = await startHttpSource(lifecycle, context, { transport, catalog, partitions });
     listening("http-source", at);
+    if (session !== undefined) await publishDoor(lifecycle, context, catalog, session);
     if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);
   }
   if (!components.has("api")) return;
@@ -75,9 +92,24 @@ export async function startIngest(
     warehouse,
     sourceUrl,
     components,
+    doors: session === undefined ? undefined : await startDoorSync(lifecycle, context, signal),
   });
   listening("api", at);
   if (components.has("console")) listening("console", at, "/console/");
+}
+
+/** Shows the API's processes what this process's door has seen. */
+function publishDoor(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  catalog: DefinitionMirror,
+  session: ProcessSession,
+): Promise<unknown> {
+  return lifecycle.start(
+    "door",
+    async () => publishSeen(catalog, { ...session, clock: context.clock }),
+    async (end) => end(),
+  );
 }
 
 async function startApiParts(
@@ -90,9 +122,11 @@ async function startApiParts(
     readonly warehouse: Warehouse;
     readonly sourceUrl: string;
     readonly components: ReadonlySet<ComponentName>;
+    /** Of other processes too; absent: there are none. */
+    readonly doors: DoorSync | undefined;
   },
 ): Promise<{ host: string; port: number }> {
-  const { catalog, pipeline, broker, warehouse } = parts;
+  const { catalog, pipeline, broker, warehouse, doors } = parts;
   const { coordination, secrets, clock, random, logger } = context;
   const tasks = await startTasks(lifecycle, context);
   let apiUrl = "";
@@ -110,7 +144,10 @@ async function startApiParts(
       tasks,
       statistics: pipeline.statistics,
       target: warehouse,
-      settled: (revision, signal) => catalog.waitForRevision(revision, signal),
+      settled: async (revision, signal) => {
+        await catalog.waitForRevision(revision, signal);
+        await doors?.wait(catalog.revision, signal);
+      },
       urls: () => ({ api: apiUrl, httpSource: parts.sourceUrl }),
       random,
       logger,
