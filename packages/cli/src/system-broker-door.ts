@@ -9,6 +9,7 @@ import type { GrpcTransport, GrpcTransportOptions } from "@millrace/client";
 import { Option, type Command } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import {
+  CLOSED_UNTOLD,
   addDoorOptions,
   callAddress,
   doorAddress,
@@ -253,6 +254,8 @@ function connectFailure(address: string, tls: ReturnType<typeof tlsFiles>): Prom
     if (isTls) socket.once("data", () => end(undefined));
     else socket.once("connect", () => end(undefined));
     socket.setTimeout(1000, () => end(undefined));
+    // Without a word: so does a side that does not trust our certificate, once the handshake is over.
+    socket.once("close", () => end(isTls ? CLOSED_UNTOLD : undefined));
     socket.once("error", ({ code }: NodeJS.ErrnoException) => end(code ?? "unknown"));
   });
 }

@@ -137,6 +137,9 @@ export function nothingListens(address: string, isNamed: boolean): WireError {
 const UNTRUSTED = /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|CERT_UNTRUSTED|UNABLE_TO_\w+)$/;
 
 /** @param code of Node's error; undefined when it is not about TLS */
+/** In the place of Node's code: a TLS connection ended, and nobody said why. */
+export const CLOSED_UNTOLD = "closed";
+
 export function tlsFailure(address: string, code: string | undefined): WireError | undefined {
   const because = (what: string): WireError => new WireError("UNAVAILABLE", `${address} ${what} (${code})`);
   if (code === undefined) return undefined;
@@ -146,6 +149,11 @@ export function tlsFailure(address: string, code: string | undefined): WireError
   if (code.startsWith("CERT_")) return because("has a certificate that is not valid now");
   if (/^ERR_SSL_\w*(?:CERTIFICATE|UNKNOWN_CA|HANDSHAKE_FAILURE)/.test(code))
     return because("refuses this side: set --broker.cert-file and --broker.cert-key-file to what it trusts");
+  if (code === CLOSED_UNTOLD) {
+    const remedy =
+      "if it asks for a certificate, set --broker.cert-file and --broker.cert-key-file to what it trusts";
+    return because(`ends the connection behind the handshake: ${remedy}`);
+  }
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "EPROTO")
     return because("speaks no TLS: is it http://");
   return undefined;

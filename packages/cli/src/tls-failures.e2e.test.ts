@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { createServer, type TlsOptions } from "node:tls";
+import { createServer, type Server, type TlsOptions } from "node:tls";
 import { runRecorded } from "./recorded-io.ts";
 import { scratch } from "./test-children.ts";
 
@@ -29,7 +29,7 @@ test(
     server.on("tlsClientError", () => undefined);
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
     t.after(() => server.close());
-    const address = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const address = addressOf(server);
     for (const command of ["journals list", "brokers list"]) {
       const untrusted = await runRecorded([...command.split(" "), "--address", address]);
       assert.equal(untrusted.code, 1);
@@ -45,5 +45,27 @@ test(
         /^millrace: https:\S+ refuses this side: set --broker\.cert-file and \S+ to .* \(ERR_SSL_\w+\)$/m,
       );
     }
+    const silent = createServer(own, (socket) => void socket.end());
+    await new Promise<void>((listening) => silent.listen(0, "127.0.0.1", listening));
+    t.after(() => silent.close());
+    for (const command of ["journals list", "brokers list"]) {
+      const trusting = [
+        ...command.split(" "),
+        "--address",
+        addressOf(silent),
+        "--broker.trusted-ca-file",
+        cert,
+      ];
+      const ended = await runRecorded(trusting);
+      assert.equal(ended.code, 1);
+      assert.match(
+        ended.err,
+        /^millrace: https:\S+ ends the connection .* --broker\.cert-file .* \(closed\)$/m,
+      );
+    }
   },
 );
+
+function addressOf(server: Server): string {
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}

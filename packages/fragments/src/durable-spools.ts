@@ -173,9 +173,7 @@ class DurableSpools implements Spools, SpoolHost {
     const spool = this.#spools.get(dir) ?? this.#adopt(newJournal(life));
     spool.claimed = true;
     spool.adoptLife(life);
-    await this.disk.run("bulk", [{ kind: "make-dir", path: dir }]).catch((error: unknown) => {
-      throw this.diskFailure(error);
-    });
+    await this.disk.run("bulk", [{ kind: "make-dir", path: dir }]).catch(this.#throwFailure);
     await sumRecovered(this.disk, spool);
     if (spool.pendingEnd < atLeast) await rollTo(spool, atLeast);
     return spool;
@@ -202,7 +200,7 @@ class DurableSpools implements Spools, SpoolHost {
     { journal, createRevision }: Pick<JournalLife, "journal" | "createRevision">,
     isStored: (fragment: AsideFragment) => Promise<boolean>,
   ): Promise<Released> {
-    return releaseAside(this.disk, spoolDir(journal, createRevision), isStored);
+    return releaseAside(this.disk, spoolDir(journal, createRevision), isStored).catch(this.#throwFailure);
   }
 
   get mark(): StoreMark | undefined {
@@ -334,9 +332,7 @@ class DurableSpools implements Spools, SpoolHost {
   }
 
   async copyAside({ path, from }: FileTail): Promise<void> {
-    await copyFrom(this.disk, path, from).catch((error: unknown) => {
-      throw this.diskFailure(error);
-    });
+    await copyFrom(this.disk, path, from).catch(this.#throwFailure);
   }
 
   async tidyCut(
@@ -358,6 +354,10 @@ class DurableSpools implements Spools, SpoolHost {
       });
     }
   }
+
+  readonly #throwFailure = (error: unknown): never => {
+    throw this.diskFailure(error);
+  };
 
   diskFailure(error: unknown): WireError {
     if (!(error instanceof DiskError)) return WireError.from(error);
