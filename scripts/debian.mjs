@@ -2,7 +2,7 @@
 // the tests that need them then skip with that reason.
 
 import { spawnSync } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /** Command that must be on the PATH or in the folder MILLRACE_PEERS, and the package that has it. */
@@ -11,6 +11,8 @@ const NEEDED = [
   { command: "wrk", package: "wrk", use: "load for tests and benchmarks" },
   // 3.4; the 3.6 that CI builds comes first.
   { command: "etcd", package: "etcd-server", use: "the coordination contract against etcd" },
+  // Its programs lie beside the PATH, by version.
+  { command: "initdb", package: "postgresql", use: "the target PostgreSQL", under: "/usr/lib/postgresql" },
 ];
 
 const APT_TIMEOUT_MS = 10 * 60_000;
@@ -28,9 +30,16 @@ export function onPath(command) {
   });
 }
 
+/** @param {{ command: string, under?: string }} needed `under`: folder of folders by version, with `bin` */
+function isThere({ command, under }) {
+  if (onPath(command)) return true;
+  if (under === undefined || !existsSync(under)) return false;
+  return readdirSync(under).some((version) => existsSync(join(under, version, "bin", command)));
+}
+
 /** @returns {string[]} one line for each package that is still missing afterwards */
 export function installDebianPackages() {
-  const missing = NEEDED.filter(({ command }) => !onPath(command));
+  const missing = NEEDED.filter((needed) => !isThere(needed));
   if (missing.length === 0) return [];
   const names = missing.map((one) => one.package);
   const asRoot = process.getuid?.() === 0 && onPath("apt-get");
@@ -45,6 +54,6 @@ export function installDebianPackages() {
     if (!apt(install) && apt(["update", "-qq"])) apt(install);
   }
   return missing
-    .filter(({ command }) => !onPath(command))
+    .filter((needed) => !isThere(needed))
     .map((one) => `${one.command} is missing (${one.use}); as root: apt-get install ${one.package}`);
 }

@@ -1,1 +1,3 @@
 export { judgeLoad, type Commits, type Judgement } from "./load-judgement.ts";
+export type { PostgresConnection, PostgresTls } from "./postgres-connection.ts";
+export { PostgresTarget, type PostgresTargetPorts } from "./postgres-target.ts";

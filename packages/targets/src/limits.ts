@@ -1,0 +1,20 @@
+// How much a target does at once and how long it waits, each with its reason.
+
+/** Loads and questions at the same time on one connection's target; others wait. A database has few such places. */
+export const SESSIONS_MAX = 4;
+/** An idle session is closed after this: firewalls forget connections, and the next load may be in hours. */
+export const SESSION_IDLE_MS = 10_000;
+/** From the first packet to an authenticated session. */
+export const CONNECT_MS = 10_000;
+/** A load or a question, whole; shorter than the importer's patience, so that the target's own reason is told. */
+export const CALL_MS = 12 * 60_000;
+/** Waiting for another importer of the same partition, or for somebody's lock on the table. */
+export const LOCK_MS = 60_000;
+/** A transaction whose client says nothing is given up by the server, so that its locks do not outlive the client. */
+export const IDLE_IN_TRANSACTION_MS = 60_000;
+/** Looking whether a commit of unknown outcome has happened. */
+export const LOOK_AGAIN_MS = 10_000;
+/** Of a text that rows are sent in; larger when one row is. */
+export const CHUNK_BYTES = 256 * 1024;
+/** Differences between a mapping and a table that a refusal names; there may be a hundred. */
+export const DIFFERENCES_NAMED_MAX = 5;
