@@ -44,7 +44,7 @@ export const sinkOperations: readonly Operation[] = [
     errors: ["sourceNotFound", "sinkAlreadyExists", "resourceLimitReached", "resourceLocked"],
     handle: async ({ body, by, ...asked }) => {
       const { deps } = asked;
-      const { repository, target, signal } = deps;
+      const { repository, signal } = deps;
       const source = keyOfSource(await sourceOf(asked));
       const key = { ...source, sinkId: idOf(body.sinkId, body.name, "sinkId") };
       if ((await repository.sink(key, signal)) !== undefined) throw alreadyExists("sink", key.sinkId);
@@ -52,7 +52,7 @@ export const sinkOperations: readonly Operation[] = [
       const { name, description = "", settings = {} } = body;
       const { tableId, mapping } = body.table;
       const { columns } = mapping;
-      await checkTable(deps, tableId, columns);
+      const table = await checkTable(deps, tableId, columns, "same");
       const input = { ...key, name, description, tableId, columns, settings };
       return runTask(deps, {
         type: "api.create.sink",
@@ -60,7 +60,7 @@ export const sinkOperations: readonly Operation[] = [
         result: "Sink has been created successfully.",
         isRepeatable: false,
         work: async (within) => {
-          await target.prepare(tableId, columns, within);
+          await table.prepare(within);
           return repository.createSink(input, by, within);
         },
       });
@@ -123,7 +123,7 @@ export const sinkOperations: readonly Operation[] = [
       const { type: _type, table: given, ...update } = body;
       const tableId = given?.tableId ?? sink.table.tableId;
       const columns = given?.mapping?.columns ?? sink.table.mapping.columns;
-      const table = await checkNewTable(deps, sink, tableId, columns);
+      const table = await checkNewTable(deps, sink, tableId, columns, "same");
       return runTask(deps, {
         type: "api.update.sink",
         key,

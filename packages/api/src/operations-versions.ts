@@ -118,7 +118,9 @@ export const versionOperations: readonly Operation[] = [
       const { repository, signal } = asked.deps;
       const found = await repository.sinkVersion(key, version, signal);
       if (found === undefined) throw versionNotFound("sink", key.sinkId, version);
-      const table = await checkNewTable(asked.deps, sink, found.table.tableId, found.table.mapping.columns);
+      const { tableId, mapping } = found.table;
+      // It was the sink's own in that version.
+      const table = await checkNewTable(asked.deps, sink, tableId, mapping.columns, "growing");
       return runTask(asked.deps, {
         type: "api.rollback.sinkVersion",
         key,

@@ -1,5 +1,5 @@
 // Whether the table of a sink can take what its mapping makes: asked before anything is accepted for it.
-import type { Column, SinkDefinition } from "@millrace/ingest";
+import type { Column, SinkDefinition, TableFit } from "@millrace/ingest";
 import type { ApiDependencies } from "./api-dependencies.ts";
 import { ApiError } from "./api-errors.ts";
 
@@ -10,23 +10,30 @@ export interface TableChange {
 
 /** Records of a sink whose table cannot be made would be acknowledged and never become rows. @throws {ApiError} 400 */
 export async function checkTable(
-  { target, signal }: ApiDependencies,
+  deps: ApiDependencies,
   tableId: string,
   columns: readonly Column[],
-): Promise<void> {
-  const problem = await target.check(tableId, columns, signal);
+  fit: TableFit,
+): Promise<TableChange> {
+  const { target, signal } = deps;
+  const problem = await target.check(tableId, columns, signal, fit);
   if (problem !== undefined) throw new ApiError("badRequest", problem);
+  return { prepare: (within) => target.prepare(tableId, columns, within, fit) };
 }
 
-/** @returns what has to be made ready; undefined when nothing changes about the table. @throws {ApiError} 400 */
+/**
+ * @param fit of a table that the sink has not now
+ * @returns what has to be made ready; undefined when nothing changes about the table
+ * @throws {ApiError} 400
+ */
 export async function checkNewTable(
   deps: ApiDependencies,
   { table }: SinkDefinition,
   tableId: string,
   columns: readonly Column[],
+  fit: TableFit,
 ): Promise<TableChange | undefined> {
+  if (tableId !== table.tableId) return checkTable(deps, tableId, columns, fit);
   const isSame = JSON.stringify(columns) === JSON.stringify(table.mapping.columns);
-  if (tableId === table.tableId && isSame) return undefined;
-  await checkTable(deps, tableId, columns);
-  return { prepare: (signal) => deps.target.prepare(tableId, columns, signal) };
+  return isSame ? undefined : checkTable(deps, tableId, columns, "growing");
 }

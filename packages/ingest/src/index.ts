@@ -25,6 +25,7 @@ export {
   type LoadRequest,
   type PartitionLoad,
   type StagedObject,
+  type TableFit,
   type Target,
   type TargetRegistry,
 } from "./target.ts";

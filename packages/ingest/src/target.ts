@@ -58,17 +58,29 @@ export type LoadOutcome =
       readonly loadedEnd: number | undefined;
     };
 
+/**
+ * What a table that is there may be like. `same` (the default): it has the columns of the mapping. `growing`: the sink
+ * has filled it with older versions of its mapping; it takes the columns that it lacks, and keeps those that no mapping
+ * has any more.
+ */
+export type TableFit = "same" | "growing";
+
 export interface Target {
   /**
    * Why a sink with `columns` must not be made on `tableId`, fit for its owner: a name that the target cannot have, or
    * a table that is there with other columns; undefined when nothing speaks against it.
    */
-  check(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<string | undefined>;
+  check(
+    tableId: string,
+    columns: readonly Column[],
+    signal: AbortSignal,
+    fit?: TableFit,
+  ): Promise<string | undefined>;
   /**
-   * Creates the table with its system columns when it is missing.
+   * Creates the table with its system columns when it is missing, and the columns that a growing one lacks.
    * @throws {WireError} INVALID_ARGUMENT with what `check` would have said
    */
-  prepare(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<void>;
+  prepare(tableId: string, columns: readonly Column[], signal: AbortSignal, fit?: TableFit): Promise<void>;
   /**
    * @throws {WireError} UNAVAILABLE, OUTCOME_UNKNOWN (ask again: the loaded end tells), UNPROCESSABLE (will fail
    * again), CORRUPT (a staged object is missing or has other bytes than its CRC says)

@@ -229,6 +229,23 @@ describe("target: what no table can be made of", () => {
   }
 });
 
+test("target: a table that grows -> takes the columns that it lacks, keeps others, refuses other types", async () => {
+  const id: Column = { type: "uuid", name: "id" };
+  const body: Column = { type: "body", name: "body" };
+  const ip: Column = { type: "ip", name: "ip" };
+  await target.prepare("main.grows", [id, body], never);
+  assert.equal(await target.check("main.grows", [id, ip], never, "growing"), undefined);
+  await target.prepare("main.grows", [id, ip], never, "growing");
+  assert.deepEqual(
+    await query("select column_name from duckdb_columns() where table_name = 'grows' order by 1"),
+    [["_journal"], ["_offset"], ["body"], ["id"], ["ip"]],
+  );
+  assert.equal(
+    await target.check("main.grows", [{ type: "body", name: "ID" }], never, "growing"),
+    'columns of the table "main.grows" do not match expected: "ID" is UUID in the table and would be VARCHAR',
+  );
+});
+
 test("target: a table that is there -> a sink must have exactly its columns", async () => {
   const expected = 'columns of the table "main.fit" do not match expected: ';
   const check = (...mapping: Column[]) => target.check("main.fit", mapping, never);

@@ -2,7 +2,15 @@
 // with the columns of the sink version that mapped it (D22).
 import { open } from "node:fs/promises";
 import { assert, WireError } from "@millrace/base";
-import type { Column, LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "@millrace/ingest";
+import type {
+  Column,
+  LoadOutcome,
+  LoadRequest,
+  PartitionLoad,
+  StagedObject,
+  TableFit,
+  Target,
+} from "@millrace/ingest";
 import { engineFailure, inTransaction, isLost, type Engine, type EngineConnection } from "./engine.ts";
 import { addColumn, createTable, insertObjects, LOADED_TABLE, moveLoadedEnd } from "./load-sql.ts";
 import { StagedCheck } from "./staged-check.ts";
@@ -53,13 +61,23 @@ export class DuckDBTarget implements Target {
     this.#connection?.closeSync();
   }
 
-  check(tableId: string, columns: readonly Column[], _signal: AbortSignal): Promise<string | undefined> {
-    return this.#serially((connection) => checkTable(connection, tableId, columns));
+  check(
+    tableId: string,
+    columns: readonly Column[],
+    _signal: AbortSignal,
+    fit: TableFit = "same",
+  ): Promise<string | undefined> {
+    return this.#serially((connection) => checkTable(connection, tableId, columns, fit));
   }
 
-  prepare(tableId: string, columns: readonly Column[], _signal: AbortSignal): Promise<void> {
+  prepare(
+    tableId: string,
+    columns: readonly Column[],
+    _signal: AbortSignal,
+    fit: TableFit = "same",
+  ): Promise<void> {
     return this.#serially(async (connection) => {
-      const problem = await checkTable(connection, tableId, columns);
+      const problem = await checkTable(connection, tableId, columns, fit);
       if (problem !== undefined) throw new WireError("INVALID_ARGUMENT", problem);
       await this.#ensureTable(connection, tableId, parseTableId(tableId), columns);
     });

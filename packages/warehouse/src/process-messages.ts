@@ -1,6 +1,6 @@
 // What the platform's process and the warehouse's process say to each other over the fork's channel.
 import type { Code, Facts } from "@millrace/base";
-import type { Column, LoadOutcome, LoadRequest } from "@millrace/ingest";
+import type { Column, LoadOutcome, LoadRequest, TableFit } from "@millrace/ingest";
 
 export interface WarehouseOptions {
   /** Database file. */
@@ -21,8 +21,12 @@ export interface WarehouseOptions {
 }
 
 export type WarehouseCall =
-  | { readonly kind: "check"; readonly tableId: string; readonly columns: readonly Column[] }
-  | { readonly kind: "prepare"; readonly tableId: string; readonly columns: readonly Column[] }
+  | {
+      readonly kind: "check" | "prepare";
+      readonly tableId: string;
+      readonly columns: readonly Column[];
+      readonly fit: TableFit;
+    }
   | { readonly kind: "load"; readonly request: LoadRequest }
   | { readonly kind: "loaded-ends"; readonly tableId: string };
 

@@ -56,9 +56,9 @@ async function openWhenFree(options: WarehouseOptions, logger: Logger): Promise<
 async function perform(target: DuckDBTarget, call: WarehouseCall): Promise<WarehouseAnswer> {
   switch (call.kind) {
     case "check":
-      return { kind: "checked", problem: await target.check(call.tableId, call.columns, never) };
+      return { kind: "checked", problem: await target.check(call.tableId, call.columns, never, call.fit) };
     case "prepare":
-      await target.prepare(call.tableId, call.columns, never);
+      await target.prepare(call.tableId, call.columns, never, call.fit);
       return { kind: "prepared" };
     case "load":
       return { kind: "load-outcome", outcome: await target.load(call.request, never) };

@@ -10,7 +10,7 @@
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { assert, Gate, unreachable, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
-import type { Column, LoadOutcome, LoadRequest, Target } from "@millrace/ingest";
+import type { Column, LoadOutcome, LoadRequest, TableFit, Target } from "@millrace/ingest";
 import { POOL_THREADS } from "./limits.ts";
 import type {
   FromWarehouse,
@@ -101,14 +101,24 @@ export class Warehouse implements Target {
     return this.#problem;
   }
 
-  async check(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<string | undefined> {
-    const answer = await this.#call({ kind: "check", tableId, columns }, signal);
+  async check(
+    tableId: string,
+    columns: readonly Column[],
+    signal: AbortSignal,
+    fit: TableFit = "same",
+  ): Promise<string | undefined> {
+    const answer = await this.#call({ kind: "check", tableId, columns, fit }, signal);
     assert(answer.kind === "checked", "check is answered by checked", { kind: answer.kind });
     return answer.problem;
   }
 
-  async prepare(tableId: string, columns: readonly Column[], signal: AbortSignal): Promise<void> {
-    const answer = await this.#call({ kind: "prepare", tableId, columns }, signal);
+  async prepare(
+    tableId: string,
+    columns: readonly Column[],
+    signal: AbortSignal,
+    fit: TableFit = "same",
+  ): Promise<void> {
+    const answer = await this.#call({ kind: "prepare", tableId, columns, fit }, signal);
     assert(answer.kind === "prepared", "prepare is answered by prepared", { kind: answer.kind });
   }
 

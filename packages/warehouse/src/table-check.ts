@@ -1,7 +1,8 @@
 // Whether a sink's mapping and a table fit each other (keboola-stream specification 1.8): a table that is there must
-// have exactly the columns of the mapping, or rows would be accepted that can never be loaded.
+// have exactly the columns of the mapping, or rows would be accepted that can never be loaded. Only a sink whose
+// mapping is changed finds its own table with the columns of older versions, and adds those that it lacks.
 import { WireError } from "@millrace/base";
-import type { Column } from "@millrace/ingest";
+import type { Column, TableFit } from "@millrace/ingest";
 import type { EngineConnection } from "./engine.ts";
 import { tableColumns } from "./load-sql.ts";
 import { parseTableId, quoteText, reservedSchema, type TableId } from "./table-id.ts";
@@ -14,11 +15,12 @@ export async function checkTable(
   connection: EngineConnection,
   tableId: string,
   columns: readonly Column[],
+  fit: TableFit,
 ): Promise<string | undefined> {
   try {
     const id = parseTableId(tableId);
     if (await isCatalog(connection, id.schema)) throw reservedSchema(id.schema);
-    return differences(tableId, await columnsOf(connection, id), tableColumns(columns));
+    return differences(tableId, await columnsOf(connection, id), tableColumns(columns), fit);
   } catch (thrown) {
     if (thrown instanceof WireError && thrown.code === "INVALID_ARGUMENT") return thrown.message;
     throw thrown;
@@ -45,6 +47,7 @@ function differences(
   tableId: string,
   found: ReadonlyMap<string, string>,
   expected: readonly (readonly [name: string, type: string])[],
+  fit: TableFit,
 ): string | undefined {
   if (found.size === 0) return undefined;
   const all: string[] = [];
@@ -52,11 +55,12 @@ function differences(
   for (const [name, type] of expected) {
     names.add(name.toLowerCase());
     const has = found.get(name.toLowerCase());
-    if (has === undefined) all.push(`"${name}" ${type} is not in the table`);
-    else if (has !== type) all.push(`"${name}" is ${has} in the table and would be ${type}`);
+    if (has === undefined) {
+      if (fit === "same") all.push(`"${name}" ${type} is not in the table`);
+    } else if (has !== type) all.push(`"${name}" is ${has} in the table and would be ${type}`);
   }
   for (const [name, type] of found) {
-    if (!names.has(name)) all.push(`"${name}" ${type} of the table is not in the mapping`);
+    if (fit === "same" && !names.has(name)) all.push(`"${name}" ${type} of the table is not in the mapping`);
   }
   if (all.length === 0) return undefined;
   const named = all.slice(0, DIFFERENCES_NAMED_MAX).join("; ");
