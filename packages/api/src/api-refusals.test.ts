@@ -356,6 +356,21 @@ describe("API refusals", () => {
     assert.equal(body["message"], "Source count limit reached in the branch, the maximum is 100.");
   });
 
+  test("wrong bodies of a PATCH -> 400 as those of a POST", async () => {
+    await api.call("POST", SOURCES, FLIGHTS);
+    await api.call("POST", SINKS, SINK);
+    for (const url of [`${SOURCES}/flights`, `${SINKS}/flights`]) {
+      for (const [name, message] of [
+        ["", 'Length of body.name must be greater or equal than 1 but got value "" (len=0).'],
+        [name41, `Length of body.name must be lesser or equal than 40 but got value "${name41}" (len=41).`],
+      ]) {
+        const { status, body } = await api.call("PATCH", url, { name });
+        assert.deepEqual(body, { statusCode: 400, error: "stream.api.invalidLength", message });
+        assert.equal(status, 400);
+      }
+    }
+  });
+
   test("two creations of one ID at the same time -> one task succeeds", async () => {
     const answers = await Promise.all([
       api.call("POST", SOURCES, FLIGHTS),

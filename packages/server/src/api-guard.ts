@@ -3,12 +3,12 @@ import { bearsToken, equalSecret, hostPolicy, refuseHost, WireError, type HostPo
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 /** Paths that anybody may have: they say nothing, or are the page that asks for the token. */
-const OPEN_PATHS = /^\/(livez|readyz|health-check|console(\/(?!api\/).*)?|v1\/documentation\/.*|)$/;
+const OPEN_PATHS = /^\/(livez|readyz|health-check|console(\/(?!api\/).*)?|v1\/?|v1\/documentation(\/.*)?|)$/;
 
 const CORS_HEADERS = {
   "access-control-allow-origin": "*",
   "access-control-allow-methods": "GET, POST, PUT, PATCH, DELETE",
-  "access-control-allow-headers": "Content-Type, Authorization, X-StorageApi-Token",
+  "access-control-allow-headers": "Content-Type, Authorization, X-StorageApi-Token, X-KBC-ProjectId",
 } as const;
 
 export interface ApiGuardOptions {
