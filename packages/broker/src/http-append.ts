@@ -126,6 +126,7 @@ export function appendAnswer(answer: AppendResponse, url: string): TextAnswer {
   }
   if (storeHealthError !== "") headers.push(["X-Store-Health-Error", headerValue(storeHealthError)]);
   if (status === "OK") return { status: 204, headers, body: "" };
+  headers.push(["X-Error-Code", status]);
   const hint = HINTS[status];
   return textAnswer(httpStatusOf(status), hint === undefined ? status : `${status}: ${hint}`, headers);
 }

@@ -131,6 +131,7 @@ for (const [what, path, method, status, body] of REFUSED) {
       const answer = await ask(port, path, { method, ...(method === "GET" ? {} : { body: "{" }) });
       assert.equal(answer.status, status);
       if (body !== "") assert.equal(answer.body, body);
+      if (status === 404) assert.equal(answer.headers["x-error-code"], "JOURNAL_NOT_FOUND");
     });
   });
 }

@@ -103,6 +103,7 @@ function writeHead(request: IncomingMessage, response: ServerResponse, first: Re
   }
   if (head !== 0) response.setHeader("X-Write-Head", String(head));
   if (status !== "OK") {
+    response.setHeader("X-Error-Code", status);
     answerText(response, httpStatusOf(status), status);
     return;
   }

@@ -234,9 +234,13 @@ test("etcd that wants a password -> served with it; refused at once with a wrong
     const refused = await TestBrokerProcess.at({ etcd: address, flags: wrong });
     refused.launch();
     assert.equal((await refused.ended()).code, 1);
-    assert.match(refused.life.stderr, /authentication failed|user name is empty|etcdserver/);
+    assert.match(refused.life.stderr, /etcd at http:\S+: .*: set etcd\.user and etcd\.password to a user/);
     assert.doesNotMatch(refused.life.stderr, /wrong"/);
   }
+  const short = await TestBrokerProcess.at({ etcd: address, flags: [...login, "--broker.id", "b1"] });
+  short.launch();
+  assert.equal((await short.ended()).code, 2);
+  assert.match(short.life.stderr, /broker\.id "b1" has 2 characters \(expected 4 to 128\)/);
   await etcd.stop();
 });
 

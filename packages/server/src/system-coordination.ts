@@ -7,6 +7,7 @@ import {
   openEtcdStore,
   type CoordinationStore,
   type EmbeddedStore,
+  type EtcdStore,
 } from "@millrace/metadata";
 import { COORDINATION_DIR } from "./data-layout.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -58,7 +59,7 @@ async function openEtcd(
   health.addReason(() => (hasAnswered ? undefined : "etcd has not answered yet"));
   const store = await lifecycle.start(
     "coordination",
-    () => openEtcdStore(etcdSettings(config), { ...context, connect: dialer(context) }, signal),
+    () => openKnown(config, { ...context, connect: dialer(context) }, signal),
     (started) => started.close(),
   );
   const { header } = await store.range({ key: "/millrace", countOnly: true }, signal);
@@ -70,6 +71,25 @@ async function openEtcd(
   hasAnswered = true;
   health.addDegradation(() => silence(store.silentMs));
   return { kind: "etcd", store, member };
+}
+
+/** @throws {WireError} of etcd, with its address, and what to set when it does not know this side */
+async function openKnown(
+  config: Config,
+  ports: Parameters<typeof openEtcdStore>[1],
+  signal: AbortSignal,
+): Promise<EtcdStore> {
+  const settings = etcdSettings(config);
+  try {
+    return await openEtcdStore(settings, ports, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const error = WireError.from(thrown);
+    const isOfUser = error.code === "UNAUTHENTICATED" || /user name|user ID|password/.test(error.message);
+    const remedy = isOfUser ? ": set etcd.user and etcd.password to a user that it knows" : "";
+    const text = `etcd at ${settings.endpoints.join(",")}: ${error.message}${remedy}`;
+    throw new WireError(error.code, text, { cause: error });
+  }
 }
 
 function etcdSettings(config: Config) {
