@@ -69,6 +69,7 @@ export interface BenchColumn {
   readonly name: string;
   readonly path?: string;
   readonly rawString?: boolean;
+  readonly template?: { readonly language: "jsonnet"; readonly content: string };
 }
 
 /** What a typical sink maps: identity, time, one field, the body. */
@@ -83,15 +84,19 @@ export const COLUMNS: readonly BenchColumn[] = [
 export async function createStream(
   platform: BenchPlatform,
   id: string,
-  settings: Readonly<Record<string, string | number>> = {},
+  options: {
+    readonly settings?: Readonly<Record<string, string | number>>;
+    readonly columns?: readonly BenchColumn[];
+  } = {},
 ): Promise<string> {
+  const { settings = {}, columns = COLUMNS } = options;
   const sources = `${platform.endpoints["api"]}/v1/branches/default/sources`;
   await finish(platform, await call(sources, { type: "http", name: id, sourceId: id }));
   const sink = {
     type: "table",
     name: id,
     sinkId: id,
-    table: { type: "duckdb", tableId: `main.${id}`, mapping: { columns: COLUMNS } },
+    table: { type: "duckdb", tableId: `main.${id}`, mapping: { columns } },
     settings,
   };
   await finish(platform, await call(`${sources}/${id}/sinks`, sink));

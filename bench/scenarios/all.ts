@@ -8,6 +8,7 @@ import { httpToLog, httpToRow } from "./http-single.ts";
 import { loadSlices } from "./load-slices.ts";
 import { manyJournals } from "./many-journals.ts";
 import { againstNats } from "./nats.ts";
+import { mapped } from "./mapped.ts";
 import { ndjson } from "./ndjson.ts";
 import { rowLatency } from "./row-latency.ts";
 import { startUp } from "./start-up.ts";
@@ -17,6 +18,7 @@ export const SCENARIOS: readonly Scenario[] = [
   httpToRow,
   httpToLog,
   againstNats,
+  ...mapped,
   ndjson,
   appendLarge,
   tailRead,

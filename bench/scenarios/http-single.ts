@@ -19,7 +19,7 @@ interface Sample {
 }
 
 /** Conditions that no run reaches, of files too since their rotation ends slices: the door and the log alone. */
-const NEVER_UPLOAD = {
+export const NEVER_UPLOAD = {
   "storage.level.target.import.trigger.count": 10_000_000,
   "storage.level.target.import.trigger.size": "500MB",
   "storage.level.target.import.trigger.interval": "24h",
@@ -56,7 +56,7 @@ async function run(
   const platform = await startPlatform();
   const bare = start(process.execPath, [BARE_SERVER]);
   try {
-    const url = await createStream(platform, "bench", settings);
+    const url = await createStream(platform, "bench", { settings });
     const bareUrl = `http://127.0.0.1:${await printedPort(bare)}/`;
     await postLoad(url, BODY, { connections: CONNECTIONS, seconds: 2 });
     await postLoad(bareUrl, BODY, { connections: CONNECTIONS, seconds: 2 });

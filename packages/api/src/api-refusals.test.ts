@@ -5,7 +5,7 @@ import { never } from "@millrace/base";
 
 import { ApiHarness, FLIGHTS, SINK, SINKS, SOURCES, type Json } from "./api-testkit.ts";
 
-const TYPES = '"uuid" or "datetime" or "ip" or "body" or "headers" or "path"';
+const TYPES = '"uuid" or "datetime" or "ip" or "body" or "headers" or "path" or "template"';
 
 let api: ApiHarness;
 beforeEach(async () => {
@@ -233,7 +233,34 @@ describe("API refusals", () => {
       withColumns([{ type: "path", name: "x", path: "a..b" }]),
       400,
       "badRequest",
-      'Column "x" path "a..b" is invalid: empty step.',
+      'Column "x" path "a..b" is invalid: empty step at 2.',
+    ],
+    [
+      "template without program",
+      "POST",
+      SINKS,
+      withColumns([{ type: "template", name: "x", template: { language: "jsonnet" } }]),
+      400,
+      "missingField",
+      '"content" is missing from body.table.mapping.columns[0].template.',
+    ],
+    [
+      "template of another language",
+      "POST",
+      SINKS,
+      withColumns([{ type: "template", name: "x", template: { language: "lua", content: "1" } }]),
+      400,
+      "invalidEnumValue",
+      'Value of body.table.mapping.columns[0].template.language must be one of "jsonnet" but got value "lua".',
+    ],
+    [
+      "template that is no program",
+      "POST",
+      SINKS,
+      withColumns([{ type: "template", name: "x", template: { language: "jsonnet", content: "Invalid" } }]),
+      400,
+      "badRequest",
+      'Column "x" template is invalid: 1:1-8 Unknown variable: Invalid.',
     ],
     [
       "column twice",

@@ -1,7 +1,19 @@
 // Columns of a mapping, as requests and answers have them.
-import { DEFINITION_LIMITS, parsePath, type Column } from "@millrace/ingest";
+import { DEFINITION_LIMITS, parsePath, templateProblem, type Column } from "@millrace/ingest";
 import type { Problem } from "./api-errors.ts";
-import { checked, flag, list, named, optional, required, text, variants, type Schema } from "./schema.ts";
+import {
+  checked,
+  choice,
+  flag,
+  list,
+  named,
+  object,
+  optional,
+  required,
+  text,
+  variants,
+  type Schema,
+} from "./schema.ts";
 
 const COLUMN_NAME_LENGTH_MAX = 128;
 const PATH_LENGTH_MAX = 4096;
@@ -33,6 +45,25 @@ export const columnSchema: Schema<Column> = checked(
         ),
         rawString: optional(flag({ description: "Texts are written without their JSON quotes" })),
       },
+      template: {
+        name,
+        template: required(
+          object({
+            language: required(choice(["jsonnet"])),
+            content: required(
+              text({
+                min: 1,
+                max: DEFINITION_LIMITS.templateLengthMax,
+                description: "A program with Ip, Now, HeaderStr, Header, BodyStr and Body",
+                example: "{ item: Body('order.item'), at: Now() }",
+              }),
+            ),
+          }),
+        ),
+        rawString: optional(
+          flag({ description: "A result that is a text is written without its JSON quotes" }),
+        ),
+      },
     }),
   ) as Schema<Column>,
   columnProblems,
@@ -44,7 +75,10 @@ export const columnsSchema: Schema<readonly Column[]> = checked(
 );
 
 function columnProblems(column: Column): readonly Problem[] {
-  return [...nameProblems(column.name), ...(column.type === "path" ? pathProblems(column) : [])];
+  const problems = nameProblems(column.name);
+  if (column.type === "path") return [...problems, ...pathProblems(column)];
+  const problem = column.type === "template" ? templateProblem(column) : undefined;
+  return problem === undefined ? problems : [...problems, bad(problem)];
 }
 
 function nameProblems(column: string): readonly Problem[] {

@@ -1,6 +1,6 @@
 // The growing byte buffer that rows are written into, and the CSV rules of a value: always quoted, `"` doubled
 // (keboola-stream specification 3.3). No string is made on the way from a request's bytes to a row's.
-import { assert, type BodyBytes } from "@millrace/base";
+import { assert, utf8, type BodyBytes } from "@millrace/base";
 
 import { firstByteOf, quoteBits } from "./body-bits.ts";
 
@@ -96,6 +96,55 @@ export function putPlainBytes(out: RowBuffer, source: Uint8Array, begin: number,
   let at = out.at;
   for (let i = begin; i < end; i++) bytes[at++] = source[i]!;
   out.at = at;
+}
+
+/** Appends `text` with each `"` doubled, without quotes around. */
+export function putQuotedText(out: RowBuffer, text: string): void {
+  if (!putAscii(out, text)) {
+    const encoded = utf8(text);
+    putQuotedBytes(out, encoded, 0, encoded.length);
+  }
+}
+
+/** Appends `text` as a JSON string, its quotes doubled. */
+export function putJsonString(out: RowBuffer, text: string): void {
+  const begin = out.at;
+  out.reserve(2);
+  out.bytes[out.at++] = QUOTE;
+  out.bytes[out.at++] = QUOTE;
+  if (isPlain(text) && putAscii(out, text)) {
+    out.reserve(2);
+    out.bytes[out.at++] = QUOTE;
+    out.bytes[out.at++] = QUOTE;
+  } else {
+    out.at = begin;
+    putQuotedText(out, JSON.stringify(text));
+  }
+}
+
+/** Appends `text` as putQuotedText does if all of it is ASCII; otherwise nothing is appended. */
+function putAscii(out: RowBuffer, text: string): boolean {
+  const length = text.length;
+  out.reserve(2 * length);
+  const bytes = out.bytes;
+  let at = out.at;
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) return false;
+    bytes[at++] = code;
+    if (code === QUOTE) bytes[at++] = QUOTE;
+  }
+  out.at = at;
+  return true;
+}
+
+/** Whether `text` stands in a JSON string as it is. */
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code === QUOTE || code === 0x5c || code >= 0x80) return false;
+  }
+  return true;
 }
 
 /** `value` as a whole CSV value: quoted, `"` doubled. */

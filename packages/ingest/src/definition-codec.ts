@@ -92,7 +92,12 @@ function checkSettings(fields: JsonFields): void {
 function checkColumn(value: unknown, what: string): Column {
   const fields = new JsonFields(value, what);
   fields.text("name");
-  fields.oneOf("type", ["uuid", "datetime", "ip", "body", "headers", "path"] as const);
+  const types = ["uuid", "datetime", "ip", "body", "headers", "path", "template"] as const;
+  if (fields.oneOf("type", types) === "template") {
+    const template = fields.object("template");
+    template.oneOf("language", ["jsonnet"] as const);
+    template.text("content");
+  }
   return value as Column;
 }
 

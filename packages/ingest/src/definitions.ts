@@ -69,7 +69,20 @@ export type Column =
       readonly defaultValue?: string;
       /** A string is written without JSON quotes. */
       readonly rawString?: boolean;
-    };
+    }
+  | TemplateColumn;
+
+export interface TemplateColumn {
+  readonly type: "template";
+  readonly name: string;
+  readonly template: {
+    readonly language: "jsonnet";
+    /** The program, 1 to 4096 characters. */
+    readonly content: string;
+  };
+  /** A result that is a string is written without JSON quotes. */
+  readonly rawString?: boolean;
+}
 
 /** A sink as it is stored; what is in force for it is an {@link EffectiveSink}. */
 export interface SinkDefinition extends SinkKey, Life {

@@ -104,7 +104,7 @@ class Fixture {
 
   writeLines(joined: string): void {
     const { scanner } = this.record;
-    this.walk(new LineWalk(walked(joined), scanner, this.batch(), this.route.readingColumn));
+    this.walk(new LineWalk(walked(joined), scanner, this.batch()));
   }
 
   batch(): Batch {

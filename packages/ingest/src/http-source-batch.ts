@@ -9,6 +9,7 @@ import { appendError, type Answers, type DoorError } from "./http-source-answers
 import type { DoorRecord } from "./http-source-record.ts";
 import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
 import { mappingError } from "./http-source-single.ts";
+import type { RecordTaker } from "./http-source-walk.ts";
 import { REJECTIONS_LISTED_MAX } from "./limits.ts";
 import type { AppendWaiter } from "./publisher-frame.ts";
 import type { PartitionPublisher } from "./publisher.ts";
@@ -34,7 +35,7 @@ interface Rejection {
   readonly reason: string;
 }
 
-export class Batch {
+export class Batch implements RecordTaker {
   readonly #route: SourceRoute;
   readonly #record: DoorRecord;
   readonly #exchange: Exchange;
@@ -75,12 +76,27 @@ export class Batch {
 
   /** The scanner holds the record's values; it lies in body[begin, end). */
   write(body: BodyBytes, begin: number, end: number): void {
-    const record = this.#record;
-    record.body = body;
-    record.bodyBegin = begin;
-    record.bodyEnd = end;
     const max = this.#options.recordBytesMax;
     if (end - begin > max) return this.reject(`Record size is over the maximum "${sizeText(max)}".`);
+    this.#record.start(body, begin, end);
+    this.#writeRecord();
+    this.#record.end();
+  }
+
+  /** A line that is not what it should be is a record for sinks that do not look into it. */
+  writeUndecodable(
+    body: BodyBytes,
+    { begin, end }: { readonly begin: number; readonly end: number },
+    problem: string,
+  ): void {
+    const record = this.#record;
+    record.refuse(problem);
+    this.write(body, begin, end);
+    record.form = "scanned";
+    record.bodyIsText = true;
+  }
+
+  #writeRecord(): void {
     const { sinks } = this.#route;
     for (let i = 0; i < sinks.length; i++) {
       const failure = this.#map(sinks[i]!, i);

@@ -1,4 +1,5 @@
 // What a Content-Type says about a body: how records are found in it, and in which charset it is.
+import { utf8 } from "@millrace/base";
 
 export type ContentKind =
   /** One JSON value is a record, an array of them is a batch. */
@@ -39,6 +40,15 @@ function canonicalCharset(label: string): string | undefined {
   if (/^us-ascii$/i.test(label)) return "utf-8";
   try {
     return new TextDecoder(label).encoding;
+  } catch {
+    return undefined;
+  }
+}
+
+/** `bytes` as UTF-8; undefined when they are not of the charset. @param charset a label of {@link Content} */
+export function decodeCharset(charset: string, bytes: Uint8Array): Uint8Array | undefined {
+  try {
+    return utf8(new TextDecoder(charset, { fatal: true }).decode(bytes));
   } catch {
     return undefined;
   }

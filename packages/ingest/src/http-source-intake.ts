@@ -6,20 +6,19 @@
 //
 // Everything is synchronous unless a large body has to be decompressed, or holds so many records that others must have
 // their turns in between: head and body are looked at where they were received, and copied only to survive that wait.
-import { BodyBytes, type Clock, type RequestHead, sizeText, text, utf8, WireError } from "@millrace/base";
+import { BodyBytes, type Clock, type RequestHead, sizeText, WireError } from "@millrace/base";
 import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
-import { decodeForm } from "./body-form.ts";
-import { isUtf8 } from "./body-utf8.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
 import { Batch } from "./http-source-batch.ts";
-import type { Content } from "./http-source-content.ts";
+import { decodeCharset, type Content } from "./http-source-content.ts";
+import { isArrayBody, lookInto } from "./http-source-look.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
 import { mappingError, writeSingle } from "./http-source-single.ts";
 import { ArrayWalk, LineWalk, type ArrayProblem, type BodyWalk } from "./http-source-walk.ts";
 import type { DoorLimits } from "./limits.ts";
-import { undecodable } from "./mapping.ts";
+import { undecodable } from "./mapping-record.ts";
 
 /** A request whose body is to become records. */
 export interface Received {
@@ -38,8 +37,6 @@ export interface IntakePorts {
   /** A failure that is a bug. */
   readonly onFatal: (error: unknown) => void;
 }
-
-const ARRAY = 0x5b;
 
 export class Intake {
   readonly #ports: IntakePorts;
@@ -100,13 +97,16 @@ export class Intake {
       return;
     }
     const decoded = decodeCharset(content.charset, body.bytes.subarray(begin, end));
-    if (decoded === undefined) this.#refuseBody(received, `the body is not ${content.charset}`);
-    else this.#records(received, new BodyBytes(decoded), 0, decoded.length);
+    const problem = `the body is not ${content.charset}`;
+    if (decoded !== undefined) this.#records(received, new BodyBytes(decoded), 0, decoded.length);
+    // Lines cannot be told from each other.
+    else if (content.kind === "ndjson") this.#refuseBody(received, problem);
+    else this.#single(received, body, begin, end, problem);
   }
 
   #records(received: Received, body: BodyBytes, begin: number, end: number): void {
     const { content } = received;
-    const isArray = content.kind === "json" && firstByte(body.bytes, begin, end) === ARRAY;
+    const isArray = content.kind === "json" && isArrayBody(body.bytes, begin, end);
     if ((content.kind === "ndjson" || isArray) && !this.#hasRoomFor(body)) {
       const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
       this.#refuse(received, appendError(error));
@@ -116,8 +116,7 @@ export class Intake {
     if (content.kind === "ndjson") {
       const { scanner } = this.#ports.record;
       const batch = this.#batch(received, isVerbose(received.head));
-      const { readingColumn } = received.route;
-      this.#walk(received, body, new LineWalk({ body, begin, end }, scanner, batch, readingColumn));
+      this.#walk(received, body, new LineWalk({ body, begin, end }, scanner, batch));
     } else if (isArray) {
       const { scanner } = this.#ports.record;
       const refuse = ({ problem, at }: ArrayProblem): void =>
@@ -175,7 +174,8 @@ export class Intake {
     clock.after(0, goOn);
   }
 
-  #single(received: Received, body: BodyBytes, begin: number, end: number): void {
+  /** @param problem why its content cannot be looked into, if that is known */
+  #single(received: Received, body: BodyBytes, begin: number, end: number, problem?: string): void {
     const { answers, record, limits } = this.#ports;
     const { route, content, exchange, head } = received;
     if (end - begin > limits.recordBytesMax) {
@@ -183,36 +183,11 @@ export class Intake {
       this.#refuse(received, { status: 413, name: "bodyTooLarge", message });
       return;
     }
-    record.body = body;
-    record.bodyBegin = begin;
-    record.bodyEnd = end;
-    const problem = this.#look(content, body, begin, end);
-    if (problem !== undefined) {
-      this.#refuseBody(received, problem);
-      return;
-    }
+    record.start(body, begin, end);
+    if (problem !== undefined) record.refuse(problem);
+    else if (content.kind !== "ndjson") lookInto(record, content.kind);
     writeSingle(route, record, exchange, { answers, isVerbose: isVerbose(head) });
-  }
-
-  /** Makes the body's content known to the record. @returns why it cannot be */
-  #look(content: Content, body: BodyBytes, begin: number, end: number): string | undefined {
-    const { record } = this.#ports;
-    const { scanner } = record;
-    if (content.kind === "json") {
-      if (scanner.scanWhole(body, begin, end)) return undefined;
-      return `invalid JSON: ${scanner.problem} at position ${scanner.problemAt - begin}`;
-    }
-    record.bodyIsText = false;
-    if (content.kind !== "form") {
-      record.form = "opaque";
-      return undefined;
-    }
-    if (!isUtf8(body.bytes, begin, end)) return "invalid form data: not UTF-8";
-    const form = decodeForm(text(body.bytes.subarray(begin, end)));
-    if (form.kind === "invalid") return `invalid form data: ${form.reason}`;
-    const json = new BodyBytes(form.bytes);
-    scanner.scanWhole(json, 0, form.bytes.length);
-    return undefined;
+    record.end();
   }
 
   #refuseBody(received: Received, reason: string): void {
@@ -224,19 +199,6 @@ export class Intake {
   }
 }
 
-function firstByte(bytes: Uint8Array, begin: number, end: number): number {
-  for (let at = begin; at < end; at++) if (bytes[at]! > 0x20) return bytes[at]!;
-  return -1;
-}
-
 function isVerbose(head: RequestHead): boolean {
   return head.queryEnd > head.queryBegin && new URLSearchParams(head.query).get("verbose") === "true";
-}
-
-function decodeCharset(charset: string, bytes: Uint8Array): Uint8Array | undefined {
-  try {
-    return utf8(new TextDecoder(charset, { fatal: true }).decode(bytes));
-  } catch {
-    return undefined;
-  }
 }

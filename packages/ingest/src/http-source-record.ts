@@ -1,9 +1,10 @@
 // The one record that the door works on. It is refilled for each record, so mappings find everything at the same place
 // and nothing is allocated; whatever outlives the record must copy.
-import { BodyBytes, type RequestHead, utf8 } from "@millrace/base";
-import { headersJson } from "./http-source-headers.ts";
+import { BodyBytes, type RequestHead } from "@millrace/base";
+import { headersOf, RecordHeaders } from "./http-source-headers.ts";
 import { JsonScanner } from "./body-json.ts";
-import type { BodyForm, RecordContext } from "./mapping.ts";
+import type { BodyForm, RecordContext } from "./mapping-record.ts";
+import { RecordValues } from "./mapping-values.ts";
 
 export class DoorRecord implements RecordContext {
   acceptedAtMs = 0;
@@ -12,21 +13,43 @@ export class DoorRecord implements RecordContext {
   bodyEnd = 0;
   bodyIsText = false;
   form: BodyForm = "opaque";
+  problem = "";
   clientIp: Uint8Array = new Uint8Array(0);
   readonly scanner = new JsonScanner();
+  readonly values = new RecordValues();
   #head: RequestHead | undefined;
-  #headers: Uint8Array | undefined;
+  #headers: RecordHeaders | undefined;
 
   /** What all records of a request share. @param head must stay valid while records of it are mapped */
-  startRequest(acceptedAtMs: number, clientIp: Uint8Array, head: RequestHead): void {
+  startRequest(acceptedAtMs: number, clientIp: Uint8Array, head: RequestHead | RecordHeaders): void {
     this.acceptedAtMs = acceptedAtMs;
     this.clientIp = clientIp;
-    this.#head = head;
-    this.#headers = undefined;
+    const isMade = head instanceof RecordHeaders;
+    this.#head = isMade ? undefined : head;
+    this.#headers = isMade ? head : undefined;
   }
 
-  headersJson(): Uint8Array {
-    this.#headers ??= utf8(this.#head === undefined ? "{}" : headersJson(this.#head));
+  /** The record lies in body[begin, end). end() must follow. */
+  start(body: BodyBytes, begin: number, end: number): void {
+    this.body = body;
+    this.bodyBegin = begin;
+    this.bodyEnd = end;
+  }
+
+  /** Its content is not what its type says; as bytes it may still be text. */
+  refuse(problem: string): void {
+    this.form = "undecodable";
+    this.problem = problem;
+    this.bodyIsText = false;
+  }
+
+  /** Nothing is kept of the record (V2). */
+  end(): void {
+    this.values.forget();
+  }
+
+  headers(): RecordHeaders {
+    this.#headers ??= this.#head === undefined ? new RecordHeaders([]) : headersOf(this.#head);
     return this.#headers;
   }
 }

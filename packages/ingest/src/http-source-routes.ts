@@ -49,7 +49,8 @@ export function sourceRoute(
   const tree = new PathTree();
   const enabled = sinks.filter((sink) => sink.disabled === undefined);
   const routes = enabled.map((sink) => sinkRoute(sink, tree, ports));
-  const readingColumn = routes.find(({ mapping }) => mapping.readsBody)?.mapping.readingColumn;
+  const looking = routes.find(({ mapping }) => mapping.readingColumn !== undefined);
+  const readingColumn = looking?.mapping.readingColumn;
   const isEnabled = source.disabled === undefined;
   return { source, secret: utf8(source.secret), isEnabled, tree, sinks: routes, readingColumn };
 }

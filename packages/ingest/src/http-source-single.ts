@@ -5,7 +5,7 @@ import type { Exchange } from "./http1-exchange.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
-import type { MappingFailure } from "./mapping.ts";
+import type { MappingFailure } from "./mapping-record.ts";
 import type { AppendWaiter } from "./publisher-frame.ts";
 
 /** What became of a record in one sink. */

@@ -6,10 +6,22 @@
 // K3 Between steps the scanner may serve others; nothing but the place in the body is kept.
 import type { BodyBytes } from "@millrace/base";
 import type { JsonScanner } from "./body-json.ts";
-import type { Batch } from "./http-source-batch.ts";
-import { undecodable } from "./mapping.ts";
 
-/** Records from body[begin, end), given to a batch. */
+/** Who takes the records that are found. */
+export interface RecordTaker {
+  /** The scanner holds the record's values; it lies in body[begin, end). */
+  write(body: BodyBytes, begin: number, end: number): void;
+  /** A line that is not JSON. */
+  writeUndecodable(
+    body: BodyBytes,
+    line: { readonly begin: number; readonly end: number },
+    problem: string,
+  ): void;
+  /** There are no more. */
+  close(): void;
+}
+
+/** Records from body[begin, end), given to a taker. */
 export interface BodyWalk {
   /** Goes on for a step. @returns whether the body is done */
   step(): boolean;
@@ -39,16 +51,13 @@ const ARRAY_END = 0x5d;
 export class LineWalk implements BodyWalk {
   readonly #walked: WalkedBody;
   readonly #scanner: JsonScanner;
-  readonly #batch: Batch;
-  readonly #column: string | undefined;
+  readonly #batch: RecordTaker;
   #at: number;
 
-  /** @param column that errors name */
-  constructor(walked: WalkedBody, scanner: JsonScanner, batch: Batch, column: string | undefined) {
+  constructor(walked: WalkedBody, scanner: JsonScanner, batch: RecordTaker) {
     this.#walked = walked;
     this.#scanner = scanner;
     this.#batch = batch;
-    this.#column = column;
     this.#at = walked.begin;
   }
 
@@ -76,11 +85,11 @@ export class LineWalk implements BodyWalk {
       }
       const problem = after < 0 ? scanner.problem : "unexpected data after the value";
       const problemAt = (after < 0 ? scanner.problemAt : after) - at;
-      this.#batch.reject(
-        undecodable(this.#column, `invalid JSON: ${problem} at position ${problemAt}`).message,
-      );
       const newline = bytes.indexOf(LF, at);
-      at = newline < 0 || newline >= end ? end : newline + 1;
+      const lineEnd = newline < 0 || newline >= end ? end : newline;
+      const line = { begin: at, end: withoutSpace(bytes, at, lineEnd) };
+      this.#batch.writeUndecodable(body, line, `invalid JSON: ${problem} at position ${problemAt}`);
+      at = lineEnd === end ? end : lineEnd + 1;
     }
     this.#batch.close();
     return true;
@@ -97,19 +106,19 @@ export interface ArrayProblem {
 export class ArrayWalk implements BodyWalk {
   readonly #walked: WalkedBody;
   readonly #scanner: JsonScanner;
-  readonly #begin: () => Batch;
+  readonly #begin: () => RecordTaker;
   readonly #refuse: (problem: ArrayProblem) => void;
   /** Behind the bracket, or the comma. */
   readonly #first: number;
   #at: number;
   /** Once the array was looked through (K2). */
-  #batch: Batch | undefined;
+  #batch: RecordTaker | undefined;
 
   /** @param begin called once the array is found to be one @param refuse called when it is not */
   constructor(
     walked: WalkedBody,
     scanner: JsonScanner,
-    begin: () => Batch,
+    begin: () => RecordTaker,
     refuse: (problem: ArrayProblem) => void,
   ) {
     this.#walked = walked;
@@ -158,6 +167,14 @@ export class ArrayWalk implements BodyWalk {
     this.#refuse({ problem, at });
     return true;
   }
+}
+
+/** The end of bytes[begin, end) without the blanks at it. */
+function withoutSpace(bytes: Uint8Array, begin: number, end: number): number {
+  let last = end;
+  while (last > begin && (bytes[last - 1] === 0x20 || bytes[last - 1] === 0x0d || bytes[last - 1] === 0x09))
+    last--;
+  return last;
 }
 
 function skipSpace(bytes: Uint8Array, begin: number, end: number): number {

@@ -16,6 +16,7 @@ export {
   type SinkKey,
   type SourceDefinition,
   type SourceKey,
+  type TemplateColumn,
   type Version,
 } from "./definitions.ts";
 export {
@@ -78,3 +79,5 @@ export type { Turns } from "./publisher-turns.ts";
 export { openStaged, STAGED_BYTES_MAX, StagedRows } from "./staged-rows.ts";
 export { DoorSync, publishSeen, type SeenDefinitions } from "./door-sync.ts";
 export { ownsAll, type WorkOwner } from "./work-owner.ts";
+export { templateProblem } from "./mapping-check.ts";
+export { sampleRows, type SampleOutcome, type SampleRecord, type SampleRow } from "./mapping-sample.ts";

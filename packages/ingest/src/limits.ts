@@ -80,6 +80,7 @@ export const DEFINITION_LIMITS = {
   nameLengthMax: 40,
   descriptionLengthMax: 4096,
   columnsMax: 100,
+  templateLengthMax: 4096,
   sourcesPerBranchMax: 100,
   sinksPerSourceMax: 100,
   versionsMax: 1000,

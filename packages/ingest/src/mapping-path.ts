@@ -1,5 +1,6 @@
-// Paths of a mapping (`a.b[0].c`; empty: the whole body) and the tree that the JSON scanner walks with them: one tree
-// for all sinks of a source, so that a body is scanned once however many columns and sinks want something of it.
+// Paths of a mapping (`a.b[0].c`, `a["b.c"]`; empty: the whole body) and the tree that the JSON scanner walks with
+// them: one tree for all sinks of a source, so that a body is scanned once however many columns and sinks want
+// something of it.
 import { utf8 } from "@millrace/base";
 
 /** A key of an object or an index of an array. */
@@ -13,25 +14,55 @@ export type PathOutcome =
 /** Deeper than any mapping of a real table; bounds the scanner's stack. */
 export const PATH_STEPS_MAX = 64;
 
-/** Parses `path`. */
+/** A key up to a dot or a bracket; an index; a key in quotes as JSON has them, which may hold anything. */
+const KEY = /[^.[\]]+/y;
+const INDEX = /\[([0-9]+)\]/y;
+const QUOTED = /\[("(?:[^"\\]|\\.)*")\]/y;
+const INDEX_MAX = 1_000_000;
+
+/** Parses `path`: `a.b[0].c`, and `a["b.c"]` for keys that are not plain. */
 export function parsePath(path: string): PathOutcome {
   const steps: PathStep[] = [];
-  if (path === "") return { kind: "steps", steps };
-  for (const part of path.split(".")) {
-    const match = /^([^[\]]*)((?:\[[0-9]+\])*)$/.exec(part);
-    if (match === null) return { kind: "invalid", reason: `unexpected bracket in "${part}"` };
-    const [, key = "", indexes = ""] = match;
-    const leading = steps.length === 0 && indexes !== "";
-    if (key !== "") steps.push(key);
-    else if (!leading) return { kind: "invalid", reason: "empty step" };
-    for (const [, digits = ""] of indexes.matchAll(/\[([0-9]+)\]/g)) {
-      const index = Number(digits);
-      if (index > 1_000_000) return { kind: "invalid", reason: `index ${digits} out of range (0..1000000)` };
-      steps.push(index);
+  let at = 0;
+  while (at < path.length) {
+    const isBracket = path[at] === "[";
+    if (at > 0 && !isBracket) {
+      if (path[at] !== ".") return { kind: "invalid", reason: `unexpected "${path[at]}" at ${at}` };
+      at++;
     }
+    const found = isBracket ? bracketAt(path, at) : match(KEY, path, at);
+    if (found === undefined) {
+      return { kind: "invalid", reason: isBracket ? `unexpected bracket at ${at}` : `empty step at ${at}` };
+    }
+    const step = isBracket ? stepOf(found[1]!) : found[0];
+    if (step === undefined) return { kind: "invalid", reason: `malformed string at ${at + 1}` };
+    if (typeof step === "number" && step > INDEX_MAX) {
+      return { kind: "invalid", reason: `index ${found[1]} out of range (0..${INDEX_MAX})` };
+    }
+    steps.push(step);
+    if (steps.length > PATH_STEPS_MAX)
+      return { kind: "invalid", reason: `more than ${PATH_STEPS_MAX} steps` };
+    at += found[0].length;
   }
-  if (steps.length > PATH_STEPS_MAX) return { kind: "invalid", reason: `more than ${PATH_STEPS_MAX} steps` };
   return { kind: "steps", steps };
+}
+
+function bracketAt(path: string, at: number): RegExpExecArray | undefined {
+  return match(INDEX, path, at) ?? match(QUOTED, path, at);
+}
+
+function match(pattern: RegExp, path: string, at: number): RegExpExecArray | undefined {
+  pattern.lastIndex = at;
+  return pattern.exec(path) ?? undefined;
+}
+
+/** What stands in brackets. */
+function stepOf(text: string): PathStep | undefined {
+  try {
+    return JSON.parse(text.replace(/^0+(?=[0-9])/, "")) as PathStep;
+  } catch {
+    return undefined;
+  }
 }
 
 interface PathChild {

@@ -7,7 +7,10 @@ import { JsonScanner } from "./body-json.ts";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";
 import { PathTree } from "./mapping-path.ts";
-import { compileMapping, type RecordContext } from "./mapping.ts";
+import { RecordHeaders } from "./http-source-headers.ts";
+import type { RecordContext } from "./mapping-record.ts";
+import { RecordValues } from "./mapping-values.ts";
+import { compileMapping } from "./mapping.ts";
 
 const FLIGHT = '{"date":"2001/01/01 00:01","delay":14,"distance":405,"origin":"MCI","destination":"MDW"}';
 const EVENT = JSON.stringify({
@@ -52,6 +55,7 @@ for (const [name, body] of Object.entries({ flight: FLIGHT, event: EVENT })) {
   const mapping = compileMapping(COLUMNS, tree, systemRandom);
   const scanner = new JsonScanner();
   scanner.use(tree);
+  const headers = new RecordHeaders([["Content-Type", "application/json"]]);
   const record: RecordContext = {
     acceptedAtMs: 1767225600123,
     body: bytes,
@@ -59,9 +63,11 @@ for (const [name, body] of Object.entries({ flight: FLIGHT, event: EVENT })) {
     bodyEnd: length,
     bodyIsText: true,
     form: "scanned",
+    problem: "",
     scanner,
+    values: new RecordValues(),
     clientIp: utf8("127.0.0.1"),
-    headersJson: () => bytes.bytes,
+    headers: () => headers,
   };
   const out = new RowBuffer(1024 * 1024);
   const whole = measure(() => {

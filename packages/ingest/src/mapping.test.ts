@@ -1,50 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { BodyBytes, text, utf8 } from "@millrace/base";
+import { text } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 
-import { JsonScanner } from "./body-json.ts";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";
 import { ROW_BYTES_MAX } from "./limits.ts";
 import { parsePath, PathTree } from "./mapping-path.ts";
-import { compileMapping, type MappingFailure, type RecordContext } from "./mapping.ts";
+import type { RecordContext } from "./mapping-record.ts";
+import { ACCEPTED_AT, map as mapColumns, type GivenRecord } from "./mapping-testkit.ts";
+import { compileMapping } from "./mapping.ts";
 
-const ACCEPTED_AT = Date.UTC(2026, 0, 2, 3, 4, 5, 67);
-
-interface Given {
+interface Given extends GivenRecord {
   readonly columns: readonly Column[];
-  readonly body: string | Uint8Array;
-  readonly opaque?: boolean;
 }
 
-function map(given: Given): string | MappingFailure {
-  const tree = new PathTree();
-  const mapping = compileMapping(given.columns, tree, seededRandom("mapping"));
-  const scanner = new JsonScanner();
-  scanner.use(tree);
-  const bytes = typeof given.body === "string" ? utf8(given.body) : given.body;
-  const body = new BodyBytes(bytes);
-  if (given.opaque !== true) assert.equal(scanner.scanWhole(body, 0, bytes.length), true, scanner.problem);
-  const record: RecordContext = {
-    acceptedAtMs: ACCEPTED_AT,
-    body,
-    bodyBegin: 0,
-    bodyEnd: bytes.length,
-    bodyIsText: false,
-    form: given.opaque === true ? "opaque" : "scanned",
-    scanner,
-    clientIp: utf8("203.0.113.7"),
-    headersJson: () => utf8('{"Content-Type":"application/json"}'),
-  };
-  const out = new RowBuffer(8);
-  out.put(utf8("before"));
-  const failure = mapping.write(record, out);
-  assert.equal(text(out.bytes.subarray(0, 6)), "before");
-  if (failure !== undefined) assert.equal(out.at, 6, "a record that is not mapped leaves no trace");
-  return failure ?? text(out.bytes.subarray(6, out.at));
-}
+const map = ({ columns, ...record }: Given): ReturnType<typeof mapColumns> => mapColumns(columns, record);
 
 const path = (path: string, more: { defaultValue?: string; rawString?: boolean } = {}): Column => ({
   type: "path",
@@ -79,6 +51,9 @@ describe("mapping", () => {
     [path("list[0][1]"), '"2"\n'],
     [path("list[0]"), '"[1,2]"\n'],
     [path("é", { rawString: true }), '"ž"\n'],
+    [path('["é"]', { rawString: true }), '"ž"\n'],
+    [path('o["a"][0]'), '"1"\n'],
+    [path('[""]'), '"1"\n'],
     [path("gone", { defaultValue: 'dé"f' }), '"""dé\\""f"""\n'],
     [path("gone", { defaultValue: 'd"f', rawString: true }), '"d""f"\n'],
     [path("gone", { defaultValue: "", rawString: true }), '""\n'],
@@ -186,6 +161,21 @@ describe("mapping", () => {
   });
 });
 
+test("a column that this version cannot fill -> 503 for the sink, nothing is thrown", () => {
+  for (const column of [
+    path("a..b"),
+    { type: "template", name: "c", template: { language: "jsonnet", content: "Nothing()" } },
+  ] satisfies Column[]) {
+    const failure = map({ columns: [column], body: "{}" });
+    assert.ok(typeof failure === "object");
+    assert.deepEqual([failure.status, failure.name, failure.column], [503, "pipelineNotReady", "c"]);
+    assert.match(
+      failure.message,
+      /^Column "c" cannot be filled by this version: .*(empty step|Unknown variable)/,
+    );
+  }
+});
+
 describe("path", () => {
   const valid: [string, (string | number)[]][] = [
     ["", []],
@@ -193,6 +183,11 @@ describe("path", () => {
     ["a.b[0].c", ["a", "b", 0, "c"]],
     ["[1][2].x", [1, 2, "x"]],
     ["a-b.c d", ["a-b", "c d"]],
+    ['resource["service.name"]', ["resource", "service.name"]],
+    ['["a[0]"][2]["\\u00e9\\"]"].b', ["a[0]", 2, 'é"]', "b"]],
+    ['a[""]', ["a", ""]],
+    ["a[007]", ["a", 7]],
+    ['"a"', ['"a"']],
   ];
   for (const [given, steps] of valid) {
     test(`parse: "${given}" -> ${JSON.stringify(steps)}`, () => {
@@ -210,6 +205,12 @@ describe("path", () => {
     "a.[0]",
     "a[0]b",
     "a[99999999]",
+    "a['b']",
+    'a["b]',
+    'a["b"',
+    'a["b"]c',
+    'a["\\x"]',
+    '["a"]["b',
     "a.".repeat(70) + "a",
   ]) {
     test(`parse: "${given.slice(0, 20)}" -> invalid`, () => {

@@ -22,6 +22,8 @@ export interface NativeFunction<C> {
   specialize?(args: readonly (Json | undefined)[]): ((context: C) => HostValue) | undefined;
 }
 
+const ARGUMENT_CHARS_A_STEP_BITS = 4;
+
 export class HostFunction extends JFunction {
   readonly name: string;
   readonly parameters: readonly string[];
@@ -46,12 +48,15 @@ export class HostFunction extends JFunction {
 /** Calls the host; the innermost site is the call. */
 export function callHost(callee: HostFunction, values: readonly (Value | undefined)[], rt: Runtime): Value {
   const args = values.map((value) => (value === undefined ? undefined : toJson(value, rt)));
+  // What a host does with a text takes as long as the text is.
+  for (const arg of args) if (typeof arg === "string") rt.step(arg.length >> ARGUMENT_CHARS_A_STEP_BITS);
   let result: HostValue;
   try {
     result = callee.native.call(args, rt.context);
   } catch (error) {
     return rt.fail(reasonOf(error), undefined, error);
   }
+  if (typeof result === "string") rt.charge(result.length);
   return fromHost(result, rt, rt.sites[rt.depth - 1]!);
 }
 

@@ -2,4 +2,4 @@ export { JsonnetError, type JsonnetErrorKind, type Position, type TraceStep } fr
 export type { HostValue, NativeFunction } from "./host.ts";
 export { LIMITS_DEFAULT, type Limits } from "./limits.ts";
 export type { Json } from "./manifest.ts";
-export { compile, type CompileOptions, type Imported, type Program } from "./program.ts";
+export { compile, JsonText, type CompileOptions, type Imported, type Program } from "./program.ts";

@@ -9,7 +9,7 @@ import { COMPACT, jsonText, toJson, type Json } from "./manifest.ts";
 import { parse } from "./parser.ts";
 import { Runtime, type ImportedFile, type Outside } from "./runtime.ts";
 import { builtin, stdObject } from "./std.ts";
-import { JArray, JFunction, type Site, type Value } from "./value.ts";
+import { JArray, JFunction, type Primitive, type Site, type Value } from "./value.ts";
 
 /** What an import finds; `file` is its name for positions, and to know it again. */
 export interface Imported {
@@ -35,6 +35,17 @@ export interface Program<C> {
   evaluate(context: C): Json;
   /** The program's value as compact JSON with its fields in order. @throws {JsonnetError} */
   evaluateText(context: C): string;
+  /** The program's value if it is a scalar, else as compact JSON. @throws {JsonnetError} */
+  evaluateShallow(context: C): null | boolean | number | string | JsonText;
+}
+
+/** Compact JSON of an array or an object. */
+export class JsonText {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
 }
 
 /** Compiles a program. @throws {JsonnetError} when it is wrong: the first mistake, with its position. */
@@ -69,6 +80,10 @@ class CompiledProgram<C> implements Program<C> {
 
   evaluateText(context: C): string {
     return this.#run(context, (value, rt) => jsonText(value, COMPACT, rt));
+  }
+
+  evaluateShallow(context: C): Primitive | JsonText {
+    return this.#run(context, shallow);
   }
 
   #run<T>(context: C, manifest: (value: Value, rt: Runtime) => T): T {
@@ -158,6 +173,11 @@ class HostSurroundings<C> implements Surroundings, Outside {
     compiled.file = this.compile({ file, text });
     return entry;
   }
+}
+
+function shallow(value: Value, rt: Runtime): Primitive | JsonText {
+  if (value === null || typeof value !== "object") return value;
+  return new JsonText(jsonText(value, COMPACT, rt));
 }
 
 function guarded<T>(span: Span, limits: Limits | undefined, run: () => T): T {

@@ -25,6 +25,7 @@ export function columnType(column: Column): string {
     case "body":
     case "headers":
     case "path":
+    case "template":
       return "VARCHAR";
   }
 }

@@ -1,0 +1,154 @@
+// A request's row without a source: for the API's `test` and whoever edits a mapping. It goes the way of the door, with
+// the same code, and is stored nowhere.
+import { BodyBytes, text, utf8, type Random } from "@millrace/base";
+import { RowBuffer } from "./csv-writer.ts";
+import type { Column } from "./definitions.ts";
+import { decodeCharset, parseContentType } from "./http-source-content.ts";
+import { RecordHeaders } from "./http-source-headers.ts";
+import { isArrayBody, lookInto } from "./http-source-look.ts";
+import { DoorRecord } from "./http-source-record.ts";
+import { ArrayWalk, LineWalk, type RecordTaker } from "./http-source-walk.ts";
+import { PathTree } from "./mapping-path.ts";
+import { type MappingFailure, undecodable } from "./mapping-record.ts";
+import { compileMapping, type CompiledMapping } from "./mapping.ts";
+
+/** A request as the door would get it. */
+export interface SampleRecord {
+  readonly acceptedAtMs: number;
+  readonly clientIp: string;
+  /** As received, without those that are for the API. */
+  readonly headers: Iterable<readonly [name: string, value: string]>;
+  /** Not compressed. */
+  readonly body: Uint8Array;
+}
+
+export interface SampleRow {
+  readonly columns: readonly { readonly name: string; readonly value: string }[];
+}
+
+export type SampleOutcome =
+  /** One row; of a batch one for each record, as far as {@link SAMPLE_ROWS_MAX}. */
+  | { readonly kind: "rows"; readonly rows: readonly SampleRow[] }
+  /** The first failure. `name` is without the API's prefix. */
+  | {
+      readonly kind: "refused";
+      readonly status: MappingFailure["status"];
+      readonly name: MappingFailure["name"];
+      readonly message: string;
+    };
+
+/** Rows that a person looks at. */
+export const SAMPLE_ROWS_MAX = 100;
+
+const UNBOUNDED = { bytes: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY };
+
+/** Maps what a request holds. @param random for uuid columns */
+export function sampleRows(
+  columns: readonly Column[],
+  { acceptedAtMs, clientIp, headers: lines, body }: SampleRecord,
+  random: Random,
+): SampleOutcome {
+  const tree = new PathTree();
+  const mapping = compileMapping(columns, tree, random);
+  const headers = new RecordHeaders(lines);
+  const type = headers.get("Content-Type") ?? "";
+  const content = parseContentType(type);
+  if (content === undefined) {
+    const message = `Content type "${type}" has an unknown charset.`;
+    return { kind: "refused", status: 415, name: "unsupportedMediaType", message };
+  }
+  const decoded = content.charset === undefined ? body : decodeCharset(content.charset, body);
+  const record = new DoorRecord();
+  record.scanner.use(tree);
+  record.startRequest(acceptedAtMs, utf8(clientIp), headers);
+  const sample = new Sample(columns, mapping, record);
+  const whole = { body: new BodyBytes(decoded ?? body), begin: 0, end: (decoded ?? body).length };
+  const walked = { ...whole, bounds: UNBOUNDED };
+  const refuse = (problem: string): void => sample.refuse(undecodable(mapping.readingColumn, problem));
+  record.form = "scanned";
+  record.bodyIsText = true;
+  if (decoded === undefined) {
+    const problem = `the body is not ${content.charset}`;
+    if (content.kind === "ndjson") refuse(problem);
+    else sample.writeUndecodable(whole.body, whole, problem);
+  } else if (content.kind === "ndjson") {
+    new LineWalk(walked, record.scanner, sample).step();
+  } else if (content.kind === "json" && isArrayBody(decoded, 0, decoded.length)) {
+    new ArrayWalk(
+      walked,
+      record.scanner,
+      () => sample,
+      ({ problem, at }) => refuse(`invalid JSON: ${problem} at position ${at}`),
+    ).step();
+  } else {
+    record.start(whole.body, 0, decoded.length);
+    lookInto(record, content.kind);
+    sample.write(whole.body, 0, decoded.length);
+  }
+  return sample.outcome();
+}
+
+class Sample implements RecordTaker {
+  readonly #columns: readonly Column[];
+  readonly #mapping: CompiledMapping;
+  readonly #record: DoorRecord;
+  readonly #out = new RowBuffer(4096);
+  readonly #rows: SampleRow[] = [];
+  #failure: MappingFailure | undefined;
+
+  constructor(columns: readonly Column[], mapping: CompiledMapping, record: DoorRecord) {
+    this.#columns = columns;
+    this.#mapping = mapping;
+    this.#record = record;
+  }
+
+  write(body: BodyBytes, begin: number, end: number): void {
+    if (this.#failure !== undefined || this.#rows.length === SAMPLE_ROWS_MAX) return;
+    this.#record.start(body, begin, end);
+    this.#out.at = 0;
+    this.#failure = this.#mapping.write(this.#record, this.#out);
+    this.#record.end();
+    if (this.#failure !== undefined) return;
+    const values = valuesOf(text(this.#out.bytes.subarray(0, this.#out.at)));
+    const columns = this.#columns.map(({ name }, i) => ({ name, value: values[i]! }));
+    this.#rows.push({ columns });
+  }
+
+  writeUndecodable(
+    body: BodyBytes,
+    { begin, end }: { readonly begin: number; readonly end: number },
+    problem: string,
+  ): void {
+    const record = this.#record;
+    record.refuse(problem);
+    this.write(body, begin, end);
+    record.form = "scanned";
+    record.bodyIsText = true;
+  }
+
+  close(): void {
+    // The rows are there already.
+  }
+
+  refuse(failure: MappingFailure): void {
+    this.#failure ??= failure;
+  }
+
+  outcome(): SampleOutcome {
+    if (this.#failure === undefined) return { kind: "rows", rows: this.#rows };
+    const { status, name, message } = this.#failure;
+    return { kind: "refused", status, name, message };
+  }
+}
+
+/** The values of a CSV row as this package writes it. */
+function valuesOf(row: string): string[] {
+  const values: string[] = [];
+  for (let at = 0; at < row.length - 1;) {
+    let end = row.indexOf('"', at + 1);
+    while (row[end + 1] === '"') end = row.indexOf('"', end + 2);
+    values.push(row.slice(at + 1, end).replaceAll('""', '"'));
+    at = end + 2;
+  }
+  return values;
+}

@@ -1,0 +1,67 @@
+// Columns of type `template`: a Jsonnet program, compiled once, evaluated for each record. Its result is written as
+// compact JSON; null is empty, as in a path column, and with rawString a string is its text.
+//
+// T1 Whatever a template does on a record, the record is refused (422) and nothing else: also when it exceeds a bound.
+// T2 The bounds of a row's templates are shared, so that many columns take no longer than one.
+import { utf8 } from "@millrace/base";
+import { compile, JsonnetError, JsonText, LIMITS_DEFAULT, type Limits } from "@millrace/jsonnet";
+import { decimalText } from "./csv-json.ts";
+import { putJsonString, putQuotedText, type RowBuffer } from "./csv-writer.ts";
+import type { TemplateColumn } from "./definitions.ts";
+import { ROW_BYTES_MAX } from "./limits.ts";
+import type { PathTree } from "./mapping-path.ts";
+import { type MappingFailure, type RecordContext, unprocessable, unreadable } from "./mapping-record.ts";
+import { templateNatives, UnreadableBody } from "./template-natives.ts";
+
+/** Steps of all templates of a row: some 50 ms. Four templates have the bound of a program, a hundred 10,000 steps. */
+const ROW_STEPS_MAX = 1_000_000;
+
+/** What compiling a mapping's templates needs. */
+export interface TemplateScope {
+  readonly tree: PathTree;
+  /** Of the mapping, 1 or more. */
+  readonly templates: number;
+}
+
+/**
+ * Compiles a template column.
+ * @throws {JsonnetError} when the template is wrong
+ */
+export function templateWriter(
+  column: TemplateColumn,
+  { tree, templates }: TemplateScope,
+): (record: RecordContext, out: RowBuffer) => MappingFailure | undefined {
+  const { name, template } = column;
+  const raw = column.rawString === true;
+  const program = compile(template.content, { natives: templateNatives(tree), limits: limitsOf(templates) });
+  return (record, out) => {
+    let value: string | number | boolean | null | JsonText;
+    try {
+      value = program.evaluateShallow(record);
+    } catch (error) {
+      return failureOf(error, record, name);
+    }
+    if (typeof value === "string") {
+      // What is too long is found to be so by the row's bound: one character too many is enough.
+      const text = value.length <= ROW_BYTES_MAX ? value : value.slice(0, ROW_BYTES_MAX + 1);
+      if (raw) putQuotedText(out, text);
+      else putJsonString(out, text);
+    } else if (value instanceof JsonText) {
+      putQuotedText(out, value.text);
+    } else if (value !== null) {
+      out.put(utf8(typeof value === "number" ? decimalText(value) : String(value)));
+    }
+    return undefined;
+  };
+}
+
+function limitsOf(templates: number): Partial<Limits> {
+  return { steps: Math.min(LIMITS_DEFAULT.steps, Math.floor(ROW_STEPS_MAX / templates)) };
+}
+
+function failureOf(error: unknown, record: RecordContext, column: string): MappingFailure {
+  if (!(error instanceof JsonnetError)) throw error;
+  // T1
+  const failure = error.cause instanceof UnreadableBody ? unreadable(record, column) : undefined;
+  return failure ?? unprocessable(column, error.message);
+}

@@ -1,0 +1,57 @@
+// Records without a door, for the tests of mappings.
+import { BodyBytes, systemRandom, text, utf8 } from "@millrace/base";
+import { JsonScanner } from "./body-json.ts";
+import { RowBuffer } from "./csv-writer.ts";
+import type { Column } from "./definitions.ts";
+import { RecordHeaders } from "./http-source-headers.ts";
+import { PathTree } from "./mapping-path.ts";
+import type { MappingFailure, RecordContext } from "./mapping-record.ts";
+import { RecordValues } from "./mapping-values.ts";
+import { compileMapping } from "./mapping.ts";
+
+export const ACCEPTED_AT = Date.UTC(2026, 0, 2, 3, 4, 5, 67);
+
+export interface GivenRecord {
+  readonly body: string | Uint8Array;
+  /** JSON unless it is opaque. */
+  readonly opaque?: boolean;
+  readonly headers?: Iterable<readonly [name: string, value: string]>;
+}
+
+/** @throws {Error} unless the body is JSON or opaque */
+export function recordOf(given: GivenRecord, tree: PathTree): RecordContext {
+  const bytes = typeof given.body === "string" ? utf8(given.body) : given.body;
+  const scanner = new JsonScanner();
+  scanner.use(tree);
+  const body = new BodyBytes(bytes);
+  const opaque = given.opaque === true;
+  if (!opaque && !scanner.scanWhole(body, 0, bytes.length)) throw new Error(scanner.problem);
+  const headers = new RecordHeaders(given.headers ?? [["Content-Type", "application/json"]]);
+  return {
+    acceptedAtMs: ACCEPTED_AT,
+    body,
+    bodyBegin: 0,
+    bodyEnd: bytes.length,
+    bodyIsText: false,
+    form: opaque ? "opaque" : "scanned",
+    problem: "",
+    scanner,
+    values: new RecordValues(),
+    clientIp: utf8("203.0.113.7"),
+    headers: () => headers,
+  };
+}
+
+/** The record's row, or why it has none; then nothing may have been written. */
+export function map(columns: readonly Column[], given: GivenRecord): string | MappingFailure {
+  const tree = new PathTree();
+  const mapping = compileMapping(columns, tree, systemRandom);
+  const record = recordOf(given, tree);
+  const out = new RowBuffer(8);
+  out.put(utf8("before"));
+  const failure = mapping.write(record, out);
+  const written = text(out.bytes.subarray(0, out.at));
+  if (!written.startsWith("before")) throw new Error(`what stood before is ${written.slice(0, 6)}`);
+  if (failure !== undefined && written !== "before") throw new Error(`a failure leaves ${written}`);
+  return failure ?? written.slice(6);
+}
