@@ -24,9 +24,15 @@ export class FakeCall implements ServerCall {
   #hasSignal = false;
   #onEnd: (() => void) | undefined;
 
-  constructor(handlers: CallHandlers, path: string, authorization?: string) {
+  constructor(
+    handlers: CallHandlers,
+    path: string,
+    authorization?: string,
+    metadata: ReadonlyMap<string, string> = new Map(),
+  ) {
     this.path = path;
-    this.metadata = new Map(authorization === undefined ? [] : [["authorization", authorization]]);
+    const own = authorization === undefined ? [] : [["authorization", authorization] as const];
+    this.metadata = new Map([...metadata, ...own]);
     this.#listener = handlers.get(path)!(this);
   }
 

@@ -5,6 +5,7 @@
 // bytes travel. An append that is larger, or takes its time, begins with what is there and takes the rest as it comes;
 // the pieces that wait are bounded, and their sender is stopped (F2).
 import { WireError, type Clock } from "@millrace/base";
+import { FRAMES_METADATA } from "@millrace/client";
 import type { CallHandler, RpcError, ServerCall, ServerCallListener } from "@millrace/grpc";
 import {
   AppendAnswers,
@@ -31,7 +32,7 @@ export interface GrpcAppendPorts {
   readonly admit: (call: ServerCall) => Principal;
   /** @throws {WireError} UNAVAILABLE while the broker starts */
   readonly appendsOf: (principal: Principal) => AppendDoor;
-  /** Why nobody may append to a journal from outside, fit for who tried. */
+  /** Why nobody may append to a journal from outside but who brings frames, fit for who tried. */
   readonly refuseAppend: (journal: string) => string | undefined;
 }
 
@@ -60,6 +61,8 @@ interface Shared {
 type Phase = "preamble" | "collecting" | "running" | "over";
 
 const INTENT = new Uint8Array(0);
+/** What frames begin with, whatever their version: `MF`. */
+const FRAME_START = [0x4d, 0x46] as const;
 
 class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   readonly #shared: Shared;
@@ -68,6 +71,8 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   #phase: Phase = "preamble";
   #principal: Principal | undefined;
   #request: AppendPreamble | undefined;
+  /** Why its content is refused unless it begins as frames do; undefined once it has, or for other journals. */
+  #unlessFrames: string | undefined;
   #running: RunningAppend | undefined;
 
   constructor(shared: Shared, call: ServerCall) {
@@ -175,7 +180,9 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
           ? this.#shared.preambles.read(bytes, plain.begin)
           : decodeValidRequest(bytes);
       const refusal = this.#shared.ports.refuseAppend(stripMeta(request.journal));
-      if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
+      const bringsFrames = this.#call.metadata.get(FRAMES_METADATA) === "1";
+      if (refusal !== undefined && !bringsFrames) throw new WireError("FORBIDDEN", refusal);
+      this.#unlessFrames = refusal;
       this.#request = request;
       this.#phase = "collecting";
       this.#shared.lingering.add(this);
@@ -187,8 +194,19 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   #onContent(bytes: Uint8Array): void {
     const plain = plainAppendRequest(bytes);
     if (plain.kind === "intent") this.#feed.push(INTENT);
-    else if (plain.kind === "chunk") this.#feed.push(this.#owned(bytes, plain.begin));
-    else this.#onUnusual(bytes);
+    else if (plain.kind !== "chunk") this.#onUnusual(bytes);
+    else if (this.#unlessFrames !== undefined) this.#onFirst(bytes.subarray(plain.begin));
+    else this.#feed.push(this.#owned(bytes, plain.begin));
+  }
+
+  /** The first content for a journal of frames. */
+  #onFirst(content: Uint8Array): void {
+    if (FRAME_START.some((byte, at) => content[at] !== byte)) {
+      this.#feed.push({ shape: "invalid", text: this.#unlessFrames! });
+      return;
+    }
+    this.#unlessFrames = undefined;
+    this.#feed.push(content.slice());
   }
 
   /** The content from `begin` on; `bytes` are a view that may be valid during the call only. */
@@ -206,7 +224,9 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
         return;
       }
       validateAppendRequest(request);
-      this.#feed.push(request.content?.slice() ?? INTENT);
+      const content = request.content ?? INTENT;
+      if (this.#unlessFrames !== undefined && content.length > 0) this.#onFirst(content);
+      else this.#feed.push(content.slice());
     } catch (error) {
       this.#feed.push({ shape: "invalid", text: WireError.from(error).message });
     }

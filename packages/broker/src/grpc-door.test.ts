@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { concatBytes, never, systemClock, utf8, type Clock } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
-import { AuthKeys } from "@millrace/client";
+import { AuthKeys, FRAMES_METADATA } from "@millrace/client";
 import {
   ANY_LABELS,
   CAPABILITY,
@@ -34,7 +34,7 @@ const KEYS = AuthKeys.parse("c2VjcmV0");
 const INTENT = new Uint8Array(0);
 
 interface Fixture extends TestBroker {
-  begin(path: string, authorization?: string): FakeCall;
+  begin(path: string, authorization?: string, metadata?: ReadonlyMap<string, string>): FakeCall;
   /** An append from its messages, then the end of the stream. */
   append(preamble: Partial<AppendRequest>, ...contents: readonly Uint8Array[]): FakeCall;
 }
@@ -55,8 +55,8 @@ async function withDoor(
     storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
     ...(options.refuseAppend === undefined ? {} : { refuseAppend: options.refuseAppend }),
   });
-  const begin = (path: string, authorization?: string): FakeCall =>
-    new FakeCall(handlers, path, authorization);
+  const begin: Fixture["begin"] = (path, authorization, metadata) =>
+    new FakeCall(handlers, path, authorization, metadata);
   try {
     await applySpec(broker.transport, journalSpec(J));
     await run({
@@ -228,6 +228,27 @@ test("grpc append: journal that only its owner writes -> PERMISSION_DENIED with 
     async (door) => {
       const call = door.append({ journal: `${J};meta` }, utf8("x"), INTENT);
       assert.deepEqual(await call.end(), failure(`no: ${J}`, "PERMISSION_DENIED"));
+    },
+    { refuseAppend: (journal) => `no: ${journal}` },
+  );
+});
+
+test("grpc append: journal of frames -> taken with the metadata, when its content begins as frames do", async () => {
+  const metadata = new Map([[FRAMES_METADATA, "1"]]);
+  await withDoor(
+    async (door) => {
+      const framed = (...contents: readonly Uint8Array[]): FakeCall => {
+        const call = door.begin(append.path, undefined, metadata).receive(encoded({ journal: J }));
+        return call.receive(...contents.map((content) => encoded({ content }))).halfClose();
+      };
+      const taken = await answerOf(framed(utf8("MF1 a frame\n"), utf8("its rows\n"), INTENT));
+      assert.equal(taken.status, "OK");
+      const { code, message } = await framed(utf8("a line\n"), INTENT).end();
+      assert.deepEqual([code, message.includes(`no: ${J}`)], ["UNKNOWN", true], message);
+      assert.notEqual((await framed(utf8("M"), utf8("F1 in pieces\n"), INTENT).end()).code, "OK");
+      assert.equal((await answerOf(framed(INTENT))).status, "OK"); // nothing but a look at the head
+      const after = await answerOf(framed(utf8("MF1 another\n"), INTENT));
+      assert.equal(after.commit!.begin, taken.commit!.end);
     },
     { refuseAppend: (journal) => `no: ${journal}` },
   );

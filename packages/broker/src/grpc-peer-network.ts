@@ -5,7 +5,7 @@
 //  N3  A peer whose connections are refused has no process that listens: that is told, and so is that it answers again.
 //      A connection that ends is tried anew at once to find out.
 import { WireError, type Clock } from "@millrace/base";
-import { AppendMessages, codeOfRpc, type AppendContent } from "@millrace/client";
+import { AppendMessages, codeOfRpc, FRAMES_METADATA, type AppendContent } from "@millrace/client";
 import {
   callClientStream,
   callServerStream,
@@ -161,7 +161,9 @@ export class GrpcPeerNetwork implements PeerNetwork {
     signal: AbortSignal,
   ): Promise<AppendResponse> {
     const source = new AppendMessages(request, content);
-    const options = this.#options(request.journal, "APPEND");
+    // Whoever appended was let in here: of a journal of frames the peer looks at the content alone.
+    const { metadata } = this.#options(request.journal, "APPEND");
+    const options = { metadata: new Map([...(metadata ?? []), [FRAMES_METADATA, "1"]]) };
     try {
       const channel = this.#channel(peer);
       const bytes = await callClientStream(channel, append.path, source, options, signal);

@@ -61,9 +61,14 @@ export interface GrpcTransportOptions {
   readonly keys?: AuthKeys | undefined;
   /** Asked for each connection. */
   readonly tls?: (() => ClientTls) | undefined;
+  /** Whether appends bring frames of records, which a broker takes for the partitions of sinks. Default: no. */
+  readonly frames?: boolean;
   /** How many routes are kept, and how long. */
   readonly routes?: Partial<RouteCacheLimits>;
 }
+
+/** Metadata of an append whose content is whole frames of records: `1`. */
+export const FRAMES_METADATA = "millrace-frames";
 
 /** Brokers that connections are kept to, besides the address. */
 const CHANNELS_MAX = 64;
@@ -99,7 +104,11 @@ export class GrpcTransport implements JournalTransport {
   ): Promise<AppendResponse> {
     validateAppendRequest(newAppendRequest(request)); // T3
     const journal = stripMeta(request.journal);
-    const options = this.#call({ capabilities: CAPABILITY.APPEND, selector: named(journal) }, CALL_LIFE_MS);
+    const plain = this.#call({ capabilities: CAPABILITY.APPEND, selector: named(journal) }, CALL_LIFE_MS);
+    const options =
+      this.#options.frames === true
+        ? { metadata: new Map([...(plain.metadata ?? []), [FRAMES_METADATA, "1"]]) }
+        : plain;
     for (;;) {
       const endpoint = this.#appendsTo(journal, content);
       const source = new AppendMessages(request, content);

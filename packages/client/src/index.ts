@@ -22,6 +22,6 @@ export {
 export { checkAppend, mayMove, statusError } from "./statuses.ts";
 export { HttpTransport, type HttpTransportOptions } from "./http-transport.ts";
 export { AuthKeys, requireCapability, type VerifiedClaims } from "./auth-keys.ts";
-export { GrpcTransport, type GrpcTransportOptions } from "./grpc-transport.ts";
+export { FRAMES_METADATA, GrpcTransport, type GrpcTransportOptions } from "./grpc-transport.ts";
 export { AppendMessages } from "./append-messages.ts";
 export { CODE_TRAILER, codeOfRpc } from "./grpc-failures.ts";

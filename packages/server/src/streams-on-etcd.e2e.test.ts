@@ -1,8 +1,8 @@
 // Sources, sinks and tables of a process that keeps who owns what in an etcd beside it.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { releaseCluster, testEtcd } from "./test-cluster.ts";
-import { post } from "./test-http.ts";
+import { releaseCluster, testEtcd, TestBrokerProcess } from "./test-cluster.ts";
+import { ask, post } from "./test-http.ts";
 import { scratch, TestPlatform } from "./test-platform.ts";
 import { atDoor, createStream, pathColumn, waitForRows } from "./test-streams.ts";
 
@@ -35,5 +35,26 @@ test("streams on an etcd: killed and started again -> every row once; a second w
   await send(5);
   await waitForRows(platform.endpoints, "main.orders", 65);
   await platform.stop();
+  await etcd.close();
+});
+
+test("streams on an etcd: the partition is another broker's -> frames are passed on, plain bytes are not", async () => {
+  const etcd = await testEtcd("ours");
+  await etcd.run();
+  const broker = await TestBrokerProcess.started({ etcd: etcd.address });
+  const flags = ["--etcd.address", etcd.address, "--broker.limit", "0"];
+  const platform = await TestPlatform.start(scratch(), flags);
+  const url = await createStream(platform.endpoints, "orders", [pathColumn("n")]);
+  for (let n = 0; n < 20; n++) {
+    const answer = await post(atDoor(platform.endpoints, url), { n });
+    assert.equal(answer.status, 200, answer.text);
+  }
+  await waitForRows(platform.endpoints, "main.orders", 20);
+  for (const door of [broker.url, platform.endpoints.broker]) {
+    const path = `${door}/stream/1/1/orders/orders/p000`;
+    assert.equal((await ask(path, { method: "PUT", body: "MF1 not from a source\n" })).status, 403);
+  }
+  await platform.stop();
+  await broker.stop();
   await etcd.close();
 });
