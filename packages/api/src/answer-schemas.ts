@@ -162,6 +162,8 @@ const file = named(
 
 export const filesAnswer = named("FilesStatistics", object({ files: required(list(file)) }));
 
+export const emptyAnswer = object({});
+
 export const aggregationAnswer = named(
   "AggregatedSources",
   object({

@@ -14,6 +14,8 @@ import type { TaskStore } from "./task-store.ts";
 export interface StatisticsPort {
   total(key: SinkKey): LevelStatistics;
   files(key: SinkKey, options: { readonly failedFiles?: boolean }): readonly FileStatistics[];
+  /** Lets the statistics of sinks begin anew; they are seen so when it resolves. */
+  clear(sinks: readonly SinkKey[], signal: AbortSignal): Promise<void>;
 }
 
 export interface ApiDependencies {

@@ -70,7 +70,11 @@ export class ApiHarness {
       apiRoutes({
         repository: this.repository,
         tasks,
-        statistics: { total: () => ({ total: null, levels: {} }), files: () => [] },
+        statistics: {
+          total: () => ({ total: null, levels: {} }),
+          files: () => [],
+          clear: () => Promise.resolve(),
+        },
         target: {
           check: () => Promise.resolve(this.tableProblem),
           prepare: (tableId, columns) => {

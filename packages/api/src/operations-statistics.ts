@@ -1,9 +1,9 @@
 // Statistics: rows 25, 26 and 31 of the specification's table (1.3, 1.12).
 import { DEFINITION_LIMITS, effectiveSink, type SourceDefinition } from "@millrace/ingest";
-import { aggregationAnswer, filesAnswer, totalAnswer } from "./answer-schemas.ts";
+import { aggregationAnswer, emptyAnswer, filesAnswer, totalAnswer } from "./answer-schemas.ts";
 import type { ApiDependencies } from "./api-dependencies.ts";
 import { pageBody, sinkBody, sourceBody } from "./api-responses.ts";
-import { branchOf, pageOf, sinkOf } from "./lookups.ts";
+import { branchOf, pageOf, sinkOf, sourceOf } from "./lookups.ts";
 import { operation, type Operation } from "./operation.ts";
 import { filesQuery, pageQuery } from "./request-schemas.ts";
 
@@ -33,6 +33,39 @@ export const statisticsOperations: readonly Operation[] = [
     handle: async ({ query, ...asked }) => ({
       files: asked.deps.statistics.files(await sinkOf(asked), { failedFiles: query.failedFiles ?? false }),
     }),
+  }),
+  operation({
+    id: "clearSinkStatistics",
+    method: "DELETE",
+    path: `${STATISTICS}/clear`,
+    tag: "sinks",
+    summary: "Let the statistics of a sink begin anew",
+    access: "write",
+    status: 200,
+    answer: emptyAnswer,
+    errors: NOT_FOUND,
+    handle: async (asked) => {
+      await asked.deps.statistics.clear([await sinkOf(asked)], asked.deps.signal);
+      return {};
+    },
+  }),
+  operation({
+    id: "clearSourceStatistics",
+    method: "DELETE",
+    path: "/branches/{branchId}/sources/{sourceId}/statistics/clear",
+    tag: "sources",
+    summary: "Let the statistics of all sinks of a source begin anew",
+    access: "write",
+    status: 200,
+    answer: emptyAnswer,
+    errors: ["sourceNotFound"],
+    handle: async (asked) => {
+      const source = await sourceOf(asked);
+      const all = { afterId: "", limit: DEFINITION_LIMITS.sinksPerSourceMax };
+      const { items } = await asked.deps.repository.sinks(source, all, asked.deps.signal);
+      await asked.deps.statistics.clear(items, asked.deps.signal);
+      return {};
+    },
   }),
   operation({
     id: "aggregateSources",

@@ -2,13 +2,13 @@
 // process or each in its own, over one mirror of the storage model.
 import { Gate, TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
 import { readHead, type JournalTransport } from "@millrace/client";
-import type { CoordinationStore } from "@millrace/metadata";
+import type { CoordinationStore, StoreOp } from "@millrace/metadata";
 import type { Fragment } from "@millrace/protocol";
 import type { ObjectStore, ObjectStores } from "@millrace/stores";
 import { Cleanup, importedEnd, type CleanupOptions } from "./cleanup.ts";
 import { StoreTrimmer } from "./cleanup-fragments.ts";
 import { Coordinator } from "./coordinator.ts";
-import { sinkPath } from "./definitions.ts";
+import { sinkPath, type SinkKey } from "./definitions.ts";
 import { Importer, type ImporterOptions } from "./importer.ts";
 import { PartitionIntegrity } from "./partition-integrity.ts";
 import type { ProgressFeed } from "./reader-progress.ts";
@@ -19,6 +19,8 @@ import type { SinkCatalog } from "./storage-catalog.ts";
 import { retryWaitMs } from "./retry-block.ts";
 import type { PartitionKey, Slice, StorageFile } from "./storage-entities.ts";
 import { laneOf } from "./storage-limits.ts";
+import { encodeJson } from "./storage-codec.ts";
+import { resetKey } from "./storage-keys.ts";
 import { storageMetrics, type StorageMetrics } from "./storage-metrics.ts";
 import { StorageStore } from "./storage-store.ts";
 import type { Stored } from "./storage-view.ts";
@@ -151,6 +153,22 @@ export class Pipeline {
     this.#stops.push(storage.observe(() => this.#changed.open()));
     if (reader !== undefined) this.#startReader(reader, inner, coordinator, options);
     if (coordinator !== undefined) this.#startCoordinator(coordinator, inner, options);
+  }
+
+  /**
+   * Statistics of `sinks` begin anew: at most a source's hundred, in one transaction.
+   * @throws {WireError} what the store says
+   */
+  async clearStatistics(sinks: readonly SinkKey[], signal: AbortSignal): Promise<void> {
+    const { store, clock } = this.#ports;
+    const nowMs = clock.wallMs();
+    const success = sinks.flatMap((key): StoreOp[] => {
+      const reset = this.statistics.resetOf(key, nowMs);
+      return reset === undefined ? [] : [{ kind: "put", key: resetKey(key), value: encodeJson(reset) }];
+    });
+    if (success.length === 0) return;
+    await store.txn({ compare: [], success }, signal);
+    await this.#storage.sync(signal);
   }
 
   /** Opens after every change of what `statistics` shows: of the store, and of what readers have read. */

@@ -10,11 +10,13 @@ import {
   SLICE_LEVEL,
   statisticsOf,
   type Level,
+  type SinkReset,
   type Slice,
   type Statistics,
   type StorageFile,
 } from "./storage-entities.ts";
-import { msOf } from "./storage-json.ts";
+import { isoTime, msOf } from "./storage-json.ts";
+import { withoutReset } from "./statistics-reset.ts";
 import type { SinkView, StorageView } from "./storage-view.ts";
 
 export interface LevelStatistics {
@@ -82,23 +84,39 @@ export class StorageStatistics {
     this.#feed = feed;
   }
 
-  /** Everything that was ever accepted for the sink. */
+  /** Everything that was accepted for the sink since its statistics were cleared. */
   total(key: SinkKey): LevelStatistics {
+    return levelStatistics(withoutReset(this.#sums(key), this.#view.sink(key)?.reset));
+  }
+
+  /** What clears the statistics of a sink as they are now; undefined when there is nothing to clear. */
+  resetOf(key: SinkKey, nowMs: number): SinkReset | undefined {
+    const { total } = levelStatistics(this.#sums(key));
+    if (total === null) return undefined;
+    const { projectId, branchId, sourceId, sinkId } = key;
+    return { projectId, branchId, sourceId, sinkId, at: isoTime(nowMs), statistics: total };
+  }
+
+  /** Everything that was ever accepted, by level. */
+  #sums(key: SinkKey): Partial<Record<Level, Statistics>> {
     const sink = this.#view.sink(key);
-    if (sink === undefined) return levelStatistics({});
+    if (sink === undefined) return {};
     const sums: Partial<Record<Level, Statistics>> = {};
     if (sink.sum !== undefined) sums.target = sink.sum.value.statistics;
     for (const { slices } of sink.files.values()) {
       for (const { value } of slices.values()) this.#add(sums, value);
     }
-    return levelStatistics(sums);
+    return sums;
   }
 
-  /** Specification 1.12: imported first, then those without a failure, then by opening. */
+  /**
+   * Of files that were opened since the statistics were cleared.
+   * Specification 1.12: imported first, then those without a failure, then by opening.
+   */
   files(key: SinkKey, options: { readonly failedFiles?: boolean } = {}): readonly FileStatistics[] {
     const sink = this.#view.sink(key);
     const files = [...(sink?.files.values() ?? [])].flatMap(({ entity, slices }) => {
-      return entity === undefined
+      return entity === undefined || entity.value.openedAt <= (sink?.reset?.at ?? "")
         ? []
         : [
             this.#file(
@@ -123,7 +141,7 @@ export class StorageStatistics {
   }
 
   #sink(sink: SinkView, nowMs: number): SinkSnapshot {
-    const { total, levels } = this.total(sink.key);
+    const { total, levels } = levelStatistics(this.#sums(sink.key));
     const shown: Slice[] = [];
     let lagBytes = 0;
     let oldestMs = nowMs;

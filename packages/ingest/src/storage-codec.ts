@@ -4,7 +4,15 @@ import { utf8 } from "@millrace/base";
 import type { SinkKey } from "./definitions.ts";
 import type { FrameFilterCheckpoint } from "./frame-filter.ts";
 import { decodeRetry, type RetryBlock } from "./retry-block.ts";
-import type { Partition, SinkSum, Slice, StagedEntry, Statistics, StorageFile } from "./storage-entities.ts";
+import type {
+  Partition,
+  SinkReset,
+  SinkSum,
+  Slice,
+  StagedEntry,
+  Statistics,
+  StorageFile,
+} from "./storage-entities.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
 import { decodeTarget } from "./target-ref.ts";
 
@@ -87,6 +95,15 @@ export function decodeSum(bytes: Uint8Array, what: string): SinkSum {
     ...sinkKeyIn(fields),
     files: fields.integer("files"),
     slices: fields.integer("slices"),
+    statistics: decodeStatistics(fields.object("statistics")),
+  };
+}
+
+export function decodeReset(bytes: Uint8Array, what: string): SinkReset {
+  const fields = new JsonFields(parseJson(bytes, what), what);
+  return {
+    ...sinkKeyIn(fields),
+    at: fields.time("at"),
     statistics: decodeStatistics(fields.object("statistics")),
   };
 }

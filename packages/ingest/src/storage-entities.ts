@@ -143,6 +143,13 @@ export interface SinkSum extends SinkKey {
   readonly statistics: Statistics;
 }
 
+/** What is taken off the statistics of a sink since they were cleared: its `~reset`. */
+export interface SinkReset extends SinkKey {
+  readonly at: string;
+  /** All that had been accepted by then, whatever level it was at. */
+  readonly statistics: Statistics;
+}
+
 /** E2, specification 5.1. */
 export const PERMITTED: Readonly<Record<FileState, readonly SliceState[]>> = {
   writing: ["writing", "closing", "uploading", "uploaded"],

@@ -1,7 +1,7 @@
 // Keys of the storage model (specification 5.4, with partitions in the place of volumes).
 //
 // An entity stands under one key, not a second time under its level: the mirror finds a level's entities in memory, and
-// the copies would triple the operations of a transaction (D26). Reset records of statistics are the API's.
+// the copies would triple the operations of a transaction (D26).
 import { hex16 } from "@millrace/base";
 import { keyOf, type Key } from "@millrace/metadata";
 import { sinkPath, type SinkKey } from "./definitions.ts";
@@ -15,7 +15,7 @@ export const SLICES_PREFIX: Key = "stream/storage/slice/all/";
 const LOCAL_STATS = "stream/storage/stats/local/";
 const TARGET_STATS = "stream/storage/stats/target/";
 
-export type StorageKind = "partition" | "file" | "slice" | "sum" | "progress" | "other";
+export type StorageKind = "partition" | "file" | "slice" | "sum" | "reset" | "progress" | "other";
 
 export function partitionKey(key: PartitionKey): Key {
   return keyOf(`${PARTITIONS}${sinkPath(key)}/${partitionName(key.n)}`);
@@ -41,6 +41,11 @@ export function sumKey(key: SinkKey): Key {
   return keyOf(`${TARGET_STATS}${sinkPath(key)}/_sum`);
 }
 
+/** What its statistics were when they were cleared. */
+export function resetKey(key: SinkKey): Key {
+  return keyOf(`${TARGET_STATS}${sinkPath(key)}/~reset`);
+}
+
 /** How far a reader of another process is in the open slice of a partition. */
 export function progressKey(key: PartitionKey): Key {
   return keyOf(`${LOCAL_STATS}${sinkPath(key)}/${partitionName(key.n)}`);
@@ -51,7 +56,9 @@ export function kindOfKey(key: Key): StorageKind {
   if (key.startsWith(FILES)) return "file";
   if (key.startsWith(PARTITIONS)) return "partition";
   if (key.startsWith(LOCAL_STATS)) return "progress";
-  return key.startsWith(TARGET_STATS) && key.endsWith("/_sum") ? "sum" : "other";
+  if (!key.startsWith(TARGET_STATS)) return "other";
+  if (key.endsWith("/~reset")) return "reset";
+  return key.endsWith("/_sum") ? "sum" : "other";
 }
 
 /** `p000`, …: as in the journal's name. */

@@ -3,8 +3,8 @@
 import type { Keyspace, KeyspaceChange, KeyspaceEntry } from "@millrace/metadata";
 import { sinkPath, type SinkKey } from "./definitions.ts";
 import { decodeProgress, type Progress } from "./reader-progress.ts";
-import { decodeFile, decodePartition, decodeSlice, decodeSum } from "./storage-codec.ts";
-import type { Partition, PartitionKey, SinkSum, Slice, StorageFile } from "./storage-entities.ts";
+import { decodeFile, decodePartition, decodeReset, decodeSlice, decodeSum } from "./storage-codec.ts";
+import type { Partition, PartitionKey, SinkReset, SinkSum, Slice, StorageFile } from "./storage-entities.ts";
 import { kindOfKey } from "./storage-keys.ts";
 
 /** A value of the store with the key and the revision under which it stands. */
@@ -22,6 +22,7 @@ export type StorageValue =
   | { readonly kind: "file"; readonly file: StorageFile }
   | { readonly kind: "slice"; readonly slice: Slice }
   | { readonly kind: "sum"; readonly sum: SinkSum }
+  | { readonly kind: "reset"; readonly reset: SinkReset }
   | { readonly kind: "progress"; readonly progress: PublishedProgress }
   | { readonly kind: "other" };
 
@@ -43,6 +44,7 @@ export interface SinkView {
   readonly partitions: ReadonlyMap<number, PartitionView>;
   readonly files: ReadonlyMap<string, FileView>;
   readonly sum: Stored<SinkSum> | undefined;
+  readonly reset: SinkReset | undefined;
 }
 
 interface MutablePartition {
@@ -60,6 +62,7 @@ interface MutableSink {
   readonly partitions: Map<number, MutablePartition>;
   readonly files: Map<string, MutableFile>;
   sum: Stored<SinkSum> | undefined;
+  reset: SinkReset | undefined;
 }
 
 export function decodeStorageValue(key: string, bytes: Uint8Array): StorageValue {
@@ -72,6 +75,8 @@ export function decodeStorageValue(key: string, bytes: Uint8Array): StorageValue
       return { kind: "slice", slice: decodeSlice(bytes, key) };
     case "sum":
       return { kind: "sum", sum: decodeSum(bytes, key) };
+    case "reset":
+      return { kind: "reset", reset: decodeReset(bytes, key) };
     case "progress":
       return { kind: "progress", progress: decodeProgress(bytes, key) };
     case "other":
@@ -133,6 +138,9 @@ export class StorageView {
       case "sum":
         this.#sink(value.sum, touched).sum = { key, modRevision, value: value.sum };
         return;
+      case "reset":
+        this.#sink(value.reset, touched).reset = value.reset;
+        return;
       case "progress":
         this.#partition(value.progress, touched).progress = value.progress;
         return;
@@ -161,6 +169,9 @@ export class StorageView {
       case "sum":
         this.#sink(value.sum, touched).sum = undefined;
         return this.#prune(value.sum);
+      case "reset":
+        this.#sink(value.reset, touched).reset = undefined;
+        return this.#prune(value.reset);
       case "progress":
         this.#partition(value.progress, touched).progress = undefined;
         return this.#prune(value.progress);
@@ -179,6 +190,7 @@ export class StorageView {
         partitions: new Map(),
         files: new Map(),
         sum: undefined,
+        reset: undefined,
       };
       this.#sinks.set(path, sink);
     }
@@ -221,8 +233,8 @@ export class StorageView {
     ) {
       sink.partitions.delete(key.n!);
     }
-    if (sink.files.size === 0 && sink.partitions.size === 0 && sink.sum === undefined)
-      this.#sinks.delete(path);
+    const isEmpty = sink.files.size === 0 && sink.partitions.size === 0;
+    if (isEmpty && sink.sum === undefined && sink.reset === undefined) this.#sinks.delete(path);
   }
 }
 

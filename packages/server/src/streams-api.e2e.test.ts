@@ -328,7 +328,7 @@ describe("API of a platform: sinks", () => {
     assert.equal(forbidden, `Cannot modify protected keys: "${key}".`);
   });
 
-  test("statistics: nothing, then what was loaded, in total and by file", async () => {
+  test("statistics: nothing, then what was loaded, in total and by file; cleared", async () => {
     const { source, sink, table } = await createBoth("counted");
     assert.deepEqual(await get(`${sink}/statistics/total`), { total: null, levels: {} });
     for (const n of [1, 2, 3]) assert.equal(await send(source, { n }), 200);
@@ -339,6 +339,17 @@ describe("API of a platform: sinks", () => {
     const files = (await get(`${sink}/statistics/files`))["files"] as Json[];
     assert.ok(files.some(({ state }) => state === "imported"));
     assert.deepEqual((await get(`${sink}/statistics/files?failedFiles=true`))["files"], []);
+    for (const url of [sink, source]) {
+      assert.equal((await call("DELETE", `${url}/statistics/clear`)).status, 200);
+      assert.deepEqual(await get(`${sink}/statistics/total`), { total: null, levels: {} });
+      assert.deepEqual((await get(`${sink}/statistics/files`))["files"], []);
+      assert.equal(await send(source, { n: 4 }), 200);
+      await until("the new one is counted", 10_000, async () => {
+        return at(await get(`${sink}/statistics/total`), "total", "recordsCount") === 1;
+      });
+    }
+    await refused("DELETE", `${source}/sinks/nobody/statistics/clear`, undefined, 404, "sinkNotFound");
+    await refused("DELETE", `${SOURCES}/nobody/statistics/clear`, undefined, 404, "sourceNotFound");
     await refused("GET", `${source}/sinks/nobody/statistics/total`, undefined, 404, "sinkNotFound");
     await refused("GET", `${source}/sinks/nobody/statistics/files`, undefined, 404, "sinkNotFound");
   });

@@ -142,7 +142,11 @@ async function startApiParts(
     {
       repository: new DefinitionRepository({ store: coordination, secrets, clock, random }),
       tasks,
-      statistics: pipeline.statistics,
+      statistics: {
+        total: (key) => pipeline.statistics.total(key),
+        files: (key, options) => pipeline.statistics.files(key, options),
+        clear: (sinks, within) => pipeline.clearStatistics(sinks, within),
+      },
       target: warehouse,
       settled: async (revision, signal) => {
         await catalog.waitForRevision(revision, signal);
