@@ -272,6 +272,22 @@ test("activation: a loose segment, nobody is whole -> all members have to answer
   }
 });
 
+test("activation: a segment listed anew -> its members are brought from its begin, or behind the store", () => {
+  const segments = [{ ...LOOSE.segments[0]!, begin: 0, relisted: true as const }];
+  const anew: HoldersList = { segments, tail: { kind: "held" } };
+  for (const base of [0, 2]) {
+    const known: ActivationInput = {
+      kind: "fenced",
+      whole: 0,
+      member: "c",
+      held: { base, confirmed: 8, end: 9 },
+    };
+    const [, [first]] = after(read(anew), fenced("b", 4, 0), known);
+    assert.ok(first?.kind === "bring");
+    assert.deepEqual([first.source, first.begin, first.end], ["c", base, 9]);
+  }
+});
+
 test("activation: the level asks for no syncs -> the segment is loose, unless it has one member or is mixed", () => {
   const writtenBy = (fields: Partial<Attempt>): unknown => {
     const attempt = { ...ATTEMPT, isEarly: true, ...fields };

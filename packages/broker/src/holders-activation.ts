@@ -28,6 +28,8 @@
 //      that somebody announces and that does not answer: it may show, and persist, what is given up. Of those that
 //      answer the largest end wins; where there is none, everybody goes on where the segment begins. Who comes back is
 //      named no more. Where there is no list that can be read, one is written that names the route's members (H8).
+//  H10 Members that a list written anew names were not brought to its begin: they are brought from there, or from where
+//      the source has left bytes to the store, whatever it knows to be acknowledged.
 import { assert, unreachable } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import {
@@ -288,7 +290,9 @@ function bringFrom(
 ): ActivationStep {
   const { list } = state;
   // H3: what the segment's begin says, what the member knows, and what it has left to the store.
-  const begin = Math.max(newestSegment(list!)!.begin, held.confirmed, held.base);
+  const newest = newestSegment(list!)!;
+  const known = newest.relisted === true ? 0 : held.confirmed; // H10
+  const begin = Math.max(newest.begin, known, held.base);
   assert(held.end >= begin, "a holder has what is acknowledged", { member, begin, end: held.end });
   return bring(state, { begin, end: held.end }, member, undefined, { givenUp });
 }

@@ -22,8 +22,13 @@ const tail: fc.Arbitrary<HoldersTail> = fc.oneof(
     .map(([end, pairs]) => ({ kind: "closed", end, registers: labelSet(...pairs) }) as const),
 );
 const segment = fc
-  .tuple(whole, whole, fc.uniqueArray(fc.stringMatching(/^[0-9a-f]{1,64}$/), { minLength: 1, maxLength: 5 }))
-  .map(([epoch, begin, members]): Segment => ({ epoch, begin, members }));
+  .tuple(
+    whole,
+    whole,
+    fc.uniqueArray(fc.stringMatching(/^[0-9a-f]{1,64}$/), { minLength: 1, maxLength: 5 }),
+    fc.constantFrom({}, { loose: true as const }, { loose: true as const, relisted: true as const }),
+  )
+  .map(([epoch, begin, members, marks]): Segment => ({ epoch, begin, members, ...marks }));
 const segments = fc
   .array(segment, { maxLength: 5 })
   .map((all) => all.toSorted((a, b) => a.begin - b.begin || a.epoch - b.epoch));

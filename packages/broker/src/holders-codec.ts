@@ -2,7 +2,8 @@
 // an incident can read it.
 //
 //   {"version":1,"createRevision":7,"segments":[{"epoch":9,"begin":0,"members":["…"]}],"tail":{"kind":"held"}}
-//   a segment whose members acknowledged before they had synced has "loose":true
+//   a segment whose members acknowledged before they had synced has "loose":true, one that was written in place of a
+//   list that nobody could read "relisted":true, too
 //   tails: {"kind":"held"}, {"kind":"closed","end":5,"registers":[["author","a"]]}, {"kind":"void","begin":5},
 //          the last with registers too when a closed list had them
 //
@@ -70,15 +71,16 @@ function encodeTail(tail: HoldersTail): unknown {
 }
 
 function decodeSegment(plain: unknown): Segment {
-  const value = fields(plain, "segment", ["epoch", "begin", "members", "loose"]);
+  const value = fields(plain, "segment", ["epoch", "begin", "members", "loose", "relisted"]);
   const members = array(value["members"], "members", HOLDERS_MEMBERS_MAX).map((id) => text(id, "member"));
   if (members.some((id) => id === "" || id.length > HOLDER_ID_CHARS_MAX)) {
     throw corrupt(`an id of a member is empty or longer than ${HOLDER_ID_CHARS_MAX} characters`);
   }
-  const { loose } = value;
+  const { loose, relisted } = value;
   if (loose !== undefined && loose !== true) throw corrupt(`loose ${shown(loose)} is not true`);
+  if (relisted !== undefined && relisted !== true) throw corrupt(`relisted ${shown(relisted)} is not true`);
   const [epoch, begin] = [whole(value["epoch"], "epoch"), whole(value["begin"], "begin")];
-  return { epoch, begin, members, ...(loose && { loose }) };
+  return { epoch, begin, members, ...(loose && { loose }), ...(relisted && { relisted }) };
 }
 
 function decodeTail(plain: unknown): HoldersTail {

@@ -28,6 +28,11 @@ export interface Segment {
    * brought has all of them, another one may not.
    */
   readonly loose?: true;
+  /**
+   * Written in place of a list that nobody could read: its members were not brought to its begin, and nobody knows what
+   * of theirs is acknowledged, until they are brought.
+   */
+  readonly relisted?: true;
 }
 
 export type HoldersTail =
@@ -197,7 +202,7 @@ export function voided(list: HoldersList | undefined, confirmed: number): Holder
  */
 export function relisted(epoch: number, members: readonly HolderId[], isMixed: boolean): HoldersList {
   if (isMixed) return voided(undefined, 0);
-  return { segments: [{ epoch, begin: 0, members, loose: true }], tail: { kind: "held" } };
+  return { segments: [{ epoch, begin: 0, members, loose: true, relisted: true }], tail: { kind: "held" } };
 }
 
 /** What a member has of a journal whose list is void, as far as its present life as a member knows. */

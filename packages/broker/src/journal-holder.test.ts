@@ -130,6 +130,19 @@ test("bring: ends before other bytes are replaced -> the equal ones in front of 
   assert.equal(await b!.text(), "[acknowledged, ]");
 });
 
+test("bring: a list written anew names this member -> what it has hidden is compared from there on", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  const segments = [{ epoch: 3, begin: 0, members: ["a", "b"], loose: true, relisted: true } as const];
+  world.list = { segments, tail: { kind: "held" } };
+  await a!.append("base true more");
+  await b!.append("base ");
+  b!.spool.hide(5);
+  await b!.append("fork");
+  await world.hold("b", { wants: "bring", begin: 0, end: 14, source: peerOf("a") });
+  assert.equal(await b!.text(), "base [true more]");
+});
+
 test("bring: bytes that no segment gives this member -> set aside, also below the begin", async () => {
   const world = new World();
   const [a, b] = await world.open("a", "b");

@@ -31,6 +31,14 @@ const CASES: Readonly<Record<string, Case>> = {
     held: local(0, 25),
     want: [20, 20],
   },
+  "it left a segment that was listed anew, and was not brought -> all is set aside": {
+    list: {
+      segments: [{ ...segment(1, 0, "a", "b"), relisted: true }, segment(3, 20, "b", "c")],
+      tail: held,
+    },
+    held: local(0, 25),
+    want: [0, 0],
+  },
   "it is named nowhere -> all is set aside": {
     list: { segments: [segment(3, 20, "b", "c")], tail: held },
     held: local(0, 25),

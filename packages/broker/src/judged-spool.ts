@@ -41,8 +41,9 @@ export function judgeSpool(
 /** The greatest begin of a segment that names `self`, or the end of one that is over. */
 function ownBegin(list: HoldersList | undefined, self: HolderId): number {
   let greatest = 0;
-  for (const [index, { begin, members }] of (list?.segments ?? []).entries()) {
-    if (members.includes(self)) greatest = Math.max(greatest, begin, segmentEnd(list!, index) ?? begin);
+  for (const [index, { begin, members, relisted }] of (list?.segments ?? []).entries()) {
+    if (relisted !== true && members.includes(self))
+      greatest = Math.max(greatest, begin, segmentEnd(list!, index) ?? begin);
   }
   return greatest;
 }

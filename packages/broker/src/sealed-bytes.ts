@@ -30,9 +30,11 @@ export function judgeBytes(
 ): JudgedBytes {
   const sure: Range[] = [...known];
   let open: Range | undefined;
-  for (const [index, { begin, members }] of (list?.segments ?? []).entries()) {
+  for (const [index, { begin, members, relisted }] of (list?.segments ?? []).entries()) {
     if (!members.includes(self)) continue;
     const end = segmentEnd(list!, index);
+    // S1: what counts of it stands where its members were brought.
+    if (end !== undefined && relisted === true) continue;
     if (end === undefined) open = { begin, end: Number.MAX_SAFE_INTEGER };
     else sure.push({ begin, end });
   }

@@ -1,6 +1,9 @@
 // D10 and D11: who holds the newest bytes, and which bytes of an earlier route count.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { never, utf8 } from "@millrace/base";
+import { getJournal, type JournalTransport } from "@millrace/client";
+import { newAppendRequest, newJournalSpec } from "@millrace/protocol";
 import { filesOf } from "@millrace/wal/testkit";
 import { ClusterStage, hold, release } from "../cluster-stage.ts";
 
@@ -19,6 +22,34 @@ test("D10: the only holder is away -> appends are refused, nobody begins at 0; i
   }
   release(holder!);
   await stage.untilAcknowledged(others);
+  await stage.end();
+});
+
+test("D10: the only holder of a journal that nobody wrote to is away past its lease -> it takes appends", async () => {
+  const stage = await ClusterStage.open("d10 never written", { ...LONE, leaseSeconds: 3 });
+  const { machines } = stage.world;
+  const journal = "lone/new";
+  const any = (): JournalTransport => stage.world.transport(machines.find(({ isServing }) => isServing)!);
+  const upsert = newJournalSpec({ name: journal, replication: 1 });
+  Object.assign(upsert.fragment, {
+    length: 1 << 20,
+    compressionCodec: "NONE",
+    refreshIntervalMs: 60_000,
+    stores: [],
+  });
+  const changes = [{ expectModRevision: 0, upsert, delete: "" }];
+  await stage.finish(any().apply({ changes }, never));
+  await stage.pass(5000);
+  const { route } = await stage.finish(getJournal(any(), journal, never));
+  const holder = stage.world.machine(route.members[0]!.suffix);
+  hold(holder, "power");
+  await stage.pass(20_000);
+  release(holder);
+  await stage.until("every machine serves", () => machines.every(({ isServing }) => isServing));
+  await stage.pass(10_000);
+  const content = { kind: "bytes", bytes: [utf8("x")] } as const;
+  const { status } = await stage.finish(any().append(newAppendRequest({ journal }), content, never));
+  assert.equal(status, "OK");
   await stage.end();
 });
 
