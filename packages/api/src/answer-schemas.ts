@@ -237,6 +237,28 @@ export const settingsAnswer = named(
   }),
 );
 
+export const testAnswer = named(
+  "TestResult",
+  object({
+    ...sourceKey,
+    tables: required(
+      list(
+        object({
+          sinkId: required(text()),
+          tableId: required(text()),
+          rows: required(
+            list(
+              object({
+                columns: required(list(object({ name: required(text()), value: required(text()) }))),
+              }),
+            ),
+          ),
+        }),
+      ),
+    ),
+  }),
+);
+
 export const errorAnswer = named(
   "Error",
   object({

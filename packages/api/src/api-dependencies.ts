@@ -1,5 +1,5 @@
 // What the API needs of the rest of the platform.
-import type { Logger, Random } from "@millrace/base";
+import type { Clock, Logger, Random } from "@millrace/base";
 import type {
   DefinitionRepository,
   FileStatistics,
@@ -26,6 +26,7 @@ export interface ApiDependencies {
   /** Resolves once this process's doors know what the store held at `revision`. */
   readonly settled: (revision: number, signal: AbortSignal) => Promise<void>;
   readonly urls: () => ApiUrls;
+  readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   /** Aborts when the API shuts down. */

@@ -43,7 +43,12 @@ export function apiRoutes(deps: ApiDependencies): FastifyPluginAsync {
         const documentation = (): string => `${deps.urls().api}/v1/documentation`;
         v1.get("/", () => ({ api: "stream", documentation: documentation() }));
         addDocumentRoutes(v1, () => deps.urls().api);
-        for (const operation of OPERATIONS) addRoute(v1, operation, deps);
+        for (const operation of OPERATIONS) if (operation.body !== "raw") addRoute(v1, operation, deps);
+        await v1.register(async (raw) => {
+          raw.removeAllContentTypeParsers();
+          raw.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
+          for (const operation of OPERATIONS) if (operation.body === "raw") addRoute(raw, operation, deps);
+        });
       },
       { prefix: "/v1" },
     );
@@ -62,13 +67,18 @@ function addRoute(app: FastifyInstance, operation: Operation, deps: ApiDependenc
         by: BY,
         path: pathParameters(operation, request),
         query: checkQuery(operation.query, request.query as Record<string, unknown>),
-        body: body === undefined || body === "raw" ? request.body : checkBody(body, request.body),
+        body: bodyOf(body, request.body),
         headers: firstHeaders(request),
         ip: request.ip,
       });
       return reply.code(status).send(answer);
     },
   });
+}
+
+function bodyOf(schema: Operation["body"], given: unknown): unknown {
+  if (schema === "raw") return given ?? new Uint8Array(0);
+  return schema === undefined ? undefined : checkBody(schema, given);
 }
 
 /** By their names in the table; fastify calls the rest of a path `*`. */

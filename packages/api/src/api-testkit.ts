@@ -85,6 +85,7 @@ export class ApiHarness {
         },
         settled: (revision, signal) => this.mirror.waitForRevision(revision, signal),
         urls: () => ({ api: "http://api.test", httpSource: "http://in.test" }),
+        clock,
         random,
         logger: silentLogger,
         signal: never,

@@ -5,6 +5,7 @@ import { sinkOperations } from "./operations-sinks.ts";
 import { sourceOperations } from "./operations-sources.ts";
 import { statisticsOperations } from "./operations-statistics.ts";
 import { taskOperations } from "./operations-tasks.ts";
+import { testOperations } from "./operations-test.ts";
 import { versionOperations } from "./operations-versions.ts";
 
 export const OPERATIONS: readonly Operation[] = [
@@ -13,5 +14,6 @@ export const OPERATIONS: readonly Operation[] = [
   ...settingOperations,
   ...versionOperations,
   ...statisticsOperations,
+  ...testOperations,
   ...taskOperations,
 ];

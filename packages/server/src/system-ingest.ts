@@ -153,6 +153,7 @@ async function startApiParts(
         await doors?.wait(catalog.revision, signal);
       },
       urls: () => ({ api: apiUrl, httpSource: parts.sourceUrl }),
+      clock,
       random,
       logger,
     },

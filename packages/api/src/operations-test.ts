@@ -1,0 +1,56 @@
+// A record through every sink of a source, without storing it: row 9 of the specification's table (1.3, 1.11).
+import { DEFINITION_LIMITS, sampleRows, type SampleRecord, type SinkDefinition } from "@millrace/ingest";
+import { testAnswer } from "./answer-schemas.ts";
+import type { ApiDependencies } from "./api-dependencies.ts";
+import { ApiError, type ApiErrorName } from "./api-errors.ts";
+import { keyOfSource, sourceOf } from "./lookups.ts";
+import { operation, type Operation } from "./operation.ts";
+
+/** By status of what the mapping refuses; 503: the sink has a column that this version cannot compile. */
+const REFUSALS: Readonly<Record<413 | 415 | 422 | 503, ApiErrorName>> = {
+  413: "payloadTooLarge",
+  415: "unsupportedMediaType",
+  422: "unprocessableContent",
+  503: "unprocessableContent",
+};
+/** Who asks is no matter of the record's. */
+const CREDENTIALS: readonly string[] = ["x-storageapi-token", "authorization"];
+
+export const testOperations: readonly Operation[] = [
+  operation<Uint8Array>({
+    id: "testSource",
+    method: "POST",
+    path: "/branches/{branchId}/sources/{sourceId}/test",
+    tag: "sources",
+    summary: "Map a record, as it would be posted, by all sinks of a source; nothing is stored",
+    access: "read",
+    status: 200,
+    body: "raw",
+    answer: testAnswer,
+    errors: ["sourceNotFound", "payloadTooLarge", "unsupportedMediaType", "unprocessableContent"],
+    handle: async ({ body, headers, ip, ...asked }) => {
+      const { deps } = asked;
+      const key = keyOfSource(await sourceOf(asked));
+      const all = { afterId: "", limit: DEFINITION_LIMITS.sinksPerSourceMax };
+      const { items } = await deps.repository.sinks(key, all, deps.signal);
+      const record: SampleRecord = {
+        acceptedAtMs: deps.clock.wallMs(),
+        clientIp: ip,
+        headers: Object.entries(headers).filter(([name]) => !CREDENTIALS.includes(name)),
+        body,
+      };
+      return { ...key, tables: items.map((sink) => tableOf(deps, sink, record)) };
+    },
+  }),
+];
+
+/** @throws {ApiError} when the sink cannot map it */
+function tableOf(
+  { random }: ApiDependencies,
+  { sinkId, table }: SinkDefinition,
+  record: SampleRecord,
+): object {
+  const outcome = sampleRows(table.mapping.columns, record, random);
+  if (outcome.kind === "refused") throw new ApiError(REFUSALS[outcome.status], outcome.message);
+  return { sinkId, tableId: table.tableId, rows: outcome.rows };
+}
