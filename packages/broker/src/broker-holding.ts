@@ -33,6 +33,8 @@ export interface BrokerHoldingPorts {
   /** As they were read when the broker had announced itself. */
   readonly startLists: StartLists;
   readonly metrics: BrokerMetrics;
+  /** This broker's lease was not renewed in time. */
+  readonly isLate: () => boolean;
 }
 
 const FOR_PRIMARY = { authority: "primary", mayProxy: true, visible: undefined } as const;

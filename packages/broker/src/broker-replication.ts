@@ -26,11 +26,12 @@ export interface ReplicationParts {
   readonly routeOf: (journal: string) => Route;
   readonly broken: (journal: string) => void;
   readonly metrics: BrokerMetrics;
+  readonly isLate: () => boolean;
 }
 
 export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
   const { coordination, keyspace, network, clock, logger, holder, local } = parts;
-  const { resolve, routeOf, broken, metrics } = parts;
+  const { resolve, routeOf, broken, metrics, isLate } = parts;
   let streams = 0;
   return {
     lists: new HoldersStore(coordination, keyspace.root),
@@ -43,6 +44,7 @@ export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
     routeOf,
     broken,
     metrics,
+    isLate,
     nextStream: () => ++streams,
   };
 }

@@ -397,7 +397,7 @@ function replicasBy(ports: ReplicaPorts): ReplicaFactory["open"] {
 }
 
 function openHolding(
-  { ports, keyspace, startLists, self }: Parts,
+  { ports, keyspace, startLists, self, session }: Parts,
   resolver: () => Resolver,
   due: DueJournals,
   metrics: BrokerMetrics,
@@ -416,6 +416,7 @@ function openHolding(
     broken: (journal) => due.add(journal),
     startLists,
     metrics,
+    isLate: () => session.isLate,
   });
 }
 

@@ -285,7 +285,7 @@ export class JournalReplica implements FlowOwner {
     const { spool } = this;
     const replication = this.#replication;
     if (replication?.commits === undefined) {
-      append.commit(registers, onOutcome);
+      append.commit(registers, replication === undefined ? onOutcome : replication.committedAlone(onOutcome));
       return;
     }
     if (replication.isEarly) {

@@ -52,6 +52,8 @@ export interface ReplicationPorts extends ActivationPorts {
   readonly resolve: (journal: string) => Resolution;
   readonly routeOf: (journal: string) => Route;
   readonly metrics: Pick<BrokerMetrics, "replicationSeconds">;
+  /** This broker's lease was not renewed in time: its journals may be others'. */
+  readonly isLate: () => boolean;
   /** Appends wait for the journal's route to be activated again. */
   readonly broken: (journal: string) => void;
 }
@@ -237,6 +239,18 @@ export class Replication implements SpoolUser {
         done(outcome);
       },
     });
+  }
+
+  /**
+   * An append is about to be handed to the log, on a route of one member: no peer tells there that the journal is
+   * another broker's by now, as it may be after a pause of this process (D12).
+   */
+  committedAlone(done: (outcome: CommitOutcome) => void): (outcome: CommitOutcome) => void {
+    return (outcome) => {
+      if (outcome.kind !== "acknowledged" || !this.#ports.isLate()) return done(outcome);
+      const text = "this broker's lease was not renewed in time, another one may have the journal";
+      done({ kind: "unknown", error: new WireError("UNAVAILABLE", text) });
+    };
   }
 
   /** The keyspace has a route for the journal. One that was left has a moment to come to its end. */

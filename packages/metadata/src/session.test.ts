@@ -68,7 +68,9 @@ test("session: renewed -> its keys live on; closed -> they go, and nobody is tol
   equal(await w.value("member"), "1");
   await session.close(never);
   equal(await w.value("member"), undefined);
-  deepEqual([w.lost, session.isLost, session.signal.aborted], [[], false, true]);
+  deepEqual([w.lost, session.isLost, session.isLate, session.signal.aborted], [[], false, false, true]);
+  await w.agenda.advance(60_000);
+  equal(session.isLate, true);
   await session.close(never);
 });
 

@@ -55,6 +55,11 @@ export class Session {
     return this.#isLost;
   }
 
+  /** The lease would have ended by now, for all that this process knows: a pause may just be over. */
+  get isLate(): boolean {
+    return this.#options.clock.monotonicMs() >= this.#deadlineMs;
+  }
+
   /** How the lease is, for whoever runs the process and asks why what stood under it is gone. */
   get account(): string {
     const { clock, ttlSeconds, setting } = this.#options;
