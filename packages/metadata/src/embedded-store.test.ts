@@ -6,7 +6,13 @@ const cases = coordinationContract(async () => {
   const agenda = new Agenda();
   const clock = new SimulatedClock(agenda);
   const store = await openMemoryStore(clock, seededRandom("contract"));
-  return { store, clock, prefix: "contract/", advance: (ms) => agenda.advance(ms), close: () => store.close() };
+  return {
+    store,
+    clock,
+    prefix: "contract/",
+    advance: (ms) => agenda.advance(ms),
+    close: () => store.close(),
+  };
 });
 
 for (const { name, run } of cases) test(`embedded store over a log in memory: ${name}`, run);
