@@ -198,8 +198,8 @@ async function runFiles(files, { limitMs, node = process.execPath, nodeArgs = []
       "--test-reporter-destination=stdout",
       ...files,
     ];
-    const seed = process.env.MILLRACE_PROPERTY_SEED ?? (await commitSeed());
-    const env = { ...process.env, MILLRACE_TEST_RECORDS: recordsFile, MILLRACE_PROPERTY_SEED: seed };
+    const seed = process.env.MILLRACE_TEST_SEED ?? (await commitSeed());
+    const env = { ...process.env, MILLRACE_TEST_RECORDS: recordsFile, MILLRACE_TEST_SEED: seed };
     const { code, timedOut } = await runChild(node, args, { env, timeoutMs: limitMs });
     const lines = readFileSync(recordsFile, "utf8").split("\n").slice(0, -1);
     const records = lines.map((line) => /** @type {TestRecord} */ (JSON.parse(line)));

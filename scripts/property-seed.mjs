@@ -3,5 +3,5 @@
 
 import fc from "fast-check";
 
-const seed = process.env.MILLRACE_PROPERTY_SEED;
+const seed = process.env.MILLRACE_TEST_SEED;
 if (seed !== undefined) fc.configureGlobal({ seed: Number(seed) });
