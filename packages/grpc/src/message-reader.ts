@@ -148,7 +148,8 @@ export class MessageReader {
       if (this.isPaused) return at;
       if (this.#length < 0) {
         at = this.#readPrefix(bytes, at, end);
-        if (this.#length < 0) return at;
+        // A buffer that is taken before there is anything for it stays behind when all of the message comes at once.
+        if (this.#length < 0 || at === end) return at;
       }
       const need = this.#length - this.#have;
       if (this.#have === 0 && end - at >= need) {
