@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, utf8, WireError } from "@millrace/base";
-import { getJournal } from "@millrace/client";
-import { EMPTY_LABELS, labelSet, newAppendRequest, type AppendSuspend } from "@millrace/protocol";
+import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
 import { applySpec, journalSpec, preamble } from "./broker-testkit.ts";
 import { DEFAULT_ROOT } from "./broker.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
@@ -135,39 +134,6 @@ test("upkeep: a restart found what others have now -> it goes to the store, and 
     await cluster.open({ id: leaving.id, spools, holder: first! });
     await cluster.agenda.advance(10_000);
     assert.deepEqual(new Set(await members()), new Set([holderOf(stays)]));
-  } finally {
-    await cluster.close();
-  }
-});
-
-test("upkeep: suspended to one replica, all in the store -> its broker dies, and others go on", async () => {
-  const cluster = await openTestCluster({ zones: ["a", "b", "c"] });
-  try {
-    const { fragment } = journalSpec(J);
-    const stored = { ...fragment, stores: ["s3://bucket/"] };
-    await cluster.within(
-      applySpec(cluster.members[0]!.transport, journalSpec(J, { replication: 2, fragment: stored })),
-    );
-    await cluster.agenda.advance(1000);
-    const append = async (at: ClusterMember, suspend: AppendSuspend, content = ""): Promise<string> => {
-      const bytes = content === "" ? [] : [utf8(content)];
-      const request = newAppendRequest({ journal: J, suspend });
-      const appended = at.transport.append(request, { kind: "bytes", bytes }, never);
-      return (await cluster.within(appended)).status;
-    };
-    const [first] = cluster.members;
-    assert.equal(await append(first!, "SUSPEND_RESUME", "hello"), "OK");
-    assert.equal(await append(first!, "SUSPEND_NOW"), "SUSPENDED");
-    await cluster.agenda.advance(200_000);
-    const { tail, segments } = await listOf(cluster);
-    assert.deepEqual([tail.kind, segments], ["closed", []]);
-    const { route } = await cluster.within(getJournal(first!.transport, J, never));
-    assert.equal(route.members.length, 1);
-    const last = cluster.members.find(({ id }) => id.suffix === route.members[0]!.suffix)!;
-    last.kill();
-    const other = cluster.members.find((member) => member !== last)!;
-    await cluster.agenda.advance(60_000);
-    assert.equal(await append(other, "SUSPEND_RESUME", "and more"), "OK");
   } finally {
     await cluster.close();
   }

@@ -10,8 +10,6 @@
 //  K4  What is held of a journal that is assigned to others is opened, so that it gets to its store, and the stores are
 //      listed for it: nobody else does, and others may have persisted what its segments wait for. What of it was hidden
 //      is judged again by the list as it is now: an activation that has not brought this broker says what counts.
-//  K5  Where a suspended journal keeps one replica, that one closes the list: it has the spool meanwhile, so that
-//      whoever writes next activates the route first, and finds the list closed.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { listRemoteFragments, type FoundLife, type RemotePorts } from "@millrace/fragments";
 import { prefixRange, type Compare } from "@millrace/metadata";
@@ -35,7 +33,6 @@ import {
   UPKEEP_LISTINGS_AT_ONCE,
   UPKEEPS_AT_ONCE,
 } from "./limits.ts";
-import type { Assignment, Item } from "./journal-table.ts";
 import type { LocalJournal, LocalJournals } from "./local-journal.ts";
 
 /** What a member has of a journal. */
@@ -230,62 +227,25 @@ function isGone({ spool, spec, index }: LocalJournal, begin: number, end: number
   return stored >= end;
 }
 
-interface Tidying {
-  readonly item: Item | undefined;
-  readonly list: HoldersList | undefined;
-  readonly listRevision: number;
-  /** The same list when there is nothing to do. */
-  readonly next: HoldersList | undefined;
-  readonly assignments: readonly Assignment[];
-}
-
 /** @returns the list as it is now, and whether nothing is left to do until something changes */
 async function tidy(
-  ports: UpkeepPorts,
+  { keyspace, lists, self }: UpkeepPorts,
   local: LocalJournal,
   signal: AbortSignal,
 ): Promise<{ readonly list: HoldersList | undefined; readonly isDone: boolean }> {
-  const tidying = await lookAt(ports, local, signal);
-  const closesAlone = tidying.next?.tail !== tidying.list?.tail && tidying.assignments.length > 0;
-  if (!closesAlone || local.holder === undefined) return written(ports, local, tidying, signal);
-  const lease = await local.holder.takeLast(signal); // K5
-  try {
-    return await written(ports, local, await lookAt(ports, local, signal), signal);
-  } finally {
-    lease.release();
-  }
-}
-
-async function lookAt(ports: UpkeepPorts, local: LocalJournal, signal: AbortSignal): Promise<Tidying> {
-  const { keyspace, lists, self, isServed } = ports;
   const { spool } = local;
   const { name: journal } = local.spec;
   const { createRevision } = spool.life;
   const item = keyspace.table.item(journal);
-  if (item?.createRevision !== createRevision)
-    return { item: undefined, list: undefined, listRevision: 0, next: undefined, assignments: [] };
+  if (item?.createRevision !== createRevision) return { list: undefined, isDone: true };
   local.spec = item.spec;
   const { list, listRevision } = await lists.read(journal, createRevision, signal);
-  const assignments = keyspace.table.assignments(journal);
-  const { level } = suspension(item.spec);
-  const isAlone = level === "PARTIAL" && assignments.length === 1 && isServed(journal);
-  const isAtRest = isAlone || (level === "FULL" && assignments.length === 0);
+  if (list === undefined) return { list, isDone: true };
+  const isAtRest = suspension(item.spec).level === "FULL" && keyspace.table.assignments(journal).length === 0;
   const { end, syncedEnd, registers } = spool;
   const gone = (from: number, to: number): boolean => isGone(local, from, to);
-  const own = { self, isGone: gone, end, syncedEnd, registers, isAtRest };
-  return { item, list, listRevision, next: list && tidied(list, own), assignments };
-}
-
-async function written(
-  { keyspace, lists }: UpkeepPorts,
-  { spool }: LocalJournal,
-  { item, list, listRevision, next, assignments }: Tidying,
-  signal: AbortSignal,
-): Promise<{ readonly list: HoldersList | undefined; readonly isDone: boolean }> {
-  if (item === undefined || list === undefined || next === undefined || next === list)
-    return { list, isDone: true };
-  const { journal, createRevision } = spool.life;
-  const value = encodeHolders({ createRevision, list: next });
+  const next = tidied(list, { self, isGone: gone, end, syncedEnd, registers, isAtRest });
+  const value = next === list ? undefined : encodeHolders({ createRevision, list: next });
   if (value === undefined) return { list, isDone: true };
   const key = lists.key(journal);
   const compare: Compare[] = [
@@ -293,13 +253,10 @@ async function written(
     { target: "create", key: item.key, op: "=", revision: createRevision },
   ];
   if (next.tail !== list.tail) {
+    const assignments = prefixRange(assignmentsPrefix(keyspace.root, journal));
     compare.push({ target: "mod", key: item.key, op: "=", revision: item.modRevision });
-    const range = prefixRange(assignmentsPrefix(keyspace.root, journal));
-    if (assignments.length === 0) compare.push({ target: "create", ...range, op: "=", revision: 0 });
-    for (const { key: assigned, modRevision } of assignments)
-      compare.push({ target: "mod", key: assigned, op: "=", revision: modRevision });
+    compare.push({ target: "create", ...assignments, op: "=", revision: 0 });
   }
-  const change = { compare, success: [{ kind: "put", key, value }] } as const;
-  const { kind } = await lists.send(journal, change, signal);
-  return { list: next, isDone: kind === "done" };
+  const written = await lists.send(journal, { compare, success: [{ kind: "put", key, value }] }, signal);
+  return { list: next, isDone: written.kind === "done" };
 }
