@@ -11,7 +11,14 @@
 //      Nothing can be told from it; it is said, and the start goes on.
 import { text, utf8, WireError, type Logger } from "@millrace/base";
 import type { Spools, StoreMark } from "@millrace/fragments";
-import { keyOf, type CoordinationStore, type Key, type Session, type StoreOp } from "@millrace/metadata";
+import {
+  keyOf,
+  type Compare,
+  type CoordinationStore,
+  type Key,
+  type Session,
+  type StoreOp,
+} from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
 import type { HolderId } from "./holders-list.ts";
 import { memberName } from "./journal-table.ts";
@@ -70,6 +77,11 @@ export function tokensOp(root: string, directory: HolderId, token: bigint, befor
 /** The write once the log has the token (C3). */
 export function tokenLoggedOp(root: string, directory: HolderId, token: bigint): StoreOp {
   return putTokens(root, directory, [token]);
+}
+
+/** @param revision of the tokens' newest change */
+export function tokensCompare(root: string, directory: HolderId, revision: number): Compare {
+  return { target: "mod", key: tokensKey(root, directory), op: "=", revision };
 }
 
 function putTokens(root: string, directory: HolderId, tokens: readonly bigint[]): StoreOp {

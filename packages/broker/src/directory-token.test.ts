@@ -77,6 +77,15 @@ suite("the token of a directory in use", () => {
     stop.abort();
   });
 
+  test("somebody has left a token since it was looked at -> nothing is left over it", async () => {
+    const ports = { coordination, logger: silentLogger, spools: { mark } as unknown as Spools };
+    const before = (await findDirectory(coordination, OF.root, "d", never)).known!.revision;
+    await coordination.txn({ compare: [], success: [{ kind: "put", key: KEY, value: utf8("9 7") }] }, never);
+    await leaveMark(ports, OF, 8n, never, before);
+    assert.equal(await tokens(), "9 7");
+    stop.abort();
+  });
+
   test("the store is put back as it was before -> the broker ends, and says so", async () => {
     await pass(MINUTE_MS);
     await coordination.txn({ compare: [], success: [{ kind: "put", key: KEY, value: utf8("7") }] }, never);

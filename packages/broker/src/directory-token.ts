@@ -34,36 +34,47 @@ export async function keepToken(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, logger, random } = ports;
-  for (let look = 1; ; look++) {
+  for (let turn = 1; ; turn++) {
     await clock.sleep(DIRECTORY_LOOK_MS, signal);
+    let found: FoundTokens;
     try {
-      await checkStore(ports, of, signal); // T2
-      if (look % LOOKS_PER_TOKEN === 0) await leaveMark(ports, of, drawToken(random), signal); // T1
+      found = await look(ports, of, signal);
+      if (found.wentBack === undefined && turn % LOOKS_PER_TOKEN === 0)
+        await leaveMark(ports, of, drawToken(random), signal, found.revision); // T1
     } catch (thrown) {
       signal.throwIfAborted();
-      const { code, message: error } = WireError.from(thrown);
-      if (code === "CORRUPT") throw thrown;
-      logger.debug("directory-token-not-renewed", { error });
+      logger.debug("directory-token-not-renewed", { error: WireError.from(thrown).message });
+      continue;
     }
+    if (found.wentBack !== undefined) throw found.wentBack; // T2
   }
 }
 
-async function checkStore(
+interface FoundTokens {
+  /** Of their newest change. */
+  readonly revision: number;
+  readonly wentBack: WireError | undefined;
+}
+
+async function look(
   { coordination, spools, seenRevision }: DirectoryTokenPorts,
   { root, directory }: { readonly root: string; readonly directory: HolderId },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<FoundTokens> {
   const [seen, mark] = [seenRevision(), spools.mark];
   const { revision, known } = await findDirectory(coordination, root, directory, signal);
   const remedy = "this broker ends, and begins anew with what the store has";
+  const found = (text: string | undefined, facts = {}): FoundTokens => ({
+    revision: known?.revision ?? 0,
+    wentBack: text === undefined ? undefined : new WireError("CORRUPT", `${text}; ${remedy}`, { facts }),
+  });
   if (revision < seen) {
     const text = `the store is at revision ${revision} and was at ${seen}: it was put back as it was earlier`;
-    throw new WireError("CORRUPT", `${text}; ${remedy}`, { facts: { revision, seen } });
+    return found(text, { revision, seen });
   }
-  if (mark === undefined || known?.tokens.includes(mark.token) === true) return;
+  if (mark === undefined || known?.tokens.includes(mark.token) === true) return found(undefined);
   const text = `the store lacks what this broker left there (data directory ${directory})`;
-  const why = "it was put back as it was earlier, or the key was deleted";
-  throw new WireError("CORRUPT", `${text}: ${why}; ${remedy}`, { facts: { directory } });
+  return found(`${text}: it was put back as it was earlier, or the key was deleted`, { directory });
 }
 
 /** That nobody had before, and not 0. */

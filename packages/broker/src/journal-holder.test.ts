@@ -143,6 +143,23 @@ test("bring: a list written anew names this member -> what it has hidden is comp
   assert.equal(await b!.text(), "base [true more]");
 });
 
+test("bring: a list written anew, and the source has left to the store what is hidden here -> that goes", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  const segments = [{ epoch: 3, begin: 0, members: ["a", "b"], loose: true, relisted: true } as const];
+  world.list = { segments, tail: { kind: "held" } };
+  a!.spool.roll(8);
+  await a!.append("newest");
+  await b!.append("base ");
+  b!.spool.hide(5);
+  await b!.append("fork");
+  await world.hold("b", { wants: "bring", begin: 8, end: 14, source: peerOf("a") });
+  assert.deepEqual(b!.spool.held(), [
+    { begin: 0, end: 5 },
+    { begin: 8, end: 14 },
+  ]);
+});
+
 test("bring: bytes that no segment gives this member -> set aside, also below the begin", async () => {
   const world = new World();
   const [a, b] = await world.open("a", "b");

@@ -298,7 +298,7 @@ export class JournalHolder {
     const { begin, end, registers } = request;
     const source = this.#sourceOf(request);
     await this.#checkReach(request, signal); // K5
-    if (source !== undefined || request.source === undefined) await this.#judge(signal); // K2
+    const list = source !== undefined || request.source === undefined ? await this.#judge(signal) : undefined; // K2
     if (end < spool.end) {
       // K4. One that was claimed where its journal was suspended may stand further, and has nothing to be cut.
       if ((spool.held().at(-1)?.end ?? 0) > end) return false;
@@ -309,6 +309,11 @@ export class JournalHolder {
     const from = Math.max(begin, spool.end);
     // K6
     const both = { begin: Math.max(from, heldBytes(spool).base), end: Math.min(spool.syncedEnd, end) };
+    // H10 of holders-activation.ts: what cannot be compared is nobody's, and the source has left it to the store.
+    if (list?.segments.at(-1)?.relisted === true && spool.end < Math.min(both.begin, spool.syncedEnd)) {
+      await this.#cut(spool.end, spool.registers);
+      both.end = Math.min(both.end, spool.syncedEnd);
+    }
     if (source !== undefined && both.begin < both.end) {
       const equal = await equalUntil(both, (range) => this.#isSame(source, range, signal));
       if (equal < both.end) await this.#cut(equal, spool.registers);
@@ -344,14 +349,15 @@ export class JournalHolder {
   }
 
   /** Lets the list judge what is hidden; what is left of it stands in the segment that goes on. */
-  async #judge(signal: AbortSignal): Promise<void> {
+  async #judge(signal: AbortSignal): Promise<HoldersList | undefined> {
     const spool = this.#spool;
-    if (spool.end === spool.syncedEnd) return;
+    if (spool.end === spool.syncedEnd) return undefined;
     const { list } = await this.#ports.lists.read(this.#journal, spool.life.createRevision, signal);
     if (list?.tail.kind === "void")
       throw new WireError("UNAVAILABLE", `the list of holders of ${this.#journal} is void`);
     if (list === undefined) throw unlisted(this.#journal);
     await applyVerdict(spool, list, this.#ports);
+    return list;
   }
 
   /** As {@link #bring} on a void list, where nothing is replaced and all go on at the largest end (D15). */

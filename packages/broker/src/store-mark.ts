@@ -7,9 +7,9 @@
 // was deleted. In the store the token before stands beside it: a process may end between the two writes.
 import { text, utf8, WireError, type Logger } from "@millrace/base";
 import type { JournalLife, Spools, StoreMark } from "@millrace/fragments";
-import { keyOf, type CoordinationStore, type StoreOp } from "@millrace/metadata";
+import { keyOf, type Compare, type CoordinationStore, type StoreOp } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
-import { tokenLoggedOp, tokensOp } from "./directory-claim.ts";
+import { tokenLoggedOp, tokensCompare, tokensOp } from "./directory-claim.ts";
 import type { HolderId } from "./holders-list.ts";
 
 export interface FoundStore {
@@ -64,19 +64,24 @@ export async function findMark(
  * Leaves a mark in the store and in the log.
  * @param directory under whose id the store keeps the token, too (directory-claim.ts); "": of none
  * @param token that nobody had before
+ * @param seen revision at which the store's tokens of the directory were read: nothing is left when they have changed
  */
 export async function leaveMark(
   ports: { coordination: CoordinationStore; spools: Spools; logger: Logger },
   { root, broker, directory }: { root: string; broker: ProcessId; directory: HolderId },
   token: bigint,
   signal: AbortSignal,
+  seen?: number,
 ): Promise<void> {
   const { coordination, spools, logger } = ports;
   const tokens = [token, ...(spools.mark === undefined ? [] : [spools.mark.token])];
   const value = utf8(tokens.map((each) => each.toString(16)).join(" "));
   const success: StoreOp[] = [{ kind: "put", key: markKey(root, broker), value }];
   if (directory !== "") success.push(tokensOp(root, directory, token, spools.mark?.token));
-  const { header } = await coordination.txn({ compare: [], success }, signal);
+  const isAsSeen = (at: number): Compare => tokensCompare(root, directory, at);
+  const compare = seen === undefined ? [] : [isAsSeen(seen)];
+  const { header, succeeded } = await coordination.txn({ compare, success }, signal);
+  if (!succeeded) return;
   const { clusterId, revision } = header;
   try {
     await spools.setMark({ clusterId, revision, token });
@@ -86,5 +91,6 @@ export async function leaveMark(
     return;
   }
   if (directory === "") return;
-  await coordination.txn({ compare: [], success: [tokenLoggedOp(root, directory, token)] }, signal);
+  const logged = [tokenLoggedOp(root, directory, token)];
+  await coordination.txn({ compare: [isAsSeen(revision)], success: logged }, signal);
 }
