@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, text, utf8, WireError } from "@millrace/base";
+import { settle } from "@millrace/base/testkit";
 import { newFragmentsRequest } from "@millrace/protocol";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
@@ -167,3 +168,34 @@ test("stopped primary: its own clients -> acknowledged only what the next primar
     );
   });
 });
+
+test("stopped primary, alone on its route: goes on after its lease -> acknowledges nothing of what had waited", async () => {
+  const cluster = await openTestCluster({ zones: ["a"], leaseSeconds: LEASE_SECONDS });
+  try {
+    const { transport } = cluster.members[0]!;
+    await cluster.within(applySpec(transport, journalSpec(J)));
+    const append = async (part: string): Promise<string> => {
+      const content = { kind: "bytes", bytes: [utf8(part)] } as const;
+      return transport.append(preamble(J), content, never).then(
+        ({ status }) => status,
+        (error: unknown) => WireError.from(error).code,
+      );
+    };
+    assert.equal(await cluster.within(append("one ")), "OK");
+    cluster.agenda.stall((LEASE_SECONDS - 1) * 1000);
+    assert.equal(await ended(append("two ")), "OK");
+    // No timer has run yet, nor has the store taken the lease away: only the clock tells.
+    cluster.agenda.stall(1000);
+    assert.equal(await ended(append("three ")), "UNAVAILABLE");
+  } finally {
+    await cluster.close();
+  }
+});
+
+/** What it came to without any time. */
+async function ended<T>(work: Promise<T>): Promise<T | "waits"> {
+  let end: T | "waits" = "waits";
+  void work.then((value) => (end = value));
+  for (let turns = 0; turns < 20 && end === "waits"; turns++) await settle();
+  return end;
+}

@@ -115,6 +115,17 @@ suite("quarantine that a store has", () => {
     assert.deepEqual(aside(), ["second"]); // The second is listed and not there.
   });
 
+  test("the directory cannot be synced behind it -> nothing is appended any more, and it says why", async () => {
+    const one = fragmentOf(0, "one");
+    put(one, "one");
+    fixture.disk.failSync((path) => path.startsWith(`${QUARANTINE_DIR}/`));
+    assert.equal(fixture.spools.unhealthy(), undefined);
+    await listed(one);
+    assert.match(fixture.spools.unhealthy() ?? "healthy", /sync .*input\/output error/);
+    assert.equal(fixture.fatal.length, 1);
+    assert.deepEqual(events, ["quarantine-not-released"]);
+  });
+
   test("the same bytes once more -> both files go", async () => {
     const spool = await fixture.claim(LIFE.journal);
     await fixture.append(spool, "one");

@@ -85,7 +85,10 @@ test("announce: again -> the revision of the first time; under another owner -> 
   await w.agenda.advance(25_000);
   equal(announced, 0);
   await one.close(never);
-  await w.agenda.advance(10_000);
+  // Each second, since it began to wait.
+  await w.agenda.advance(999);
+  equal(announced, 0);
+  await w.agenda.advance(1);
   equal(await announcing, announced);
   equal(await w.value("member"), "two");
   const gone = new AbortController();

@@ -81,7 +81,7 @@ export class Session {
   }
 
   /**
-   * Creates `key` under this session's lease. While another owner's key stands there it tries again every 10 s, for
+   * Creates `key` under this session's lease. While another owner's key stands there it tries again each second, for
    * ever: so a restarted process with a fixed name waits out its predecessor's lease.
    * @returns the revision of the announcement; a key that is already ours counts
    * @throws {WireError} UNAVAILABLE when the lease has ended; of the store; `signal.reason`
