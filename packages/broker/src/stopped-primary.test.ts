@@ -169,7 +169,7 @@ test("stopped primary: its own clients -> acknowledged only what the next primar
   });
 });
 
-test("stopped primary, alone on its route: goes on after its lease -> acknowledges nothing of what had waited", async () => {
+test("stopped primary, alone on its route: goes on after its lease -> acknowledges nothing", async () => {
   const cluster = await openTestCluster({ zones: ["a"], leaseSeconds: LEASE_SECONDS });
   try {
     const { transport } = cluster.members[0]!;
