@@ -217,6 +217,8 @@ export const taskAnswer = named(
   }),
 );
 
+export const tasksAnswer = named("TasksList", object({ tasks: required(list(taskAnswer)) }));
+
 export const settingsAnswer = named(
   "SettingsResult",
   object({
@@ -237,27 +239,21 @@ export const settingsAnswer = named(
   }),
 );
 
+const rows = list(
+  object({ columns: required(list(object({ name: required(text()), value: required(text()) }))) }),
+);
+
 export const testAnswer = named(
   "TestResult",
   object({
     ...sourceKey,
     tables: required(
-      list(
-        object({
-          sinkId: required(text()),
-          tableId: required(text()),
-          rows: required(
-            list(
-              object({
-                columns: required(list(object({ name: required(text()), value: required(text()) }))),
-              }),
-            ),
-          ),
-        }),
-      ),
+      list(object({ sinkId: required(text()), tableId: required(text()), rows: required(rows) })),
     ),
   }),
 );
+
+export const mappedAnswer = named("MappedRecord", object({ rows: required(rows) }));
 
 export const errorAnswer = named(
   "Error",

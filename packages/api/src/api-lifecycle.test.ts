@@ -5,6 +5,11 @@ import { ApiHarness, at, FLIGHTS, operationAt, SINK, SINKS, SOURCES, type Json }
 import { OPERATIONS } from "./operations.ts";
 
 const SOURCE = `${SOURCES}/flights`;
+/** Of operations that refuse an empty body. */
+const PAYLOADS: Readonly<Record<string, unknown>> = {
+  createSink: SINK,
+  testMapping: { mapping: SINK.table.mapping, record: {} },
+};
 const SINK_URL = `${SINKS}/flights`;
 const COUNT = "storage.level.staging.upload.trigger.count";
 const SIZE = "storage.level.staging.upload.trigger.size";
@@ -196,7 +201,7 @@ describe("API: sources and their sinks", () => {
         .replace("{sourceId}", isOfSink ? "flights" : "nothing")
         .replace("{sinkId}", "nothing")
         .replace("{versionNumber}", "1");
-      const payload = id === "createSink" ? SINK : method === "PATCH" ? {} : undefined;
+      const payload = PAYLOADS[id] ?? (method === "PATCH" ? {} : undefined);
       const { status, body } = await api.call(method, url, payload);
       assert.equal(status, 404, `${method} ${url}: ${JSON.stringify(body)}`);
       const what = isOfSink ? "ink" : "ource";

@@ -1,5 +1,11 @@
 // A record through every sink of a source, without storing it: row 9 of the specification's table (1.3, 1.11).
-import { DEFINITION_LIMITS, sampleRows, type SampleRecord, type SinkDefinition } from "@millrace/ingest";
+import {
+  DEFINITION_LIMITS,
+  sampleRows,
+  type SampleOutcome,
+  type SampleRecord,
+  type SinkDefinition,
+} from "@millrace/ingest";
 import { testAnswer } from "./answer-schemas.ts";
 import type { ApiDependencies } from "./api-dependencies.ts";
 import { ApiError, type ApiErrorName } from "./api-errors.ts";
@@ -51,6 +57,11 @@ function tableOf(
   record: SampleRecord,
 ): object {
   const outcome = sampleRows(table.mapping.columns, record, random);
-  if (outcome.kind === "refused") throw new ApiError(REFUSALS[outcome.status], outcome.message);
+  if (outcome.kind === "refused") throw refusalOf(outcome);
   return { sinkId, tableId: table.tableId, rows: outcome.rows };
+}
+
+/** What a mapping refuses, as the API says it. */
+export function refusalOf({ status, message }: SampleOutcome & { readonly kind: "refused" }): ApiError {
+  return new ApiError(REFUSALS[status], message);
 }

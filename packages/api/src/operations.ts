@@ -1,5 +1,6 @@
 // Every operation of the API, in the order of the document.
 import type { Operation } from "./operation.ts";
+import { editorOperations } from "./operations-editor.ts";
 import { settingOperations } from "./operations-settings.ts";
 import { sinkOperations } from "./operations-sinks.ts";
 import { sourceOperations } from "./operations-sources.ts";
@@ -15,5 +16,6 @@ export const OPERATIONS: readonly Operation[] = [
   ...versionOperations,
   ...statisticsOperations,
   ...testOperations,
+  ...editorOperations,
   ...taskOperations,
 ];

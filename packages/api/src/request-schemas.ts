@@ -105,6 +105,21 @@ export const updateSinkSchema = named(
   }),
 );
 
+export const testMappingSchema = named(
+  "TestMapping",
+  object({
+    mapping: required(object({ columns: required(columnsSchema) })),
+    record: required(
+      object({
+        headers: optional(
+          map(text(), { description: "By name", example: { "Content-Type": "application/json" } }),
+        ),
+        body: optional(text({ description: "As it would be posted" })),
+      }),
+    ),
+  }),
+);
+
 export const patchSettingsSchema = named(
   "PatchSettings",
   object({
@@ -125,6 +140,10 @@ export const pageQuery = {
 
 export const deleteSourceQuery = {
   cascade: optional(flag({ description: "Purges the source and everything that belongs to it" })),
+} as const;
+
+export const tasksQuery = {
+  limit: optional(integer({ min: 1, max: pageLimitMax, description: `Default ${pageLimitMax}` })),
 } as const;
 
 export const filesQuery = {

@@ -138,14 +138,33 @@ export class TaskStore {
     const { results } = await this.#store.txn({ compare: [], success }, signal);
     const [found, holder] = results.map((result) => (result.kind === "range" ? result.kvs[0] : undefined));
     if (found === undefined) return undefined;
-    const record = decodeTask(found.value, key);
+    const lockedBy = holder === undefined ? undefined : text(holder.value);
+    return this.#seen(decodeTask(found.value, key), lockedBy);
+  }
+
+  /** @returns the records that are kept, the newest first, `limit` at most */
+  async newest(projectId: number, limit: number, signal: AbortSignal): Promise<readonly TaskRecord[]> {
+    const { kvs } = await this.#store.range(prefixRange(`${PREFIX}${projectId}/`), signal);
+    const records = kvs.map(({ key, value }) => decodeTask(value, key));
+    const byAge = records.sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt)).slice(0, limit);
+    return Promise.all(
+      byAge.map(async (record) =>
+        record.status === "processing"
+          ? ((await this.get(projectId, record.taskId, signal)) ?? record)
+          : record,
+      ),
+    );
+  }
+
+  /** A record as who holds the lock makes it look. */
+  #seen(record: TaskRecord, lockedBy: string | undefined): TaskRecord {
     if (record.status !== "processing") return record;
     const ageMs = this.#clock.wallMs() - Date.parse(record.createdAt);
     if (ageMs >= TIMEOUT_MS) {
       const finishedAt = isoTime(Date.parse(record.createdAt) + TIMEOUT_MS);
       return { ...record, status: "error", error: TIMED_OUT, finishedAt, durationMs: TIMEOUT_MS }; // T2
     }
-    if (holder !== undefined && text(holder.value) === taskId) return record;
+    if (lockedBy === record.taskId) return record;
     return { ...record, status: "error", error: "Task was interrupted." }; // T2
   }
 
