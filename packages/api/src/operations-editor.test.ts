@@ -62,7 +62,7 @@ describe("API: what an editor needs", () => {
     ]);
   });
 
-  test("test-mapping: a record that does not fit -> 422; a template that does not compile -> 400 with its place", async () => {
+  test("test-mapping: a record that does not fit -> 422; a template that does not compile -> 400", async () => {
     const ask = (
       column: Json,
       record: Json = { body: "{}", headers: { "content-type": "application/json" } },

@@ -40,11 +40,18 @@ export class ApiClient {
   }
 
   /** @throws {ApiError} */
-  async postJson(url: string, body: unknown, signal: AbortSignal): Promise<unknown> {
-    const headers = { accept: "application/json", "content-type": "application/json" };
-    return await this.#json(
-      await this.open(url, { method: "POST", headers, body: JSON.stringify(body) }, signal),
-    );
+  postJson(url: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+    return this.sendJson("POST", url, body, signal);
+  }
+
+  /** @param body undefined: none is sent @throws {ApiError} */
+  async sendJson(method: string, url: string, body: unknown, signal: AbortSignal): Promise<unknown> {
+    const accept = { accept: "application/json" };
+    const init =
+      body === undefined
+        ? { method, headers: accept }
+        : { method, headers: { ...accept, "content-type": "application/json" }, body: JSON.stringify(body) };
+    return await this.#json(await this.open(url, init, signal));
   }
 
   /** @returns an answer with a 2xx status @throws {ApiError} for any other, and when none comes */

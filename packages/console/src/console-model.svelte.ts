@@ -1,6 +1,8 @@
-// The state of the page: the session with its token, the live feed, the journal tail and the queries.
+// The state of the page: the session with its token, the live feed, the journal tail, the queries, and what
+// is managed.
 import { ApiClient } from "./api-client.ts";
 import { FeedModel } from "./feed-model.svelte.ts";
+import { ManageModel } from "./manage-model.svelte.ts";
 import { SqlModel } from "./sql-model.svelte.ts";
 import { TailModel } from "./tail-model.svelte.ts";
 import { storageOf } from "./theme.svelte.ts";
@@ -13,6 +15,7 @@ export class ConsoleModel {
   readonly feed: FeedModel;
   readonly tail: TailModel;
   readonly sql: SqlModel;
+  readonly manage: ManageModel;
   /** Base of the configuration API, ending in `/v1/`. */
   readonly apiUrl: string;
   /** Whether the page must ask for a token. */
@@ -39,6 +42,7 @@ export class ConsoleModel {
     });
     this.feed = new FeedModel(this.api, page, (text) => this.announce(text));
     this.tail = new TailModel(this.api, page);
+    this.manage = new ManageModel(this.api, this.apiUrl, page, (text) => this.announce(text));
     this.sql = new SqlModel(this.api, this.#lasting, (text) => this.announce(text));
   }
 

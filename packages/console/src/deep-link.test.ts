@@ -7,6 +7,13 @@ const cases: readonly (readonly [string, Place])[] = [
   ["#journal?name=examples/foobar", { section: "journal", journal: "examples/foobar" }],
   ["#journal?name=a%26b%3D%23%3F", { section: "journal", journal: "a&b=#?" }],
   ["#sql?query=select+1%0Afrom+t", { section: "sql", query: "select 1\nfrom t" }],
+  ["#sources?open=tasks", { section: "sources", manage: { kind: "tasks" } }],
+  ["#sources?open=new-sink&source=a", { section: "sources", manage: { kind: "new-sink", sourceId: "a" } }],
+  ["#sources?source=a", { section: "sources", manage: { kind: "source", sourceId: "a", tab: "definition" } }],
+  [
+    "#sources?source=a&sink=b&tab=files",
+    { section: "sources", manage: { kind: "sink", sourceId: "a", sinkId: "b", tab: "files" } },
+  ],
 ];
 for (const [hash, place] of cases) {
   test(`deep link: ${hash} there and back`, () => {
@@ -21,4 +28,10 @@ test("deep link: no hash, an unknown section -> nowhere", () => {
 
 test("deep link: members of another section are ignored", () => {
   assert.deepEqual(parsePlace("#sources?name=a&query=b"), { section: "sources" });
+});
+
+test("deep link: a tab that there is not -> the first one; of nothing -> only the section", () => {
+  const manage = { kind: "source", sourceId: "a", tab: "definition" };
+  assert.deepEqual(parsePlace("#sources?source=a&tab=files"), { section: "sources", manage });
+  assert.deepEqual(parsePlace("#sources?open=nowhere"), { section: "sources" });
 });

@@ -3,6 +3,7 @@ import type { ApiClient } from "./api-client.ts";
 import { FeedHistory } from "./feed-history.ts";
 import type { FeedSnapshot } from "./feed.ts";
 import { sumsOf } from "./feed-view.ts";
+import { SinkHistories } from "./sink-histories.ts";
 import { StreamFollower, type Connection } from "./stream-follower.ts";
 
 /** Snapshots come once a second. */
@@ -10,6 +11,7 @@ const SILENCE_MS = 8000;
 
 export class FeedModel {
   readonly history = new FeedHistory();
+  readonly sinkHistories = new SinkHistories();
   connection = $state.raw<Connection>({ kind: "connecting", attempt: 1 });
   snapshot = $state.raw<FeedSnapshot | null>(null);
   /** The newest that say something; null when a connection has just begun. */
@@ -54,6 +56,7 @@ export class FeedModel {
     if (this.history.push(snapshot, this.#isFirst)) this.rates = snapshot.rates;
     else if (this.#isFirst) this.rates = null;
     this.#isFirst = false;
+    this.sinkHistories.push(snapshot);
     const before = this.snapshot?.unhealthy ?? [];
     this.snapshot = snapshot;
     this.tick += 1;

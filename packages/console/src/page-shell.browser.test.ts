@@ -158,10 +158,14 @@ test("page: one sink fails -> ready, and a warning at that sink", { skip }, asyn
   checkClean();
 });
 
-test("page: small enough to load at once", () => {
-  const sizes = readdirSync(new URL("assets/", siteUrl)).map((name) => {
-    return gzipSync(readFileSync(new URL(`assets/${name}`, siteUrl))).length;
-  });
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  assert.ok(total > 10_000 && total < 80_000, `${total} bytes, compressed`);
+test("page: small enough to load at once; what is loaded when it is needed is small too", () => {
+  const page = readFileSync(new URL("index.html", siteUrl), "utf8");
+  const assets = readdirSync(new URL("assets/", siteUrl)).map((name) => ({
+    isAtOnce: page.includes(name),
+    size: gzipSync(readFileSync(new URL(`assets/${name}`, siteUrl))).length,
+  }));
+  const sum = (isAtOnce: boolean): number =>
+    assets.reduce((total, asset) => total + (asset.isAtOnce === isAtOnce ? asset.size : 0), 0);
+  assert.ok(sum(true) > 10_000 && sum(true) < 80_000, `${sum(true)} bytes, compressed`);
+  assert.ok(sum(false) < 40_000, `${sum(false)} bytes, compressed`);
 });
