@@ -3,13 +3,14 @@ import { assert, never, type Clock, type Logger, type TaskGroup } from "@millrac
 import type { Spool } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
+import { applyVerdict, unlisted } from "./applied-verdict.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { CallMeter, type BrokerMetrics } from "./broker-metrics.ts";
 import type { HoldersList } from "./holders-list.ts";
 import { replicationPorts } from "./broker-replication.ts";
 import { HoldersStore } from "./holders-store.ts";
 import { Joining, type JoiningPorts } from "./joining.ts";
-import { applyVerdict, JournalHolder, unlisted, type HolderPorts } from "./journal-holder.ts";
+import { JournalHolder, type HolderPorts } from "./journal-holder.ts";
 import type { Holding, LocalJournals } from "./local-journal.ts";
 import { journalView, LocalPeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";

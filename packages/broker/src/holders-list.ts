@@ -102,6 +102,15 @@ export function names(list: HoldersList | undefined, member: HolderId): boolean 
   return list?.segments.some(({ members }) => members.includes(member)) ?? false;
 }
 
+/** The greatest offset that a list names. */
+export function promisedEnd(list: HoldersList | undefined): number {
+  if (list === undefined) return 0;
+  const { segments, tail } = list;
+  const begin = segments.at(-1)?.begin ?? 0;
+  if (tail.kind === "held") return begin;
+  return Math.max(begin, tail.kind === "closed" ? tail.end : tail.begin);
+}
+
 /** Adds the segment of a new route. Its members were brought to everything that is acknowledged from its begin on. */
 export function withSegment(list: HoldersList | undefined, segment: Segment): HoldersList {
   const before = cut(list?.segments ?? [], segment.begin);

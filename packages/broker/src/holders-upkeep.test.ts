@@ -26,6 +26,7 @@ const own = (self: string, released: number, more: Partial<ReleasedBytes> = {}):
   end: 30,
   syncedEnd: 30,
   registers: EMPTY_LABELS,
+  whole: 0,
   isAtRest: false,
   ...more,
 });
@@ -75,6 +76,13 @@ test("upkeep: at rest with everything released -> closed with the end and regist
     assert.equal(tidied(newest, not), newest);
   }
   assert.equal(tidied(LIST, own("a", 9, rest)), LIST, "an older segment is needed");
+  const loose: HoldersList = { ...newest, segments: [{ ...newest.segments[0]!, loose: true }] };
+  assert.equal(
+    tidied(loose, own("a", 30, { ...rest, whole: 2 })),
+    loose,
+    "it may have lost what was acknowledged",
+  );
+  assert.equal(tidied(loose, own("a", 30, { ...rest, whole: 3 })).tail.kind, "closed");
 });
 
 async function listOf({ coordination }: TestCluster): Promise<HoldersList> {

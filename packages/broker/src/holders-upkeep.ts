@@ -10,6 +10,10 @@
 //  K4  What is held of a journal that is assigned to others is opened, so that it gets to its store, and the stores are
 //      listed for it: nobody else does, and others may have persisted what its segments wait for. What of it was hidden
 //      is judged again by the list as it is now: an activation that has not brought this broker says what counts.
+//  K5  A journal that is suspended to one replica stays with its broker, though a store may have all of it. That broker
+//      closes the list as in K2, once it has retired whatever it was brought for (K8 of journal-holder.ts) and looked
+//      again: its own next append activates the route first, as anybody's would.
+//  K6  Of a loose segment only a member that is whole knows what was acknowledged (H8 of holders-activation.ts).
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { listRemoteFragments, type FoundLife, type RemotePorts } from "@millrace/fragments";
 import { prefixRange, type Compare } from "@millrace/metadata";
@@ -33,6 +37,7 @@ import {
   UPKEEP_LISTINGS_AT_ONCE,
   UPKEEPS_AT_ONCE,
 } from "./limits.ts";
+import type { Assignment, Item } from "./journal-table.ts";
 import type { LocalJournal, LocalJournals } from "./local-journal.ts";
 
 /** What a member has of a journal. */
@@ -44,7 +49,9 @@ export interface ReleasedBytes {
   readonly end: number;
   readonly syncedEnd: number;
   readonly registers: LabelSet;
-  /** The journal is suspended, and assigned to nobody. */
+  /** Epoch under which it was brought last, with nothing lost since; else 0. */
+  readonly whole: number;
+  /** The journal is suspended, and assigned to nobody (K2) or to this member alone (K5). */
   readonly isAtRest: boolean;
 }
 
@@ -61,7 +68,8 @@ export function tidied(list: HoldersList, own: ReleasedBytes): HoldersList {
   const newest = newestSegment(dropped);
   if (!own.isAtRest || newest === undefined || !newest.members.includes(own.self)) return dropped;
   const isWhole = own.end === own.syncedEnd && own.end >= newest.begin && own.isGone(newest.begin, own.end);
-  if (!isWhole || dropped.segments.length > 1) return dropped;
+  const isKnown = newest.loose !== true || own.whole >= newest.epoch; // K6
+  if (!isWhole || !isKnown || dropped.segments.length > 1) return dropped;
   const { segments, tail } = closed(dropped, own.end, own.registers); // K2
   return { segments: segments.filter(({ begin }) => begin !== newest.begin), tail };
 }
@@ -204,13 +212,17 @@ class Upkeep {
   }
 }
 
-function seenOf({ keyspace }: UpkeepPorts, { spool, spec, index }: LocalJournal): string {
+function seenOf({ keyspace }: UpkeepPorts, { spool, spec, index, holder }: LocalJournal): string {
   const { table } = keyspace;
   const mods = table.assignments(spec.name).map(({ modRevision }) => modRevision);
   const { end, syncedEnd } = spool;
   // What grows while it is written to changes nothing for the list.
   const ends = mods.length === 0 ? [end, syncedEnd] : [];
-  return [releasedOf(spool), index.remoteEnd, table.item(spec.name)?.modRevision, ...ends, ...mods].join(" ");
+  const item = table.item(spec.name);
+  // Whoever activates the route has written the list.
+  const { epoch, stream } = holder?.bound ?? { epoch: 0, stream: 0 };
+  const bound = item !== undefined && suspension(item.spec).level === "PARTIAL" ? [epoch, stream] : [];
+  return [releasedOf(spool), index.remoteEnd, item?.modRevision, ...ends, ...mods, ...bound].join(" ");
 }
 
 function releasedOf(spool: LocalJournal["spool"]): number {
@@ -227,36 +239,87 @@ function isGone({ spool, spec, index }: LocalJournal, begin: number, end: number
   return stored >= end;
 }
 
-/** @returns the list as it is now, and whether nothing is left to do until something changes */
-async function tidy(
-  { keyspace, lists, self }: UpkeepPorts,
+interface Tidying {
+  readonly item: Item;
+  readonly list: HoldersList;
+  readonly listRevision: number;
+  /** The same list when there is nothing to do. */
+  readonly next: HoldersList;
+  readonly assignments: readonly Assignment[];
+  /** An activation here has not written its list yet (K5). */
+  readonly isUnderWay: boolean;
+}
+
+interface Tidied {
+  /** As it is now. */
+  readonly list: HoldersList | undefined;
+  /** Nothing is left to do until something changes. */
+  readonly isDone: boolean;
+}
+
+async function tidy(ports: UpkeepPorts, local: LocalJournal, signal: AbortSignal): Promise<Tidied> {
+  const tidying = await lookAt(ports, local, signal);
+  if (tidying === undefined) return { list: undefined, isDone: true };
+  const { holder } = local;
+  const { list, next, assignments } = tidying;
+  if (next.tail === list.tail || assignments.length === 0 || holder === undefined)
+    return write(ports, local, tidying, signal);
+  // K5
+  return holder.retire(async (evicted) => {
+    const again = await lookAt(ports, local, evicted);
+    return again === undefined ? { list: undefined, isDone: true } : write(ports, local, again, evicted);
+  }, signal);
+}
+
+/** @returns undefined: there is no list that could be tidied */
+async function lookAt(
+  { keyspace, lists, self, isServed }: UpkeepPorts,
   local: LocalJournal,
   signal: AbortSignal,
-): Promise<{ readonly list: HoldersList | undefined; readonly isDone: boolean }> {
-  const { spool } = local;
+): Promise<Tidying | undefined> {
+  const { spool, holder } = local;
   const { name: journal } = local.spec;
   const { createRevision } = spool.life;
   const item = keyspace.table.item(journal);
-  if (item?.createRevision !== createRevision) return { list: undefined, isDone: true };
+  if (item?.createRevision !== createRevision) return undefined;
   local.spec = item.spec;
   const { list, listRevision } = await lists.read(journal, createRevision, signal);
-  if (list === undefined) return { list, isDone: true };
-  const isAtRest = suspension(item.spec).level === "FULL" && keyspace.table.assignments(journal).length === 0;
+  if (list === undefined) return undefined;
+  const assignments = keyspace.table.assignments(journal);
+  const { level } = suspension(item.spec);
+  const isAlone =
+    level === "PARTIAL" && assignments.length === 1 && isServed(journal) && holder !== undefined;
+  const isAtRest = isAlone || (level === "FULL" && assignments.length === 0);
   const { end, syncedEnd, registers } = spool;
   const gone = (from: number, to: number): boolean => isGone(local, from, to);
-  const next = tidied(list, { self, isGone: gone, end, syncedEnd, registers, isAtRest });
+  const whole = holder?.whole ?? 0;
+  const next = tidied(list, { self, isGone: gone, end, syncedEnd, registers, whole, isAtRest });
+  const isUnderWay = isAlone && holder.bound.isBrought && newestSegment(list)?.epoch !== holder.bound.epoch;
+  return { item, list, listRevision, next, assignments, isUnderWay };
+}
+
+async function write(
+  { keyspace, lists }: UpkeepPorts,
+  { spool }: LocalJournal,
+  { item, list, listRevision, next, assignments, isUnderWay }: Tidying,
+  signal: AbortSignal,
+): Promise<Tidied> {
+  const { journal, createRevision } = spool.life;
   const value = next === list ? undefined : encodeHolders({ createRevision, list: next });
-  if (value === undefined) return { list, isDone: true };
+  if (value === undefined) return { list, isDone: !isUnderWay };
   const key = lists.key(journal);
   const compare: Compare[] = [
     { target: "mod", key, op: "=", revision: listRevision },
     { target: "create", key: item.key, op: "=", revision: createRevision },
   ];
   if (next.tail !== list.tail) {
-    const assignments = prefixRange(assignmentsPrefix(keyspace.root, journal));
     compare.push({ target: "mod", key: item.key, op: "=", revision: item.modRevision });
-    compare.push({ target: "create", ...assignments, op: "=", revision: 0 });
+    const all = prefixRange(assignmentsPrefix(keyspace.root, journal));
+    if (assignments.length === 0) compare.push({ target: "create", ...all, op: "=", revision: 0 });
+    for (const { key: own, modRevision } of assignments)
+      compare.push({ target: "mod", key: own, op: "=", revision: modRevision });
   }
-  const written = await lists.send(journal, { compare, success: [{ kind: "put", key, value }] }, signal);
+  const change = { compare, success: [{ kind: "put", key, value }] } as const;
+  const written = await lists.send(journal, change, signal);
   return { list: next, isDone: written.kind === "done" };
 }

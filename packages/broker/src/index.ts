@@ -25,7 +25,16 @@ export {
   type HoldersList,
   type Range,
 } from "./holders-list.ts";
-export { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundRequest } from "./route-bound.ts";
+export { tidied } from "./holders-upkeep.ts";
+export {
+  afterLoad,
+  answerBound,
+  bind,
+  retired,
+  routeSeen,
+  type Binding,
+  type BoundRequest,
+} from "./route-bound.ts";
 export { PeerChannels, type PeerChannelsOptions, type PeerDial } from "./peer-dial.ts";
 export { judgeBytes, type JudgedBytes } from "./sealed-bytes.ts";
 export { grpcDoor, type GrpcDoorOptions } from "./grpc-door.ts";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, silentLogger } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
+import { applyVerdict } from "./applied-verdict.ts";
 import type { HoldersList } from "./holders-list.ts";
-import { applyVerdict } from "./journal-holder.ts";
 import { REGISTERS, World, held, routeOf } from "./journal-holder-fixture.ts";
 
 test("verdict: what a restart found -> shown up to where a segment is over, kept behind, aside beyond", async () => {

@@ -13,10 +13,11 @@
 //  K6  A bring may end anywhere, and what it leaves has to be all that this member promised: it lets go only of what is
 //      other than its source's, and of nothing below what it has left to the store, which is acknowledged.
 //  K7  Whoever was brought is found again after a restart, though the journal is empty: the list may name it.
-import { assert, WireError, type Clock, type Logger } from "@millrace/base";
+//  K8  Between an activation's write of the list and its taking of the spool nobody has the token. Who closes the list
+//      then retires what was brought (B6 of route-bound.ts), or the append that follows would stand behind its end.
+import { abortScope, assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
 import {
-  equalLabelSets,
   equalProcessIds,
   equivalentRoutes,
   type Header,
@@ -24,14 +25,23 @@ import {
   type ProcessId,
   type Route,
 } from "@millrace/protocol";
+import { applyVerdict, unlisted } from "./applied-verdict.ts";
 import { copyHeld } from "./copy-held.ts";
 import { digestOfHeld, equalUntil, heldBytes, readHeldBytes, sureBytes } from "./held-bytes.ts";
-import type { HolderId, HoldersList } from "./holders-list.ts";
-import { RESET_HEAD_REMEDY, type HoldersStore } from "./holders-store.ts";
-import { judgeSpool } from "./judged-spool.ts";
+import { promisedEnd, type HolderId, type HoldersList } from "./holders-list.ts";
+import type { HoldersStore } from "./holders-store.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
 import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
-import { afterLoad, answerBound, bind, routeSeen, type Binding, type BoundAnswer } from "./route-bound.ts";
+import {
+  afterLoad,
+  answerBound,
+  bind,
+  retired,
+  routeSeen,
+  type Binding,
+  type BoundAnswer,
+} from "./route-bound.ts";
+import { atRest, beginAt } from "./spool-at-rest.ts";
 import { SpoolToken, type SpoolLease, type SpoolUser } from "./spool-token.ts";
 
 /** A journal as this broker's keyspace has it. */
@@ -127,6 +137,16 @@ export class JournalHolder {
     return this.#take({ evict: () => undefined }, undefined, signal);
   }
 
+  /** Changes whenever somebody else may write, or nobody. */
+  get bound(): Binding {
+    return this.#binding;
+  }
+
+  /** Epoch under which this broker was brought last, with nothing lost since; else 0. */
+  get whole(): number {
+    return this.#whole;
+  }
+
   /** What another broker's {@link SpoolAttempt} of an append would be answered now. */
   answerAppend({ epoch, stream }: SpoolAttempt): BoundAnswer {
     if (epoch === 0) return "take";
@@ -140,24 +160,25 @@ export class JournalHolder {
   async hold(request: HoldRequest, signal: AbortSignal): Promise<HoldAnswer> {
     const refusal = this.#refusal(request);
     if (refusal !== undefined) return refusal;
-    const evicted = new AbortController();
-    const abort = (): void => evicted.abort(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    const lease = await this.#take(
-      { evict: (reason) => evicted.abort(reason) },
+    // K1
+    return this.#withSpool(
       request.header.route,
+      async (evicted) => this.#refusal(request) ?? this.#held(request, evicted),
       signal,
-    ).catch((error: unknown) => {
-      signal.removeEventListener("abort", abort);
-      throw error;
-    });
-    try {
-      // K1
-      return this.#refusal(request) ?? (await this.#held(request, evicted.signal));
-    } finally {
-      signal.removeEventListener("abort", abort);
-      lease.release();
-    }
+    );
+  }
+
+  /**
+   * Nobody appends here any more before the route was activated anew (K8). `work` has the spool meanwhile, with nothing
+   * under way in it; it ends when somebody else wants it. @throws what `work` throws; what aborted `signal`
+   */
+  retire<T>(work: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+    const retiring = async (evicted: AbortSignal): Promise<T> => {
+      await atRest(this.#spool);
+      this.#binding = retired(this.#binding);
+      return work(evicted);
+    };
+    return this.#withSpool(undefined, retiring, signal);
   }
 
   fetch({ begin, end }: FetchRequest, signal: AbortSignal): AsyncIterable<Uint8Array> {
@@ -235,6 +256,25 @@ export class JournalHolder {
         lease.release();
       },
     };
+  }
+
+  /** @param work its signal aborts, too, when somebody else is to have the spool */
+  async #withSpool<T>(
+    route: Route | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const evicted = abortScope(signal);
+    try {
+      const lease = await this.#take({ evict: (reason) => evicted.abort(reason) }, route, signal);
+      try {
+        return await work(evicted.signal);
+      } finally {
+        lease.release();
+      }
+    } finally {
+      evicted.dispose();
+    }
   }
 
   #refusal(request: HoldRequest): HoldAnswer | undefined {
@@ -437,60 +477,6 @@ export class JournalHolder {
   #requestFor({ begin, end }: { begin: number; end: number }): FetchRequest {
     return { journal: this.#journal, createRevision: this.#spool.life.createRevision, begin, end };
   }
-}
-
-/** Bytes that no list judges. */
-export function unlisted(journal: string): WireError {
-  const text = `journal ${journal} has bytes here and no list of holders; ${RESET_HEAD_REMEDY}${journal}`;
-  return new WireError("UNAVAILABLE", text, { facts: { journal } });
-}
-
-/** Shows what the list says is acknowledged, and puts aside what it says is not. */
-export async function applyVerdict(
-  spool: Spool,
-  list: Parameters<typeof judgeSpool>[0],
-  { self, logger }: Pick<HolderPorts, "self" | "logger">,
-): Promise<void> {
-  const { journal } = spool.life;
-  const { end: shown, syncedEnd: end } = spool;
-  const verdict = judgeSpool(list, self, { held: spool.held(), shown, end });
-  if (verdict === undefined) {
-    const text = `what is here of journal ${journal} does not fit its list of holders`;
-    throw new WireError("CORRUPT", text, { facts: { journal, shown, end } });
-  }
-  spool.confirm(verdict.shown);
-  if (verdict.kept >= end) return;
-  const facts = { journal, begin: verdict.kept, end };
-  logger.warn("journal-bytes-set-aside", facts);
-  await spool.cut(Math.max(verdict.kept, spool.end), spool.registers);
-}
-
-/** Resolves when everything that was handed over has its outcome. No append is open. */
-function atRest(spool: Spool): Promise<void> {
-  return new Promise((resolve) => {
-    spool.openAppend(false).commit(undefined, () => resolve());
-  });
-}
-
-/** Begins an empty fragment at `end` >= pendingEnd, with the registers, and waits until that is synced. */
-async function beginAt(spool: Spool, end: number, registers: LabelSet): Promise<void> {
-  const isSame = equalLabelSets(spool.registers, registers);
-  // K7. Where the journal begins nothing was logged so far.
-  const isKnown = end > 0 && isSame;
-  if (isKnown && spool.begin === end) return;
-  await rollTo(spool, end, isKnown ? undefined : registers);
-  // A roll that takes nothing along is not told by where the spool ends.
-  if (spool.begin !== end || !equalLabelSets(spool.registers, registers))
-    throw new WireError("UNAVAILABLE", `the spool of ${spool.life.journal} did not begin anew at ${end}`);
-}
-
-/** The greatest offset that a list names. */
-function promisedEnd(list: HoldersList | undefined): number {
-  if (list === undefined) return 0;
-  const { segments, tail } = list;
-  const begin = segments.at(-1)?.begin ?? 0;
-  if (tail.kind === "held") return begin;
-  return Math.max(begin, tail.kind === "closed" ? tail.end : tail.begin);
 }
 
 /** Whether the primary of `before` is still one of the members. */

@@ -4,9 +4,12 @@
 //
 // P1 A failure that a change of hands explains (who is primary, or a peer's broker, has just changed) is no warning
 //    before it has come back PASSING_FAILURES_MAX times. What goes on to fail is told ever more rarely.
+// P2 A journal that is suspended to one replica gets none before there is something to do: a fragment to be closed,
+//    or nothing left of it, so that it needs no replica. Each would activate its route, and the list of holders, which
+//    upkeep closes for it, would be written twice a minute for ever.
 import { abortScope, Gate, waitUntil, WireError, type Clock, type Code, type Logger } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
-import { newAppendRequest, type AppendSuspend, type Status } from "@millrace/protocol";
+import { newAppendRequest, suspension, type AppendSuspend, type Status } from "@millrace/protocol";
 import type { JournalReplica } from "./journal-replica.ts";
 import {
   PULSE_INTERVAL_MS,
@@ -68,13 +71,21 @@ async function runTicks(ports: PulsePorts, failures: PulseFailures, signal: Abor
       const seen = quiet.get(replica);
       const pulses = seen?.invalidations === invalidations ? seen.pulses + 1 : 1;
       quiet.set(replica, { pulses, invalidations });
-      const suspend = ports.autoSuspend && pulses >= QUIET_PULSES_BEFORE_SUSPEND;
-      if (suspend || replica.wantsRoll()) {
-        const mode = suspend ? "SUSPEND_IF_FLUSHED" : "SUSPEND_NO_RESUME";
-        await pulse(ports, failures, replica.journal, mode, signal);
-      }
+      const mode = wantedPulse(replica, ports.autoSuspend && pulses >= QUIET_PULSES_BEFORE_SUSPEND);
+      if (mode !== undefined) await pulse(ports, failures, replica.journal, mode, signal);
     }
   }
+}
+
+/** @returns undefined: none is needed */
+function wantedPulse(replica: JournalReplica, isQuiet: boolean): AppendSuspend | undefined {
+  const wantsRoll = replica.wantsRoll();
+  if (suspension(replica.spec).level !== "PARTIAL")
+    return isQuiet ? "SUSPEND_IF_FLUSHED" : wantsRoll ? "SUSPEND_NO_RESUME" : undefined;
+  // P2
+  if (wantsRoll) return "SUSPEND_KEEP";
+  const { begin, end } = replica.index.summary();
+  return isQuiet && begin === end ? "SUSPEND_IF_FLUSHED" : undefined;
 }
 
 async function runDue(ports: PulsePorts, failures: PulseFailures, signal: AbortSignal): Promise<void> {

@@ -12,6 +12,8 @@
 //      after what is under way. Peers end streams whose token is over.
 //  N5  The level at which appends are acknowledged is the pipeline's: the list of holders says it, and another one
 //      takes another activation. Where it is early (unsynced-commits.ts), bytes are shown and confirmed no earlier.
+//  N6  The list may be closed between its activation and the taking of the spool (K8 of journal-holder.ts): the route
+//      is activated again then, which writes the list.
 import { assert, Gate, never, WireError } from "@millrace/base";
 import type { CommitOutcome } from "@millrace/fragments";
 import {
@@ -36,6 +38,7 @@ import type { AppendInput, PeerAnswer } from "./append-states.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import { PIPELINE_CLOSE_MS } from "./limits.ts";
+import type { JournalHolder } from "./journal-holder.ts";
 import type { LocalJournal } from "./local-journal.ts";
 import { PeerCommits, type ConfirmTimers } from "./peer-commits.ts";
 import { PeerPipeline, type EarlyHooks, type PeerListener, type PeerStream } from "./peer-pipeline.ts";
@@ -44,6 +47,9 @@ import type { Resolution } from "./resolver.ts";
 import { Limbo, ReplicatedAppend } from "./replicated-append.ts";
 import type { SpoolLease, SpoolUser } from "./spool-token.ts";
 import { UnsyncedCommits } from "./unsynced-commits.ts";
+
+/** How often an opening finds its activation retired (N6), before the append is told. */
+const RETIRED_MAX = 3;
 
 export interface ReplicationPorts extends ActivationPorts {
   readonly network: PeerNetwork;
@@ -73,6 +79,15 @@ interface Opened {
   /** Once the peers are in sync. */
   commits: PeerCommits | undefined;
 }
+
+type Activated =
+  | Extract<PipelineOpening, { readonly kind: "overtaken" }>
+  | {
+      readonly kind: "active";
+      readonly active: ActiveRoute;
+      readonly lease: SpoolLease;
+      readonly holder: JournalHolder;
+    };
 
 export type PipelineOpening =
   | { readonly kind: "opened" }
@@ -132,14 +147,10 @@ export class Replication implements SpoolUser {
   async open(resolution: Resolution, signal: AbortSignal, wish?: ResetWish): Promise<PipelineOpening> {
     await this.close();
     if (this.#limbo.isEmpty) this.#local.holder?.takeCut(); // L1: else what an opening cut that failed counts
-    const { journal } = this.#local.spool.life;
-    const resolve = (): Resolution => this.#ports.resolve(journal);
-    const outcome = await activateRoute(this.#ports, resolution, resolve, signal, wish);
-    if (outcome.kind === "overtaken") return outcome;
-    const { active } = outcome;
-    const { spool, holder } = this.#local;
-    assert(holder !== undefined, "a journal that is replicated has a holder", { journal });
-    const lease = await holder.takeSpool(this, active, signal);
+    const activated = await this.#activate(resolution, signal, wish);
+    if (activated.kind === "overtaken") return activated;
+    const { active, lease, holder } = activated;
+    const { spool } = this.#local;
     const { route } = resolution.header;
     const peers = route.members.filter((_, i) => i !== route.primary);
     spool.confirm(active.confirmed);
@@ -147,6 +158,7 @@ export class Replication implements SpoolUser {
     // A spool that begins where the journal was suspended is beyond what anybody has.
     else spool.hide(Math.max(active.confirmed, spool.syncedEnd));
     const unsynced = active.isEarly && peers.length > 0 ? new UnsyncedCommits() : undefined;
+    const { journal } = spool.life;
     const pipeline = peers.length === 0 ? undefined : this.#connect(route, peers, journal, unsynced);
     const openedMs = this.#ports.clock.monotonicMs();
     this.#open = {
@@ -163,6 +175,27 @@ export class Replication implements SpoolUser {
     if (active.isMixed) this.#limbo.fail();
     else this.#limbo.activated(active.confirmed, holder.takeCut(), isEnough(resolution));
     return { kind: "opened" };
+  }
+
+  /** Activates the route, and takes the spool. */
+  async #activate(resolution: Resolution, signal: AbortSignal, wish?: ResetWish): Promise<Activated> {
+    const { spool, holder } = this.#local;
+    const { journal } = spool.life;
+    assert(holder !== undefined, "a journal that is replicated has a holder", { journal });
+    const resolve = (): Resolution => this.#ports.resolve(journal);
+    for (let retired = 0; ; retired++) {
+      const outcome = await activateRoute(this.#ports, resolution, resolve, signal, wish);
+      if (outcome.kind === "overtaken") return outcome;
+      const { active } = outcome;
+      try {
+        const lease = await holder.takeSpool(this, active, signal);
+        return { kind: "active", active, lease, holder };
+      } catch (error) {
+        signal.throwIfAborted();
+        // N6
+        if (retired === RETIRED_MAX || holder.answerAppend(active) !== "WRONG_STREAM") throw error;
+      }
+    }
   }
 
   /** Proposes the fragment that the spool has begun; it is empty. */

@@ -5,6 +5,7 @@ import {
   afterLoad,
   answerBound,
   bind,
+  retired,
   routeSeen,
   type Binding,
   type BoundAnswer,
@@ -50,6 +51,16 @@ const CASES: readonly Case[] = [
     asks("append", 9, 5),
     "WRONG_STREAM",
   ],
+  ["retired, an append", retired(bound(7, 3)), 9, true, asks("append", 7, 3), "WRONG_STREAM"],
+  [
+    "retired, what comes late of its stream",
+    retired(bound(7, 3)),
+    9,
+    true,
+    asks("bring", 7, 3),
+    "WRONG_STREAM",
+  ],
+  ["retired, a new attempt of the same epoch", retired(bound(7, 3)), 9, true, asks("fence", 7, 4), "take"],
   ["after a restart, a new attempt", afterLoad(9), 9, true, asks("bring", 9, 5), "take"],
 ];
 for (const [what, binding, revision, isSameRoute, request, want] of CASES) {

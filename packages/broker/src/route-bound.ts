@@ -11,6 +11,8 @@
 //      fenced, or have committed, at any of them. A primary whose route goes on begins a new attempt.
 //  B5  What a member has said that it has on a void list, it must have still when it goes on: one that restarted since
 //      has to be asked anew.
+//  B6  A member that says with the list that nobody is needed takes appends on no stream that it has heard of: whoever
+//      wrote the list before that, and has not begun to append, activates the route again.
 
 /** What a replica remembers of streams; lost by a restart. */
 export interface Binding {
@@ -66,6 +68,11 @@ export function bind(binding: Binding, { epoch, stream, wants }: BoundRequest): 
 /** The keyspace shows another route (D12): partial content is rolled back, the spool is free, old streams end. */
 export function routeSeen(binding: Binding, revision: number): Binding {
   return revision <= binding.epoch ? binding : { epoch: revision, stream: 0, isBrought: false };
+}
+
+/** B6, and B2: nor does what comes late of the stream change anything. */
+export function retired({ epoch, stream }: Binding): Binding {
+  return { epoch, stream: stream + 1, isBrought: false };
 }
 
 function isLater(request: BoundRequest, binding: Binding): boolean {

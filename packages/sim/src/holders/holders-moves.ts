@@ -14,6 +14,7 @@ import {
 } from "@millrace/broker";
 import { isHeadKnown } from "./holders-assumption.ts";
 import { acknowledge } from "./holders-judge.ts";
+import { broughtBytes, lateMoves, unsent } from "./holders-late.ts";
 import {
   applyWrite,
   bringJudged,
@@ -35,13 +36,11 @@ import {
   entryOf,
   memberOf,
   patch,
-  registerOf,
   revisionOf,
   routeAt,
   sameRoute,
   UNBOUND,
   type Bounds,
-  type Late,
   type ModelRoute,
   type ModelState,
   type Move,
@@ -347,20 +346,6 @@ function synchronises(state: ModelState, i: number, variant: Variant | undefined
   return settled(patch(next, i, { activation, snapshot, known }), i);
 }
 
-function broughtBytes(
-  state: ModelState,
-  i: number,
-  { begin, end, registers }: Extract<ActivationEffect, { kind: "bring" }>,
-) {
-  const { snapshot } = state.brokers[i]!;
-  const entries = snapshot?.entries.slice(begin, end) ?? [];
-  return {
-    begin,
-    entries,
-    register: registers === undefined ? (snapshot?.register ?? 0) : registerOf(registers),
-  };
-}
-
 function writes(
   state: ModelState,
   i: number,
@@ -393,55 +378,6 @@ function written(
   return out;
 }
 
-/** What a primary that gives up may have sent. */
-function unsent(state: ModelState, i: number): Late[] {
-  const { activation, effects, append, log } = state.brokers[i]!;
-  const { epoch, stream } = activation!.attempt;
-  // Going on at a larger end replaces nothing: whether it comes late makes no difference.
-  const isVoid = activation?.kind === "bringing" && activation.list?.tail.kind === "void";
-  const binding = { epoch, stream, isBrought: false };
-  const lates: Late[] = [];
-  for (const effect of effects) {
-    if (effect.kind === "write-list") {
-      const { next, listRevision } = effect;
-      lates.push({ kind: "write", epoch, next, listRevision });
-    } else if (effect.kind === "bring" && effect.member !== memberOf(i) && !isVoid) {
-      lates.push({
-        kind: "bring",
-        to: Number(effect.member),
-        binding,
-        bring: broughtBytes(state, i, effect),
-      });
-    }
-  }
-  if (append === undefined) return lates;
-  const route = routeAt(state, epoch)!;
-  for (const to of route.members) {
-    if (!append.got.includes(to))
-      lates.push({ kind: "append", to, binding, at: append.at, entry: log[append.at]! });
-  }
-  return lates;
-}
-
-function lateMoves(state: ModelState, variant: Variant | undefined, out: Move[]): void {
-  const { late } = state;
-  if (late === undefined) return;
-  const gone: ModelState = { ...state, late: undefined };
-  if (late.kind === "write") {
-    const applied = applyWrite(gone, late, variant);
-    if (applied !== undefined) out.push(["the late write is applied", applied]);
-    return;
-  }
-  const { epoch, stream } = late.binding;
-  const taken = request(gone, late.to, { epoch, stream, wants: late.kind }, variant);
-  if (taken === undefined || taken === "refused") return;
-  const next =
-    late.kind === "bring"
-      ? bringJudged(taken, late.to, late.bring, variant)
-      : takeEntry(taken, late.to, late.at, late.entry);
-  out.push([`the late ${late.kind} reaches ${late.to}`, next]);
-}
-
 function appendMoves(
   state: ModelState,
   i: number,
@@ -454,6 +390,12 @@ function appendMoves(
   const { epoch, stream } = activation.attempt;
   const members = routeAt(state, epoch)!.members;
   if (append === undefined) {
+    // Of one that keeps no list nobody else knows: it asks itself nothing.
+    const asked = i < state.keepers ? request(state, i, { epoch, stream, wants: "append" }, variant) : state;
+    if (asked === "refused") {
+      out.push([`${i} finds itself retired`, patch(state, i, STOPPED)]);
+      return;
+    }
     if (state.tokens < bounds.tokens)
       out.push([`${i} appends ${state.tokens + 1} at ${log.length}`, appends(state, i)]);
     const isAdopted =

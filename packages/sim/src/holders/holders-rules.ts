@@ -17,6 +17,7 @@ export const VARIANTS = {
   "served-unjudged": "leftovers are persisted before the list has judged them",
   "closed-without-end": "a closed list has no end",
   "closed-without-registers": "a closed list has no registers",
+  "closed-unretired": "a list is closed, and who has just activated the route here appends",
   "dropped-early": "a segment is dropped that the store does not have",
   "taken-unsynced": "members take over a segment of which they were not given all",
   "taken-whole": "members take over all of a segment of which they were given the end",

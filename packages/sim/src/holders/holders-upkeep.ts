@@ -6,8 +6,10 @@ import {
   heldByOthers,
   names,
   newestSegment,
+  retired,
   segmentEnd,
   takenOver,
+  tidied,
   voided,
   type HoldersList,
 } from "@millrace/broker";
@@ -41,6 +43,7 @@ export function upkeepMoves(
   joinMoves(state, i, bounds, variant, out);
   const { activation, append } = state.brokers[i]!;
   if (i < state.keepers && variant !== "void-ignored") markMoves(state, i, variant, out);
+  if (i < state.keepers && state.closes < bounds.closes) restMoves(state, i, bounds, variant, out);
   if (activation?.kind !== "active" || append !== undefined || i >= state.keepers) return;
   const { list } = activation;
   const storeEnd = variant === "dropped-early" ? Number.MAX_SAFE_INTEGER : persistedEnd(state);
@@ -211,6 +214,36 @@ function closeMoves(state: ModelState, i: number, variant: Variant | undefined, 
   if (state.late === undefined) {
     out.push([`${i} closes the list, the write may come late`, { ...patch(next, i, STOPPED), late: write }]);
   }
+}
+
+/** The only broker of a suspended journal, which the store has all of: who has just activated the route goes on. */
+function restMoves(
+  state: ModelState,
+  i: number,
+  bounds: Bounds,
+  variant: Variant | undefined,
+  out: Move[],
+): void {
+  const { view, log, known, register, released, binding, append } = state.brokers[i]!;
+  const { list, listRevision } = state;
+  const isAlone = routeAt(state, view)!.members.join() === String(i);
+  if (list === undefined || newestSegment(list) === undefined || append !== undefined || !isAlone) return;
+  const next = tidied(list, {
+    self: memberOf(i),
+    isGone: (_, end) => end <= Math.min(released, persistedEnd(state)),
+    end: known?.end ?? 0,
+    syncedEnd: log.length,
+    registers: registersOf(register),
+    whole: 0,
+    isAtRest: true,
+  });
+  if (next.tail.kind !== "closed") return;
+  const bound = variant === "closed-unretired" ? {} : { binding: retired(binding) };
+  const resting = patch({ ...state, closes: state.closes + 1 }, i, bound);
+  const write = { kind: "write", epoch: view, next, listRevision } as const;
+  out.push([`${i} rests, and closes the list`, applyWrite(resting, write, variant) ?? resting]);
+  if (bounds.late && state.late === undefined)
+    out.push([`${i} rests, closing the list may come late`, { ...resting, late: write }]);
 }
 
 function changeList(

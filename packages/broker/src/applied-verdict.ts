@@ -1,0 +1,33 @@
+// What a list of holders says of a spool's hidden bytes, done to the spool (durability.md D11). A shell over
+// judged-spool.ts.
+import { WireError, type Logger } from "@millrace/base";
+import type { Spool } from "@millrace/fragments";
+import type { HolderId, HoldersList } from "./holders-list.ts";
+import { RESET_HEAD_REMEDY } from "./holders-store.ts";
+import { judgeSpool } from "./judged-spool.ts";
+
+/** Bytes that no list judges. */
+export function unlisted(journal: string): WireError {
+  const text = `journal ${journal} has bytes here and no list of holders; ${RESET_HEAD_REMEDY}${journal}`;
+  return new WireError("UNAVAILABLE", text, { facts: { journal } });
+}
+
+/** Shows what the list says is acknowledged, and puts aside what it says is not. */
+export async function applyVerdict(
+  spool: Spool,
+  list: HoldersList,
+  { self, logger }: { readonly self: HolderId; readonly logger: Logger },
+): Promise<void> {
+  const { journal } = spool.life;
+  const { end: shown, syncedEnd: end } = spool;
+  const verdict = judgeSpool(list, self, { held: spool.held(), shown, end });
+  if (verdict === undefined) {
+    const text = `what is here of journal ${journal} does not fit its list of holders`;
+    throw new WireError("CORRUPT", text, { facts: { journal, shown, end } });
+  }
+  spool.confirm(verdict.shown);
+  if (verdict.kept >= end) return;
+  const facts = { journal, begin: verdict.kept, end };
+  logger.warn("journal-bytes-set-aside", facts);
+  await spool.cut(Math.max(verdict.kept, spool.end), spool.registers);
+}
