@@ -54,7 +54,7 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   },
   client: { may: ["base", "grpc", "protobuf", "protocol"] },
   jsonnet: { may: ["base"] },
-  ingest: { may: ["base", "protocol", "metadata", "stores", "client", "jsonnet"] },
+  ingest: { may: ["base", "grpc", "otlp", "protocol", "metadata", "stores", "client", "jsonnet"] },
   api: { may: ["base", "metadata", "ingest"] },
   targets: { may: ["base", "stores", "ingest"] },
   // Its test of conformance is that of all targets; nothing else of them is loaded into its process.

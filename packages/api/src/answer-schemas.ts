@@ -1,5 +1,6 @@
 // Bodies that the API answers with (specification 1.7 to 1.13). The document is made of them, and tests hold every
 // answer against them.
+import { SIGNALS, SOURCE_TYPES } from "@millrace/ingest";
 import { columnsSchema } from "./column-schema.ts";
 import {
   choice,
@@ -64,25 +65,38 @@ const branchKey = { projectId: required(number), branchId: required(number) } as
 const sourceKey = { ...branchKey, sourceId: required(text()) } as const;
 const sinkKey = { ...sourceKey, sinkId: required(text()) } as const;
 
-export const sourceAnswer = named(
-  "Source",
-  object({
-    ...sourceKey,
-    type: required(choice(["http"])),
-    name: required(text()),
-    description: required(text()),
-    http: optional(
-      object({ url: required(url) }, { description: "Where records go; the path holds a secret" }),
+const sourceFields = {
+  ...sourceKey,
+  type: required(choice(SOURCE_TYPES)),
+  name: required(text()),
+  description: required(text()),
+  http: optional(
+    object(
+      { url: required(url) },
+      { description: "Of type http: where records go; the path holds a secret" },
     ),
-    ...history,
-  }),
-);
+  ),
+  otlp: optional(
+    object(
+      {
+        url: required(url),
+        baseUrl: required(url),
+        secret: required(text({ description: "For `Authorization: Bearer`, at `baseUrl` and over gRPC" })),
+      },
+      { description: "Of type otlp: an exporter's endpoint; the path of `url` holds the secret" },
+    ),
+  ),
+  ...history,
+} as const;
+
+export const sourceAnswer = named("Source", object(sourceFields));
 
 const sinkFields = {
   ...sinkKey,
   type: required(choice(["table"])),
   name: required(text()),
   description: required(text()),
+  allowedSignals: optional(list(choice(SIGNALS), { description: "Of an OTLP source; absent: all" })),
   table: required(
     object({
       type: required(choice(["duckdb"])),
@@ -172,12 +186,7 @@ export const aggregationAnswer = named(
     sources: required(
       list(
         object({
-          ...sourceKey,
-          type: required(choice(["http"])),
-          name: required(text()),
-          description: required(text()),
-          http: optional(object({ url: required(url) })),
-          ...history,
+          ...sourceFields,
           sinks: required(
             list(
               object({

@@ -103,10 +103,10 @@ describe("API refusals", () => {
       "wrong type",
       "POST",
       SOURCES,
-      { type: "otlp", name: "x" },
+      { type: "mqtt", name: "x" },
       400,
       "invalidEnumValue",
-      'Value of body.type must be one of "http" but got value "otlp".',
+      'Value of body.type must be one of "http" or "otlp" but got value "mqtt".',
     ],
     [
       "name of a number",

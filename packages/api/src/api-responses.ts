@@ -28,15 +28,28 @@ export interface PageBody {
 }
 
 export function sourceBody(source: SourceDefinition, urls: ApiUrls): object {
-  const { projectId, branchId, sourceId, type, name, description, secret } = source;
-  const url = `${urls.httpSource}/stream/${projectId}/${sourceId}/${secret}`;
-  return { projectId, branchId, sourceId, type, name, description, http: { url }, ...historyBody(source) };
+  const { projectId, branchId, sourceId, type, name, description } = source;
+  const key = { projectId, branchId, sourceId };
+  return { ...key, type, name, description, ...addressBody(source, urls), ...historyBody(source) };
+}
+
+function addressBody({ projectId, sourceId, type, secret }: SourceDefinition, urls: ApiUrls): object {
+  switch (type) {
+    case "http":
+      return { http: { url: `${urls.httpSource}/stream/${projectId}/${sourceId}/${secret}` } };
+    case "otlp": {
+      const baseUrl = `${urls.httpSource}/otlp/${projectId}/${sourceId}`;
+      return { otlp: { url: `${baseUrl}/${secret}`, baseUrl, secret } };
+    }
+  }
 }
 
 export function sinkBody(sink: SinkDefinition): object {
   const { projectId, branchId, sourceId, sinkId, type, name, description, table, settings = {} } = sink;
+  const { allowedSignals } = sink;
   const key = { projectId, branchId, sourceId, sinkId };
-  return { ...key, type, name, description, table, settings, ...historyBody(sink) };
+  const signals = allowedSignals === undefined ? {} : { allowedSignals };
+  return { ...key, type, name, description, ...signals, table, settings, ...historyBody(sink) };
 }
 
 function historyBody(entity: {

@@ -49,11 +49,11 @@ export const sinkOperations: readonly Operation[] = [
       const key = { ...source, sinkId: idOf(body.sinkId, body.name, "sinkId") };
       if ((await repository.sink(key, signal)) !== undefined) throw alreadyExists("sink", key.sinkId);
       await checkCount(deps, key);
-      const { name, description = "", settings = {} } = body;
+      const { name, description = "", allowedSignals = [], settings = {} } = body;
       const { tableId, mapping } = body.table;
       const { columns } = mapping;
       const table = await checkTable(deps, tableId, columns, "same");
-      const input = { ...key, name, description, tableId, columns, settings };
+      const input = { ...key, name, description, allowedSignals, tableId, columns, settings };
       return runTask(deps, {
         type: "api.create.sink",
         key,

@@ -47,7 +47,8 @@ export const sourceOperations: readonly Operation[] = [
       const others = await repository.sources(branch, { afterId: "", limit: 1 }, signal);
       const max = DEFINITION_LIMITS.sourcesPerBranchMax;
       if (others.totalCount >= max) throw limitReached("source", max);
-      const input = { ...key, name: body.name, description: body.description ?? "" };
+      const { type, name, description = "" } = body;
+      const input = { ...key, type, name, description };
       return runTask(deps, {
         type: "api.create.source",
         key,
@@ -115,13 +116,12 @@ export const sourceOperations: readonly Operation[] = [
     errors: ["sourceNotFound", "resourceLocked"],
     handle: async ({ body, by, ...asked }) => {
       const key = keyOfSource(await sourceOf(asked));
-      const { type: _type, ...update } = body;
       return runTask(asked.deps, {
         type: "api.update.source",
         key,
         result: "Source has been updated successfully.",
         isRepeatable: false,
-        work: (within) => asked.deps.repository.changeSource(key, { kind: "update", ...update }, by, within),
+        work: (within) => asked.deps.repository.changeSource(key, { kind: "update", ...body }, by, within),
       });
     },
   }),

@@ -2,6 +2,7 @@
 import {
   DEFINITION_LIMITS,
   sampleRows,
+  takesSignal,
   type SampleOutcome,
   type SampleRecord,
   type SinkDefinition,
@@ -11,6 +12,7 @@ import type { ApiDependencies } from "./api-dependencies.ts";
 import { ApiError, type ApiErrorName } from "./api-errors.ts";
 import { keyOfSource, sourceOf } from "./lookups.ts";
 import { operation, type Operation } from "./operation.ts";
+import { testQuery } from "./request-schemas.ts";
 
 /** By status of what the mapping refuses; 503: the sink has a column that this version cannot compile. */
 const REFUSALS: Readonly<Record<413 | 415 | 422 | 503, ApiErrorName>> = {
@@ -23,20 +25,24 @@ const REFUSALS: Readonly<Record<413 | 415 | 422 | 503, ApiErrorName>> = {
 const CREDENTIALS: readonly string[] = ["x-storageapi-token", "authorization"];
 
 export const testOperations: readonly Operation[] = [
-  operation<Uint8Array>({
+  operation<Uint8Array, typeof testQuery>({
     id: "testSource",
     method: "POST",
     path: "/branches/{branchId}/sources/{sourceId}/test",
     tag: "sources",
-    summary: "Map a record, as it would be posted, by all sinks of a source; nothing is stored",
+    summary:
+      "Map a record, as it would be posted, by all sinks of a source; nothing is stored. Of OTLP: a flattened one",
     access: "read",
     status: 200,
+    query: testQuery,
     body: "raw",
     answer: testAnswer,
     errors: ["sourceNotFound", "payloadTooLarge", "unsupportedMediaType", "unprocessableContent"],
-    handle: async ({ body, headers, ip, ...asked }) => {
+    handle: async ({ body, headers, ip, query, ...asked }) => {
       const { deps } = asked;
-      const key = keyOfSource(await sourceOf(asked));
+      const source = await sourceOf(asked);
+      const key = keyOfSource(source);
+      const signal = source.type === "otlp" ? (query.signal ?? "logs") : undefined;
       const all = { afterId: "", limit: DEFINITION_LIMITS.sinksPerSourceMax };
       const { items } = await deps.repository.sinks(key, all, deps.signal);
       const record: SampleRecord = {
@@ -45,7 +51,10 @@ export const testOperations: readonly Operation[] = [
         headers: Object.entries(headers).filter(([name]) => !CREDENTIALS.includes(name)),
         body,
       };
-      return { ...key, tables: items.map((sink) => tableOf(deps, sink, record)) };
+      return {
+        ...key,
+        tables: items.filter((sink) => takesSignal(sink, signal)).map((sink) => tableOf(deps, sink, record)),
+      };
     },
   }),
 ];

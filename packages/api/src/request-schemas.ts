@@ -1,5 +1,12 @@
 // Bodies and queries that the API takes (specification 1.7, 1.8, 1.10).
-import { DEFINITION_LIMITS, normaliseId, sinkSettings, type SettingValues } from "@millrace/ingest";
+import {
+  DEFINITION_LIMITS,
+  normaliseId,
+  SIGNALS,
+  sinkSettings,
+  SOURCE_TYPES,
+  type SettingValues,
+} from "@millrace/ingest";
 import { WireError } from "@millrace/base";
 import { ApiError, type Problem } from "./api-errors.ts";
 import { columnsSchema } from "./column-schema.ts";
@@ -25,7 +32,7 @@ export const DEFAULT_BRANCH_ID = 1;
 const { idLengthMax, nameLengthMax, descriptionLengthMax, pageLimitMax } = DEFINITION_LIMITS;
 const TABLE_ID = /^[A-Za-z_][A-Za-z0-9_]{0,62}\.[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 
-const sourceType = choice(["http"], { example: "http" });
+const sourceType = choice(SOURCE_TYPES, { example: "http" });
 const sinkType = choice(["table"], { example: "table" });
 const tableType = choice(["duckdb"], { example: "duckdb" });
 const id = text({ min: 1, max: idLengthMax, description: "Made from the name when it is missing" });
@@ -49,6 +56,12 @@ const settings = checked(
   }),
   settingProblems,
 );
+
+const allowedSignals = list(choice(SIGNALS), {
+  max: SIGNALS.length,
+  description: "Of an OTLP source: kinds of records that the sink takes; none: all",
+  example: ["logs"],
+});
 
 export const createSourceSchema = named(
   "CreateSource",
@@ -77,6 +90,7 @@ export const createSinkSchema = named(
     sinkId: optional(id),
     name: required(name),
     description: optional(description),
+    allowedSignals: optional(allowedSignals),
     table: required(
       object({
         type: required(tableType),
@@ -95,6 +109,7 @@ export const updateSinkSchema = named(
     type: optional(sinkType),
     name: optional(name),
     description: optional(description),
+    allowedSignals: optional(allowedSignals),
     table: optional(
       object({
         type: optional(tableType),
@@ -136,6 +151,10 @@ export const patchSettingsSchema = named(
 export const pageQuery = {
   afterId: optional(text({ description: "The last ID of the page before" })),
   limit: optional(integer({ min: 1, max: pageLimitMax, description: `Default ${pageLimitMax}` })),
+} as const;
+
+export const testQuery = {
+  signal: optional(choice(SIGNALS, { description: "Of an OTLP source, default `logs`: kind of the record" })),
 } as const;
 
 export const deleteSourceQuery = {

@@ -218,3 +218,43 @@ describe("content of changes", () => {
     assert.deepEqual([sunk.version.number, sunk.incarnation, sunk.partitions], [5, 2, 3]);
   });
 });
+
+describe("another type, other signals", () => {
+  const facts = { change: CHANGE, secret: "new" };
+
+  test("a source of another type -> a new secret; of the same -> unchanged", () => {
+    const standing: Standing<SourceDefinition> = { kind: "active", entity: SOURCE };
+    const changed = planSource(standing, { kind: "update", type: "otlp" }, facts);
+    assert.ok(changed.kind === "write");
+    assert.deepEqual([changed.entity.type, changed.entity.secret], ["otlp", "new"]);
+    assert.equal(planSource(standing, { kind: "update", type: "http" }, facts).kind, "unchanged");
+  });
+
+  test("a rollback to another type -> a new secret as well; to the same -> the one of now", () => {
+    const standing: Standing<SourceDefinition> = { kind: "active", entity: SOURCE };
+    for (const [type, secret] of [
+      ["otlp", "new"],
+      ["http", "now"],
+    ] as const) {
+      const version: SourceDefinition = { ...SOURCE, type, secret: "then", name: "Then" };
+      const plan = planSource(standing, { kind: "rollback", version: 2 }, { ...facts, version });
+      assert.ok(plan.kind === "write");
+      assert.deepEqual([plan.entity.type, plan.entity.secret, plan.entity.name], [type, secret, "Then"]);
+    }
+  });
+
+  test("signals of a sink: kept, changed, cleared, brought back", () => {
+    const some: SinkDefinition = { ...SINK, allowedSignals: ["logs"] };
+    const after = (sink: SinkDefinition, command: SinkCommand, version?: SinkDefinition): unknown => {
+      const facts = { change: CHANGE, ...(version === undefined ? {} : { version }) };
+      const plan = planSink({ kind: "active", entity: sink }, command, facts);
+      assert.ok("entity" in plan);
+      return plan.entity.allowedSignals;
+    };
+    assert.deepEqual(after(some, { kind: "update", name: "Other" }), ["logs"]);
+    assert.deepEqual(after(some, { kind: "update", allowedSignals: ["traces", "logs"] }), ["logs", "traces"]);
+    assert.deepEqual(after(some, { kind: "update", allowedSignals: [] }), undefined);
+    assert.deepEqual(after(some, { kind: "rollback", version: 2 }, SINK), undefined);
+    assert.deepEqual(after(SINK, { kind: "rollback", version: 2 }, some), ["logs"]);
+  });
+});

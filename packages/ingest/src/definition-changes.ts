@@ -11,18 +11,21 @@
 // V2 Nothing is done to the sinks of a source: what follows for them is computed (definition-effective.ts), so what was
 //    done to one of them by itself is still there when its source comes back.
 // V3 A rollback brings back content. Whether it is disabled, its secret and its partitions stay as they are: an old
-//    secret may be the reason why there is a new one.
+//    secret may be the reason why there is a new one. Only a source that becomes one of another type gets a new secret.
 import { unreachable } from "@millrace/base";
 import { withVersion } from "./definition-codec.ts";
 import { sinkSettings } from "./definition-settings.ts";
-import type {
-  Change,
-  Column,
-  Life,
-  SettingValue,
-  SettingValues,
-  SinkDefinition,
-  SourceDefinition,
+import {
+  SIGNALS,
+  type Change,
+  type Column,
+  type Life,
+  type SettingValue,
+  type SettingValues,
+  type Signal,
+  type SinkDefinition,
+  type SourceDefinition,
+  type SourceType,
 } from "./definitions.ts";
 
 export interface SettingChange {
@@ -53,9 +56,19 @@ interface Update {
   readonly changeDescription?: string;
 }
 
-export type SourceCommand = LifecycleCommand | Update | { readonly kind: "rotateSecret" };
+export type SourceCommand =
+  | LifecycleCommand
+  /** With another type it gets a new secret: addresses of the old one are none of the new one's. */
+  | (Update & { readonly type?: SourceType })
+  | { readonly kind: "rotateSecret" };
 export type SinkCommand =
-  LifecycleCommand | (Update & { readonly tableId?: string; readonly columns?: readonly Column[] });
+  | LifecycleCommand
+  | (Update & {
+      readonly tableId?: string;
+      readonly columns?: readonly Column[];
+      /** None: all are allowed. */
+      readonly allowedSignals?: readonly Signal[];
+    });
 
 type Entity = SourceDefinition | SinkDefinition;
 
@@ -68,7 +81,7 @@ export interface ChangeFacts<T extends Entity> {
   readonly change: Change;
   /** Of `rollback`: the version, when it is there. */
   readonly version?: T;
-  /** Of `rotateSecret`. */
+  /** Of a source: a new one, for those changes that want it. */
   readonly secret?: string;
 }
 
@@ -92,7 +105,7 @@ export function planSource(
   if (command.kind !== "update" && command.kind !== "rotateSecret") {
     return planLifecycle(standing, command, facts, (now, then) => {
       const { type, name, description, settings } = then;
-      return { ...withSettings(now, settings), type, name, description };
+      return ofType({ ...withSettings(now, settings), name, description }, type, facts);
     });
   }
   if (standing.kind !== "active") return { kind: "notFound" };
@@ -100,7 +113,17 @@ export function planSource(
   if (command.kind === "rotateSecret")
     return next(entity, { ...entity, secret: facts.secret ?? "" }, "Rotated secret.", facts.change);
   const { name = entity.name, description = entity.description, changeDescription = "Updated." } = command;
-  return next(entity, { ...entity, name, description }, changeDescription, facts.change);
+  const { type = entity.type } = command;
+  const updated = ofType({ ...entity, name, description }, type, facts);
+  return next(entity, updated, changeDescription, facts.change);
+}
+
+function ofType(
+  source: SourceDefinition,
+  type: SourceType,
+  { secret = source.secret }: ChangeFacts<SourceDefinition>,
+): SourceDefinition {
+  return type === source.type ? source : { ...source, type, secret };
 }
 
 /** @throws {WireError} INVALID_ARGUMENT about settings */
@@ -111,16 +134,20 @@ export function planSink(
 ): ChangePlan<SinkDefinition> {
   if (command.kind !== "update") {
     return planLifecycle(standing, command, facts, (now, then) => {
-      const { type, name, description, table, settings } = then;
-      return { ...withSettings(now, settings), type, name, description, table };
+      const { type, name, description, table, settings, allowedSignals = [] } = then;
+      const { allowedSignals: _now, ...kept } = withSettings(now, settings);
+      return { ...kept, type, name, description, table, ...onlySignals(allowedSignals) };
     });
   }
   if (standing.kind !== "active") return { kind: "notFound" };
   const { entity } = standing;
   const { name = entity.name, description = entity.description, changeDescription = "Updated." } = command;
   const { tableId = entity.table.tableId, columns = entity.table.mapping.columns } = command;
+  const { allowedSignals: before = [], ...kept } = entity;
+  const { allowedSignals = before } = command;
   const table = { ...entity.table, tableId, mapping: { columns } };
-  return next(entity, { ...entity, name, description, table }, changeDescription, facts.change);
+  const updated = { ...kept, name, description, table, ...onlySignals(allowedSignals) };
+  return next(entity, updated, changeDescription, facts.change);
 }
 
 /** A source that is made: version 1 of an ID that is not there, the next version of one that was deleted. */
@@ -240,6 +267,12 @@ function changedSettings(
     else values.set(key, value);
   }
   return Object.fromEntries(values);
+}
+
+/** Without any, all are allowed. */
+export function onlySignals(signals: readonly Signal[]): Pick<SinkDefinition, "allowedSignals"> {
+  const allowedSignals = SIGNALS.filter((signal) => signals.includes(signal));
+  return allowedSignals.length === 0 ? {} : { allowedSignals };
 }
 
 /** Without any, the entity has none. */

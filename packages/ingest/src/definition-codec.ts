@@ -1,6 +1,15 @@
 // Definitions as JSON values of the coordination store, checked when they are read.
-import { utf8 } from "@millrace/base";
-import type { Change, Column, Life, SinkDefinition, SourceDefinition, Version } from "./definitions.ts";
+import { utf8, WireError } from "@millrace/base";
+import {
+  SIGNALS,
+  SOURCE_TYPES,
+  type Change,
+  type Column,
+  type Life,
+  type SinkDefinition,
+  type SourceDefinition,
+  type Version,
+} from "./definitions.ts";
 import { secretPlace } from "./definition-keys.ts";
 import { decodeSecret, type SecretBox } from "./secret-box.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
@@ -32,7 +41,7 @@ export function decodeSource(bytes: Uint8Array, key: string, secrets: SecretBox)
   fields.integer("projectId");
   fields.integer("branchId");
   fields.text("sourceId");
-  fields.oneOf("type", ["http"] as const);
+  fields.oneOf("type", SOURCE_TYPES);
   fields.text("name");
   checkSettings(fields);
   checkHistory(fields);
@@ -60,6 +69,7 @@ export function decodeSink(bytes: Uint8Array, key: string): SinkDefinition {
   table.oneOf("type", ["duckdb"] as const);
   table.text("tableId");
   table.object("mapping").list("columns", checkColumn);
+  if (fields.has("allowedSignals")) fields.list("allowedSignals", checkSignal);
   fields.integer("partitions", 1);
   fields.integer("keyedPartitions", 1);
   checkSettings(fields);
@@ -87,6 +97,11 @@ interface OfFirstVersion {
 function checkSettings(fields: JsonFields): void {
   if (!fields.has("settings")) return;
   fields.record("settings", (value) => ["string", "number", "boolean"].includes(typeof value));
+}
+
+function checkSignal(value: unknown, what: string): void {
+  if (SIGNALS.some((signal) => signal === value)) return;
+  throw new WireError("CORRUPT", `${what}: no signal`);
 }
 
 function checkColumn(value: unknown, what: string): Column {

@@ -21,6 +21,7 @@ import {
   createdSource,
   planSink,
   planSource,
+  onlySignals,
   type ChangePlan,
   type SinkCommand,
   type SourceCommand,
@@ -48,15 +49,19 @@ import type {
   Column,
   Life,
   SettingValues,
+  Signal,
   SinkDefinition,
   SinkKey,
   SourceDefinition,
   SourceKey,
+  SourceType,
 } from "./definitions.ts";
 import { DEFINITION_LIMITS } from "./limits.ts";
 import type { SecretBox } from "./secret-box.ts";
 
 export interface NewSource extends SourceKey {
+  /** Default `http`. */
+  readonly type?: SourceType;
   readonly name: string;
   readonly description: string;
 }
@@ -66,6 +71,8 @@ export interface NewSink extends SinkKey {
   readonly description: string;
   readonly tableId: string;
   readonly columns: readonly Column[];
+  /** Of an OTLP source. Default, and with none: all. */
+  readonly allowedSignals?: readonly Signal[];
   readonly settings: SettingValues;
 }
 
@@ -193,9 +200,9 @@ export class DefinitionRepository {
     signal: AbortSignal,
   ): Promise<CreateOutcome<SourceDefinition>> {
     const change = this.#change(by);
-    const { projectId, branchId, sourceId, name, description } = input;
+    const { projectId, branchId, sourceId, type = "http", name, description } = input;
     const key = { projectId, branchId, sourceId };
-    const fields = { ...key, type: "http", name, description, secret: this.#secret() } as const;
+    const fields = { ...key, type, name, description, secret: this.#secret() };
     const place = this.#sourcePlace(key);
     const plan = async (reads: AtomicReads): Promise<Plan<SourceDefinition>> => {
       const make = (deleted: SourceDefinition | undefined, life: Life): SourceDefinition =>
@@ -219,6 +226,7 @@ export class DefinitionRepository {
       name,
       description,
       table: { type: "duckdb", tableId, mapping: { columns } },
+      ...onlySignals(input.allowedSignals ?? []),
       ...(Object.keys(settings).length === 0 ? {} : { settings }),
       partitions: 1,
       keyedPartitions: 1,
@@ -242,7 +250,7 @@ export class DefinitionRepository {
   ): Promise<ChangeOutcome<SourceDefinition>> {
     const place = this.#sourcePlace(key);
     const change = this.#change(by);
-    const secret = command.kind === "rotateSecret" ? { secret: this.#secret() } : {};
+    const secret = { secret: this.#secret() };
     const plan = async (reads: AtomicReads): Promise<Plan<SourceDefinition>> => {
       const standing = await standingOf(reads, place);
       const version = await versionOf(reads, place, command);

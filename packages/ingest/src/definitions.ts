@@ -1,6 +1,17 @@
 // The configuration model as it stands in the coordination store: sources, sinks, their mapping and versions
 // (keboola-stream specification, section 1.8). The API's bodies are made from these.
 
+import type { Signal } from "@millrace/otlp";
+
+export type { Signal };
+
+/** What kinds of records an OTLP source takes. */
+export const SIGNALS: readonly Signal[] = ["logs", "metrics", "traces"];
+
+/** How records come into a source: as they are posted, or in OpenTelemetry's protocol. */
+export type SourceType = "http" | "otlp";
+export const SOURCE_TYPES: readonly SourceType[] = ["http", "otlp"];
+
 export type SettingValue = string | number | boolean;
 export type SettingValues = Readonly<Record<string, SettingValue>>;
 
@@ -46,7 +57,7 @@ export interface Life {
 export type SinkLife = SinkKey & Life;
 
 export interface SourceDefinition extends SourceKey, Life {
-  readonly type: "http";
+  readonly type: SourceType;
   readonly name: string;
   readonly description: string;
   /** 48 characters of [0-9a-zA-Z]; never in a log. */
@@ -95,6 +106,8 @@ export interface SinkDefinition extends SinkKey, Life {
     readonly tableId: string;
     readonly mapping: { readonly columns: readonly Column[] };
   };
+  /** Of an OTLP source: the kinds of records that it takes, at least one; absent: all of them. */
+  readonly allowedSignals?: readonly Signal[];
   /** What its owner has set apart from the defaults and from what its source says. */
   readonly settings?: SettingValues;
   /** Number of partitions that records are spread over; K of D24 is fixed at creation. */
@@ -140,6 +153,14 @@ export const DEFAULT_CONDITIONS: SinkConditions = {
     maxSlices: 100,
   },
 };
+
+/** Whether a sink takes records of a kind. @param signal undefined of records without one: those are always taken */
+export function takesSignal(
+  sink: Pick<SinkDefinition, "allowedSignals">,
+  signal: Signal | undefined,
+): boolean {
+  return signal === undefined || (sink.allowedSignals ?? SIGNALS).includes(signal);
+}
 
 /** `<project>/<branch>/<source>`: part of store keys and journal names. */
 export function sourcePath(key: SourceKey): string {

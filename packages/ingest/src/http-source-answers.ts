@@ -1,5 +1,6 @@
 // Everything that the HTTP source says (keboola-stream specification 2.1, 2.4), with CORS on what a browser sends.
 import { CODES, RequestIds, type Counter, type Metrics, type Random, type WireError } from "@millrace/base";
+import type { OtlpHttpAnswer } from "@millrace/otlp";
 import { encodeAnswer, type Answer } from "./http1-answer.ts";
 import { SinkGone } from "./publisher.ts";
 
@@ -113,6 +114,13 @@ export class Answers {
     return this.#encode({ status, headers: [["Content-Type", contentType], ...challenges], body }, isLast);
   }
 
+  /** What became of a request of OTLP: a message, or nothing of a request that may be sent again. */
+  otlp({ status, contentType, body, retryAfter }: OtlpHttpAnswer, isLast: boolean): string {
+    if (status >= 400) this.#refuse(status);
+    const type: Headers = contentType === undefined ? [] : [["Content-Type", contentType]];
+    return this.#encode({ status, headers: [...CORS, ...type, ...retryHeader(retryAfter)], body }, isLast);
+  }
+
   error(error: DoorError, isLast: boolean): string {
     const { status, name, message } = error;
     return this.json(
@@ -126,9 +134,9 @@ export class Answers {
   /** @param value indented by two, as the specification has it */
   json(status: number, value: object, isLast: boolean, retryAfter?: number): string {
     if (status >= 400) this.#refuse(status);
-    const retry: Headers = retryAfter === undefined ? [] : [["Retry-After", String(retryAfter)]];
     const body = JSON.stringify(value, undefined, 2).replaceAll("<", "\\u003c").replaceAll(">", "\\u003e");
-    return this.#encode({ status, headers: [...CORS, ...JSON_TYPE, ...retry], body: `${body}\n` }, isLast);
+    const headers: Headers = [...CORS, ...JSON_TYPE, ...retryHeader(retryAfter)];
+    return this.#encode({ status, headers, body: `${body}\n` }, isLast);
   }
 
   #refuse(status: number): void {
@@ -139,6 +147,10 @@ export class Answers {
     const headers: Headers = [...SERVER, ["X-Request-Id", this.#ids.next()], ...answer.headers];
     return encodeAnswer({ ...answer, headers }, isLast);
   }
+}
+
+function retryHeader(seconds: number | undefined): Headers {
+  return seconds === undefined ? [] : [["Retry-After", String(seconds)]];
 }
 
 const OK_TAIL =

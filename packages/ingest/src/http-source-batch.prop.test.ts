@@ -19,6 +19,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { Exchange } from "./http1-exchange.ts";
 import { Answers } from "./http-source-answers.ts";
+import { answerBatch } from "./http-source-batch-answer.ts";
 import { Batch } from "./http-source-batch.ts";
 import { DoorRecord } from "./http-source-record.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
@@ -108,12 +109,12 @@ class Fixture {
   }
 
   batch(): Batch {
-    const options = {
-      answers: new Answers(this.random, new MetricsRegistry()),
+    const answers = new Answers(this.random, new MetricsRegistry());
+    const how = { answers, exchange: this.exchange, isVerbose: false };
+    return new Batch(this.route, this.record, {
       recordBytesMax: 1000,
-      isVerbose: false,
-    };
-    return new Batch(this.route, this.record, this.exchange, options);
+      onSettled: (batch) => answerBatch(this.route, batch, how),
+    });
   }
 
   /** Step by step; in between somebody else uses the scanner. */

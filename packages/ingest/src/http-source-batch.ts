@@ -1,11 +1,10 @@
-// Many records of one body, which http-source-walk.ts finds. A batch is not atomic and says so (D25): 200 with how many
-// were accepted and which were not, 422 when none was, 503 when it is not known.
+// Many records of one body, which http-source-walk.ts finds. A batch is not atomic and says so (D25): what became of it
+// is known of each record, and told to whom the door is for (http-source-batch-answer.ts, otlp-intake.ts).
 //
 // B1 A record is accepted when every sink has mapped it; one that a sink cannot map goes to none of them.
 import { type BodyBytes, sizeText, WireError } from "@millrace/base";
 import type { RowBuffer } from "./csv-writer.ts";
-import type { Exchange } from "./http1-exchange.ts";
-import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
+import { appendError, type DoorError } from "./http-source-answers.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
 import { mappingError } from "./http-source-single.ts";
@@ -15,14 +14,35 @@ import type { AppendWaiter } from "./publisher-frame.ts";
 import type { PartitionPublisher } from "./publisher.ts";
 
 export interface BatchOptions {
-  readonly answers: Answers;
   readonly recordBytesMax: number;
-  /** Whether the answer says what each sink did. */
-  readonly isVerbose: boolean;
+  /** Called once, when it is known of each record what became of it. */
+  readonly onSettled: (batch: SettledBatch) => void;
+}
+
+/** What became of a batch. */
+export interface SettledBatch {
+  /** 0 without an enabled sink. */
+  readonly total: number;
+  readonly accepted: number;
+  /** Records that every sink has mapped. */
+  readonly mapped: number;
+  readonly rejected: number;
+  /** The first of the rejected ones, in no order. */
+  readonly rejections: readonly Rejection[];
+  /** Whether an append was waited for. */
+  readonly isAwaited: boolean;
+  /** Of some records it is not known whether they were appended. */
+  readonly unknown: DoorError | undefined;
+  /** Why records were not written that were as they should be. */
+  readonly failure: DoorError | undefined;
+  /** Of all that went wrong with records, what has the highest status. */
+  readonly worst: DoorError | undefined;
+  /** One for each sink of the route. */
+  readonly tallies: readonly SinkTally[];
 }
 
 /** What a sink did with the records that were mapped, for the verbose answer; bounded by the number of sinks. */
-interface SinkTally {
+export interface SinkTally {
   /** Records that this sink could not map: they went to none. */
   refused: number;
   /** Records of its frames that were not appended, or of which that is not known. */
@@ -30,7 +50,7 @@ interface SinkTally {
   first: DoorError | undefined;
 }
 
-interface Rejection {
+export interface Rejection {
   readonly index: number;
   readonly reason: string;
 }
@@ -38,7 +58,6 @@ interface Rejection {
 export class Batch implements RecordTaker {
   readonly #route: SourceRoute;
   readonly #record: DoorRecord;
-  readonly #exchange: Exchange;
   readonly #options: BatchOptions;
   /**
    * Of each sink: its publisher and buffer, where the row of the record at hand begins, and the share of its open
@@ -58,26 +77,29 @@ export class Batch implements RecordTaker {
   #missing = 1;
   #failure: DoorError | undefined;
   #unknown: DoorError | undefined;
+  #worst: DoorError | undefined;
   #isAwaited = false;
   readonly #tallies: readonly SinkTally[];
 
-  constructor(route: SourceRoute, record: DoorRecord, exchange: Exchange, options: BatchOptions) {
+  constructor(route: SourceRoute, record: DoorRecord, options: BatchOptions) {
     const tally = (): SinkTally => ({ refused: 0, unwritten: 0, first: undefined });
     this.#tallies = route.sinks.map(tally);
     this.#route = route;
     this.#record = record;
-    this.#exchange = exchange;
     this.#options = options;
   }
 
-  reject(reason: string): void {
-    this.#note(this.#index++, reason);
+  #reject(error: DoorError, reason = error.message): void {
+    this.#note(this.#index++, error, reason);
   }
 
   /** The scanner holds the record's values; it lies in body[begin, end). */
   write(body: BodyBytes, begin: number, end: number): void {
     const max = this.#options.recordBytesMax;
-    if (end - begin > max) return this.reject(`Record size is over the maximum "${sizeText(max)}".`);
+    if (end - begin > max) {
+      const message = `Record size is over the maximum "${sizeText(max)}".`;
+      return this.#reject({ status: 413, name: "bodyTooLarge", message });
+    }
     this.#record.start(body, begin, end);
     this.#writeRecord();
     this.#record.end();
@@ -106,9 +128,8 @@ export class Batch implements RecordTaker {
       const tally = this.#tallies[i]!;
       tally.refused++;
       tally.first ??= failure;
-      return this.reject(
-        sinks.length === 1 ? failure.message : `${sinks[i]!.sink.sinkId}: ${failure.message}`,
-      );
+      const { message } = failure;
+      return this.#reject(failure, sinks.length === 1 ? message : `${sinks[i]!.sink.sinkId}: ${message}`);
     }
     for (let i = 0; i < sinks.length; i++) this.#commit(sinks[i]!, i);
     this.#mapped++;
@@ -131,7 +152,7 @@ export class Batch implements RecordTaker {
       for (const index of share.indexes) {
         if (this.#unwritten.has(index)) continue;
         this.#unwritten.add(index);
-        this.#note(index, error.message);
+        this.#note(index, error, error.message);
       }
     }
     this.#settleOne();
@@ -166,63 +187,28 @@ export class Batch implements RecordTaker {
     publisher.commit(length, share);
   }
 
-  #note(index: number, reason: string): void {
+  #note(index: number, error: DoorError, reason: string): void {
     this.#rejected++;
+    if (error.status > (this.#worst?.status ?? 0)) this.#worst = error;
     if (this.#rejections.length < REJECTIONS_LISTED_MAX) this.#rejections.push({ index, reason });
   }
 
   #settleOne(): void {
     if (--this.#missing > 0) return;
-    const { answers } = this.#options;
     const hasSinks = this.#route.sinks.length > 0;
     const accepted = hasSinks ? this.#mapped - this.#unwritten.size : 0;
-    const total = hasSinks ? accepted + this.#rejected : 0;
-    const failure =
-      this.#unknown ?? (accepted > 0 || total === 0 ? undefined : (this.#failure ?? NONE_ACCEPTED));
-    const statusCode = failure?.status ?? (this.#isAwaited || accepted === 0 ? 200 : 202);
-    const outcome = hasSinks ? `Accepted ${accepted} of ${total} records.` : "No enabled sink found.";
-    const body = {
-      statusCode,
-      ...(failure === undefined ? {} : { error: `stream.in.${failure.name}` }),
-      message: this.#unknown?.message ?? outcome,
+    this.#options.onSettled({
+      total: hasSinks ? accepted + this.#rejected : 0,
       accepted,
-      rejected: this.#rejections.sort((a, b) => a.index - b.index),
-      // The list is cut when it is very long.
-      rejectedCount: this.#rejected,
-      ...(this.#options.isVerbose ? { sources: [this.#sourceBody(statusCode)] } : {}),
-    };
-    if (this.#rejected > 0) answers.rejected(this.#rejected);
-    this.#exchange.send(answers.json(statusCode, body, this.#exchange.isLast, failure?.retryAfter));
-  }
-
-  #sourceBody(statusCode: number): object {
-    const { sinks, source } = this.#route;
-    const { projectId, sourceId, branchId } = source;
-    const results = sinks.map((sink, i) => this.#sinkBody(sink, this.#tallies[i]!));
-    const failed = this.#tallies.filter((tally) => tally.first !== undefined && !this.#isTaken(tally)).length;
-    const written = `${sinks.length - failed}/${sinks.length} sinks.`;
-    const done = sinks.length === 0 ? "No enabled sink found." : `Successfully written to ${written}`;
-    const message = failed === 0 ? done : `Written to ${written}`;
-    return { projectId, sourceId, branchId, statusCode, message, sinks: results };
-  }
-
-  /** Whether the sink has all records that were mapped, and there are some. */
-  #isTaken({ unwritten }: SinkTally): boolean {
-    return this.#mapped > 0 && unwritten === 0;
-  }
-
-  /** The first thing that went wrong stands for all: reasons of the records are in `rejected`. */
-  #sinkBody({ sink, isAwaited }: SinkRoute, tally: SinkTally): object {
-    const { sinkId } = sink;
-    const { refused, first } = tally;
-    const accepted = this.#mapped - tally.unwritten;
-    const done = isAwaited ? 200 : 202;
-    if (first === undefined) {
-      return { sinkId, statusCode: done, message: isAwaited ? "processed" : "accepted", accepted, refused };
-    }
-    const { status, name, message } = first;
-    const statusCode = this.#isTaken(tally) ? done : status;
-    return { sinkId, statusCode, error: `stream.in.${name}`, message, accepted, refused };
+      mapped: this.#mapped,
+      rejected: this.#rejected,
+      rejections: this.#rejections,
+      isAwaited: this.#isAwaited,
+      unknown: this.#unknown,
+      failure: this.#failure,
+      worst: this.#worst,
+      tallies: this.#tallies,
+    });
   }
 }
 
@@ -246,5 +232,3 @@ class FrameShare implements AppendWaiter {
     this.#batch.onFrame(this, failure);
   }
 }
-
-const NONE_ACCEPTED: DoorError = { status: 422, name: "unprocessableContent", message: "" };

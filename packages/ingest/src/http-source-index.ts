@@ -55,6 +55,12 @@ export class SourceIndex<R> {
     this.#stop();
   }
 
+  /** The source of a key, in its branch. */
+  findOne(key: SourceKey, isWanted: (route: R) => boolean): R | undefined {
+    const name = nameOf(key);
+    return this.find(name, 0, name.length).find(isWanted);
+  }
+
   /** @param bytes of a path, of which [begin, end) is `<project>/<source>` */
   find(bytes: Uint8Array, begin: number, end: number): readonly R[] {
     const place = this.#place(bytes, begin, end);
@@ -101,8 +107,7 @@ export class SourceIndex<R> {
   }
 
   #onSource(path: string): void {
-    const [project = "", branch = "", sourceId = ""] = path.split("/");
-    const key = { projectId: Number(project), branchId: Number(branch), sourceId };
+    const key = sourceKeyOf(path);
     if (this.#known.source(key) === undefined) this.#remove(key);
     else this.#forget(this.#add(key));
   }
@@ -136,6 +141,12 @@ export class SourceIndex<R> {
     if (others.length > 0) this.#places.set(hash, others);
     else this.#places.delete(hash);
   }
+}
+
+/** The key with the path `<project>/<branch>/<source>`. */
+export function sourceKeyOf(path: string): SourceKey {
+  const [project = "", branch = "", sourceId = ""] = path.split("/");
+  return { projectId: Number(project), branchId: Number(branch), sourceId };
 }
 
 function nameOf({ projectId, sourceId }: SourceKey): Uint8Array {

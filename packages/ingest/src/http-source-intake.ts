@@ -10,12 +10,14 @@ import { BodyBytes, type Clock, type RequestHead, sizeText, WireError } from "@m
 import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
+import { answerBatch } from "./http-source-batch-answer.ts";
 import { Batch } from "./http-source-batch.ts";
 import { decodeCharset, type Content } from "./http-source-content.ts";
 import { isArrayBody, lookInto } from "./http-source-look.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
 import { mappingError, writeSingle } from "./http-source-single.ts";
+import type { BodySteps } from "./http-source-steps.ts";
 import { ArrayWalk, LineWalk, type ArrayProblem, type BodyWalk } from "./http-source-walk.ts";
 import type { DoorLimits } from "./limits.ts";
 import { undecodable } from "./mapping-record.ts";
@@ -34,14 +36,14 @@ export interface IntakePorts {
   readonly record: DoorRecord;
   readonly limits: DoorLimits;
   readonly clock: Clock;
+  readonly steps: BodySteps;
   /** A failure that is a bug. */
   readonly onFatal: (error: unknown) => void;
 }
 
 export class Intake {
   readonly #ports: IntakePorts;
-  /** Bytes of the bodies that are gone through in steps and are not at their end. */
-  #walkedBytes = 0;
+
   constructor(ports: IntakePorts) {
     this.#ports = ports;
   }
@@ -107,7 +109,7 @@ export class Intake {
   #records(received: Received, body: BodyBytes, begin: number, end: number): void {
     const { content } = received;
     const isArray = content.kind === "json" && isArrayBody(body.bytes, begin, end);
-    if ((content.kind === "ndjson" || isArray) && !this.#hasRoomFor(body)) {
+    if ((content.kind === "ndjson" || isArray) && !this.#ports.steps.hasRoomFor(body.bytes.length)) {
       const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
       this.#refuse(received, appendError(error));
       return;
@@ -138,40 +140,29 @@ export class Intake {
 
   #batch({ route, exchange }: Received, verbose: boolean): Batch {
     const { answers, limits, record } = this.#ports;
-    const options = { answers, recordBytesMax: limits.recordBytesMax, isVerbose: verbose };
-    return new Batch(route, record, exchange, options);
-  }
-
-  /** Bodies that are gone through in steps are held meanwhile; alone, any body may be. */
-  #hasRoomFor(body: BodyBytes): boolean {
-    const { receivingBytesMax } = this.#ports.limits;
-    return this.#walkedBytes === 0 || this.#walkedBytes + body.bytes.length <= receivingBytesMax;
+    const how = { answers, exchange, isVerbose: verbose };
+    return new Batch(route, record, {
+      recordBytesMax: limits.recordBytesMax,
+      onSettled: (batch) => answerBatch(route, batch, how),
+    });
   }
 
   /** Goes through a body; after each step others have their turn. */
   #walk(received: Received, body: BodyBytes, walk: BodyWalk): void {
-    if (walk.step()) return;
-    const held = body.bytes.length;
-    this.#walkedBytes += held;
-    const { record, clock, onFatal } = this.#ports;
-    const { acceptedAtMs, clientIp } = record;
-    const head = received.head.copy();
-    const goOn = (): void => {
-      // Answered already: it took too long. What was not looked at is not taken.
-      if (received.exchange.answer !== undefined) {
-        this.#walkedBytes -= held;
-        return;
-      }
-      try {
-        record.startRequest(acceptedAtMs, clientIp, head);
-        this.#startRecords(received);
-        if (walk.step()) this.#walkedBytes -= held;
-        else clock.after(0, goOn);
-      } catch (error) {
-        onFatal(error);
-      }
-    };
-    clock.after(0, goOn);
+    const { record, steps } = this.#ports;
+    steps.walk(walk, () => {
+      const { acceptedAtMs, clientIp } = record;
+      const head = received.head.copy();
+      return {
+        bytes: body.bytes.length,
+        resume: () => {
+          record.startRequest(acceptedAtMs, clientIp, head);
+          this.#startRecords(received);
+        },
+        // Answered already: it took too long.
+        isOver: () => received.exchange.answer !== undefined,
+      };
+    });
   }
 
   /** @param problem why its content cannot be looked into, if that is known */

@@ -2,12 +2,14 @@
 import {
   type BodyBytes,
   type BodyPlan,
+  headerLines,
   headerValue,
   isWord,
   type Refusal,
   type RequestHead,
   utf8,
 } from "@millrace/base";
+import type { OtlpHttpRequest } from "@millrace/otlp";
 import { encodingOf, type Encoding } from "./body-decompress.ts";
 import type { Lateness, Session } from "./http1-connection.ts";
 import type { Exchange } from "./http1-exchange.ts";
@@ -22,6 +24,7 @@ import { parseContentType, type Content } from "./http-source-content.ts";
 import type { Intake } from "./http-source-intake.ts";
 import type { SourceIndex } from "./http-source-index.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
+import { recordHeaders, type OtlpCaller, type OtlpIntake } from "./otlp-intake.ts";
 import { targetOf, type DoorTarget, type OtherTarget } from "./http-source-target.ts";
 
 /** A request to another path than those of records; its body was discarded. */
@@ -37,6 +40,7 @@ export interface SessionPorts {
   readonly table: SourceIndex<SourceRoute>;
   readonly answers: Answers;
   readonly intake: Intake;
+  readonly otlp: OtlpIntake;
   /** Refuses whoever may not use this address, or answers; undefined: welcome, but there is no such page. */
   readonly page: (request: OtherRequest) => DoorPage | undefined;
   /** No records are taken any more. */
@@ -64,6 +68,7 @@ export class DoorSession implements Session {
 
   onHead(head: RequestHead): BodyPlan {
     this.#target = targetOf(head, this.#ports.table);
+    if (this.#target.kind === "otlp") return this.#ports.otlp.bodyBytesMax;
     if (this.#target.kind !== "record") return "discard";
     const refused = this.#readBodyHeaders(head);
     if (refused === undefined) return this.#ports.intake.bodyBytesMax(this.#content);
@@ -74,11 +79,28 @@ export class DoorSession implements Session {
   onRequest(head: RequestHead, body: BodyBytes, begin: number, end: number, exchange: Exchange): void {
     const { answers, intake, isStopping } = this.#ports;
     const target = this.#target;
-    if (target.kind !== "record") return this.#answer(target, head, exchange);
+    if (target.kind !== "record" && target.kind !== "otlp") return this.#answer(target, head, exchange);
     if (isStopping()) return exchange.send(answers.error(SHUTDOWN, exchange.isLast));
+    if (target.kind === "otlp")
+      return this.#export(target.request, head, body.bytes.slice(begin, end), exchange);
     const { route } = target;
     const received = { route, head, content: this.#content, clientIp: this.#clientIp, exchange };
     intake.take(received, this.#encoding, body, begin, end);
+  }
+
+  #export(
+    request: OtlpHttpRequest<SourceRoute>,
+    head: RequestHead,
+    body: Uint8Array,
+    exchange: Exchange,
+  ): void {
+    const caller: OtlpCaller = {
+      route: request.source,
+      clientIp: this.#clientIp,
+      headers: recordHeaders(headerLines(head)),
+      isOver: () => exchange.answer !== undefined,
+    };
+    this.#ports.otlp.take(request, caller, body, exchange);
   }
 
   #answer(target: OtherTarget, head: RequestHead, exchange: Exchange): void {

@@ -1,10 +1,15 @@
 // Which of the HTTP source's routes a request is for (keboola-stream specification 2.1), from the bytes of its path.
-import { latin1, type RequestHead } from "@millrace/base";
+import { headerValue, latin1, utf8, type RequestHead } from "@millrace/base";
+import { otlpHttpTarget, type OtlpHttpRequest, type SourceFound, type SourceLocator } from "@millrace/otlp";
+import type { SourceType } from "./definitions.ts";
 import { DISABLED_SOURCE, NO_SOURCE_FOUND, ROUTE_NOT_FOUND, type DoorError } from "./http-source-answers.ts";
 import type { SourceIndex } from "./http-source-index.ts";
 import { isSecret, type SourceRoute } from "./http-source-routes.ts";
 
-export type DoorTarget = { readonly kind: "record"; readonly route: SourceRoute } | OtherTarget;
+export type DoorTarget =
+  | { readonly kind: "record"; readonly route: SourceRoute }
+  | { readonly kind: "otlp"; readonly request: OtlpHttpRequest<SourceRoute> }
+  | OtherTarget;
 
 /** What is answered without a look at the body. */
 export type OtherTarget =
@@ -16,7 +21,8 @@ export type OtherTarget =
   | { readonly kind: "page"; readonly otherwise: OtherTarget }
   | { readonly kind: "error"; readonly error: DoorError };
 
-const STREAM = Uint8Array.from("/stream/", (c) => c.charCodeAt(0));
+const STREAM = utf8("/stream/");
+const OTLP = utf8("/otlp/");
 const SLASH = 0x2f;
 const INGEST_ALLOW = "OPTIONS, POST";
 const HEALTH_ALLOW = "GET, OPTIONS";
@@ -34,7 +40,10 @@ const DISABLED: OtherTarget = { kind: "error", error: DISABLED_SOURCE };
 
 export function targetOf(head: RequestHead, table: SourceIndex<SourceRoute>): DoorTarget {
   const { bytes, pathBegin, pathEnd, method } = head;
-  if (!startsWithStream(bytes, pathBegin, pathEnd)) return { kind: "page", otherwise: otherTarget(head) };
+  if (!startsWith(STREAM, bytes, pathBegin, pathEnd)) {
+    if (startsWith(OTLP, bytes, pathBegin, pathEnd)) return otlpTarget(head, table);
+    return { kind: "page", otherwise: otherTarget(head) };
+  }
   const project = pathBegin + STREAM.length;
   const source = segmentEnd(bytes, project, pathEnd) + 1;
   const secret = segmentEnd(bytes, source, pathEnd) + 1;
@@ -42,12 +51,59 @@ export function targetOf(head: RequestHead, table: SourceIndex<SourceRoute>): Do
   if (!isIngest || segmentEnd(bytes, secret, pathEnd) !== pathEnd) return UNKNOWN_ROUTE;
   if (method === "OPTIONS") return OPTIONS;
   if (method !== "POST") return INGEST_NOT_ALLOWED;
-  let found: SourceRoute | undefined;
-  const routes = table.find(bytes, project, secret - 1);
-  if (routes.length === 0) isSecret(NOBODY, bytes, secret, pathEnd);
-  for (const route of routes) if (isSecret(route.secret, bytes, secret, pathEnd)) found = route;
+  const found = routeOf("http", table.find(bytes, project, secret - 1), bytes, secret, pathEnd);
   if (found !== undefined) return found.isEnabled ? { kind: "record", route: found } : DISABLED;
-  return isNumber(bytes, project, source - 1) ? UNKNOWN_SOURCE : invalidProject(bytes, project, source - 1);
+  const error = unknownSource(bytes, project, source - 1);
+  return error === NO_SOURCE_FOUND ? UNKNOWN_SOURCE : { kind: "error", error };
+}
+
+/** Of sources with the same name the one of a type that has a secret: bytes[begin, end). */
+function routeOf(
+  type: SourceType,
+  routes: readonly SourceRoute[],
+  bytes: Uint8Array,
+  begin: number,
+  end: number,
+): SourceRoute | undefined {
+  let found: SourceRoute | undefined;
+  if (routes.length === 0) isSecret(NOBODY, bytes, begin, end);
+  for (const route of routes) {
+    const isTheirs = isSecret(route.secret, bytes, begin, end);
+    if (isTheirs && route.source.type === type) found = route;
+  }
+  return found;
+}
+
+function otlpTarget(head: RequestHead, table: SourceIndex<SourceRoute>): DoorTarget {
+  const { method, path, contentType, contentEncoding } = head;
+  const authorization = headerValue(head, "authorization");
+  const target = otlpHttpTarget(
+    { method, path, contentType, contentEncoding, authorization },
+    { find: (locator) => otlpRoute(locator, table) },
+  );
+  if (target === undefined) return UNKNOWN_ROUTE;
+  switch (target.kind) {
+    case "options":
+      return OPTIONS;
+    case "notAllowed":
+      return INGEST_NOT_ALLOWED;
+    case "refused":
+      return { kind: "error", error: target.refusal };
+    case "export":
+      return { kind: "otlp", request: target.request };
+  }
+}
+
+function otlpRoute(
+  { projectId, sourceId, secret }: SourceLocator,
+  table: SourceIndex<SourceRoute>,
+): SourceFound<SourceRoute> {
+  const project = utf8(projectId);
+  const name = utf8(`${projectId}/${sourceId}`);
+  const given = utf8(secret);
+  const source = routeOf("otlp", table.find(name, 0, name.length), given, 0, given.length);
+  if (source === undefined) return { kind: "refused", refusal: unknownSource(project, 0, project.length) };
+  return source.isEnabled ? { kind: "source", source } : { kind: "refused", refusal: DISABLED_SOURCE };
 }
 
 function otherTarget({ method, path }: RequestHead): OtherTarget {
@@ -56,14 +112,16 @@ function otherTarget({ method, path }: RequestHead): OtherTarget {
   return method === "OPTIONS" ? HEALTH_OPTIONS : HEALTH_NOT_ALLOWED;
 }
 
-function invalidProject(bytes: Uint8Array, begin: number, end: number): OtherTarget {
+/** @param begin of the project in `bytes` */
+function unknownSource(bytes: Uint8Array, begin: number, end: number): DoorError {
+  if (isNumber(bytes, begin, end)) return NO_SOURCE_FOUND;
   const message = `Invalid project ID "${latin1(bytes, begin, end)}".`;
-  return { kind: "error", error: { status: 400, name: "badRequest", message } };
+  return { status: 400, name: "badRequest", message };
 }
 
-function startsWithStream(bytes: Uint8Array, begin: number, end: number): boolean {
-  if (end - begin < STREAM.length) return false;
-  for (let i = 0; i < STREAM.length; i++) if (bytes[begin + i] !== STREAM[i]) return false;
+function startsWith(word: Uint8Array, bytes: Uint8Array, begin: number, end: number): boolean {
+  if (end - begin < word.length) return false;
+  for (let i = 0; i < word.length; i++) if (bytes[begin + i] !== word[i]) return false;
   return true;
 }
 

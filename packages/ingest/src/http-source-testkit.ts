@@ -19,7 +19,7 @@ import { openMemoryStore } from "@millrace/metadata/testkit";
 
 import { DefinitionMirror } from "./definition-mirror.ts";
 import { DefinitionRepository, type NewSink } from "./definition-repository.ts";
-import type { Column, SourceKey } from "./definitions.ts";
+import type { Column, SourceKey, SourceType } from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import type { Frame } from "./frame.ts";
@@ -75,6 +75,7 @@ export class MemoryFrames implements FramePort {
 
 export interface DoorOptions {
   readonly limits?: Partial<DoorLimits>;
+  readonly type?: SourceType;
   readonly sinks?: readonly Partial<NewSink>[];
   readonly clock?: Clock;
   readonly lanes?: number;
@@ -107,7 +108,7 @@ export class DoorHarness {
     this.repository = new DefinitionRepository(ports);
     await this.mirror.load(never);
     const running = this.mirror.run(stop.signal);
-    await this.#define(options.sinks ?? [{}]);
+    await this.#define(options.sinks ?? [{}], options.type ?? "http");
     this.source = new HttpSource(
       {
         ...ports,
@@ -142,16 +143,16 @@ export class DoorHarness {
     for (const close of this.#closers.splice(0)) await close();
   }
 
-  async #define(sinks: readonly Partial<NewSink>[]): Promise<void> {
+  async #define(sinks: readonly Partial<NewSink>[], type: SourceType): Promise<void> {
     const by = { type: "system" } as const;
     const created = await this.repository.createSource(
-      { ...SOURCE, name: "Flights", description: "" },
+      { ...SOURCE, type, name: "Flights", description: "" },
       by,
       never,
     );
     assert.ok(created.kind === "created");
     this.secret = created.entity.secret;
-    this.path = `/stream/1/flights/${this.secret}`;
+    this.path = `/${type === "otlp" ? "otlp" : "stream"}/1/flights/${this.secret}`;
     let { revision } = created;
     for (const sink of sinks) {
       const input: NewSink = {

@@ -1,15 +1,21 @@
-// The HTTP source put together: listener, sessions, routes from the mirror, dispatcher.
+// The HTTP source put together: listener, sessions, routes from the mirror, dispatcher; and on the same port OTLP, over
+// HTTP and gRPC.
 import { type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+import { GrpcServer } from "@millrace/grpc";
+import { OTLP_GRPC_ENCODINGS, otlpHandlers } from "@millrace/otlp";
 import type { DefinitionMirror } from "./definition-mirror.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Http1Server } from "./http1-server.ts";
 import { Answers } from "./http-source-answers.ts";
+import { BodySteps } from "./http-source-steps.ts";
 import { Intake } from "./http-source-intake.ts";
 import { DoorRecord } from "./http-source-record.ts";
 import { SourceIndex } from "./http-source-index.ts";
 import { publishedJournals, sourceRoute, type SourceRoute } from "./http-source-routes.ts";
 import { DoorSession, type SessionPorts } from "./http-source-session.ts";
-import { COMPILED_SOURCES_MAX, type DoorLimits } from "./limits.ts";
+import { COMPILED_SOURCES_MAX, OTLP_CALLS_MAX, type DoorLimits } from "./limits.ts";
+import { OtlpIntake } from "./otlp-intake.ts";
+import { SecretIndex } from "./source-secrets.ts";
 import type { Turns } from "./publisher-turns.ts";
 import type { FramePort, PartitionPort } from "./publisher.ts";
 
@@ -34,10 +40,15 @@ export interface HttpSourceOptions {
   readonly lanes: number;
 }
 
+/** A gRPC peer that is gone without a word holds its calls no longer than this. */
+const KEEPALIVE = { afterMs: 30_000, timeoutMs: 20_000 };
+
 export class HttpSource {
   readonly #dispatcher: Dispatcher;
   readonly #table: SourceIndex<SourceRoute>;
+  readonly #secrets: SecretIndex;
   readonly #server: Http1Server;
+  readonly #grpc: GrpcServer;
   readonly #logger: Logger;
   #isStopping = false;
 
@@ -58,25 +69,38 @@ export class HttpSource {
       compiledMax: COMPILED_SOURCES_MAX,
     });
     const answers = new Answers(random, ports.metrics);
-    const intake = new Intake({ answers, record: new DoorRecord(), limits, clock, onFatal });
-    const session: SessionPorts = {
-      table: this.#table,
-      answers,
-      intake,
-      page: ports.page,
-      isStopping: () => this.#isStopping,
-    };
+    const steps = new BodySteps({ clock, limits, onFatal });
+    const isStopping = (): boolean => this.#isStopping;
+    const shared = { answers, record: new DoorRecord(), limits, clock, steps, onFatal, isStopping };
+    const intake = new Intake(shared);
+    this.#secrets = new SecretIndex(mirror, "otlp");
+    const otlp = new OtlpIntake({ ...shared, findBySecret: (secret) => this.#findBySecret(secret) });
+    this.#grpc = new GrpcServer({
+      handlers: otlpHandlers(otlp),
+      passEncodings: OTLP_GRPC_ENCODINGS,
+      clock,
+      logger: ports.logger,
+      limits: {
+        receiveBytesMax: otlp.bodyBytesMax,
+        headerListBytesMax: limits.headBytesMax,
+        maxConcurrentStreams: OTLP_CALLS_MAX,
+      },
+      keepalive: KEEPALIVE,
+    });
+    const session: SessionPorts = { table: this.#table, answers, intake, otlp, page: ports.page, isStopping };
     this.#server = new Http1Server({
       limits,
       clock,
       turns,
+      onHttp2: (socket, alreadyRead) => this.#grpc.serve(socket, alreadyRead),
       session: (clientAddress) => new DoorSession(session, clientAddress),
     });
   }
 
   /** Open connections, and bytes of rows that wait for their append. */
   get load(): { readonly connections: number; readonly queuedBytes: number } {
-    return { connections: this.#server.connections, queuedBytes: this.#dispatcher.queuedBytes };
+    const connections = this.#server.connections + this.#grpc.connections;
+    return { connections, queuedBytes: this.#dispatcher.queuedBytes };
   }
 
   /** @returns the address; a port 0 has become a free one @throws the system's error (EADDRINUSE…) */
@@ -95,10 +119,17 @@ export class HttpSource {
    */
   async stop(signal: AbortSignal): Promise<void> {
     this.#isStopping = true;
-    const served = this.#server.stop(signal);
+    const served = Promise.all([this.#server.stop(signal), this.#grpc.stop(signal)]);
     await this.#dispatcher.stop(signal);
     await served;
     this.#table.close();
+    this.#secrets.close();
     this.#logger.info("http-source-stopped");
+  }
+
+  #findBySecret(secret: string): SourceRoute | undefined {
+    const key = this.#secrets.find(secret);
+    if (key === undefined) return undefined;
+    return this.#table.findOne(key, ({ source }) => source.branchId === key.branchId);
   }
 }

@@ -6,7 +6,7 @@ export interface Answer {
   readonly status: number;
   /** Names as they are written; values are ASCII. */
   readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: string;
+  readonly body: string | Uint8Array;
 }
 
 const REASONS: Readonly<Record<number, string>> = {
@@ -35,12 +35,15 @@ export function encodeAnswer(answer: Answer, isLast: boolean): string {
   let head = `HTTP/1.1 ${answer.status} ${REASONS[answer.status] ?? "Unknown"}\r\n`;
   for (const [name, value] of answer.headers) head += `${name}: ${value}\r\n`;
   if (isLast) head += "Connection: close\r\n";
-  const body = isAscii(answer.body) ? answer.body : binary(answer.body);
+  const body = typeof answer.body === "string" ? binary(answer.body) : charOfEachByte(answer.body);
   return `${head}Content-Length: ${body.length}\r\n\r\n${body}`;
 }
 
 function binary(text: string): string {
-  const bytes = utf8(text);
+  return isAscii(text) ? text : charOfEachByte(utf8(text));
+}
+
+function charOfEachByte(bytes: Uint8Array): string {
   return latin1(bytes, 0, bytes.length);
 }
 

@@ -5,15 +5,18 @@
 // C2 A connection is not read while it has too many answers outstanding, or its client does not read them.
 // C3 After a refusal or a last answer nothing more is read into the parser; what still arrives is dropped for a while,
 //    so that the answer is not lost to a reset.
+// C4 A connection that begins as HTTP/2 does is somebody else's: nothing of it is given to the parser.
 import type { Socket } from "node:net";
 import { CONTINUE } from "./http1-answer.ts";
 import {
   type BodyBytes,
   type BodyPlan,
+  concatBytes,
   type Http1Listener,
   Http1Parser,
   type Refusal,
   type RequestHead,
+  utf8,
 } from "@millrace/base";
 import { Exchange, type ExchangeOwner } from "./http1-exchange.ts";
 import { PIPELINE_MAX } from "./limits.ts";
@@ -42,8 +45,13 @@ export interface ConnectionLimits {
   readonly idleTimeoutMs: number;
 }
 
+/** Takes a socket over, of which `alreadyRead` was read. */
+export type AcceptSocket = (socket: Socket, alreadyRead: Uint8Array) => void;
+
 /** What connections share. */
 export interface ConnectionOwner {
+  /** Takes connections that begin with the preface of HTTP/2. */
+  readonly onHttp2: AcceptSocket | undefined;
   readonly limits: ConnectionLimits;
   readonly turns: Turns;
   /** Coarse monotonic time. */
@@ -55,6 +63,9 @@ export interface ConnectionOwner {
   onClosed(connection: Http1Connection): void;
 }
 
+/** What a client of HTTP/2 sends first. No method of HTTP/1 begins with its first two bytes. */
+const NOTHING = new Uint8Array(0);
+const HTTP2_PREFACE = utf8("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 const UNSENT_BYTES_MAX = 256 * 1024;
 const LINGER_MS = 2000;
 const TIMED_OUT: Lateness = { status: 408, name: "requestTimeout", message: "Request timeout." };
@@ -78,6 +89,8 @@ export class Http1Connection implements Http1Listener, ExchangeOwner {
   #isEnding = false;
   #isPaused = false;
   #receivingBytes = 0;
+  /** What came so far, while that is the beginning of HTTP/2's preface; undefined once it is HTTP/1. */
+  #opening: Uint8Array | undefined = NOTHING;
   #wantsContinue = false;
   /** Since when the parser waits for what it waits for. */
   #sinceMs: number;
@@ -89,11 +102,11 @@ export class Http1Connection implements Http1Listener, ExchangeOwner {
     this.#session = session;
     this.#parser = new Http1Parser(this, owner.limits.headBytesMax);
     this.#sinceMs = owner.nowMs;
-    socket.on("data", (chunk) => this.#onData(chunk));
-    socket.on("end", () => this.#onEnd());
-    socket.on("drain", () => this.#adjustReading());
-    socket.on("error", () => socket.destroy());
-    socket.on("close", () => this.#onClose());
+    socket.on("data", this.#onData);
+    socket.on("end", this.#onEnd);
+    socket.on("drain", this.#onDrain);
+    socket.on("error", this.#onError);
+    socket.on("close", this.#onClose);
   }
 
   /** Called every now and then. */
@@ -174,8 +187,10 @@ export class Http1Connection implements Http1Listener, ExchangeOwner {
     return exchange;
   }
 
-  #onData(chunk: Uint8Array): void {
+  readonly #onData = (received: Uint8Array): void => {
     if (this.#isEnding) return; // C3
+    const chunk = this.#opening === undefined ? received : this.#opened(this.#opening, received);
+    if (chunk === undefined) return;
     const wasHolding = this.#holdsAnswers;
     this.#holdsAnswers = true;
     this.#parser.push(chunk);
@@ -183,6 +198,34 @@ export class Http1Connection implements Http1Listener, ExchangeOwner {
     this.#noteState();
     if (!wasHolding) this.#flush();
     if (this.#outstanding >= PIPELINE_MAX) this.#adjustReading();
+  };
+
+  /** @returns what is for the parser; undefined while, or when, the connection begins as HTTP/2 does (C4) */
+  #opened(before: Uint8Array, received: Uint8Array): Uint8Array | undefined {
+    const { onHttp2 } = this.#owner;
+    const opening = before.length === 0 ? received : concatBytes([before, received]);
+    const length = Math.min(opening.length, HTTP2_PREFACE.length);
+    let same = 0;
+    while (same < length && opening[same] === HTTP2_PREFACE[same]) same++;
+    if (onHttp2 === undefined || same < length) {
+      this.#opening = undefined;
+      return opening;
+    }
+    this.#opening = opening;
+    if (length === HTTP2_PREFACE.length) this.#handOver(onHttp2, opening);
+    return undefined;
+  }
+
+  #handOver(accept: AcceptSocket, opening: Uint8Array): void {
+    const socket = this.#socket;
+    socket.off("data", this.#onData);
+    socket.off("end", this.#onEnd);
+    socket.off("drain", this.#onDrain);
+    socket.off("error", this.#onError);
+    socket.off("close", this.#onClose);
+    this.#isEnding = true;
+    this.#owner.onClosed(this);
+    accept(socket, opening);
   }
 
   #noteState(): void {
@@ -242,13 +285,19 @@ export class Http1Connection implements Http1Listener, ExchangeOwner {
     exchange.send(this.#session.refusal(UNANSWERED));
   }
 
-  #onEnd(): void {
+  readonly #onDrain = (): void => this.#adjustReading();
+
+  readonly #onError = (): void => {
+    this.#socket.destroy();
+  };
+
+  readonly #onEnd = (): void => {
     if (this.#isEnding) return;
     const { waitsFor } = this.#parser;
     if (waitsFor === "head" || waitsFor === "body") this.#refuse(ENDED_EARLY);
     else if (this.#last !== undefined) this.#last.isLast = true;
     else this.#end();
-  }
+  };
 
   #end(): void {
     if (this.#isEnding) return;
@@ -259,11 +308,11 @@ export class Http1Connection implements Http1Listener, ExchangeOwner {
     if (this.#isPaused) this.#socket.resume(); // C3
   }
 
-  #onClose(): void {
+  readonly #onClose = (): void => {
     this.#isEnding = true;
     this.#parser.stop();
     if (this.#receivingBytes > 0) this.#owner.onReceiving(this, 0, -this.#receivingBytes);
     this.#receivingBytes = 0;
     this.#owner.onClosed(this);
-  }
+  };
 }

@@ -4,6 +4,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from "node:n
 import type { Clock } from "@millrace/base";
 import {
   Http1Connection,
+  type AcceptSocket,
   type ConnectionLimits,
   type ConnectionOwner,
   type Session,
@@ -15,6 +16,8 @@ export interface Http1ServerOptions {
   readonly limits: ConnectionLimits & Pick<DoorLimits, "maxConnections" | "receivingBytesMax">;
   readonly clock: Clock;
   readonly turns: Turns;
+  /** Connections that begin as HTTP/2 does, with what was read of them; absent: they are refused. */
+  readonly onHttp2?: AcceptSocket;
   /** The door's part of a new connection. @param clientAddress as the socket says it */
   readonly session: (clientAddress: string) => Session;
 }
@@ -55,6 +58,10 @@ export class Http1Server implements ConnectionOwner {
       this.#accept(socket),
     );
     this.#server.maxConnections = options.limits.maxConnections;
+  }
+
+  get onHttp2(): AcceptSocket | undefined {
+    return this.#options.onHttp2;
   }
 
   get nowMs(): number {

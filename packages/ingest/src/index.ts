@@ -1,5 +1,8 @@
 export {
   DEFAULT_CONDITIONS,
+  SIGNALS,
+  SOURCE_TYPES,
+  takesSignal,
   isPartitionJournal,
   partitionJournal,
   sinkPath,
@@ -11,11 +14,13 @@ export {
   type LevelConditions,
   type SettingValue,
   type SettingValues,
+  type Signal,
   type SinkConditions,
   type SinkDefinition,
   type SinkKey,
   type SourceDefinition,
   type SourceKey,
+  type SourceType,
   type TemplateColumn,
   type Version,
 } from "./definitions.ts";

@@ -15,6 +15,9 @@ export const FRAME_SEAL_BYTES = 1024 * 1024;
 /** Responses that one connection may have outstanding before it is not read any more. */
 export const PIPELINE_MAX = 128;
 
+/** Calls of OTLP on one gRPC connection: an exporter has one or two under way. */
+export const OTLP_CALLS_MAX = 100;
+
 export interface DoorLimits {
   /** Head of a request, all headers with their line ends. */
   readonly headBytesMax: number;

@@ -3,7 +3,14 @@
 // G1 A call without the right secret is refused before its message is read.
 // G2 What may be sent again later is UNAVAILABLE with the delay (google.rpc.RetryInfo): clients repeat other codes only
 //    with it, and not at all what is wrong with the records.
-import { type CallHandler, type CallHandlers, RpcError, type StatusCode, unary } from "@millrace/grpc";
+import {
+  type CallHandler,
+  type CallHandlers,
+  RpcError,
+  type ServerCall,
+  type StatusCode,
+  unary,
+} from "@millrace/grpc";
 import { exportBody } from "./export-body.ts";
 import type { Signal } from "./flat-records.ts";
 import { retryDetails } from "./grpc-retry-info.ts";
@@ -11,8 +18,8 @@ import type { OtlpPorts, OtlpRefusal, SourceFound } from "./otlp-door.ts";
 import { encodeResponse, isRejected, rejectionText } from "./partial-success.ts";
 
 export interface OtlpGrpcPorts<S> extends OtlpPorts<S> {
-  /** In a time that does not tell how much of the secret is right. */
-  findBySecret(secret: string): SourceFound<S>;
+  /** In a time that does not tell how much of the secret is right. @param call that has the secret, and the records */
+  findBySecret(secret: string, call: ServerCall): SourceFound<S>;
 }
 
 /** `grpc-encoding` that the handlers open themselves: for GrpcServerOptions.passEncodings. */
@@ -31,7 +38,7 @@ export function otlpHandlers<S>(ports: OtlpGrpcPorts<S>): CallHandlers {
 
 function exportHandler<S>(signal: Signal, ports: OtlpGrpcPorts<S>): CallHandler {
   return (call) => {
-    const source = sourceOf(call.metadata.get("authorization"), ports); // G1
+    const source = sourceOf(call, ports); // G1
     const handler = unary(async (request, { isCompressed }) => {
       const body = { signal, encoding: "protobuf", isGzip: isCompressed, bytes: request } as const;
       const exported = await exportBody(source, body, ports);
@@ -44,15 +51,15 @@ function exportHandler<S>(signal: Signal, ports: OtlpGrpcPorts<S>): CallHandler 
   };
 }
 
-function sourceOf<S>(authorization: string | undefined, ports: OtlpGrpcPorts<S>): S {
-  const secret = BEARER.exec(authorization ?? "")?.[1];
+function sourceOf<S>(call: ServerCall, ports: OtlpGrpcPorts<S>): S {
+  const secret = BEARER.exec(call.metadata.get("authorization") ?? "")?.[1];
   if (secret === undefined) {
     throw new RpcError(
       "UNAUTHENTICATED",
       "the source's secret is missing: metadata authorization: Bearer <secret>",
     );
   }
-  const found = ports.findBySecret(secret);
+  const found = ports.findBySecret(secret, call);
   if (found.kind === "refused") throw rpcError(found.refusal);
   return found.source;
 }

@@ -107,7 +107,7 @@ describe("API of a platform: sources", () => {
       [
         { type: "foo", name: "x" },
         "invalidEnumValue",
-        'Value of body.type must be one of "http" but got value "foo".',
+        'Value of body.type must be one of "http" or "otlp" but got value "foo".',
       ],
       [
         { type: "http", name: "x", sourceId: "" },

@@ -8,8 +8,9 @@ export type Headers = Readonly<Record<string, string>>;
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface Column {
-  readonly type: "uuid" | "datetime" | "ip" | "body" | "headers" | "path";
+  readonly type: "uuid" | "datetime" | "ip" | "body" | "headers" | "path" | "template";
   readonly name: string;
+  readonly template?: { readonly language: "jsonnet"; readonly content: string };
   readonly path?: string;
   readonly rawString?: boolean;
   readonly defaultValue?: string;
@@ -27,14 +28,33 @@ export async function createStream(
   columns: readonly Column[],
   headers: Headers = {},
 ): Promise<string> {
+  const source = await createBoth(endpoints, { id, type: "http", columns }, headers);
+  return (source["http"] as { url: string }).url;
+}
+
+/** The same of OTLP. @returns the addresses and the secret of the source */
+export async function createOtlpStream(
+  endpoints: Endpoints,
+  id: string,
+  columns: readonly Column[],
+): Promise<{ readonly url: string; readonly baseUrl: string; readonly secret: string }> {
+  const source = await createBoth(endpoints, { id, type: "otlp", columns }, {});
+  return source["otlp"] as { url: string; baseUrl: string; secret: string };
+}
+
+async function createBoth(
+  endpoints: Endpoints,
+  { id, type, columns }: { readonly id: string; readonly type: string; readonly columns: readonly Column[] },
+  headers: Headers,
+): Promise<Row> {
   const sources = `${endpoints.api}/v1/branches/default/sources`;
-  await finished(endpoints, await post(sources, { type: "http", name: id, sourceId: id }, headers), headers);
+  await finished(endpoints, await post(sources, { type, name: id, sourceId: id }, headers), headers);
   const table = { type: "duckdb", tableId: `main.${id}`, mapping: { columns } };
   const sink = await post(`${sources}/${id}/sinks`, { type: "table", name: id, sinkId: id, table }, headers);
   await finished(endpoints, sink, headers);
   const source = await ask(`${sources}/${id}`, { headers });
   assert.equal(source.status, 200, source.text);
-  return (source.json() as { http: { url: string } }).http.url;
+  return source.json();
 }
 
 /** The source's URL in this life of the platform: ports may have changed. */

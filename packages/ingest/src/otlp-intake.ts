@@ -1,0 +1,192 @@
+// OTLP at the door: requests of either transport become flat records, and these go the way of every batch.
+//
+// O1 The records of a request know its headers, without the one that authorises it.
+// O2 While it is not known of some records whether they were appended, that is said of the request: a partial success
+//    would tell the client not to send them again.
+import { BodyBytes, type Clock, utf8, WireError } from "@millrace/base";
+import type { ServerCall } from "@millrace/grpc";
+import {
+  exportOverHttp,
+  FLATTEN_LIMITS,
+  type ExportOutcome,
+  type FlatRecords,
+  type Gunzipped,
+  type OtlpGrpcPorts,
+  type OtlpHttpRequest,
+  type OtlpPorts,
+  type SourceFound,
+} from "@millrace/otlp";
+import { decompressBody } from "./body-decompress.ts";
+import { takesSignal } from "./definitions.ts";
+import type { Exchange } from "./http1-exchange.ts";
+import {
+  appendError,
+  DISABLED_SOURCE,
+  NO_SOURCE_FOUND,
+  SHUTDOWN,
+  type Answers,
+  type DoorError,
+} from "./http-source-answers.ts";
+import { Batch, type SettledBatch } from "./http-source-batch.ts";
+import { RecordHeaders } from "./http-source-headers.ts";
+import type { DoorRecord } from "./http-source-record.ts";
+import { isSecret, type SourceRoute } from "./http-source-routes.ts";
+import type { BodySteps } from "./http-source-steps.ts";
+import { LineWalk } from "./http-source-walk.ts";
+import type { DoorLimits } from "./limits.ts";
+
+/** Whose records they are, and where they come from. */
+export interface OtlpCaller {
+  readonly route: SourceRoute;
+  readonly clientIp: Uint8Array;
+  readonly headers: RecordHeaders;
+  /** Nobody waits for the answer any more. */
+  readonly isOver: () => boolean;
+}
+
+export interface OtlpIntakePorts {
+  readonly answers: Answers;
+  readonly record: DoorRecord;
+  readonly limits: DoorLimits;
+  readonly clock: Clock;
+  readonly steps: BodySteps;
+  /** The source with a secret, when there is one. */
+  readonly findBySecret: (secret: string) => SourceRoute | undefined;
+  readonly isStopping: () => boolean;
+  /** A failure that is a bug. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+const UNFINISHED: DoorError = {
+  status: 503,
+  name: "outcomeUnknown",
+  message: "The request took too long, it is not known whether it was processed.",
+  retryAfter: 1,
+};
+
+export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCaller> {
+  readonly limits = FLATTEN_LIMITS;
+  readonly #ports: OtlpIntakePorts;
+
+  constructor(ports: OtlpIntakePorts) {
+    this.#ports = ports;
+  }
+
+  /** Bound of a body, and of what it is when it is opened. */
+  get bodyBytesMax(): number {
+    return this.#ports.limits.batchBytesMax;
+  }
+
+  /** Answers `exchange` later. @param body a copy, or what nobody writes to */
+  take(
+    request: OtlpHttpRequest<SourceRoute>,
+    caller: OtlpCaller,
+    body: Uint8Array,
+    exchange: Exchange,
+  ): void {
+    const { answers, onFatal } = this.#ports;
+    exportOverHttp({ ...request, source: caller }, body, this)
+      .then((outcome) => {
+        const { isLast } = exchange;
+        const answer =
+          outcome.kind === "refused"
+            ? answers.error(outcome.refusal, isLast)
+            : answers.otlp(outcome.answer, isLast);
+        exchange.send(answer);
+      })
+      .catch(onFatal);
+  }
+
+  findBySecret(secret: string, call: ServerCall): SourceFound<OtlpCaller> {
+    const { findBySecret, isStopping } = this.#ports;
+    if (isStopping()) return { kind: "refused", refusal: SHUTDOWN };
+    const route = findBySecret(secret);
+    const bytes = utf8(secret);
+    if (route === undefined || !isSecret(route.secret, bytes, 0, bytes.length))
+      return { kind: "refused", refusal: NO_SOURCE_FOUND };
+    if (!route.isEnabled) return { kind: "refused", refusal: DISABLED_SOURCE };
+    const clientIp = utf8(hostOf(call.peer.address));
+    const headers = recordHeaders(call.metadata);
+    return { kind: "source", source: { route, clientIp, headers, isOver: () => call.isOver } };
+  }
+
+  async gunzip(body: Uint8Array): Promise<Gunzipped> {
+    const { limits } = this.#ports;
+    const outcome = await decompressBody("gzip", body, {
+      bytesMax: this.bodyBytesMax,
+      ratioMax: limits.compressionRatioMax,
+      bytesFree: limits.recordBytesMax,
+    });
+    if (outcome.kind === "bytes") return outcome;
+    const { message } = outcome;
+    const refusal =
+      outcome.kind === "tooLarge"
+        ? { status: 413, name: "bodyTooLarge" }
+        : { status: 400, name: "badRequest" };
+    return { kind: "refused", refusal: { ...refusal, message } };
+  }
+
+  write(caller: OtlpCaller, { signal, count, bytes }: FlatRecords): Promise<ExportOutcome> {
+    const { route, headers, clientIp, isOver } = caller;
+    const { record, limits, steps, clock, answers } = this.#ports;
+    if (!steps.hasRoomFor(bytes.length)) {
+      const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
+      return Promise.resolve(allRejected(count, appendError(error)));
+    }
+    const view = { ...route, sinks: route.sinks.filter(({ sink }) => takesSignal(sink, signal)) };
+    const acceptedAtMs = clock.wallMs();
+    return new Promise((resolve) => {
+      const start = (): void => {
+        record.startRequest(acceptedAtMs, clientIp, headers);
+        record.scanner.use(route.tree);
+        record.form = "scanned";
+        record.bodyIsText = true;
+      };
+      const batch = new Batch(view, record, {
+        recordBytesMax: limits.recordBytesMax,
+        onSettled: (settled) => {
+          if (settled.rejected > 0) answers.rejected(settled.rejected);
+          resolve(outcomeOf(count, settled));
+        },
+      });
+      start();
+      const walked = { body: new BodyBytes(bytes), begin: 0, end: bytes.length };
+      steps.walk(new LineWalk(walked, record.scanner, batch), () => {
+        return {
+          bytes: bytes.length,
+          resume: start,
+          isOver: () => {
+            if (!isOver()) return false;
+            resolve(allRejected(count, UNFINISHED));
+            return true;
+          },
+        };
+      });
+    });
+  }
+}
+
+/** O1 */
+export function recordHeaders(lines: Iterable<readonly [name: string, value: string]>): RecordHeaders {
+  return new RecordHeaders([...lines].filter(([name]) => name.toLowerCase() !== "authorization"));
+}
+
+function outcomeOf(count: number, { rejected, rejections, unknown, worst }: SettledBatch): ExportOutcome {
+  if (unknown !== undefined) return allRejected(count, unknown); // O2
+  if (rejected === 0) return { total: count, rejected: 0 };
+  const first = rejections.reduce((a, b) => (b.index < a.index ? b : a));
+  const { status = 422, retryAfter } = worst ?? {};
+  const failure = { status, firstError: first.reason, ...(retryAfter === undefined ? {} : { retryAfter }) };
+  return { total: count, rejected, failure };
+}
+
+function allRejected(total: number, { status, message, retryAfter }: DoorError): ExportOutcome {
+  const failure = { status, firstError: message, ...(retryAfter === undefined ? {} : { retryAfter }) };
+  return { total, rejected: total, failure };
+}
+
+/** `127.0.0.1:54321` without its port; IPv4 over an IPv6 socket is IPv4. */
+function hostOf(address: string): string {
+  const host = /^(?:\[([^\]]+)\]|([^:]+)):\d+$/.exec(address);
+  return (host?.[1] ?? host?.[2] ?? address).replace(/^::ffff:(?=[0-9.]+$)/, "");
+}
