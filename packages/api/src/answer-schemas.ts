@@ -1,6 +1,6 @@
 // Bodies that the API answers with (specification 1.7 to 1.13). The document is made of them, and tests hold every
 // answer against them.
-import { SIGNALS, SOURCE_TYPES } from "@millrace/ingest";
+import { SIGNALS, SIGNATURE_SCHEMES, SOURCE_TYPES } from "@millrace/ingest";
 import { columnsSchema } from "./column-schema.ts";
 import {
   choice,
@@ -84,6 +84,12 @@ const sourceFields = {
         secret: required(text({ description: "For `Authorization: Bearer`, at `baseUrl` and over gRPC" })),
       },
       { description: "Of type otlp: an exporter's endpoint; the path of `url` holds the secret" },
+    ),
+  ),
+  signature: optional(
+    object(
+      { scheme: required(choice(SIGNATURE_SCHEMES)), toleranceSeconds: required(number) },
+      { description: "How requests must be signed" },
     ),
   ),
   ...history,

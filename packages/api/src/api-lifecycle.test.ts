@@ -180,6 +180,35 @@ describe("API: sources and their sinks", () => {
     assert.deepEqual(await reasons(), [undefined, "API"]);
   });
 
+  test("signatures: shown without their secret, kept, changed, taken away; of plain sources alone", async () => {
+    const secret = "a person's choice";
+    const signature = { scheme: "stripe", secret };
+    await api.change("PATCH", SOURCE, { signature });
+    assert.deepEqual((await api.get(SOURCE))["signature"], { scheme: "stripe", toleranceSeconds: 300 });
+    await api.change("PATCH", SOURCE, { name: "Other" });
+    await api.change("PATCH", SOURCE, { signature: { ...signature, toleranceSeconds: 60 } });
+    assert.equal(at(await api.get(SOURCE), "signature", "toleranceSeconds"), 60);
+    assert.ok(!JSON.stringify(await api.get(`${SOURCE}/versions/4`)).includes(secret));
+    await api.change("PATCH", SOURCE, { signature: null });
+    assert.equal((await api.get(SOURCE))["signature"], undefined);
+    const otlp = { ...FLIGHTS, sourceId: "otel", type: "otlp" };
+    const refused = await api.call("POST", SOURCES, { ...otlp, signature });
+    assert.deepEqual(
+      [refused.status, refused.body["message"]],
+      [400, 'A source of type "otlp" has no "signature".'],
+    );
+    await api.change("POST", SOURCES, { ...FLIGHTS, sourceId: "signed", signature });
+    await api.change("PATCH", `${SOURCES}/signed`, { type: "otlp" });
+    assert.equal((await api.get(`${SOURCES}/signed`))["signature"], undefined);
+    for (const wrong of [
+      { scheme: "none", secret },
+      { scheme: "slack" },
+      { ...signature, toleranceSeconds: 3601 },
+    ]) {
+      assert.equal((await api.call("PATCH", SOURCE, { signature: wrong })).status, 400);
+    }
+  });
+
   test("rotate the secret: another URL at once, and a version that says so", async () => {
     const before = await api.get(SOURCE);
     const { status, body } = await api.call("POST", `${SOURCE}/rotate-secret`);

@@ -30,7 +30,14 @@ export interface PageBody {
 export function sourceBody(source: SourceDefinition, urls: ApiUrls): object {
   const { projectId, branchId, sourceId, type, name, description } = source;
   const key = { projectId, branchId, sourceId };
-  return { ...key, type, name, description, ...addressBody(source, urls), ...historyBody(source) };
+  const addresses = addressBody(source, urls);
+  return { ...key, type, name, description, ...addresses, ...signatureBody(source), ...historyBody(source) };
+}
+
+function signatureBody({ signature }: SourceDefinition): object {
+  if (signature === undefined) return {};
+  const { scheme, toleranceSeconds } = signature;
+  return { signature: { scheme, toleranceSeconds } };
 }
 
 function addressBody({ projectId, sourceId, type, secret }: SourceDefinition, urls: ApiUrls): object {

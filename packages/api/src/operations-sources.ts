@@ -20,6 +20,7 @@ import {
   deleteSourceQuery,
   idOf,
   pageQuery,
+  signatureOf,
   updateSourceSchema,
 } from "./request-schemas.ts";
 import { runTask } from "./task-runner.ts";
@@ -48,7 +49,9 @@ export const sourceOperations: readonly Operation[] = [
       const max = DEFINITION_LIMITS.sourcesPerBranchMax;
       if (others.totalCount >= max) throw limitReached("source", max);
       const { type, name, description = "" } = body;
-      const input = { ...key, type, name, description };
+      const { signature } = signatureOf(body, type);
+      const signed = signature === undefined || signature === null ? {} : { signature };
+      const input = { ...key, type, name, description, ...signed };
       return runTask(deps, {
         type: "api.create.source",
         key,
@@ -115,13 +118,17 @@ export const sourceOperations: readonly Operation[] = [
     body: updateSourceSchema,
     errors: ["sourceNotFound", "resourceLocked"],
     handle: async ({ body, by, ...asked }) => {
-      const key = keyOfSource(await sourceOf(asked));
+      const source = await sourceOf(asked);
+      const key = keyOfSource(source);
+      const { signature: _signature, ...update } = body;
+      const signed = signatureOf(body, body.type ?? source.type);
+      const command = { kind: "update", ...update, ...signed } as const;
       return runTask(asked.deps, {
         type: "api.update.source",
         key,
         result: "Source has been updated successfully.",
         isRepeatable: false,
-        work: (within) => asked.deps.repository.changeSource(key, { kind: "update", ...body }, by, within),
+        work: (within) => asked.deps.repository.changeSource(key, command, by, within),
       });
     },
   }),

@@ -3,9 +3,13 @@ import {
   DEFINITION_LIMITS,
   normaliseId,
   SIGNALS,
+  SIGNATURE_SCHEMES,
+  SIGNATURE_TOLERANCE_SECONDS,
   sinkSettings,
   SOURCE_TYPES,
   type SettingValues,
+  type SourceType,
+  type WebhookSignature,
 } from "@millrace/ingest";
 import { WireError } from "@millrace/base";
 import { ApiError, type Problem } from "./api-errors.ts";
@@ -18,12 +22,14 @@ import {
   list,
   map,
   named,
+  nullable,
   object,
   optional,
   required,
   scalar,
   scalarOrNull,
   text,
+  type ValueOf,
 } from "./schema.ts";
 
 /** The only branch there is. */
@@ -63,6 +69,21 @@ const allowedSignals = list(choice(SIGNALS), {
   example: ["logs"],
 });
 
+const signature = nullable(
+  object({
+    scheme: required(choice(SIGNATURE_SCHEMES)),
+    secret: required(text({ min: 1, max: 256, description: "As the sender has it; no answer shows it" })),
+    toleranceSeconds: optional(
+      integer({
+        min: SIGNATURE_TOLERANCE_SECONDS.min,
+        max: SIGNATURE_TOLERANCE_SECONDS.max,
+        description: `How long a signature is good, default ${SIGNATURE_TOLERANCE_SECONDS.initial}; not of github`,
+      }),
+    ),
+  }),
+  { description: "Of type http: requests must be signed so; null: they need not" },
+);
+
 export const createSourceSchema = named(
   "CreateSource",
   object({
@@ -70,6 +91,7 @@ export const createSourceSchema = named(
     sourceId: optional(id),
     name: required(name),
     description: optional(description),
+    signature: optional(signature),
   }),
 );
 
@@ -80,6 +102,7 @@ export const updateSourceSchema = named(
     type: optional(sourceType),
     name: optional(name),
     description: optional(description),
+    signature: optional(signature),
   }),
 );
 
@@ -174,6 +197,17 @@ export function descriptionOf({ changeDescription }: { readonly changeDescriptio
   readonly changeDescription?: string;
 } {
   return changeDescription === undefined ? {} : { changeDescription };
+}
+
+/** What a request says of signatures. @throws {ApiError} 400 when the source is of another type than http */
+export function signatureOf(
+  { signature: given }: Pick<ValueOf<typeof createSourceSchema>, "signature">,
+  type: SourceType,
+): { readonly signature?: WebhookSignature | null } {
+  if (given === undefined || given === null) return given === undefined ? {} : { signature: null };
+  if (type !== "http") throw new ApiError("badRequest", `a source of type "${type}" has no "signature"`);
+  const { scheme, secret, toleranceSeconds = SIGNATURE_TOLERANCE_SECONDS.initial } = given;
+  return { signature: { scheme, secret, toleranceSeconds } };
 }
 
 /** The given ID, or one made from the name, normalised. @throws {ApiError} 400 */

@@ -10,7 +10,7 @@
 //    changes nothing. Numbers go on through deletion.
 // V2 Nothing is done to the sinks of a source: what follows for them is computed (definition-effective.ts), so what was
 //    done to one of them by itself is still there when its source comes back.
-// V3 A rollback brings back content. Whether it is disabled, its secret and its partitions stay as they are: an old
+// V3 A rollback brings back content. Whether it is disabled, its secrets and its partitions stay as they are: an old
 //    secret may be the reason why there is a new one. Only a source that becomes one of another type gets a new secret.
 import { unreachable } from "@millrace/base";
 import { withVersion } from "./definition-codec.ts";
@@ -27,6 +27,7 @@ import {
   type SourceDefinition,
   type SourceType,
 } from "./definitions.ts";
+import type { WebhookSignature } from "./webhook-signature.ts";
 
 export interface SettingChange {
   readonly key: string;
@@ -59,7 +60,11 @@ interface Update {
 export type SourceCommand =
   | LifecycleCommand
   /** With another type it gets a new secret: addresses of the old one are none of the new one's. */
-  | (Update & { readonly type?: SourceType })
+  | (Update & {
+      readonly type?: SourceType;
+      /** null: none any more. */
+      readonly signature?: WebhookSignature | null;
+    })
   | { readonly kind: "rotateSecret" };
 export type SinkCommand =
   | LifecycleCommand
@@ -113,8 +118,10 @@ export function planSource(
   if (command.kind === "rotateSecret")
     return next(entity, { ...entity, secret: facts.secret ?? "" }, "Rotated secret.", facts.change);
   const { name = entity.name, description = entity.description, changeDescription = "Updated." } = command;
-  const { type = entity.type } = command;
-  const updated = ofType({ ...entity, name, description }, type, facts);
+  const { type = entity.type, signature = entity.signature } = command;
+  const { signature: _before, ...kept } = entity;
+  const signed = signature === undefined || signature === null ? kept : { ...kept, signature };
+  const updated = ofType({ ...signed, name, description }, type, facts);
   return next(entity, updated, changeDescription, facts.change);
 }
 
@@ -123,7 +130,9 @@ function ofType(
   type: SourceType,
   { secret = source.secret }: ChangeFacts<SourceDefinition>,
 ): SourceDefinition {
-  return type === source.type ? source : { ...source, type, secret };
+  if (type === source.type) return source;
+  const { signature: _signature, ...kept } = source;
+  return { ...kept, type, secret };
 }
 
 /** @throws {WireError} INVALID_ARGUMENT about settings */

@@ -62,6 +62,22 @@ test("a sealed source -> opens as it was; one of the first version opens too, an
   }
 });
 
+test("the secret of signatures -> sealed for its own place, and none of the hash", () => {
+  const secrets = aesSecrets([new Uint8Array(32).fill(7)]);
+  const plain = decodeSource(utf8(SOURCE), "key", secrets);
+  const signature = { scheme: "slack", secret: "of a person's choice", toleranceSeconds: 60 } as const;
+  const source = { ...plain, signature };
+  const bytes = encodeSource(source, secrets);
+  assert.ok(!text(bytes).includes(signature.secret));
+  assert.deepEqual(decodeSource(bytes, "key", secrets), source);
+  const record = JSON.parse(text(bytes)) as { secret: object; signature: { secret: object } };
+  const swapped = { ...record, secret: record.signature.secret };
+  assert.throws(() => decodeSource(utf8(JSON.stringify(swapped)), "key", secrets), { code: "CORRUPT" });
+  const other = { ...source, signature: { ...signature, secret: "another" } };
+  assert.equal(structuralHash(other), structuralHash(source));
+  assert.notEqual(structuralHash(source), structuralHash(plain));
+});
+
 test("a later life -> in the record, in the names of journals, not in the hash", () => {
   const first = decodeSink(utf8(SINK), "key");
   const later = { ...first, incarnation: 2 };

@@ -10,9 +10,10 @@ import {
   type SourceDefinition,
   type Version,
 } from "./definitions.ts";
-import { secretPlace } from "./definition-keys.ts";
+import { secretPlace, signaturePlace } from "./definition-keys.ts";
 import { decodeSecret, type SecretBox } from "./secret-box.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
+import { SIGNATURE_SCHEMES, type WebhookSignature } from "./webhook-signature.ts";
 
 /** That a branch is in use. */
 export interface BranchRecord {
@@ -31,7 +32,13 @@ export function encodeDefinition(value: SinkDefinition | Life | BranchRecord): U
 }
 
 export function encodeSource(source: SourceDefinition, secrets: SecretBox): Uint8Array {
-  return utf8(JSON.stringify({ ...source, secret: secrets.seal(source.secret, secretPlace(source)) }));
+  const { signature } = source;
+  const sealed =
+    signature === undefined
+      ? {}
+      : { signature: { ...signature, secret: secrets.seal(signature.secret, signaturePlace(source)) } };
+  const secret = secrets.seal(source.secret, secretPlace(source));
+  return utf8(JSON.stringify({ ...source, secret, ...sealed }));
 }
 
 /** @throws {CannotOpen} without the key of its secret @throws {WireError} CORRUPT with the field */
@@ -46,7 +53,16 @@ export function decodeSource(bytes: Uint8Array, key: string, secrets: SecretBox)
   checkSettings(fields);
   checkHistory(fields);
   const source = value as SourceDefinition;
-  return { ...source, secret: secrets.open(decodeSecret(fields, "secret"), secretPlace(source)) };
+  const secret = secrets.open(decodeSecret(fields, "secret"), secretPlace(source));
+  if (!fields.has("signature")) return { ...source, secret };
+  return { ...source, secret, signature: decodeSignature(fields.object("signature"), source, secrets) };
+}
+
+function decodeSignature(fields: JsonFields, source: SourceDefinition, secrets: SecretBox): WebhookSignature {
+  const scheme = fields.oneOf("scheme", SIGNATURE_SCHEMES);
+  const toleranceSeconds = fields.integer("toleranceSeconds", 1);
+  const secret = secrets.open(decodeSecret(fields, "secret"), signaturePlace(source));
+  return { scheme, secret, toleranceSeconds };
 }
 
 /** What a purge has left under {@link nextKey}; undefined: there was none. @throws {WireError} CORRUPT */
@@ -118,7 +134,8 @@ function checkColumn(value: unknown, what: string): Column {
 
 /**
  * Structural hash of an entity, 16 hex digits: FNV-1a over its JSON with sorted members, without those that say
- * nothing (absent, empty, false, 0) and without its history: the same content has the same hash in every life.
+ * nothing (absent, empty, false, 0) and without its history: the same content has the same hash in every life. Nor has
+ * it the secret of signatures: a person chose it, and might be found by trying.
  */
 export function structuralHash(entity: object): string {
   const {
@@ -128,8 +145,10 @@ export function structuralHash(entity: object): string {
     disabled: _disabled,
     ...kept
   } = entity as Record<string, unknown>;
+  const signature = kept["signature"] as Partial<WebhookSignature> | undefined;
+  const known = signature === undefined ? kept : { ...kept, signature: { ...signature, secret: undefined } };
   let hash = 0xcbf29ce484222325n;
-  for (const byte of utf8(JSON.stringify(canonical(kept)) ?? "")) {
+  for (const byte of utf8(JSON.stringify(canonical(known)) ?? "")) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   }
   return hash.toString(16).padStart(16, "0");

@@ -51,6 +51,11 @@ export function secretPlace(key: SourceKey): string {
   return `${DEFINITION_PREFIX}source/${sourcePath(key)}`;
 }
 
+/** The same of the secret of signatures. */
+export function signaturePlace(key: SourceKey): string {
+  return `${secretPlace(key)} signature`;
+}
+
 /** Where a purge leaves which life of a source's or sink's ID comes next. */
 export function nextKey(key: SourceKey | SinkKey): Key {
   return keyOf(`${DEFINITION_PREFIX}next/${"sinkId" in key ? sinkPath(key) : sourcePath(key)}`);

@@ -58,8 +58,10 @@ import type {
 } from "./definitions.ts";
 import { DEFINITION_LIMITS } from "./limits.ts";
 import type { SecretBox } from "./secret-box.ts";
+import type { WebhookSignature } from "./webhook-signature.ts";
 
 export interface NewSource extends SourceKey {
+  readonly signature?: WebhookSignature;
   /** Default `http`. */
   readonly type?: SourceType;
   readonly name: string;
@@ -202,7 +204,8 @@ export class DefinitionRepository {
     const change = this.#change(by);
     const { projectId, branchId, sourceId, type = "http", name, description } = input;
     const key = { projectId, branchId, sourceId };
-    const fields = { ...key, type, name, description, secret: this.#secret() };
+    const signature = input.signature === undefined ? {} : { signature: input.signature };
+    const fields = { ...key, type, name, description, secret: this.#secret(), ...signature };
     const place = this.#sourcePlace(key);
     const plan = async (reads: AtomicReads): Promise<Plan<SourceDefinition>> => {
       const make = (deleted: SourceDefinition | undefined, life: Life): SourceDefinition =>
@@ -428,7 +431,9 @@ async function versionOf<T extends Entity>(
 
 /** Whether what stands there is what was to be written: made at the same time, with the same content. */
 function isSame(found: Entity, tried: Entity): boolean {
-  const secrets = [found, tried].map((entity) => ("secret" in entity ? entity.secret : ""));
+  const secrets = [found, tried].map((entity) =>
+    "secret" in entity ? `${entity.secret} ${entity.signature?.secret}` : "",
+  );
   const isSameVersion =
     found.version.number === tried.version.number &&
     found.version.hash === tried.version.hash &&

@@ -2,6 +2,7 @@
 // (keboola-stream specification, section 1.8). The API's bodies are made from these.
 
 import type { Signal } from "@millrace/otlp";
+import type { WebhookSignature } from "./webhook-signature.ts";
 
 export type { Signal };
 
@@ -62,6 +63,8 @@ export interface SourceDefinition extends SourceKey, Life {
   readonly description: string;
   /** 48 characters of [0-9a-zA-Z]; never in a log. */
   readonly secret: string;
+  /** Of type http: requests must be signed so. */
+  readonly signature?: WebhookSignature;
   /** What its owner has set for all its sinks, apart from the defaults, by the specification's keys. */
   readonly settings?: SettingValues;
   readonly version: Version;

@@ -6,7 +6,7 @@
 //
 // Everything is synchronous unless a large body has to be decompressed, or holds so many records that others must have
 // their turns in between: head and body are looked at where they were received, and copied only to survive that wait.
-import { BodyBytes, type Clock, type RequestHead, sizeText, WireError } from "@millrace/base";
+import { BodyBytes, type Clock, headerValue, type RequestHead, sizeText, WireError } from "@millrace/base";
 import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
@@ -21,6 +21,7 @@ import type { BodySteps } from "./http-source-steps.ts";
 import { ArrayWalk, LineWalk, type ArrayProblem, type BodyWalk } from "./http-source-walk.ts";
 import type { DoorLimits } from "./limits.ts";
 import { undecodable } from "./mapping-record.ts";
+import { signatureProblem } from "./webhook-signature.ts";
 
 /** A request whose body is to become records. */
 export interface Received {
@@ -57,6 +58,16 @@ export class Intake {
   /** Answers `received` now or later. */
   take(received: Received, encoding: Encoding, body: BodyBytes, begin: number, end: number): void {
     const acceptedAtMs = this.#ports.clock.wallMs();
+    const { signature } = received.route.source;
+    if (signature !== undefined) {
+      const header = (name: string): string | undefined => headerValue(received.head, name);
+      const request = { header, body: body.bytes.subarray(begin, end) };
+      const message = signatureProblem(signature, request, acceptedAtMs);
+      if (message !== undefined) {
+        this.#refuse(received, { status: 401, name: "invalidSignature", message });
+        return;
+      }
+    }
     if (encoding === "identity") this.#decode(received, acceptedAtMs, body, begin, end);
     else this.#decompress(received, acceptedAtMs, encoding, body.bytes.subarray(begin, end));
   }

@@ -27,6 +27,7 @@ import { HttpSource } from "./http-source.ts";
 import { DEFAULT_DOOR_LIMITS, type DoorLimits } from "./limits.ts";
 import type { FramePort } from "./publisher.ts";
 import { systemTurns } from "./system-turns.ts";
+import type { WebhookSignature } from "./webhook-signature.ts";
 import { plainSecrets } from "./secret-box.ts";
 
 export const SOURCE: SourceKey = { projectId: 1, branchId: 1, sourceId: "flights" };
@@ -76,6 +77,7 @@ export class MemoryFrames implements FramePort {
 export interface DoorOptions {
   readonly limits?: Partial<DoorLimits>;
   readonly type?: SourceType;
+  readonly signature?: WebhookSignature;
   readonly sinks?: readonly Partial<NewSink>[];
   readonly clock?: Clock;
   readonly lanes?: number;
@@ -108,7 +110,7 @@ export class DoorHarness {
     this.repository = new DefinitionRepository(ports);
     await this.mirror.load(never);
     const running = this.mirror.run(stop.signal);
-    await this.#define(options.sinks ?? [{}], options.type ?? "http");
+    await this.#define(options);
     this.source = new HttpSource(
       {
         ...ports,
@@ -143,10 +145,16 @@ export class DoorHarness {
     for (const close of this.#closers.splice(0)) await close();
   }
 
-  async #define(sinks: readonly Partial<NewSink>[], type: SourceType): Promise<void> {
+  async #define({ sinks = [{}], type = "http", signature }: DoorOptions): Promise<void> {
     const by = { type: "system" } as const;
     const created = await this.repository.createSource(
-      { ...SOURCE, type, name: "Flights", description: "" },
+      {
+        ...SOURCE,
+        type,
+        name: "Flights",
+        description: "",
+        ...(signature === undefined ? {} : { signature }),
+      },
       by,
       never,
     );

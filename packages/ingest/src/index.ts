@@ -54,6 +54,12 @@ export { versionText, type EntityState } from "./definition-keys.ts";
 export { deletedOf, disabledOf, effectiveSink } from "./definition-effective.ts";
 export { normaliseId } from "./definition-id.ts";
 export { describeSettings, listOf, sinkSettings, type SettingKind } from "./definition-settings.ts";
+export {
+  SIGNATURE_SCHEMES,
+  SIGNATURE_TOLERANCE_SECONDS,
+  type SignatureScheme,
+  type WebhookSignature,
+} from "./webhook-signature.ts";
 export { plainSecrets, type SecretBox } from "./secret-box.ts";
 export { aesSecrets, parseKeyFile } from "./system-aes-box.ts";
 export { decodeSlice } from "./storage-codec.ts";
