@@ -225,6 +225,7 @@ export class World {
         sequences.clear();
       }
       const sink = catalog.sink(this.sinks[random.below(this.sinks.length)]!)!;
+      if (sink.disabled !== undefined) continue;
       const journal = await this.#ensured(partitions, sink, random.below(sink.partitions), signal);
       let sequence = (sequences.get(journal) ?? 0) + 1;
       const rows = Array.from({ length: 1 + random.below(5) }, () => this.#row(random, sink));
@@ -281,6 +282,7 @@ export class World {
       else if (what < 6 && alive.length < 3)
         await this.#start(); // the old one does not know yet
       else if (what < 7) this.#changeColumns(random);
+      else if (what < 8) this.#changeLife(random);
       else this.#changeTable(random);
     }
   }
@@ -356,6 +358,18 @@ export class World {
     const sink = this.catalog.sink(this.sinks[random.below(this.sinks.length)]!)!;
     const table = { ...sink.table, mapping: { columns: columns(1 + random.below(3)) } };
     this.catalog.put({ ...sink, table });
+  }
+
+  /** Disables a sink, or enables it: its doors take nothing meanwhile, and what they took is loaded. */
+  #changeLife(random: Random): void {
+    const sink = this.catalog.sink(this.sinks[random.below(this.sinks.length)]!)!;
+    const { disabled, ...enabled } = sink;
+    const change = {
+      at: new Date(this.clock.wallMs()).toISOString(),
+      by: { type: "system" },
+      reason: "API",
+    } as const;
+    this.catalog.put(disabled === undefined ? { ...enabled, disabled: change } : enabled);
   }
 
   /** To a new table, or back to one that was the target before. */

@@ -3,8 +3,8 @@ import { test } from "node:test";
 
 import { World, type WorldOptions } from "./pipeline-world.ts";
 
-/** SIM_FROM and SIM_SEEDS are the simulator's business; this many run with every unit test. */
-const SEEDS = 50;
+/** A world takes about half a second. */
+const SEEDS = 300;
 
 async function play(options: WorldOptions): Promise<unknown> {
   try {
