@@ -270,6 +270,26 @@ export const testAnswer = named(
 
 export const mappedAnswer = named("MappedRecord", object({ rows: required(rows) }));
 
+const tokenFields = {
+  tokenId: required(text({ example: "0123456789ab" })),
+  description: required(text()),
+  role: required(choice(["admin", "readOnly"])),
+  created: required(change),
+} as const;
+
+export const tokensAnswer = named(
+  "TokensList",
+  object({ tokens: required(list(named("Token", object(tokenFields)))) }),
+);
+
+export const newTokenAnswer = named(
+  "NewToken",
+  object({
+    ...tokenFields,
+    token: required(text({ description: "What callers send; it is not shown again" })),
+  }),
+);
+
 export const errorAnswer = named(
   "Error",
   object({

@@ -1,5 +1,5 @@
 // What the API needs of the rest of the platform.
-import type { Clock, Logger, Random } from "@millrace/base";
+import type { Clock, Logger, Random, TokenBook } from "@millrace/base";
 import type {
   DefinitionRepository,
   FileStatistics,
@@ -8,6 +8,7 @@ import type {
   Target,
 } from "@millrace/ingest";
 import type { ApiUrls } from "./api-responses.ts";
+import type { ProjectTokens } from "./project-tokens.ts";
 import type { TaskStore } from "./task-store.ts";
 
 /** Who answers for statistics: the pipeline. */
@@ -21,6 +22,9 @@ export interface StatisticsPort {
 export interface ApiDependencies {
   readonly repository: DefinitionRepository;
   readonly tasks: TaskStore;
+  readonly tokens: Pick<ProjectTokens, "create" | "list" | "remove">;
+  /** Who a token belongs to. */
+  readonly book: TokenBook;
   readonly statistics: StatisticsPort;
   readonly target: Pick<Target, "check" | "prepare">;
   /** Resolves once this process's doors know what the store held at `revision`. */

@@ -1,8 +1,8 @@
-// The configuration API `/v1` as a fastify plugin: a route for each operation of the table. Who may call it is the
-// server's matter (the guard of the address it is mounted at).
+// The configuration API `/v1` as a fastify plugin: a route for each operation of the table. Who calls is known before
+// anything of the request is looked at; the guard of the address that it is mounted at asks for a token elsewhere.
 import { RequestIds, WireError, type Random } from "@millrace/base";
-import type { By } from "@millrace/ingest";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
+import { authorOf, callerOf, checkAccess } from "./api-access.ts";
 import type { ApiDependencies } from "./api-dependencies.ts";
 import { ApiError, envelopeOf } from "./api-errors.ts";
 import type { Operation } from "./operation.ts";
@@ -12,7 +12,6 @@ import { checkBody, checkQuery } from "./schema-check.ts";
 
 /** An API request's body: a hundred columns with long paths fit. */
 const BODY_BYTES_MAX = 1024 * 1024;
-const BY: By = { type: "system" };
 const ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /** Routes of `/v1` and `/health-check`. */
@@ -61,10 +60,18 @@ function addRoute(app: FastifyInstance, operation: Operation, deps: ApiDependenc
     method,
     url: path.replace(/\{(\w+)\*\}/, "*").replace(/\{(\w+)\}/g, ":$1"),
     bodyLimit: BODY_BYTES_MAX,
+    onRequest: (request, _reply, done) => {
+      try {
+        checkAccess(callerOf(deps.book, request.headers), operation.access);
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
     handler: async (request, reply) => {
       const answer = await operation.handle({
         deps,
-        by: BY,
+        by: authorOf(callerOf(deps.book, request.headers)),
         path: pathParameters(operation, request),
         query: checkQuery(operation.query, request.query as Record<string, unknown>),
         body: bodyOf(body, request.body),

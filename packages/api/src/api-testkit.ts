@@ -1,9 +1,10 @@
 // The configuration API over a memory store, asked without sockets. For its tests.
 import assert from "node:assert/strict";
 
-import { never, silentLogger, systemClock, type WireError } from "@millrace/base";
+import { never, silentLogger, systemClock, TokenBook, type WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import { DefinitionMirror, DefinitionRepository, plainSecrets, type Column } from "@millrace/ingest";
+import type { CoordinationStore } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import fastify, { type FastifyInstance } from "fastify";
 
@@ -12,6 +13,7 @@ import { apiRoutes } from "./api-routes.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations.ts";
 import { checkBody } from "./schema-check.ts";
+import { ProjectTokens } from "./project-tokens.ts";
 import { TaskStore } from "./task-store.ts";
 
 export const FLIGHTS = { type: "http", name: "Flights", sourceId: "flights" };
@@ -47,22 +49,35 @@ export function at(value: unknown, ...path: string[]): unknown {
 export class ApiHarness {
   app!: FastifyInstance;
   mirror!: DefinitionMirror;
+  store!: CoordinationStore;
   repository!: DefinitionRepository;
+  tokens!: ProjectTokens;
+  /** What is sent with every request. */
+  headers: Readonly<Record<string, string>> = {};
   prepared: { tableId: string; columns: readonly Column[] }[] = [];
   refusePrepare: WireError | undefined;
   /** What the target says against any table. */
   tableProblem: string | undefined;
+  readonly book: TokenBook;
   readonly #closers: (() => Promise<unknown>)[] = [];
+
+  constructor(platformToken = "") {
+    this.book = new TokenBook(platformToken);
+  }
 
   async open(): Promise<void> {
     const clock = systemClock;
     const random = seededRandom("api");
     const store = await openMemoryStore(clock, random);
+    this.store = store;
     const ports = { store, secrets: plainSecrets, clock, random, logger: silentLogger };
     this.mirror = new DefinitionMirror(ports);
     const stop = new AbortController();
     await this.mirror.load(never);
     const running = this.mirror.run(stop.signal);
+    this.tokens = new ProjectTokens({ ...ports, book: this.book });
+    await this.tokens.load(never);
+    const following = this.tokens.run(stop.signal);
     this.repository = new DefinitionRepository(ports);
     const tasks = new TaskStore(ports);
     this.app = fastify();
@@ -70,6 +85,8 @@ export class ApiHarness {
       apiRoutes({
         repository: this.repository,
         tasks,
+        tokens: this.tokens,
+        book: this.book,
         statistics: {
           total: () => ({ total: null, levels: {} }),
           files: () => [],
@@ -97,6 +114,7 @@ export class ApiHarness {
       async () => {
         stop.abort();
         await running;
+        await following;
       },
       () => store.close(),
     );
@@ -111,6 +129,7 @@ export class ApiHarness {
     const response = await this.app.inject({
       method,
       url,
+      headers: this.headers,
       ...(payload === undefined ? {} : { payload: payload as object }),
     });
     assert.match(String(response.headers["x-request-id"]), /^[0-9A-Za-z]{15}$/);

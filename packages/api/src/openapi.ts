@@ -15,6 +15,7 @@ const PATH_PARAMETERS: Readonly<Record<string, JsonSchema>> = {
   sourceId: { description: "ID of a source", schema: { type: "string", examples: ["orders"] } },
   sinkId: { description: "ID of a sink", schema: { type: "string", examples: ["orders"] } },
   versionNumber: { description: "Number of a version", schema: { type: "integer", minimum: 1 } },
+  tokenId: { description: "ID of a token", schema: { type: "string", examples: ["0123456789ab"] } },
   taskId: {
     description: "ID of a task, with its slashes",
     schema: { type: "string", examples: ["api.create.source/1/orders/2026-01-01T01:00:00.000Z_x1y2z"] },
@@ -22,7 +23,12 @@ const PATH_PARAMETERS: Readonly<Record<string, JsonSchema>> = {
 };
 
 /** What any operation may answer. */
-const COMMON_ERRORS: readonly ApiErrorName[] = ["badRequest", "internalError"];
+const COMMON_ERRORS: readonly ApiErrorName[] = [
+  "missingField",
+  "unauthorized",
+  "badRequest",
+  "internalError",
+];
 
 /** @param serverUrl of the API, without a slash at the end */
 export function openapiDocument(serverUrl: string): object {
@@ -49,6 +55,7 @@ export function openapiDocument(serverUrl: string): object {
     tags: [
       { name: "sources", description: "Where records come in" },
       { name: "sinks", description: "Where records go, and how they are mapped" },
+      { name: "tokens", description: "Who may use the API: required from the first one on" },
       { name: "tasks", description: "What changes are under way" },
       { name: "internal", description: "For the console" },
     ],
@@ -108,13 +115,17 @@ function requestBody(body: SchemaNode | "raw", writer: SchemaWriter): object {
 }
 
 /** One response for each status, with the names that it may have and an example of the first. */
-function errorResponses({ errors, body, query }: Operation, error: JsonSchema): Record<string, object> {
+function errorResponses(
+  { errors, body, query, access }: Operation,
+  error: JsonSchema,
+): Record<string, object> {
   const ofBody: readonly ApiErrorName[] =
     body === undefined || body === "raw"
       ? []
       : ["missingField", "invalidLength", "invalidEnumValue", "invalidFieldType"];
   const ofQuery: readonly ApiErrorName[] = Object.keys(query).length === 0 ? [] : ["invalidFieldType"];
-  const names = [...new Set([...ofBody, ...ofQuery, ...COMMON_ERRORS, ...errors])];
+  const ofRole: readonly ApiErrorName[] = access === "write" ? ["forbidden"] : [];
+  const names = [...new Set([...ofBody, ...ofQuery, ...ofRole, ...COMMON_ERRORS, ...errors])];
   const byStatus = new Map<number, ApiErrorName[]>();
   for (const name of names) {
     const { status } = API_ERRORS[name];

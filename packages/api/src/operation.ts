@@ -27,7 +27,7 @@ interface OperationBase {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Below `/v1`, parameters as `{name}`; `{name*}` takes the rest of the path. */
   readonly path: string;
-  readonly tag: "sources" | "sinks" | "tasks" | "internal";
+  readonly tag: "sources" | "sinks" | "tokens" | "tasks" | "internal";
   readonly summary: string;
   readonly access: Access;
   readonly status: 200 | 202;

@@ -7,6 +7,7 @@ import { sourceOperations } from "./operations-sources.ts";
 import { statisticsOperations } from "./operations-statistics.ts";
 import { taskOperations } from "./operations-tasks.ts";
 import { testOperations } from "./operations-test.ts";
+import { tokenOperations } from "./operations-tokens.ts";
 import { versionOperations } from "./operations-versions.ts";
 
 export const OPERATIONS: readonly Operation[] = [
@@ -18,4 +19,5 @@ export const OPERATIONS: readonly Operation[] = [
   ...testOperations,
   ...editorOperations,
   ...taskOperations,
+  ...tokenOperations,
 ];

@@ -171,6 +171,14 @@ export const patchSettingsSchema = named(
   }),
 );
 
+export const createTokenSchema = named(
+  "CreateToken",
+  object({
+    description: optional(description),
+    role: required(choice(["admin", "readOnly"], { description: "`readOnly` changes nothing" })),
+  }),
+);
+
 export const pageQuery = {
   afterId: optional(text({ description: "The last ID of the page before" })),
   limit: optional(integer({ min: 1, max: pageLimitMax, description: `Default ${pageLimitMax}` })),

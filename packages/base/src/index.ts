@@ -26,7 +26,15 @@ export {
 export { jsonLogger, systemClock, systemRandom } from "./system-ports.ts";
 export { hostPolicy, LOOPBACK_HOSTS, refuseHost, type HostPolicy } from "./host-guard.ts";
 export { parseAuthKeys, type AuthKeyList } from "./auth-key-list.ts";
-export { bearsToken, equalSecret } from "./bearer-token.ts";
+export { bearerToken, bearsToken, equalSecret } from "./bearer-token.ts";
+export {
+  newToken,
+  TokenBook,
+  type KnownToken,
+  type NewToken,
+  type TokenOwner,
+  type TokenRole,
+} from "./system-token-book.ts";
 export { RequestIds } from "./request-ids.ts";
 export { sizeText } from "./size-text.ts";
 export { BodyBytes } from "./body-bytes.ts";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Agenda, SimulatedClock } from "@millrace/base/testkit";
+import { newToken, TokenBook, type TokenRole } from "@millrace/base";
+import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { AuthKeys } from "@millrace/client";
 import { ANY_LABELS, CAPABILITY, parseLabelSelector } from "@millrace/protocol";
 import { Authoriser, type Need } from "./authoriser.ts";
@@ -36,7 +37,7 @@ const CASES: Readonly<Record<string, Case>> = {
 for (const [name, { token, keys, nobody, bearer, reader }] of Object.entries(CASES)) {
   test(`authoriser: ${name} configured -> each sender gets what is his`, () => {
     const clock = new SimulatedClock(new Agenda());
-    const authoriser = new Authoriser({ token, keys }, clock);
+    const authoriser = new Authoriser({ tokens: new TokenBook(token), keys }, clock);
     const signed = KEYS.sign({ capabilities: CAPABILITY.READ, selector: ANY_LABELS }, 60_000, clock.wallMs());
     const granted = (authorization: string | undefined): Need[] =>
       NEEDS.filter((need) => {
@@ -58,10 +59,45 @@ for (const [name, { token, keys, nobody, bearer, reader }] of Object.entries(CAS
   });
 }
 
+test("authoriser: tokens of the project -> each does what its role allows, beside keys and the platform's", () => {
+  const random = seededRandom("authoriser");
+  const make = (role: TokenRole) => ({ ...newToken(random), role, description: "" });
+  const [admin, reader] = [make("admin"), make("readOnly")];
+  for (const [token, keys] of [
+    ["", undefined],
+    [TOKEN, undefined],
+    ["", KEYS],
+  ] as const) {
+    const tokens = new TokenBook(token);
+    tokens.replace([admin, reader]);
+    const authoriser = new Authoriser({ tokens, keys }, new SimulatedClock(new Agenda()));
+    const outcomes = (authorization: string | undefined): string[] =>
+      NEEDS.map((need) => {
+        try {
+          authoriser.authorise(authorization, need);
+          return "ok";
+        } catch (error) {
+          return String((error as { code?: string }).code);
+        }
+      });
+    assert.deepEqual(outcomes(`Bearer ${admin.text}`), Array(6).fill("ok"));
+    assert.deepEqual(outcomes(`Bearer ${reader.text}`), [
+      "ok",
+      "FORBIDDEN",
+      "ok",
+      "FORBIDDEN",
+      "FORBIDDEN",
+      "ok",
+    ]);
+    assert.deepEqual(outcomes(undefined), Array(6).fill("UNAUTHENTICATED"));
+    assert.deepEqual(outcomes(`Bearer ${reader.hash}`), Array(6).fill("UNAUTHENTICATED"));
+  }
+});
+
 test("authoriser: the same token -> the same principal, until it has expired", () => {
   const agenda = new Agenda();
   const clock = new SimulatedClock(agenda);
-  const authoriser = new Authoriser({ token: "", keys: KEYS }, clock);
+  const authoriser = new Authoriser({ tokens: new TokenBook(""), keys: KEYS }, clock);
   const selector = parseLabelSelector("name=a/b");
   const expiresAtMs = Math.floor(clock.wallMs() / 1000) * 1000 + 60_000;
   const header = KEYS.sign({ capabilities: CAPABILITY.READ, selector }, 60_000, clock.wallMs());
@@ -76,7 +112,7 @@ test("authoriser: the same token -> the same principal, until it has expired", (
 
 test("authoriser: known tokens -> bounded, and each still right", () => {
   const clock = new SimulatedClock(new Agenda());
-  const authoriser = new Authoriser({ token: "", keys: KEYS }, clock);
+  const authoriser = new Authoriser({ tokens: new TokenBook(""), keys: KEYS }, clock);
   const headers = Array.from({ length: 3000 }, (_, i) =>
     KEYS.sign(
       { capabilities: CAPABILITY.READ, selector: parseLabelSelector(`name=j/${i}`) },

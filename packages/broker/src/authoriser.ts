@@ -1,10 +1,11 @@
-// Who may do what, for every door of the broker: the platform's token may do everything, a signed token what its claims
-// grant. One place, so that no door forgets it.
+// Who may do what, for every door of the broker: the platform's token and an administrator's of the project may do
+// everything, one that is read-only what changes nothing, a signed token what its claims grant. One place, so that no
+// door forgets it.
 //
 //  P1  Without a token and without keys everyone may do everything: whoever composes sees to who can reach the door.
 //  P2  Keys alone guard journals, not figures: metrics name none, and scrapers cannot sign. The platform's token guards
 //      those too.
-import { bearsToken, WireError, type Clock } from "@millrace/base";
+import { WireError, type Clock, type TokenBook } from "@millrace/base";
 import { requireCapability, type AuthKeys, type VerifiedClaims } from "@millrace/client";
 import { CAPABILITY, type CapabilityName, type LabelSelector } from "@millrace/protocol";
 
@@ -20,8 +21,7 @@ export interface Principal {
 }
 
 export interface Credentials {
-  /** The platform's token; empty: there is none. */
-  readonly token: string;
+  readonly tokens: TokenBook;
   readonly keys: AuthKeys | undefined;
 }
 
@@ -32,6 +32,8 @@ interface Grant {
 
 /** May do everything, and see everything. */
 export const EVERYONE: Principal = { visible: undefined, expiresAtMs: Number.POSITIVE_INFINITY };
+/** What changes nothing. */
+const READING: readonly Need[] = ["LIST", "READ", "METRICS"];
 /** Tokens whose verification is remembered: a client uses one for many calls. */
 const GRANTS_MAX = 1024;
 /** Longer ones are verified each time: remembering them would cost more than they are worth. */
@@ -49,11 +51,14 @@ export class Authoriser {
 
   /** @throws {WireError} UNAUTHENTICATED */
   authorise(authorization: string | undefined, need: Need): Principal {
-    const { token, keys } = this.#credentials;
-    if (keys === undefined && token === "") return EVERYONE; // P1
-    if (token !== "" && bearsToken(authorization, token)) return EVERYONE;
+    const { tokens, keys } = this.#credentials;
+    const owner = tokens.isRequired || keys === undefined ? tokens.bearerOf(authorization) : undefined; // P1
+    if (owner !== undefined) {
+      if (owner.role === "admin" || READING.includes(need)) return EVERYONE;
+      throw new WireError("FORBIDDEN", `the token is read-only, and this needs ${need}`);
+    }
     if (need === "METRICS") {
-      if (token === "") return EVERYONE; // P2
+      if (!tokens.isRequired) return EVERYONE; // P2
       return this.#grantOf(authorization).principal;
     }
     const { claims, principal } = this.#grantOf(authorization);

@@ -1,7 +1,7 @@
 // Whatever a client sends, its call ends, and the journal stays whole.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, systemClock } from "@millrace/base";
+import { never, systemClock, TokenBook } from "@millrace/base";
 import { encodeAppendRequest, JOURNAL_SERVICE, newAppendRequest } from "@millrace/protocol";
 import fc from "fast-check";
 import { Authoriser } from "./authoriser.ts";
@@ -24,7 +24,7 @@ test("grpc door: any messages to any method -> the call ends; only whole appends
   const broker = await openTestBroker({ clock: systemClock });
   const handlers = grpcDoor({
     clock: systemClock,
-    authoriser: new Authoriser({ token: "", keys: undefined }, systemClock),
+    authoriser: new Authoriser({ tokens: new TokenBook(""), keys: undefined }, systemClock),
     journals: (principal) => broker.broker.journalsFor(principal),
     storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { concatBytes, never, systemClock, utf8, type Clock } from "@millrace/base";
+import { concatBytes, never, systemClock, TokenBook, utf8, type Clock } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import { AuthKeys, FRAMES_METADATA } from "@millrace/client";
 import {
@@ -50,7 +50,7 @@ async function withDoor(
   const broker = await openTestBroker({ ...options, clock });
   const handlers = grpcDoor({
     clock,
-    authoriser: new Authoriser({ token: "", keys: options.keys }, clock),
+    authoriser: new Authoriser({ tokens: new TokenBook(""), keys: options.keys }, clock),
     journals: (principal) => broker.broker.journalsFor(principal),
     storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
     ...(options.refuseAppend === undefined ? {} : { refuseAppend: options.refuseAppend }),

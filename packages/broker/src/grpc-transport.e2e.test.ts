@@ -1,7 +1,7 @@
 // The client's gRPC transport against the broker's gRPC door, over real sockets.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, silentLogger, systemClock, utf8, WireError } from "@millrace/base";
+import { never, silentLogger, systemClock, TokenBook, utf8, WireError } from "@millrace/base";
 import { AuthKeys, GrpcTransport, type AppendContent, type GrpcTransportOptions } from "@millrace/client";
 import { GrpcServer, SharedPort } from "@millrace/grpc";
 import { ANY_LABELS, labelSet, parseLabelSelector } from "@millrace/protocol";
@@ -37,7 +37,7 @@ async function withTransport(
   const broker = await openTestBroker({ clock: systemClock });
   const handlers = grpcDoor({
     clock: systemClock,
-    authoriser: new Authoriser({ token: "", keys }, systemClock),
+    authoriser: new Authoriser({ tokens: new TokenBook(""), keys }, systemClock),
     journals: (principal) => broker.broker.journalsFor(principal),
     storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
   });

@@ -1,7 +1,7 @@
 // Signed tokens at the HTTP door.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { systemClock } from "@millrace/base";
+import { systemClock, TokenBook } from "@millrace/base";
 import { AuthKeys } from "@millrace/client";
 import { CAPABILITY, parseLabelSelector } from "@millrace/protocol";
 import { Authoriser } from "./authoriser.ts";
@@ -21,7 +21,7 @@ async function withKeys(run: (port: number) => Promise<void>): Promise<void> {
     clock: systemClock,
     autoCreate: [{ prefix: "examples/", template }],
   });
-  const authoriser = new Authoriser({ token: "", keys: KEYS }, systemClock);
+  const authoriser = new Authoriser({ tokens: new TokenBook(""), keys: KEYS }, systemClock);
   const gateway = await openTestGateway(broker, {
     authorise: (authorization, need) => authoriser.authorise(authorization, need),
     transport: (principal) => broker.broker.journalsFor(principal).transport,

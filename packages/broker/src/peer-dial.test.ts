@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { silentLogger } from "@millrace/base";
+import { silentLogger, TokenBook } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import { AuthKeys } from "@millrace/client";
 import { CAPABILITY, labelSet, parseLabelSelector, type Claims } from "@millrace/protocol";
@@ -31,7 +31,7 @@ function open(options: { readonly keys?: AuthKeys; readonly token?: string } = {
 test("peer dial: keys -> signed for what the call needs, which the peer's authoriser grants, and nothing else", () => {
   const { dial, clock } = open({ keys: KEYS, token: "platform's own" });
   const sent = dial.metadata(claimsOf("a/b")).get("authorization");
-  const peer = new Authoriser({ token: "", keys: KEYS }, clock);
+  const peer = new Authoriser({ tokens: new TokenBook(""), keys: KEYS }, clock);
   const principal = peer.authorise(sent, "REPLICATE");
   assert.deepEqual(principal.visible?.include.labels, claimsOf("a/b").selector.include.labels);
   assert.throws(() => peer.authorise(sent, "APPEND"), /missing required APPEND capability/);
@@ -39,7 +39,7 @@ test("peer dial: keys -> signed for what the call needs, which the peer's author
 
 test("peer dial: same claims -> same headers until half of their life is over, and never expired ones", async () => {
   const { dial, clock, agenda } = open({ keys: KEYS });
-  const peer = new Authoriser({ token: "", keys: KEYS }, clock);
+  const peer = new Authoriser({ tokens: new TokenBook(""), keys: KEYS }, clock);
   const first = dial.metadata(claimsOf("a/b"));
   assert.equal(dial.metadata(claimsOf("a/b")), first);
   assert.notEqual(dial.metadata(claimsOf("a/c")), first);

@@ -2,7 +2,7 @@
 // embedded store, on the system's clock, with spools in memory.
 import { createServer } from "node:http";
 import type { Socket } from "node:net";
-import { silentLogger, systemClock, WireError, type Clock } from "@millrace/base";
+import { silentLogger, systemClock, TokenBook, WireError, type Clock } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import { AuthKeys } from "@millrace/client";
 import { GrpcServer, SharedPort } from "@millrace/grpc";
@@ -78,7 +78,7 @@ async function openDoors(opened: () => TestBroker): Promise<{ port: number; cut:
     running().storeHealth(request, signal);
   const handlers = grpcDoor({
     clock: CLOCK,
-    authoriser: new Authoriser({ token: "", keys: KEYS }, CLOCK),
+    authoriser: new Authoriser({ tokens: new TokenBook(""), keys: KEYS }, CLOCK),
     journals: (principal) => running().journalsFor(principal),
     storeHealth,
   });

@@ -77,7 +77,7 @@ export function callDoor(
 }
 
 export interface DoorCall {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
   readonly body?: unknown;
   readonly accept?: string;

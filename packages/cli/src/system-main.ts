@@ -10,6 +10,7 @@ import { addJournalsCommand } from "./command-journals.ts";
 import { addProduceCommand } from "./command-produce.ts";
 import { addSinksCommand, addSourcesCommand } from "./command-streams.ts";
 import { addSqlCommand } from "./command-sql.ts";
+import { addTokensCommand } from "./command-tokens.ts";
 import { addServeCommand, addUpCommand } from "./command-up.ts";
 import { optionsBehind } from "./options-behind.ts";
 import { processIo } from "./system-io.ts";
@@ -49,6 +50,7 @@ export function makeProgram(io: CliIo): Command {
   addBrokersCommand(program, io);
   addSourcesCommand(program, io);
   addSinksCommand(program, io);
+  addTokensCommand(program, io);
   addProduceCommand(program, io);
   addSqlCommand(program, io);
   for (const command of commandsOf(program)) sayWhereHelpIs(command);

@@ -57,6 +57,18 @@ test("api client: an error that is a proxy's page -> the status at least", async
   assert.deepEqual([error.message, error.code], ["the server answered 502", "HTTP_502"]);
 });
 
+test("api client: 400 of the configuration API without a token -> tells the page, other 400s do not", async () => {
+  for (const [message, times] of [
+    ['"X-StorageApi-Token" is missing from header.', 1],
+    ['"name" is missing from body.', 0],
+  ] as const) {
+    const body = { error: "stream.api.missingField", message };
+    const [api, seen] = client(() => Response.json(body, { status: 400 }));
+    await assert.rejects(api.getJson("../v1/x", signal));
+    assert.equal(seen.unauthorised, times, message);
+  }
+});
+
 test("api client: 401 -> tells the page, too", async () => {
   const [error, seen] = await refusal(() =>
     Response.json({ message: "a token is required" }, { status: 401 }),

@@ -23,7 +23,7 @@ export interface ApiPorts {
   readonly fetch: typeof fetch;
   /** "" when there is none. */
   readonly token: () => string;
-  /** Called when an answer was 401. */
+  /** Called when an answer was that a token is required, or that it is a wrong one. */
   readonly onUnauthorised: () => void;
 }
 
@@ -78,8 +78,9 @@ export class ApiClient {
       throw new ApiError("the server does not answer", { status: 0, code: "UNREACHABLE", cause });
     }
     if (response.ok) return response;
-    if (response.status === 401) this.#ports.onUnauthorised();
-    throw await errorOf(response);
+    const error = await errorOf(response);
+    if (wantsToken(error)) this.#ports.onUnauthorised();
+    throw error;
   }
 
   async #json(response: Response): Promise<unknown> {
@@ -93,6 +94,11 @@ export class ApiClient {
       });
     }
   }
+}
+
+/** The configuration API says 400 to a request without a token, as its specification has it. */
+function wantsToken({ status, code, message }: ApiError): boolean {
+  return status === 401 || (code === "stream.api.missingField" && message.includes("X-StorageApi-Token"));
 }
 
 async function errorOf(response: Response): Promise<ApiError> {

@@ -20,6 +20,7 @@ export type SettingValues = Readonly<Record<string, SettingValue>>;
 export interface By {
   readonly type: "system" | "user";
   readonly tokenId?: string;
+  readonly tokenDesc?: string;
   readonly userName?: string;
 }
 

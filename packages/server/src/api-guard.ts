@@ -1,5 +1,6 @@
 // Who may use the API's address: the Host and Origin check, the token, and CORS for /v1 once tokens are required.
-import { bearsToken, equalSecret, hostPolicy, refuseHost, WireError, type HostPolicy } from "@millrace/base";
+import { callerOf, tokenOf } from "@millrace/api";
+import { hostPolicy, refuseHost, WireError, type HostPolicy, type TokenBook } from "@millrace/base";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 /** Paths that anybody may have: they say nothing, or are the page that asks for the token. */
@@ -13,16 +14,18 @@ const CORS_HEADERS = {
 
 export interface ApiGuardOptions {
   readonly listenHost: string;
-  /** Token that callers must send, "" when none is needed. */
-  readonly token: string;
+  readonly tokens: TokenBook;
 }
 
 /** Adds the checks to every route of `app`, present and future. */
 export function guardApi(app: FastifyInstance, options: ApiGuardOptions): void {
-  const policy = hostPolicy(options.listenHost, options.token !== "");
+  const { tokens } = options;
+  // Made once: a token of the project, which may come later, opens the address to no other machine and no other page.
+  const isGuarded = tokens.hasPlatformToken;
+  const policy = hostPolicy(options.listenHost, isGuarded);
   app.addHook("onRequest", (request, reply, done) => {
     const path = request.url.split("?", 1)[0] ?? "/";
-    const isCrossOriginApi = options.token !== "" && path.startsWith("/v1");
+    const isCrossOriginApi = isGuarded && path.startsWith("/v1");
     try {
       checkHost(request, policy, isCrossOriginApi);
       if (isCrossOriginApi && isPreflight(request)) {
@@ -30,7 +33,7 @@ export function guardApi(app: FastifyInstance, options: ApiGuardOptions): void {
         return;
       }
       if (isCrossOriginApi) void reply.headers(CORS_HEADERS);
-      if (!OPEN_PATHS.test(path)) checkToken(request, reply, options.token);
+      if (!OPEN_PATHS.test(path)) checkToken(request, reply, tokens);
     } catch (error) {
       done(error as Error);
       return;
@@ -49,10 +52,10 @@ function checkHost(request: FastifyRequest, policy: HostPolicy, anyOrigin: boole
   if (refused !== undefined) throw new WireError("FORBIDDEN", refused);
 }
 
-function checkToken(request: FastifyRequest, reply: FastifyReply, token: string): void {
-  if (token === "" || bearsToken(request.headers.authorization, token)) return;
-  const header = request.headers["x-storageapi-token"];
-  if (typeof header === "string" && equalSecret(header, token)) return;
+function checkToken(request: FastifyRequest, reply: FastifyReply, tokens: TokenBook): void {
+  if (tokens.ownerOf(tokenOf(request.headers)) !== undefined) return;
   void reply.header("www-authenticate", "Bearer");
+  // The API has its own statuses and texts.
+  if (/^\/v1(?:\/|$)/.test(request.url.split("?", 1)[0] ?? "")) callerOf(tokens, request.headers);
   throw new WireError("UNAUTHENTICATED", "a token is required: Authorization: Bearer <token>");
 }

@@ -336,6 +336,7 @@ async function pretendLoaded(dir: string, end: number): Promise<void> {
       listenHost: "127.0.0.1",
       listenPort: 0,
       token: "",
+      innerToken: "",
       logLevel: "error",
     },
     { clock: systemClock, logger: silentLogger },

@@ -1,5 +1,12 @@
 // What the parts of a process share, and what they need of each other.
-import { WireError, type Clock, type Logger, type MetricsRegistry, type Random } from "@millrace/base";
+import {
+  WireError,
+  type Clock,
+  type Logger,
+  type MetricsRegistry,
+  type Random,
+  type TokenBook,
+} from "@millrace/base";
 import type { SecretBox } from "@millrace/ingest";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ObjectStores } from "@millrace/stores";
@@ -26,6 +33,8 @@ export interface PartContext extends PlatformPorts {
   readonly stores: ObjectStores;
   /** What secrets at rest are sealed with. */
   readonly secrets: SecretBox;
+  /** Who a token belongs to, at every door. */
+  readonly tokens: TokenBook;
   readonly metrics: MetricsRegistry;
   /** Names what stands against being ready; asked by /readyz of every listener. */
   readonly health: Health;

@@ -46,7 +46,7 @@ export const SETTINGS = {
   "auth.token": setting(
     textKind,
     "",
-    "Token that callers of every door but the ingest paths must send, 16 characters or more; " +
+    "Token that opens every door, and makes every door but the ingest paths ask for one, 16 characters or more; " +
       "listening beyond loopback needs it",
     true,
   ),

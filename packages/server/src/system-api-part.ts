@@ -48,7 +48,7 @@ export async function startApi(
     reply.raw.setHeader("x-request-id", ids.next());
     done();
   });
-  guardApi(app, { listenHost: address.host, token: config["auth.token"] });
+  guardApi(app, { listenHost: address.host, tokens: context.tokens });
   app.setErrorHandler((thrown, _request, reply) => {
     const error = errorOf(thrown);
     const requestId = reply.raw.getHeader("x-request-id");

@@ -161,7 +161,7 @@ export async function openBrokerDoor(
   const part: { broker: Broker | undefined } = { broker: undefined };
   const { config, metrics, logger } = context;
   const address = brokerAddress(config);
-  const authoriser = brokerAuthoriser(config, context.clock);
+  const authoriser = brokerAuthoriser(config, context.tokens, context.clock);
   const authorise = authoriser.authorise.bind(authoriser);
   const allowOrigins = config["broker.allow-origin"];
   const own = hostPolicy(address.host === "" ? "0.0.0.0" : address.host, isBrokerGuarded(config));

@@ -1,7 +1,7 @@
 // A listener for diagnostics alone, plain and on every interface as Gazette's is: probes, metrics, and what the process
 // uses. With `debug.private` they are nowhere else.
 import { createServer, type RequestListener } from "node:http";
-import { bearsToken, WireError } from "@millrace/base";
+import { WireError } from "@millrace/base";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
 import { bindFailure, HTTP_TIMES } from "./system-listen.ts";
@@ -9,7 +9,7 @@ import { bindFailure, HTTP_TIMES } from "./system-listen.ts";
 /** @throws {WireError} INVALID_ARGUMENT, CONFLICT */
 export async function startDebug(
   lifecycle: Lifecycle,
-  context: Pick<PartContext, "config" | "metrics" | "health" | "logger">,
+  context: Pick<PartContext, "config" | "tokens" | "metrics" | "health" | "logger">,
 ): Promise<void> {
   const text = context.config["debug.port"];
   if (text === "") return;
@@ -39,15 +39,14 @@ export async function startDebug(
 
 /** `/debug/pprof` is Go's own: there is nothing like it here. */
 export function answers({
-  config,
+  tokens,
   metrics,
   health,
-}: Pick<PartContext, "config" | "metrics" | "health">): RequestListener {
-  const token = config["auth.token"];
+}: Pick<PartContext, "tokens" | "metrics" | "health">): RequestListener {
   return (request, response) => {
     const answer = (status: number, body: string, type = "text/plain; charset=utf-8"): void =>
       void response.writeHead(status, { "content-type": type }).end(body);
-    const isAllowed = bearsToken(request.headers.authorization, token);
+    const isAllowed = tokens.bearerOf(request.headers.authorization) !== undefined;
     switch ((request.url ?? "/").split("?", 1)[0]) {
       case "/livez":
         return answer(200, "ok\n");

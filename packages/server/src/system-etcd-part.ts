@@ -1,7 +1,7 @@
 // The coordination store of this process as an etcd for others: gRPC and, as etcd has them, metrics, probes and version
 // over HTTP/1, on one port.
 import type { ServerResponse, RequestListener } from "node:http";
-import { bearsToken, hostPolicy, RequestIds } from "@millrace/base";
+import { hostPolicy, RequestIds } from "@millrace/base";
 import {
   ETCD_CLUSTER_VERSION,
   ETCD_VERSION,
@@ -40,7 +40,7 @@ export async function startEtcd(
         calls: server.handlers,
         limits: LIMITS,
         guard: { policy: hostPolicy(address.host, token !== ""), ids: new RequestIds(random) },
-        onRequest: probes(context, token),
+        onRequest: probes(context),
       }),
     (started, signal) => {
       server.stop();
@@ -51,7 +51,7 @@ export async function startEtcd(
   return listener;
 }
 
-function probes({ metrics, health }: PartContext, token: string): RequestListener {
+function probes({ metrics, health, tokens }: PartContext): RequestListener {
   return (request, response) => {
     const path = (request.url ?? "/").split("?", 1)[0];
     if (path === "/livez") return answer(response, 200, "ok\n");
@@ -72,7 +72,8 @@ function probes({ metrics, health }: PartContext, token: string): RequestListene
       return answerJson(response, 200, versions);
     }
     if (path !== "/metrics") return answer(response, 404, "not found; etcd's API is gRPC\n");
-    if (bearsToken(request.headers.authorization, token)) return answer(response, 200, metrics.render());
+    if (tokens.bearerOf(request.headers.authorization) !== undefined)
+      return answer(response, 200, metrics.render());
     response.setHeader("www-authenticate", "Bearer");
     answer(response, 401, "a token is required: Authorization: Bearer <token>\n");
   };

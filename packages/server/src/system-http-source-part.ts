@@ -1,5 +1,5 @@
 // The HTTP source as a part of the process: records come in here and go to the broker of this process.
-import { bearsToken, hostPolicy, refuseHost } from "@millrace/base";
+import { hostPolicy, refuseHost } from "@millrace/base";
 import { append, type JournalTransport } from "@millrace/client";
 import {
   DEFAULT_DOOR_LIMITS,
@@ -67,9 +67,8 @@ export async function startHttpSource(
 }
 
 /** Probes and metrics, and who may have them: like every listener's, behind Host, Origin and the token. */
-function pages({ config, health, metrics }: PartContext, listenHost: string): HttpSourcePorts["page"] {
-  const token = config["auth.token"];
-  const policy = hostPolicy(listenHost, token !== "");
+function pages({ tokens, health, metrics }: PartContext, listenHost: string): HttpSourcePorts["page"] {
+  const policy = hostPolicy(listenHost, tokens.hasPlatformToken);
   const text = (status: number, line: string) => ({ status, contentType: TEXT, body: `${line}\n` });
   return ({ method, path, host, origin, authorization }) => {
     const refused = refuseHost(host, origin, policy);
@@ -83,7 +82,7 @@ function pages({ config, health, metrics }: PartContext, listenHost: string): Ht
         return { status: ready.status, contentType: TEXT, body: ready.text };
       }
       case "/metrics":
-        if (!bearsToken(authorization, token))
+        if (tokens.bearerOf(authorization) === undefined)
           return { ...text(401, "a token is required"), challenge: "Bearer" };
         return { status: 200, contentType: METRICS, body: metrics.render() };
       default:

@@ -1,4 +1,6 @@
 // Which of the ingest components run in this process, and what each needs of the others.
+import type { ProjectTokens } from "@millrace/api";
+import { assert } from "@millrace/base";
 import type { Broker } from "@millrace/broker";
 import {
   DefinitionRepository,
@@ -37,6 +39,7 @@ interface IngestParts {
   readonly components: ReadonlySet<ComponentName>;
   readonly broker: BrokerPart | undefined;
   readonly warehouse: Warehouse | undefined;
+  readonly tokens: ProjectTokens | undefined;
   readonly listening: (name: string, at: { host: string; port: number }, path?: string) => void;
 }
 
@@ -85,11 +88,13 @@ export async function startIngest(
     if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);
   }
   if (!components.has("api")) return;
+  assert(parts.tokens !== undefined, "a process with the API has the project's tokens");
   const at = await startApiParts(lifecycle, context, {
     catalog,
     pipeline,
     broker,
     warehouse,
+    tokens: parts.tokens,
     sourceUrl,
     components,
     doors: session === undefined ? undefined : await startDoorSync(lifecycle, context, signal),
@@ -120,6 +125,7 @@ async function startApiParts(
     readonly pipeline: Pipeline;
     readonly broker: Broker;
     readonly warehouse: Warehouse;
+    readonly tokens: ProjectTokens;
     readonly sourceUrl: string;
     readonly components: ReadonlySet<ComponentName>;
     /** Of other processes too; absent: there are none. */
@@ -133,7 +139,7 @@ async function startApiParts(
   const { host, port } = warehouse.address;
   const consoleParts: ConsoleParts = {
     transport: broker.transport,
-    sql: sqlProxy(endpointUrl(host, port), context.config["auth.token"]),
+    sql: sqlProxy(endpointUrl(host, port), context.tokens.innerToken),
     sample: () => Promise.resolve(sampleOf(context, parts)),
   };
   const part = await startApi(
@@ -142,6 +148,8 @@ async function startApiParts(
     {
       repository: new DefinitionRepository({ store: coordination, secrets, clock, random }),
       tasks,
+      tokens: parts.tokens,
+      book: context.tokens,
       statistics: {
         total: (key) => pipeline.statistics.total(key),
         files: (key, options) => pipeline.statistics.files(key, options),

@@ -1,6 +1,6 @@
 // Composition of a process: one data directory, one disk, coordination, and the chosen components over them.
 import { resolve } from "node:path";
-import { MetricsRegistry, WireError, type Clock, type Logger } from "@millrace/base";
+import { MetricsRegistry, newToken, TokenBook, WireError, type Clock, type Logger } from "@millrace/base";
 import { drainWhile } from "@millrace/broker";
 import { FileStore, openStores } from "@millrace/stores";
 import { openSystemDisk } from "@millrace/wal";
@@ -19,11 +19,13 @@ import { startDebug } from "./system-debug-part.ts";
 import { startEtcd } from "./system-etcd-part.ts";
 import { startIngest } from "./system-ingest.ts";
 import { openSecrets } from "./system-secrets.ts";
+import { startTokens } from "./system-tokens-part.ts";
 import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
 
 export interface Platform {
   readonly dataDirectory: string;
   readonly endpoints: Endpoints;
+  /** Opens every door of this process. */
   readonly token: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -60,26 +62,23 @@ async function startParts(
   const { config } = settings;
   const components = new Set(settings.components);
   const dataDirectory = resolve(config.data);
-  if (components.has("etcd") && isCluster(config)) {
-    const text =
-      "component etcd serves a store of its own process, and --etcd.address names another: leave one out";
-    throw new WireError("INVALID_ARGUMENT", text);
-  }
+  checkStore(components, config);
   await lifecycle.start(
     "data directory",
     () => ownDataDirectory(dataDirectory, ports.random),
     (owned) => owned.release(),
   );
   removeEndpoints(dataDirectory);
+  const book = new TokenBook(config["auth.token"], newToken(ports.random).text);
   // The warehouse's process takes longest to start: it does so beside everything else.
   const launched = components.has("warehouse")
     ? await lifecycle.start(
         "warehouse process",
-        async () => launchWarehouse(config, dataDirectory, ports),
+        async () => launchWarehouse(config, dataDirectory, { ...ports, tokens: book }),
         (process, stopSignal) => process.stop(stopSignal),
       )
     : undefined;
-  const base = await openBase(lifecycle, config, dataDirectory, ports);
+  const base = await openBase(lifecycle, config, dataDirectory, { ...ports, tokens: book });
   await startDebug(lifecycle, base);
   const door = components.has("broker") ? await openBrokerDoor(lifecycle, base) : undefined;
   const coordination = await openCoordination(lifecycle, base, signal);
@@ -89,6 +88,12 @@ async function startParts(
     endpoints[name] = endpointUrl(at.host, at.port) + path;
   };
 
+  const tokens = await startTokens(
+    lifecycle,
+    context,
+    { coordination: coordination.kind, components },
+    signal,
+  );
   if (components.has("etcd") && coordination.kind === "own")
     listening("etcd", await startEtcd(lifecycle, context, coordination.store));
   let broker: BrokerPart | undefined;
@@ -99,22 +104,18 @@ async function startParts(
   }
   const warehouse = launched === undefined ? undefined : await adoptWarehouse(context, launched);
   if (warehouse !== undefined) listening("warehouse", warehouse.address);
-  await startIngest(lifecycle, context, { components, broker, warehouse, listening }, signal);
+  await startIngest(lifecycle, context, { components, broker, warehouse, tokens, listening }, signal);
 
   const ready = { pid: process.pid, ...endpoints } as Endpoints;
   writeEndpoints(dataDirectory, ready);
   return {
     dataDirectory,
     endpoints: ready,
-    token: config["auth.token"],
+    token: book.innerToken,
     clock: ports.clock,
     logger: ports.logger,
     leave: async (leaveSignal) => {
-      if (broker?.broker.drain.canLeave !== true) return;
-      const outcome = await drainWhile(broker.broker.drain, leaveSignal);
-      if (outcome !== "no-room") return;
-      const { assigned } = broker.broker.drain.progress;
-      ports.logger.warn("stops-without-handing-over", { assigned, keep: dataDirectory });
+      if (broker !== undefined) await leaveCluster(broker, base, leaveSignal);
     },
     stop: async (stopSignal) => {
       removeEndpoints(dataDirectory);
@@ -123,12 +124,32 @@ async function startParts(
   };
 }
 
+/** @throws {WireError} INVALID_ARGUMENT */
+function checkStore(components: ReadonlySet<ComponentName>, config: Config): void {
+  if (!components.has("etcd") || !isCluster(config)) return;
+  const text =
+    "component etcd serves a store of its own process, and --etcd.address names another: leave one out";
+  throw new WireError("INVALID_ARGUMENT", text);
+}
+
+async function leaveCluster(
+  { broker }: BrokerPart,
+  { logger, dataDirectory }: Pick<PartContext, "logger" | "dataDirectory">,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!broker.drain.canLeave) return;
+  const outcome = await drainWhile(broker.drain, signal);
+  if (outcome !== "no-room") return;
+  const { assigned } = broker.drain.progress;
+  logger.warn("stops-without-handing-over", { assigned, keep: dataDirectory });
+}
+
 /** What is there before anybody is asked who owns what. */
 async function openBase(
   lifecycle: Lifecycle,
   config: Config,
   dataDirectory: string,
-  ports: PlatformPorts,
+  ports: PlatformPorts & Pick<PartContext, "tokens">,
 ): Promise<Omit<PartContext, "coordination">> {
   const root = config["broker.file-root"] === "" ? dataDirectory : resolve(config["broker.file-root"]);
   const storePorts = { root, clock: ports.clock, random: ports.random };

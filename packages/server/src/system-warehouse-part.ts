@@ -29,7 +29,7 @@ function coresToSpare(): number {
 export function launchWarehouse(
   config: Config,
   dataDirectory: string,
-  ports: PlatformPorts,
+  ports: PlatformPorts & Pick<PartContext, "tokens">,
 ): LaunchedWarehouse {
   const directory = join(dataDirectory, WAREHOUSE_DIR);
   mkdirSync(join(directory, "tmp"), { recursive: true, mode: 0o750 });
@@ -44,6 +44,7 @@ export function launchWarehouse(
     listenHost: bindHost(listen.host),
     listenPort: listen.port,
     token: config["auth.token"],
+    innerToken: ports.tokens.innerToken,
     logLevel: config["log.level"],
   };
   const ready = Warehouse.start(options, ports);
@@ -63,5 +64,8 @@ export function launchWarehouse(
 export async function adoptWarehouse(context: PartContext, launched: LaunchedWarehouse): Promise<Warehouse> {
   const warehouse = await launched.ready;
   context.health.addReason(() => warehouse.unhealthy());
+  const admit = (): void => warehouse.admit(context.tokens.known());
+  context.tokens.observe(admit);
+  admit();
   return warehouse;
 }

@@ -84,8 +84,8 @@ export async function sql(
   return (answer.json() as { rows: readonly Row[] }).rows;
 }
 
-export async function countRows(endpoints: Endpoints, table: string): Promise<number> {
-  const [row] = await sql(endpoints, `select count(*) as n from ${table}`);
+export async function countRows(endpoints: Endpoints, table: string, headers: Headers = {}): Promise<number> {
+  const [row] = await sql(endpoints, `select count(*) as n from ${table}`, headers);
   return Number(row?.["n"]);
 }
 
@@ -95,9 +95,10 @@ export async function waitForRows(
   table: string,
   rows: number,
   limitMs = 30_000,
+  headers: Headers = {},
 ): Promise<void> {
   await until(`${table} has ${rows} rows`, limitMs, async () => {
-    const count = await countRows(endpoints, table);
+    const count = await countRows(endpoints, table, headers);
     assert.ok(count <= rows, `${table} has ${count} rows, and only ${rows} were accepted`);
     return count === rows;
   });

@@ -1,5 +1,5 @@
 // What the platform's process and the warehouse's process say to each other over the fork's channel.
-import type { Code, Facts } from "@millrace/base";
+import type { Code, Facts, KnownToken } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, TableFit } from "@millrace/ingest";
 
 export interface WarehouseOptions {
@@ -15,8 +15,10 @@ export interface WarehouseOptions {
   readonly listenHost: string;
   /** 0: any free port. */
   readonly listenPort: number;
-  /** Token that callers must send; "" lets everyone in who reaches the address. */
+  /** The platform's token; "" lets everyone in who reaches the address, unless the project has tokens. */
   readonly token: string;
+  /** What the platform's own process sends. */
+  readonly innerToken: string;
   readonly logLevel: "debug" | "info" | "warn" | "error";
 }
 
@@ -41,6 +43,8 @@ export type ToWarehouse =
   /** The first message: options may hold secrets, so they are not arguments of the process. */
   | { readonly kind: "start"; readonly options: WarehouseOptions }
   | { readonly kind: "call"; readonly id: number; readonly call: WarehouseCall }
+  /** The project's tokens. Before the first of these nobody is let in. */
+  | { readonly kind: "tokens"; readonly tokens: readonly KnownToken[] }
   /** Answered by pong at once, whatever else it does. */
   | { readonly kind: "ping" }
   | { readonly kind: "stop" };

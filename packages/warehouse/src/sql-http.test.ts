@@ -5,7 +5,14 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { hostPolicy, MetricsRegistry, silentLogger, systemClock, systemRandom } from "@millrace/base";
+import {
+  hostPolicy,
+  MetricsRegistry,
+  silentLogger,
+  systemClock,
+  systemRandom,
+  TokenBook,
+} from "@millrace/base";
 import { openEngine, type Engine } from "./engine.ts";
 import { QueryRunner } from "./query-runner.ts";
 import { parseQuery, sqlRequestListener } from "./sql-http.ts";
@@ -37,12 +44,13 @@ after(() => {
 });
 
 async function listen(token: string): Promise<number> {
+  const book = new TokenBook(token);
   const server = createServer(
     sqlRequestListener({
       runner: new QueryRunner(engine, { clock: systemClock, onLost: fails }, { concurrency: 2, queue: 2 }),
       problems: () => [],
       hostPolicy: hostPolicy("127.0.0.1", token !== ""),
-      token,
+      tokens: () => book,
       clock: systemClock,
       random: systemRandom,
       logger: silentLogger,

@@ -2,13 +2,13 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import {
   concatBytes,
-  bearsToken,
   refuseHost,
   strictText,
   WireError,
   type HostPolicy,
   type Logger,
   type MetricsRegistry,
+  type TokenBook,
   SECONDS_BUCKETS,
   RequestIds,
   type Clock,
@@ -31,8 +31,8 @@ export interface SqlDoor {
   /** What else stands against being ready. */
   readonly problems: () => readonly string[];
   readonly hostPolicy: HostPolicy;
-  /** Token that queries must carry; "" when none is needed. */
-  readonly token: string;
+  /** Whom queries may come from; undefined: it is not known yet. */
+  readonly tokens: () => TokenBook | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -72,10 +72,7 @@ async function answer(door: SqlDoor, request: IncomingMessage, response: ServerR
   const refused = refuseHost(request.headers.host, request.headers.origin, door.hostPolicy);
   if (refused !== undefined) throw new WireError("FORBIDDEN", refused);
   const path = (request.url ?? "/").split("?", 1)[0];
-  if (path !== "/livez" && path !== "/readyz" && !bearsToken(request.headers.authorization, door.token)) {
-    response.setHeader("www-authenticate", "Bearer");
-    throw new WireError("UNAUTHENTICATED", "a token is required: Authorization: Bearer <token>");
-  }
+  if (path !== "/livez" && path !== "/readyz") checkToken(door, request, response);
   switch (path) {
     case "/sql":
       await answerQuery(door, request, response);
@@ -95,6 +92,14 @@ async function answer(door: SqlDoor, request: IncomingMessage, response: ServerR
     default:
       throw new WireError("NOT_FOUND", `no such path: ${path}; SQL goes to POST /sql`);
   }
+}
+
+function checkToken(door: SqlDoor, request: IncomingMessage, response: ServerResponse): void {
+  const tokens = door.tokens();
+  if (tokens === undefined) throw new WireError("UNAVAILABLE", "the platform is starting");
+  if (tokens.bearerOf(request.headers.authorization) !== undefined) return;
+  response.setHeader("www-authenticate", "Bearer");
+  throw new WireError("UNAUTHENTICATED", "a token is required: Authorization: Bearer <token>");
 }
 
 async function answerQuery(door: SqlDoor, request: IncomingMessage, response: ServerResponse): Promise<void> {

@@ -12,6 +12,7 @@ import {
   never,
   systemClock,
   systemRandom,
+  TokenBook,
   unreachable,
   WireError,
   type Logger,
@@ -85,18 +86,17 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
     onLost,
     dirname(options.file),
   );
-  const ports = { clock: systemClock, onLost };
-  const runner = new QueryRunner(engine, ports, {
-    concurrency: QUERIES_MAX,
-    queue: QUERIES_WAITING_MAX,
-  });
+  const bounds = { concurrency: QUERIES_MAX, queue: QUERIES_WAITING_MAX };
+  const runner = new QueryRunner(engine, { clock: systemClock, onLost }, bounds);
+  const tokens = new TokenBook(options.token, options.innerToken);
+  let areTokensKnown = false;
   const server = createServer(
     { headersTimeout: HEAD_MS, requestTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS },
     sqlRequestListener({
       runner,
       problems: () => [spaceProblem(options), target.problem()].filter((each) => each !== undefined),
       hostPolicy: hostPolicy(options.listenHost, options.token !== ""),
-      token: options.token,
+      tokens: () => (areTokensKnown ? tokens : undefined),
       clock: systemClock,
       random: systemRandom,
       logger,
@@ -110,6 +110,9 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
     switch (message.kind) {
       case "start":
         return;
+      case "tokens":
+        areTokensKnown = true;
+        return tokens.replace(message.tokens);
       case "ping": {
         const problem = target.problem();
         return send({ kind: "pong", ...(problem === undefined ? {} : { problem }) });

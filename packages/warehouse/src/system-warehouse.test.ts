@@ -40,6 +40,7 @@ function optionsIn(directory: string): WarehouseOptions {
     listenHost: "127.0.0.1",
     listenPort: 0,
     token: "",
+    innerToken: "",
     logLevel: "error",
   };
 }
@@ -51,6 +52,7 @@ async function startIn(
 ): Promise<Warehouse> {
   const warehouse = await Warehouse.start({ ...optionsIn(directory), ...options }, ports);
   t.after(() => warehouse.close(never));
+  warehouse.admit([]);
   return warehouse;
 }
 

@@ -9,7 +9,16 @@
 // W3 It never outlives this process: it ends with the channel, and is killed when this process exits.
 import { fork, type ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { assert, Gate, unreachable, waitUntil, WireError, type Clock, type Logger } from "@millrace/base";
+import {
+  assert,
+  Gate,
+  unreachable,
+  waitUntil,
+  WireError,
+  type Clock,
+  type KnownToken,
+  type Logger,
+} from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, TableFit, Target } from "@millrace/ingest";
 import { POOL_THREADS } from "./limits.ts";
 import type {
@@ -60,6 +69,8 @@ export class Warehouse implements Target {
   /** Questions since it last answered one. */
   #unanswered = 0;
   #cancelAsking = (): void => undefined;
+  /** The project's, once they are known. */
+  #tokens: readonly KnownToken[] | undefined;
   /** What it says keeps it from loading. */
   #problem: string | undefined;
 
@@ -91,6 +102,12 @@ export class Warehouse implements Target {
   /** Process id while it runs. */
   get pid(): number | undefined {
     return this.#child?.pid;
+  }
+
+  /** Lets callers in, of which the project's tokens have to be one when there are any. */
+  admit(tokens: readonly KnownToken[]): void {
+    this.#tokens = tokens;
+    this.#send({ kind: "tokens", tokens });
   }
 
   /** What keeps records from becoming rows, if it is the warehouse. */
@@ -213,6 +230,7 @@ export class Warehouse implements Target {
         this.#unanswered = 0;
         this.#problem = undefined;
         this.#logger.info("warehouse-ready", { pid: child.pid, port: message.port });
+        if (this.#tokens !== undefined) this.#send({ kind: "tokens", tokens: this.#tokens });
         this.#watch(child);
         this.#changed.open();
         return;
