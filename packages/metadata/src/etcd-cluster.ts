@@ -10,7 +10,7 @@ import type { StoreHeader } from "./coordination.ts";
 import type { Method } from "./etcd-api/method.ts";
 import { callOnce, type Outcome, type RpcOptions } from "./etcd-channel.ts";
 import { EtcdEndpoints, type Endpoint } from "./etcd-endpoints.ts";
-import { failureOf, type Failure } from "./etcd-errors.ts";
+import { alarmOf, failureOf, type EtcdAlarm, type Failure } from "./etcd-errors.ts";
 import { etcdMetrics, type EtcdMetrics } from "./etcd-metrics.ts";
 import type { EtcdPorts, EtcdSettings } from "./etcd-options.ts";
 import { EtcdTokens } from "./etcd-tokens.ts";
@@ -29,6 +29,8 @@ export interface RequestKind<Response> {
   readonly isRepeatable: boolean;
   /** What a refusal means after an attempt that may have happened; undefined: what it says. */
   readonly afterDoubt?: (refusal: WireError) => Response | undefined;
+  /** Alarms under which it would have been refused: an answer shows that they are over. Default: none. */
+  readonly refusedUnder?: readonly EtcdAlarm[];
 }
 
 export type Metadata = ReadonlyMap<string, string>;
@@ -48,6 +50,7 @@ export class EtcdCluster {
   #seenRevision = 0;
   #isClosed = false;
   #failingSinceMs: number | undefined;
+  #alarm: { readonly kind: EtcdAlarm; readonly text: string } | undefined;
   /** The same object while the token is the same: channels keep its encoding. */
   #metadata: Metadata = REQUIRE_LEADER;
 
@@ -78,6 +81,11 @@ export class EtcdCluster {
   /** How long nobody has answered what was asked; 0: the last one did. */
   get silentMs(): number {
     return this.#failingSinceMs === undefined ? 0 : this.#clock.monotonicMs() - this.#failingSinceMs;
+  }
+
+  /** What etcd refuses requests with until an operator has disarmed it; undefined: nothing, as far as is known. */
+  get alarm(): string | undefined {
+    return this.#alarm?.text;
   }
 
   /** A member did not answer. */
@@ -153,7 +161,7 @@ export class EtcdCluster {
 
   async #repeat<Response>(
     attempt: Attempt<Response>,
-    { isRepeatable, afterDoubt }: RequestKind<Response>,
+    { isRepeatable, afterDoubt, refusedUnder = [] }: RequestKind<Response>,
     signal: AbortSignal,
   ): Promise<Response> {
     const deadlineMs = this.#clock.monotonicMs() + this.#settings.requestTimeoutMs;
@@ -171,11 +179,14 @@ export class EtcdCluster {
       const result = await this.#try(attempt, endpoint, timeoutMs, signal);
       if (result.kind === "answer") {
         this.#failingSinceMs = undefined;
+        if (this.#alarm !== undefined && refusedUnder.includes(this.#alarm.kind)) this.#alarm = undefined;
         return result.response;
       }
       if (result.kind === "aborted") throw abortion(result.mayHaveHappened && !isRepeatable, signal);
       if (result.kind === "token" && result.isRenewable && ++tokens < TOKENS_MAX) continue;
       if (result.kind !== "member") {
+        const alarm = alarmOf(result.error);
+        if (alarm !== undefined) this.#alarm = { kind: alarm, text: result.error.message };
         const settled = inDoubt ? afterDoubt?.(result.error) : undefined;
         if (settled === undefined) throw result.error;
         return settled;

@@ -29,7 +29,7 @@ test("failures of etcd: truth table", () => {
     ["UNAVAILABLE", "etcdserver: server stopped", "member UNAVAILABLE maybe"],
     ["DEADLINE_EXCEEDED", "", "member UNAVAILABLE maybe"],
     ["UNIMPLEMENTED", "unknown service", "refused INTERNAL"],
-    ["DATA_LOSS", "etcdserver: corrupt cluster", "refused CORRUPT"],
+    ["DATA_LOSS", "etcdserver: corrupt cluster", "refused UNAVAILABLE"],
     ["A CODE TO COME", "?", "member UNAVAILABLE maybe"],
   ];
   const verdicts = table.map(([code, message]) => {

@@ -34,9 +34,10 @@ const REFUSALS: readonly (readonly [text: string, code: Code])[] = [
   [refusalText("leaseExists"), "CONFLICT"],
   [AUTH_TEXT.failed, "UNAUTHENTICATED"],
   [AUTH_TEXT.notEnabled, "CONFLICT"],
-  ["etcdserver: mvcc: database space exceeded", "DISK_FULL"],
+  [refusalText("noSpace"), "DISK_FULL"],
   ["etcdserver: permission denied", "FORBIDDEN"],
-  ["etcdserver: corrupt cluster", "CORRUPT"],
+  // Whoever operates etcd may mend it, and nobody has become another cluster: asked again later, it may answer.
+  ["etcdserver: corrupt cluster", "UNAVAILABLE"],
 ];
 
 const TOKEN_TEXTS: readonly string[] = [AUTH_TEXT.invalidToken, AUTH_TEXT.oldRevision, AUTH_TEXT.userEmpty];
@@ -62,6 +63,15 @@ const REFUSAL_CODES: Readonly<Record<string, Code>> = {
   UNIMPLEMENTED: "INTERNAL",
   RESOURCE_EXHAUSTED: "TOO_LARGE",
 };
+
+/** What etcd refuses because of an alarm, which an operator disarms. */
+export type EtcdAlarm = "corrupt" | "no-space";
+
+/** The alarm that a refusal comes from. */
+export function alarmOf({ message }: WireError): EtcdAlarm | undefined {
+  if (message.includes("etcdserver: corrupt cluster")) return "corrupt";
+  return message.includes(refusalText("noSpace")) ? "no-space" : undefined;
+}
 
 export function failureOf({ code, message, maybeProcessed }: RpcEnd): Failure {
   if (TOKEN_TEXTS.some((text) => message.includes(text))) {

@@ -50,6 +50,11 @@ export function mayWrite(request: TxnRequest): boolean {
   return [...request.success, ...(request.failure ?? [])].some(({ kind }) => kind !== "range");
 }
 
+/** Whether it may put something, for which there has to be space. */
+export function mayPut(request: TxnRequest): boolean {
+  return [...request.success, ...(request.failure ?? [])].some(({ kind }) => kind === "put");
+}
+
 /** @throws {WireError} INTERNAL when the answer has none */
 export function headerOf(message: { readonly header?: kv.ResponseHeader }): StoreHeader {
   if (message.header === undefined) throw new WireError("INTERNAL", "etcd answered without a header");

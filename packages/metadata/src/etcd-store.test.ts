@@ -178,6 +178,33 @@ test("its signal aborts -> a read ends with the reason, a write is unknown", asy
   equal(world.agenda.nowMs, 50);
 });
 
+test("alarms: refuse as nobody has become another cluster; told until what they refuse is answered", async () => {
+  const leases = answering(LEASE.leaseGrant, ({ id, ttl }) => ({ header, id, ttl, error: "" }));
+  const whole = memberOf(members, ranges, txns, leases);
+  const world = new World({ a: whole, b: whole });
+  const store = await world.open();
+  equal(store.alarm, undefined);
+  const corrupt = ["DATA_LOSS", "etcdserver: corrupt cluster", true] as const;
+  world.members["a"] = ending(KV.txn.path, corrupt, whole);
+  await world.refused(put(store), "UNAVAILABLE", /^etcdserver: corrupt cluster$/);
+  await world.run(read(store));
+  equal(store.alarm, "etcdserver: corrupt cluster", "reads are not refused");
+  world.members["a"] = whole;
+  await world.run(put(store));
+  equal(store.alarm, undefined);
+  const full = ["RESOURCE_EXHAUSTED", "etcdserver: mvcc: database space exceeded", true] as const;
+  world.members["a"] = ending(KV.txn.path, full, ending(LEASE.leaseGrant.path, full, whole));
+  await world.refused(store.grantLease(5, never), "DISK_FULL");
+  await world.refused(put(store), "DISK_FULL", /^etcdserver: mvcc: database space exceeded$/);
+  world.members["a"] = whole;
+  await world.run(read(store));
+  const deletion = { compare: [], success: [{ kind: "delete", key: "k" }] } as const;
+  await world.refused(store.txn(deletion, never), "INTERNAL", /something else/);
+  equal(store.alarm, "etcdserver: mvcc: database space exceeded", "neither needs space");
+  await world.run(store.grantLease(5, never));
+  equal(store.alarm, undefined);
+});
+
 test("another cluster answers -> CORRUPT", async () => {
   const world = new World({ a: healthy });
   const store = await world.open();

@@ -18,9 +18,11 @@ import { CLUSTER } from "./etcd-api/cluster.ts";
 import { KV, type CompactionResponse } from "./etcd-api/kv.ts";
 import { LEASE, type LeaseGrantResponse, type LeaseRevokeResponse } from "./etcd-api/lease.ts";
 import { EtcdCluster, type RequestKind } from "./etcd-cluster.ts";
+import type { EtcdAlarm } from "./etcd-errors.ts";
 import { EtcdKeepAlives } from "./etcd-keep-alive.ts";
 import {
   headerOf,
+  mayPut,
   mayWrite,
   rangeMessage,
   rangeResponseOf,
@@ -35,6 +37,10 @@ import { checkRange, checkRevision, checkTtl, checkTxn } from "./txn-rules.ts";
 
 /** Waits for etcd for as long as nobody can be reached, and says so soon. */
 const OPEN_RETRY_MS = 1000;
+
+/** Reads and renewals of leases are not refused under any. */
+const CORRUPT: readonly EtcdAlarm[] = ["corrupt"];
+const ANY_ALARM: readonly EtcdAlarm[] = ["corrupt", "no-space"];
 
 /**
  * Connects, and waits until a member answers: a cluster that starts together has no order. @throws `signal.reason`
@@ -89,6 +95,11 @@ export class EtcdStore implements CoordinationStore {
     return this.#cluster.silentMs;
   }
 
+  /** The alarm of etcd under which it refuses what is asked, in its words; undefined: none is known. */
+  get alarm(): string | undefined {
+    return this.#cluster.alarm;
+  }
+
   /** Finds the cluster and its members, then follows changes of its membership. Called once, by openEtcdStore. */
   async begin(signal: AbortSignal): Promise<void> {
     const cancel = this.#clock.after(OPEN_RETRY_MS, () =>
@@ -130,7 +141,9 @@ export class EtcdStore implements CoordinationStore {
     signal.throwIfAborted();
     checkTxn(request);
     while (this.#beginning.size > 0) await unlessAborted(settled(this.#beginning), signal); // E3
-    const kind = { operation: "txn", isRepeatable: !mayWrite(request) };
+    const writes = mayWrite(request);
+    const refusedUnder = mayPut(request) ? ANY_ALARM : writes ? CORRUPT : [];
+    const kind = { operation: "txn", isRepeatable: !writes, refusedUnder };
     const response = txnResponseOf(
       request,
       await this.#cluster.call(KV.txn, txnMessage(request), kind, signal),
@@ -162,6 +175,7 @@ export class EtcdStore implements CoordinationStore {
       const kind: RequestKind<LeaseGrantResponse> = {
         operation: "lease-grant",
         isRepeatable: true,
+        refusedUnder: ANY_ALARM,
         afterDoubt: ({ code }: WireError) =>
           code === "CONFLICT" ? { id, ttl: ttlSeconds, error: "" } : undefined, // E2
       };

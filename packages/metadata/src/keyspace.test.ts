@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { never, silentLogger, text, utf8, WireError, type Logger } from "@millrace/base";
 import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
 import fc from "fast-check";
-import type { CoordinationStore, StoreOp, WatchBatch, WatchRequest } from "./coordination.ts";
+import type { CoordinationStore, KeyValue, StoreOp, WatchBatch, WatchRequest } from "./coordination.ts";
 import type { EmbeddedStore } from "./embedded-store.ts";
 import { EVERYTHING } from "./key.ts";
 import { Keyspace, type KeyspaceChange, type KeyspaceOptions } from "./keyspace.ts";
@@ -282,6 +282,23 @@ test("the watch leaves out a change -> the prefix is loaded again at the next si
   await told(put("p/c", "4"));
   equal(shown(w.keyspace), "p/a=3 p/b=left out p/c=4");
   await w.stop();
+});
+
+test("loaded again, the store was put back -> keys of equal revisions and other content are changes", async () => {
+  let others: Readonly<Record<string, Partial<KeyValue>>> = {};
+  const w = await world({}, (store) => ({
+    ...bound(store),
+    range: async (request, signal) => {
+      const found = await store.range(request, signal);
+      return { ...found, kvs: found.kvs.map((kv) => ({ ...kv, ...others[kv.key] })) };
+    },
+  }));
+  await write(w.store, put("p/a", "1"), put("p/b", "1"), put("p/c", "1"), put("p/d", "1"));
+  await w.keyspace.load(0, never);
+  others = { "p/a": { value: utf8("2") }, "p/b": { version: 2 }, "p/c": { lease: 7n } };
+  await w.keyspace.load(0, never);
+  deepEqual(w.updates.slice(1), ["p/a:1>2 p/b:1>1 p/c:1>1"]);
+  deepEqual([w.keyspace.get("p/b")?.version, w.keyspace.get("p/c")?.lease], [2, 7n]);
 });
 
 test("another cluster's header -> run ends with CORRUPT", async () => {

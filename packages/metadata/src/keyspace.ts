@@ -8,7 +8,9 @@
 // K4 A watch that fails starts again behind the last update; when that has been compacted, the prefix is loaded again
 //    and the difference is one update.
 // K5 A key whose versions do not follow each other shows that the watch has left out changes: the store was put back as
-//    it was earlier, and has come to the same revisions again. The prefix is loaded again.
+//    it was earlier, and has come to the same revisions again. The prefix is loaded again, and what has the revisions
+//    that it had is compared by content.
+import { crc32c } from "@millrace/wal";
 import { assert, Gate, WireError, waitUntil, type Clock, type Logger } from "@millrace/base";
 import type {
   CoordinationStore,
@@ -29,6 +31,12 @@ export interface KeyspaceEntry<T> {
   readonly modRevision: number;
   readonly version: number;
   readonly lease: bigint;
+}
+
+/** What stands in the mirror. */
+interface Mirrored<T> extends KeyspaceEntry<T> {
+  /** CRC-32C of the encoded value (K5). */
+  readonly sum: number;
 }
 
 export interface KeyspaceChange<T> {
@@ -65,7 +73,7 @@ export class Keyspace<T> {
   readonly #options: KeyspaceOptions<T>;
   readonly #range: { readonly key: Key; readonly end: Key };
   readonly #parts: readonly { readonly key: Key; readonly end: Key }[];
-  readonly #entries = new OrderedMap<KeyspaceEntry<T>>();
+  readonly #entries = new OrderedMap<Mirrored<T>>();
   readonly #undecodable = new Set<Key>();
   readonly #observers: KeyspaceObserver<T>[] = [];
   readonly #changed = new Gate();
@@ -268,7 +276,7 @@ export class Keyspace<T> {
     note(changes, key, before, after);
   }
 
-  #decode(kv: KeyValue): KeyspaceEntry<T> | undefined {
+  #decode(kv: KeyValue): Mirrored<T> | undefined {
     const { key, createRevision, modRevision, version, lease } = kv;
     const value = attempt(() => this.#options.decode(key, kv.value));
     if (value instanceof Error) {
@@ -281,7 +289,7 @@ export class Keyspace<T> {
       return undefined;
     }
     this.#undecodable.delete(key);
-    return { key, value, createRevision, modRevision, version, lease };
+    return { key, value, createRevision, modRevision, version, lease, sum: crc32c(kv.value) };
   }
 
   #warn(event: string, kv: KeyValue, before: KeyspaceEntry<T> | undefined): void {
@@ -320,7 +328,7 @@ export class Keyspace<T> {
     for (const kv of kvs) {
       loaded.add(kv.key);
       const before = this.#entries.get(kv.key);
-      if (before?.modRevision === kv.modRevision) continue;
+      if (before !== undefined && isSame(before, kv)) continue;
       const after = this.#decode(kv);
       if (after === undefined) continue; // K3
       this.#entries.set(kv.key, after);
@@ -368,6 +376,15 @@ function attempt<T>(decode: () => T | Error): T | Error {
 function follows(kv: KeyValue, before: Pick<KeyValue, "createRevision" | "version"> | undefined): boolean {
   if (before === undefined) return kv.version === 1 && kv.createRevision === kv.modRevision;
   return kv.createRevision === before.createRevision && kv.version === before.version + 1;
+}
+
+/** Whether `kv` is what is mirrored already (K5). */
+function isSame(
+  before: Omit<Mirrored<unknown>, "value">,
+  { createRevision, modRevision, version, lease, value }: KeyValue,
+): boolean {
+  if (modRevision !== before.modRevision || createRevision !== before.createRevision) return false;
+  return version === before.version && lease === before.lease && crc32c(value) === before.sum;
 }
 
 /** Adds a change; several of one key in one update are one. */

@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { never } from "@millrace/base";
 import { TcpProxy } from "@millrace/metadata/testkit";
-import { ClusterLoad } from "./test-cluster-load.ts";
+import { upsertChange } from "@millrace/protocol";
+import { ClusterLoad, specOf } from "./test-cluster-load.ts";
 import {
   ETCD_KINDS,
   etcdClient,
@@ -102,6 +103,51 @@ onEtcd("etcd dies and comes back -> appends go on, and the silence is said while
   await transport.close();
   await broker.stop();
 });
+
+for (const alarm of ["CORRUPT", "NOSPACE"]) {
+  const own = "etcd's own";
+  const options = { skip: missingEtcd(own), timeout: 240_000 };
+  test(
+    `on ${own}: alarm ${alarm} -> appends go on; it is said, and waited for at a start`,
+    options,
+    async () => {
+      const says = { CORRUPT: "corrupt cluster", NOSPACE: "mvcc: database space exceeded" }[alarm]!;
+      const etcd = await testEtcd(own);
+      try {
+        await etcd.run();
+        const raise = async (action: string): Promise<void> => {
+          const answer = await post(`${etcd.address}/v3/maintenance/alarm`, { action, memberID: "1", alarm });
+          assert.equal(answer.status, 200, answer.text);
+        };
+        const broker = await TestBrokerProcess.started({ etcd: etcd.address, flags: LONG_LEASE });
+        const transport = broker.transport();
+        const load = await ClusterLoad.start(transport, { prefix: "alarm", journals: 2, replication: 1 });
+        await load.goesOn();
+        await raise("ACTIVATE");
+        const stop = new AbortController();
+        const spec = specOf("alarm/new", 0, { prefix: "alarm", journals: 1, replication: 1 });
+        const refused = assert.rejects(transport.apply({ changes: [upsertChange(spec, 0)] }, stop.signal));
+        await broker.says(200, new RegExp(`^ok\ndegraded: etcd has an alarm: etcdserver: ${says}\n$`));
+        stop.abort(new Error("it is told"));
+        await refused;
+        await load.goesOn();
+        await load.pause();
+        await load.check();
+        await transport.close();
+        assert.equal(broker.life.exit, undefined, "the same life");
+        await broker.kill();
+        broker.launch(LONG_LEASE);
+        await broker.says(503, new RegExp(`\netcd has not answered yet: etcdserver: ${says}\n`));
+        await raise("DEACTIVATE");
+        await broker.life.ready();
+        await broker.says(200, /^ok\n$/);
+        await broker.stop();
+      } finally {
+        await etcd.close();
+      }
+    },
+  );
+}
 
 onEtcd("stopped past its lease -> ends itself when it goes on, and loses nothing", async (etcd) => {
   await etcd.run();

@@ -8,6 +8,7 @@ import {
   type CoordinationStore,
   type EmbeddedStore,
   type EtcdStore,
+  type StoreHeader,
 } from "@millrace/metadata";
 import { COORDINATION_DIR } from "./data-layout.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -23,6 +24,9 @@ export type Coordination =
 
 /** Silence of etcd that is worth a word: its members take turns, and elect a leader within a second or two. */
 const SILENT_MS = 3000;
+/** How often an etcd that refuses is asked again at the start. */
+const REFUSED_RETRY_MS = 2000;
+const PROBE_LEASE_SECONDS = 5;
 
 export function isCluster(config: Config): boolean {
   return config["etcd.address"].length > 0;
@@ -56,13 +60,14 @@ async function openEtcd(
 ): Promise<Coordination> {
   const { config, health, dataDirectory, random } = context;
   let hasAnswered = false;
-  health.addReason(() => (hasAnswered ? undefined : "etcd has not answered yet"));
+  let refusal = "";
+  health.addReason(() => (hasAnswered ? undefined : `etcd has not answered yet${refusal}`));
   const store = await lifecycle.start(
     "coordination",
     () => openKnown(config, { ...context, connect: dialer(context) }, signal),
     (started) => started.close(),
   );
-  const { header } = await store.range({ key: "/millrace", countOnly: true }, signal);
+  const header = await firstAnswer(store, context, (text) => (refusal = `: ${text}`), signal);
   const member = openMember(
     dataDirectory,
     { cluster: header.clusterId, prefix: config["etcd.prefix"] },
@@ -70,6 +75,7 @@ async function openEtcd(
   );
   hasAnswered = true;
   health.addDegradation(() => silence(store.silentMs));
+  health.addDegradation(() => store.alarm && `etcd has an alarm: ${store.alarm}`);
   return { kind: "etcd", store, member };
 }
 
@@ -89,6 +95,29 @@ async function openKnown(
     const remedy = isOfUser ? ": set etcd.user and etcd.password to a user that it knows" : "";
     const text = `etcd at ${settings.endpoints.join(",")}: ${error.message}${remedy}`;
     throw new WireError(error.code, text, { cause: error });
+  }
+}
+
+/** What etcd can be read of is no answer yet: under an alarm it gives nobody a lease. */
+async function firstAnswer(
+  store: EtcdStore,
+  { clock, logger }: Pick<PartContext, "clock" | "logger">,
+  onRefused: (text: string) => void,
+  signal: AbortSignal,
+): Promise<StoreHeader> {
+  for (;;) {
+    try {
+      const { header } = await store.range({ key: "/millrace", countOnly: true }, signal);
+      await store.revokeLease(await store.grantLease(PROBE_LEASE_SECONDS, signal), signal);
+      return header;
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const { code, message } = WireError.from(thrown);
+      if (code !== "UNAVAILABLE" && store.alarm === undefined) throw thrown;
+      onRefused(message);
+      logger.warn("etcd-refuses", { error: message, retryMs: REFUSED_RETRY_MS });
+      await clock.sleep(REFUSED_RETRY_MS, signal);
+    }
   }
 }
 

@@ -163,7 +163,8 @@ async function contentOf(transport: JournalTransport, journal: string, end: numb
   return Buffer.concat(parts);
 }
 
-function specOf(name: string, index: number, options: ClusterLoadOptions): JournalSpec {
+/** Of its journals. */
+export function specOf(name: string, index: number, options: ClusterLoadOptions): JournalSpec {
   const { replication, store, length = 1 << 20, minReplicas = replication } = options;
   const isFewer = minReplicas < replication && index % 2 === 1;
   return {
