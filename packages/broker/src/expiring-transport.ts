@@ -21,12 +21,18 @@ export class ExpiringTransport implements JournalTransport {
   readonly #inner: JournalTransport;
   readonly #expiresAtMs: number;
   readonly #clock: Clock;
+  #hasExpired = false;
 
   /** @param expiresAtMs Unix milliseconds */
   constructor(inner: JournalTransport, expiresAtMs: number, clock: Clock) {
     this.#inner = inner;
     this.#expiresAtMs = expiresAtMs;
     this.#clock = clock;
+  }
+
+  /** Something that was under way has ended with the token. */
+  get hasExpired(): boolean {
+    return this.#hasExpired;
   }
 
   append(request: AppendPreamble, content: AppendContent, signal: AbortSignal): Promise<AppendResponse> {
@@ -84,9 +90,10 @@ export class ExpiringTransport implements JournalTransport {
   } {
     const expired = new AbortController();
     const leftMs = Math.min(TIMER_MS_MAX, Math.max(0, this.#expiresAtMs - this.#clock.wallMs()));
-    const cancel = this.#clock.after(leftMs, () =>
-      expired.abort(new WireError("REQUEST_TIMEOUT", "the token of the request has expired")),
-    );
+    const cancel = this.#clock.after(leftMs, () => {
+      this.#hasExpired = true;
+      expired.abort(new WireError("REQUEST_TIMEOUT", "the token of the request has expired"));
+    });
     const scope = eitherSignal(signal, expired.signal);
     return {
       signal: scope.signal,

@@ -5,7 +5,13 @@
 //  N3  A peer whose connections are refused has no process that listens: that is told, and so is that it answers again.
 //      A connection that ends is tried anew at once to find out.
 import { WireError, type Clock } from "@millrace/base";
-import { AppendMessages, codeOfRpc, FRAMES_METADATA, type AppendContent } from "@millrace/client";
+import {
+  AppendMessages,
+  CODE_TRAILER,
+  codeOfRpc,
+  FRAMES_METADATA,
+  type AppendContent,
+} from "@millrace/client";
 import {
   callClientStream,
   callServerStream,
@@ -30,6 +36,7 @@ import {
   type ReplicateRequest,
 } from "@millrace/protocol";
 import { holdAnswerOf, holdRequestMessage } from "./holder-wire.ts";
+import { memberName } from "./journal-table.ts";
 import { PROBE_FOR_MS, PROBE_INTERVAL_MS } from "./limits.ts";
 import type { PeerDial } from "./peer-dial.ts";
 import {
@@ -295,5 +302,14 @@ function failureOf(peer: Peer, error: RpcError, isWhole: boolean): WireError {
   if (!error.maybeProcessed) return unseenByPeer(peer, error.message, error); // N2
   // Our keys or clocks do not fit the peer's: whoever asked us was authorised here, and may find another broker.
   if (error.code === "UNAUTHENTICATED") return unseenByPeer(peer, error.message, error);
-  return new WireError(codeOfRpc(error, isWhole, true), error.message, { cause: error });
+  const code = codeOfRpc(error, isWhole, true);
+  // What broke says nothing to whoever appended: `read ECONNRESET`. What a peer of ours says, it says itself.
+  const isOwn = error.trailers.has(CODE_TRAILER);
+  const text = code === "OUTCOME_UNKNOWN" && !isOwn ? unknownText(peer, error.message) : error.message;
+  return new WireError(code, text, { cause: error });
+}
+
+function unknownText({ id }: Peer, why: string): string {
+  const lost = `broker ${memberName(id)} had the append and did not answer (${why})`;
+  return `${lost}: it may have happened; look at the journal's end before trying again`;
 }

@@ -85,6 +85,15 @@ test("gateway with keys: token that ends during a blocking read -> the read just
   });
 });
 
+test("gateway with keys: token that ends before a blocking read has anything to answer -> 401", async () => {
+  await withKeys(async (port) => {
+    const headers = bearing(CAPABILITY.APPEND | CAPABILITY.READ, "", 1999);
+    await ask(port, "/examples/one", { method: "PUT", body: "x", headers });
+    const answer = await ask(port, "/examples/one?block=true&offset=-1", { headers });
+    assert.deepEqual([answer.status, answer.headers["www-authenticate"]], [401, "Bearer"], answer.body);
+  });
+});
+
 test("gateway with keys: brokers -> told only to whoever may list every journal", async () => {
   await withKeys(async (port) => {
     const get = (headers?: Record<string, string>, method = "GET") =>
