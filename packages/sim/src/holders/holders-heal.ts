@@ -18,6 +18,7 @@ const FORWARD = [
   /synchronises$/,
   /asks/,
   /brings/,
+  /was brought$/,
   /fences/,
   /begins/,
 ];

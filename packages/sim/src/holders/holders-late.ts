@@ -1,6 +1,7 @@
 // Requests of the model that come late: what a primary had sent when it gave up, and what becomes of it.
 import type { ActivationEffect } from "@millrace/broker";
-import { applyWrite, bringJudged, request, takeEntry } from "./holders-requests.ts";
+import { bringJudged } from "./holders-bring.ts";
+import { applyWrite, request, takeEntry } from "./holders-requests.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
   memberOf,

@@ -15,9 +15,10 @@ import {
 import { isHeadKnown } from "./holders-assumption.ts";
 import { acknowledge } from "./holders-judge.ts";
 import { broughtBytes, lateMoves, unsent } from "./holders-late.ts";
+import { bringerOf, bringJudged, copyBrought } from "./holders-bring.ts";
 import {
   applyWrite,
-  bringJudged,
+  bringEnds,
   request,
   STOPPED,
   levelTo,
@@ -72,6 +73,7 @@ export function moves(state: ModelState, bounds: Bounds, variant: Variant | unde
     lifeMoves(state, i, bounds, variant, out);
     if (!state.brokers[i]!.up) continue;
     activationMoves(state, i, bounds, variant, out);
+    copyMoves(state, i, variant, out);
     appendMoves(state, i, bounds, variant, out);
     upkeepMoves(state, i, bounds, variant, out);
   }
@@ -102,7 +104,8 @@ function lifeMoves(
       late: late !== undefined && "to" in late && late.to === i ? undefined : late,
     };
     const gone = i < state.keepers ? ended(broker) : ended({ ...broker, log: [], register: 0, released: 0 });
-    const crashed = { ...next, brokers: state.brokers.map((b, j) => (j === i ? gone : b)) };
+    const { brokers } = bringEnds(state, i);
+    const crashed = { ...next, brokers: brokers.map((b, j) => (j === i ? gone : b)) };
     if (isHeadKnown(crashed)) out.push([`${i} crashes`, crashed]);
   }
 }
@@ -244,7 +247,9 @@ function performMoves(
       const taken = request(done, to, { epoch, stream, wants: isVoid ? "level" : "bring" }, variant);
       if (taken === undefined) return;
       const name = `${i} brings ${to} to [${effect.begin}, ${effect.end})`;
-      out.push([name, taken === "refused" ? patch(state, i, STOPPED) : brought(taken, i, effect, variant)]);
+      const next = taken === "refused" ? patch(state, i, STOPPED) : brought(taken, i, effect, variant);
+      const { bringing, log } = next.brokers[to]!;
+      out.push([bringing === undefined ? name : `${name}, which has cut to ${log.length}`, next]);
       return;
     }
     case "write-list":
@@ -280,10 +285,20 @@ function brought(
     ? levelTo(state, to, effect.end, snapshot)
     : bringJudged(state, to, broughtBytes(state, i, effect), variant);
   if (next === undefined) return patch(state, i, STOPPED);
-  return settled(
-    feed(next, i, { kind: "brought", member: effect.member, base: next.brokers[to]!.released }),
-    i,
-  );
+  return next.brokers[to]!.bringing === undefined ? answers(next, i, to) : next;
+}
+
+function answers(state: ModelState, i: number, to: number): ModelState {
+  const base = state.brokers[to]!.released;
+  return settled(feed(state, i, { kind: "brought", member: memberOf(to), base }), i);
+}
+
+/** The second part of a bring. */
+function copyMoves(state: ModelState, to: number, variant: Variant | undefined, out: Move[]): void {
+  const copied = copyBrought(state, to, variant);
+  if (copied === undefined) return;
+  const i = bringerOf(state, to);
+  out.push([`${to} has what it was brought`, i === undefined ? copied : answers(copied, i, to)]);
 }
 
 function asked(before: ModelState, i: number, from: number, variant: Variant | undefined): ModelState {

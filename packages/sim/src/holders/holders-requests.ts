@@ -1,6 +1,13 @@
 // Requests between the model's brokers: each reaches its receiver as a whole, or late, or never. Who takes what is
 // decided by the broker's own `answerBound`.
-import { answerBound, bind, judgeBytes, type BoundRequest, type JudgedBytes } from "@millrace/broker";
+import {
+  answerBound,
+  bind,
+  judgeBytes,
+  type Binding,
+  type BoundRequest,
+  type JudgedBytes,
+} from "@millrace/broker";
 import { acknowledge } from "./holders-judge.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
@@ -48,7 +55,26 @@ export function request(
   const bound = bind(binding, lax ? { ...asked, stream: binding.stream } : asked);
   const own = broker.activation?.attempt;
   const isOwn = own?.epoch === bound.epoch && own.stream === bound.stream;
-  return patch(state, to, { view, binding: bound, ...(isOwn || own === undefined ? {} : STOPPED) });
+  const next = patch(state, to, { view, binding: bound, ...(isOwn || own === undefined ? {} : STOPPED) });
+  return bringEnds(next, to);
+}
+
+/** Whoever was bringing it is evicted, or cut off, wherever he is (K6 of journal-holder.ts), and gives up. */
+export function bringEnds(state: ModelState, to: number): ModelState {
+  const { bringing } = state.brokers[to]!;
+  if (bringing === undefined) return state;
+  const primary = primaryOf(state, bringing.binding);
+  const ended = patch(state, to, { bringing: undefined });
+  return primary === undefined ? ended : patch(ended, primary, STOPPED);
+}
+
+/** Whose attempt it is, if he has not given up; streams of the model are never two brokers'. */
+export function primaryOf({ brokers }: ModelState, { epoch, stream }: Binding): number | undefined {
+  const at = brokers.findIndex(({ activation }) => {
+    const attempt = activation?.attempt;
+    return attempt?.epoch === epoch && attempt.stream === stream;
+  });
+  return at < 0 ? undefined : at;
 }
 
 /** What a primary forgets when it stops. */
@@ -66,25 +92,6 @@ export function countedHere({ list, brokers }: ModelState, i: number): JudgedByt
   const own = list?.segments.filter(({ members }) => members.includes(memberOf(i))).at(-1)?.begin ?? 0;
   const sure = [...knownBefore, ...(known === undefined ? [] : [known]), { begin: 0, end: own }];
   return judgeBytes(list, memberOf(i), local, sure);
-}
-
-/** Before a member is brought, the list judges what it has from before (K2 of journal-holder.ts). */
-export function bringJudged(
-  state: ModelState,
-  to: number,
-  bring: BroughtBytes,
-  variant: Variant | undefined,
-): ModelState {
-  return bringTo(judged(state, to), to, bring, variant);
-}
-
-function judged(state: ModelState, i: number): ModelState {
-  const { acknowledged, held } = countedHere(state, i);
-  const kept = [...acknowledged, ...held];
-  const log = state.brokers[i]!.log.map((entry, at) =>
-    kept.some(({ begin, end }) => begin <= at && at < end) ? entry : 0,
-  );
-  return patch(state, i, { log });
 }
 
 /** The member has what it was brought, and nothing beyond. */

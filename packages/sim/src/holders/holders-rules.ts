@@ -10,6 +10,8 @@ export const VARIANTS = {
   "fence-forgotten": "a restarted broker takes requests of any epoch",
   "no-stream-order": "a replica takes requests of any stream of an epoch",
   "no-replace": "a member that is brought keeps what it holds beyond",
+  "cut-whole": "a member that is brought lets go of all that it is brought before it copies",
+  "cut-registers": "a member that lets go of what is other keeps the registers behind that",
   "any-member": "any broker is read instead of a member of the newest segment",
   "adopted-roll-back": "what was brought may be rolled back",
   "begin-at-end": "the new segment begins where the bytes end, confirmed or not",

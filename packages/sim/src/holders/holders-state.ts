@@ -29,6 +29,8 @@ export interface ModelBroker {
   /** Below it, what it had was persisted and given up. */
   readonly released: number;
   readonly binding: Binding;
+  /** What it is brought, once it has let go of what is other: it has not copied it yet. */
+  readonly bringing: { readonly binding: Binding; readonly bring: BroughtBytes } | undefined;
   /** What this life of the process knows to be acknowledged. */
   readonly known: Range | undefined;
   /** Others of that kind, from before it went on at a larger end. */
@@ -120,6 +122,7 @@ const FRESH: ModelBroker = {
   register: 0,
   released: 0,
   binding: UNBOUND,
+  bringing: undefined,
   known: undefined,
   knownBefore: [],
   tenure: 0,

@@ -224,10 +224,12 @@ function restMoves(
   variant: Variant | undefined,
   out: Move[],
 ): void {
-  const { view, log, known, register, released, binding, append } = state.brokers[i]!;
+  const { view, log, known, register, released, binding, bringing, append } = state.brokers[i]!;
   const { list, listRevision } = state;
   const isAlone = routeAt(state, view)!.members.join() === String(i);
-  if (list === undefined || newestSegment(list) === undefined || append !== undefined || !isAlone) return;
+  // The spool's token is free.
+  if (append !== undefined || bringing !== undefined) return;
+  if (list === undefined || newestSegment(list) === undefined || !isAlone) return;
   const next = tidied(list, {
     self: memberOf(i),
     isGone: (_, end) => end <= Math.min(released, persistedEnd(state)),
