@@ -1,6 +1,7 @@
 // `millrace journals prune`: removes old fragments from their stores, past the brokers, which learn of it from their
 // next listing. Oldest first, so that a run that is cut off leaves no hole.
-import { listAllFragments } from "@millrace/client";
+import { WireError, type Clock } from "@millrace/base";
+import { listAllFragments, type JournalTransport } from "@millrace/client";
 import { contentPath, type Fragment, type JournalSpec } from "@millrace/protocol";
 import { openFragmentStores } from "@millrace/server";
 import { renderBoxTable } from "./box-table.ts";
@@ -8,7 +9,7 @@ import type { CliIo } from "./cli-io.ts";
 import { awake, selectedJournals } from "./journal-selection.ts";
 import { iecBytes } from "./readable-amounts.ts";
 import { prunableFragments } from "./prunable-fragments.ts";
-import { withBroker, type BrokerDoor, type BrokerDoorOptions } from "./system-broker-door.ts";
+import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
 import { DEFAULT_DATA } from "./system-doors.ts";
 
 export interface PruneOptions extends BrokerDoorOptions {
@@ -41,31 +42,55 @@ export async function runPrune(options: PruneOptions, io: CliIo): Promise<void> 
       }
     };
     const all: Pruned[] = [];
+    const specs = awake(journals).map(({ spec }) => spec);
     try {
-      for (const { spec } of awake(journals)) all.push(await prune(door, spec, remove, io.signal));
+      await pruneEach(door, specs, remove, (pruned) => void all.push(pruned), io);
     } finally {
       report(all, options, io);
     }
   });
 }
 
-async function prune(
-  { transport, clock }: BrokerDoor,
-  spec: JournalSpec,
+/**
+ * Prunes one journal after the other. One that a store or its broker refuses is left where it was refused, so that it
+ * has no hole, and the others have their turn; refusals are told at the end.
+ * @throws {WireError} of the first refusal's code when there was one; `signal.reason` when it aborts
+ */
+export async function pruneEach(
+  { transport, clock }: { readonly transport: JournalTransport; readonly clock: Pick<Clock, "wallMs"> },
+  specs: readonly JournalSpec[],
   remove: (fragment: Fragment) => Promise<void>,
-  signal: AbortSignal,
-): Promise<Pruned> {
-  const answer = await listAllFragments(transport, { journal: spec.name }, signal);
-  const fragments = answer.fragments.map((each) => each.spec);
-  const aged = prunableFragments(fragments, spec.fragment.retentionMs, clock.wallMs());
-  for (const fragment of aged) await remove(fragment);
-  return {
-    journal: spec.name,
-    fragments: fragments.length,
-    fragmentsPruned: aged.length,
-    bytes: bytesOf(fragments),
-    bytesPruned: bytesOf(aged),
-  };
+  onPruned: (pruned: Pruned) => void,
+  { signal, err }: Pick<CliIo, "signal" | "err">,
+): Promise<void> {
+  const refusals: [journal: string, error: WireError][] = [];
+  for (const spec of specs) {
+    const gone: Fragment[] = [];
+    let fragments: readonly Fragment[] = [];
+    try {
+      const answer = await listAllFragments(transport, { journal: spec.name }, signal);
+      fragments = answer.fragments.map((each) => each.spec);
+      for (const fragment of prunableFragments(fragments, spec.fragment.retentionMs, clock.wallMs())) {
+        await remove(fragment);
+        gone.push(fragment);
+      }
+    } catch (thrown) {
+      signal.throwIfAborted();
+      refusals.push([spec.name, WireError.from(thrown)]);
+    }
+    onPruned({
+      journal: spec.name,
+      fragments: fragments.length,
+      fragmentsPruned: gone.length,
+      bytes: bytesOf(fragments),
+      bytesPruned: bytesOf(gone),
+    });
+  }
+  const [first] = refusals;
+  if (first === undefined) return;
+  for (const [journal, { message }] of refusals) err(`${journal}: ${message}\n`);
+  const text = `${refusals.length} of ${specs.length} journals could not be pruned, or not to the end`;
+  throw new WireError(first[1].code, text, { cause: first[1] });
 }
 
 function bytesOf(fragments: readonly Fragment[]): number {

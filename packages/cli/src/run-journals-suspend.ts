@@ -12,13 +12,16 @@ export interface SuspendOptions extends BrokerDoorOptions {
   readonly json?: true;
 }
 
+const NOT_SUSPENDED =
+  "not suspended: it has bytes that no store has yet; try again once they are persisted, or with --force";
+
 export async function runSuspend(options: SuspendOptions, io: CliIo): Promise<void> {
   await withBroker(options, io, async (door) => {
     const journals = await selectedJournals(door.transport, options.selector, io.signal);
     await forEachJournal(awake(journals), io, async ({ spec: { name: journal } }) => {
       const status = await suspend(door, journal, options.force === true, io.signal);
       if (options.json === true) io.out(`${JSON.stringify({ journal, status })}\n`);
-      else io.err(`${journal}: ${status === "OK" ? "not suspended: it is in use" : "suspended"}\n`);
+      else io.err(`${journal}: ${status === "OK" ? NOT_SUSPENDED : "suspended"}\n`);
     });
   });
 }

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { jsonLogger, systemClock, WireError, type Clock, type Logger, type LogLevel } from "@millrace/base";
-import type { GrpcTransport, GrpcTransportOptions } from "@millrace/client";
+import type { AuthKeys, GrpcTransport, GrpcTransportOptions } from "@millrace/client";
 import { Option, type Command } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import {
@@ -121,7 +121,7 @@ export async function withBroker<T>(
     logger,
     zone: options.zone ?? process.env["ZONE"] ?? "local",
     token: tokenOf(options),
-    keys: keys === "" ? undefined : client.AuthKeys.parse(keys),
+    keys: keys === "" ? undefined : parseKeys(client, keys),
     tls: () => tlsFiles(options),
     routes: await routesOf(options),
   });
@@ -177,10 +177,10 @@ async function authorizationOf(options: BrokerDoorOptions): Promise<string> {
   if (token !== "") return `Bearer ${token}`;
   const keys = keysOf(options);
   if (keys === "") return "";
-  const { AuthKeys } = await import("@millrace/client");
+  const client = await import("@millrace/client");
   const { ANY_LABELS, CAPABILITY } = await import("@millrace/protocol");
   const capabilities = CAPABILITY.LIST | CAPABILITY.APPLY;
-  return AuthKeys.parse(keys).sign(
+  return parseKeys(client, keys).sign(
     { capabilities, selector: ANY_LABELS },
     TOKEN_LIFE_MS,
     systemClock.wallMs(),
@@ -258,4 +258,12 @@ function connectFailure(address: string, tls: ReturnType<typeof tlsFiles>): Prom
     socket.once("close", () => end(isTls ? CLOSED_UNTOLD : undefined));
     socket.once("error", ({ code }: NodeJS.ErrnoException) => end(code ?? "unknown"));
   });
+}
+
+function parseKeys(client: { readonly AuthKeys: typeof AuthKeys }, keys: string): AuthKeys {
+  try {
+    return client.AuthKeys.parse(keys);
+  } catch (error) {
+    throw new UsageError(`--broker.auth-keys: ${WireError.from(error).message}`);
+  }
 }

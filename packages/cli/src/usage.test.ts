@@ -44,7 +44,14 @@ const BAD_USAGE: readonly (readonly [args: string, message: RegExp])[] = [
     /--broker\.cache\.size -1: expected a whole number in \[0, 1000000\]$/,
   ],
   ["journals list --broker.cache.ttl x", /invalid duration/],
-  ["journals list --broker.auth-keys !", /key/],
+  [
+    "journals list --broker.auth-keys !",
+    /--broker\.auth-keys: failed to decode key at index 0: illegal base64 data$/,
+  ],
+  [
+    "brokers list --broker.auth-keys !",
+    /--broker\.auth-keys: failed to decode key at index 0: illegal base64 data$/,
+  ],
   ["journals list --log.level loud", /--log\.level loud: expected one of trace, debug, /],
   ["journals edit -l name=a --max-txn-size x", /--max-txn-size x: expected a whole number in \[1, /],
   [

@@ -111,11 +111,14 @@ test("gazette's variables: levels in any case; one that only others know -> as i
   assert.deepEqual(["INFO", "Warning", "panic", "verbose"].map(levelOf), ["info", "warn", "error", "warn"]);
 });
 
-test("keys of tokens: text that is none -> refused without showing it", () => {
+test("keys of tokens: text that is none -> refused without showing it, saying why", () => {
   assert.throws(
     () => configOf({ "broker.auth-keys": "not base64" }),
     (error: Error) => {
-      assert.equal(error.message, "flag --broker.auth-keys: invalid value");
+      assert.equal(
+        error.message,
+        "flag --broker.auth-keys: failed to decode key at index 0: illegal base64 data",
+      );
       return true;
     },
   );

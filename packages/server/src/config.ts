@@ -66,7 +66,8 @@ function parseSetting(setting: Setting<unknown>, text: string, where: string): u
   try {
     return setting.kind.parse(text);
   } catch (error) {
-    const why = setting.secret ? "invalid value" : (error as Error).message;
+    const isShown = setting.secret && setting.kind.hidesText !== true;
+    const why = isShown ? "invalid value" : (error as Error).message;
     throw new WireError("INVALID_ARGUMENT", `${where}: ${why}`);
   }
 }

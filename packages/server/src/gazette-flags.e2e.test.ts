@@ -74,6 +74,7 @@ test("unix port, file-only -> gRPC and HTTP on the socket, also after a kill; s3
 test("file-only without a root, a port that is none -> refused, naming the setting", async () => {
   for (const [flag, value, says] of [
     ["--broker.file-only", "true", /broker\.file-only needs broker\.file-root/],
+    ["--broker.file-root", "/proc/nope", /broker\.file-root \/proc\/nope: file store .*ENOENT/],
     ["--debug.port", "many", /debug\.port: "many" is not a port/],
     ["--log.format", "xml", /"xml" is not one of json, text, color/],
   ] as const) {

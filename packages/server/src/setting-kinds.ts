@@ -17,6 +17,8 @@ export interface Kind<T> {
   format(value: T): string;
   /** Given several times they all count. */
   readonly isList?: true;
+  /** What `parse` throws shows nothing of the text, which may be a secret. */
+  readonly hidesText?: true;
 }
 
 function invalid(text: string, expected: string): WireError {
@@ -53,6 +55,7 @@ export const storeKind: Kind<string> = {
 /** Keys of signed tokens, or nothing. */
 export const authKeysKind: Kind<string> = {
   name: "keys",
+  hidesText: true,
   parse: (text) => {
     const given = text.trim();
     if (given !== "") parseAuthKeys(given);

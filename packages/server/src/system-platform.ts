@@ -153,7 +153,13 @@ async function openBase(
 ): Promise<Omit<PartContext, "coordination">> {
   const root = config["broker.file-root"] === "" ? dataDirectory : resolve(config["broker.file-root"]);
   const storePorts = { root, clock: ports.clock, random: ports.random };
-  for (const url of [FRAGMENT_STORE, STAGING_STORE]) await new FileStore(url, storePorts).ensureBase();
+  for (const url of [FRAGMENT_STORE, STAGING_STORE]) {
+    await new FileStore(url, storePorts).ensureBase().catch((thrown: unknown) => {
+      if (config["broker.file-root"] === "") throw thrown;
+      const { code, message } = WireError.from(thrown);
+      throw new WireError(code, `broker.file-root ${root}: ${message}`, { cause: thrown });
+    });
+  }
   const secrets = openSecrets(config, ports.logger);
   const metrics = new MetricsRegistry();
   const fileOnly = config["broker.file-only"];
