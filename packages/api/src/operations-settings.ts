@@ -1,6 +1,6 @@
 // Settings: rows 7, 8 and 24 of the specification's table (1.3, 1.10).
 import { WireError } from "@millrace/base";
-import { sinkSettings, type SettingChange, type SettingValue } from "@millrace/ingest";
+import { checkSettings, type SettingChange, type SettingScope, type SettingValue } from "@millrace/ingest";
 import { settingsAnswer, taskAnswer } from "./answer-schemas.ts";
 import { ApiError } from "./api-errors.ts";
 import { keyOfSink, keyOfSource, sinkAndSourceOf, sinkOf, sourceOf } from "./lookups.ts";
@@ -23,7 +23,7 @@ export const settingOperations: readonly Operation[] = [
     status: 200,
     answer: settingsAnswer,
     errors: ["sourceNotFound"],
-    handle: async (asked) => ({ settings: listSettings((await sourceOf(asked)).settings ?? {}) }),
+    handle: async (asked) => ({ settings: listSettings("source", (await sourceOf(asked)).settings ?? {}) }),
   }),
   operation({
     id: "updateSourceSettings",
@@ -39,7 +39,7 @@ export const settingOperations: readonly Operation[] = [
     handle: async ({ body, by, ...asked }) => {
       const source = await sourceOf(asked);
       const changes = body.settings ?? [];
-      checkSettings(changes);
+      checkChanges(changes, "source");
       const key = keyOfSource(source);
       return runTask(asked.deps, {
         type: "api.update.sourceSettings",
@@ -65,7 +65,7 @@ export const settingOperations: readonly Operation[] = [
     errors: ["sourceNotFound", "sinkNotFound"],
     handle: async (asked) => {
       const { sink, source } = await sinkAndSourceOf(asked);
-      return { settings: listSettings(sink.settings ?? {}, source.settings) };
+      return { settings: listSettings("sink", sink.settings ?? {}, source.settings) };
     },
   }),
   operation({
@@ -82,7 +82,7 @@ export const settingOperations: readonly Operation[] = [
     handle: async ({ body, by, ...asked }) => {
       const sink = await sinkOf(asked);
       const changes = body.settings ?? [];
-      checkSettings(changes);
+      checkChanges(changes, "sink");
       const key = keyOfSink(sink);
       return runTask(asked.deps, {
         type: "api.update.sinkSettings",
@@ -99,12 +99,12 @@ export const settingOperations: readonly Operation[] = [
 ];
 
 /** Values are refused here and not by a task. @throws {ApiError} 400 with all that is wrong, 403 */
-function checkSettings(changes: readonly SettingChange[]): void {
-  checkSettingKeys(changes);
+function checkChanges(changes: readonly SettingChange[], owner: SettingScope): void {
+  checkSettingKeys(changes, owner);
   const values: Record<string, SettingValue> = {};
   for (const { key, value } of changes) if (value !== null) values[key] = value;
   try {
-    sinkSettings(values);
+    checkSettings(values, owner);
   } catch (thrown) {
     throw new ApiError("badRequest", WireError.from(thrown).message);
   }

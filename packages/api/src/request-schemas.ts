@@ -1,11 +1,11 @@
 // Bodies and queries that the API takes (specification 1.7, 1.8, 1.10).
 import {
+  checkSettings,
   DEFINITION_LIMITS,
   normaliseId,
   SIGNALS,
   SIGNATURE_SCHEMES,
   SIGNATURE_TOLERANCE_SECONDS,
-  sinkSettings,
   SOURCE_TYPES,
   type SettingValues,
   type SourceType,
@@ -254,7 +254,7 @@ export function parseVersion(given: string): number {
 
 function settingProblems(values: SettingValues): readonly Problem[] {
   try {
-    sinkSettings(values);
+    checkSettings(values, "sink");
     return [];
   } catch (thrown) {
     return [{ name: "badRequest", message: WireError.from(thrown).message }];

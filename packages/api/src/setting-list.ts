@@ -1,7 +1,13 @@
 // Settings as the API lists and takes them (specification 1.10): those that an owner may change, and those that are as
 // they are here. Of the specification's keys that say nothing about journals only the names are known: changing one is
 // refused as for any protected key.
-import { describeSettings, type SettingChange, type SettingKind, type SettingValues } from "@millrace/ingest";
+import {
+  describeSettings,
+  type SettingChange,
+  type SettingKind,
+  type SettingScope,
+  type SettingValues,
+} from "@millrace/ingest";
 import { ApiError, refuseProblems, type Problem } from "./api-errors.ts";
 
 export interface ListedSetting {
@@ -20,6 +26,9 @@ const UPLOAD = "storage.level.staging.upload";
 const IMPORT = "storage.level.target.import";
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  "source.limit.bytes": "Bytes that the source takes in a second, all doors together; 0: any number.",
+  "source.limit.records": "Records that the source takes in a second, all doors together; 0: any number.",
+  [`${LOCAL}.quota`]: "Bytes that may wait for the table; beyond, records are refused (507). 0: any number.",
   [`${LOCAL}.encoding.sync.wait`]:
     "Answer a record once it is on disk; without it, when it is taken: a crash may lose it.",
   [`${UPLOAD}.minInterval`]: "No slice is uploaded sooner after the one before.",
@@ -83,12 +92,16 @@ const UNUSED: readonly string[] = [
 const PROTECTED: ReadonlySet<string> = new Set([...FIXED.map(({ key }) => key), ...UNUSED]);
 
 /**
- * All settings, ordered by key.
+ * All settings of an owner, ordered by key.
  * @param own what the owner has set
  * @param inherited what is in force where the owner has set nothing, apart from the defaults
  */
-export function listSettings(own: SettingValues, inherited: SettingValues = {}): readonly ListedSetting[] {
-  const changeable = describeSettings().map(({ name, kind, initial, min, max }): ListedSetting => {
+export function listSettings(
+  owner: SettingScope,
+  own: SettingValues,
+  inherited: SettingValues = {},
+): readonly ListedSetting[] {
+  const changeable = describeSettings(owner).map(({ name, kind, initial, min, max }): ListedSetting => {
     const defaultValue = inherited[name] ?? typedValue(kind, initial);
     return {
       key: name,
@@ -108,8 +121,8 @@ export function listSettings(own: SettingValues, inherited: SettingValues = {}):
 }
 
 /** @throws {ApiError} 400 about keys that are unknown or given twice, 403 about protected ones */
-export function checkSettingKeys(changes: readonly SettingChange[]): void {
-  const known = new Set(describeSettings().map(({ name }) => name));
+export function checkSettingKeys(changes: readonly SettingChange[], owner: SettingScope): void {
+  const known = new Set(describeSettings(owner).map(({ name }) => name));
   const seen = new Set<string>();
   const problems: Problem[] = [];
   const refused: string[] = [];

@@ -14,7 +14,7 @@
 //    secret may be the reason why there is a new one. Only a source that becomes one of another type gets a new secret.
 import { unreachable } from "@millrace/base";
 import { withVersion } from "./definition-codec.ts";
-import { sinkSettings } from "./definition-settings.ts";
+import { checkSettings } from "./definition-settings.ts";
 import {
   SIGNALS,
   type Change,
@@ -225,7 +225,7 @@ function planLifecycle<T extends Entity>(
       return written(restored(entity, version), `Rollback to version "${command.version}".`, change);
     case "settings": {
       const settings = changedSettings(entity.settings, command.changes);
-      sinkSettings(settings);
+      checkSettings(settings, "sinkId" in entity ? "sink" : "source");
       const { changeDescription = "Updated settings." } = command;
       return next(entity, withSettings(entity, settings), changeDescription, change);
     }

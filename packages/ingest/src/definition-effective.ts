@@ -10,9 +10,15 @@ type OfSource = Pick<SourceDefinition, "settings" | "disabled" | "deleted"> | un
 export function effectiveSink(sink: SinkDefinition, source: OfSource): EffectiveSink {
   const disabled = disabledOf(sink, source);
   const deleted = deletedOf(sink, source);
+  const { conditions, waitForAppend, quotaBytes } = settingsInForce({
+    ...source?.settings,
+    ...sink.settings,
+  });
   return {
     ...sink,
-    ...settingsInForce({ ...source?.settings, ...sink.settings }),
+    conditions,
+    waitForAppend,
+    quotaBytes,
     ...(disabled === undefined ? {} : { disabled }),
     ...(deleted === undefined ? {} : { deleted }),
   };

@@ -42,7 +42,7 @@ import {
   versionText,
   type EntityState,
 } from "./definition-keys.ts";
-import { sinkSettings } from "./definition-settings.ts";
+import { checkSettings } from "./definition-settings.ts";
 import type {
   By,
   Change,
@@ -219,7 +219,7 @@ export class DefinitionRepository {
 
   /** The same for a sink. @throws {WireError} INVALID_ARGUMENT about the settings; what the store says */
   async createSink(input: NewSink, by: By, signal: AbortSignal): Promise<CreateOutcome<SinkDefinition>> {
-    sinkSettings(input.settings);
+    checkSettings(input.settings, "sink");
     const change = this.#change(by);
     const { projectId, branchId, sourceId, sinkId, name, description, tableId, columns, settings } = input;
     const key = { projectId, branchId, sourceId, sinkId };

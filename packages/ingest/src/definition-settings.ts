@@ -1,5 +1,5 @@
-// Settings of a sink that its owner may change (specification 1.10), with the ranges that the specification's service
-// checked too late. Defaults and lower bounds are Millrace's: rows within a second.
+// Settings of sinks and sources that their owners may change (specification 1.10), with the ranges that the
+// specification's service checked too late. Defaults and lower bounds are Millrace's: rows within a second.
 import { sizeText, WireError } from "@millrace/base";
 import { parseDuration, printDuration } from "@millrace/protocol";
 import {
@@ -12,7 +12,18 @@ import {
 export interface SinkSettings {
   readonly conditions: SinkConditions;
   readonly waitForAppend: boolean;
+  /** Bytes that may wait for the table; 0: any number. */
+  readonly quotaBytes: number;
 }
+
+/** What a source takes in a second, all doors together; 0: any number. */
+export interface SourceLimits {
+  readonly recordsPerSecond: number;
+  readonly bytesPerSecond: number;
+}
+
+/** `sink`: also of a source, for those of its sinks that have none of their own. `source`: of sources alone. */
+export type SettingScope = "sink" | "source";
 
 export type SettingKind = "count" | "size" | "interval" | "flag";
 
@@ -22,6 +33,8 @@ interface Setting {
   readonly min: number;
   readonly max: number;
   readonly initial: number;
+  /** Default `sink`. */
+  readonly scope?: SettingScope;
   apply(settings: Mutable, value: number): void;
 }
 
@@ -35,6 +48,9 @@ interface Mutable {
   upload: MutableLevel;
   import: MutableLevel & { slicesCount: number; maxSlices: number };
   waitForAppend: boolean;
+  quotaBytes: number;
+  recordsPerSecond: number;
+  bytesPerSecond: number;
 }
 
 const MB = 1024 * 1024;
@@ -50,6 +66,29 @@ const SETTINGS: Readonly<Record<string, Setting>> = {
     max: 1,
     initial: 1,
     apply: (settings, value) => (settings.waitForAppend = value === 1),
+  },
+  "source.limit.bytes": {
+    kind: "size",
+    min: 0,
+    max: 10 * 1024 * MB,
+    initial: 0,
+    scope: "source",
+    apply: (settings, value) => (settings.bytesPerSecond = value),
+  },
+  "source.limit.records": {
+    kind: "count",
+    min: 0,
+    max: 10_000_000,
+    initial: 0,
+    scope: "source",
+    apply: (settings, value) => (settings.recordsPerSecond = value),
+  },
+  "storage.level.local.quota": {
+    kind: "size",
+    min: 0,
+    max: 10 * 1024 * 1024 * MB,
+    initial: 0,
+    apply: (settings, value) => (settings.quotaBytes = value),
   },
   ...level(UPLOAD, "upload", { bytesMax: 50 * MB, intervalMsMax: 30 * MINUTE_MS }),
   ...level(IMPORT, "import", { bytesMax: 500 * MB, intervalMsMax: 24 * HOUR_MS }),
@@ -102,9 +141,10 @@ export interface SettingDescription {
   readonly max: string;
 }
 
-/** All settings, ordered by name. */
-export function describeSettings(): readonly SettingDescription[] {
+/** All settings that an owner may have, ordered by name. */
+export function describeSettings(owner: SettingScope): readonly SettingDescription[] {
   return Object.entries(SETTINGS)
+    .filter(([, setting]) => isOf(setting, owner))
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, { kind, min, max, initial }]) => {
       return {
@@ -117,34 +157,47 @@ export function describeSettings(): readonly SettingDescription[] {
     });
 }
 
+function isOf({ scope = "sink" }: Setting, owner: SettingScope): boolean {
+  return owner === "source" || scope === "sink";
+}
+
 /**
- * The defaults with `values` in their places.
+ * Whether an owner may have the values.
  * @throws {WireError} INVALID_ARGUMENT with all that is wrong, one line each when there is more than one
  */
-export function sinkSettings(values: SettingValues): SinkSettings {
-  const { settings, problems } = readSettings(values);
+export function checkSettings(values: SettingValues, owner: SettingScope): void {
+  const { problems } = readSettings(values, owner);
   if (problems.length > 0) throw new WireError("INVALID_ARGUMENT", listOf(problems));
-  return settings;
 }
 
-/** The same of values that are stored: what this version does not understand is as if it were not there. */
-export function settingsInForce(values: SettingValues): SinkSettings {
-  return readSettings(values).settings;
+/**
+ * What is in force for a sink, or a source, with stored values in the places of the defaults: what this version does
+ * not understand is as if it were not there.
+ */
+export function settingsInForce(values: SettingValues): SinkSettings & { readonly limits: SourceLimits } {
+  const { waitForAppend, quotaBytes, recordsPerSecond, bytesPerSecond, ...conditions } = readSettings(
+    values,
+    "source",
+  ).settings;
+  return { conditions, waitForAppend, quotaBytes, limits: { recordsPerSecond, bytesPerSecond } };
 }
 
-function readSettings(values: SettingValues): {
-  readonly settings: SinkSettings;
-  readonly problems: readonly string[];
-} {
+function readSettings(
+  values: SettingValues,
+  owner: SettingScope,
+): { readonly settings: Mutable; readonly problems: readonly string[] } {
   const settings: Mutable = {
     upload: { ...DEFAULT_CONDITIONS.upload },
     import: { ...DEFAULT_CONDITIONS.import },
     waitForAppend: true,
+    quotaBytes: 0,
+    recordsPerSecond: 0,
+    bytesPerSecond: 0,
   };
   const problems: string[] = [];
   for (const [key, value] of Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const setting = Object.hasOwn(SETTINGS, key) ? SETTINGS[key] : undefined;
-    if (setting === undefined) {
+    if (setting === undefined || !isOf(setting, owner)) {
       problems.push(`key not found: "${key}"`);
       continue;
     }
@@ -153,8 +206,7 @@ function readSettings(values: SettingValues): {
     else if (read < setting.min || read > setting.max) problems.push(outOfRange(key, value, setting));
     else setting.apply(settings, read);
   }
-  const { waitForAppend, ...conditions } = settings;
-  return { settings: { conditions, waitForAppend }, problems };
+  return { settings, problems };
 }
 
 /** One problem as it is; more as a list. */

@@ -129,6 +129,8 @@ export interface EffectiveSink extends SinkDefinition {
    * false: reply 202 as soon as the record is handed to the append. Setting `storage.level.local.encoding.sync.wait`.
    */
   readonly waitForAppend: boolean;
+  /** Bytes that may wait for the table; 0: any number. Setting `storage.level.local.quota`. */
+  readonly quotaBytes: number;
   readonly conditions: SinkConditions;
 }
 

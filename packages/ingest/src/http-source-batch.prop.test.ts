@@ -93,8 +93,19 @@ class Fixture {
       source: sourceDefinition(),
       secret: new Uint8Array(48),
       isEnabled: true,
+      limiter: undefined,
       tree,
-      sinks: [{ sink: sinkDefinition(), version: 1, isAwaited: true, mapping, publishers, current: 0 }],
+      sinks: [
+        {
+          sink: sinkDefinition(),
+          version: 1,
+          isAwaited: true,
+          mapping,
+          quota: undefined,
+          publishers,
+          current: 0,
+        },
+      ],
       readingColumn: "o",
     };
     this.record.scanner.use(tree);

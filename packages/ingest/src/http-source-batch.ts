@@ -95,6 +95,7 @@ export class Batch implements RecordTaker {
 
   /** The scanner holds the record's values; it lies in body[begin, end). */
   write(body: BodyBytes, begin: number, end: number): void {
+    this.#route.limiter?.count("records", 1);
     const max = this.#options.recordBytesMax;
     if (end - begin > max) {
       const message = `Record size is over the maximum "${sizeText(max)}".`;
@@ -159,6 +160,8 @@ export class Batch implements RecordTaker {
   }
 
   #map(sink: SinkRoute, i: number): DoorError | undefined {
+    const full = sink.quota?.refusal();
+    if (full !== undefined) return full;
     const publisher = publisherFor(sink);
     this.#publishers[i] = publisher;
     const rows = publisher.begin(sink.version, this.#record.acceptedAtMs, sink.isAwaited);

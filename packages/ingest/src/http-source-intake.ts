@@ -58,7 +58,16 @@ export class Intake {
   /** Answers `received` now or later. */
   take(received: Received, encoding: Encoding, body: BodyBytes, begin: number, end: number): void {
     const acceptedAtMs = this.#ports.clock.wallMs();
-    const { signature } = received.route.source;
+    const { limiter, source } = received.route;
+    if (limiter !== undefined) {
+      received.exchange.extraLines = () => limiter.headerLines();
+      const refusal = limiter.refusal();
+      if (refusal !== undefined) {
+        this.#refuse(received, refusal);
+        return;
+      }
+    }
+    const { signature } = source;
     if (signature !== undefined) {
       const header = (name: string): string | undefined => headerValue(received.head, name);
       const request = { header, body: body.bytes.subarray(begin, end) };
@@ -104,6 +113,7 @@ export class Intake {
 
   #decode(received: Received, acceptedAtMs: number, body: BodyBytes, begin: number, end: number): void {
     const { content, clientIp, head } = received;
+    received.route.limiter?.count("bytes", end - begin);
     this.#ports.record.startRequest(acceptedAtMs, clientIp, head);
     if (content.charset === undefined) {
       this.#records(received, body, begin, end);
@@ -185,6 +195,7 @@ export class Intake {
       this.#refuse(received, { status: 413, name: "bodyTooLarge", message });
       return;
     }
+    route.limiter?.count("records", 1);
     record.start(body, begin, end);
     if (problem !== undefined) record.refuse(problem);
     else if (content.kind !== "ndjson") lookInto(record, content.kind);

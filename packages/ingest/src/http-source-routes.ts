@@ -7,16 +7,21 @@ import {
   type SinkDefinition,
   type SourceDefinition,
 } from "./definitions.ts";
+import { settingsInForce } from "./definition-settings.ts";
+import type { DiskQuotas, SinkQuota } from "./disk-quota.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PathTree } from "./mapping-path.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
 import type { PartitionPublisher } from "./publisher.ts";
+import type { SourceLimiter, SourceLimiters } from "./rate-limit.ts";
 
 export interface SinkRoute {
   readonly sink: SinkDefinition;
   readonly version: number;
   readonly isAwaited: boolean;
   readonly mapping: CompiledMapping;
+  /** What bounds its use of the disk, if anything does. */
+  readonly quota: SinkQuota | undefined;
   /** One for each partition. */
   readonly publishers: readonly PartitionPublisher[];
   /** The partition that takes records now. */
@@ -27,6 +32,8 @@ export interface SourceRoute {
   readonly source: SourceDefinition;
   readonly secret: Uint8Array;
   readonly isEnabled: boolean;
+  /** What bounds its records, if anything does. */
+  readonly limiter: SourceLimiter | undefined;
   /** Paths of all its sinks' mappings. */
   readonly tree: PathTree;
   /** Enabled ones. */
@@ -38,6 +45,8 @@ export interface SourceRoute {
 interface RoutePorts {
   readonly dispatcher: Dispatcher;
   readonly random: Random;
+  readonly limiters: SourceLimiters;
+  readonly quotas: DiskQuotas;
 }
 
 /** Compiles a source. @param sinks of it, also disabled ones */
@@ -52,10 +61,15 @@ export function sourceRoute(
   const looking = routes.find(({ mapping }) => mapping.readingColumn !== undefined);
   const readingColumn = looking?.mapping.readingColumn;
   const isEnabled = source.disabled === undefined;
-  return { source, secret: utf8(source.secret), isEnabled, tree, sinks: routes, readingColumn };
+  const limiter = ports.limiters.of(source, settingsInForce(source.settings ?? {}).limits);
+  return { source, secret: utf8(source.secret), isEnabled, limiter, tree, sinks: routes, readingColumn };
 }
 
-function sinkRoute(sink: EffectiveSink, tree: PathTree, { dispatcher, random }: RoutePorts): SinkRoute {
+function sinkRoute(
+  sink: EffectiveSink,
+  tree: PathTree,
+  { dispatcher, random, quotas }: RoutePorts,
+): SinkRoute {
   const mapping = compileMapping(sink.table.mapping.columns, tree, random);
   const publishers = Array.from({ length: sink.partitions }, (_, n) => dispatcher.publisher(sink, n));
   return {
@@ -63,6 +77,7 @@ function sinkRoute(sink: EffectiveSink, tree: PathTree, { dispatcher, random }: 
     version: sink.version.number,
     isAwaited: sink.waitForAppend,
     mapping,
+    quota: quotas.of(sink, sink.quotaBytes),
     publishers,
     current: 0,
   };

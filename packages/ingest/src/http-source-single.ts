@@ -53,6 +53,8 @@ export function writeToSink(
   record: DoorRecord,
   waiter: AppendWaiter | undefined,
 ): DoorError | undefined {
+  const full = sink.quota?.refusal();
+  if (full !== undefined) return full;
   const publisher = publisherFor(sink);
   const rows = publisher.begin(sink.version, record.acceptedAtMs, sink.isAwaited);
   if (rows instanceof WireError) return appendError(rows);

@@ -19,7 +19,8 @@ import { openMemoryStore } from "@millrace/metadata/testkit";
 
 import { DefinitionMirror } from "./definition-mirror.ts";
 import { DefinitionRepository, type NewSink } from "./definition-repository.ts";
-import type { Column, SourceKey, SourceType } from "./definitions.ts";
+import type { Column, SettingValues, SourceKey, SourceType } from "./definitions.ts";
+import type { DiskUse } from "./disk-quota.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import type { Frame } from "./frame.ts";
@@ -79,6 +80,10 @@ export interface DoorOptions {
   readonly type?: SourceType;
   readonly signature?: WebhookSignature;
   readonly sinks?: readonly Partial<NewSink>[];
+  readonly sourceSettings?: SettingValues;
+  readonly diskUse?: DiskUse;
+  readonly share?: () => number;
+  readonly quotaBytes?: number;
   readonly clock?: Clock;
   readonly lanes?: number;
   readonly logger?: Logger;
@@ -119,6 +124,8 @@ export class DoorHarness {
         frames: this.frames,
         partitions: { ensure: (key, n) => Promise.resolve(`${key.sinkId}/${n}`) },
         turns: systemTurns,
+        diskUse: options.diskUse ?? { sinkBytes: () => 0, allBytes: () => 0 },
+        share: options.share ?? (() => 1),
         metrics: this.metrics,
         page: ({ path, origin }) => {
           const contentType = "text/plain";
@@ -129,7 +136,11 @@ export class DoorHarness {
           throw error;
         },
       },
-      { limits: { ...DEFAULT_DOOR_LIMITS, ...options.limits }, lanes: options.lanes ?? 1 },
+      {
+        limits: { ...DEFAULT_DOOR_LIMITS, ...options.limits },
+        lanes: options.lanes ?? 1,
+        quotaBytes: options.quotaBytes ?? 0,
+      },
     );
     ({ port: this.port } = await this.source.listen({ host: "127.0.0.1", port: 0 }));
     this.#closers.push(
@@ -145,7 +156,7 @@ export class DoorHarness {
     for (const close of this.#closers.splice(0)) await close();
   }
 
-  async #define({ sinks = [{}], type = "http", signature }: DoorOptions): Promise<void> {
+  async #define({ sinks = [{}], type = "http", signature, sourceSettings = {} }: DoorOptions): Promise<void> {
     const by = { type: "system" } as const;
     const created = await this.repository.createSource(
       {
@@ -162,6 +173,12 @@ export class DoorHarness {
     this.secret = created.entity.secret;
     this.path = `/${type === "otlp" ? "otlp" : "stream"}/1/flights/${this.secret}`;
     let { revision } = created;
+    if (Object.keys(sourceSettings).length > 0) {
+      const changes = Object.entries(sourceSettings).map(([key, value]) => ({ key, value }));
+      const changed = await this.repository.changeSource(SOURCE, { kind: "settings", changes }, by, never);
+      assert.ok(changed.kind === "changed");
+      ({ revision } = changed);
+    }
     for (const sink of sinks) {
       const input: NewSink = {
         ...SOURCE,

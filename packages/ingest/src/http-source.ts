@@ -4,6 +4,7 @@ import { type Clock, type Logger, type Metrics, type Random } from "@millrace/ba
 import { GrpcServer } from "@millrace/grpc";
 import { OTLP_GRPC_ENCODINGS, otlpHandlers } from "@millrace/otlp";
 import type { DefinitionMirror } from "./definition-mirror.ts";
+import { DiskQuotas, type DiskUse } from "./disk-quota.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Http1Server } from "./http1-server.ts";
 import { Answers } from "./http-source-answers.ts";
@@ -18,6 +19,7 @@ import { OtlpIntake } from "./otlp-intake.ts";
 import { SecretIndex } from "./source-secrets.ts";
 import type { Turns } from "./publisher-turns.ts";
 import type { FramePort, PartitionPort } from "./publisher.ts";
+import { SourceLimiters } from "./rate-limit.ts";
 
 export interface HttpSourcePorts {
   readonly mirror: DefinitionMirror;
@@ -28,6 +30,10 @@ export interface HttpSourcePorts {
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** What waits on the disk. */
+  readonly diskUse: DiskUse;
+  /** This process's share of the limits of sources, in (0, 1]. */
+  readonly share: () => number;
   /** Pages besides the ingest paths, such as /metrics and /readyz. */
   readonly page: SessionPorts["page"];
   /** A failure that is a bug: nothing may be acknowledged any more. */
@@ -38,6 +44,8 @@ export interface HttpSourceOptions {
   readonly limits: DoorLimits;
   /** Frames of a partition that may be under way at the same time. */
   readonly lanes: number;
+  /** Bytes of all sinks together that may wait for their tables; 0: any number. */
+  readonly quotaBytes: number;
 }
 
 /** A gRPC peer that is gone without a word holds its calls no longer than this. */
@@ -60,8 +68,11 @@ export class HttpSource {
     this.#dispatcher = new Dispatcher(ports, { limits, lanes }, onFatal);
     const { mirror } = ports;
     const dispatcher = this.#dispatcher;
+    const limiters = new SourceLimiters(clock, ports.share);
+    const quotas = new DiskQuotas({ ...ports, use: ports.diskUse, allBytesMax: options.quotaBytes });
+    const compiling = { dispatcher, random, limiters, quotas };
     this.#table = new SourceIndex<SourceRoute>(mirror, {
-      compile: (source) => sourceRoute(source, mirror.sinks(source), { dispatcher, random }),
+      compile: (source) => sourceRoute(source, mirror.sinks(source), compiling),
       onForgotten: (routes) => {
         const wanted = new Set(publishedJournals(routes));
         dispatcher.prune((name) => wanted.has(name));

@@ -11,6 +11,8 @@ export class Exchange {
   next: Exchange | undefined;
   /** Bytes of the answer, one char each; undefined while it is awaited. */
   answer: string | undefined;
+  /** Header lines that are added to whatever is answered, asked for when it is. */
+  extraLines: (() => string) | undefined;
   /** The connection ends behind the answer. */
   isLast: boolean;
   /** Coarse monotonic milliseconds at which the request was whole. */
@@ -26,7 +28,13 @@ export class Exchange {
   /** Sends `answer`; a second one is dropped: it comes when the first was that of a time-out. */
   send(answer: string): void {
     if (this.answer !== undefined) return;
-    this.answer = answer;
+    this.answer = this.extraLines === undefined ? answer : withLines(answer, this.extraLines());
     this.#owner.onAnswered();
   }
+}
+
+/** The answer with header lines behind its status line. */
+function withLines(answer: string, lines: string): string {
+  const at = answer.indexOf("\r\n") + 2;
+  return answer.slice(0, at) + lines + answer.slice(at);
 }

@@ -53,7 +53,13 @@ export {
 export { versionText, type EntityState } from "./definition-keys.ts";
 export { deletedOf, disabledOf, effectiveSink } from "./definition-effective.ts";
 export { normaliseId } from "./definition-id.ts";
-export { describeSettings, listOf, sinkSettings, type SettingKind } from "./definition-settings.ts";
+export {
+  checkSettings,
+  describeSettings,
+  listOf,
+  type SettingKind,
+  type SettingScope,
+} from "./definition-settings.ts";
 export {
   SIGNATURE_SCHEMES,
   SIGNATURE_TOLERANCE_SECONDS,
@@ -81,6 +87,7 @@ export {
 export type { PartitionIntegrity } from "./partition-integrity.ts";
 export { isPartition, Partitions, type PartitionTemplate } from "./partition-registry.ts";
 export type { FileStatistics, LevelStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
+export type { DiskUse } from "./disk-quota.ts";
 export { HttpSource, type HttpSourceOptions, type HttpSourcePorts } from "./http-source.ts";
 export { systemTurns } from "./system-turns.ts";
 export type { DoorPage } from "./http-source-answers.ts";

@@ -67,6 +67,7 @@ export function modelSink(fields: Partial<EffectiveSink> = {}): EffectiveSink {
       },
     },
     waitForAppend: true,
+    quotaBytes: 0,
     conditions: DEFAULT_CONDITIONS,
     partitions: 1,
     keyedPartitions: 1,

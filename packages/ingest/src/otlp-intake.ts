@@ -85,6 +85,8 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
     exchange: Exchange,
   ): void {
     const { answers, onFatal } = this.#ports;
+    const { limiter } = caller.route;
+    if (limiter !== undefined) exchange.extraLines = () => limiter.headerLines();
     exportOverHttp({ ...request, source: caller }, body, this)
       .then((outcome) => {
         const { isLast } = exchange;
@@ -133,6 +135,9 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
       const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
       return Promise.resolve(allRejected(count, appendError(error)));
     }
+    const refusal = route.limiter?.refusal();
+    if (refusal !== undefined) return Promise.resolve(allRejected(count, refusal));
+    route.limiter?.count("bytes", bytes.length);
     const view = { ...route, sinks: route.sinks.filter(({ sink }) => takesSignal(sink, signal)) };
     const acceptedAtMs = clock.wallMs();
     return new Promise((resolve) => {

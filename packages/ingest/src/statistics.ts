@@ -140,16 +140,35 @@ export class StorageStatistics {
     return [...this.#view.sinks.values()].map((sink) => this.#sink(sink, nowMs));
   }
 
+  /** Bytes of a sink's partitions that are not in its table. */
+  lagBytes(key: SinkKey): number {
+    const sink = this.#view.sink(key);
+    return sink === undefined ? 0 : this.#lagBytes(sink);
+  }
+
+  /** The same of all sinks. */
+  allLagBytes(): number {
+    let sum = 0;
+    for (const sink of this.#view.sinks.values()) sum += this.#lagBytes(sink);
+    return sum;
+  }
+
+  #lagBytes({ key, partitions }: SinkView): number {
+    let sum = 0;
+    for (const { n, slices, entity } of partitions.values()) {
+      if (entity?.value.state !== "active") continue;
+      const begin = slices.find(({ value }) => value.state !== "imported")?.value.begin ?? 0;
+      sum += Math.max(0, (this.#feed.writeHead({ ...key, n }) ?? 0) - begin);
+    }
+    return sum;
+  }
+
   #sink(sink: SinkView, nowMs: number): SinkSnapshot {
     const { total, levels } = levelStatistics(this.#sums(sink.key));
     const shown: Slice[] = [];
-    let lagBytes = 0;
     let oldestMs = nowMs;
-    for (const { n, slices, entity } of sink.partitions.values()) {
+    for (const { slices } of sink.partitions.values()) {
       const pending = slices.filter(({ value }) => value.state !== "imported").map(({ value }) => value);
-      const imported = pending[0]?.begin ?? 0;
-      const head = this.#feed.writeHead({ ...sink.key, n }) ?? 0;
-      if (entity?.value.state === "active") lagBytes += Math.max(0, head - imported);
       for (const slice of pending) {
         const first = this.#statistics(slice).firstRecordAt;
         if (first !== undefined) oldestMs = Math.min(oldestMs, msOf(first));
@@ -165,7 +184,7 @@ export class StorageStatistics {
       ...sink.key,
       accepted: total?.recordsCount ?? 0,
       loaded: levels.target?.recordsCount ?? 0,
-      lagBytes,
+      lagBytes: this.#lagBytes(sink),
       lagMs: nowMs - oldestMs,
       files,
       slices,

@@ -67,6 +67,11 @@ export const SETTINGS = {
     "16MiB",
     "Bytes of an NDJSON or JSON array body",
   ),
+  "http-source.quota": setting(
+    bytesKind(0, 1024 * 1024 * 1024 * MIB),
+    "0B",
+    "Bytes of accepted records that may wait for the tables of all sinks; beyond, 507; 0B: any number",
+  ),
   "http-source.max-connections": setting(
     integerKind(100, 1_000_000),
     "10000",

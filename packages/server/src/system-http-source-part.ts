@@ -6,6 +6,7 @@ import {
   HttpSource,
   systemTurns,
   type DefinitionMirror,
+  type DiskUse,
   type HttpSourcePorts,
   type Partitions,
 } from "@millrace/ingest";
@@ -26,6 +27,9 @@ export async function startHttpSource(
     readonly transport: JournalTransport;
     readonly catalog: DefinitionMirror;
     readonly partitions: Partitions;
+    readonly diskUse: DiskUse;
+    /** This process's share of the limits of sources. */
+    readonly share: () => number;
   },
 ): Promise<{ host: string; port: number }> {
   const { config } = context;
@@ -35,6 +39,8 @@ export async function startHttpSource(
       ...context,
       mirror: parts.catalog,
       partitions: parts.partitions,
+      diskUse: parts.diskUse,
+      share: parts.share,
       frames: {
         appendFrame: (journal, content, signal) =>
           append({ ...context, ...parts }, journal, content, {}, signal),
@@ -44,6 +50,7 @@ export async function startHttpSource(
     },
     {
       lanes: LANES,
+      quotaBytes: config["http-source.quota"],
       limits: {
         ...DEFAULT_DOOR_LIMITS,
         recordBytesMax: config["http-source.max-body"],

@@ -82,7 +82,17 @@ export async function startIngest(
   let sourceUrl = context.config["http-source.public-url"];
   if (components.has("http-source")) {
     const partitions = openPartitions(context, { transport, catalog, integrity: pipeline.integrity });
-    const at = await startHttpSource(lifecycle, context, { transport, catalog, partitions });
+    const doorGroup = await session?.join("http-source", signal);
+    const at = await startHttpSource(lifecycle, context, {
+      transport,
+      catalog,
+      partitions,
+      diskUse: {
+        sinkBytes: (sink) => pipeline.statistics.lagBytes(sink),
+        allBytes: () => pipeline.statistics.allLagBytes(),
+      },
+      share: () => 1 / Math.max(1, doorGroup?.members.length ?? 1),
+    });
     listening("http-source", at);
     if (session !== undefined) await publishDoor(lifecycle, context, catalog, session);
     if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);

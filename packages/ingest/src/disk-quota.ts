@@ -1,0 +1,115 @@
+// How much of what was accepted may wait for its table: of each sink, and of all together. What is loaded is removed by
+// the clean-up, so this is what fills a disk while a target is away.
+//
+// Q1 What waits is looked at every now and then, never for a record: in between a sink may go beyond its quota by what
+//    comes in that time.
+// Q2 That a quota is reached is logged once in five minutes for each sink.
+import { sizeText, type Clock, type Logger } from "@millrace/base";
+import { sinkPath, type SinkKey } from "./definitions.ts";
+import type { DoorError } from "./http-source-answers.ts";
+
+/** Who knows what waits. */
+export interface DiskUse {
+  /** Bytes of a sink's partitions that are not in its table. */
+  sinkBytes(sink: SinkKey): number;
+  /** The same of all sinks. */
+  allBytes(): number;
+}
+
+export interface DiskQuotaPorts {
+  readonly use: DiskUse;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Of all sinks together; 0: any number. */
+  readonly allBytesMax: number;
+}
+
+const SINK_LOOK_MS = 200;
+/** Looking at all sinks takes longer. */
+const ALL_LOOK_MS = 1000;
+const LOG_MS = 5 * 60_000;
+const RETRY_SECONDS = 5;
+
+export class DiskQuotas {
+  readonly #ports: DiskQuotaPorts;
+  readonly #all: Sampled;
+
+  constructor(ports: DiskQuotaPorts) {
+    this.#ports = ports;
+    this.#all = new Sampled(ports.clock, ALL_LOOK_MS, () => ports.use.allBytes());
+  }
+
+  /** Of a sink; undefined when nothing bounds it. @param bytesMax 0: any number */
+  of(sink: SinkKey, bytesMax: number): SinkQuota | undefined {
+    if (bytesMax === 0 && this.#ports.allBytesMax === 0) return undefined;
+    return new SinkQuota(this.#ports, this.#all, sink, bytesMax);
+  }
+}
+
+export class SinkQuota {
+  readonly #ports: DiskQuotaPorts;
+  readonly #sink: SinkKey;
+  readonly #bytesMax: number;
+  readonly #own: Sampled;
+  readonly #all: Sampled;
+  #loggedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(ports: DiskQuotaPorts, all: Sampled, sink: SinkKey, bytesMax: number) {
+    this.#ports = ports;
+    this.#sink = sink;
+    this.#bytesMax = bytesMax;
+    this.#own = new Sampled(ports.clock, SINK_LOOK_MS, () => ports.use.sinkBytes(sink));
+    this.#all = all;
+  }
+
+  /** Why the sink takes no record now; undefined: it does. */
+  refusal(): DoorError | undefined {
+    const bytesMax = this.#bytesMax;
+    const own = bytesMax === 0 ? 0 : this.#own.bytes();
+    if (own > bytesMax) {
+      return this.#refuse(
+        `Records of ${sizeText(own)} wait for the table of the sink, its quota is ${sizeText(bytesMax)}.`,
+      );
+    }
+    const { allBytesMax } = this.#ports;
+    const all = allBytesMax === 0 ? 0 : this.#all.bytes();
+    if (all <= allBytesMax) return undefined;
+    return this.#refuse(
+      `Records of ${sizeText(all)} wait for the tables of all sinks, their quota is ${sizeText(allBytesMax)}.`,
+    );
+  }
+
+  #refuse(message: string): DoorError {
+    const { clock, logger } = this.#ports;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#loggedMs >= LOG_MS) {
+      this.#loggedMs = nowMs; // Q2
+      logger.warn("quota-reached", { sink: sinkPath(this.#sink), message });
+    }
+    return { status: 507, name: "insufficientStorage", message, retryAfter: RETRY_SECONDS };
+  }
+}
+
+/** A number that is asked for again after a while (Q1). */
+class Sampled {
+  readonly #clock: Clock;
+  readonly #everyMs: number;
+  readonly #ask: () => number;
+  #bytes = 0;
+  #atMs = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Clock, everyMs: number, ask: () => number) {
+    this.#clock = clock;
+    this.#everyMs = everyMs;
+    this.#ask = ask;
+  }
+
+  bytes(): number {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#atMs >= this.#everyMs) {
+      this.#atMs = nowMs;
+      this.#bytes = this.#ask();
+    }
+    return this.#bytes;
+  }
+}
