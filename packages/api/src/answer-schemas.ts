@@ -1,7 +1,6 @@
 // Bodies that the API answers with (specification 1.7 to 1.13). The document is made of them, and tests hold every
 // answer against them.
 import { SIGNALS, SIGNATURE_SCHEMES, SOURCE_TYPES } from "@millrace/ingest";
-import { columnsSchema } from "./column-schema.ts";
 import {
   choice,
   flag,
@@ -16,6 +15,7 @@ import {
   scalar,
   text,
 } from "./schema.ts";
+import { tableAnswer } from "./table-schema.ts";
 
 const number = integer({ min: 0 });
 const time = text({ format: "date-time", example: "2026-01-01T01:00:00.000Z" });
@@ -103,13 +103,7 @@ const sinkFields = {
   name: required(text()),
   description: required(text()),
   allowedSignals: optional(list(choice(SIGNALS), { description: "Of an OTLP source; absent: all" })),
-  table: required(
-    object({
-      type: required(choice(["duckdb"])),
-      tableId: required(text()),
-      mapping: required(object({ columns: required(columnsSchema) })),
-    }),
-  ),
+  table: required(tableAnswer),
   settings: required(map(scalar(), { description: "What is set apart from the defaults" })),
   ...history,
 } as const;

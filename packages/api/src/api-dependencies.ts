@@ -6,6 +6,7 @@ import type {
   LevelStatistics,
   SinkKey,
   Target,
+  TargetSettings,
 } from "@millrace/ingest";
 import type { ApiUrls } from "./api-responses.ts";
 import type { ProjectTokens } from "./project-tokens.ts";
@@ -19,6 +20,12 @@ export interface StatisticsPort {
   clear(sinks: readonly SinkKey[], signal: AbortSignal): Promise<void>;
 }
 
+/** Who knows the targets of an installation. */
+export interface TargetsPort {
+  /** @throws {WireError} when there is none such here */
+  at(settings: TargetSettings, signal: AbortSignal): Promise<Pick<Target, "check" | "prepare">>;
+}
+
 export interface ApiDependencies {
   readonly repository: DefinitionRepository;
   readonly tasks: TaskStore;
@@ -26,7 +33,7 @@ export interface ApiDependencies {
   /** Who a token belongs to. */
   readonly book: TokenBook;
   readonly statistics: StatisticsPort;
-  readonly target: Pick<Target, "check" | "prepare">;
+  readonly targets: TargetsPort;
   /** Resolves once this process's doors know what the store held at `revision`. */
   readonly settled: (revision: number, signal: AbortSignal) => Promise<void>;
   readonly urls: () => ApiUrls;

@@ -187,7 +187,8 @@ describe("API refusals", () => {
       withTable({ type: "keboola" }),
       400,
       "invalidEnumValue",
-      'Value of body.table.type must be one of "duckdb" but got value "keboola".',
+      'Value of body.table.type must be one of "duckdb" or "postgres"' +
+        ' or "clickhouse" or "parquet" but got value "keboola".',
     ],
     [
       "table ID",

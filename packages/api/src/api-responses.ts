@@ -1,6 +1,7 @@
 // Bodies of the configuration API (specification 1.7, 1.8, 1.13), made from the definitions.
 import {
   versionText,
+  withoutPassword,
   type Change,
   type Page,
   type PageRequest,
@@ -52,8 +53,9 @@ function addressBody({ projectId, sourceId, type, secret }: SourceDefinition, ur
 }
 
 export function sinkBody(sink: SinkDefinition): object {
-  const { projectId, branchId, sourceId, sinkId, type, name, description, table, settings = {} } = sink;
+  const { projectId, branchId, sourceId, sinkId, type, name, description, settings = {} } = sink;
   const { allowedSignals } = sink;
+  const table = withoutPassword(sink.table);
   const key = { projectId, branchId, sourceId, sinkId };
   const signals = allowedSignals === undefined ? {} : { allowedSignals };
   return { ...key, type, name, description, ...signals, table, settings, ...historyBody(sink) };

@@ -3,7 +3,14 @@ import assert from "node:assert/strict";
 
 import { never, silentLogger, systemClock, TokenBook, type WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
-import { DefinitionMirror, DefinitionRepository, plainSecrets, type Column } from "@millrace/ingest";
+import {
+  DefinitionMirror,
+  DefinitionRepository,
+  plainSecrets,
+  type Column,
+  type Target,
+  type TargetSettings,
+} from "@millrace/ingest";
 import type { CoordinationStore } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import fastify, { type FastifyInstance } from "fastify";
@@ -56,6 +63,10 @@ export class ApiHarness {
   headers: Readonly<Record<string, string>> = {};
   prepared: { tableId: string; columns: readonly Column[] }[] = [];
   refusePrepare: WireError | undefined;
+  /** Targets that were looked for. */
+  asked: TargetSettings[] = [];
+  /** Why no target can be asked. */
+  away: WireError | undefined;
   /** What the target says against any table. */
   tableProblem: string | undefined;
   readonly book: TokenBook;
@@ -92,14 +103,7 @@ export class ApiHarness {
           files: () => [],
           clear: () => Promise.resolve(),
         },
-        target: {
-          check: () => Promise.resolve(this.tableProblem),
-          prepare: (tableId, columns) => {
-            if (this.refusePrepare !== undefined) return Promise.reject(this.refusePrepare);
-            this.prepared.push({ tableId, columns });
-            return Promise.resolve();
-          },
-        },
+        targets: { at: (settings) => Promise.resolve(this.#target(settings)) },
         settled: (revision, signal) => this.mirror.waitForRevision(revision, signal),
         urls: () => ({ api: "http://api.test", httpSource: "http://in.test" }),
         clock,
@@ -118,6 +122,18 @@ export class ApiHarness {
       },
       () => store.close(),
     );
+  }
+
+  #target(settings: TargetSettings): Pick<Target, "check" | "prepare"> {
+    this.asked.push(settings);
+    return {
+      check: () => (this.away === undefined ? Promise.resolve(this.tableProblem) : Promise.reject(this.away)),
+      prepare: (tableId, columns) => {
+        if (this.refusePrepare !== undefined) return Promise.reject(this.refusePrepare);
+        this.prepared.push({ tableId, columns });
+        return Promise.resolve();
+      },
+    };
   }
 
   async close(): Promise<void> {

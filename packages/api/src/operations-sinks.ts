@@ -2,6 +2,7 @@
 import {
   DEFINITION_LIMITS,
   effectiveSink,
+  settingsOf,
   type EntityState,
   type PageRequest,
   type SinkKey,
@@ -23,7 +24,7 @@ import {
 } from "./lookups.ts";
 import { operation, type Operation } from "./operation.ts";
 import { createSinkSchema, idOf, pageQuery, updateSinkSchema } from "./request-schemas.ts";
-import { checkNewTable, checkTable } from "./table-changes.ts";
+import { changedPlan, checkNewTable, checkTable } from "./table-changes.ts";
 import { runTask } from "./task-runner.ts";
 
 const SINKS = "/branches/{branchId}/sources/{sourceId}/sinks";
@@ -51,9 +52,9 @@ export const sinkOperations: readonly Operation[] = [
       await checkCount(deps, key);
       const { name, description = "", allowedSignals = [], settings = {} } = body;
       const { tableId, mapping } = body.table;
-      const { columns } = mapping;
-      const table = await checkTable(deps, tableId, columns, "same");
-      const input = { ...key, name, description, allowedSignals, tableId, columns, settings };
+      const plan = { target: settingsOf(body.table), tableId, columns: mapping.columns };
+      const table = await checkTable(deps, plan, "same");
+      const input = { ...key, name, description, allowedSignals, ...plan, settings };
       return runTask(deps, {
         type: "api.create.sink",
         key,
@@ -121,9 +122,8 @@ export const sinkOperations: readonly Operation[] = [
       const sink = await sinkOf(asked);
       const key = keyOfSink(sink);
       const { type: _type, table: given, ...update } = body;
-      const tableId = given?.tableId ?? sink.table.tableId;
-      const columns = given?.mapping?.columns ?? sink.table.mapping.columns;
-      const table = await checkNewTable(deps, sink, tableId, columns, "same");
+      const plan = changedPlan(sink, given);
+      const table = await checkNewTable(deps, sink, plan, "same");
       return runTask(deps, {
         type: "api.update.sink",
         key,
@@ -131,7 +131,7 @@ export const sinkOperations: readonly Operation[] = [
         isRepeatable: false,
         work: async (within) => {
           await table?.prepare(within);
-          const command = { kind: "update", ...update, tableId, columns } as const;
+          const command = { kind: "update", ...update, ...plan } as const;
           return deps.repository.changeSink(key, command, by, within);
         },
       });

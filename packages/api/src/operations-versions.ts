@@ -1,5 +1,5 @@
 // Versions of sources and sinks, and going back to one: rows 15 to 17 and 29 of the specification's table (1.3).
-import type { PageRequest } from "@millrace/ingest";
+import { rolledBack, settingsOf, type PageRequest } from "@millrace/ingest";
 import { taskAnswer, versionAnswer, versionsAnswer } from "./answer-schemas.ts";
 import { ApiError } from "./api-errors.ts";
 import { versionsBody } from "./api-responses.ts";
@@ -119,8 +119,14 @@ export const versionOperations: readonly Operation[] = [
       const found = await repository.sinkVersion(key, version, signal);
       if (found === undefined) throw versionNotFound("sink", key.sinkId, version);
       const { tableId, mapping } = found.table;
+      const target = rolledBack(sink.table, settingsOf(found.table));
       // It was the sink's own in that version.
-      const table = await checkNewTable(asked.deps, sink, tableId, mapping.columns, "growing");
+      const table = await checkNewTable(
+        asked.deps,
+        sink,
+        { target, tableId, columns: mapping.columns },
+        "growing",
+      );
       return runTask(asked.deps, {
         type: "api.rollback.sinkVersion",
         key,

@@ -31,29 +31,19 @@ import {
   text,
   type ValueOf,
 } from "./schema.ts";
+import { changedTable, newTable } from "./table-schema.ts";
 
 /** The only branch there is. */
 export const DEFAULT_BRANCH_ID = 1;
 
 const { idLengthMax, nameLengthMax, descriptionLengthMax, pageLimitMax } = DEFINITION_LIMITS;
-const TABLE_ID = /^[A-Za-z_][A-Za-z0-9_]{0,62}\.[A-Za-z_][A-Za-z0-9_]{0,62}$/;
 
 const sourceType = choice(SOURCE_TYPES, { example: "http" });
 const sinkType = choice(["table"], { example: "table" });
-const tableType = choice(["duckdb"], { example: "duckdb" });
 const id = text({ min: 1, max: idLengthMax, description: "Made from the name when it is missing" });
 const name = text({ min: 1, max: nameLengthMax, example: "Orders" });
 const description = text({ max: descriptionLengthMax });
 const changeDescription = text({ max: descriptionLengthMax, description: "Of the version that this makes" });
-
-const tableId = checked(
-  text({ min: 1, max: 127, description: "`<schema>.<table>`", example: "main.orders" }),
-  (value): readonly Problem[] => {
-    if (TABLE_ID.test(value)) return [];
-    const rule = "expected <schema>.<table>, each 1 to 63 of [A-Za-z0-9_], not starting with a digit";
-    return [{ name: "badRequest", message: `table ID "${value}" is invalid: ${rule}` }];
-  },
-);
 
 const settings = checked(
   map(scalar(), {
@@ -114,13 +104,7 @@ export const createSinkSchema = named(
     name: required(name),
     description: optional(description),
     allowedSignals: optional(allowedSignals),
-    table: required(
-      object({
-        type: required(tableType),
-        tableId: required(tableId),
-        mapping: required(object({ columns: required(columnsSchema) })),
-      }),
-    ),
+    table: required(newTable),
     settings: optional(settings),
   }),
 );
@@ -133,13 +117,7 @@ export const updateSinkSchema = named(
     name: optional(name),
     description: optional(description),
     allowedSignals: optional(allowedSignals),
-    table: optional(
-      object({
-        type: optional(tableType),
-        tableId: optional(tableId),
-        mapping: optional(object({ columns: required(columnsSchema) })),
-      }),
-    ),
+    table: optional(changedTable),
   }),
 );
 

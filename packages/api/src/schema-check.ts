@@ -11,8 +11,13 @@ interface Place {
 
 /** @throws {ApiError} 400 with all that is wrong */
 export function checkBody<T>(schema: Schema<T>, body: unknown): T {
+  return checkAt(schema, body === undefined ? {} : body, "body");
+}
+
+/** A part of a body. @param where it stands @throws {ApiError} 400 with all that is wrong */
+export function checkAt<T>(schema: Schema<T>, part: unknown, where: string): T {
   const problems: Problem[] = [];
-  const value = read(schema, body === undefined ? {} : body, "body", problems);
+  const value = read(schema, part, where, problems);
   refuseProblems(problems);
   return value as T;
 }

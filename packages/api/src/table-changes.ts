@@ -1,24 +1,59 @@
 // Whether the table of a sink can take what its mapping makes: asked before anything is accepted for it.
-import type { Column, SinkDefinition, TableFit } from "@millrace/ingest";
+import { abortScope, WireError } from "@millrace/base";
+import {
+  keptPassword,
+  placeOf,
+  settingsOf,
+  type Column,
+  type SinkDefinition,
+  type TableFit,
+  type TargetSettings,
+} from "@millrace/ingest";
 import type { ApiDependencies } from "./api-dependencies.ts";
 import { ApiError } from "./api-errors.ts";
+import { settingsFrom } from "./table-schema.ts";
 
 export interface TableChange {
   /** Makes the table ready. @throws {WireError} INVALID_ARGUMENT with what speaks against it */
   prepare(signal: AbortSignal): Promise<void>;
 }
 
+/** Where rows go and what they are. */
+export interface TablePlan {
+  readonly target: TargetSettings;
+  readonly tableId: string;
+  readonly columns: readonly Column[];
+}
+
+/** A target that does not answer a person's question within this time is told to be away. */
+const CHECK_MS_MAX = 10_000;
+
 /** Records of a sink whose table cannot be made would be acknowledged and never become rows. @throws {ApiError} 400 */
 export async function checkTable(
   deps: ApiDependencies,
-  tableId: string,
-  columns: readonly Column[],
+  { target, tableId, columns }: TablePlan,
   fit: TableFit,
 ): Promise<TableChange> {
-  const { target, signal } = deps;
-  const problem = await target.check(tableId, columns, signal, fit);
-  if (problem !== undefined) throw new ApiError("badRequest", problem);
-  return { prepare: (within) => target.prepare(tableId, columns, within, fit) };
+  const scope = abortScope(deps.signal);
+  const cancel = deps.clock.after(CHECK_MS_MAX, () => {
+    scope.abort(new WireError("UNAVAILABLE", `the target has not answered in ${CHECK_MS_MAX} ms`));
+  });
+  try {
+    const opened = await deps.targets.at(target, scope.signal);
+    const problem = await opened.check(tableId, columns, scope.signal, fit);
+    if (problem !== undefined) throw new ApiError("badRequest", problem);
+  } catch (thrown) {
+    const place = placeOf(target);
+    if (thrown instanceof ApiError || place === undefined || deps.signal.aborted) throw thrown;
+    const { message } = WireError.from(thrown);
+    throw new ApiError("badRequest", `${target.type} ${place}: ${message}`);
+  } finally {
+    cancel();
+    scope.dispose();
+  }
+  return {
+    prepare: async (within) => (await deps.targets.at(target, within)).prepare(tableId, columns, within, fit),
+  };
 }
 
 /**
@@ -29,11 +64,35 @@ export async function checkTable(
 export async function checkNewTable(
   deps: ApiDependencies,
   { table }: SinkDefinition,
-  tableId: string,
-  columns: readonly Column[],
+  plan: TablePlan,
   fit: TableFit,
 ): Promise<TableChange | undefined> {
-  if (tableId !== table.tableId) return checkTable(deps, tableId, columns, fit);
-  const isSame = JSON.stringify(columns) === JSON.stringify(table.mapping.columns);
-  return isSame ? undefined : checkTable(deps, tableId, columns, "growing");
+  const { target, tableId, columns } = plan;
+  const isThere =
+    target.type === table.type && placeOf(target) === placeOf(table) && tableId === table.tableId;
+  if (!isThere) return checkTable(deps, plan, fit);
+  const before = JSON.stringify([settingsOf(table), table.mapping.columns]);
+  return before === JSON.stringify([target, columns]) ? undefined : checkTable(deps, plan, "growing");
+}
+
+/** What a request makes of a sink's table; what is not given stays. @throws {ApiError} 400 */
+export function changedPlan(
+  { table }: SinkDefinition,
+  given: {
+    readonly type?: TargetSettings["type"];
+    readonly connection?: object;
+    readonly tableId?: string;
+    readonly mapping?: { readonly columns: readonly Column[] };
+  } = {},
+): TablePlan {
+  const { tableId = table.tableId, mapping = table.mapping, type = table.type, connection } = given;
+  const before = settingsOf(table);
+  const isSame = type === before.type && connection === undefined;
+  let target = isSame ? before : settingsFrom(type, connection);
+  try {
+    target = keptPassword(before, target);
+  } catch (thrown) {
+    throw new ApiError("badRequest", WireError.from(thrown).message);
+  }
+  return { target, tableId, columns: mapping.columns };
 }

@@ -11,7 +11,8 @@
 // V2 Nothing is done to the sinks of a source: what follows for them is computed (definition-effective.ts), so what was
 //    done to one of them by itself is still there when its source comes back.
 // V3 A rollback brings back content. Whether it is disabled, its secrets and its partitions stay as they are: an old
-//    secret may be the reason why there is a new one. Only a source that becomes one of another type gets a new secret.
+//    secret may be the reason why there is a new one. Only a source that becomes one of another type gets a new secret,
+//    and a password for another login than the present one comes with it.
 import { unreachable } from "@millrace/base";
 import { withVersion } from "./definition-codec.ts";
 import { checkSettings } from "./definition-settings.ts";
@@ -28,6 +29,7 @@ import {
   type SourceType,
 } from "./definitions.ts";
 import type { WebhookSignature } from "./webhook-signature.ts";
+import { rolledBack, settingsOf, type TargetSettings } from "./target-settings.ts";
 
 export interface SettingChange {
   readonly key: string;
@@ -69,6 +71,7 @@ export type SourceCommand =
 export type SinkCommand =
   | LifecycleCommand
   | (Update & {
+      readonly target?: TargetSettings;
       readonly tableId?: string;
       readonly columns?: readonly Column[];
       /** None: all are allowed. */
@@ -143,8 +146,9 @@ export function planSink(
 ): ChangePlan<SinkDefinition> {
   if (command.kind !== "update") {
     return planLifecycle(standing, command, facts, (now, then) => {
-      const { type, name, description, table, settings, allowedSignals = [] } = then;
+      const { type, name, description, settings, allowedSignals = [] } = then;
       const { allowedSignals: _now, ...kept } = withSettings(now, settings);
+      const table = rolledBack(now.table, then.table);
       return { ...kept, type, name, description, table, ...onlySignals(allowedSignals) };
     });
   }
@@ -153,8 +157,8 @@ export function planSink(
   const { name = entity.name, description = entity.description, changeDescription = "Updated." } = command;
   const { tableId = entity.table.tableId, columns = entity.table.mapping.columns } = command;
   const { allowedSignals: before = [], ...kept } = entity;
-  const { allowedSignals = before } = command;
-  const table = { ...entity.table, tableId, mapping: { columns } };
+  const { allowedSignals = before, target = settingsOf(entity.table) } = command;
+  const table = { ...target, tableId, mapping: { columns } };
   const updated = { ...kept, name, description, table, ...onlySignals(allowedSignals) };
   return next(entity, updated, changeDescription, facts.change);
 }

@@ -6,8 +6,9 @@ import { text, utf8 } from "@millrace/base";
 import {
   decodeLife,
   decodeSink,
+  decodeSinkColumns,
   decodeSource,
-  encodeDefinition,
+  encodeSink,
   encodeSource,
   structuralHash,
 } from "./definition-codec.ts";
@@ -37,7 +38,7 @@ describe("definitions of the first version", () => {
   });
 
   test("a sink -> as it was, and its journals have the names of old", () => {
-    const sink = decodeSink(utf8(SINK), "key");
+    const sink = decodeSink(utf8(SINK), "key", plainSecrets);
     assert.equal(sink.table.tableId, "main.t");
     // What follows from the settings is not the record's any more.
     assert.ok(!("conditions" in sink) && !("waitForAppend" in sink));
@@ -78,17 +79,37 @@ test("the secret of signatures -> sealed for its own place, and none of the hash
   assert.notEqual(structuralHash(source), structuralHash(plain));
 });
 
+test("a password of a target -> sealed for its sink, opened there alone, in no hash", () => {
+  const secrets = aesSecrets([new Uint8Array(32).fill(7)]);
+  const first = decodeSink(utf8(SINK), "key", secrets);
+  const connection = { host: "db", database: "d", user: "u", password: "hunter2", port: 6432 };
+  const sink = { ...first, table: { ...first.table, type: "postgres", connection } } as const;
+  const bytes = encodeSink(sink, secrets);
+  assert.ok(!text(bytes).includes("hunter2"));
+  assert.deepEqual(decodeSink(bytes, "key", secrets), sink);
+  assert.deepEqual(decodeSinkColumns(bytes, "key"), sink.table.mapping.columns);
+  const copied = utf8(text(bytes).replace('"sinkId":"k"', '"sinkId":"other"'));
+  assert.throws(() => decodeSink(copied, "key", secrets), { code: "CORRUPT" });
+  assert.throws(() => decodeSink(bytes, "key", plainSecrets), { code: "INVALID_ARGUMENT" });
+  const other = { ...sink, table: { ...sink.table, connection: { ...connection, password: "other" } } };
+  assert.equal(structuralHash(other), structuralHash(sink));
+  assert.notEqual(structuralHash(sink), structuralHash(first));
+  const lost = utf8(text(bytes).replace('"host":"db",', ""));
+  assert.throws(() => decodeSinkColumns(lost, "key"), /field host: expected a text/);
+});
+
 test("a later life -> in the record, in the names of journals, not in the hash", () => {
-  const first = decodeSink(utf8(SINK), "key");
+  const first = decodeSink(utf8(SINK), "key", plainSecrets);
   const later = { ...first, incarnation: 2 };
-  const bytes = encodeDefinition(later);
+  const bytes = encodeSink(later, plainSecrets);
   assert.match(text(bytes), /"incarnation":2/);
-  assert.deepEqual(decodeSink(bytes, "key"), later);
+  assert.deepEqual(decodeSink(bytes, "key", plainSecrets), later);
   const journal = partitionJournal(later, 7);
   assert.equal(journal, "stream/1/1/s/k.2/p007");
   assert.ok(isPartitionJournal(journal));
   assert.equal(structuralHash(later), structuralHash(first));
-  assert.throws(() => decodeSink(encodeDefinition({ ...first, incarnation: 0 }), "key"), { code: "CORRUPT" });
+  const wrong = encodeSink({ ...first, incarnation: 0 }, plainSecrets);
+  assert.throws(() => decodeSink(wrong, "key", plainSecrets), { code: "CORRUPT" });
 });
 
 test("what a purge leaves -> the next life; nothing -> the first", () => {

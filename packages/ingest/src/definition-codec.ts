@@ -10,9 +10,10 @@ import {
   type SourceDefinition,
   type Version,
 } from "./definitions.ts";
-import { secretPlace, signaturePlace } from "./definition-keys.ts";
+import { secretPlace, signaturePlace, sinkSecretPlace } from "./definition-keys.ts";
 import { decodeSecret, type SecretBox } from "./secret-box.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
+import { decodeSettings, openSettings, sealSettings, withoutPassword } from "./target-settings.ts";
 import { SIGNATURE_SCHEMES, type WebhookSignature } from "./webhook-signature.ts";
 
 /** That a branch is in use. */
@@ -26,9 +27,13 @@ export interface BranchRecord {
 /** A definition before its version's hash is known. */
 export type Unversioned<T extends SourceDefinition | SinkDefinition> = Omit<T, "version">;
 
-/** A sink, or what else stands among the definitions and has no secret. */
-export function encodeDefinition(value: SinkDefinition | Life | BranchRecord): Uint8Array {
+/** What stands among the definitions and has no secret. */
+export function encodeDefinition(value: Life | BranchRecord): Uint8Array {
   return utf8(JSON.stringify(value));
+}
+
+export function encodeSink(sink: SinkDefinition, secrets: SecretBox): Uint8Array {
+  return utf8(JSON.stringify({ ...sink, table: sealSettings(sink.table, secrets, sinkSecretPlace(sink)) }));
 }
 
 export function encodeSource(source: SourceDefinition, secrets: SecretBox): Uint8Array {
@@ -71,8 +76,21 @@ export function decodeLife(bytes: Uint8Array | undefined, key: string): Life {
   return { incarnation: new JsonFields(parseJson(bytes, key), key).integer("incarnation", 1) };
 }
 
-/** @throws {WireError} CORRUPT with the field */
-export function decodeSink(bytes: Uint8Array, key: string): SinkDefinition {
+/** @throws {CannotOpen} without the key of its secret @throws {WireError} CORRUPT with the field */
+export function decodeSink(bytes: Uint8Array, key: string, secrets: SecretBox): SinkDefinition {
+  const sink = checkedSink(bytes, key);
+  if (sink.table.type === "duckdb") return sink;
+  const table = new JsonFields(sink.table, key);
+  return { ...sink, table: { ...sink.table, ...openSettings(table, secrets, sinkSecretPlace(sink)) } };
+}
+
+/** Of a sink whose secret is not asked for. @throws {WireError} CORRUPT with the field */
+export function decodeSinkColumns(bytes: Uint8Array, key: string): readonly Column[] {
+  return checkedSink(bytes, key).table.mapping.columns;
+}
+
+/** A secret in it is as it was stored. */
+function checkedSink(bytes: Uint8Array, key: string): SinkDefinition {
   const value = parseJson(bytes, key);
   const fields = new JsonFields(value, key);
   fields.integer("projectId");
@@ -82,7 +100,7 @@ export function decodeSink(bytes: Uint8Array, key: string): SinkDefinition {
   fields.oneOf("type", ["table"] as const);
   fields.text("name");
   const table = fields.object("table");
-  table.oneOf("type", ["duckdb"] as const);
+  decodeSettings(table);
   table.text("tableId");
   table.object("mapping").list("columns", checkColumn);
   if (fields.has("allowedSignals")) fields.list("allowedSignals", checkSignal);
@@ -144,7 +162,7 @@ export function structuralHash(entity: object): string {
     deleted: _deleted,
     disabled: _disabled,
     ...kept
-  } = entity as Record<string, unknown>;
+  } = withoutPasswordIn(entity);
   const signature = kept["signature"] as Partial<WebhookSignature> | undefined;
   const known = signature === undefined ? kept : { ...kept, signature: { ...signature, secret: undefined } };
   let hash = 0xcbf29ce484222325n;
@@ -152,6 +170,12 @@ export function structuralHash(entity: object): string {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);
   }
   return hash.toString(16).padStart(16, "0");
+}
+
+/** A password may be short enough to be found by its hash. */
+function withoutPasswordIn(entity: object): Record<string, unknown> {
+  const { table, ...others } = entity as Partial<SinkDefinition>;
+  return table === undefined ? others : { ...others, table: withoutPassword(table) };
 }
 
 function canonical(value: unknown): unknown {

@@ -56,6 +56,11 @@ export function signaturePlace(key: SourceKey): string {
   return `${secretPlace(key)} signature`;
 }
 
+/** The same of a sink's. */
+export function sinkSecretPlace(key: SinkKey): string {
+  return `${DEFINITION_PREFIX}sink/${sinkPath(key)}`;
+}
+
 /** Where a purge leaves which life of a source's or sink's ID comes next. */
 export function nextKey(key: SourceKey | SinkKey): Key {
   return keyOf(`${DEFINITION_PREFIX}next/${"sinkId" in key ? sinkPath(key) : sourcePath(key)}`);

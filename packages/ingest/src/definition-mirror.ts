@@ -1,7 +1,7 @@
 // The newest version of every definition in memory, kept current by a watch: what the doors and the back of the
 // pipeline look at, so that no record costs a request to the coordination store. Older versions are read when rows of
 // them are on their way (version-columns.ts).
-import type { Clock, Logger } from "@millrace/base";
+import { WireError, type Clock, type Logger } from "@millrace/base";
 import { Keyspace, type CoordinationStore, type KeyspaceChange } from "@millrace/metadata";
 import { decodeSink, decodeSource } from "./definition-codec.ts";
 import { effectiveSink } from "./definition-effective.ts";
@@ -26,6 +26,9 @@ import {
 import type { SeenDefinitions } from "./door-sync.ts";
 import { CannotOpen, type SecretBox } from "./secret-box.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
+import { FormerTargets } from "./former-targets.ts";
+import { isSameTarget, targetOf, type TargetRef } from "./target-ref.ts";
+import { settingsOf, type TargetSettings } from "./target-settings.ts";
 import { VersionColumns } from "./version-columns.ts";
 
 type DefinitionValue =
@@ -38,6 +41,7 @@ const PARTS = ["sink/active/", "sink/deleted/", "source/active/", "source/delete
 
 export class DefinitionMirror implements SinkCatalog, SeenDefinitions {
   readonly #columns: VersionColumns;
+  readonly #logins: FormerTargets;
   /** The first secret whose key is not here. */
   #sealed: CannotOpen | undefined;
   readonly #keyspace: Keyspace<DefinitionValue>;
@@ -51,6 +55,7 @@ export class DefinitionMirror implements SinkCatalog, SeenDefinitions {
 
   constructor(ports: { store: CoordinationStore; secrets: SecretBox; clock: Clock; logger: Logger }) {
     this.#columns = new VersionColumns(ports.store);
+    this.#logins = new FormerTargets(ports);
     const decode = (key: string, bytes: Uint8Array): DefinitionValue => {
       try {
         return decodeValue(key, bytes, ports.secrets);
@@ -110,6 +115,13 @@ export class DefinitionMirror implements SinkCatalog, SeenDefinitions {
   sink(key: SinkKey): EffectiveSink | undefined {
     const sink = this.#sinkAt(key, "active") ?? this.#sinkAt(key, "deleted");
     return sink === undefined ? undefined : this.#inForce(sink);
+  }
+
+  async settings(key: SinkKey, target: TargetRef, signal: AbortSignal): Promise<TargetSettings> {
+    const sink = this.#sinkAt(key, "active") ?? this.#sinkAt(key, "deleted");
+    if (sink === undefined) throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} not found`);
+    if (isSameTarget(targetOf(sink), target)) return settingsOf(sink.table);
+    return this.#logins.of(sink, target, signal);
   }
 
   columns(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]> {
@@ -182,7 +194,7 @@ function decodeValue(key: string, bytes: Uint8Array, secrets: SecretBox): Defini
     case "source":
       return { kind: "source", source: decodeSource(bytes, key, secrets) };
     case "sink":
-      return { kind: "sink", sink: decodeSink(bytes, key) };
+      return { kind: "sink", sink: decodeSink(bytes, key, secrets) };
     case "other":
       return { kind: "other" };
   }

@@ -27,7 +27,14 @@ import {
   type SourceCommand,
   type Standing,
 } from "./definition-changes.ts";
-import { decodeLife, decodeSink, decodeSource, encodeDefinition, encodeSource } from "./definition-codec.ts";
+import {
+  decodeLife,
+  decodeSink,
+  decodeSource,
+  encodeDefinition,
+  encodeSink,
+  encodeSource,
+} from "./definition-codec.ts";
 import {
   branchKey,
   nextKey,
@@ -59,6 +66,7 @@ import type {
 import { DEFINITION_LIMITS } from "./limits.ts";
 import type { SecretBox } from "./secret-box.ts";
 import type { WebhookSignature } from "./webhook-signature.ts";
+import type { TargetSettings } from "./target-settings.ts";
 
 export interface NewSource extends SourceKey {
   readonly signature?: WebhookSignature;
@@ -71,6 +79,8 @@ export interface NewSource extends SourceKey {
 export interface NewSink extends SinkKey {
   readonly name: string;
   readonly description: string;
+  /** Default the warehouse. */
+  readonly target?: TargetSettings;
   readonly tableId: string;
   readonly columns: readonly Column[];
   /** Of an OTLP source. Default, and with none: all. */
@@ -156,7 +166,7 @@ export class DefinitionRepository {
     signal: AbortSignal,
     state: EntityState = "active",
   ): Promise<SinkDefinition | undefined> {
-    return this.#get(sinkKey(key, state), decodeSink, signal);
+    return this.#get(sinkKey(key, state), this.#decodeSink, signal);
   }
 
   /** What a source was in a version that there is a record of. */
@@ -165,7 +175,7 @@ export class DefinitionRepository {
   }
 
   sinkVersion(key: SinkKey, number: number, signal: AbortSignal): Promise<SinkDefinition | undefined> {
-    return this.#get(sinkVersionKey(key, number), decodeSink, signal);
+    return this.#get(sinkVersionKey(key, number), this.#decodeSink, signal);
   }
 
   sources(
@@ -183,7 +193,7 @@ export class DefinitionRepository {
     signal: AbortSignal,
     state: EntityState = "active",
   ): Promise<Page<SinkDefinition>> {
-    return this.#page(sinksPrefix(source, state), page, decodeSink, signal);
+    return this.#page(sinksPrefix(source, state), page, this.#decodeSink, signal);
   }
 
   /** Ascending by number. */
@@ -192,7 +202,7 @@ export class DefinitionRepository {
   }
 
   sinkVersions(key: SinkKey, page: PageRequest, signal: AbortSignal): Promise<Page<SinkDefinition>> {
-    return this.#page(sinkVersionsPrefix(key), versionPage(page), decodeSink, signal);
+    return this.#page(sinkVersionsPrefix(key), versionPage(page), this.#decodeSink, signal);
   }
 
   /** One with a deleted ID comes back with this content, its versions go on. @throws {WireError} what the store says */
@@ -222,13 +232,14 @@ export class DefinitionRepository {
     checkSettings(input.settings, "sink");
     const change = this.#change(by);
     const { projectId, branchId, sourceId, sinkId, name, description, tableId, columns, settings } = input;
+    const { target = { type: "duckdb" } } = input;
     const key = { projectId, branchId, sourceId, sinkId };
     const fields = {
       ...key,
       type: "table",
       name,
       description,
-      table: { type: "duckdb", tableId, mapping: { columns } },
+      table: { ...target, tableId, mapping: { columns } },
       ...onlySignals(input.allowedSignals ?? []),
       ...(Object.keys(settings).length === 0 ? {} : { settings }),
       partitions: 1,
@@ -362,10 +373,12 @@ export class DefinitionRepository {
       next: nextKey(key),
       siblings: sinksPrefix(key, "active"),
       siblingsMax: DEFINITION_LIMITS.sinksPerSourceMax,
-      decode: decodeSink,
-      encode: encodeDefinition,
+      decode: this.#decodeSink,
+      encode: (sink) => encodeSink(sink, this.#secrets),
     };
   }
+
+  readonly #decodeSink: Decode<SinkDefinition> = (bytes, key) => decodeSink(bytes, key, this.#secrets);
 
   readonly #decodeSource: Decode<SourceDefinition> = (bytes, key) => decodeSource(bytes, key, this.#secrets);
 

@@ -2,6 +2,7 @@
 // (keboola-stream specification, section 1.8). The API's bodies are made from these.
 
 import type { Signal } from "@millrace/otlp";
+import type { TargetSettings } from "./target-settings.ts";
 import type { WebhookSignature } from "./webhook-signature.ts";
 
 export type { Signal };
@@ -104,8 +105,7 @@ export interface SinkDefinition extends SinkKey, Life {
   readonly type: "table";
   readonly name: string;
   readonly description: string;
-  readonly table: {
-    readonly type: "duckdb";
+  readonly table: TargetSettings & {
     /** `<schema>.<table>`, e.g. `main.flights`. */
     readonly tableId: string;
     readonly mapping: { readonly columns: readonly Column[] };

@@ -14,7 +14,8 @@ import {
   type Logger,
   type Random,
 } from "@millrace/base";
-import type { Column } from "./definitions.ts";
+import type { Column, SinkKey } from "./definitions.ts";
+import { IMPORT_BOUNDS, ImportSlots, type ImportBounds } from "./import-slots.ts";
 import { endImportChanges, type FileIn } from "./coordinator-changes.ts";
 import { afterFailure, retryWaitMs } from "./retry-block.ts";
 import { stageAgain, type RepairPorts } from "./staging-repair.ts";
@@ -32,7 +33,7 @@ import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
 import { withRetry } from "./storage-transitions.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
-import { isSameTarget, targetOf } from "./target-ref.ts";
+import { isSameTarget, shownTarget, targetOf } from "./target-ref.ts";
 import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, TargetRegistry } from "./target.ts";
 import type { WorkOwner } from "./work-owner.ts";
 
@@ -51,8 +52,8 @@ export interface ImporterPorts extends RepairPorts {
 export interface ImporterOptions {
   /** After this time an attempt is given up and asked again later. Default 15 min. */
   readonly importTimeoutMs?: number;
-  /** Sinks that are imported at the same time. Default 4. */
-  readonly concurrency?: number;
+  /** Sinks that are imported at the same time. Default IMPORT_BOUNDS. */
+  readonly bounds?: ImportBounds;
 }
 
 type Importing = Stored<FileIn<"importing">>;
@@ -72,11 +73,12 @@ class ImportFailure extends Error {
 export class Importer {
   readonly #ports: ImporterPorts;
   readonly #timeoutMs: number;
-  readonly #concurrency: number;
+  readonly #slots: ImportSlots;
   readonly #random: Random;
-  /** Sinks with an import under way, and those that wait for room. */
+  /** Sinks with an import under way. */
   readonly #busy = new Set<string>();
-  readonly #waiting = new Set<string>();
+  /** Sinks that wait for room, by the place that their next file goes to. */
+  readonly #waiting = new Map<string, Set<string>>();
   readonly #timers = new Map<string, () => void>();
   #tasks: TaskGroup | undefined;
   /** Told of each file that was imported, with its slices as they were. */
@@ -85,7 +87,7 @@ export class Importer {
   constructor(ports: ImporterPorts, options: ImporterOptions) {
     this.#ports = ports;
     this.#timeoutMs = options.importTimeoutMs ?? 15 * 60_000;
-    this.#concurrency = options.concurrency ?? 4;
+    this.#slots = new ImportSlots(options.bounds ?? IMPORT_BOUNDS);
     this.#random = ports.random.fork("importer");
   }
 
@@ -131,24 +133,36 @@ export class Importer {
     const next = nextImport(storage.view.sinks.get(path), clock.wallMs());
     if (next === undefined) return;
     if (typeof next === "number") return this.#lookAfter(path, next);
-    if (this.#busy.size >= this.#concurrency) {
-      this.#waiting.add(path);
+    const place = shownTarget(next.value.target);
+    if (!this.#slots.hasRoom(place)) {
+      const waiting = this.#waiting.get(place) ?? new Set();
+      this.#waiting.set(place, waiting.add(path));
       return;
     }
     this.#busy.add(path);
+    this.#slots.begin(place);
     this.#tasks.spawn(path, async (signal) => {
+      let failure: Code | undefined;
       try {
-        await this.#attempt(next, signal);
+        failure = await this.#attempt(next, signal);
       } finally {
         this.#busy.delete(path);
+        this.#slots.end(place, failure);
       }
       this.#look(path);
-      for (const other of this.#waiting) {
-        if (this.#busy.size >= this.#concurrency) break;
-        this.#waiting.delete(other);
-        this.#look(other);
-      }
+      this.#lookAtWaiting();
     });
+  }
+
+  #lookAtWaiting(): void {
+    for (const [place, paths] of this.#waiting) {
+      for (const path of paths) {
+        if (!this.#slots.hasRoom(place)) break;
+        paths.delete(path);
+        this.#look(path);
+      }
+      if (paths.size === 0) this.#waiting.delete(place);
+    }
   }
 
   #lookAfter(path: string, ms: number): void {
@@ -160,8 +174,8 @@ export class Importer {
     this.#timers.set(path, cancel);
   }
 
-  /** One attempt at one file. Leaves a retry block behind when it fails. */
-  async #attempt(file: Importing, signal: AbortSignal): Promise<void> {
+  /** One attempt at one file. Leaves a retry block behind when it fails. @returns the code of its failure */
+  async #attempt(file: Importing, signal: AbortSignal): Promise<Code | undefined> {
     const { storage, clock, logger, metrics } = this.#ports;
     const view = storage.view.sink(file.value);
     const slices = [
@@ -170,11 +184,12 @@ export class Importer {
     const startMs = clock.monotonicMs();
     try {
       const request = await this.#request(file.value, slices, signal);
-      const outcome = request.partitions.length === 0 ? "already" : await this.#load(request, signal);
+      const outcome =
+        request.partitions.length === 0 ? "already" : await this.#load(file.value, request, signal);
       const nowMs = clock.wallMs();
       if (!(await storage.commit(endImportChanges(file, slices, nowMs), signal))) {
         await clock.sleep(CONFLICT_WAIT_MS, signal); // somebody else has imported it
-        return;
+        return undefined;
       }
       metrics.imports.add(1, { outcome });
       metrics.importSeconds.observe((clock.monotonicMs() - startMs) / 1000);
@@ -187,10 +202,12 @@ export class Importer {
         file.value,
         slices.map(({ value }) => value),
       );
+      return undefined;
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       const failure = thrown instanceof ImportFailure ? thrown : WireError.from(thrown);
       await this.#failed(file, slices, failure, signal);
+      return failure.code;
     }
   }
 
@@ -235,10 +252,10 @@ export class Importer {
     }
   }
 
-  async #load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome["kind"]> {
+  async #load(sink: SinkKey, request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome["kind"]> {
     const { targets, clock } = this.#ports;
     const { tableId } = request.target;
-    const target = targets.open(request.target);
+    const target = await targets.open(request.target, sink, signal);
     const scope = abortScope(signal);
     const timeoutMs = this.#timeoutMs;
     const cancel = clock.after(timeoutMs, () => {
@@ -270,7 +287,9 @@ export class Importer {
   ): Promise<void> {
     const { storage, clock, logger, metrics } = this.#ports;
     const { code, message } = failure;
-    const reason = `import into ${file.value.target.tableId} failed: ${message}`;
+    const { target } = file.value;
+    const where = target.connection === undefined ? "" : ` of ${shownTarget(target)}`;
+    const reason = `import into ${target.tableId}${where} failed: ${message}`;
     const spread = this.#random.below(1000) / 1000;
     const passing = failure instanceof WireError && isPassing(failure);
     metrics.failures.add(1, { operation: "import", code });

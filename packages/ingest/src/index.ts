@@ -35,7 +35,24 @@ export {
   type Target,
   type TargetRegistry,
 } from "./target.ts";
-export { TARGET_KINDS, type TargetKind, type TargetRef } from "./target-ref.ts";
+export { shownTarget, targetOf, type TargetRef } from "./target-ref.ts";
+export {
+  CLICKHOUSE_USER,
+  keptPassword,
+  placeOf,
+  POSTGRES_PORT,
+  rolledBack,
+  settingsOf,
+  settingsProblem,
+  SSL_MODES,
+  TARGET_KINDS,
+  withoutPassword,
+  type ClickHouseSettings,
+  type ParquetSettings,
+  type PostgresSettings,
+  type TargetKind,
+  type TargetSettings,
+} from "./target-settings.ts";
 export { encodeFrameHead, FRAME_LIMITS, type Frame, type FrameHeader, type FrameLimits } from "./frame.ts";
 export { FrameDecoder } from "./frame-decoder.ts";
 export { FILTER_PRODUCERS_MAX, FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
@@ -70,6 +87,7 @@ export { plainSecrets, type SecretBox } from "./secret-box.ts";
 export { aesSecrets, parseKeyFile } from "./system-aes-box.ts";
 export { decodeSlice } from "./storage-codec.ts";
 export { importedEnds } from "./imported-ends.ts";
+export { loadsElsewhere, SINKS_PREFIX } from "./tables-elsewhere.ts";
 export { SLICES_PREFIX, STORAGE_PREFIX } from "./storage-keys.ts";
 export { parsePath } from "./mapping-path.ts";
 export { JsonFields, parseJson } from "./storage-json.ts";

@@ -8,6 +8,8 @@ import {
   type SinkKey,
 } from "./definitions.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
+import { isSameTarget, targetOf, type TargetRef } from "./target-ref.ts";
+import { settingsOf, type TargetSettings } from "./target-settings.ts";
 
 export class ModelCatalog implements SinkCatalog {
   readonly #versions = new Map<string, EffectiveSink[]>();
@@ -36,6 +38,13 @@ export class ModelCatalog implements SinkCatalog {
 
   async columns(key: SinkKey, version: number): Promise<readonly Column[]> {
     return this.versionColumns(key, version);
+  }
+
+  async settings(key: SinkKey, target: TargetRef): Promise<TargetSettings> {
+    const versions = this.#versions.get(sinkPath(key)) ?? [];
+    const found = versions.findLast((version) => isSameTarget(targetOf(version), target));
+    if (found === undefined) throw new WireError("NOT_FOUND", `${sinkPath(key)} never had this target`);
+    return settingsOf(found.table);
   }
 
   observe(listener: (sinkPath: string) => void): () => void {

@@ -4,18 +4,22 @@
 // row. Such a partition takes no records and is not read, until a person has mended it.
 import { abortScope, WireError, type Clock } from "@millrace/base";
 import { readHead, type JournalTransport } from "@millrace/client";
-import { targetName, type TargetRef } from "./target-ref.ts";
+import { sinkPath, type SinkKey } from "./definitions.ts";
+import { shownTarget, targetName, type TargetRef } from "./target-ref.ts";
 import type { Target } from "./target.ts";
 
 export interface IntegrityPorts {
   readonly transport: JournalTransport;
-  readonly targets: { open(ref: TargetRef): Pick<Target, "loadedEnds"> };
+  readonly targets: {
+    open(ref: TargetRef, sink: SinkKey, signal: AbortSignal): Promise<Pick<Target, "loadedEnds">>;
+  };
   readonly clock: Clock;
 }
 
 /** What a partition's bytes were taken to, as the coordination store has it. */
 export interface TakenPartition {
   readonly journal: string;
+  readonly sink: SinkKey;
   /** Everything below was staged. */
   readonly stagedEnd: number;
   /** Of the sink; undefined when that is not known. */
@@ -25,6 +29,9 @@ export interface TakenPartition {
 /** Thrown for a partition that has lost acknowledged bytes. */
 export class LostBytes extends WireError {}
 
+/** Thrown when a target that is no part of the platform cannot be asked. */
+export class TargetAway extends WireError {}
+
 /** A target that is busy or away must not hold up records for longer. */
 const TARGET_TIMEOUT_MS = 5000;
 
@@ -32,7 +39,7 @@ export class PartitionIntegrity {
   readonly #ports: IntegrityPorts;
   /** Journals that were found whole: a head never goes back while a process lives. */
   readonly #whole = new Set<string>();
-  /** Questions under way, by targetName: tails start together. */
+  /** Questions under way: tails start together. */
   readonly #asking = new Map<string, Promise<ReadonlyMap<string, number>>>();
 
   constructor(ports: IntegrityPorts) {
@@ -41,16 +48,17 @@ export class PartitionIntegrity {
 
   /**
    * @throws {LostBytes} when the journal ends too early
-   * @throws {WireError} what broker and target say when they cannot be asked
+   * @throws {TargetAway} when a target of others cannot be asked
+   * @throws {WireError} what the broker and the warehouse say when they cannot be asked
    */
   async check(partition: TakenPartition, signal: AbortSignal): Promise<void> {
-    const { journal, stagedEnd, target } = partition;
+    const { journal, sink, stagedEnd, target } = partition;
     if (this.#whole.has(journal)) return;
     const head = await this.#head(journal, signal);
     if (head === undefined) return;
     if (head < stagedEnd) throw lost(journal, { head, taken: stagedEnd, what: "were staged" });
     if (target !== undefined) {
-      const taken = (await this.#ends(target, signal)).get(journal) ?? 0;
+      const taken = (await this.#ends(target, sink, signal)).get(journal) ?? 0;
       if (head < taken) throw lost(journal, { head, taken, what: `are in table ${target.tableId}` });
     }
     this.#whole.add(journal);
@@ -66,23 +74,29 @@ export class PartitionIntegrity {
     }
   }
 
-  #ends(target: TargetRef, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
-    const name = targetName(target);
+  #ends(target: TargetRef, sink: SinkKey, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    // A login is a sink's own, and so is what is wrong with it.
+    const name = targetName(target) + (target.connection === undefined ? "" : ` ${sinkPath(sink)}`);
     let asking = this.#asking.get(name);
     if (asking === undefined) {
-      asking = this.#ask(target, signal).finally(() => this.#asking.delete(name));
+      asking = this.#ask(target, sink, signal).finally(() => this.#asking.delete(name));
       this.#asking.set(name, asking);
     }
     return asking;
   }
 
-  async #ask(target: TargetRef, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+  async #ask(target: TargetRef, sink: SinkKey, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
     const scope = abortScope(signal);
     const cancel = this.#ports.clock.after(TARGET_TIMEOUT_MS, () => {
       scope.abort(new WireError("UNAVAILABLE", `the target has not answered in ${TARGET_TIMEOUT_MS} ms`));
     });
     try {
-      return await this.#ports.targets.open(target).loadedEnds(target.tableId, scope.signal);
+      const opened = await this.#ports.targets.open(target, sink, scope.signal);
+      return await opened.loadedEnds(target.tableId, scope.signal);
+    } catch (thrown) {
+      if (signal.aborted || target.connection === undefined) throw thrown;
+      const { code, message } = WireError.from(thrown);
+      throw new TargetAway(code, `${shownTarget(target)}: ${message}`, { cause: thrown });
     } finally {
       cancel();
       scope.dispose();

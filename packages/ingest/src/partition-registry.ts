@@ -7,7 +7,7 @@ import { WireError, type Clock, type Logger } from "@millrace/base";
 import { applyJournals, getJournal, type JournalTransport } from "@millrace/client";
 import { atomically, keyOf, prefixRange, type CoordinationStore, type StoreOp } from "@millrace/metadata";
 import { FLAG, labelSet, unionLabels, valueOf, type JournalSpec, type LabelSet } from "@millrace/protocol";
-import type { PartitionIntegrity } from "./partition-integrity.ts";
+import { TargetAway, type PartitionIntegrity, type TakenPartition } from "./partition-integrity.ts";
 import { decodeLife } from "./definition-codec.ts";
 import { nextKey } from "./definition-keys.ts";
 import { incarnationOf, partitionJournal, sinkPath, type Life, type SinkLife } from "./definitions.ts";
@@ -77,7 +77,7 @@ export class Partitions {
       const stagedEnd = Math.max(entity.staged.offset, entity.state === "retired" ? entity.end : 0);
       const sink = catalog.sink(key);
       const target = sink === undefined ? undefined : targetOf(sink);
-      await this.#ports.integrity.check({ journal, stagedEnd, target }, signal);
+      await this.#checkWhole({ journal, sink: partition, stagedEnd, target }, signal);
       if (entity.state === "active") return journal;
     }
     const definition = catalog.sink(key);
@@ -89,10 +89,21 @@ export class Partitions {
     await this.#applyJournal(partition, journal, signal);
     const target = targetOf(definition);
     // A table may know the journal from a life that the coordination store has forgotten.
-    await this.#ports.integrity.check({ journal, stagedEnd: 0, target }, signal);
+    await this.#checkWhole({ journal, sink: partition, stagedEnd: 0, target }, signal);
     await this.#open(partition, { life: key, journal, newest: target }, signal);
     logger.info("partition-opened", { journal });
     return journal;
+  }
+
+  /** A target of others that is away does not keep records out: the reader asks it before it stages any of them. */
+  async #checkWhole(partition: TakenPartition, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#ports.integrity.check(partition, signal);
+    } catch (thrown) {
+      if (!(thrown instanceof TargetAway)) throw thrown;
+      const { journal } = partition;
+      this.#ports.logger.warn("partition-not-compared", { journal, error: thrown });
+    }
   }
 
   /** Creates the journal, or lets a retired one be written again. */

@@ -56,7 +56,7 @@ export class Fixture {
       Promise.resolve(new Map(this.target.tables.get(tableId)?.ends));
     const { journals: transport } = this;
     this.partitions = this.#partitions(
-      new PartitionIntegrity({ transport, targets: { open: () => ({ loadedEnds }) }, clock }),
+      new PartitionIntegrity({ transport, targets: { open: () => Promise.resolve({ loadedEnds }) }, clock }),
     );
   }
 
@@ -87,7 +87,7 @@ export class Fixture {
 
   async pipeline(
     options: PipelineOptions = {},
-    more: Partial<Pick<PipelinePorts, "shares">> = {},
+    more: Partial<Pick<PipelinePorts, "shares" | "targets">> = {},
   ): Promise<Pipeline> {
     const {
       store,

@@ -127,7 +127,8 @@ export class PartitionTail {
     const definition = this.#ports.catalog.sink(this.key);
     const target = definition === undefined ? undefined : targetOf(definition);
     const { journal, staged: before } = partition;
-    await this.#ports.integrity.check({ journal, stagedEnd: before.offset, target }, signal); // R5
+    const taken = { journal, sink: this.key, stagedEnd: before.offset, target };
+    await this.#ports.integrity.check(taken, signal); // R5
     const staged = this.#view()?.entity?.value.staged;
     if (staged === undefined) return;
     this.#reset(staged);

@@ -1,5 +1,6 @@
 // Secrets at rest as a port: the coordination store, its log, its snapshots and their backups hold them sealed. These
-// are the secret of a source and that of its signatures; what is only compared (tokens) is hashed instead.
+// are the secret of a source, that of its signatures, and the password of a sink's target; what is only compared
+// (tokens) is hashed instead.
 //
 // S1 A sealed secret opens only at the place that it was sealed for: copied to another record it is refused.
 // S2 It names its key, so that keys can be changed: one seals, others still open.

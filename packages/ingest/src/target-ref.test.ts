@@ -25,10 +25,10 @@ test("targets: the same place <-> the same name, and every part counts", () => {
   );
 });
 
-test("targets: the only one there is -> opened for its kind, no other connection", () => {
+test("targets: the only one there is -> opened for its kind, no other connection", async () => {
   const registry = onlyTarget("duckdb", 7);
-  assert.equal(registry.open({ kind: "duckdb", tableId: "main.t" }), 7);
-  assert.throws(() => registry.open({ kind: "duckdb", connection: "x", tableId: "main.t" }), {
+  assert.equal(await registry.open({ kind: "duckdb", tableId: "main.t" }), 7);
+  await assert.rejects(() => registry.open({ kind: "duckdb", connection: "x", tableId: "main.t" }), {
     code: "UNPROCESSABLE",
   });
 });

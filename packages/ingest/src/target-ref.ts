@@ -2,9 +2,7 @@
 // same: the table `main.t` of one database has nothing to do with that of another.
 import type { SinkDefinition } from "./definitions.ts";
 import type { JsonFields } from "./storage-json.ts";
-
-export const TARGET_KINDS = ["duckdb"] as const;
-export type TargetKind = (typeof TARGET_KINDS)[number];
+import { placeOf, TARGET_KINDS, type TargetKind } from "./target-settings.ts";
 
 export interface TargetRef {
   readonly kind: TargetKind;
@@ -15,7 +13,8 @@ export interface TargetRef {
 }
 
 export function targetOf({ table }: Pick<SinkDefinition, "table">): TargetRef {
-  return { kind: table.type, tableId: table.tableId };
+  const connection = placeOf(table);
+  return { kind: table.type, ...(connection === undefined ? {} : { connection }), tableId: table.tableId };
 }
 
 /** The same for refs that are the same place, and only for those. */
@@ -25,6 +24,11 @@ export function targetName({ kind, connection = "", tableId }: TargetRef): strin
 
 export function isSameTarget(a: TargetRef, b: TargetRef): boolean {
   return a.kind === b.kind && a.connection === b.connection && a.tableId === b.tableId;
+}
+
+/** As a person is told: which target it is, without the table. */
+export function shownTarget({ kind, connection }: Pick<TargetRef, "kind" | "connection">): string {
+  return connection === undefined ? kind : `${kind} ${connection}`;
 }
 
 /** Records of the first version name a table alone: that of the warehouse. @throws {WireError} CORRUPT */

@@ -2,8 +2,9 @@
 // implements it over DuckDB; the simulator has a model of it. A target is one connection; which table of it is meant, a
 // TargetRef says.
 import { WireError } from "@millrace/base";
-import type { Column } from "./definitions.ts";
-import type { TargetKind, TargetRef } from "./target-ref.ts";
+import type { Column, SinkKey } from "./definitions.ts";
+import { shownTarget, type TargetRef } from "./target-ref.ts";
+import type { TargetKind } from "./target-settings.ts";
 
 /**
  * A staged object: rows of one partition that were mapped by one sink version, in journal order. A Parquet file
@@ -92,17 +93,19 @@ export interface Target {
 
 /** Who knows the targets of an installation. */
 export interface TargetRegistry {
-  /** The one that has the table of `ref`. @throws {WireError} UNPROCESSABLE when there is none */
-  open(ref: TargetRef): Target;
+  /**
+   * The one that has the table of `ref`, with the login of `sink`.
+   * @throws {WireError} UNPROCESSABLE when there is none
+   */
+  open(ref: TargetRef, sink: SinkKey, signal: AbortSignal): Promise<Target>;
 }
 
 /** The registry of an installation that has one target, of one kind. */
-export function onlyTarget<T>(kind: TargetKind, target: T): { open(ref: TargetRef): T } {
+export function onlyTarget<T>(kind: TargetKind, target: T): { open(ref: TargetRef): Promise<T> } {
   return {
-    open: (ref) => {
+    open: async (ref) => {
       if (ref.kind === kind && ref.connection === undefined) return target;
-      const name = ref.connection === undefined ? ref.kind : `${ref.kind} "${ref.connection}"`;
-      throw new WireError("UNPROCESSABLE", `there is no target ${name} here`);
+      throw new WireError("UNPROCESSABLE", `there is no target ${shownTarget(ref)} here`);
     },
   };
 }

@@ -4,8 +4,9 @@ import { never } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import type { CoordinationStore } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
-import { encodeDefinition } from "./definition-codec.ts";
+import { encodeSink } from "./definition-codec.ts";
 import { sinkVersionKey } from "./definition-keys.ts";
+import { plainSecrets } from "./secret-box.ts";
 import { sinkPath } from "./definitions.ts";
 import { modelSink } from "./model-catalog.ts";
 import { VersionColumns } from "./version-columns.ts";
@@ -26,7 +27,7 @@ async function world() {
       mapping: { columns: [{ type: "body", name }] },
     } as const;
     const sink = modelSink({ table });
-    const value = encodeDefinition({ ...sink, version: { ...sink.version, number: version } });
+    const value = encodeSink({ ...sink, version: { ...sink.version, number: version } }, plainSecrets);
     await store.txn(
       { compare: [], success: [{ kind: "put", key: sinkVersionKey(sink, version), value }] },
       never,

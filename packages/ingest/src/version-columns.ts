@@ -2,7 +2,7 @@
 // versions have rows on their way. A version never changes, so what was read is kept, the last used ones.
 import { WireError } from "@millrace/base";
 import type { CoordinationStore } from "@millrace/metadata";
-import { decodeSink } from "./definition-codec.ts";
+import { decodeSinkColumns } from "./definition-codec.ts";
 import { sinkVersionKey } from "./definition-keys.ts";
 import { sinkPath, type Column, type SinkKey } from "./definitions.ts";
 
@@ -44,7 +44,7 @@ export class VersionColumns {
   async #read(key: SinkKey, version: number, signal: AbortSignal): Promise<readonly Column[]> {
     const name = sinkVersionKey(key, version);
     const { kvs } = await this.#store.range({ key: name }, signal);
-    if (kvs[0] !== undefined) return decodeSink(kvs[0].value, name).table.mapping.columns;
+    if (kvs[0] !== undefined) return decodeSinkColumns(kvs[0].value, name);
     throw new WireError("NOT_FOUND", `sink ${sinkPath(key)} has no version ${version}`);
   }
 }

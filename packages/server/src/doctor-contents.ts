@@ -24,6 +24,8 @@ export interface KnownContents {
   readonly isAlone: boolean;
   /** Stores of journals whose specs are not here; undefined: not known either. */
   readonly otherwise: readonly string[] | undefined;
+  /** Whether a partition has rows in targets that are not looked at. */
+  readonly isElsewhere: (journal: string) => boolean;
   /** By partition journal: up to where its rows are in tables, as the coordination store knows it. */
   readonly imported: ReadonlyMap<string, number> | undefined;
 }
@@ -74,6 +76,10 @@ export async function examineContents(
     if (rows === undefined) continue;
     rowNotes.add("partitions");
     for (const problem of rows.problems) rowNotes.bad(problem);
+    if (known.isElsewhere(name)) {
+      rowNotes.add("elsewhere");
+      continue;
+    }
     if (known.isWarehouseMissing || loaded !== undefined) compareEnds(name, target.end, imported, rowNotes);
     if (tables === undefined || loaded === undefined) continue;
     const bytes = { rows, head: spools === undefined ? undefined : head };
@@ -159,7 +165,9 @@ function finishRows(notes: CheckNotes, isOpen: boolean): DoctorCheck {
   if (!isOpen) return notes.finish(`${partitions}, no tables`);
   const [tables, rows] = [counted(notes.count("tables"), "table"), counted(notes.count("rows"), "row")];
   const compared = notes.count("compared").toLocaleString("en-US");
-  return notes.finish(
-    `${tables}, ${rows}; ${compared} compared with ${partitions}, ${notes.count("waiting")} waiting to be loaded`,
-  );
+  const elsewhere = notes.count("elsewhere");
+  const others =
+    elsewhere === 0 ? "" : `; ${counted(elsewhere, "partition")} with rows in other targets not compared`;
+  const waiting = `${notes.count("waiting")} waiting to be loaded`;
+  return notes.finish(`${tables}, ${rows}; ${compared} compared with ${partitions}, ${waiting}${others}`);
 }

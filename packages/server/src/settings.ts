@@ -232,6 +232,11 @@ export const SETTINGS = {
     "2GiB",
     "Bytes of imported records that are kept",
   ),
+  "targets.file-root": setting(
+    textKind,
+    "",
+    "Directory under which file:// targets of sinks are; default: tables below the data directory",
+  ),
   "warehouse.memory": setting(
     bytesKind(64 * MIB, 1024 * GIB),
     "1GiB",

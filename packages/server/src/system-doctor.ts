@@ -8,7 +8,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { systemClock, systemRandom, WireError } from "@millrace/base";
-import { importedEnds, STORAGE_PREFIX } from "@millrace/ingest";
+import { importedEnds, loadsElsewhere, SINKS_PREFIX, STORAGE_PREFIX } from "@millrace/ingest";
 import { prefixRange, type CoordinationStore } from "@millrace/metadata";
 import { openStores, type ObjectStores } from "@millrace/stores";
 import { openSystemDisk, type Disk } from "@millrace/wal";
@@ -108,6 +108,7 @@ async function examine(patient: Patient, real: Disk, signal: AbortSignal): Promi
       isWarehouseMissing: tables.isMissing,
       isAlone: member === undefined,
       otherwise: member === undefined ? [FRAGMENT_STORE] : patient.urls,
+      isElsewhere: await readElsewhere(coordination.opened?.store, tables.notes, signal),
       imported: await readImported(coordination.opened?.store, tables.notes, signal),
     };
     try {
@@ -155,6 +156,16 @@ async function readImported(
   return importedEnds(kvs, (error) => notes.bad(error.message));
 }
 
+async function readElsewhere(
+  store: CoordinationStore | undefined,
+  notes: CheckNotes,
+  signal: AbortSignal,
+): Promise<(journal: string) => boolean> {
+  if (store === undefined) return () => false;
+  const { kvs } = await store.range(prefixRange(SINKS_PREFIX), signal);
+  return loadsElsewhere(kvs, (error) => notes.bad(error.message));
+}
+
 async function examineStaged(
   { stores, onProgress }: Patient,
   store: CoordinationStore | undefined,
@@ -183,7 +194,7 @@ async function openTables(
   readonly opened: InspectedTables | undefined;
   readonly isMissing: boolean;
 }> {
-  const notes = new CheckNotes("rows", ["tables", "rows", "partitions", "compared", "waiting"]);
+  const notes = new CheckNotes("rows", ["tables", "rows", "partitions", "compared", "waiting", "elsewhere"]);
   const file = join(dataDirectory, WAREHOUSE_DIR, WAREHOUSE_FILE);
   if (!existsSync(file)) return { notes, opened: undefined, isMissing: true };
   onProgress("the warehouse");

@@ -4,13 +4,13 @@ import { assert } from "@millrace/base";
 import type { Broker } from "@millrace/broker";
 import {
   DefinitionRepository,
-  onlyTarget,
   publishSeen,
   type DefinitionMirror,
   type DoorSync,
   type Pipeline,
   type PipelineComponent,
 } from "@millrace/ingest";
+import type { SinkTargets } from "@millrace/targets";
 import type { Warehouse } from "@millrace/warehouse";
 import type { ComponentName } from "./components.ts";
 import { addPipelineHealth } from "./pipeline-health.ts";
@@ -34,6 +34,7 @@ import { startProcessSession, type ProcessSession } from "./system-process-sessi
 import { startHttpSource } from "./system-http-source-part.ts";
 import { needs, type PartContext } from "./part-context.ts";
 import { sqlProxy } from "./system-sql-proxy.ts";
+import { startTargets } from "./system-targets-part.ts";
 
 interface IngestParts {
   readonly components: ReadonlySet<ComponentName>;
@@ -71,10 +72,11 @@ export async function startIngest(
   const catalog = await startDefinitions(lifecycle, context, signal);
   const pipelineComponents = PIPELINE.filter((component) => components.has(component));
   const groups = await joinPipeline(session, pipelineComponents, signal);
+  const targets = await startTargets(lifecycle, context, { catalog, warehouse });
   const pipeline = await startPipeline(
     lifecycle,
     context,
-    { broker, catalog, targets: onlyTarget("duckdb", warehouse), groups },
+    { broker, catalog, targets, groups },
     pipelineComponents,
     signal,
   );
@@ -105,6 +107,7 @@ export async function startIngest(
     broker,
     warehouse,
     tokens: parts.tokens,
+    targets,
     sourceUrl,
     components,
     doors: session === undefined ? undefined : await startDoorSync(lifecycle, context, signal),
@@ -136,6 +139,7 @@ async function startApiParts(
     readonly broker: Broker;
     readonly warehouse: Warehouse;
     readonly tokens: ProjectTokens;
+    readonly targets: SinkTargets;
     readonly sourceUrl: string;
     readonly components: ReadonlySet<ComponentName>;
     /** Of other processes too; absent: there are none. */
@@ -165,7 +169,7 @@ async function startApiParts(
         files: (key, options) => pipeline.statistics.files(key, options),
         clear: (sinks, within) => pipeline.clearStatistics(sinks, within),
       },
-      target: warehouse,
+      targets: parts.targets,
       settled: async (revision, signal) => {
         await catalog.waitForRevision(revision, signal);
         await doors?.wait(catalog.revision, signal);

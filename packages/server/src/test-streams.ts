@@ -42,19 +42,49 @@ export async function createOtlpStream(
   return source["otlp"] as { url: string; baseUrl: string; secret: string };
 }
 
+/** Creates an HTTP source without sinks. @returns its URL */
+export async function createSource(endpoints: Endpoints, id: string): Promise<string> {
+  const source = await createOne(endpoints, { id, type: "http" }, {});
+  return (source["http"] as { url: string }).url;
+}
+
 async function createBoth(
   endpoints: Endpoints,
   { id, type, columns }: { readonly id: string; readonly type: string; readonly columns: readonly Column[] },
   headers: Headers,
 ): Promise<Row> {
-  const sources = `${endpoints.api}/v1/branches/default/sources`;
-  await finished(endpoints, await post(sources, { type, name: id, sourceId: id }, headers), headers);
+  const source = await createOne(endpoints, { id, type }, headers);
   const table = { type: "duckdb", tableId: `main.${id}`, mapping: { columns } };
-  const sink = await post(`${sources}/${id}/sinks`, { type: "table", name: id, sinkId: id, table }, headers);
-  await finished(endpoints, sink, headers);
+  await createSink(endpoints, { sourceId: id, sinkId: id }, table, headers);
+  return source;
+}
+
+async function createOne(
+  endpoints: Endpoints,
+  { id, type }: { readonly id: string; readonly type: string },
+  headers: Headers,
+): Promise<Row> {
+  const sources = sourcesUrl(endpoints);
+  await finished(endpoints, await post(sources, { type, name: id, sourceId: id }, headers), headers);
   const source = await ask(`${sources}/${id}`, { headers });
   assert.equal(source.status, 200, source.text);
   return source.json();
+}
+
+/** @param table of the request */
+export async function createSink(
+  endpoints: Endpoints,
+  { sourceId, sinkId }: { readonly sourceId: string; readonly sinkId: string },
+  table: object,
+  headers: Headers = {},
+): Promise<void> {
+  const body = { type: "table", name: sinkId, sinkId, table };
+  const sink = await post(`${sourcesUrl(endpoints)}/${sourceId}/sinks`, body, headers);
+  await finished(endpoints, sink, headers);
+}
+
+export function sourcesUrl(endpoints: Endpoints): string {
+  return `${endpoints.api}/v1/branches/default/sources`;
 }
 
 /** The source's URL in this life of the platform: ports may have changed. */
@@ -62,7 +92,8 @@ export function atDoor(endpoints: Endpoints, sourceUrl: string): string {
   return endpoints["http-source"] + new URL(sourceUrl).pathname;
 }
 
-async function finished(endpoints: Endpoints, answer: Answer, headers: Headers): Promise<void> {
+/** Waits for the task of an answer, which must succeed. */
+export async function finished(endpoints: Endpoints, answer: Answer, headers: Headers = {}): Promise<void> {
   assert.equal(answer.status, 202, answer.text);
   let task = answer.json() as { isFinished: boolean; url: string; error?: string };
   await until("the task has finished", 30_000, async () => {

@@ -1,4 +1,2 @@
 export { judgeLoad, type Commits, type Judgement } from "./load-judgement.ts";
-export type { PostgresConnection, PostgresTls } from "./postgres-connection.ts";
-export { PostgresTarget, type PostgresTargetPorts } from "./postgres-target.ts";
-export { ParquetTarget, type ParquetTargetPorts } from "./parquet-target.ts";
+export { SinkTargets, type SinkTargetsPorts } from "./target-registry.ts";

@@ -1,5 +1,7 @@
 // How much a target does at once and how long it waits, each with its reason.
 
+/** Places and logins that are kept open; another one is opened anew. An idle one has no session. */
+export const TARGETS_OPEN_MAX = 256;
 /** Loads and questions at the same time on one connection's target; others wait. A database has few such places. */
 export const SESSIONS_MAX = 4;
 /** An idle session is closed after this: firewalls forget connections, and the next load may be in hours. */
