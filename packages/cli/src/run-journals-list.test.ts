@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { newJournalSpec, type ListedJournal } from "@millrace/protocol";
-import { warnOfReduced } from "./run-journals-list.ts";
+import { labelSet, newJournalSpec, type ListedJournal, type ListResponse } from "@millrace/protocol";
+import { renderListing, warnOfReduced } from "./run-journals-list.ts";
 
 function listed(name: string, isReduced: boolean): ListedJournal {
   const acknowledgement = { level: "replicated", minReplicas: 3, isReduced } as const;
@@ -22,4 +22,18 @@ test("labels that are not in force -> one line on stderr, for people", () => {
   assert.match(said([listed("a/two", true)], "yaml"), /: a\/two acknowledge /);
   assert.equal(said([listed("a/one", false)], "table"), "");
   assert.equal(said(journals, "json") + said(journals, "table", true), "");
+});
+
+test("YAML: text that YAML 1.1 takes for something else -> quoted, so that gazctl reads text", async () => {
+  const texts =
+    "y n Y N yes no on off true True null ~ NULL 1_000 0x1f 0b1 017 0o17 1:30 1e3 .5 +1 .inf .NaN 2001-01-01";
+  for (const text of texts.split(" ")) {
+    const spec = newJournalSpec({ name: "a/one", labels: labelSet(["odd", text]) });
+    const listing = { journals: [{ ...listed("a/one", false), spec }] } as unknown as ListResponse;
+    const yaml = await renderListing(listing, { format: "yaml" });
+    assert.ok(
+      yaml.split("\n").some((line) => line.trim() === `value: "${text}"`),
+      yaml,
+    );
+  }
 });

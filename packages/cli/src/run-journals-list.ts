@@ -65,7 +65,7 @@ export function warnOfReduced(
   );
 }
 
-async function renderListing(listing: ListResponse, options: ListOptions): Promise<string> {
+export async function renderListing(listing: ListResponse, options: ListOptions): Promise<string> {
   const { format } = options;
   if (options.json === true) return `${JSON.stringify(listResponseToJson(listing))}\n`;
   if (format === "json") return `${JSON.stringify(withProtoNames(listResponseToJson(listing)))}\n`;
@@ -94,8 +94,11 @@ function withProtoNames(json: unknown): unknown {
   return Object.fromEntries(named) as unknown;
 }
 
-/** As Go's library writes lists: not further to the right than what they belong to; and long scalars stay whole. */
-export const YAML_STYLE = { indentSeq: false, lineWidth: 0 } as const;
+/**
+ * As Go's library writes lists: not further to the right than what they belong to; long scalars stay whole; and text
+ * that YAML 1.1 takes for something else (`y`, `0b1`, `1:30`) is quoted.
+ */
+export const YAML_STYLE = { indentSeq: false, lineWidth: 0, compat: "yaml-1.1" } as const;
 
 interface Column {
   readonly header: string;
