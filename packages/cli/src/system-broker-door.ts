@@ -132,7 +132,7 @@ export async function withBroker<T>(
     if (!isGone) throw error;
     const code = await connectFailure(address, tlsFiles(options));
     if (code === "ECONNREFUSED" || code === "ENOENT") throw nothingListens(address, isBrokerNamed(options));
-    throw tlsFailure(address, code) ?? error;
+    throw tlsFailure(address, code) ?? (await wrongScheme(address)) ?? error;
   } finally {
     await transport.close();
   }
@@ -157,8 +157,10 @@ export async function callBroker(
     return await callAddress(isUnix ? "http://localhost" : address, { ...call, authorization, via }, signal);
   } catch (error) {
     // The end of a connection that was refused after its handshake says nothing of why.
-    const isCut = error instanceof WireError && error.code === "UNAVAILABLE" && address.startsWith("https:");
-    const refused = isCut && tlsFailure(address, await connectFailure(address, tlsFiles(options)));
+    const isCut = error instanceof WireError && error.code === "UNAVAILABLE";
+    const refused = address.startsWith("https:")
+      ? isCut && tlsFailure(address, await connectFailure(address, tlsFiles(options)))
+      : isCut && (await wrongScheme(address));
     if (refused) throw refused;
     const isUnknown = error instanceof WireError && /^Not (?:Found|Implemented)$/.test(error.message);
     if (!isUnknown) throw error;
@@ -266,4 +268,24 @@ function parseKeys(client: { readonly AuthKeys: typeof AuthKeys }, keys: string)
   } catch (error) {
     throw new UsageError(`--broker.auth-keys: ${WireError.from(error).message}`);
   }
+}
+
+/** Why a connection without TLS ends at once, if that is so. */
+async function wrongScheme(address: string): Promise<WireError | undefined> {
+  const { protocol, hostname, port } = new URL(address);
+  if (protocol !== "http:") return undefined;
+  const place = { host: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) };
+  const isTls = await new Promise<boolean>((resolve) => {
+    // Nothing is sent, and nobody is believed.
+    const socket = connectTls({ ...place, rejectUnauthorized: false });
+    const end = (found: boolean): void => {
+      socket.destroy();
+      resolve(found);
+    };
+    socket.once("secureConnect", () => end(true));
+    socket.once("error", () => end(false));
+    socket.once("close", () => end(false));
+    socket.setTimeout(1000, () => end(false));
+  });
+  return isTls ? new WireError("UNAVAILABLE", `${address} speaks TLS: is it https://`) : undefined;
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import type { AddressInfo } from "node:net";
+import { createServer as createPlainServer, type AddressInfo, type Server as PlainServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
 import { createServer, type Server, type TlsOptions } from "node:tls";
@@ -30,7 +30,20 @@ test(
     await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
     t.after(() => server.close());
     const address = addressOf(server);
+    const plain = createPlainServer((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    await new Promise<void>((listening) => plain.listen(0, "127.0.0.1", listening));
+    t.after(() => plain.close());
     for (const command of ["journals list", "brokers list"]) {
+      const asPlain = await runRecorded([
+        ...command.split(" "),
+        "--address",
+        address.replace("https", "http"),
+      ]);
+      assert.equal(asPlain.code, 1);
+      assert.match(asPlain.err, /^millrace: http:\S+ speaks TLS: is it https:\/\/$/m);
+      const asTls = await runRecorded([...command.split(" "), "--address", addressOf(plain)]);
+      assert.equal(asTls.code, 1);
+      assert.match(asTls.err, /^millrace: https:\S+ speaks no TLS: is it http:\/\/ \(\w+\)$/m);
       const untrusted = await runRecorded([...command.split(" "), "--address", address]);
       assert.equal(untrusted.code, 1);
       assert.match(
@@ -66,6 +79,6 @@ test(
   },
 );
 
-function addressOf(server: Server): string {
+function addressOf(server: Server | PlainServer): string {
   return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
