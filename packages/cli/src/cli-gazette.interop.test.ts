@@ -100,6 +100,10 @@ const COMMANDS = [
   "suspend",
 ];
 const ALL = ["-l", "prefix=test/"];
+/** Text that YAML takes for something else unless it is quoted. */
+const ODD_LABELS = ["y", "n", "yes", "on", "null", "1_000", "0x1f", "017", "1e3"]
+  .map((value, i) => `\n  - {name: odd-${i}, value: "${value}"}`)
+  .join("");
 const ONE = ["-l", "name=test/one"];
 /** Ten of the sixty. */
 const PARTS = ["-l", "name:prefix=test/part-00"];
@@ -128,6 +132,16 @@ test("apply, list, edit -> what gazctl prints, in every format", { skip }, async
   ]);
   assert.match(said[8]!.out, /test\/part-059/);
   assert.match(said[16]!.out, /compression_codec: GZIP/);
+});
+
+test("list of labels that look like numbers and switches -> quoted as by gazctl", { skip }, async (t) => {
+  const odd = specs(["odd"]).replace("test/odd", `test/odd\n  labels:${ODD_LABELS}`);
+  const said = await compare(t, [
+    { args: ["apply"], stdin: odd },
+    { args: ["list", "-l", "name=test/odd", "-o", "yaml"] },
+    { args: ["apply"], stdin: "name: test/odd\nrevision: -1\ndelete: true\n" },
+  ]);
+  assert.match(said[1]!.out, /value: "yes"/);
 });
 
 test(
