@@ -158,6 +158,52 @@ const levels = {
 
 export const totalAnswer = named("TotalStatistics", object(levels));
 
+export const sinkTotalAnswer = named(
+  "SinkStatistics",
+  object({
+    ...levels,
+    deadLetters: optional(
+      object(
+        { count: required(number), bytes: required(number) },
+        { description: "Records that could not be mapped and wait for a replay, if there ever were any" },
+      ),
+    ),
+  }),
+);
+
+const deadLetterFields = {
+  id: required(text({ example: "4096-0" })),
+  receivedAt: required(time),
+  ip: required(text()),
+  headers: required(map(scalar(), { description: "As received, without those that authenticate" })),
+  bodyBytes: required(number),
+  body: optional(text({ description: "Its text, if it is one" })),
+  bodyBase64: optional(text({ description: "Its bytes, if they are no text" })),
+  version: required(integer({ min: 1, description: "Of the sink, whose mapping refused it" })),
+  statusCode: required(integer({ example: 422 })),
+  column: required(text()),
+  reason: required(text({ example: 'Invalid value for column "item": path "item" not found in the body.' })),
+  attempts: required(integer({ min: 1, description: "Mappings that refused it" })),
+} as const;
+
+export const deadLetterAnswer = named("DeadLetter", object({ ...sinkKey, ...deadLetterFields }));
+
+export const deadLettersAnswer = named(
+  "DeadLettersList",
+  object({
+    ...sinkKey,
+    page: required(page),
+    deadLetters: required(
+      list(
+        object({
+          ...deadLetterFields,
+          isCut: optional(flag({ description: "The body is longer than what is shown here" })),
+        }),
+      ),
+    ),
+  }),
+);
+
 const file = named(
   "FileStatistics",
   object({
@@ -221,6 +267,8 @@ export const taskAnswer = named(
         branchId: optional(number),
         sourceId: optional(text()),
         sinkId: optional(text()),
+        replayed: optional(integer({ min: 0, description: "Dead letters that became rows" })),
+        refused: optional(integer({ min: 0, description: "Dead letters that were refused again" })),
       }),
     ),
   }),

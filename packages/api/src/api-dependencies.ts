@@ -1,6 +1,7 @@
 // What the API needs of the rest of the platform.
 import type { Clock, Logger, Random, TokenBook } from "@millrace/base";
 import type {
+  DeadLetters,
   DefinitionRepository,
   FileStatistics,
   LevelStatistics,
@@ -33,6 +34,7 @@ export interface ApiDependencies {
   /** Who a token belongs to. */
   readonly book: TokenBook;
   readonly statistics: StatisticsPort;
+  readonly deadLetters: Pick<DeadLetters, "count" | "list" | "get" | "replay">;
   readonly targets: TargetsPort;
   /** Resolves once this process's doors know what the store held at `revision`. */
   readonly settled: (revision: number, signal: AbortSignal) => Promise<void>;

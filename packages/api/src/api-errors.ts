@@ -20,6 +20,7 @@ export const API_ERRORS = {
   deletedSinkNotFound: { status: 404, when: "there is no such deleted sink" },
   tokenNotFound: { status: 404, when: "there is no such token" },
   taskNotFound: { status: 404, when: "there is no such task, or its record has been removed" },
+  deadLetterNotFound: { status: 404, when: "the sink has no such dead letter, or no longer" },
   endpointNotFound: { status: 404, when: "there is no such path" },
   sourceAlreadyExists: { status: 409, when: "there is a source with this ID" },
   sinkAlreadyExists: { status: 409, when: "there is a sink with this ID" },

@@ -16,6 +16,7 @@ import { openMemoryStore } from "@millrace/metadata/testkit";
 import fastify, { type FastifyInstance } from "fastify";
 
 import { errorAnswer } from "./answer-schemas.ts";
+import type { ApiDependencies } from "./api-dependencies.ts";
 import { apiRoutes } from "./api-routes.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations.ts";
@@ -62,6 +63,13 @@ export class ApiHarness {
   /** What is sent with every request. */
   headers: Readonly<Record<string, string>> = {};
   prepared: { tableId: string; columns: readonly Column[] }[] = [];
+  /** What the dead letters of every sink are. */
+  letters: ApiDependencies["deadLetters"] = {
+    count: () => Promise.resolve(undefined),
+    list: () => Promise.resolve({ letters: [], totalCount: 0 }),
+    get: () => Promise.resolve(undefined),
+    replay: () => Promise.resolve({ replayed: 0, refused: 0, isDone: true }),
+  };
   refusePrepare: WireError | undefined;
   /** Targets that were looked for. */
   asked: TargetSettings[] = [];
@@ -103,6 +111,7 @@ export class ApiHarness {
           files: () => [],
           clear: () => Promise.resolve(),
         },
+        deadLetters: this.letters,
         targets: { at: (settings) => Promise.resolve(this.#target(settings)) },
         settled: (revision, signal) => this.mirror.waitForRevision(revision, signal),
         urls: () => ({ api: "http://api.test", httpSource: "http://in.test" }),

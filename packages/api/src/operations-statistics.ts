@@ -1,6 +1,6 @@
 // Statistics: rows 25, 26 and 31 of the specification's table (1.3, 1.12).
 import { DEFINITION_LIMITS, effectiveSink, type SourceDefinition } from "@millrace/ingest";
-import { aggregationAnswer, emptyAnswer, filesAnswer, totalAnswer } from "./answer-schemas.ts";
+import { aggregationAnswer, emptyAnswer, filesAnswer, sinkTotalAnswer } from "./answer-schemas.ts";
 import type { ApiDependencies } from "./api-dependencies.ts";
 import { pageBody, sinkBody, sourceBody } from "./api-responses.ts";
 import { branchOf, pageOf, sinkOf, sourceOf } from "./lookups.ts";
@@ -18,9 +18,14 @@ export const statisticsOperations: readonly Operation[] = [
     id: "sinkStatisticsTotal",
     path: `${STATISTICS}/total`,
     summary: "What a sink has taken, and where it is",
-    answer: totalAnswer,
+    answer: sinkTotalAnswer,
     errors: NOT_FOUND,
-    handle: async (asked) => asked.deps.statistics.total(await sinkOf(asked)),
+    handle: async (asked) => {
+      const { statistics, deadLetters, signal } = asked.deps;
+      const sink = await sinkOf(asked);
+      const letters = await deadLetters.count(sink, signal);
+      return { ...statistics.total(sink), ...(letters === undefined ? {} : { deadLetters: letters }) };
+    },
   }),
   operation({
     ...shared,

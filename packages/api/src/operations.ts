@@ -1,5 +1,6 @@
 // Every operation of the API, in the order of the document.
 import type { Operation } from "./operation.ts";
+import { deadLetterOperations } from "./operations-dead-letters.ts";
 import { editorOperations } from "./operations-editor.ts";
 import { settingOperations } from "./operations-settings.ts";
 import { sinkOperations } from "./operations-sinks.ts";
@@ -16,6 +17,7 @@ export const OPERATIONS: readonly Operation[] = [
   ...settingOperations,
   ...versionOperations,
   ...statisticsOperations,
+  ...deadLetterOperations,
   ...testOperations,
   ...editorOperations,
   ...taskOperations,

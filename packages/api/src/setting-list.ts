@@ -28,6 +28,10 @@ const IMPORT = "storage.level.target.import";
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
   "source.limit.bytes": "Bytes that the source takes in a second, all doors together; 0: any number.",
   "source.limit.records": "Records that the source takes in a second, all doors together; 0: any number.",
+  [`${LOCAL}.deadLetters.enabled`]:
+    "Keep records that cannot be mapped as dead letters, to be replayed; without it they are refused.",
+  [`${LOCAL}.deadLetters.retention`]: "Dead letters so old are removed.",
+  [`${LOCAL}.deadLetters.size`]: "Beyond so many bytes of dead letters the oldest are removed.",
   [`${LOCAL}.quota`]: "Bytes that may wait for the table; beyond, records are refused (507). 0: any number.",
   [`${LOCAL}.encoding.sync.wait`]:
     "Answer a record once it is on disk; without it, when it is taken: a crash may lose it.",

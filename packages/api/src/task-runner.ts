@@ -5,7 +5,7 @@ import type { ApiDependencies } from "./api-dependencies.ts";
 import { ApiError } from "./api-errors.ts";
 import { taskBody } from "./api-responses.ts";
 import { alreadyExists, limitReached, objectKeyOf } from "./lookups.ts";
-import type { TaskSuccess, TaskType } from "./task-store.ts";
+import type { TaskOutputs, TaskSuccess, TaskType, TaskWork } from "./task-store.ts";
 
 export interface ChangeTask<T> {
   readonly type: TaskType;
@@ -21,15 +21,19 @@ export interface ChangeTask<T> {
 const TASK_WAIT_MS = 1000;
 
 /** @throws {ApiError} 409 when another task works on the object */
-export async function runTask<T>(deps: ApiDependencies, task: ChangeTask<T>): Promise<object> {
+export function runTask<T>(deps: ApiDependencies, task: ChangeTask<T>): Promise<object> {
+  return startTask(deps, task, (signal) => perform(deps, task, signal));
+}
+
+/** Starts `work` under the object's lock. @throws {ApiError} 409 when another task works on the object */
+export async function startTask(
+  deps: ApiDependencies,
+  task: Pick<ChangeTask<unknown>, "type" | "key" | "isRepeatable">,
+  work: TaskWork,
+): Promise<object> {
   const { type, key } = task;
   const request = { projectId: key.projectId, type, objectKey: objectKeyOf(key) };
-  const started = await deps.tasks.start(
-    request,
-    (signal) => perform(deps, task, signal),
-    TASK_WAIT_MS,
-    deps.signal,
-  );
+  const started = await deps.tasks.start(request, work, TASK_WAIT_MS, deps.signal);
   if (started.kind === "started") return taskBody(started.record, deps.urls());
   const { by } = started;
   if (by?.startsWith(`${type}/`) === true && task.isRepeatable) {
@@ -54,13 +58,18 @@ async function perform<T>(
     case "changed":
     case "unchanged": {
       await deps.settled(outcome.revision, signal);
-      const { projectId, branchId, sourceId } = key;
-      const ids = { projectId, branchId, sourceId, ...("sinkId" in key ? { sinkId: key.sinkId } : {}) };
-      return { result, outputs: { url: urlOf(deps, key), ...ids } };
+      return { result, outputs: outputsOf(deps, key) };
     }
     default:
       throw new WireError(outcome.kind === "exists" ? "CONFLICT" : "NOT_FOUND", refusalText(outcome, key));
   }
+}
+
+/** What a task is about. */
+export function outputsOf(deps: ApiDependencies, key: SourceKey | SinkKey): TaskOutputs {
+  const { projectId, branchId, sourceId } = key;
+  const ids = { projectId, branchId, sourceId, ...("sinkId" in key ? { sinkId: key.sinkId } : {}) };
+  return { url: urlOf(deps, key), ...ids };
 }
 
 type Refused = Exclude<

@@ -22,7 +22,8 @@ import { lockKey, takeLock, type TaskLock } from "./task-lock.ts";
 export type TaskType =
   | `api.${"create" | "update" | "delete" | "undelete" | "enable" | "disable"}.${"source" | "sink"}`
   | `api.update.${"source" | "sink"}Settings`
-  | `api.rollback.${"source" | "sink"}Version`;
+  | `api.rollback.${"source" | "sink"}Version`
+  | "api.replay.deadLetters";
 
 export interface TaskOutputs {
   readonly url?: string;
@@ -30,7 +31,16 @@ export interface TaskOutputs {
   readonly branchId?: number;
   readonly sourceId?: string;
   readonly sinkId?: string;
+  /** Of a replay: dead letters that became rows, and those that were refused again. */
+  readonly replayed?: number;
+  readonly refused?: number;
 }
+
+/** The work of a task. `report` shows what it has done so far. */
+export type TaskWork = (
+  signal: AbortSignal,
+  report: (outputs: TaskOutputs) => Promise<void>,
+) => Promise<TaskSuccess>;
 
 export interface TaskRecord {
   /** `<type>/<object key without project>/<createdAt>_<5 random>`. */
@@ -95,7 +105,7 @@ export class TaskStore {
    */
   async start(
     request: TaskRequest,
-    work: (signal: AbortSignal) => Promise<TaskSuccess>,
+    work: TaskWork,
     waitMs: number,
     signal: AbortSignal,
   ): Promise<StartOutcome> {
@@ -110,7 +120,10 @@ export class TaskStore {
     const finished = new Promise<TaskRecord>((resolve) => {
       this.#running.spawn(taskId, async (taskSignal) => {
         try {
-          const done = await this.#perform(record, work, taken.lock, taskSignal);
+          const report = (outputs: TaskOutputs): Promise<void> =>
+            this.#report(projectId, { ...record, outputs }, taskSignal);
+          const reporting = (within: AbortSignal): Promise<TaskSuccess> => work(within, report);
+          const done = await this.#perform(record, reporting, taken.lock, taskSignal);
           await this.#finish(projectId, done, taskSignal);
           resolve(done);
         } finally {
@@ -240,6 +253,16 @@ export class TaskStore {
       const error = WireError.from(thrown);
       this.#logger.warn("task-work-failed", { task: record.taskId, error });
       return { status: "error", error: error.code === "INTERNAL" ? "Unknown error" : error.message };
+    }
+  }
+
+  /** A report that is not written is none. */
+  async #report(projectId: number, record: TaskRecord, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#store.txn({ compare: [], success: [putOp(projectId, record)] }, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      this.#logger.warn("task-report-failed", { task: record.taskId, error: WireError.from(thrown) });
     }
   }
 

@@ -10,7 +10,7 @@ type OfSource = Pick<SourceDefinition, "settings" | "disabled" | "deleted"> | un
 export function effectiveSink(sink: SinkDefinition, source: OfSource): EffectiveSink {
   const disabled = disabledOf(sink, source);
   const deleted = deletedOf(sink, source);
-  const { conditions, waitForAppend, quotaBytes } = settingsInForce({
+  const { conditions, waitForAppend, quotaBytes, deadLetters } = settingsInForce({
     ...source?.settings,
     ...sink.settings,
   });
@@ -19,6 +19,7 @@ export function effectiveSink(sink: SinkDefinition, source: OfSource): Effective
     conditions,
     waitForAppend,
     quotaBytes,
+    deadLetters,
     ...(disabled === undefined ? {} : { disabled }),
     ...(deleted === undefined ? {} : { deleted }),
   };

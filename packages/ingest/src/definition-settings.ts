@@ -4,6 +4,8 @@ import { sizeText, WireError } from "@millrace/base";
 import { parseDuration, printDuration } from "@millrace/protocol";
 import {
   DEFAULT_CONDITIONS,
+  DEFAULT_DEAD_LETTERS,
+  type DeadLetterPolicy,
   type SettingValue,
   type SettingValues,
   type SinkConditions,
@@ -14,6 +16,7 @@ export interface SinkSettings {
   readonly waitForAppend: boolean;
   /** Bytes that may wait for the table; 0: any number. */
   readonly quotaBytes: number;
+  readonly deadLetters: DeadLetterPolicy;
 }
 
 /** What a source takes in a second, all doors together; 0: any number. */
@@ -51,15 +54,38 @@ interface Mutable {
   quotaBytes: number;
   recordsPerSecond: number;
   bytesPerSecond: number;
+  deadLetters: { -readonly [K in keyof DeadLetterPolicy]: DeadLetterPolicy[K] };
 }
 
 const MB = 1024 * 1024;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
+const DEAD_LETTERS = "storage.level.local.deadLetters";
 const UPLOAD = "storage.level.staging.upload";
 const IMPORT = "storage.level.target.import";
 
 const SETTINGS: Readonly<Record<string, Setting>> = {
+  [`${DEAD_LETTERS}.enabled`]: {
+    kind: "flag",
+    min: 0,
+    max: 1,
+    initial: Number(DEFAULT_DEAD_LETTERS.isEnabled),
+    apply: (settings, value) => (settings.deadLetters.isEnabled = value === 1),
+  },
+  [`${DEAD_LETTERS}.retention`]: {
+    kind: "interval",
+    min: HOUR_MS,
+    max: 365 * 24 * HOUR_MS,
+    initial: DEFAULT_DEAD_LETTERS.keptMs,
+    apply: (settings, value) => (settings.deadLetters.keptMs = value),
+  },
+  [`${DEAD_LETTERS}.size`]: {
+    kind: "size",
+    min: MB,
+    max: 2048 * MB,
+    initial: DEFAULT_DEAD_LETTERS.keptBytes,
+    apply: (settings, value) => (settings.deadLetters.keptBytes = value),
+  },
   "storage.level.local.encoding.sync.wait": {
     kind: "flag",
     min: 0,
@@ -175,11 +201,11 @@ export function checkSettings(values: SettingValues, owner: SettingScope): void 
  * not understand is as if it were not there.
  */
 export function settingsInForce(values: SettingValues): SinkSettings & { readonly limits: SourceLimits } {
-  const { waitForAppend, quotaBytes, recordsPerSecond, bytesPerSecond, ...conditions } = readSettings(
-    values,
-    "source",
-  ).settings;
-  return { conditions, waitForAppend, quotaBytes, limits: { recordsPerSecond, bytesPerSecond } };
+  const { settings } = readSettings(values, "source");
+  const { waitForAppend, quotaBytes, deadLetters, recordsPerSecond, bytesPerSecond, ...conditions } =
+    settings;
+  const limits = { recordsPerSecond, bytesPerSecond };
+  return { conditions, waitForAppend, quotaBytes, deadLetters, limits };
 }
 
 function readSettings(
@@ -193,6 +219,7 @@ function readSettings(
     quotaBytes: 0,
     recordsPerSecond: 0,
     bytesPerSecond: 0,
+    deadLetters: { ...DEFAULT_DEAD_LETTERS },
   };
   const problems: string[] = [];
   for (const [key, value] of Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1))) {

@@ -132,7 +132,23 @@ export interface EffectiveSink extends SinkDefinition {
   /** Bytes that may wait for the table; 0: any number. Setting `storage.level.local.quota`. */
   readonly quotaBytes: number;
   readonly conditions: SinkConditions;
+  readonly deadLetters: DeadLetterPolicy;
 }
+
+/** What becomes of records that the sink cannot map. Settings `storage.level.local.deadLetters.*`. */
+export interface DeadLetterPolicy {
+  /** They go to the sink's dead-letter journal; false: they are refused. */
+  readonly isEnabled: boolean;
+  /** How long they are kept, and how many bytes of them: the oldest go. */
+  readonly keptMs: number;
+  readonly keptBytes: number;
+}
+
+export const DEFAULT_DEAD_LETTERS: DeadLetterPolicy = {
+  isEnabled: false,
+  keptMs: 7 * 24 * 3_600_000,
+  keptBytes: 256 * 1024 * 1024,
+};
 
 /** When a slice is uploaded and a file imported; evaluated in the order of specification section 6.1. */
 export interface SinkConditions {
@@ -185,10 +201,20 @@ export function incarnationOf({ incarnation = 0 }: Life): number {
 
 /** Journal of a sink's partition `n`. No partition's name is a directory of another's, and no two lives share one. */
 export function partitionJournal(sink: SinkLife, n: number): string {
+  return `${journalsOf(sink)}p${String(n).padStart(3, "0")}`;
+}
+
+/** Journal of the records that a sink could not map. */
+export function deadLetterJournal(sink: SinkLife): string {
+  return `${journalsOf(sink)}dead-letters`;
+}
+
+/** What the names of a sink's journals begin with. */
+function journalsOf(sink: SinkLife): string {
   const incarnation = incarnationOf(sink);
   // No ID has a dot.
   const life = incarnation === 0 ? "" : `.${incarnation}`;
-  return `stream/${sinkPath(sink)}${life}/p${String(n).padStart(3, "0")}`;
+  return `stream/${sinkPath(sink)}${life}/`;
 }
 
 /** Whether a journal has a name as {@link partitionJournal} makes them. */

@@ -1,7 +1,7 @@
-// All partition publishers of a process. A sink's records of one turn go to one of its partitions; the next turn takes
-// the next one, so that frames stay large however many partitions there are.
+// All publishers of a process: of partitions, and of dead-letter journals. A sink's records of one turn go to one of
+// its partitions; the next turn takes the next one, so that frames stay large however many partitions there are.
 import { TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
-import { partitionJournal, type SinkDefinition } from "./definitions.ts";
+import { deadLetterJournal, partitionJournal, type SinkDefinition, type SinkLife } from "./definitions.ts";
 import type { DoorLimits } from "./limits.ts";
 import { BufferPool } from "./publisher-frame.ts";
 import { publisherMetrics } from "./publisher-metrics.ts";
@@ -17,11 +17,18 @@ import {
 export interface DispatcherPorts {
   readonly frames: FramePort;
   readonly partitions: PartitionPort;
+  readonly deadLetters: DeadLetterPort;
   readonly turns: Turns;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
+}
+
+/** Who makes sure that a sink's dead-letter journal is there (D26). */
+export interface DeadLetterPort {
+  /** @returns the journal @throws as {@link PartitionPort} */
+  ensure(sink: SinkLife, signal: AbortSignal): Promise<string>;
 }
 
 export interface DispatcherOptions {
@@ -35,6 +42,8 @@ const BUFFER_KEPT_BYTES_MAX = 4 * 1024 * 1024;
 
 export class Dispatcher {
   readonly #ports: PublisherPorts;
+  /** Of dead-letter journals. */
+  readonly #letterPorts: PublisherPorts;
   readonly #lanes: number;
   /** By journal: one for each life of a sink. */
   readonly #publishers = new Map<string, PartitionPublisher>();
@@ -43,11 +52,14 @@ export class Dispatcher {
 
   /** @param onFatal called with a failure that is a bug: nothing may be acknowledged any more */
   constructor(ports: DispatcherPorts, options: DispatcherOptions, onFatal: (error: unknown) => void) {
-    this.#ports = {
-      ...ports,
-      budget: new QueueBudget(options.limits),
-      buffers: new BufferPool(BUFFERS_KEPT_MAX, BUFFER_KEPT_BYTES_MAX),
-      metrics: publisherMetrics(ports.metrics),
+    const metrics = publisherMetrics(ports.metrics);
+    const budget = new QueueBudget(options.limits);
+    const buffers = new BufferPool(BUFFERS_KEPT_MAX, BUFFER_KEPT_BYTES_MAX);
+    this.#ports = { ...ports, budget, buffers, metrics: metrics.partitions };
+    this.#letterPorts = {
+      ...this.#ports,
+      partitions: { ensure: (sink, _n, signal) => ports.deadLetters.ensure(sink, signal) },
+      metrics: metrics.letters,
     };
     this.#lanes = options.lanes;
     this.#tasks = new TaskGroup("dispatcher", (_task, error) => onFatal(error));
@@ -55,10 +67,23 @@ export class Dispatcher {
 
   /** The publisher that the next record of `sink` goes to; the same one until `advance`. */
   publisher(sink: SinkDefinition, n: number): PartitionPublisher {
-    const name = partitionJournal(sink, n);
+    return this.#named(partitionJournal(sink, n), () => {
+      return new PartitionPublisher(this.#ports, { key: sink, n }, this.#lanes, this.#tasks);
+    });
+  }
+
+  /** The publisher that the dead letters of `sink` go to. */
+  letters(sink: SinkDefinition): PartitionPublisher {
+    const name = deadLetterJournal(sink);
+    return this.#named(name, () => {
+      return new PartitionPublisher(this.#letterPorts, { key: sink, n: 0, name }, 1, this.#tasks);
+    });
+  }
+
+  #named(name: string, make: () => PartitionPublisher): PartitionPublisher {
     let publisher = this.#publishers.get(name);
     if (publisher === undefined) {
-      publisher = new PartitionPublisher(this.#ports, { key: sink, n }, this.#lanes, this.#tasks);
+      publisher = make();
       this.#publishers.set(name, publisher);
       if (this.#isClosing) void publisher.drain();
     }

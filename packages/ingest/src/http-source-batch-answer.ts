@@ -57,13 +57,14 @@ function isTaken({ unwritten }: SinkTally, { mapped }: SettledBatch): boolean {
 /** The first thing that went wrong stands for all: reasons of the records are in `rejected`. */
 function sinkBody({ sink, isAwaited }: SinkRoute, tally: SinkTally, batch: SettledBatch): object {
   const { sinkId } = sink;
-  const { refused, first } = tally;
+  const { refused, letters, first } = tally;
   const accepted = batch.mapped - tally.unwritten;
   const done = isAwaited ? 200 : 202;
+  const counts = { accepted, refused, ...(letters === 0 ? {} : { deadLettered: letters }) };
   if (first === undefined) {
-    return { sinkId, statusCode: done, message: isAwaited ? "processed" : "accepted", accepted, refused };
+    return { sinkId, statusCode: done, message: isAwaited ? "processed" : "accepted", ...counts };
   }
   const { status, name, message } = first;
   const statusCode = isTaken(tally, batch) ? done : status;
-  return { sinkId, statusCode, error: `stream.in.${name}`, message, accepted, refused };
+  return { sinkId, statusCode, error: `stream.in.${name}`, message, ...counts };
 }

@@ -1,13 +1,14 @@
 // Many records of one body, which http-source-walk.ts finds. A batch is not atomic and says so (D25): what became of it
 // is known of each record, and told to whom the door is for (http-source-batch-answer.ts, otlp-intake.ts).
 //
-// B1 A record is accepted when every sink has mapped it; one that a sink cannot map goes to none of them.
+// B1 A record is accepted when every sink has mapped it, or put it to its dead letters; one that a sink refuses goes to
+//    none of them.
 import { type BodyBytes, sizeText, WireError } from "@millrace/base";
 import type { RowBuffer } from "./csv-writer.ts";
 import { appendError, type DoorError } from "./http-source-answers.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
-import { mappingError } from "./http-source-single.ts";
+import { beginLetter, OpenLetter } from "./http-source-single.ts";
 import type { RecordTaker } from "./http-source-walk.ts";
 import { REJECTIONS_LISTED_MAX } from "./limits.ts";
 import type { AppendWaiter } from "./publisher-frame.ts";
@@ -45,6 +46,8 @@ export interface SettledBatch {
 export interface SinkTally {
   /** Records that this sink could not map: they went to none. */
   refused: number;
+  /** Records that it could not map and that went to its dead letters. */
+  letters: number;
   /** Records of its frames that were not appended, or of which that is not known. */
   unwritten: number;
   first: DoorError | undefined;
@@ -61,12 +64,13 @@ export class Batch implements RecordTaker {
   readonly #options: BatchOptions;
   /**
    * Of each sink: its publisher and buffer, where the row of the record at hand begins, and the share of its open
-   * frame.
+   * frame. A dead letter takes the place of a row; it has a share of its own.
    */
   readonly #publishers: PartitionPublisher[] = [];
   readonly #rows: RowBuffer[] = [];
   readonly #begins: number[] = [];
   readonly #shares: FrameShare[] = [];
+  readonly #letterShares: FrameShare[] = [];
   #index = 0;
   #mapped = 0;
   readonly #rejections: Rejection[] = [];
@@ -82,7 +86,7 @@ export class Batch implements RecordTaker {
   readonly #tallies: readonly SinkTally[];
 
   constructor(route: SourceRoute, record: DoorRecord, options: BatchOptions) {
-    const tally = (): SinkTally => ({ refused: 0, unwritten: 0, first: undefined });
+    const tally = (): SinkTally => ({ refused: 0, letters: 0, unwritten: 0, first: undefined });
     this.#tallies = route.sinks.map(tally);
     this.#route = route;
     this.#record = record;
@@ -169,20 +173,29 @@ export class Batch implements RecordTaker {
     this.#rows[i] = rows;
     this.#begins[i] = rows.at;
     const failure = sink.mapping.write(this.#record, rows);
-    return failure === undefined ? undefined : mappingError(failure);
+    if (failure === undefined) return undefined;
+    const letter = beginLetter(sink, this.#record, failure);
+    if (!(letter instanceof OpenLetter)) return letter;
+    this.#publishers[i] = letter.publisher;
+    this.#rows[i] = letter.rows;
+    this.#begins[i] = letter.begin;
+    return undefined;
   }
 
   #commit(sink: SinkRoute, i: number): void {
     const publisher = this.#publishers[i]!;
     const length = this.#rows[i]!.at - this.#begins[i]!;
+    const isLetter = publisher === sink.letters;
+    if (isLetter) this.#tallies[i]!.letters++;
     if (!sink.isAwaited) {
       publisher.commit(length, undefined);
       return;
     }
-    let share = this.#shares[i];
+    const shares = isLetter ? this.#letterShares : this.#shares;
+    let share = shares[i];
     if (share === undefined || share.publisher !== publisher || share.frame !== publisher.frame) {
       share = new FrameShare(this, publisher, i);
-      this.#shares[i] = share;
+      shares[i] = share;
       this.#missing++;
       this.#isAwaited = true;
     }

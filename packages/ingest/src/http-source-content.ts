@@ -10,6 +10,10 @@ export type ContentKind =
   /** Stored as it is; columns that look into it cannot be filled. */
   | "opaque";
 
+/** What a single record's body may be. */
+export const BODY_KINDS = ["json", "form", "opaque"] as const satisfies readonly ContentKind[];
+export type BodyKind = (typeof BODY_KINDS)[number];
+
 export interface Content {
   readonly kind: ContentKind;
   /** A label that TextDecoder knows; undefined: UTF-8. */

@@ -155,6 +155,7 @@ export class Intake {
   #startRecords({ route }: Received): void {
     const { record } = this.#ports;
     record.scanner.use(route.tree);
+    record.kind = "json";
     record.form = "scanned";
     record.bodyIsText = true;
   }
@@ -197,8 +198,11 @@ export class Intake {
     }
     route.limiter?.count("records", 1);
     record.start(body, begin, end);
+    if (content.kind !== "ndjson") {
+      if (problem === undefined) lookInto(record, content.kind);
+      else record.kind = content.kind;
+    }
     if (problem !== undefined) record.refuse(problem);
-    else if (content.kind !== "ndjson") lookInto(record, content.kind);
     writeSingle(route, record, exchange, { answers, isVerbose: isVerbose(head) });
     record.end();
   }

@@ -3,14 +3,15 @@
 import { BodyBytes, text } from "@millrace/base";
 import { decodeForm } from "./body-form.ts";
 import { isUtf8 } from "./body-utf8.ts";
-import type { ContentKind } from "./http-source-content.ts";
+import type { BodyKind } from "./http-source-content.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 
 const ARRAY = 0x5b;
 
 /** Looks into the record's body, which start() has told it. */
-export function lookInto(record: DoorRecord, kind: Exclude<ContentKind, "ndjson">): void {
+export function lookInto(record: DoorRecord, kind: BodyKind): void {
   const { scanner, body, bodyBegin, bodyEnd } = record;
+  record.kind = kind;
   record.form = "scanned";
   record.bodyIsText = false;
   switch (kind) {

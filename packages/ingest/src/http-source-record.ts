@@ -1,6 +1,7 @@
 // The one record that the door works on. It is refilled for each record, so mappings find everything at the same place
 // and nothing is allocated; whatever outlives the record must copy.
 import { BodyBytes, type RequestHead } from "@millrace/base";
+import type { BodyKind } from "./http-source-content.ts";
 import { headersOf, RecordHeaders } from "./http-source-headers.ts";
 import { JsonScanner } from "./body-json.ts";
 import type { BodyForm, RecordContext } from "./mapping-record.ts";
@@ -12,6 +13,7 @@ export class DoorRecord implements RecordContext {
   bodyBegin = 0;
   bodyEnd = 0;
   bodyIsText = false;
+  kind: BodyKind = "opaque";
   form: BodyForm = "opaque";
   problem = "";
   clientIp: Uint8Array = new Uint8Array(0);

@@ -2,6 +2,7 @@
 // changes; http-source-index.ts finds them.
 import { utf8, type Random } from "@millrace/base";
 import {
+  deadLetterJournal,
   partitionJournal,
   type EffectiveSink,
   type SinkDefinition,
@@ -24,6 +25,8 @@ export interface SinkRoute {
   readonly quota: SinkQuota | undefined;
   /** One for each partition. */
   readonly publishers: readonly PartitionPublisher[];
+  /** Takes the records that cannot be mapped; undefined: they are refused. */
+  readonly letters: PartitionPublisher | undefined;
   /** The partition that takes records now. */
   current: number;
 }
@@ -79,6 +82,7 @@ function sinkRoute(
     mapping,
     quota: quotas.of(sink, sink.quotaBytes),
     publishers,
+    letters: sink.deadLetters.isEnabled ? dispatcher.letters(sink) : undefined,
     current: 0,
   };
 }
@@ -86,7 +90,8 @@ function sinkRoute(
 /** Names of the publishers that `sources` have, as the dispatcher knows them. */
 export function* publishedJournals(sources: Iterable<SourceRoute>): Iterable<string> {
   for (const { sinks } of sources) {
-    for (const { sink, publishers } of sinks) {
+    for (const { sink, publishers, letters } of sinks) {
+      if (letters !== undefined) yield deadLetterJournal(sink);
       for (let n = 0; n < publishers.length; n++) yield partitionJournal(sink, n);
     }
   }

@@ -1,12 +1,15 @@
 // One record to all sinks of its source, each on its own: one may accept what another cannot map (keboola-stream
 // specification 2.3, 2.4). The usual case, one sink and a short answer, makes one object and no closure.
 import { WireError } from "@millrace/base";
+import type { RowBuffer } from "./csv-writer.ts";
+import { isLetter, putLetter } from "./dead-letter.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
 import type { MappingFailure } from "./mapping-record.ts";
 import type { AppendWaiter } from "./publisher-frame.ts";
+import type { PartitionPublisher } from "./publisher.ts";
 
 /** What became of a record in one sink. */
 interface SinkResult {
@@ -19,6 +22,11 @@ interface SinkResult {
 
 const PROCESSED = 200;
 const ACCEPTED = 202;
+/** What a sink says of a record that it has put to its dead letters. */
+const DEAD_LETTERED = "dead-lettered";
+
+/** A record that was taken, and whether as a row or as a dead letter. */
+export type Written = "row" | "letter";
 
 /** Writes `record` and answers `exchange` when all its sinks have. */
 export function writeSingle(
@@ -42,17 +50,17 @@ function writeToOne(
   answers: Answers,
 ): void {
   const waiter = sink.isAwaited ? new PlainReply(route, sink, exchange, answers) : undefined;
-  const failure = writeToSink(sink, record, waiter);
-  if (failure !== undefined) exchange.send(plainFailure(route, sink, failure, exchange, answers));
+  const written = writeToSink(sink, record, waiter);
+  if (typeof written !== "string") exchange.send(plainFailure(route, sink, written, exchange, answers));
   else if (waiter === undefined) exchange.send(answers.accepted(ACCEPTED, exchange.isLast));
 }
 
-/** Maps the record into the sink's open frame. @returns why it is not there */
+/** Maps the record into the sink's open frame, or puts it to its dead letters. @returns why it is nowhere */
 export function writeToSink(
   sink: SinkRoute,
   record: DoorRecord,
   waiter: AppendWaiter | undefined,
-): DoorError | undefined {
+): Written | DoorError {
   const full = sink.quota?.refusal();
   if (full !== undefined) return full;
   const publisher = publisherFor(sink);
@@ -60,9 +68,41 @@ export function writeToSink(
   if (rows instanceof WireError) return appendError(rows);
   const begin = rows.at;
   const failure = sink.mapping.write(record, rows);
-  if (failure !== undefined) return mappingError(failure);
-  publisher.commit(rows.at - begin, waiter);
-  return undefined;
+  if (failure === undefined) {
+    publisher.commit(rows.at - begin, waiter);
+    return "row";
+  }
+  const letter = beginLetter(sink, record, failure);
+  if (!(letter instanceof OpenLetter)) return letter;
+  letter.publisher.commit(letter.rows.at - letter.begin, waiter);
+  return "letter";
+}
+
+/** A letter that is written and not committed. */
+export class OpenLetter {
+  readonly publisher: PartitionPublisher;
+  readonly rows: RowBuffer;
+  readonly begin: number;
+
+  constructor(publisher: PartitionPublisher, rows: RowBuffer, begin: number) {
+    this.publisher = publisher;
+    this.rows = rows;
+    this.begin = begin;
+  }
+}
+
+/** Writes a record that `failure` keeps from its sink to the sink's dead letters, if it has any. */
+export function beginLetter(
+  { letters, version, isAwaited }: SinkRoute,
+  record: DoorRecord,
+  failure: MappingFailure,
+): OpenLetter | DoorError {
+  if (letters === undefined || !isLetter(failure)) return mappingError(failure);
+  const rows = letters.begin(version, record.acceptedAtMs, isAwaited);
+  if (rows instanceof WireError) return appendError(rows);
+  const begin = rows.at;
+  if (!putLetter(rows, record, { failure, version, attempts: 1 })) return mappingError(failure);
+  return new OpenLetter(letters, rows, begin);
 }
 
 export function mappingError(failure: MappingFailure): DoorError {
@@ -124,9 +164,12 @@ class RecordReply {
       const result: SinkResult = { sinkId: sink.sink.sinkId, statusCode: ACCEPTED, message: "accepted" };
       this.#results.push(result);
       const waiter = sink.isAwaited ? this.#waiter(result) : undefined;
-      const failure = writeToSink(sink, record, waiter);
-      if (failure !== undefined) setError(result, failure);
-      else if (waiter !== undefined) this.#missing++;
+      const written = writeToSink(sink, record, waiter);
+      if (typeof written !== "string") setError(result, written);
+      else {
+        if (written === "letter") result.message = DEAD_LETTERED;
+        if (waiter !== undefined) this.#missing++;
+      }
     }
     this.#settle();
   }
@@ -136,7 +179,7 @@ class RecordReply {
       onAppended: (_rows, failure) => {
         if (failure === undefined) {
           result.statusCode = PROCESSED;
-          result.message = "processed";
+          if (result.message !== DEAD_LETTERED) result.message = "processed";
         } else setError(result, appendError(failure));
         this.#settle();
       },

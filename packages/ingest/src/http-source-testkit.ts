@@ -123,6 +123,7 @@ export class DoorHarness {
         mirror: this.mirror,
         frames: this.frames,
         partitions: { ensure: (key, n) => Promise.resolve(`${key.sinkId}/${n}`) },
+        deadLetters: { ensure: ({ sinkId }) => Promise.resolve(`${sinkId}/dead-letters`) },
         turns: systemTurns,
         diskUse: options.diskUse ?? { sinkBytes: () => 0, allBytes: () => 0 },
         share: options.share ?? (() => 1),

@@ -5,7 +5,7 @@ import { GrpcServer } from "@millrace/grpc";
 import { OTLP_GRPC_ENCODINGS, otlpHandlers } from "@millrace/otlp";
 import type { DefinitionMirror } from "./definition-mirror.ts";
 import { DiskQuotas, type DiskUse } from "./disk-quota.ts";
-import { Dispatcher } from "./dispatcher.ts";
+import { Dispatcher, type DeadLetterPort } from "./dispatcher.ts";
 import { Http1Server } from "./http1-server.ts";
 import { Answers } from "./http-source-answers.ts";
 import { BodySteps } from "./http-source-steps.ts";
@@ -25,6 +25,7 @@ export interface HttpSourcePorts {
   readonly mirror: DefinitionMirror;
   readonly frames: FramePort;
   readonly partitions: PartitionPort;
+  readonly deadLetters: DeadLetterPort;
   readonly clock: Clock;
   readonly turns: Turns;
   readonly random: Random;

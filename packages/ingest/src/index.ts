@@ -103,7 +103,13 @@ export {
   type PipelineProblem,
 } from "./pipeline.ts";
 export type { PartitionIntegrity } from "./partition-integrity.ts";
-export { isPartition, Partitions, type PartitionTemplate } from "./partition-registry.ts";
+export { DeadLetters } from "./dead-letters.ts";
+export { letterText } from "./dead-letter.ts";
+export { DeadLetterJournals } from "./dead-letter-journals.ts";
+export type { LetterCount, LetterPage, ListedLetter } from "./dead-letter-list.ts";
+export type { ReplayOptions, ReplayOutcome, ReplayProgress } from "./dead-letter-replay.ts";
+export type { DeadLetterPort } from "./dispatcher.ts";
+export { holdsFrames, Partitions, type PartitionTemplate } from "./partition-registry.ts";
 export type { FileStatistics, LevelStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
 export type { DiskUse } from "./disk-quota.ts";
 export { HttpSource, type HttpSourceOptions, type HttpSourcePorts } from "./http-source.ts";

@@ -6,6 +6,9 @@ export const ROW_BYTES_MAX = 1536 * 1024;
 /** Rejections of a batch that are listed in the answer: a body of garbage must not make a larger answer. */
 export const REJECTIONS_LISTED_MAX = 1000;
 
+/** A dead letter: of the largest record and head there may be, with what JSON makes of them; a frame holds one. */
+export const LETTER_BYTES_MAX = 14 * 1024 * 1024;
+
 /** Rows of a frame: bounds the second line of a frame and the time that one reply waits for others. */
 export const FRAME_ROWS_MAX = 16_384;
 

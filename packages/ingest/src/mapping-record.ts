@@ -1,6 +1,7 @@
 // What a mapping reads of a record, and why a record is not mapped.
 import type { BodyBytes } from "@millrace/base";
 import type { JsonScanner } from "./body-json.ts";
+import type { BodyKind } from "./http-source-content.ts";
 import type { RecordHeaders } from "./http-source-headers.ts";
 import type { RecordValues } from "./mapping-values.ts";
 
@@ -30,6 +31,8 @@ export interface RecordContext {
   bodyEnd: number;
   /** Known to be UTF-8. */
   bodyIsText: boolean;
+  /** What its content type says of the body. */
+  kind: BodyKind;
   form: BodyForm;
   /** Of an undecodable body. */
   problem: string;

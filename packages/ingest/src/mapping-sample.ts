@@ -65,6 +65,7 @@ export function sampleRows(
   const whole = { body: new BodyBytes(decoded ?? body), begin: 0, end: (decoded ?? body).length };
   const walked = { ...whole, bounds: UNBOUNDED };
   const refuse = (problem: string): void => sample.refuse(undecodable(mapping.readingColumn, problem));
+  record.kind = "json";
   record.form = "scanned";
   record.bodyIsText = true;
   if (decoded === undefined) {

@@ -33,6 +33,7 @@ export function recordOf(given: GivenRecord, tree: PathTree): RecordContext {
     bodyBegin: 0,
     bodyEnd: bytes.length,
     bodyIsText: false,
+    kind: opaque ? "opaque" : "json",
     form: opaque ? "opaque" : "scanned",
     problem: "",
     scanner,

@@ -62,6 +62,7 @@ for (const [name, body] of Object.entries({ flight: FLIGHT, event: EVENT })) {
     bodyBegin: 0,
     bodyEnd: length,
     bodyIsText: true,
+    kind: "json",
     form: "scanned",
     problem: "",
     scanner,

@@ -2,6 +2,7 @@
 import { WireError } from "@millrace/base";
 import {
   DEFAULT_CONDITIONS,
+  DEFAULT_DEAD_LETTERS,
   sinkPath,
   type Column,
   type EffectiveSink,
@@ -78,6 +79,7 @@ export function modelSink(fields: Partial<EffectiveSink> = {}): EffectiveSink {
     waitForAppend: true,
     quotaBytes: 0,
     conditions: DEFAULT_CONDITIONS,
+    deadLetters: DEFAULT_DEAD_LETTERS,
     partitions: 1,
     keyedPartitions: 1,
     version: { number: 1, hash: "0".repeat(16), description: "", at, by },

@@ -144,6 +144,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
       const start = (): void => {
         record.startRequest(acceptedAtMs, clientIp, headers);
         record.scanner.use(route.tree);
+        record.kind = "json";
         record.form = "scanned";
         record.bodyIsText = true;
       };

@@ -7,7 +7,7 @@ import { FLAG, valueOf } from "@millrace/protocol";
 import { encodeDefinition } from "./definition-codec.ts";
 import { isPartitionJournal } from "./definitions.ts";
 import { Fixture } from "./pipeline-fixture.ts";
-import { PARTITION_LABELS } from "./partition-registry.ts";
+import { FRAME_LABELS } from "./partition-registry.ts";
 import { tilingViolation } from "./storage-rules.ts";
 
 function left(incarnation: number): StoreOp {
@@ -25,7 +25,7 @@ describe("partitions", () => {
     for (const other of ["examples/p000", `${journal}/x`, `x/${journal}`, journal.slice(0, -1)])
       assert.ok(!isPartitionJournal(other), other);
     const { spec } = world.journals.journals.get(journal)!;
-    assert.equal(valueOf(spec.labels, PARTITION_LABELS.sink), "sink");
+    assert.equal(valueOf(spec.labels, FRAME_LABELS.sink), "sink");
     await world.agenda.advance(10);
     const { entity, slices } = world.storage.view.partition({ ...sink, n: 2 })!;
     assert.equal(entity!.value.state, "active");

@@ -35,17 +35,19 @@ export interface PartitionPorts {
 }
 
 const PARTITION_KIND = "partition";
+export const DEAD_LETTER_KIND = "dead-letters";
 
-/** Labels of a partition journal, for selectors. */
-export const PARTITION_LABELS = {
+/** Labels of a sink's journals, for selectors. */
+export const FRAME_LABELS = {
   kind: "millrace.dev/kind",
   source: "millrace.dev/source",
   sink: "millrace.dev/sink",
 } as const;
 
 /** Whether a journal with these labels holds a sink's records: frames that only the platform appends. */
-export function isPartition(labels: LabelSet): boolean {
-  return valueOf(labels, PARTITION_LABELS.kind) === PARTITION_KIND;
+export function holdsFrames(labels: LabelSet): boolean {
+  const kind = valueOf(labels, FRAME_LABELS.kind);
+  return kind === PARTITION_KIND || kind === DEAD_LETTER_KIND;
 }
 
 export class Partitions {
@@ -110,9 +112,9 @@ export class Partitions {
   async #applyJournal(key: PartitionKey, name: string, signal: AbortSignal): Promise<void> {
     const { transport } = this.#ports;
     const own = labelSet(
-      [PARTITION_LABELS.kind, PARTITION_KIND],
-      [PARTITION_LABELS.source, key.sourceId],
-      [PARTITION_LABELS.sink, key.sinkId],
+      [FRAME_LABELS.kind, PARTITION_KIND],
+      [FRAME_LABELS.source, key.sourceId],
+      [FRAME_LABELS.sink, key.sinkId],
     );
     const spec: JournalSpec = { ...this.#template, name, labels: unionLabels(own, this.#template.labels) };
     try {

@@ -8,6 +8,7 @@ import type { ObjectStore, ObjectStores } from "@millrace/stores";
 import { Cleanup, importedEnd, type CleanupOptions } from "./cleanup.ts";
 import { StoreTrimmer } from "./cleanup-fragments.ts";
 import { Coordinator } from "./coordinator.ts";
+import { keepLetters } from "./dead-letter-retention.ts";
 import { sinkPath, type SinkKey } from "./definitions.ts";
 import { Importer, type ImporterOptions } from "./importer.ts";
 import { PartitionIntegrity } from "./partition-integrity.ts";
@@ -258,14 +259,17 @@ export class Pipeline {
   #startCoordinator(coordinator: Coordinator, inner: InnerPorts, options: PipelineOptions): void {
     const { transport, stores, logger, onFragmentRemoved: onRemoved = () => undefined } = inner;
     const trimmer =
-      stores === undefined ? {} : { trimmer: new StoreTrimmer({ transport, stores, logger, onRemoved }) };
+      stores === undefined ? undefined : new StoreTrimmer({ transport, stores, logger, onRemoved });
     const share = this.#shares.coordinator;
-    const cleanup = new Cleanup({ ...inner, ...trimmer, share }, options.cleanup ?? {});
+    const trims = trimmer === undefined ? {} : { trimmer };
+    const cleanup = new Cleanup({ ...inner, ...trims, share }, options.cleanup ?? {});
     const importer = new Importer({ ...inner, share }, options.importer ?? {});
     importer.onImported = (file, slices) => cleanup.onImported(file, slices);
     this.#tasks.spawn("storage-coordinator", (signal) => coordinator.run(signal));
     this.#tasks.spawn("importer", (signal) => importer.run(signal));
     this.#tasks.spawn("cleanup", (signal) => cleanup.run(signal));
+    if (trimmer === undefined) return;
+    this.#tasks.spawn("dead letters", (signal) => keepLetters({ ...inner, trimmer, share }, signal));
   }
 
   /** Whether this process gets on with a partition: others' are theirs. */

@@ -6,7 +6,11 @@ export interface PublisherMetrics {
   onFailed(records: number, code: Code): void;
 }
 
-export function publisherMetrics(metrics: Metrics): PublisherMetrics {
+/** Of publishers of partitions, and of dead letters. */
+export function publisherMetrics(metrics: Metrics): {
+  readonly partitions: PublisherMetrics;
+  readonly letters: PublisherMetrics;
+} {
   const records = metrics.counter(
     "millrace_ingest_records_total",
     "Records that were acknowledged by their journal",
@@ -22,13 +26,19 @@ export function publisherMetrics(metrics: Metrics): PublisherMetrics {
     "From the sealing of a frame to its acknowledgement",
     SECONDS_BUCKETS,
   );
-  return {
+  const letters = metrics.counter(
+    "millrace_ingest_dead_letters_total",
+    "Records that their sink could not map, acknowledged by its dead-letter journal",
+  );
+  const onFailed = (count: number, code: Code): void => failed.add(count, { code });
+  const partitions: PublisherMetrics = {
     onWritten: (count, size, elapsedMs) => {
       records.add(count);
       bytes.add(size);
       frames.add();
       seconds.observe(elapsedMs / 1000);
     },
-    onFailed: (count, code) => failed.add(count, { code }),
+    onFailed,
   };
+  return { partitions, letters: { onWritten: (count) => letters.add(count), onFailed } };
 }

@@ -110,7 +110,7 @@ async function simulate(
     clock,
     random: random.fork("producers"),
     logger: silentLogger,
-    metrics: publisherMetrics(new MetricsRegistry()),
+    metrics: publisherMetrics(new MetricsRegistry()).partitions,
   };
   const start = (): PartitionPublisher => new PartitionPublisher(ports, { key: KEY, n: 0 }, lanes, tasks);
   let publisher = start();

@@ -55,7 +55,7 @@ class Fixture {
         clock: this.clock,
         random: seededRandom("publisher"),
         logger: silentLogger,
-        metrics: publisherMetrics(new MetricsRegistry()),
+        metrics: publisherMetrics(new MetricsRegistry()).partitions,
       },
       { key: KEY, n: 0 },
       options.lanes ?? 1,

@@ -52,6 +52,14 @@ export interface PartitionPort {
   ensure(sink: SinkLife, n: number, signal: AbortSignal): Promise<string>;
 }
 
+/** The partition, or another journal of the sink, that a publisher fills. */
+export interface PublishedPlace {
+  readonly key: SinkLife;
+  readonly n: number;
+  /** For messages; absent: the partition's journal. */
+  readonly name?: string;
+}
+
 /** There is no such sink, or none of this life: nothing can be written for it any more. */
 export class SinkGone extends WireError {
   constructor(message: string) {
@@ -98,8 +106,7 @@ const ENSURE_ATTEMPTS_MAX = 3;
 
 export class PartitionPublisher {
   readonly #ports: PublisherPorts;
-  readonly #sink: SinkLife;
-  readonly #n: number;
+  readonly #place: PublishedPlace;
   readonly #lanes: readonly Lane[];
   readonly #tasks: TaskGroup;
   readonly #sealed: OpenFrame[] = [];
@@ -117,15 +124,9 @@ export class PartitionPublisher {
   #isTimed = false;
 
   /** @param lanes frames that may be under way at the same time @param tasks owns the appends */
-  constructor(
-    ports: PublisherPorts,
-    partition: { key: SinkLife; n: number },
-    lanes: number,
-    tasks: TaskGroup,
-  ) {
+  constructor(ports: PublisherPorts, place: PublishedPlace, lanes: number, tasks: TaskGroup) {
     this.#ports = ports;
-    this.#sink = partition.key;
-    this.#n = partition.n;
+    this.#place = place;
     this.#tasks = tasks;
     this.#lanes = Array.from({ length: lanes }, () => ({
       producer: hex(ports.random.fill(new Uint8Array(8))),
@@ -297,7 +298,7 @@ export class PartitionPublisher {
   async #attemptOnce(content: readonly Uint8Array[], signal: AbortSignal): Promise<WireError | undefined> {
     if (this.#journal === undefined) {
       try {
-        this.#journal = await this.#ports.partitions.ensure(this.#sink, this.#n, signal);
+        this.#journal = await this.#ports.partitions.ensure(this.#place.key, this.#place.n, signal);
       } catch (thrown) {
         if (signal.aborted) throw thrown;
         // Whatever became of that, no row is written.
@@ -320,7 +321,8 @@ export class PartitionPublisher {
   }
 
   get #name(): string {
-    return partitionJournal(this.#sink, this.#n);
+    const { key, n, name } = this.#place;
+    return name ?? partitionJournal(key, n);
   }
 }
 

@@ -147,7 +147,7 @@ function timesIn(
   return Object.fromEntries(names.slice(0, reached).map((name) => [name, fields.time(name)]));
 }
 
-function filterIn(fields: JsonFields): FrameFilterCheckpoint {
+export function filterIn(fields: JsonFields): FrameFilterCheckpoint {
   return fields.list("filter", (value, what) => {
     const pair = new JsonFields(Array.isArray(value) ? { 0: value[0], 1: value[1] } : value, what);
     return [pair.text("0"), pair.integer("1", 1)] as const;

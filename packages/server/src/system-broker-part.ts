@@ -12,7 +12,7 @@ import {
   type Broker,
   type BrokerOptions,
 } from "@millrace/broker";
-import { isPartition } from "@millrace/ingest";
+import { holdsFrames } from "@millrace/ingest";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
 import { fetchSigned } from "@millrace/stores";
 import type { LogOptions } from "@millrace/wal";
@@ -265,7 +265,7 @@ function brokerOptions(
 /** One stray byte between the frames of a partition, and nothing behind it can be read any more. */
 function refusePartition(journal: string, broker: Broker): string | undefined {
   const labels = broker.labelsOf(journal);
-  if (labels === undefined || !isPartition(labels)) return undefined;
+  if (labels === undefined || !holdsFrames(labels)) return undefined;
   return `journal ${journal} holds the records of a sink in frames: only its source appends (POST /stream/…)`;
 }
 

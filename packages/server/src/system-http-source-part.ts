@@ -5,8 +5,10 @@ import {
   DEFAULT_DOOR_LIMITS,
   HttpSource,
   systemTurns,
+  type DeadLetterPort,
   type DefinitionMirror,
   type DiskUse,
+  type FramePort,
   type HttpSourcePorts,
   type Partitions,
 } from "@millrace/ingest";
@@ -30,6 +32,7 @@ export async function startHttpSource(
     readonly diskUse: DiskUse;
     /** This process's share of the limits of sources. */
     readonly share: () => number;
+    readonly deadLetters: DeadLetterPort;
   },
 ): Promise<{ host: string; port: number }> {
   const { config } = context;
@@ -41,10 +44,8 @@ export async function startHttpSource(
       partitions: parts.partitions,
       diskUse: parts.diskUse,
       share: parts.share,
-      frames: {
-        appendFrame: (journal, content, signal) =>
-          append({ ...context, ...parts }, journal, content, {}, signal),
-      },
+      deadLetters: parts.deadLetters,
+      frames: framesOf(context, parts.transport),
       turns: systemTurns,
       page: pages(context, address.host),
     },
@@ -71,6 +72,16 @@ export async function startHttpSource(
     (_bound, signal) => source.stop(signal),
   );
   return { host: address.host, port: bound.port };
+}
+
+/** Appends to the journals behind `transport`. */
+export function framesOf(
+  ports: Pick<PartContext, "clock" | "logger">,
+  transport: JournalTransport,
+): FramePort {
+  return {
+    appendFrame: (journal, content, signal) => append({ ...ports, transport }, journal, content, {}, signal),
+  };
 }
 
 /** Probes and metrics, and who may have them: like every listener's, behind Host, Origin and the token. */

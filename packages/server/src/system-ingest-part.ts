@@ -4,6 +4,7 @@ import { TaskGroup } from "@millrace/base";
 import type { Broker } from "@millrace/broker";
 import type { JournalTransport } from "@millrace/client";
 import {
+  DeadLetterJournals,
   DefinitionMirror,
   DoorSync,
   openPipeline,
@@ -154,6 +155,16 @@ export function openPartitions(
   },
 ): Partitions {
   return new Partitions(
+    { ...context, ...parts, store: context.coordination },
+    partitionTemplate(context.config),
+  );
+}
+
+export function openDeadLetterJournals(
+  context: PartContext,
+  parts: { readonly transport: JournalTransport; readonly catalog: DefinitionMirror },
+): DeadLetterJournals {
+  return new DeadLetterJournals(
     { ...context, ...parts, store: context.coordination },
     partitionTemplate(context.config),
   );

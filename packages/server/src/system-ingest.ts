@@ -3,6 +3,7 @@ import type { ProjectTokens } from "@millrace/api";
 import { assert } from "@millrace/base";
 import type { Broker } from "@millrace/broker";
 import {
+  DeadLetters,
   DefinitionRepository,
   publishSeen,
   type DefinitionMirror,
@@ -24,6 +25,7 @@ import { claimPrefix, claimWarehouse } from "./stream-home.ts";
 import { isCluster } from "./system-coordination.ts";
 import {
   joinPipeline,
+  openDeadLetterJournals,
   openPartitions,
   startDefinitions,
   startDoorSync,
@@ -31,7 +33,7 @@ import {
   startTasks,
 } from "./system-ingest-part.ts";
 import { startProcessSession, type ProcessSession } from "./system-process-session.ts";
-import { startHttpSource } from "./system-http-source-part.ts";
+import { framesOf, startHttpSource } from "./system-http-source-part.ts";
 import { needs, type PartContext } from "./part-context.ts";
 import { sqlProxy } from "./system-sql-proxy.ts";
 import { startTargets } from "./system-targets-part.ts";
@@ -82,13 +84,15 @@ export async function startIngest(
   );
   addPipelineHealth(context.health, pipeline);
   let sourceUrl = context.config["http-source.public-url"];
+  const partitions = openPartitions(context, { transport, catalog, integrity: pipeline.integrity });
+  const letterJournals = openDeadLetterJournals(context, { transport, catalog });
   if (components.has("http-source")) {
-    const partitions = openPartitions(context, { transport, catalog, integrity: pipeline.integrity });
     const doorGroup = await session?.join("http-source", signal);
     const at = await startHttpSource(lifecycle, context, {
       transport,
       catalog,
       partitions,
+      deadLetters: letterJournals,
       diskUse: {
         sinkBytes: (sink) => pipeline.statistics.lagBytes(sink),
         allBytes: () => pipeline.statistics.allLagBytes(),
@@ -101,8 +105,18 @@ export async function startIngest(
   }
   if (!components.has("api")) return;
   assert(parts.tokens !== undefined, "a process with the API has the project's tokens");
+  const deadLetters = new DeadLetters({
+    ...context,
+    store: context.coordination,
+    transport,
+    catalog,
+    partitions,
+    deadLetters: letterJournals,
+    frames: framesOf(context, transport),
+  });
   const at = await startApiParts(lifecycle, context, {
     catalog,
+    deadLetters,
     pipeline,
     broker,
     warehouse,
@@ -135,6 +149,7 @@ async function startApiParts(
   context: PartContext,
   parts: {
     readonly catalog: DefinitionMirror;
+    readonly deadLetters: DeadLetters;
     readonly pipeline: Pipeline;
     readonly broker: Broker;
     readonly warehouse: Warehouse;
@@ -170,6 +185,7 @@ async function startApiParts(
         clear: (sinks, within) => pipeline.clearStatistics(sinks, within),
       },
       targets: parts.targets,
+      deadLetters: parts.deadLetters,
       settled: async (revision, signal) => {
         await catalog.waitForRevision(revision, signal);
         await doors?.wait(catalog.revision, signal);

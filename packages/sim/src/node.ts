@@ -135,7 +135,7 @@ function openPublishers(
     turns: { atEnd: (run) => void ports.clock.after(0, run) },
     budget: new QueueBudget({ queuedBytesMax: 1 << 24, partitionQueuedBytesMax: 1 << 24 }),
     buffers: new BufferPool(4, 1 << 20),
-    metrics: publisherMetrics(ports.metrics),
+    metrics: publisherMetrics(ports.metrics).partitions,
   };
   return Array.from({ length: world.swarm.sinks * world.swarm.partitions }, (_, i) => {
     const sink = i % world.swarm.sinks;

@@ -1,0 +1,79 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+
+import { utf8, WireError } from "@millrace/base";
+import type { ListedLetter } from "@millrace/ingest";
+
+import { ApiHarness, at, FLIGHTS, SINK, SINKS, SOURCES, type Json } from "./api-testkit.ts";
+
+const LETTERS = `${SINKS}/flights/dead-letters`;
+
+function letter(id: string, body: Uint8Array): ListedLetter {
+  const record = {
+    receivedAt: "2026-01-02T03:04:05.678Z",
+    ip: "192.0.2.1",
+    kind: "json",
+    headers: {},
+  } as const;
+  return { id, ...record, body, version: 1, status: 422, column: "c", reason: "No.", attempts: 1 };
+}
+
+let api: ApiHarness;
+beforeEach(async () => {
+  api = new ApiHarness();
+  await api.open();
+  await api.change("POST", SOURCES, FLIGHTS);
+  await api.change("POST", SINKS, SINK);
+});
+afterEach(() => api.close());
+
+describe("dead letters of the API", () => {
+  test("list: texts and bytes; long ones are cut before the character that does not fit", async () => {
+    const long = utf8("é".repeat(2047) + "a" + "é".repeat(9));
+    const bytes = Uint8Array.of(0xff, 0);
+    api.letters.list = (_sink, page) => {
+      assert.deepEqual(page, { afterId: "1-2", limit: 3 });
+      return Promise.resolve({ letters: [letter("7-0", long), letter("7-1", bytes)], totalCount: 5 });
+    };
+    const body = await api.get(`${LETTERS}?afterId=1-2&limit=3`);
+    assert.deepEqual(body["page"], { limit: 3, totalCount: 5, afterId: "1-2", lastId: "7-1" });
+    const [first, second] = body["deadLetters"] as Json[];
+    assert.equal(first!["body"], "é".repeat(2047) + "a");
+    assert.deepEqual([first!["isCut"], first!["bodyBytes"]], [true, long.length]);
+    assert.deepEqual(
+      [second!["bodyBase64"], second!["body"], second!["isCut"]],
+      ["/wA=", undefined, undefined],
+    );
+  });
+
+  test("get: the whole body; an ID that is none -> 404, in a list 400", async () => {
+    const long = utf8("é".repeat(4000));
+    api.letters.get = (_sink, id) => Promise.resolve(id === "7-0" ? letter(id, long) : undefined);
+    api.letters.list = () => Promise.reject(new WireError("INVALID_ARGUMENT", 'there is no dead letter "x"'));
+    assert.equal(String((await api.get(`${LETTERS}/7-0`))["body"]).length, 4000);
+    const missing = await api.call("GET", `${LETTERS}/7-1`);
+    assert.deepEqual([missing.status, missing.body["error"]], [404, "stream.api.deadLetterNotFound"]);
+    const listed = await api.call("GET", `${LETTERS}?afterId=x`);
+    assert.deepEqual([listed.status, listed.body["message"]], [400, 'There is no dead letter "x".']);
+  });
+
+  test("replay: a task whose outputs say what became of them; of a disabled sink -> 400", async () => {
+    api.letters.replay = () => Promise.resolve({ replayed: 3, refused: 2, isDone: false });
+    const task = await api.change("POST", `${LETTERS}/replay`);
+    assert.deepEqual([at(task, "outputs", "replayed"), at(task, "outputs", "refused")], [3, 2]);
+    assert.match(
+      String(task["result"]),
+      /: 3 became rows, 2 were refused again\. The time was over: more are left\.$/,
+    );
+    await api.change("PUT", `${SINKS}/flights/disable`);
+    const refused = await api.call("POST", `${LETTERS}/replay`);
+    assert.deepEqual([refused.status, refused.body["error"]], [400, "stream.api.badRequest"]);
+  });
+
+  test("total statistics: how many wait, once there were any", async () => {
+    const total = `${SINKS}/flights/statistics/total`;
+    assert.equal((await api.get(total))["deadLetters"], undefined);
+    api.letters.count = () => Promise.resolve({ count: 4, bytes: 500 });
+    assert.deepEqual((await api.get(total))["deadLetters"], { count: 4, bytes: 500 });
+  });
+});

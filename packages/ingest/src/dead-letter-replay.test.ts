@@ -1,0 +1,234 @@
+// Replays over a journal in memory, with crashes at every step, before and after what the step does: each letter must
+// become one row, or one letter again.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { abortScope, BodyBytes, silentLogger, text, utf8, type Random } from "@millrace/base";
+import { seededRandom } from "@millrace/base/testkit";
+import type { CoordinationStore } from "@millrace/metadata";
+import { prefixRange } from "@millrace/metadata";
+
+import { RowBuffer } from "./csv-writer.ts";
+import { DeadLetterJournals } from "./dead-letter-journals.ts";
+import { DeadLetterList } from "./dead-letter-list.ts";
+import { rowsOf } from "./dead-letter-log.ts";
+import { DeadLetterReplay, type ReplayPorts, type ReplayProgress } from "./dead-letter-replay.ts";
+import { DEAD_LETTERS_PREFIX, decodeLetterState } from "./dead-letter-state.ts";
+import { decodeLetter, putLetter } from "./dead-letter.ts";
+import { deadLetterJournal, partitionJournal, type Column, type EffectiveSink } from "./definitions.ts";
+import { FrameDecoder } from "./frame-decoder.ts";
+import { FrameFilter } from "./frame-filter.ts";
+import { RecordHeaders } from "./http-source-headers.ts";
+import { lookInto } from "./http-source-look.ts";
+import { DoorRecord } from "./http-source-record.ts";
+import { PathTree } from "./mapping-path.ts";
+import { Fixture } from "./pipeline-fixture.ts";
+import { frame, TEMPLATE } from "./pipeline-world.ts";
+
+const DOOR = "00d00500d00500d0";
+const STEP = 10;
+const MENDED: readonly Column[] = [{ type: "path", name: "n", path: "n" }];
+
+/** A process that dies at its `left`th step, with the step done or not. */
+interface Crash {
+  left: number;
+  readonly isDone: boolean;
+}
+
+class World {
+  readonly fixture: Fixture;
+  readonly sink: EffectiveSink;
+  readonly journals: DeadLetterJournals;
+  /** Steps that were made: transactions and appends. */
+  steps = 0;
+
+  private constructor(fixture: Fixture) {
+    this.fixture = fixture;
+    const table = { type: "duckdb", tableId: "main.sink", mapping: { columns: MENDED } } as const;
+    const version = {
+      number: 2,
+      hash: "0".repeat(16),
+      description: "",
+      at: "",
+      by: { type: "system" },
+    } as const;
+    this.sink = fixture.sink({ table, version });
+    const { store, journals: transport, catalog, clock, random } = fixture;
+    this.journals = new DeadLetterJournals({ store, transport, catalog, clock, random }, TEMPLATE);
+  }
+
+  static async open(): Promise<World> {
+    const world = new World(await Fixture.open());
+    await world.fixture.during(world.journals.ensure(world.sink, world.fixture.signal));
+    return world;
+  }
+
+  /** Puts a frame of letters into the journal. */
+  push(sequence: number, bodies: readonly string[]): void {
+    const rows = bodies.map(letterLine);
+    this.fixture.journals.push(deadLetterJournal(this.sink), frame(DOOR, sequence, 1, 1, rows));
+  }
+
+  ports(signal: AbortSignal, die: (reason: Error) => void, crash: Crash): ReplayPorts {
+    const { store, journals: transport, catalog, clock, random, partitions } = this.fixture;
+    const step = async <T>(work: () => Promise<T>): Promise<T> => {
+      this.steps++;
+      const dies = crash.left-- === 0;
+      if (dies && !crash.isDone) die(new Error("died"));
+      signal.throwIfAborted();
+      const done = await work();
+      if (dies) die(new Error("died"));
+      signal.throwIfAborted();
+      return done;
+    };
+    const mortal: CoordinationStore = Object.assign(Object.create(store) as CoordinationStore, {
+      range: (...args: Parameters<CoordinationStore["range"]>) => store.range(...args),
+      txn: (...args: Parameters<CoordinationStore["txn"]>) => step(() => store.txn(...args)),
+    });
+    return {
+      store: mortal,
+      transport,
+      catalog,
+      clock,
+      random,
+      partitions,
+      deadLetters: this.journals,
+      logger: silentLogger,
+      frames: {
+        appendFrame: (journal, content) =>
+          step(() => {
+            const bytes = Buffer.concat(content);
+            const begin = transport.push(journal, bytes);
+            return Promise.resolve({ begin, end: begin + bytes.length });
+          }),
+      },
+    };
+  }
+
+  /** @returns undefined when it died */
+  async replay(crash: Crash = { left: -1, isDone: false }): Promise<ReplayProgress | undefined> {
+    const scope = abortScope(this.fixture.signal);
+    const ports = this.ports(scope.signal, (reason) => scope.abort(reason), crash);
+    const options = { budgetMs: 60_000, onProgress: () => Promise.resolve() };
+    try {
+      return await this.fixture.during(
+        new DeadLetterReplay(ports, STEP).run(this.sink, options, scope.signal),
+      );
+    } catch (thrown) {
+      if (!scope.signal.aborted) throw thrown;
+      return undefined;
+    }
+  }
+
+  /** Rows of a journal that count. */
+  counted(journal: string): string[] {
+    const filter = new FrameFilter();
+    const frames = new FrameDecoder(0).push(this.fixture.journals.content(journal));
+    return frames.filter((each) => filter.accept(each)).flatMap((each) => [...rowsOf(each)].map(text));
+  }
+
+  get rows(): string[] {
+    return this.counted(partitionJournal(this.sink, 0));
+  }
+
+  /** Bodies of the letters that wait, with their attempts. */
+  async waiting(): Promise<string[]> {
+    const { store, journals: transport, clock, signal } = this.fixture;
+    const list = new DeadLetterList({ store, transport, clock, logger: silentLogger });
+    const found: string[] = [];
+    for (let afterId = ""; ;) {
+      const page = await this.fixture.during(list.list(this.sink, { afterId, limit: 7 }, signal));
+      found.push(...page.letters.map(({ body, attempts }) => `${text(body)} x${attempts}`));
+      if (page.letters.length === 0) {
+        assert.equal(found.length, page.totalCount);
+        return found;
+      }
+      afterId = page.letters.at(-1)!.id;
+    }
+  }
+}
+
+function letterLine(body: string): string {
+  const record = new DoorRecord();
+  record.scanner.use(new PathTree());
+  const bytes = new BodyBytes(utf8(body));
+  record.startRequest(Date.UTC(2026, 0, 1), utf8("192.0.2.1"), new RecordHeaders([["Authorization", "x"]]));
+  record.start(bytes, 0, bytes.bytes.length);
+  lookInto(record, "json");
+  const out = new RowBuffer(64);
+  const failure = { status: 422, name: "unprocessableContent", column: "c", message: "No." } as const;
+  assert.ok(putLetter(out, record, { failure, version: 1, attempts: 1 }));
+  return text(out.bytes.subarray(0, out.at));
+}
+
+describe("replay", () => {
+  test("letters that the new mapping takes -> rows; others wait again, with one attempt more", async () => {
+    const world = await World.open();
+    world.push(1, ['{"n":1}', '{"x":1}', "{"]);
+    world.push(1, ['{"n":1}', '{"x":1}', "{"]); // an append that was tried again
+    world.push(2, ['{"n":2}']);
+    assert.deepEqual(await world.waiting(), ['{"n":1} x1', '{"x":1} x1', "{ x1", '{"n":2} x1']);
+    assert.deepEqual(await world.replay(), { replayed: 2, refused: 2, isDone: true });
+    assert.deepEqual(world.rows, ['"1"\n', '"2"\n']);
+    assert.deepEqual(await world.waiting(), ['{"x":1} x2', "{ x2"]);
+    const letters = world.counted(deadLetterJournal(world.sink)).map((row) => decodeLetter(utf8(row), "x"));
+    assert.deepEqual(letters.at(-1)!.headers, {});
+    assert.match(letters.at(-1)!.reason, /^Invalid value for column "n": invalid JSON/);
+    assert.deepEqual(await world.replay(), { replayed: 0, refused: 2, isDone: true });
+    assert.deepEqual(await world.waiting(), ['{"x":1} x3', "{ x3"]);
+  });
+
+  test("no letters, or none yet -> nothing to do", async () => {
+    const world = await World.open();
+    assert.deepEqual(await world.replay(), { replayed: 0, refused: 0, isDone: true });
+    assert.equal(world.steps, 0);
+    assert.deepEqual(await world.waiting(), []);
+  });
+
+  test("killed at any step, before or after it, again and again -> each letter once", async () => {
+    const bodies = Array.from({ length: 23 }, (_, i) => (i % 5 === 3 ? `{"x":${i}}` : `{"n":${i}}`));
+    const expectedRows = bodies.flatMap((_, i) => (i % 5 === 3 ? [] : [`"${i}"\n`]));
+    const expectedLetters = bodies.filter((_, i) => i % 5 === 3).map((body) => `${body} x2`);
+    let most = 0;
+    for (let left = 0; left <= most; left++) {
+      for (const isDone of [false, true]) {
+        const world = await World.open();
+        for (let i = 0; i < bodies.length; i += 4) world.push(1 + i / 4, bodies.slice(i, i + 4));
+        const random: Random = seededRandom(`${left} ${isDone}`);
+        let outcome: ReplayProgress | undefined;
+        // The first crash is where the loop says, the others are anywhere.
+        for (let at = left; outcome === undefined; at = random.below(12)) {
+          outcome = await world.replay({ left: at, isDone });
+        }
+        most = Math.max(most, world.steps - 1);
+        assert.deepEqual(world.rows, expectedRows, `step ${left}`);
+        // What was refused may have been refused in a later replay again.
+        const waiting = (await world.waiting()).map((each) => each.replace(/x\d+$/, "x2"));
+        assert.deepEqual(waiting.sort(), [...expectedLetters].sort(), `step ${left}`);
+      }
+    }
+  });
+
+  test("two replays at the same time -> one of them gives up; each letter once", async () => {
+    const world = await World.open();
+    world.push(
+      1,
+      Array.from({ length: 25 }, (_, i) => `{"n":${i}}`),
+    );
+    const outcomes = await Promise.allSettled([world.replay(), world.replay()]);
+    assert.ok(outcomes.some(({ status }) => status === "fulfilled"));
+    assert.equal(world.rows.length, 25);
+    assert.equal(new Set(world.rows).size, 25);
+  });
+
+  test("cut off with a plan, and others come meanwhile -> the next one goes on with both", async () => {
+    const world = await World.open();
+    world.push(1, ['{"n":1}']);
+    await world.replay({ left: 1, isDone: false }); // planned, not appended
+    const { kvs } = await world.fixture.store.range(prefixRange(DEAD_LETTERS_PREFIX), world.fixture.signal);
+    assert.ok(decodeLetterState(kvs[0]!.value, "x").pending !== undefined);
+    world.push(2, ['{"n":2}']);
+    assert.deepEqual(await world.replay(), { replayed: 2, refused: 0, isDone: true });
+    assert.deepEqual(world.rows, ['"1"\n', '"2"\n']);
+  });
+});

@@ -1,0 +1,333 @@
+// Maps the dead letters of a sink again, with its newest mapping: a letter becomes a row of partition 0, or, refused
+// again, a letter at the end of its journal.
+//
+//   at a position ──plan is stored──> pending ──both frames are acknowledged──> at the plan's end
+//
+// P1 Letters are taken in order, up to where the journal ended when the replay began. What is refused again stands
+//    behind that, so a replay ends.
+// P2 What a step takes, which letters become rows and with which version of the mapping is stored before anything is
+//    appended. Its frames have the producer of the sink's replays and the sequence of the step (D20): a step that is
+//    done again, by whomever, appends frames that readers drop. Only another step has another sequence.
+// P3 The position moves when both frames are acknowledged, in one transaction that holds only for the plan it is of.
+// P4 A letter that cannot be mapped any more, though the plan says so (the code has changed between), becomes a letter
+//    again: it may then stand as a row too, and is never lost.
+import { assert, WireError, type Clock, type Logger, type Random } from "@millrace/base";
+import type { CoordinationStore } from "@millrace/metadata";
+import type { JournalTransport } from "@millrace/client";
+import { RowBuffer } from "./csv-writer.ts";
+import { decodeLetter, putLetter, startLetter, type DeadLetter } from "./dead-letter.ts";
+import { letterFrames, letterHead, rowsOf } from "./dead-letter-log.ts";
+import {
+  letterStateKey,
+  loadLetterState,
+  putLetterState,
+  type LetterPlace,
+  type LetterPosition,
+  type LetterState,
+  type StoredLetterState,
+} from "./dead-letter-state.ts";
+import type { Column, EffectiveSink } from "./definitions.ts";
+import type { DeadLetterPort } from "./dispatcher.ts";
+import { FrameFilter } from "./frame-filter.ts";
+import { encodeFrameHead } from "./frame.ts";
+import { DoorRecord } from "./http-source-record.ts";
+import { PathTree } from "./mapping-path.ts";
+import { compileMapping, type CompiledMapping } from "./mapping.ts";
+import { SinkGone, type FramePort, type PartitionPort } from "./publisher.ts";
+import type { SinkCatalog } from "./storage-catalog.ts";
+
+export interface ReplayPorts {
+  readonly store: CoordinationStore;
+  readonly transport: JournalTransport;
+  readonly catalog: Pick<SinkCatalog, "columns">;
+  readonly partitions: PartitionPort;
+  readonly deadLetters: DeadLetterPort;
+  readonly frames: FramePort;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+export interface ReplayProgress {
+  /** Letters that became rows. */
+  readonly replayed: number;
+  /** Letters that were refused again. */
+  readonly refused: number;
+}
+
+export interface ReplayOutcome extends ReplayProgress {
+  /** false: the time was over before the end. */
+  readonly isDone: boolean;
+}
+
+export interface ReplayOptions {
+  /** No step is begun after this time. */
+  readonly budgetMs: number;
+  /** Told after each step. */
+  readonly onProgress: (progress: ReplayProgress) => Promise<void>;
+}
+
+/** Of one step: what its plan and its frames may hold. */
+const STEP_LETTERS_MAX = 1000;
+const STEP_BYTES_MAX = 1024 * 1024;
+const ATTEMPTS_MAX = 12;
+const BACKOFF_MS_FIRST = 20;
+const BACKOFF_MS_MAX = 5000;
+
+/** What a step makes of its letters. */
+interface Step {
+  readonly end: LetterPosition;
+  readonly refused: readonly LetterPlace[];
+  readonly rows: Rows;
+  readonly letters: Rows;
+}
+
+export class DeadLetterReplay {
+  readonly #ports: ReplayPorts;
+  readonly #stepLetters: number;
+
+  /** @param stepLetters of one step, at most */
+  constructor(ports: ReplayPorts, stepLetters = STEP_LETTERS_MAX) {
+    this.#ports = ports;
+    this.#stepLetters = stepLetters;
+  }
+
+  /**
+   * Replays what stands in the sink's dead-letter journal now. One that was cut off goes on where it was.
+   * @throws {WireError} CONFLICT when another replay of the sink is under way; what store and broker say
+   */
+  async run(sink: EffectiveSink, options: ReplayOptions, signal: AbortSignal): Promise<ReplayOutcome> {
+    const { store, clock } = this.#ports;
+    const first = await loadLetterState(store, sink, signal);
+    const done = ({ replayed, refused }: LetterState): ReplayProgress => ({
+      replayed: replayed - (first?.state.replayed ?? 0),
+      refused: refused - (first?.state.refused ?? 0),
+    });
+    if (first === undefined) return { replayed: 0, refused: 0, isDone: true };
+    const until = await letterHead(this.#ports, first.state.journal, signal); // P1
+    const startedMs = clock.monotonicMs();
+    for (let stored: StoredLetterState | undefined = first; stored !== undefined;) {
+      const { state } = stored;
+      const isPending = state.pending !== undefined;
+      if (!isPending && state.position.offset >= until) return { ...done(state), isDone: true };
+      if (!isPending && clock.monotonicMs() - startedMs >= options.budgetMs) {
+        return { ...done(state), isDone: false };
+      }
+      stored = await this.#step(sink, stored, until, signal);
+      if (stored.state.pending === undefined) await options.onProgress(done(stored.state));
+    }
+    throw new WireError("CONFLICT", "the dead letters were deleted");
+  }
+
+  /** Stores the plan of a step, or performs the one that is stored. @returns the state after that */
+  async #step(
+    sink: EffectiveSink,
+    stored: StoredLetterState,
+    until: number,
+    signal: AbortSignal,
+  ): Promise<StoredLetterState> {
+    const { state } = stored;
+    const { pending } = state;
+    const version = pending?.version ?? sink.version.number;
+    const columns = await this.#columns(sink, version, signal);
+    const step = await this.#read(state, columns, { version, until }, signal);
+    if (pending === undefined) {
+      const { end, refused } = step;
+      if (step.rows.count + step.letters.count === 0) {
+        return this.#put(sink, { ...stored, state: { ...state, position: end } }, signal);
+      }
+      const plan = { end: { offset: end.offset, index: end.index }, version, refused };
+      const next: LetterState = { ...state, sequence: state.sequence + 1, pending: plan };
+      return this.#put(sink, { ...stored, state: next }, signal); // P2
+    }
+    const { partitions, deadLetters } = this.#ports;
+    const head = { producer: state.producer, sequence: state.sequence, sinkVersion: version };
+    await this.#append(() => partitions.ensure(sink, 0, signal), step.rows, head, signal);
+    await this.#append(() => deadLetters.ensure(sink, signal), step.letters, head, signal);
+    const { pending: _done, ...kept } = state;
+    const next: LetterState = {
+      ...kept,
+      position: step.end,
+      replayed: state.replayed + step.rows.count,
+      refused: state.refused + step.letters.count,
+    };
+    return this.#put(sink, { ...stored, state: next }, signal); // P3
+  }
+
+  async #columns(sink: EffectiveSink, version: number, signal: AbortSignal): Promise<readonly Column[]> {
+    if (version === sink.version.number) return sink.table.mapping.columns;
+    try {
+      return await this.#ports.catalog.columns(sink, version, signal);
+    } catch (thrown) {
+      if (WireError.from(thrown).code !== "NOT_FOUND") throw thrown;
+      return sink.table.mapping.columns; // P4
+    }
+  }
+
+  /** Maps the letters of a step: those of the plan, or as many as a plan may have. */
+  async #read(
+    state: LetterState,
+    columns: readonly Column[],
+    { version, until }: { readonly version: number; readonly until: number },
+    signal: AbortSignal,
+  ): Promise<Step> {
+    const { position, pending, journal } = state;
+    const mapper = new LetterMapper(columns, version, this.#ports.random);
+    const planned = pending === undefined ? undefined : new Set(pending.refused.map(placeName));
+    const filter = new FrameFilter(position.filter);
+    const refused: LetterPlace[] = [];
+    let end: LetterPlace = position;
+    let count = 0;
+    // A frame in the middle of which the step ends is read as a whole.
+    const last = pending?.end ?? { offset: until, index: 0 };
+    const range = { from: position.offset, end: until };
+    for await (const { frame } of letterFrames(this.#ports, journal, range, undefined, signal)) {
+      const isOpen = frame.begin === position.offset && position.index > 0;
+      if (!isBefore({ offset: frame.begin, index: 0 }, last)) break;
+      const counts = isOpen || filter.accept(frame);
+      end = { offset: frame.end, index: 0 };
+      let index = 0;
+      for (const row of counts ? rowsOf(frame) : []) {
+        const place = { offset: frame.begin, index: index++ };
+        if (isBefore(place, position)) continue;
+        const isFull = count === this.#stepLetters || mapper.bytes >= STEP_BYTES_MAX;
+        if (pending === undefined ? isFull : !isBefore(place, last)) {
+          end = place;
+          break;
+        }
+        const letter = decodeLetter(row, `${journal}: dead letter ${placeName(place)}`);
+        if (!mapper.take(letter, planned?.has(placeName(place)) === true)) refused.push(place);
+        count++;
+      }
+      if (end.offset !== frame.end) break;
+    }
+    if (count === 0 && pending === undefined && end === position) end = { offset: until, index: 0 };
+    const { rows, letters } = mapper;
+    return {
+      end: { offset: end.offset, index: end.index, filter: filter.checkpoint() },
+      refused,
+      rows,
+      letters,
+    };
+  }
+
+  /** Appends a frame until it is acknowledged. @throws {WireError} when that does not succeed: the step remains */
+  async #append(
+    journal: () => Promise<string>,
+    rows: Rows,
+    head: { readonly producer: string; readonly sequence: number; readonly sinkVersion: number },
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (rows.count === 0) return;
+    const { frames, clock, logger } = this.#ports;
+    const content = rows.frame({ ...head, acceptedAtMs: clock.wallMs() });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await frames.appendFrame(await journal(), content, signal);
+        return;
+      } catch (thrown) {
+        signal.throwIfAborted();
+        const error = WireError.from(thrown);
+        if (attempt === ATTEMPTS_MAX || error instanceof SinkGone) throw error;
+        logger.warn("dead-letter-replay-retried", { attempt, error });
+        await clock.sleep(Math.min(BACKOFF_MS_MAX, BACKOFF_MS_FIRST * 2 ** attempt), signal);
+      }
+    }
+  }
+
+  async #put(sink: EffectiveSink, next: StoredLetterState, signal: AbortSignal): Promise<StoredLetterState> {
+    const { store } = this.#ports;
+    let modRevision: number | undefined;
+    try {
+      modRevision = await putLetterState(store, letterStateKey(sink), next, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      if (WireError.from(thrown).code !== "OUTCOME_UNKNOWN") throw thrown;
+      // What stands there now is either of the two: both are a place to go on from.
+      const found = await loadLetterState(store, sink, signal);
+      if (found !== undefined && found.state.producer === next.state.producer) return found;
+    }
+    if (modRevision === undefined) throw new WireError("CONFLICT", "another replay of the sink is under way");
+    return { state: next.state, modRevision };
+  }
+}
+
+/** Rows of one frame. */
+class Rows {
+  readonly buffer = new RowBuffer(4096);
+  readonly #lengths: number[] = [];
+
+  get count(): number {
+    return this.#lengths.length;
+  }
+
+  get bytes(): number {
+    return this.buffer.at;
+  }
+
+  /** What was written from `begin` on is a row. */
+  add(begin: number): void {
+    this.#lengths.push(this.buffer.at - begin);
+  }
+
+  frame(header: Parameters<typeof encodeFrameHead>[0]): readonly Uint8Array[] {
+    const body = this.buffer.bytes.subarray(0, this.buffer.at);
+    return [encodeFrameHead(header, this.#lengths, this.count, body), body];
+  }
+}
+
+/** Makes rows or letters of letters. */
+class LetterMapper {
+  readonly rows = new Rows();
+  readonly letters = new Rows();
+  readonly #mapping: CompiledMapping;
+  readonly #version: number;
+  readonly #record = new DoorRecord();
+
+  constructor(columns: readonly Column[], version: number, random: Random) {
+    const tree = new PathTree();
+    this.#mapping = compileMapping(columns, tree, random);
+    this.#version = version;
+    this.#record.scanner.use(tree);
+  }
+
+  get bytes(): number {
+    return Math.max(this.rows.bytes, this.letters.bytes);
+  }
+
+  /** @param isRefused known from the plan @returns whether it is a row */
+  take(letter: DeadLetter, isRefused: boolean): boolean {
+    const record = this.#record;
+    startLetter(record, letter);
+    const { buffer } = this.rows;
+    const begin = buffer.at;
+    const failure = this.#mapping.write(record, buffer);
+    if (isRefused) buffer.at = begin;
+    const isRow = !isRefused && failure === undefined; // P4
+    if (isRow) this.rows.add(begin);
+    else {
+      const at = this.letters.buffer.at;
+      const { column, reason: message } = letter;
+      const cause = failure ?? ({ status: 422, name: "unprocessableContent", column, message } as const);
+      const attempts = letter.attempts + 1;
+      const isPut = putLetter(this.letters.buffer, record, {
+        failure: cause,
+        version: this.#version,
+        attempts,
+      });
+      assert(isPut, "a letter that was taken before is no larger now", { bytes: letter.body.length });
+      this.letters.add(at);
+    }
+    record.end();
+    return isRow;
+  }
+}
+
+function isBefore(a: LetterPlace, b: LetterPlace): boolean {
+  return a.offset < b.offset || (a.offset === b.offset && a.index < b.index);
+}
+
+/** `<offset>-<index>`: how a letter is named. */
+export function placeName({ offset, index }: LetterPlace): string {
+  return `${offset}-${index}`;
+}
