@@ -189,6 +189,38 @@ test("dispatch: the primary dies -> the address is asked, nothing lost; its new 
   });
 });
 
+test("dispatch: several addresses -> one of them, the next when it dies, and those that come later", async () => {
+  const addresses: string[] = [];
+  await withBrokers(
+    async ({ world, home, far, transport }) => {
+      const appended = (each: string): Promise<unknown> =>
+        append({ transport, ...PORTS }, J, [utf8(each)], {}, never);
+      await assert.rejects(appended("a"), { code: "UNAVAILABLE", message: "there is no broker" });
+      addresses.push(far.address);
+      await appended("b");
+      addresses.unshift(home.address);
+      await appended("c");
+      await far.die();
+      // The first attempt may be what finds out that the connection is gone.
+      await appended("d").catch(() => appended("d"));
+      await drain(transport.read(readRequest(WHOLE), never));
+      assert.deepEqual(world.calls, ["far", "far", "home", "home"]);
+      await home.die();
+      await assert.rejects(
+        appended("e").catch(() => appended("e")),
+        { code: "UNAVAILABLE" },
+      );
+      const late = new FakeBroker("late", world);
+      await late.listen();
+      addresses.push(late.address);
+      await appended("f");
+      assert.deepEqual([world.calls.at(-1), world.content], ["late", "bcdf"]);
+      await late.die();
+    },
+    { address: () => addresses, routes: { routesMax: 0 } },
+  );
+});
+
 test("append: nobody can be reached -> thrown at once, or after the patience that it was given", async () => {
   await withBrokers(async ({ world, home, far, transport }) => {
     await Promise.all([home.die(), far.die()]);

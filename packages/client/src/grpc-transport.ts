@@ -1,12 +1,15 @@
 // Journals over gRPC: `protocol.Journal` of any broker of the protocol, ours or Gazette's. Calls about a journal go to
 // the broker that has it, as far as the routes tell that came with answers; other calls, and those about journals that
-// nobody knows of yet, to the address that was given. A broker that a call does not concern passes it on (1.13).
+// nobody knows of yet, to the address that was given, or to one of several. A broker that a call does not concern
+// passes it on (1.13).
 //
 //  T1  A route that led nowhere (UNAVAILABLE) is forgotten, and a broker that could not be reached is left alone for a
-//      while: calls go to the address. The endpoints that brokers announce need not be reachable from here.
+//      while: calls go to an address. The endpoints that brokers announce need not be reachable from here.
 //  T2  An append whose answer did not come has an unknown outcome, unless it is certain that no broker saw it.
 //  T3  What is wrong with a request about a journal is found here, in a broker's words. A Go broker says UNKNOWN of
 //      that as of everything that passes (it stops serving, a client was too slow): what is left is worth another try.
+//  T4  Of several addresses one is used until it cannot be reached or is no longer among them, then the next. When none
+//      could be reached, the one that was left alone longest is asked.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import {
   callClientStream,
@@ -16,6 +19,7 @@ import {
   RpcError,
   type CallOptions,
   type ClientTls,
+  type Keepalive,
 } from "@millrace/grpc";
 import {
   CAPABILITY,
@@ -49,8 +53,11 @@ import { codeOfRpc } from "./grpc-failures.ts";
 import type { AppendContent, JournalTransport } from "./transport.ts";
 
 export interface GrpcTransportOptions {
-  /** Of a broker, `http://127.0.0.1:8080`; https for TLS. */
-  readonly address: string;
+  /**
+   * Of a broker, `http://127.0.0.1:8080`; https for TLS. Or those of all brokers that there are, asked at each call:
+   * the first ones are preferred.
+   */
+  readonly address: string | (() => readonly string[]);
   readonly clock: Clock;
   readonly logger: Logger;
   /** Brokers of this zone are preferred for reading. Default `local`. */
@@ -61,6 +68,8 @@ export interface GrpcTransportOptions {
   readonly keys?: AuthKeys | undefined;
   /** Asked for each connection. */
   readonly tls?: (() => ClientTls) | undefined;
+  /** Notices brokers that are gone without a word. Default: none; calls then wait for as long as TCP does. */
+  readonly keepalive?: Keepalive | undefined;
   /** Whether appends bring frames of records, which a broker takes for the partitions of sinks. Default: no. */
   readonly frames?: boolean;
   /** How many routes are kept, and how long. */
@@ -80,7 +89,8 @@ const { append, apply, fragmentStoreHealth, list, listFragments, read } = JOURNA
 export class GrpcTransport implements JournalTransport {
   readonly #options: GrpcTransportOptions;
   readonly #routes: RouteCache;
-  readonly #home: GrpcChannel;
+  readonly #addresses: () => readonly string[];
+  #home: string | undefined;
   readonly #channels = new Map<string, GrpcChannel>();
   /** Until when brokers are left alone, by endpoint. */
   readonly #unreachable = new Map<string, number>();
@@ -88,13 +98,14 @@ export class GrpcTransport implements JournalTransport {
   constructor(options: GrpcTransportOptions) {
     this.#options = options;
     this.#routes = new RouteCache(options.clock, options.zone ?? "local", options.routes);
-    this.#home = this.#open(options.address);
+    const { address } = options;
+    this.#addresses = typeof address === "string" ? () => [address] : address;
   }
 
   /** Ends the connections; calls under way fail. */
   async close(): Promise<void> {
     const reason = AbortSignal.abort(new WireError("SHUTTING_DOWN", "the transport is closed"));
-    await Promise.all([this.#home, ...this.#channels.values()].map((channel) => channel.close(reason)));
+    await Promise.all([...this.#channels.values()].map((channel) => channel.close(reason)));
   }
 
   async append(
@@ -110,12 +121,13 @@ export class GrpcTransport implements JournalTransport {
         ? { metadata: new Map([...(plain.metadata ?? []), [FRAMES_METADATA, "1"]]) }
         : plain;
     for (;;) {
-      const endpoint = this.#appendsTo(journal, content);
+      const endpoint = this.#appendsTo(journal, content) ?? this.#homeNow();
       const source = new AppendMessages(request, content);
       try {
         const channel = this.#channel(endpoint);
         const bytes = await callClientStream(channel, append.path, source, options, signal);
         const answer = append.decodeResponse(bytes);
+        this.#unreachable.delete(endpoint);
         this.#routes.learn(journal, answer.header.route);
         return answer;
       } catch (error) {
@@ -133,7 +145,7 @@ export class GrpcTransport implements JournalTransport {
     const journal = stripMeta(request.journal);
     const options = this.#call({ capabilities: CAPABILITY.READ, selector: named(journal) }, CALL_LIFE_MS);
     for (;;) {
-      const endpoint = this.#reachable(this.#routes.member(journal));
+      const endpoint = this.#reachable(this.#routes.member(journal)) ?? this.#homeNow();
       try {
         const channel = this.#channel(endpoint);
         const messages = callServerStream(channel, read.path, read.encodeRequest(request), options, signal);
@@ -179,13 +191,10 @@ export class GrpcTransport implements JournalTransport {
 
   async apply(request: ApplyRequest, signal: AbortSignal): Promise<ApplyResponse> {
     const options = this.#call({ capabilities: CAPABILITY.APPLY, selector: ANY_LABELS }, APPLY_LIFE_MS);
-    try {
-      const bytes = await callUnary(this.#home, apply.path, apply.encodeRequest(request), options, signal);
-      return apply.decodeResponse(bytes);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw this.#failed(undefined, error, false);
-    }
+    const encoded = apply.encodeRequest(request);
+    const call = (home: GrpcChannel): Promise<Uint8Array> =>
+      callUnary(home, apply.path, encoded, options, signal);
+    return apply.decodeResponse(await this.#atHome(call, signal));
   }
 
   async listFragments(request: FragmentsRequest, signal: AbortSignal): Promise<FragmentsResponse> {
@@ -193,7 +202,7 @@ export class GrpcTransport implements JournalTransport {
     const journal = stripMeta(request.journal);
     const options = this.#call({ capabilities: CAPABILITY.READ, selector: named(journal) }, CALL_LIFE_MS);
     for (;;) {
-      const endpoint = this.#reachable(this.#routes.member(journal));
+      const endpoint = this.#reachable(this.#routes.member(journal)) ?? this.#homeNow();
       try {
         const channel = this.#channel(endpoint);
         const encoded = listFragments.encodeRequest(request);
@@ -213,25 +222,26 @@ export class GrpcTransport implements JournalTransport {
     signal: AbortSignal,
   ): Promise<FragmentStoreHealthResponse> {
     const options = this.#call({ capabilities: CAPABILITY.READ, selector: ANY_LABELS }, CALL_LIFE_MS);
-    try {
-      const encoded = fragmentStoreHealth.encodeRequest(request);
-      const bytes = await callUnary(this.#home, fragmentStoreHealth.path, encoded, options, signal);
-      return fragmentStoreHealth.decodeResponse(bytes);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw this.#failed(undefined, error, false);
-    }
+    const encoded = fragmentStoreHealth.encodeRequest(request);
+    const call = (home: GrpcChannel): Promise<Uint8Array> =>
+      callUnary(home, fragmentStoreHealth.path, encoded, options, signal);
+    return fragmentStoreHealth.decodeResponse(await this.#atHome(call, signal));
   }
 
   async *#listing(request: ListRequest, signal: AbortSignal): AsyncGenerator<ListResponse, void, undefined> {
     const options = this.#call({ capabilities: CAPABILITY.LIST, selector: request.selector }, CALL_LIFE_MS);
-    try {
-      const encoded = list.encodeRequest(request);
-      for await (const message of callServerStream(this.#home, list.path, encoded, options, signal))
-        yield list.decodeResponse(message);
-    } catch (error) {
-      signal.throwIfAborted();
-      throw this.#failed(undefined, error, false);
+    const encoded = list.encodeRequest(request);
+    for (;;) {
+      const endpoint = this.#homeNow();
+      try {
+        const messages = callServerStream(this.#channel(endpoint), list.path, encoded, options, signal);
+        for await (const message of messages) yield list.decodeResponse(message);
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (this.#wasUnreachable(endpoint, error)) continue;
+        throw this.#failed(undefined, error, false);
+      }
     }
   }
 
@@ -262,18 +272,47 @@ export class GrpcTransport implements JournalTransport {
     return endpoint;
   }
 
-  /** Whether it is certain that nobody saw the call, and another one may go to the address. T1 */
-  #wasUnreachable(endpoint: string | undefined, error: unknown): boolean {
-    if (endpoint === undefined || endpoint === this.#options.address) return false;
+  /** Whether it is certain that nobody saw the call, and another one may go elsewhere. T1 */
+  #wasUnreachable(endpoint: string, error: unknown): boolean {
     if (!(error instanceof RpcError) || error.code !== "UNAVAILABLE" || error.maybeProcessed) return false;
+    const addresses = this.#addresses();
+    // Who has one address has nowhere else to go.
+    if (addresses.length === 1 && addresses[0] === endpoint) return false;
     if (this.#unreachable.size >= CHANNELS_MAX) this.#unreachable.clear();
     this.#unreachable.set(endpoint, this.#options.clock.monotonicMs() + UNREACHABLE_MS);
-    return true;
+    if (endpoint === this.#home) this.#home = undefined;
+    return addresses.length === 1 || addresses.some((address) => this.#reachable(address) !== undefined);
   }
 
-  /** @param endpoint of a broker; undefined: the address */
-  #channel(endpoint: string | undefined): GrpcChannel {
-    if (endpoint === undefined || endpoint === this.#options.address) return this.#home;
+  /** T4 @throws {WireError} UNAVAILABLE when no broker is known */
+  #homeNow(): string {
+    const addresses = this.#addresses();
+    if (this.#home !== undefined && addresses.includes(this.#home)) return this.#home;
+    const leftAloneMs = (address: string): number => this.#unreachable.get(address) ?? 0;
+    const byPatience = [...addresses].sort((a, b) => leftAloneMs(a) - leftAloneMs(b));
+    const next = addresses.find((address) => this.#reachable(address) !== undefined) ?? byPatience[0];
+    if (next === undefined) throw new WireError("UNAVAILABLE", "there is no broker");
+    this.#home = next;
+    return next;
+  }
+
+  /** A call that any broker answers. @throws {WireError} */
+  async #atHome<T>(call: (home: GrpcChannel) => Promise<T>, signal: AbortSignal): Promise<T> {
+    for (;;) {
+      const endpoint = this.#homeNow();
+      try {
+        const answer = await call(this.#channel(endpoint));
+        this.#unreachable.delete(endpoint);
+        return answer;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (this.#wasUnreachable(endpoint, error)) continue;
+        throw this.#failed(undefined, error, false);
+      }
+    }
+  }
+
+  #channel(endpoint: string): GrpcChannel {
     const known = this.#channels.get(endpoint);
     if (known !== undefined) {
       // Last used, last closed.
@@ -293,8 +332,8 @@ export class GrpcTransport implements JournalTransport {
   }
 
   #open(address: string): GrpcChannel {
-    const { clock, logger, tls } = this.#options;
-    return new GrpcChannel({ address, clock, logger, tls });
+    const { clock, logger, tls, keepalive } = this.#options;
+    return new GrpcChannel({ address, clock, logger, tls, keepalive });
   }
 
   /** @param isWhole what was sent of an append may have been committed */
