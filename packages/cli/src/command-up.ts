@@ -1,6 +1,7 @@
 // `millrace up`: the whole platform in one process, with the demo unless it is told not to. `millrace serve`: parts of
 // it.
 import {
+  COMPONENT_ALIASES,
   COMPONENTS,
   loadConfig,
   runDemo,
@@ -68,9 +69,10 @@ export function addServeCommand(program: Command, io: CliIo): void {
   const command = program
     .command("serve")
     .description("Start the named components in this process")
-    .argument("<component...>", `one or more of ${COMPONENTS.join(", ")}`)
+    .argument("<component...>", `one or more of ${COMPONENTS.join(", ")}; storage-writer is broker`)
     .option("--json", JSON_HELP);
-  addSettingOptions(command).action(async (names: readonly string[], options: { readonly json?: true }) => {
+  addSettingOptions(command).action(async (given: readonly string[], options: { readonly json?: true }) => {
+    const names = given.map((name) => COMPONENT_ALIASES.get(name) ?? name);
     for (const name of names) {
       if (!isComponent(name)) {
         throw new UsageError(`"${name}" is not a component (expected ${COMPONENTS.join(", ")})`);

@@ -83,7 +83,7 @@ export {
   type SignatureScheme,
   type WebhookSignature,
 } from "./webhook-signature.ts";
-export { plainSecrets, type SecretBox } from "./secret-box.ts";
+export { CannotOpen, decodeSecret, plainSecrets, type SecretBox, type StoredSecret } from "./secret-box.ts";
 export { aesSecrets, parseKeyFile } from "./system-aes-box.ts";
 export { decodeSlice } from "./storage-codec.ts";
 export { importedEnds } from "./imported-ends.ts";

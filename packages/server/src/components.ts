@@ -11,4 +11,7 @@ export const COMPONENTS = [
   "console",
 ] as const;
 
+/** Other names of components, where what Millrace unites called them otherwise. */
+export const COMPONENT_ALIASES: ReadonlyMap<string, ComponentName> = new Map([["storage-writer", "broker"]]);
+
 export type ComponentName = (typeof COMPONENTS)[number];

@@ -9,6 +9,8 @@ export interface Endpoints {
   readonly "http-source": string;
   readonly warehouse: string;
   readonly console: string;
+  /** Only of a process that works for others of its etcd. */
+  readonly work?: string;
 }
 
 /** URL of an address as bound: IPv6 hosts get their brackets. */

@@ -3,7 +3,7 @@ export { printConfig, type PrintedSetting, type ResolvedConfig } from "./config.
 export { checkListeners } from "./listen-policy.ts";
 export { loadConfig } from "./system-config.ts";
 export { stderrScreen } from "./screen.ts";
-export { COMPONENTS, type ComponentName } from "./components.ts";
+export { COMPONENT_ALIASES, COMPONENTS, type ComponentName } from "./components.ts";
 export { examineDataDirectory, openFragmentStores, runDemo, runPlatform } from "./on-demand.ts";
 export type { PlatformRun } from "./system-run-platform.ts";
 export type { DemoSettings, DemoSummary } from "./system-run-demo.ts";

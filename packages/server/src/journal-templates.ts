@@ -10,7 +10,7 @@ export type JournalTemplate = Omit<JournalSpec, "name">;
 
 /** Where persisted fragments are unless `journal.store` says otherwise: below the data directory. */
 export const FRAGMENT_STORE = "file:///fragments/";
-/** Where staged objects wait for their load. */
+/** Where staged objects wait for their load unless `staging.store` says otherwise: below the data directory. */
 export const STAGING_STORE = "file:///staging/";
 
 function template(config: Config, extra: Partial<JournalTemplate>): JournalTemplate {
@@ -41,7 +41,10 @@ export function examplesTemplate(config: Config): JournalTemplate {
  * takes records in more than mapping them does.
  */
 export function partitionTemplate(config: Config): JournalTemplate {
-  const made = template(config, { labels: labelSet(["app.gazette.dev/managed-by", "millrace/ingest"]) });
+  const made = template(config, {
+    labels: labelSet(["app.gazette.dev/managed-by", "millrace/ingest"]),
+    replication: config["stream.replication"],
+  });
   // An open fragment is not removed, however old: that of a slow partition is closed in time (D27).
   const flushIntervalMs = Math.min(FLUSH_MS_MAX, Math.max(FLUSH_MS_MIN, config["stream.retention"]));
   return {

@@ -4,7 +4,7 @@ import { brokerAddress, hasGazettePlace } from "./broker-place.ts";
 import type { Config } from "./settings.ts";
 
 export type ListenSetting =
-  "etcd.listen" | "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen";
+  "etcd.listen" | "broker.listen" | "api.listen" | "http-source.listen" | "warehouse.listen" | "work.listen";
 
 /** Ingest paths are authorised by the secret in their path, but a whole listener is judged: it also serves /metrics. */
 const LISTEN_SETTINGS: readonly ListenSetting[] = [
@@ -13,6 +13,7 @@ const LISTEN_SETTINGS: readonly ListenSetting[] = [
   "api.listen",
   "http-source.listen",
   "warehouse.listen",
+  "work.listen",
 ];
 
 /** A listener that other machines reach and at which nothing authenticates them, by its setting. */
@@ -55,7 +56,8 @@ export function openListeners(config: Config): readonly OpenListener[] {
     const { host, port, path } = isBroker ? brokerAddress(config) : config[setting];
     // The file system says who reaches it.
     if (path !== undefined) continue;
-    const isGuarded = isBroker ? isBrokerGuarded(config) : config["auth.token"] !== "";
+    const takesKeys = isBroker || setting === "work.listen";
+    const isGuarded = takesKeys ? isBrokerGuarded(config) : config["auth.token"] !== "";
     if (isGuarded || isLoopback(host)) continue;
     open.push({ setting, address: `${host}:${port}`, remedy: isBroker ? "broker.auth-keys" : "auth.token" });
   }

@@ -1,17 +1,9 @@
-// What the parts of a process share, and what they need of each other.
-import {
-  WireError,
-  type Clock,
-  type Logger,
-  type MetricsRegistry,
-  type Random,
-  type TokenBook,
-} from "@millrace/base";
+// What the parts of a process share.
+import type { Clock, Logger, MetricsRegistry, Random, TokenBook } from "@millrace/base";
 import type { SecretBox } from "@millrace/ingest";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ObjectStores } from "@millrace/stores";
 import type { Disk } from "@millrace/wal";
-import type { ComponentName } from "./components.ts";
 import type { ListenSetting } from "./listen-policy.ts";
 import type { Health } from "./health.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
@@ -43,10 +35,4 @@ export interface PartContext extends PlatformPorts {
 /** Address of a listener, with `ports free` applied. */
 export function listenAddress(config: Config, name: ListenSetting): ListenAddress {
   return config.ports === "free" ? { ...config[name], port: 0 } : config[name];
-}
-
-/** A part needs another that was not asked for. */
-export function needs(component: ComponentName, other: ComponentName): WireError {
-  const message = `component ${component} needs ${other} in the same process: millrace serve ${other} ${component} …`;
-  return new WireError("INVALID_ARGUMENT", message);
 }

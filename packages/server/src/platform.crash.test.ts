@@ -13,15 +13,9 @@ import { ask } from "./test-http.ts";
 import { JournalLedger } from "./test-journal-ledger.ts";
 import { Load, type LoadOptions } from "./test-load.ts";
 import { isAlive, scratch, TestPlatform, until } from "./test-platform.ts";
-import { RecordLedger, type StoredRecord } from "./test-record-ledger.ts";
-import {
-  atDoor,
-  createStream,
-  headOf,
-  pathColumn,
-  persistEverything,
-  waitForLoaded,
-} from "./test-streams.ts";
+import { RecordLedger } from "./test-record-ledger.ts";
+import { RECORD_COLUMNS, storedRecords } from "./test-record-rows.ts";
+import { atDoor, createStream, headOf, persistEverything, waitForLoaded } from "./test-streams.ts";
 
 const ROUNDS = Number(process.env["MILLRACE_CRASH_ROUNDS"] ?? 22);
 const SEED = process.env["MILLRACE_CRASH_SEED"] ?? String(systemRandom.u32());
@@ -97,13 +91,7 @@ class CrashRun {
   }
 
   async prepare(platform: TestPlatform): Promise<void> {
-    const columns = [
-      { type: "uuid", name: "id" },
-      { type: "datetime", name: "received_at" },
-      ...["connection", "sequence", "check"].map(pathColumn),
-      { type: "body", name: "body" },
-    ] as const;
-    this.sourceUrl = await createStream(platform.endpoints, "crash", columns);
+    this.sourceUrl = await createStream(platform.endpoints, "crash", RECORD_COLUMNS);
   }
 
   /** Compares journals and table with the books. @param isComplete after waiting for every load */
@@ -119,7 +107,7 @@ class CrashRun {
       assert.equal(await headOf(endpoints, ledger.journal), answer.bytes.length);
     }
     if (isComplete) await waitForLoaded(endpoints, TABLE);
-    const rows = await storedRecords(platform);
+    const rows = await storedRecords(endpoints, TABLE);
     assert.deepEqual(this.records.violations(rows, isComplete), [], `life ${this.lives}`);
   }
 
@@ -133,29 +121,6 @@ class CrashRun {
       `ready after ${Math.round(sorted[sorted.length >> 1]!)} ms (median), ${Math.round(sorted.at(-1)!)} ms (most)`
     );
   }
-}
-
-async function storedRecords({ endpoints }: TestPlatform): Promise<readonly StoredRecord[]> {
-  const query =
-    `select _journal, connection, sequence, "check", octet_length(encode(body)) from ${TABLE} ` +
-    `order by _journal, _offset`;
-  const answer = await ask(`${endpoints.warehouse}/sql`, {
-    method: "POST",
-    headers: { "content-type": "application/json", accept: "text/csv" },
-    body: JSON.stringify({ query, limits: { rows: 10_000_000 } }),
-  });
-  assert.equal(answer.status, 200, answer.text.slice(0, 500));
-  const [, ...lines] = answer.text.trimEnd().split(/\r?\n/);
-  return lines.map((line) => {
-    const [journal = "", connection, sequence, check = "", bodyLength] = line.split(",");
-    return {
-      journal,
-      connection: Number(connection),
-      sequence: Number(sequence),
-      check,
-      bodyLength: Number(bodyLength),
-    };
-  });
 }
 
 /** Ends a life in the way that was drawn. */

@@ -56,6 +56,16 @@ export const SETTINGS = {
   "api.listen": listen(8088, "the configuration API and the console"),
   "http-source.listen": listen(7000, "the HTTP source: records come in here"),
   "warehouse.listen": listen(8082, "SQL over HTTP"),
+  "work.listen": listen(
+    8089,
+    "probes and metrics of storage-reader, storage-coordinator and warehouse with etcd.address, and of loads into " +
+      "the warehouse from other processes",
+  ),
+  "work.public-url": setting(
+    textKind,
+    "",
+    "Base URL at which other processes reach work.listen of the warehouse; default: its address",
+  ),
   "http-source.public-url": setting(
     textKind,
     "",
@@ -144,7 +154,7 @@ export const SETTINGS = {
   "broker.file-root": setting(
     textKind,
     "",
-    "Directory under which file:// stores are; default: the data directory",
+    "Directory under which file:// stores are, also in processes without a broker; default: the data directory",
   ),
   "broker.file-only": setting(
     booleanKind,
@@ -221,6 +231,17 @@ export const SETTINGS = {
     choiceKind(["NONE", "GZIP", "ZSTANDARD", "SNAPPY"]),
     "NONE",
     "Codec of the partition journals of sinks",
+  ),
+  "stream.replication": setting(
+    integerKind(1, 9),
+    "1",
+    "Brokers that have each partition journal of a sink: that of the http-source that creates it",
+  ),
+  "staging.store": setting(
+    storeKind,
+    "file:///staging/",
+    "Store in which staged records wait for their load, the same for all processes of an etcd: file, s3, gs, azure " +
+      "or azure-ad (docs/stores.md)",
   ),
   "stream.retention": setting(
     durationKind(0, 365 * 24 * HOUR_MS),

@@ -1,7 +1,6 @@
 // The parts between the source and the table: definitions, the pipeline, the HTTP source.
 import { TaskStore } from "@millrace/api";
 import { TaskGroup } from "@millrace/base";
-import type { Broker } from "@millrace/broker";
 import type { JournalTransport } from "@millrace/client";
 import {
   DeadLetterJournals,
@@ -15,10 +14,10 @@ import {
   type TargetRegistry,
 } from "@millrace/ingest";
 import { wholeShare, type GroupShare } from "@millrace/metadata";
-import type { Fragment } from "@millrace/protocol";
-import { partitionTemplate, STAGING_STORE } from "./journal-templates.ts";
+import { partitionTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
+import type { Journals } from "./system-journals-part.ts";
 import type { ProcessSession } from "./system-process-session.ts";
 
 /** Definitions as this process sees them, followed from the coordination store. */
@@ -60,6 +59,8 @@ export function startTasks(
   );
 }
 
+export const PIPELINE: readonly PipelineComponent[] = ["storage-reader", "storage-coordinator"];
+
 /** Those who run the pipeline's components on the same etcd. */
 export interface PipelineGroups {
   readonly reader: GroupShare;
@@ -97,12 +98,12 @@ export async function startDoorSync(
   );
 }
 
-/** @param components at least one */
+/** @param components without any it follows what the others do */
 export async function startPipeline(
   lifecycle: Lifecycle,
   context: PartContext,
   parts: {
-    readonly broker: Broker;
+    readonly journals: Journals;
     readonly catalog: DefinitionMirror;
     readonly targets: TargetRegistry;
     /** Who shares the work; absent: nobody. */
@@ -112,12 +113,13 @@ export async function startPipeline(
   signal: AbortSignal,
 ): Promise<Pipeline> {
   const { config, coordination, stores } = context;
-  const { broker, catalog, targets, groups } = parts;
+  const { journals, catalog, targets, groups } = parts;
   const shares = groups === undefined ? {} : { shares: groups };
-  const { transport } = broker;
+  const { transport, fragmentRemoved: onFragmentRemoved } = journals;
   const store = coordination;
-  const stagingStore = stores.open(STAGING_STORE);
-  const onFragmentRemoved = (fragment: Fragment): void => broker.fragmentRemoved(fragment);
+  const stagingStore = stores.open(config["staging.store"]);
+  // What is staged elsewhere may take as long as it likes.
+  const canDrain = components.length === PIPELINE.length;
   const pipeline = await lifecycle.start(
     "pipeline",
     () =>
@@ -134,7 +136,7 @@ export async function startPipeline(
       ),
     async (opened, stopSignal) => {
       // Others go on with what is left as soon as this process has left the group.
-      if (groups === undefined || groups.coordinator.members.length < 2) {
+      if (canDrain && (groups === undefined || groups.coordinator.members.length < 2)) {
         const { remaining } = await opened.drain(stopSignal);
         for (const [journal, bytes] of remaining)
           context.logger.warn("left-for-next-start", { journal, bytes });

@@ -1,42 +1,34 @@
-// Which of the ingest components run in this process, and what each needs of the others.
+// Which of the ingest components run in this process, and where each finds the others: in this process, or by the etcd.
 import type { ProjectTokens } from "@millrace/api";
 import { assert } from "@millrace/base";
-import type { Broker } from "@millrace/broker";
-import {
-  DeadLetters,
-  DefinitionRepository,
-  publishSeen,
-  type DefinitionMirror,
-  type DoorSync,
-  type Pipeline,
-  type PipelineComponent,
-} from "@millrace/ingest";
-import type { SinkTargets } from "@millrace/targets";
+import { DeadLetters, publishSeen, type DefinitionMirror, type PipelineComponent } from "@millrace/ingest";
 import type { Warehouse } from "@millrace/warehouse";
+import { STAGING_USERS } from "./component-rules.ts";
 import type { ComponentName } from "./components.ts";
 import { addPipelineHealth } from "./pipeline-health.ts";
-import { feedSources } from "./console-sources.ts";
-import type { FeedSample } from "./console-feed.ts";
 import { endpointUrl } from "./endpoints.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { startApi, type ConsoleParts } from "./system-api-part.ts";
+import { startApiParts } from "./system-api-parts.ts";
 import type { BrokerPart } from "./system-broker-part.ts";
-import { claimPrefix, claimWarehouse } from "./stream-home.ts";
+import { claimPrefix, claimSecrets, claimStaging, claimWarehouse } from "./stream-home.ts";
 import { isCluster } from "./system-coordination.ts";
 import {
   joinPipeline,
   openDeadLetterJournals,
   openPartitions,
+  PIPELINE,
   startDefinitions,
   startDoorSync,
   startPipeline,
-  startTasks,
 } from "./system-ingest-part.ts";
+import { journalsOf, startJournals } from "./system-journals-part.ts";
 import { startProcessSession, type ProcessSession } from "./system-process-session.ts";
 import { framesOf, startHttpSource } from "./system-http-source-part.ts";
-import { needs, type PartContext } from "./part-context.ts";
-import { sqlProxy } from "./system-sql-proxy.ts";
+import { announceTables, startTables, tablesOf, type Tables } from "./system-tables-part.ts";
 import { startTargets } from "./system-targets-part.ts";
+import { targetOf } from "./system-warehouse-part.ts";
+import { startWorkDoor } from "./system-work-door.ts";
+import type { PartContext } from "./part-context.ts";
 
 interface IngestParts {
   readonly components: ReadonlySet<ComponentName>;
@@ -46,7 +38,7 @@ interface IngestParts {
   readonly listening: (name: string, at: { host: string; port: number }, path?: string) => void;
 }
 
-const PIPELINE: readonly PipelineComponent[] = ["storage-reader", "storage-coordinator"];
+const DEFINED: readonly ComponentName[] = [...PIPELINE, "http-source", "api"];
 
 export async function startIngest(
   lifecycle: Lifecycle,
@@ -54,32 +46,71 @@ export async function startIngest(
   parts: IngestParts,
   signal: AbortSignal,
 ): Promise<void> {
-  const { components, listening } = parts;
-  const wanted: readonly ComponentName[] = [...PIPELINE, "http-source", "api", "console"];
-  const first = wanted.find((component) => components.has(component));
-  if (first === undefined) return;
-  if (components.has("console") && !components.has("api")) throw needs("console", "api");
-  if (parts.broker === undefined) throw needs(first, "broker");
-  if (parts.warehouse === undefined) throw needs(first, "warehouse");
-  const { warehouse } = parts;
-  const { broker } = parts.broker;
-  const { transport } = broker;
+  const { components, warehouse } = parts;
+  const has = (names: readonly ComponentName[]): boolean => names.some((name) => components.has(name));
+  const isWanted = has(DEFINED);
+  if (!isWanted && (warehouse === undefined || !isCluster(context.config))) return;
+  const session = isCluster(context.config)
+    ? await openSession(lifecycle, context, parts, signal)
+    : undefined;
+  const tables = await openTables(lifecycle, context, { ...parts, session }, signal);
+  if (isWanted) await startDefined(lifecycle, context, { ...parts, session, tables }, signal);
+}
 
-  let session: ProcessSession | undefined;
-  if (isCluster(context.config)) {
-    await claimPrefix(context, context.config["etcd.prefix"], signal);
-    session = await startProcessSession(lifecycle, context, signal);
-    await claimWarehouse(context, session.nodeId, signal);
+/** What the processes of an etcd have to have in common is looked at before anything begins. */
+async function openSession(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  { components, warehouse }: IngestParts,
+  signal: AbortSignal,
+): Promise<ProcessSession> {
+  const { config, stores } = context;
+  await claimPrefix(context, config["etcd.prefix"], signal);
+  await claimSecrets(context, signal);
+  const session = await startProcessSession(lifecycle, context, signal);
+  if (warehouse !== undefined) await claimWarehouse(context, session.nodeId, signal);
+  if (STAGING_USERS.some((component) => components.has(component)))
+    await claimStaging({ ...context, stagingStore: stores.open(config["staging.store"]) }, signal);
+  return session;
+}
+
+/** The warehouse of this process, which others load into, or that of another one. */
+async function openTables(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  parts: IngestParts & { readonly session: ProcessSession | undefined },
+  signal: AbortSignal,
+): Promise<Tables> {
+  const { components, warehouse, session, listening } = parts;
+  const target = warehouse === undefined ? undefined : await targetOf(context, warehouse);
+  if (session !== undefined && STAGING_USERS.some((component) => components.has(component))) {
+    const at = await startWorkDoor(lifecycle, context, target);
+    listening("work", at);
+    if (warehouse !== undefined) await announceTables(lifecycle, context, session, { warehouse, at });
   }
+  if (warehouse !== undefined && target !== undefined) return tablesOf(context, warehouse, target);
+  return startTables(lifecycle, context, signal);
+}
+
+async function startDefined(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  parts: IngestParts & { readonly session: ProcessSession | undefined; readonly tables: Tables },
+  signal: AbortSignal,
+): Promise<void> {
+  const { components, listening, broker, session, tables } = parts;
+  const journals =
+    broker === undefined ? await startJournals(lifecycle, context, signal) : journalsOf(broker.broker);
+  const { transport } = journals;
   const catalog = await startDefinitions(lifecycle, context, signal);
-  const pipelineComponents = PIPELINE.filter((component) => components.has(component));
-  const groups = await joinPipeline(session, pipelineComponents, signal);
-  const targets = await startTargets(lifecycle, context, { catalog, warehouse });
+  const own = PIPELINE.filter((component): component is PipelineComponent => components.has(component));
+  const groups = await joinPipeline(session, own, signal);
+  const targets = await startTargets(lifecycle, context, { catalog, warehouse: tables.target });
   const pipeline = await startPipeline(
     lifecycle,
     context,
-    { broker, catalog, targets, groups },
-    pipelineComponents,
+    { journals, catalog, targets, groups },
+    own,
     signal,
   );
   addPipelineHealth(context.health, pipeline);
@@ -118,8 +149,8 @@ export async function startIngest(
     catalog,
     deadLetters,
     pipeline,
-    broker,
-    warehouse,
+    journals,
+    tables,
     tokens: parts.tokens,
     targets,
     sourceUrl,
@@ -142,89 +173,4 @@ function publishDoor(
     async () => publishSeen(catalog, { ...session, clock: context.clock }),
     async (end) => end(),
   );
-}
-
-async function startApiParts(
-  lifecycle: Lifecycle,
-  context: PartContext,
-  parts: {
-    readonly catalog: DefinitionMirror;
-    readonly deadLetters: DeadLetters;
-    readonly pipeline: Pipeline;
-    readonly broker: Broker;
-    readonly warehouse: Warehouse;
-    readonly tokens: ProjectTokens;
-    readonly targets: SinkTargets;
-    readonly sourceUrl: string;
-    readonly components: ReadonlySet<ComponentName>;
-    /** Of other processes too; absent: there are none. */
-    readonly doors: DoorSync | undefined;
-  },
-): Promise<{ host: string; port: number }> {
-  const { catalog, pipeline, broker, warehouse, doors } = parts;
-  const { coordination, secrets, clock, random, logger } = context;
-  const tasks = await startTasks(lifecycle, context);
-  let apiUrl = "";
-  const { host, port } = warehouse.address;
-  const consoleParts: ConsoleParts = {
-    transport: broker.transport,
-    sql: sqlProxy(endpointUrl(host, port), context.tokens.innerToken),
-    sample: () => Promise.resolve(sampleOf(context, parts)),
-  };
-  const part = await startApi(
-    lifecycle,
-    context,
-    {
-      repository: new DefinitionRepository({ store: coordination, secrets, clock, random }),
-      tasks,
-      tokens: parts.tokens,
-      book: context.tokens,
-      statistics: {
-        total: (key) => pipeline.statistics.total(key),
-        files: (key, options) => pipeline.statistics.files(key, options),
-        clear: (sinks, within) => pipeline.clearStatistics(sinks, within),
-      },
-      targets: parts.targets,
-      deadLetters: parts.deadLetters,
-      settled: async (revision, signal) => {
-        await catalog.waitForRevision(revision, signal);
-        await doors?.wait(catalog.revision, signal);
-      },
-      urls: () => ({ api: apiUrl, httpSource: parts.sourceUrl }),
-      clock,
-      random,
-      logger,
-    },
-    parts.components.has("console") ? consoleParts : undefined,
-  );
-  apiUrl = endpointUrl(part.address.host, part.address.port);
-  return part.address;
-}
-
-function sampleOf(
-  context: PartContext,
-  { catalog, pipeline, broker }: { catalog: DefinitionMirror; pipeline: Pipeline; broker: Broker },
-): FeedSample {
-  const snapshots = pipeline.statistics.snapshot(context.clock.wallMs());
-  const { problems } = pipeline.health();
-  const sources = catalog.sources().map((source) => ({ source, sinks: catalog.sinks(source) }));
-  const total = (field: "accepted" | "loaded"): number =>
-    snapshots.reduce((sum, each) => sum + each[field], 0);
-  const counter = (name: string): number => context.metrics.counter(name, "").value();
-  return {
-    totals: {
-      acceptedRecords: total("accepted"),
-      loadedRows: total("loaded"),
-      appendedBytes: counter("gazette_spool_commit_bytes_total"),
-      appends: counter("gazette_spool_commits_total"),
-    },
-    sources: feedSources(sources, snapshots, problems),
-    unhealthy: context.health.reasons(),
-    degraded: [
-      ...broker.failingStores().map(({ url, reason }) => `fragment store ${url} unhealthy: ${reason}`),
-      ...problems
-        .filter(({ sink }) => sink === undefined)
-        .map(({ subject, problem }) => `${subject}: ${problem}`),
-    ],
-  };
 }

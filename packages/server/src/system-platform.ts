@@ -4,7 +4,9 @@ import { MetricsRegistry, newToken, TokenBook, WireError, type Clock, type Logge
 import { drainWhile } from "@millrace/broker";
 import { FileStore, openStores } from "@millrace/stores";
 import { openSystemDisk } from "@millrace/wal";
+import { checkComponents } from "./component-rules.ts";
 import type { ComponentName } from "./components.ts";
+import { fileRoot } from "./data-layout.ts";
 import { endpointUrl, type Endpoints } from "./endpoints.ts";
 import { FRAGMENT_STORE, STAGING_STORE } from "./journal-templates.ts";
 import { Health } from "./health.ts";
@@ -14,7 +16,7 @@ import type { Config } from "./settings.ts";
 import { ownDataDirectory } from "./system-data-directory.ts";
 import { removeEndpoints, writeEndpoints } from "./system-endpoints-file.ts";
 import { openBrokerDoor, startBroker, type BrokerPart } from "./system-broker-part.ts";
-import { isCluster, openCoordination } from "./system-coordination.ts";
+import { openCoordination } from "./system-coordination.ts";
 import { startDebug } from "./system-debug-part.ts";
 import { startEtcd } from "./system-etcd-part.ts";
 import { startIngest } from "./system-ingest.ts";
@@ -62,7 +64,7 @@ async function startParts(
   const { config } = settings;
   const components = new Set(settings.components);
   const dataDirectory = resolve(config.data);
-  checkStore(components, config);
+  checkComponents(components, config);
   await lifecycle.start(
     "data directory",
     () => ownDataDirectory(dataDirectory, ports.random),
@@ -124,14 +126,6 @@ async function startParts(
   };
 }
 
-/** @throws {WireError} INVALID_ARGUMENT */
-function checkStore(components: ReadonlySet<ComponentName>, config: Config): void {
-  if (!components.has("etcd") || !isCluster(config)) return;
-  const text =
-    "component etcd serves a store of its own process, and --etcd.address names another: leave one out";
-  throw new WireError("INVALID_ARGUMENT", text);
-}
-
 async function leaveCluster(
   { broker }: BrokerPart,
   { logger, dataDirectory }: Pick<PartContext, "logger" | "dataDirectory">,
@@ -151,9 +145,10 @@ async function openBase(
   dataDirectory: string,
   ports: PlatformPorts & Pick<PartContext, "tokens">,
 ): Promise<Omit<PartContext, "coordination">> {
-  const root = config["broker.file-root"] === "" ? dataDirectory : resolve(config["broker.file-root"]);
+  const root = fileRoot(config, dataDirectory);
   const storePorts = { root, clock: ports.clock, random: ports.random };
-  for (const url of [FRAGMENT_STORE, STAGING_STORE]) {
+  for (const url of new Set([FRAGMENT_STORE, STAGING_STORE, config["staging.store"]])) {
+    if (!url.startsWith("file:")) continue;
     await new FileStore(url, storePorts).ensureBase().catch((thrown: unknown) => {
       if (config["broker.file-root"] === "") throw thrown;
       const { code, message } = WireError.from(thrown);
@@ -163,8 +158,6 @@ async function openBase(
   const secrets = openSecrets(config, ports.logger);
   const metrics = new MetricsRegistry();
   const fileOnly = config["broker.file-only"];
-  if (fileOnly && config["broker.file-root"] === "")
-    throw new WireError("INVALID_ARGUMENT", "broker.file-only needs broker.file-root");
   const stores = openStores({ ...storePorts, env: process.env, metrics, fileOnly });
   stores.open(config["journal.store"]);
   const disk = await lifecycle.start(

@@ -18,7 +18,7 @@ test("SQL proxy: the begin of an answer -> is there before its end; what it asks
   t.after(() => server.close());
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  const ask = sqlProxy(`http://127.0.0.1:${port}`, "secret");
+  const ask = sqlProxy(() => `http://127.0.0.1:${port}`, "secret");
   const answer = await ask("{}", "text/csv", never);
   assert.deepEqual([answer.status, answer.contentType], [200, "text/csv"]);
   assert.deepEqual(seen, ["/sql", "text/csv", "Bearer secret"]);
@@ -30,7 +30,7 @@ test("SQL proxy: the begin of an answer -> is there before its end; what it asks
 });
 
 test("SQL proxy: nobody listens -> UNAVAILABLE", async () => {
-  const ask = sqlProxy("http://127.0.0.1:9", "");
+  const ask = sqlProxy(() => "http://127.0.0.1:9", "");
   await assert.rejects(
     () => ask("{}", "*/*", never),
     (error) => error instanceof WireError && error.code === "UNAVAILABLE",

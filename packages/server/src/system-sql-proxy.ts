@@ -4,9 +4,12 @@ import { request } from "node:http";
 import { WireError } from "@millrace/base";
 import type { SqlAnswer } from "./console-routes.ts";
 
-/** @param token of the platform, "" when none is needed */
+/**
+ * @param warehouseUrl where SQL is answered now; what it throws is the answer
+ * @param token of the platform, "" when none is needed
+ */
 export function sqlProxy(
-  warehouseUrl: string,
+  warehouseUrl: () => string,
   token: string,
 ): (body: string, accept: string, signal: AbortSignal) => Promise<SqlAnswer> {
   const authorization: Record<string, string> = token === "" ? {} : { authorization: `Bearer ${token}` };
@@ -14,7 +17,7 @@ export function sqlProxy(
     new Promise((resolve, reject) => {
       const headers = { "content-type": "application/json", accept, ...authorization };
       const outgoing = request(
-        new URL("/sql", warehouseUrl),
+        new URL("/sql", warehouseUrl()),
         { method: "POST", headers, signal },
         (response) =>
           resolve({

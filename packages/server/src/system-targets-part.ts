@@ -4,7 +4,6 @@ import { join, resolve } from "node:path";
 import type { DefinitionMirror, Target } from "@millrace/ingest";
 import { FileStore, openStores, type ObjectStore } from "@millrace/stores";
 import { SinkTargets } from "@millrace/targets";
-import { STAGING_STORE } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
 
@@ -32,7 +31,7 @@ export function startTargets(
       Promise.resolve(
         new SinkTargets({
           warehouse,
-          stagingStore: context.stores.open(STAGING_STORE),
+          stagingStore: context.stores.open(config["staging.store"]),
           openStore,
           settings: (sink, target, signal) => catalog.settings(sink, target, signal),
           clock,

@@ -2,9 +2,9 @@
 import { mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { Warehouse } from "@millrace/warehouse";
-import { WAREHOUSE_DIR, WAREHOUSE_FILE } from "./data-layout.ts";
-import { STAGING_STORE } from "./journal-templates.ts";
+import type { Target } from "@millrace/ingest";
+import { StagedCopies, Warehouse } from "@millrace/warehouse";
+import { fileRoot, WAREHOUSE_DIR, WAREHOUSE_FILE, WAREHOUSE_INCOMING } from "./data-layout.ts";
 import { bindHost } from "./system-listen.ts";
 import type { Config } from "./settings.ts";
 import { listenAddress, type PartContext, type PlatformPorts } from "./part-context.ts";
@@ -25,6 +25,27 @@ function coresToSpare(): number {
   return Math.max(1, availableParallelism() - 1);
 }
 
+/** Where the engine finds staged objects: in the staging store itself, if that is a directory. */
+function stagingDirectory(config: Config, dataDirectory: string): string {
+  if (!isStagedInFiles(config)) return `${join(dataDirectory, WAREHOUSE_DIR, WAREHOUSE_INCOMING)}/`;
+  const path = config["broker.file-only"] ? "/" : new URL(config["staging.store"]).pathname;
+  return join(fileRoot(config, dataDirectory), path);
+}
+
+function isStagedInFiles(config: Config): boolean {
+  return config["broker.file-only"] || config["staging.store"].startsWith("file:");
+}
+
+/** The target of loads: the warehouse, and in front of it what fetches the objects of a bucket. */
+export function targetOf(
+  { config, dataDirectory, stores }: PartContext,
+  warehouse: Warehouse,
+): Promise<Target> {
+  if (isStagedInFiles(config)) return Promise.resolve(warehouse);
+  const store = stores.open(config["staging.store"]);
+  return StagedCopies.open(warehouse, store, stagingDirectory(config, dataDirectory));
+}
+
 /** Starts the process and does not wait for it. */
 export function launchWarehouse(
   config: Config,
@@ -36,7 +57,7 @@ export function launchWarehouse(
   const listen = listenAddress(config, "warehouse.listen");
   const options = {
     file: join(directory, WAREHOUSE_FILE),
-    stagingDir: join(dataDirectory, new URL(STAGING_STORE).pathname),
+    stagingDir: stagingDirectory(config, dataDirectory),
     tempDir: join(directory, "tmp"),
     reserveBytes: config["broker.reserve"],
     memoryBytes: config["warehouse.memory"],

@@ -162,8 +162,12 @@ export class TestPlatform {
   }
 
   /** A start that must fail: the process ends with another status than 0 and leaves nobody. @returns stderr */
-  static async refused(data: string, flags: readonly string[] = []): Promise<string> {
-    const platform = TestPlatform.launch(data, flags);
+  static async refused(
+    data: string,
+    flags: readonly string[] = [],
+    command?: readonly string[],
+  ): Promise<string> {
+    const platform = TestPlatform.launch(data, flags, command);
     const exit = await platform.ended(READY_MS);
     await platform.groupEnded(1000);
     assert.equal(exit.signal, null);
