@@ -14,9 +14,26 @@ export type FormOutcome =
   | { readonly kind: "json"; readonly bytes: Uint8Array }
   | { readonly kind: "invalid"; readonly reason: string };
 
+/** The fields of a form, by their names. */
+export class FormFields {
+  readonly #root = emptyObject();
+
+  /** @returns why there is no such field */
+  add(name: string, value: string): string | undefined {
+    const steps = stepsOf(name);
+    if (steps.length > DEPTH_MAX) return `keys nested deeper than ${DEPTH_MAX}`;
+    put(this.#root, steps, value);
+    return undefined;
+  }
+
+  json(): Uint8Array {
+    return utf8(JSON.stringify(this.#root));
+  }
+}
+
 /** @param text the body, whose bytes are ASCII or UTF-8 */
 export function decodeForm(text: string): FormOutcome {
-  const root = emptyObject();
+  const fields = new FormFields();
   for (const pair of text.split("&")) {
     if (pair === "") continue;
     const equals = pair.indexOf("=");
@@ -25,11 +42,10 @@ export function decodeForm(text: string): FormOutcome {
     if (name === undefined || value === undefined) {
       return { kind: "invalid", reason: `invalid escape in "${pair.slice(0, 60)}"` };
     }
-    const steps = stepsOf(name);
-    if (steps.length > DEPTH_MAX) return { kind: "invalid", reason: `keys nested deeper than ${DEPTH_MAX}` };
-    put(root, steps, value);
+    const reason = fields.add(name, value);
+    if (reason !== undefined) return { kind: "invalid", reason };
   }
-  return { kind: "json", bytes: utf8(JSON.stringify(root)) };
+  return { kind: "json", bytes: fields.json() };
 }
 
 function decode(text: string): string | undefined {

@@ -7,11 +7,12 @@ export type ContentKind =
   /** A record on each line. */
   | "ndjson"
   | "form"
+  | "multipart"
   /** Stored as it is; columns that look into it cannot be filled. */
   | "opaque";
 
 /** What a single record's body may be. */
-export const BODY_KINDS = ["json", "form", "opaque"] as const satisfies readonly ContentKind[];
+export const BODY_KINDS = ["json", "form", "multipart", "opaque"] as const satisfies readonly ContentKind[];
 export type BodyKind = (typeof BODY_KINDS)[number];
 
 export interface Content {
@@ -37,6 +38,7 @@ export function parseContentType(header: string): Content | undefined {
 function kindOf(type: string): ContentKind {
   if (/^application\/([a-z0-9.-]+\+)?json$/.test(type)) return "json";
   if (/^application\/(x-)?(ndjson|jsonl|jsonlines|json-lines)$/.test(type)) return "ndjson";
+  if (type === "multipart/form-data") return "multipart";
   return type === "application/x-www-form-urlencoded" ? "form" : "opaque";
 }
 

@@ -1,7 +1,8 @@
 // Makes the content of a single record known to its mappings. A body that is not what its content type says is refused
 // by the sinks that look into it, and by no others (keboola-stream specification 2.4).
 import { BodyBytes, text } from "@millrace/base";
-import { decodeForm } from "./body-form.ts";
+import { decodeForm, type FormOutcome } from "./body-form.ts";
+import { boundaryOf, decodeMultipart } from "./body-multipart.ts";
 import { isUtf8 } from "./body-utf8.ts";
 import type { BodyKind } from "./http-source-content.ts";
 import type { DoorRecord } from "./http-source-record.ts";
@@ -19,8 +20,9 @@ export function lookInto(record: DoorRecord, kind: BodyKind): void {
       if (scanner.scanWhole(body, bodyBegin, bodyEnd)) record.bodyIsText = true;
       else record.refuse(`invalid JSON: ${scanner.problem} at position ${scanner.problemAt - bodyBegin}`);
       return;
-    case "form": {
-      const problem = scanForm(record);
+    case "form":
+    case "multipart": {
+      const problem = scanForm(record, kind === "form" ? urlencoded(record) : multipart(record));
       if (problem !== undefined) record.refuse(`invalid form data: ${problem}`);
       return;
     }
@@ -35,11 +37,21 @@ export function isArrayBody(bytes: Uint8Array, begin: number, end: number): bool
   return false;
 }
 
-function scanForm({ scanner, body, bodyBegin, bodyEnd }: DoorRecord): string | undefined {
-  if (!isUtf8(body.bytes, bodyBegin, bodyEnd)) return "not UTF-8";
-  const form = decodeForm(text(body.bytes.subarray(bodyBegin, bodyEnd)));
+function scanForm({ scanner }: DoorRecord, form: FormOutcome): string | undefined {
   if (form.kind === "invalid") return form.reason;
   // The body itself stays as it was received: for columns and functions that want its text.
   scanner.scanWhole(new BodyBytes(form.bytes), 0, form.bytes.length);
   return undefined;
+}
+
+function urlencoded({ body, bodyBegin, bodyEnd }: DoorRecord): FormOutcome {
+  if (!isUtf8(body.bytes, bodyBegin, bodyEnd)) return { kind: "invalid", reason: "not UTF-8" };
+  return decodeForm(text(body.bytes.subarray(bodyBegin, bodyEnd)));
+}
+
+function multipart(record: DoorRecord): FormOutcome {
+  const { body, bodyBegin, bodyEnd } = record;
+  const boundary = boundaryOf(record.headers().get("Content-Type") ?? "");
+  if (boundary === undefined) return { kind: "invalid", reason: "the content type has no valid boundary" };
+  return decodeMultipart(body.bytes.subarray(bodyBegin, bodyEnd), boundary);
 }

@@ -45,6 +45,7 @@ describe("a body that is not what its type says", () => {
   const bodies: [name: string, type: string, body: string][] = [
     ["JSON", "application/json", '{"a":'],
     ["a form", "application/x-www-form-urlencoded", "a=%zz"],
+    ["a form of parts", 'multipart/form-data; boundary="b"', "--b\r\n"],
     ["JSON of another charset", "application/json; charset=utf-16le", "abc"],
   ];
   for (const [name, type, body] of bodies) {
@@ -123,6 +124,20 @@ describe("templates", () => {
     assert.deepEqual([answer.status, answer.body], [200, "OK"]);
     assert.deepEqual(door.frames.rows("form/0"), [
       '"1|a%5Bb%5D=1&c=x+y","{""a"":{""b"":""1""},""c"":""x y""}"\n',
+    ]);
+  });
+
+  test("a form of parts: its fields, and its text", async () => {
+    await door.close();
+    const columns = [template("f", "Body('a.b') + '|' + std.length(BodyStr())"), template("w", "Body()")];
+    door = await new DoorHarness().open({ sinks: [{ sinkId: "parts", columns }] });
+    const part = (name: string, value: string): string =>
+      `--b\r\nContent-Disposition: form-data; name="${name}"\r\n\r\n${value}\r\n`;
+    const body = `${part("a[b]", "1")}${part("c", "x y")}--b--\r\n`;
+    const answer = await door.post(body, { "Content-Type": "multipart/form-data; boundary=b" });
+    assert.deepEqual([answer.status, answer.body], [200, "OK"]);
+    assert.deepEqual(door.frames.rows("parts/0"), [
+      `"1|${body.length}","{""a"":{""b"":""1""},""c"":""x y""}"\n`,
     ]);
   });
 
