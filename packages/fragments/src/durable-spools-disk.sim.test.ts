@@ -119,7 +119,7 @@ suite("D5: failed syncs and full disks", () => {
     for (let i = 0; i < 40; i++) await fixture.append(spool, Buffer.alloc(2000, i));
     spool.roll(spool.pendingEnd);
     await fixture.append(spool, "next");
-    await fixture.agenda.advance(50);
+    await fixture.agenda.advance(120);
     fixture.disk.capacityBytes = fixture.disk.usedBytes + 10_000;
     await fixture.agenda.advance(600);
     await fixture.append(spool, Buffer.alloc(2000));
@@ -137,7 +137,7 @@ suite("D5: failed syncs and full disks", () => {
     await fixture.agenda.advance(20);
     fixture.disk.capacityBytes = fixture.disk.usedBytes;
     const started = fixture.start(spool, "x".repeat(2000));
-    await fixture.agenda.advance(30);
+    await fixture.agenda.advance(120);
     assert.equal(started.outcome?.kind, "acknowledged");
     assert.equal(await fixture.text(spool), "x".repeat(2000));
     assert.match(fixture.spools.unhealthy()!, /space/);
@@ -145,7 +145,7 @@ suite("D5: failed syncs and full disks", () => {
     fixture.disk.capacityBytes *= 2;
     await fixture.agenda.advance(1000);
     assert.equal((await fixture.append(spool, "z")).kind, "acknowledged");
-    await fixture.agenda.advance(30);
+    await fixture.agenda.advance(120);
     const [file] = [...contents(fixture.disk, "spools/").values()];
     assert.equal(file, `${"x".repeat(2000)}z`);
   });

@@ -240,7 +240,7 @@ suite("read and release", () => {
       [3],
     );
     await assert.rejects(fixture.drive(spool.read(0, 1, never)), hasCode("NOT_FOUND"));
-    await fixture.agenda.advance(50);
+    await fixture.agenda.advance(120);
     off();
     assert.equal(changes, 1);
     const raw = filesOf(fixture.disk).filter(({ path }) => path.endsWith(".raw"));
@@ -272,7 +272,7 @@ suite("open and close", () => {
     await fixture.open();
     const names = ["../../../etc/passwd", "a/./b", "A/b", "a/b", `long/${"x".repeat(500)}`, "ü/é", "a~b@1"];
     for (const name of names) await fixture.append(await fixture.claim(name), name);
-    await fixture.agenda.advance(30);
+    await fixture.agenda.advance(120);
     const dirs = new Set(
       filesOf(fixture.disk)
         .filter(({ path }) => path.endsWith(".raw"))

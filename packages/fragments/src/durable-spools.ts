@@ -269,6 +269,7 @@ class DurableSpools implements Spools, SpoolHost {
   log(spool: DurableSpool, entry: SpoolEntry): WireError | undefined {
     if (this.#failure !== undefined) return this.refusal();
     if (entry.direct === undefined) this.spend(entry.end - entry.begin);
+    if (entry.direct === undefined) this.#writer.expect(entry.end - entry.begin);
     return this.#records.entry(spool, entry);
   }
 

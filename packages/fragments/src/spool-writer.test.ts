@@ -42,7 +42,35 @@ async function writeBehind(sizes: readonly number[], failure?: DiskErrorKind) {
   return { synced, broken };
 }
 
+/** Lets a spool be written soon after so many bytes went to the log. @returns writes at once, and in the end */
+async function soon(bytes: number): Promise<readonly [number, number]> {
+  let writes = 0;
+  const run = (): Promise<void> => Promise.resolve(void writes++);
+  const agenda = new Agenda();
+  const spool = {
+    isWritten: true,
+    collectWrites: (ops: DiskOp[]) => void ops.push({ kind: "sync", path: PATH }),
+  } as unknown as DurableSpool;
+  const writer = new SpoolWriter(
+    { disk: { run } as unknown as Disk, clock: new SimulatedClock(agenda), logger: silentLogger },
+    { retryMs: 10, syncBehindBytes: 100 },
+    { onWritten: () => undefined, onFull: () => undefined, onBroken: () => undefined },
+  );
+  for (let i = 0; i < 4; i++) {
+    writer.expect(bytes / 4);
+    writer.writeBehind([spool]);
+  }
+  const atOnce = writes;
+  await agenda.advance(1000);
+  return [atOnce, writes];
+}
+
 describe("a spool file behind the log", () => {
+  test("is written later, once for many groups; at once when much waits", async () => {
+    assert.deepEqual(await soon(1000), [0, 1]);
+    assert.deepEqual(await soon(2 * 1024 * 1024), [1, 1]);
+  });
+
   test("is synced when so many of its bytes are unsynced, and counts anew", async () => {
     assert.deepEqual((await writeBehind([60])).synced, []);
     assert.deepEqual((await writeBehind([60, 60])).synced, [PATH]);
