@@ -29,7 +29,7 @@ export const editorOperations: readonly Operation[] = [
       const found = await asked.deps.repository.sourceVersion(key, number, asked.deps.signal);
       if (found === undefined) return refuse(versionNotFound("source", key.sourceId, number));
       // A secret that has been rotated is nobody's business.
-      const { http: _, ...body } = sourceBody(found, asked.deps.urls()) as Record<string, unknown>;
+      const { http: _, otlp: __, ...body } = sourceBody(found, asked.deps.urls()) as Record<string, unknown>;
       return body;
     },
   }),

@@ -2,7 +2,14 @@
 // `#sources?source=orders&sink=main&tab=versions`.
 
 export const SOURCE_TABS = ["definition", "settings", "versions"] as const;
-export const SINK_TABS = ["definition", "settings", "versions", "statistics", "files"] as const;
+export const SINK_TABS = [
+  "definition",
+  "settings",
+  "versions",
+  "statistics",
+  "files",
+  "dead-letters",
+] as const;
 export type ManageTab = (typeof SINK_TABS)[number];
 
 export type ManagePlace =

@@ -119,7 +119,7 @@ test(name, { skip, timeout: 180_000 }, async (t) => {
   await dialog.locator("[data-file]").first().waitFor();
   for (const width of [1280, 768, 390, 320]) {
     await page.setViewportSize({ width, height: 844 });
-    for (const tab of ["Definition", "Settings", "Versions", "Statistics", "Files"]) {
+    for (const tab of ["Definition", "Settings", "Versions", "Statistics", "Files", "Dead letters"]) {
       await dialog.getByRole("tab", { name: tab }).click();
       await until(`${tab}: no sideways scroll at ${width}`, async () => !(await hasSidewaysScroll(page)));
     }
@@ -167,5 +167,45 @@ test("manage: an address opens what it names; Escape leads back", { skip, timeou
   await dialog.getByRole("button", { name: "Rotate the secret" }).click();
   await dialog.getByRole("group").getByRole("button", { name: "Rotate the secret" }).click();
   await until("another address", async () => at(await ask(platform, "/orders"), "http", "url") !== before);
+  checkClean();
+});
+
+const letters = "manage: records that cannot be mapped wait, and become rows once the mapping is mended";
+test(letters, { skip, timeout: 120_000 }, async (t) => {
+  const platform = await startPlatform(t);
+  const headers = { "content-type": "application/json" };
+  const post = (path: string, body: unknown) =>
+    fetch(`${platform.api}/v1/branches/default/sources${path}`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(body),
+    });
+  await post("", { type: "http", name: "Orders", sourceId: "orders" });
+  const column = { type: "path", name: "item", path: "item", rawString: true };
+  const table = { type: "duckdb", tableId: "main.orders", mapping: { columns: [column] } };
+  await post("/orders/sinks", { type: "table", name: "All", sinkId: "all", table });
+  const url = new URL("/console/#sources?source=orders&sink=all&tab=dead-letters", platform.console).href;
+  const { page, checkClean } = await open(t, url, { allowed: /422/ });
+  const dialog = page.getByRole("dialog", { name: "Sink All" });
+  await dialog.getByRole("button", { name: "Switch them on" }).click();
+  await dialog.getByText("Dead letters are off").waitFor({ state: "detached" });
+  const source = at(await ask(platform, "/orders"), "http", "url") as string;
+  assert.equal((await fetch(source, { method: "POST", headers, body: '{"thing":"wheel"}' })).status, 200);
+  await dialog.locator("[data-dead-letters='1']").waitFor();
+  await dialog.getByRole("button", { name: /item/ }).click();
+  await dialog.getByText('{"thing":"wheel"}').waitFor();
+  await dialog.getByRole("tab", { name: "Definition" }).click();
+  await dialog.getByLabel("Path of column 1", { exact: true }).fill("thing");
+  await dialog.getByRole("button", { name: "Save as a new version" }).click();
+  await until(
+    "version 3",
+    async () => at(await ask(platform, "/orders/sinks/all"), "version", "number") === 3,
+  );
+  await dialog.getByRole("tab", { name: "Dead letters" }).click();
+  await dialog.getByRole("button", { name: "Replay" }).click();
+  await dialog.getByRole("group").getByRole("button", { name: "Replay" }).click();
+  await dialog.locator("[data-dead-letters='0']").waitFor();
+  const items = "select string_agg(item, ',') as n from main.orders";
+  await until("the row is there", async () => (await askWarehouse(platform, items)) === "wheel");
   checkClean();
 });

@@ -40,7 +40,7 @@ test("change: its task is followed to the end, and told of", async () => {
   const { api, asked, seen, slept } = apiOf([TASK, TASK, { ...TASK, status: "success", isFinished: true }]);
   const done = await api.update({ sourceId: "a", sinkId: "b" }, { name: "x" }, SIGNAL);
   assert.equal(done.status, "success");
-  assert.deepEqual(seen, ["processing", "success"]);
+  assert.deepEqual(seen, ["processing", "processing", "success"]);
   assert.equal(slept.length, 2);
   assert.deepEqual(asked, [
     "PATCH /v1/branches/default/sources/a/sinks/b",

@@ -3,6 +3,7 @@
 import { ApiError, type ApiClient } from "./api-client.ts";
 import type {
   Column,
+  DeadLetters,
   FileStatistics,
   Levels,
   MappedRow,
@@ -93,6 +94,15 @@ export class StreamApi {
       .files;
   }
 
+  /** The oldest, `limit` at most. */
+  async deadLetters(place: SinkPlace, limit: number, signal: AbortSignal): Promise<DeadLetters> {
+    return (await this.#get(`${pathOf(place)}/dead-letters?limit=${limit}`, signal)) as DeadLetters;
+  }
+
+  replay(place: SinkPlace, signal: AbortSignal): Promise<Task> {
+    return this.#change("POST", `${pathOf(place)}/dead-letters/replay`, undefined, signal);
+  }
+
   async tasks(signal: AbortSignal): Promise<readonly Task[]> {
     return ((await this.#get("tasks", signal)) as { tasks: Task[] }).tasks;
   }
@@ -156,8 +166,8 @@ export class StreamApi {
     while (!task.isFinished) {
       await this.#sleep(TASK_POLL_MS, signal);
       task = (await this.#get(`tasks/${task.taskId}`, signal)) as Task;
+      this.#onTask(task);
     }
-    this.#onTask(task);
     if (task.status === "success") return task;
     throw new ApiError(task.error ?? "the task failed", { status: 200, code: "TASK_FAILED" });
   }

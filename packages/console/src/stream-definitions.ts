@@ -25,6 +25,7 @@ export interface Source extends History {
   readonly name: string;
   readonly description: string;
   readonly http?: { readonly url: string };
+  readonly otlp?: { readonly url: string };
 }
 
 export interface Template {
@@ -102,6 +103,35 @@ export interface Task {
   readonly duration?: number;
   readonly result?: string;
   readonly error?: string;
+  readonly outputs?: {
+    readonly sourceId?: string;
+    readonly sinkId?: string;
+    readonly replayed?: number;
+    readonly refused?: number;
+  };
+}
+
+/** A record that the sink could not map. */
+export interface DeadLetter {
+  readonly id: string;
+  readonly receivedAt: string;
+  readonly ip: string;
+  readonly headers: Readonly<Record<string, unknown>>;
+  readonly bodyBytes: number;
+  readonly body?: string;
+  readonly bodyBase64?: string;
+  /** Of the sink, whose mapping refused it. */
+  readonly version: number;
+  readonly statusCode: number;
+  readonly column: string;
+  readonly reason: string;
+  readonly attempts: number;
+  readonly isCut?: boolean;
+}
+
+export interface DeadLetters {
+  readonly deadLetters: readonly DeadLetter[];
+  readonly page: { readonly totalCount: number };
 }
 
 export interface MappedRow {
