@@ -30,10 +30,12 @@ test("slots: a place that fails -> one import until one of them ends well", () =
   fill(all, "a");
   for (let i = 0; i < 3; i++) all.end("a", "UNAVAILABLE");
   assert.equal(fill(all, "a"), 1);
+  assert.deepEqual(all.count("a"), { running: 1, failing: 1 });
   all.end("a", "FORBIDDEN");
   assert.equal(fill(all, "a"), 1);
   all.end("a", undefined);
   assert.equal(fill(all, "a"), 3);
+  assert.deepEqual(all.count("a"), { running: 3, failing: 0 });
 });
 
 test("slots: rows that a place never takes -> say nothing of the place", () => {
@@ -117,7 +119,10 @@ test("a target that hangs -> sinks of another one go on, and its own when it ans
     pipeline.health().problems[0]!.problem,
     /^import into main\.hangs\d+ of postgres db:5432\/d failed: the target has not answered in 60000 ms/,
   );
+  const gauge = (name: string): number => fixture.metrics.gauge(name, "").value({ target: "postgres" });
+  assert.equal(gauge("millrace_storage_failing_targets"), 1);
   targets.hangs = false;
   await fixture.until(() => loaded(hanging), 600_000);
+  await fixture.until(() => gauge("millrace_storage_failing_targets") === 0);
   await fixture.during(pipeline.close());
 });

@@ -43,6 +43,17 @@ export class ImportSlots {
     return running === 0 && this.#failing() < total * FAILING_SHARE;
   }
 
+  /** Imports under way and places that fail, of those whose names begin so. */
+  count(prefix: string): { readonly running: number; readonly failing: number } {
+    let [all, failing] = [0, 0];
+    for (const [place, { running, isFailing }] of this.#places) {
+      if (!place.startsWith(prefix)) continue;
+      all += running;
+      if (isFailing) failing++;
+    }
+    return { running: all, failing };
+  }
+
   begin(place: string): void {
     this.#running++;
     const known = this.#places.get(place);

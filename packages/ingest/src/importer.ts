@@ -34,6 +34,7 @@ import { isPassing, type StorageStore } from "./storage-store.ts";
 import { withRetry } from "./storage-transitions.ts";
 import type { SinkView, Stored } from "./storage-view.ts";
 import { isSameTarget, shownTarget, targetOf } from "./target-ref.ts";
+import type { TargetKind } from "./target-settings.ts";
 import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, TargetRegistry } from "./target.ts";
 import type { WorkOwner } from "./work-owner.ts";
 
@@ -141,6 +142,7 @@ export class Importer {
     }
     this.#busy.add(path);
     this.#slots.begin(place);
+    this.#show(next.value.target.kind);
     this.#tasks.spawn(path, async (signal) => {
       let failure: Code | undefined;
       try {
@@ -148,10 +150,18 @@ export class Importer {
       } finally {
         this.#busy.delete(path);
         this.#slots.end(place, failure);
+        this.#show(next.value.target.kind);
       }
       this.#look(path);
       this.#lookAtWaiting();
     });
+  }
+
+  #show(target: TargetKind): void {
+    const { runningImports, failingTargets } = this.#ports.metrics;
+    const { running, failing } = this.#slots.count(target);
+    runningImports.set(running, { target });
+    failingTargets.set(failing, { target });
   }
 
   #lookAtWaiting(): void {
@@ -191,8 +201,9 @@ export class Importer {
         await clock.sleep(CONFLICT_WAIT_MS, signal); // somebody else has imported it
         return undefined;
       }
-      metrics.imports.add(1, { outcome });
-      metrics.importSeconds.observe((clock.monotonicMs() - startMs) / 1000);
+      const { kind: target } = file.value.target;
+      metrics.imports.add(1, { outcome, target });
+      metrics.importSeconds.observe((clock.monotonicMs() - startMs) / 1000, { target });
       this.#count(slices, nowMs);
       const rows = request.partitions
         .flatMap(({ objects }) => objects)

@@ -327,7 +327,9 @@ describe("import", () => {
     await world.until(() => world.fileStates(sink).includes("imported"));
     assert.equal(world.rows().length, 4);
     assert.equal(
-      world.metrics.counter("millrace_storage_imports_total", "").value({ outcome: "already" }),
+      world.metrics
+        .counter("millrace_storage_imports_total", "")
+        .value({ outcome: "already", target: "duckdb" }),
       1,
     );
   });

@@ -29,10 +29,18 @@ export function storageMetrics(metrics: Metrics) {
     ),
     slicesRotated: metrics.counter("millrace_storage_slices_rotated_total", "Slices closed, by reason."),
     filesRotated: metrics.counter("millrace_storage_files_rotated_total", "Files closed, by reason."),
-    imports: metrics.counter("millrace_storage_imports_total", "Imports, by outcome."),
+    imports: metrics.counter("millrace_storage_imports_total", "Imports, by outcome and kind of target."),
+    runningImports: metrics.gauge(
+      "millrace_storage_running_imports",
+      "Imports under way, by kind of target.",
+    ),
+    failingTargets: metrics.gauge(
+      "millrace_storage_failing_targets",
+      "Places whose last import failed, by kind of target.",
+    ),
     importSeconds: metrics.histogram(
       "millrace_storage_import_seconds",
-      "Duration of an import.",
+      "Duration of an import, by kind of target.",
       SECONDS_BUCKETS,
     ),
     importedRecords: metrics.counter("millrace_storage_imported_records_total", "Records that became rows."),

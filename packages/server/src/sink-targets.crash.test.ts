@@ -1,5 +1,5 @@
-// Rows in targets outside the warehouse: a platform that loads into a real PostgreSQL and into Parquet files is killed
-// again and again, and the sender's book is compared with what each of them has.
+// Rows in targets outside the warehouse: a platform that loads into a real PostgreSQL, into ClickHouse's HTTP contract
+// and into Parquet files is killed again and again, and the sender's book is compared with what each of them has.
 //
 // The seed of a run is printed; MILLRACE_CRASH_SEED repeats its choices, not its timing.
 import assert from "node:assert/strict";
@@ -8,7 +8,7 @@ import { after, before, test, type TestContext } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { systemRandom } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
-import { missingPostgres, PostgresServer } from "@millrace/targets/testkit";
+import { ClickHouseContract, missingPostgres, PostgresServer } from "@millrace/targets/testkit";
 import { Load } from "./test-load.ts";
 import { parquetRows } from "./test-parquet-rows.ts";
 import { scratch, TestPlatform, until } from "./test-platform.ts";
@@ -28,10 +28,13 @@ const SELECT = 'SELECT _journal, connection, sequence, "check", octet_length';
 const skip = missingPostgres();
 
 let server: PostgresServer;
+let clickhouse: ClickHouseContract;
 before(async () => {
+  clickhouse = await ClickHouseContract.start();
   if (skip === false) server = await PostgresServer.start();
 });
 after(async () => {
+  await clickhouse.stop();
   if (skip === false) await server.stop();
 });
 
@@ -45,7 +48,19 @@ function stored(rows: readonly (readonly unknown[])[]): readonly StoredRecord[] 
   }));
 }
 
-test("a platform that loads into PostgreSQL and Parquet is killed -> each row once in both", { skip }, run);
+function contractRows(): readonly StoredRecord[] {
+  const rows = [...(clickhouse.tables.get("main.rows")?.rows ?? [])];
+  const place = (row: (typeof rows)[number]): string =>
+    `${row["_journal"]} ${row["_offset"]!.padStart(16, "0")}`;
+  rows.sort((a, b) => (place(a) < place(b) ? -1 : 1));
+  return stored(
+    rows.map(({ _journal, connection, sequence, check, body }) => {
+      return [_journal, connection, sequence, check, Buffer.byteLength(body ?? "")];
+    }),
+  );
+}
+
+test("a platform that loads into several targets is killed -> each row once in all of them", { skip }, run);
 
 async function run(t: TestContext): Promise<void> {
   const data = scratch();
@@ -59,6 +74,7 @@ async function run(t: TestContext): Promise<void> {
   const sink = (sinkId: string, target: object): Promise<void> =>
     createSink(platform.endpoints, { sourceId: "s", sinkId }, { ...table, ...target });
   await sink("pg", { type: "postgres", connection: login });
+  await sink("ch", { type: "clickhouse", connection: clickhouse.connection });
   await sink("files", { type: "parquet", connection: { url: "file:///lake/" } });
   const ledger = new RecordLedger(SEED, CONNECTIONS);
   for (let round = 0; round < ROUNDS; round++) {
@@ -80,9 +96,10 @@ async function run(t: TestContext): Promise<void> {
   const files = join(data, "tables", "lake", "main", "rows");
   const inPostgres = async (): Promise<readonly StoredRecord[]> =>
     stored(await server.run(database, `${SELECT}(body) FROM main.rows ORDER BY _journal, _offset`));
+  const inClickHouse = (): Promise<readonly StoredRecord[]> => Promise.resolve(contractRows());
   const inFiles = async (): Promise<readonly StoredRecord[]> =>
     stored(await parquetRows(files, `${SELECT}(encode(body)) FROM $table ORDER BY _journal, _offset`));
-  for (const [where, rows] of Object.entries({ inPostgres, inFiles })) {
+  for (const [where, rows] of Object.entries({ inPostgres, inClickHouse, inFiles })) {
     const missing = async (): Promise<readonly string[]> => ledger.violations(await rows(), true);
     await until(`${where}: all is loaded`, 60_000, async () => (await missing()).length === 0, 500).catch(
       async () => assert.deepEqual(await missing(), [], where),

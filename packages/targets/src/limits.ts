@@ -20,3 +20,13 @@ export const LOOK_AGAIN_MS = 10_000;
 export const CHUNK_BYTES = 256 * 1024;
 /** Differences between a mapping and a table that a refusal names; there may be a hundred. */
 export const DIFFERENCES_NAMED_MAX = 5;
+
+/** An insert into ClickHouse ends with the row that reaches so many bytes: it is held here whole, to be sent again. */
+export const INSERT_BYTES = 8 * 1024 * 1024;
+/** Of one insert, while nobody knows what became of it; the importer tries again later. */
+export const INSERT_ATTEMPTS = 3;
+export const INSERT_PAUSE_MS = 200;
+/** One request to ClickHouse. */
+export const REQUEST_MS = 60_000;
+/** An answer about a table: names and types of its columns, or ends of its partitions. */
+export const ANSWER_BYTES_MAX = 16 * 1024 * 1024;

@@ -6,7 +6,6 @@
 import { WireError, type Clock } from "@millrace/base";
 import {
   CLICKHOUSE_USER,
-  placeOf,
   POSTGRES_PORT,
   shownTarget,
   type PostgresSettings,
@@ -17,6 +16,7 @@ import {
   type TargetSettings,
 } from "@millrace/ingest";
 import type { ObjectStore } from "@millrace/stores";
+import { ClickHouseTarget } from "./clickhouse-target.ts";
 import { TARGETS_OPEN_MAX } from "./limits.ts";
 import { ParquetTarget } from "./parquet-target.ts";
 import type { PostgresConnection, PostgresTls } from "./postgres-connection.ts";
@@ -106,9 +106,10 @@ export class SinkTargets implements TargetRegistry {
         return { target: new ParquetTarget({ store, stagingStore }), close: () => undefined };
       }
       case "clickhouse": {
-        const { user = CLICKHOUSE_USER } = settings.connection;
-        const place = `${placeOf(settings) ?? ""} as ${user}`;
-        throw new WireError("UNPROCESSABLE", `there is no target clickhouse ${place} here`);
+        const { url, user = CLICKHOUSE_USER, password = "" } = settings.connection;
+        const connection = { url: new URL(url).origin, user, password };
+        const target = new ClickHouseTarget({ connection, stagingStore, clock });
+        return { target, close: () => undefined };
       }
     }
   }
