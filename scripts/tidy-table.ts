@@ -23,6 +23,7 @@ const LIBRARIES = [
   "jsonnet",
   "ingest",
   "api",
+  "api-client",
   "targets",
   "warehouse",
 ];
@@ -56,12 +57,14 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   jsonnet: { may: ["base"] },
   ingest: { may: ["base", "grpc", "otlp", "protocol", "metadata", "stores", "client", "jsonnet"] },
   api: { may: ["base", "metadata", "ingest"] },
+  // Apart from `client`: who configures loads neither gRPC nor journals.
+  "api-client": { may: ["base"] },
   targets: { may: ["base", "stores", "ingest"] },
   // Its test of conformance is that of all targets; nothing else of them is loaded into its process.
   warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest", "targets"] },
   console: { may: [], types: ["protocol"] },
   server: { may: [...LIBRARIES, "console"] },
-  cli: { may: ["base", "protocol", "client", "server"] },
+  cli: { may: ["base", "protocol", "client", "api-client", "server"] },
   sim: { may: [...LIBRARIES, "server", "cli"] },
 };
 

@@ -1,5 +1,6 @@
 // The OpenAPI 3.1 document, made from the table of operations and their schemas. Committed as docs/openapi.json, where
 // a change of the API shows.
+import { assert } from "@millrace/base";
 import { errorAnswer } from "./answer-schemas.ts";
 import { API_ERRORS, type ApiErrorName } from "./api-errors.ts";
 import type { Operation } from "./operation.ts";
@@ -15,6 +16,7 @@ const PATH_PARAMETERS: Readonly<Record<string, JsonSchema>> = {
   sourceId: { description: "ID of a source", schema: { type: "string", examples: ["orders"] } },
   sinkId: { description: "ID of a sink", schema: { type: "string", examples: ["orders"] } },
   versionNumber: { description: "Number of a version", schema: { type: "integer", minimum: 1 } },
+  deadLetterId: { description: "ID of a dead letter", schema: { type: "string" } },
   tokenId: { description: "ID of a token", schema: { type: "string", examples: ["0123456789ab"] } },
   taskId: {
     description: "ID of a task, with its slashes",
@@ -97,7 +99,9 @@ function operationObject(operation: Operation, writer: SchemaWriter, error: Json
 
 function pathParameters({ path }: Operation): readonly object[] {
   return [...path.matchAll(/\{(\w+)\*?\}/g)].map(([, name = ""]) => {
-    return { name, in: "path", required: true, ...PATH_PARAMETERS[name] };
+    const about = PATH_PARAMETERS[name];
+    assert(about !== undefined, "a parameter of a path is described", { path, name });
+    return { name, in: "path", required: true, ...about };
   });
 }
 

@@ -41,7 +41,7 @@ for (const [args, more] of [
   ["journals list --help", []],
   ["print-config", []],
   [`sql x --address ${NOBODY}`, ["undici"]],
-  [`sources list --address ${NOBODY}`, ["undici"]],
+  [`sources list --address ${NOBODY}`, ["api-client", "undici"]],
   [`produce ${NOBODY}/stream/1/a/b --generate 10`, ["undici"]],
   [`journals list --address ${NOBODY}`, ["client", "grpc", "protobuf", "protocol", "undici"]],
 ] as const) {

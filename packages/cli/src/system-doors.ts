@@ -77,7 +77,7 @@ export function callDoor(
 }
 
 export interface DoorCall {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "POST";
   readonly path: string;
   readonly body?: unknown;
   readonly accept?: string;
@@ -94,26 +94,44 @@ export async function callAddress(
   },
   signal: AbortSignal,
 ): Promise<string> {
+  const headers = {
+    accept: call.accept ?? "application/json",
+    ...(call.authorization === "" ? {} : { authorization: call.authorization }),
+    ...(call.body === undefined ? {} : { "content-type": "application/json" }),
+  };
+  const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+  const { status, body: text } = await requestAt(address, { ...call, headers, body }, signal);
+  if (status < 300) return text;
+  const codes = Object.keys(CODES) as Code[];
+  const code = codes.find((each) => CODES[each].status === status) ?? "INTERNAL";
+  throw new WireError(code, messageOf(text, status));
+}
+
+/** One request and its whole answer, whatever its status. @throws {WireError} UNAVAILABLE when nobody answers */
+export async function requestAt(
+  address: string,
+  call: {
+    readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+    readonly path: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string | undefined;
+    readonly via?: Dispatcher;
+    readonly isNamed: boolean;
+  },
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly body: string }> {
   const { request } = await import("undici");
   const answer = await request(address + call.path, {
     method: call.method,
-    headers: {
-      accept: call.accept ?? "application/json",
-      ...(call.authorization === "" ? {} : { authorization: call.authorization }),
-      ...(call.body === undefined ? {} : { "content-type": "application/json" }),
-    },
+    headers: call.headers,
     signal,
     ...(call.via === undefined ? {} : { dispatcher: call.via }),
-    ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
+    ...(call.body === undefined ? {} : { body: call.body }),
   }).catch((error: unknown) => {
     signal.throwIfAborted();
     throw noAnswer(address, error, call.isNamed);
   });
-  const text = await answer.body.text();
-  if (answer.statusCode < 300) return text;
-  const codes = Object.keys(CODES) as Code[];
-  const code = codes.find((each) => CODES[each].status === answer.statusCode) ?? "INTERNAL";
-  throw new WireError(code, messageOf(text, answer.statusCode));
+  return { status: answer.statusCode, body: await answer.body.text() };
 }
 
 /** What a person is told when a connection fails. @param isNamed as of {@link nothingListens} */
