@@ -1,11 +1,11 @@
-// `multipart/form-data` (RFC 7578): fields of a form, each a part between delimiters. The result is JSON, nested keys as
-// in other forms (body-form.ts). Strict: what two readers might take for different fields is refused.
+// `multipart/form-data` (RFC 7578): fields of a form, each a part between delimiters. The result is JSON, nested keys
+// as in other forms (body-form.ts). Strict: what two readers might take for different fields is refused.
 //
 //   body      = *delimiter CRLF part* "--" boundary "--" [CRLF]
 //   part      = "--" boundary CRLF 1*(header CRLF) CRLF value CRLF
 //
 // M1 Bounds are checked before what they bound is looked into: parts, bytes of a part's head, bytes of a name.
-// M2 A part that is a file is refused: what a table would have of it is its bytes, and those come as a body of their own.
+// M2 A part that is a file is refused: a table would have its bytes, and those come as a body of their own.
 // M3 The delimiter's text in the midst of a line is refused: some readers find one there.
 import { strictText } from "@millrace/base";
 import { FormFields, type FormOutcome } from "./body-form.ts";

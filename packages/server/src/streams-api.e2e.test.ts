@@ -251,6 +251,25 @@ describe("API of a platform: sources", () => {
 });
 
 describe("API of a platform: sinks", () => {
+  test("a mapping changed to a template that is no program -> 400 with the place, nothing changes", async () => {
+    const { source, sink, table } = await createBoth("notemplate");
+    const template = (content: string): Json => ({ language: "jsonnet", content });
+    const columns = (content: string): Json => ({
+      table: { mapping: { columns: [{ type: "template", name: "n", template: template(content) }] } },
+    });
+    const cases: [content: string, problem: string][] = [
+      ["Invalid", "1:1-8 Unknown variable: Invalid."],
+      ["local a = 1;\n  Body(", "2:8 Unexpected end of file."],
+    ];
+    for (const [content, problem] of cases) {
+      const message = await refused("PATCH", sink, columns(content), 400, "badRequest");
+      assert.equal(message, `Column "n" template is invalid: ${problem}`);
+    }
+    assert.equal(at(await get(sink), "version", "number"), 1);
+    assert.equal(await send(source, { n: 1 }), 200);
+    await waitForRows(platform.endpoints, table, 1);
+  });
+
   test("a mapping that is changed and rolled back: each row has the columns of its version", async () => {
     const { source, sink, table } = await createBoth("mapped");
     assert.equal(await send(source, { n: 1, m: "a" }), 200);
