@@ -70,6 +70,7 @@ export const WORD = {
   contentType: lowerBytes("content-type", true),
   contentLength: lowerBytes("content-length", true),
   contentEncoding: lowerBytes("content-encoding", true),
+  idempotencyKey: lowerBytes("idempotency-key", true),
   transferEncoding: lowerBytes("transfer-encoding", true),
   chunked: lowerBytes("chunked", true),
   continue: lowerBytes("100-continue", true),

@@ -161,6 +161,7 @@ export class HeadParser {
     head.contentLength = -1;
     head.isChunked = false;
     head.typeBegin = head.typeEnd = head.encodingBegin = head.encodingEnd = 0;
+    head.keyBegin = head.keyEnd = 0;
     this.#hosts = 0;
     this.#close = false;
   }
@@ -207,6 +208,12 @@ export class HeadParser {
         if (head.contentLength >= 0) problem = "more than one content length";
         head.contentLength = decimal(bytes, value, valueEnd);
         if (head.contentLength < 0) problem = "invalid content length";
+        break;
+      case 15:
+        if (!isWord(bytes, name, nameEnd, WORD.idempotencyKey)) break;
+        if (head.keyEnd > 0) problem = "more than one idempotency key";
+        head.keyBegin = value;
+        head.keyEnd = valueEnd;
         break;
       case 16:
         if (!isWord(bytes, name, nameEnd, WORD.contentEncoding)) break;

@@ -21,11 +21,13 @@ export class RequestHead {
   /** -1 when there is none. */
   contentLength = -1;
   isChunked = false;
-  /** Values of two headers, without whitespace around; empty ranges when absent. */
+  /** Values of three headers, without whitespace around; empty ranges when absent. */
   typeBegin = 0;
   typeEnd = 0;
   encodingBegin = 0;
   encodingEnd = 0;
+  keyBegin = 0;
+  keyEnd = 0;
   /** First header line, and the empty line behind the last one. */
   linesBegin = 0;
   linesEnd = 0;
@@ -45,6 +47,11 @@ export class RequestHead {
 
   get contentEncoding(): string {
     return latin1(this.bytes, this.encodingBegin, this.encodingEnd);
+  }
+
+  /** Idempotency-Key as received; empty when absent. */
+  get idempotencyKey(): string {
+    return latin1(this.bytes, this.keyBegin, this.keyEnd);
   }
 
   /** A copy that stays valid. */

@@ -3,6 +3,7 @@ import type { Logger } from "@millrace/base";
 import { listFragments, type JournalTransport } from "@millrace/client";
 import { contentPath, type Fragment } from "@millrace/protocol";
 import type { ObjectStores } from "@millrace/stores";
+import { WINDOW_MS } from "./key-window.ts";
 
 export interface FragmentPolicy {
   readonly keptMs: number;
@@ -14,6 +15,10 @@ export interface FragmentPolicy {
 export interface ImportedJournal {
   readonly journal: string;
   readonly imported: number;
+  /** From where on keys of rows may be looked for again (key-window.ts). */
+  readonly keysBegin: number;
+  /** Rows wait for their table: keys matter however old they are; otherwise for the time of the window. */
+  readonly isBehind: boolean;
 }
 
 /** Removes what lies below an offset of a journal from wherever it is kept. */
@@ -78,10 +83,12 @@ export class StoreTrimmer implements JournalTrimmer {
   ): Promise<{ removed: number; againMs: number | undefined }> {
     const imported: Fragment[] = [];
     let isWaiting = false;
-    for (const { journal, imported: below } of journals) {
+    for (const { journal, imported: below, keysBegin, isBehind } of journals) {
       const gone = this.#removed.get(journal) ?? 0;
       for await (const { spec } of listFragments(this.#transport, { journal }, signal)) {
-        if (spec.backingStore === "" || spec.end > below) isWaiting ||= spec.begin < below;
+        const isRecent = isBehind || nowMs - spec.modTime * 1000 < WINDOW_MS;
+        const hasKeys = spec.end > keysBegin && isRecent;
+        if (spec.backingStore === "" || spec.end > below || hasKeys) isWaiting ||= spec.begin < below;
         else if (spec.end > gone) imported.push(spec);
       }
     }

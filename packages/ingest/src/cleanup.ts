@@ -240,13 +240,27 @@ export class Cleanup {
     for (const partition of sink.partitions.values()) {
       const imported = importedEnd(partition);
       if (partition.entity !== undefined && imported > 0) {
-        journals.push({ journal: partition.entity.value.journal, imported });
+        journals.push({ journal: partition.entity.value.journal, imported, ...keysOf(partition, imported) });
       }
     }
     const { removed, againMs } = await trimmer.trim(journals, this.#fragments, clock.wallMs(), signal);
     metrics.removedFragments.add(removed);
     if (againMs !== undefined) this.#trimAfter(path, Math.max(TRIM_DELAY_MS, againMs));
   }
+}
+
+/** What must be kept of a partition because of its keys: of the reader, and of slices that may be staged again. */
+function keysOf(
+  { entity, slices }: PartitionView,
+  imported: number,
+): Pick<ImportedJournal, "keysBegin" | "isBehind"> {
+  let keysBegin = entity?.value.staged.keysBegin ?? imported;
+  let isBehind = false;
+  for (const { value } of slices) {
+    if (value.state === "uploaded") keysBegin = Math.min(keysBegin, value.keysBegin ?? imported);
+    isBehind ||= value.state !== "imported" && value.state !== "writing";
+  }
+  return { keysBegin, isBehind };
 }
 
 /** Everything of the partition below this offset is in the table. */

@@ -1,15 +1,24 @@
 // Incremental decoder of frames (frame.ts): whole frames come out, the remainder is kept, whatever the split.
 //
-//   line ──header──> lengths ──row lengths──> body ──CRC──> line …
+//   line ──header──> lengths ──row lengths──> (keys ──>) body ──CRC──> line …
 //
 // A frame that lies whole in the pushed chunk is decoded in place; one that spans chunks is gathered in memory of its
 // own, which is as large as its header says, and no larger than the limits allow (F2).
-import { assert, WireError } from "@millrace/base";
+import { assert, text, WireError } from "@millrace/base";
 import { NO_POOL, type BytePool } from "./byte-pool.ts";
 import { crc32c } from "./frame-crc.ts";
-import { FRAME_LIMITS, FRAME_LINE_BYTES_MAX, FRAME_MAGIC, type Frame, type FrameLimits } from "./frame.ts";
+import {
+  FRAME_LIMITS,
+  FRAME_LINE_BYTES_MAX,
+  FRAME_MAGIC,
+  KEYED_FRAME_MAGIC,
+  type Frame,
+  type FrameLimits,
+} from "./frame.ts";
+import { KEY_HASH_CHARS } from "./idempotency-key.ts";
 
 interface Head {
+  readonly isKeyed: boolean;
   readonly producer: string;
   readonly sequence: number;
   readonly sinkVersion: number;
@@ -23,6 +32,7 @@ interface Head {
 }
 
 const NEWLINE = 10;
+const KEY = /^[A-Za-z0-9_-]{22}$/;
 
 export class FrameDecoder {
   readonly #limits: FrameLimits;
@@ -31,7 +41,8 @@ export class FrameDecoder {
   #begin: number;
   #head: Head | undefined;
   #lengths: Uint32Array | undefined;
-  /** Bytes of both lines, once the second one has been read. */
+  #keys: Frame["keys"];
+  /** Bytes of the lines that were read, once the second one has been. */
   #headBytes = 0;
   #gathered: Uint8Array = EMPTY;
   #gatheredBytes = 0;
@@ -93,7 +104,8 @@ export class FrameDecoder {
 
   /** Takes what the frame needs next, never a byte of its successor. @returns bytes taken */
   #gather(chunk: Uint8Array, at: number): number {
-    const frameBytes = this.#lengths === undefined ? undefined : this.#headBytes + this.#head!.bodyBytes;
+    const isWhole = this.#lengths !== undefined && this.#head!.isKeyed === (this.#keys !== undefined);
+    const frameBytes = isWhole ? this.#headBytes + this.#head!.bodyBytes : undefined;
     let end: number;
     if (frameBytes === undefined) {
       // The line that is being read ends after those lines that have been read.
@@ -111,7 +123,8 @@ export class FrameDecoder {
   }
 
   #lineBegin(): number {
-    return this.#head === undefined ? 0 : this.#head.lineBytes;
+    if (this.#head === undefined) return 0;
+    return this.#lengths === undefined ? this.#head.lineBytes : this.#headBytes;
   }
 
   #reserve(total: number, frameBytes: number | undefined): void {
@@ -129,6 +142,10 @@ export class FrameDecoder {
     if (head === undefined) return undefined;
     const lengths = (this.#lengths ??= this.#decodeLengths(bytes, at, end, head));
     if (lengths === undefined) return undefined;
+    if (head.isKeyed) {
+      this.#keys ??= this.#decodeKeys(bytes, at, end, head);
+      if (this.#keys === undefined) return undefined;
+    }
     const bodyAt = at + this.#headBytes;
     const bodyEnd = bodyAt + head.bodyBytes;
     if (end < bodyEnd) return undefined;
@@ -146,11 +163,13 @@ export class FrameDecoder {
       acceptedAtMs: head.acceptedAtMs,
       count: head.count,
       rowLengths: lengths,
+      keys: this.#keys,
       body: bytes.subarray(bodyAt, bodyEnd),
     };
     this.#begin = frame.end;
     this.#head = undefined;
     this.#lengths = undefined;
+    this.#keys = undefined;
     return frame;
   }
 
@@ -166,7 +185,9 @@ export class FrameDecoder {
     for (let i = at; i < newline; i++) line += String.fromCharCode(bytes[i]!);
     const fields = line.split(" ");
     const places = placesOf(fields);
-    if (fields[0] !== FRAME_MAGIC) this.#corrupt("magic", 0, `expected ${FRAME_MAGIC}`);
+    const isKeyed = fields[0] === KEYED_FRAME_MAGIC;
+    if (!isKeyed && fields[0] !== FRAME_MAGIC)
+      this.#corrupt("magic", 0, `expected ${FRAME_MAGIC} or ${KEYED_FRAME_MAGIC}`);
     if (fields.length !== 8) this.#corrupt("magic", 0, `expected 8 fields, got ${fields.length}`);
     const number = (name: string, index: number, max: number): number => {
       const text = fields[index]!;
@@ -178,6 +199,7 @@ export class FrameDecoder {
     if (!/^[0-9a-f]{16}$/.test(producer)) this.#corrupt("producer", places[1]!, "expected 16 hex digits");
     if (!/^[0-9a-f]{8}$/.test(fields[7]!)) this.#corrupt("crc32c", places[7]!, "expected 8 hex digits");
     return {
+      isKeyed,
       producer,
       sequence: number("sequence", 2, Number.MAX_SAFE_INTEGER),
       sinkVersion: number("sinkVersion", 3, Number.MAX_SAFE_INTEGER),
@@ -229,6 +251,32 @@ export class FrameDecoder {
     }
     this.#headBytes = head.lineBytes + newline + 1;
     return lengths;
+  }
+
+  /** Moves #headBytes behind the line. */
+  #decodeKeys(bytes: Uint8Array, at: number, end: number, head: Head): Frame["keys"] {
+    const from = at + this.#headBytes;
+    const widest = head.count * (KEY_HASH_CHARS + 1);
+    const newline = bytes.subarray(from, Math.min(end, from + widest)).indexOf(NEWLINE);
+    if (newline < 0) {
+      if (end < from + widest) return undefined;
+      this.#corrupt("keys", this.#headBytes, `the line is longer than ${widest} bytes`);
+    }
+    const texts = text(bytes.subarray(from, from + newline)).split(",");
+    if (texts.length !== head.count)
+      this.#corrupt("keys", this.#headBytes, `${texts.length} keys for ${head.count} rows`);
+    const keys = texts.map((key, row) => {
+      if (key === "-") return undefined;
+      if (KEY.test(key)) return key;
+      this.#corrupt(
+        "keys",
+        this.#headBytes,
+        `row ${row}: expected - or ${KEY_HASH_CHARS} characters of base64url`,
+      );
+    });
+    if (keys.every((key) => key === undefined)) this.#corrupt("keys", this.#headBytes, "no row has one");
+    this.#headBytes += newline + 1;
+    return keys;
   }
 
   #corrupt(field: string, place: number, problem: string): never {

@@ -78,7 +78,7 @@ describe("frame", () => {
   test("decode: what is wrong -> the field and its journal offset", () => {
     const whole = text(frameOf(['"x"\n', '"y"\n']));
     const cases: [from: string | RegExp, to: string, field: string, place: number][] = [
-      ["MF1", "MF2", "magic", 0],
+      ["MF1", "MF3", "magic", 0],
       ["00deadbeef00cafe", "00DEADBEEF00CAFE", "producer", 4],
       [" 7 2 ", " 07 2 ", "sequence", 21],
       [" 7 2 ", " 7 0 ", "sinkVersion", 23],
@@ -138,5 +138,52 @@ describe("frame filter", () => {
     assert.equal(filter.checkpoint().length, FILTER_PRODUCERS_MAX);
     assert.equal(filter.accept({ producer: "p0", sequence: 2 }), false);
     assert.equal(filter.accept({ producer: "p1", sequence: 1 }), true);
+  });
+});
+
+describe("frame with keys", () => {
+  const KEYS = ["AAAAAAAAAAAAAAAAAAAAAA", undefined, "0123456789_-abcdefghij"];
+  const ROWS = ['"a"\n', '"b"\n', '"c"\n'].map(utf8);
+
+  function keyedFrame(keys: readonly (string | undefined)[] = KEYS): Uint8Array {
+    const body = concatBytes(ROWS);
+    return concatBytes([encodeFrameHead(HEADER, [4, 4, 4], 3, body, keys), body]);
+  }
+
+  test("encode: the committed vector -> the same bytes, which decode to the same keys", () => {
+    const golden = readFileSync(new URL("../src/frame-keyed.golden.txt", import.meta.url));
+    assert.equal(text(keyedFrame()), text(golden));
+    const [decoded, plain, ...more] = new FrameDecoder(0).push(concatBytes([golden, frameOf(['"a"\n'])]));
+    assert.equal(more.length, 0);
+    assert.ok(decoded !== undefined);
+    assert.deepEqual(decoded.keys, KEYS);
+    assert.equal(text(decoded.body), '"a"\n"b"\n"c"\n');
+    assert.equal(decoded.bodyBegin, golden.length - 12);
+    assert.equal(plain?.keys, undefined);
+  });
+
+  test("any split -> the same frame", () => {
+    const bytes = keyedFrame();
+    for (let at = 1; at < bytes.length; at++) {
+      const decoder = new FrameDecoder(0);
+      const frames = [...decoder.push(bytes.slice(0, at)), ...decoder.push(bytes.slice(at))];
+      assert.deepEqual([frames.length, frames[0]?.keys, frames[0]?.end], [1, KEYS, bytes.length]);
+    }
+  });
+
+  test("keys that are none, too few, too many, or all missing -> CORRUPT, also with the right sum", () => {
+    const line = /\n[^\n]*\n(?="a")/;
+    const good = text(keyedFrame());
+    for (const keys of [
+      "AAAA,-,-",
+      "-,-,-",
+      "AAAAAAAAAAAAAAAAAAAAAA,-",
+      "AAAAAAAAAAAAAAAAAAAAAA,-,-,-",
+      "",
+      "*".repeat(80),
+    ]) {
+      assert.equal(corruptionOf(utf8(good.replace(line, `\n${keys}\n`))).facts["field"], "keys");
+    }
+    assert.equal(corruptionOf(utf8(good.replace("AAAAA", "BAAAA"))).facts["field"], "crc32c");
   });
 });

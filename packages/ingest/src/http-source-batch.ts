@@ -6,6 +6,7 @@
 import { type BodyBytes, sizeText, WireError } from "@millrace/base";
 import type { RowBuffer } from "./csv-writer.ts";
 import { appendError, type DoorError } from "./http-source-answers.ts";
+import { batchKeyHash } from "./idempotency-key.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-routes.ts";
 import { beginLetter, OpenLetter } from "./http-source-single.ts";
@@ -16,6 +17,8 @@ import type { PartitionPublisher } from "./publisher.ts";
 
 export interface BatchOptions {
   readonly recordBytesMax: number;
+  /** That the request has (X1 of idempotency-key.ts). */
+  readonly key?: string | undefined;
   /** Called once, when it is known of each record what became of it. */
   readonly onSettled: (batch: SettledBatch) => void;
 }
@@ -105,6 +108,8 @@ export class Batch implements RecordTaker {
       const message = `Record size is over the maximum "${sizeText(max)}".`;
       return this.#reject({ status: 413, name: "bodyTooLarge", message });
     }
+    const { key } = this.#options;
+    this.#record.key = key === undefined ? undefined : batchKeyHash(key, this.#index);
     this.#record.start(body, begin, end);
     this.#writeRecord();
     this.#record.end();
@@ -166,7 +171,7 @@ export class Batch implements RecordTaker {
   #map(sink: SinkRoute, i: number): DoorError | undefined {
     const full = sink.quota?.refusal();
     if (full !== undefined) return full;
-    const publisher = publisherFor(sink);
+    const publisher = publisherFor(sink, this.#record.key);
     this.#publishers[i] = publisher;
     const rows = publisher.begin(sink.version, this.#record.acceptedAtMs, sink.isAwaited);
     if (rows instanceof WireError) return appendError(rows);
@@ -188,7 +193,7 @@ export class Batch implements RecordTaker {
     const isLetter = publisher === sink.letters;
     if (isLetter) this.#tallies[i]!.letters++;
     if (!sink.isAwaited) {
-      publisher.commit(length, undefined);
+      publisher.commit(length, undefined, this.#record.key);
       return;
     }
     const shares = isLetter ? this.#letterShares : this.#shares;
@@ -200,7 +205,7 @@ export class Batch implements RecordTaker {
       this.#isAwaited = true;
     }
     share.indexes.push(this.#index);
-    publisher.commit(length, share);
+    publisher.commit(length, share, this.#record.key);
   }
 
   #note(index: number, error: DoorError, reason: string): void {

@@ -9,6 +9,7 @@
 import { BodyBytes, type Clock, headerValue, type RequestHead, sizeText, WireError } from "@millrace/base";
 import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
 import type { Exchange } from "./http1-exchange.ts";
+import { keyHash } from "./idempotency-key.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
 import { answerBatch } from "./http-source-batch-answer.ts";
 import { Batch } from "./http-source-batch.ts";
@@ -138,14 +139,14 @@ export class Intake {
     this.#startRecords(received);
     if (content.kind === "ndjson") {
       const { scanner } = this.#ports.record;
-      const batch = this.#batch(received, isVerbose(received.head));
+      const batch = this.#batch(received, batchHead(received.head));
       this.#walk(received, body, new LineWalk({ body, begin, end }, scanner, batch));
     } else if (isArray) {
       const { scanner } = this.#ports.record;
       const refuse = ({ problem, at }: ArrayProblem): void =>
         this.#refuseBody(received, `invalid JSON: ${problem} at position ${at - begin}`);
-      const verbose = isVerbose(received.head); // the head is gone when others had their turns
-      const start = (): Batch => this.#batch(received, verbose);
+      const head = batchHead(received.head); // it is gone when others had their turns
+      const start = (): Batch => this.#batch(received, head);
       this.#walk(received, body, new ArrayWalk({ body, begin, end }, scanner, start, refuse));
     } else {
       this.#single(received, body, begin, end);
@@ -160,11 +161,12 @@ export class Intake {
     record.bodyIsText = true;
   }
 
-  #batch({ route, exchange }: Received, verbose: boolean): Batch {
+  #batch({ route, exchange }: Received, { verbose, key }: BatchHead): Batch {
     const { answers, limits, record } = this.#ports;
     const how = { answers, exchange, isVerbose: verbose };
     return new Batch(route, record, {
       recordBytesMax: limits.recordBytesMax,
+      key,
       onSettled: (batch) => answerBatch(route, batch, how),
     });
   }
@@ -197,6 +199,7 @@ export class Intake {
       return;
     }
     route.limiter?.count("records", 1);
+    if (head.keyEnd > head.keyBegin) record.key = keyHash(head.idempotencyKey);
     record.start(body, begin, end);
     if (content.kind !== "ndjson") {
       if (problem === undefined) lookInto(record, content.kind);
@@ -214,6 +217,16 @@ export class Intake {
   #refuse({ exchange }: Received, error: DoorError): void {
     exchange.send(this.#ports.answers.error(error, exchange.isLast));
   }
+}
+
+/** What a batch needs of its head. */
+interface BatchHead {
+  readonly verbose: boolean;
+  readonly key: string | undefined;
+}
+
+function batchHead(head: RequestHead): BatchHead {
+  return { verbose: isVerbose(head), key: head.keyEnd > head.keyBegin ? head.idempotencyKey : undefined };
 }
 
 function isVerbose(head: RequestHead): boolean {

@@ -17,6 +17,8 @@ export class DoorRecord implements RecordContext {
   form: BodyForm = "opaque";
   problem = "";
   clientIp: Uint8Array = new Uint8Array(0);
+  /** Hash of the key that the record has, if it has one. */
+  key: string | undefined;
   readonly scanner = new JsonScanner();
   readonly values = new RecordValues();
   #head: RequestHead | undefined;
@@ -25,6 +27,7 @@ export class DoorRecord implements RecordContext {
   /** What all records of a request share. @param head must stay valid while records of it are mapped */
   startRequest(acceptedAtMs: number, clientIp: Uint8Array, head: RequestHead | RecordHeaders): void {
     this.acceptedAtMs = acceptedAtMs;
+    this.key = undefined;
     this.clientIp = clientIp;
     const isMade = head instanceof RecordHeaders;
     this.#head = isMade ? undefined : head;

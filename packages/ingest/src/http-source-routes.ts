@@ -11,6 +11,7 @@ import {
 import { settingsInForce } from "./definition-settings.ts";
 import type { DiskQuotas, SinkQuota } from "./disk-quota.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { keyedPartition } from "./idempotency-key.ts";
 import { PathTree } from "./mapping-path.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
 import type { PartitionPublisher } from "./publisher.ts";
@@ -97,9 +98,14 @@ export function* publishedJournals(sources: Iterable<SourceRoute>): Iterable<str
   }
 }
 
-/** The publisher that takes the sink's next record: one after the other, each for a frame. */
-export function publisherFor(sink: SinkRoute): PartitionPublisher {
+/**
+ * The publisher that takes the sink's next record: one after the other, each for a frame; of a record with a key that
+ * of the key.
+ * @param key hash
+ */
+export function publisherFor(sink: SinkRoute, key: string | undefined): PartitionPublisher {
   const { publishers } = sink;
+  if (key !== undefined) return publishers[keyedPartition(key, sink.sink.keyedPartitions)]!;
   let publisher = publishers[sink.current]!;
   if (publishers.length === 1 || publisher.isFilling) return publisher;
   sink.current = (sink.current + 1) % publishers.length;

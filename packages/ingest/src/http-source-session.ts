@@ -24,6 +24,7 @@ import { parseContentType, type Content } from "./http-source-content.ts";
 import type { Intake } from "./http-source-intake.ts";
 import type { SourceIndex } from "./http-source-index.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
+import { isKey, wrongKey } from "./idempotency-key.ts";
 import { recordHeaders, type OtlpCaller, type OtlpIntake } from "./otlp-intake.ts";
 import { targetOf, type DoorTarget, type OtherTarget } from "./http-source-target.ts";
 
@@ -68,7 +69,12 @@ export class DoorSession implements Session {
 
   onHead(head: RequestHead): BodyPlan {
     this.#target = targetOf(head, this.#ports.table);
-    if (this.#target.kind === "otlp") return this.#ports.otlp.bodyBytesMax;
+    if (this.#target.kind === "otlp") {
+      const key = head.idempotencyKey;
+      if (key === "" || isKey(key)) return this.#ports.otlp.bodyBytesMax;
+      this.#target = { kind: "error", error: wrongKey(key) };
+      return "discard";
+    }
     if (this.#target.kind !== "record") return "discard";
     const refused = this.#readBodyHeaders(head);
     if (refused === undefined) return this.#ports.intake.bodyBytesMax(this.#content);
@@ -98,6 +104,7 @@ export class DoorSession implements Session {
       route: request.source,
       clientIp: this.#clientIp,
       headers: recordHeaders(headerLines(head)),
+      key: head.keyEnd > head.keyBegin ? head.idempotencyKey : undefined,
       isOver: () => exchange.answer !== undefined,
     };
     this.#ports.otlp.take(request, caller, body, exchange);
@@ -139,6 +146,7 @@ export class DoorSession implements Session {
         return unsupported(`Content type "${head.contentType}" has an unknown charset.`);
       this.#content = content;
     }
+    if (head.keyEnd > head.keyBegin && !isKey(head.idempotencyKey)) return wrongKey(head.idempotencyKey);
     this.#encoding = "identity";
     if (head.encodingEnd === head.encodingBegin) return undefined;
     const encoding = encodingOf(head.contentEncoding);

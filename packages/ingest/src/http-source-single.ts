@@ -63,18 +63,18 @@ export function writeToSink(
 ): Written | DoorError {
   const full = sink.quota?.refusal();
   if (full !== undefined) return full;
-  const publisher = publisherFor(sink);
+  const publisher = publisherFor(sink, record.key);
   const rows = publisher.begin(sink.version, record.acceptedAtMs, sink.isAwaited);
   if (rows instanceof WireError) return appendError(rows);
   const begin = rows.at;
   const failure = sink.mapping.write(record, rows);
   if (failure === undefined) {
-    publisher.commit(rows.at - begin, waiter);
+    publisher.commit(rows.at - begin, waiter, record.key);
     return "row";
   }
   const letter = beginLetter(sink, record, failure);
   if (!(letter instanceof OpenLetter)) return letter;
-  letter.publisher.commit(letter.rows.at - letter.begin, waiter);
+  letter.publisher.commit(letter.rows.at - letter.begin, waiter, record.key);
   return "letter";
 }
 

@@ -55,6 +55,7 @@ export {
 } from "./target-settings.ts";
 export { encodeFrameHead, FRAME_LIMITS, type Frame, type FrameHeader, type FrameLimits } from "./frame.ts";
 export { FrameDecoder } from "./frame-decoder.ts";
+export { KeyWindow } from "./key-window.ts";
 export { FILTER_PRODUCERS_MAX, FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
 export { DefinitionMirror } from "./definition-mirror.ts";
 export type { LifecycleCommand, SettingChange, SinkCommand, SourceCommand } from "./definition-changes.ts";

@@ -29,6 +29,7 @@ import {
 } from "./http-source-answers.ts";
 import { Batch, type SettledBatch } from "./http-source-batch.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
+import { isKey, wrongKey } from "./idempotency-key.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { isSecret, type SourceRoute } from "./http-source-routes.ts";
 import type { BodySteps } from "./http-source-steps.ts";
@@ -40,6 +41,8 @@ export interface OtlpCaller {
   readonly route: SourceRoute;
   readonly clientIp: Uint8Array;
   readonly headers: RecordHeaders;
+  /** Of the request, if it has one (idempotency-key.ts). */
+  readonly key: string | undefined;
   /** Nobody waits for the answer any more. */
   readonly isOver: () => boolean;
 }
@@ -109,7 +112,9 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
     if (!route.isEnabled) return { kind: "refused", refusal: DISABLED_SOURCE };
     const clientIp = utf8(hostOf(call.peer.address));
     const headers = recordHeaders(call.metadata);
-    return { kind: "source", source: { route, clientIp, headers, isOver: () => call.isOver } };
+    const key = call.metadata.get("idempotency-key");
+    if (key !== undefined && !isKey(key)) return { kind: "refused", refusal: wrongKey(key) };
+    return { kind: "source", source: { route, clientIp, headers, key, isOver: () => call.isOver } };
   }
 
   async gunzip(body: Uint8Array): Promise<Gunzipped> {
@@ -129,7 +134,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
   }
 
   write(caller: OtlpCaller, { signal, count, bytes }: FlatRecords): Promise<ExportOutcome> {
-    const { route, headers, clientIp, isOver } = caller;
+    const { route, headers, clientIp, key, isOver } = caller;
     const { record, limits, steps, clock, answers } = this.#ports;
     if (!steps.hasRoomFor(bytes.length)) {
       const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
@@ -150,6 +155,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
       };
       const batch = new Batch(view, record, {
         recordBytesMax: limits.recordBytesMax,
+        key,
         onSettled: (settled) => {
           if (settled.rejected > 0) answers.rejected(settled.rejected);
           resolve(outcomeOf(count, settled));

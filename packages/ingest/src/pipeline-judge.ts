@@ -9,6 +9,7 @@ import { text } from "@millrace/base";
 import type { SinkDefinition } from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
+import { KeyWindow } from "./key-window.ts";
 import type { ModelCatalog } from "./model-catalog.ts";
 import type { ModelJournals } from "./model-journals.ts";
 import type { ModelRow, ModelTarget } from "./model-target.ts";
@@ -29,12 +30,20 @@ interface ExpectedRow {
   readonly values: Readonly<Record<string, string>>;
 }
 
+/** What a partition's bytes say, as far as they were read. */
+interface Oracle {
+  readonly decoder: FrameDecoder;
+  readonly filter: FrameFilter;
+  readonly keys: KeyWindow;
+  readonly rows: ExpectedRow[];
+}
+
 export class Judge {
   readonly #world: JudgedWorld;
   readonly #ends = new Map<string, number>();
   /** Rows that were judged, by table and by journal. */
   readonly #verified = new Map<string, number>();
-  readonly #oracles = new Map<string, { decoder: FrameDecoder; filter: FrameFilter; rows: ExpectedRow[] }>();
+  readonly #oracles = new Map<string, Oracle>();
 
   constructor(world: JudgedWorld) {
     this.#world = world;
@@ -121,17 +130,20 @@ export class Judge {
   #expected(journal: string): readonly ExpectedRow[] {
     let known = this.#oracles.get(journal);
     if (known === undefined) {
-      known = { decoder: new FrameDecoder(0), filter: new FrameFilter(), rows: [] };
+      known = { decoder: new FrameDecoder(0), filter: new FrameFilter(), keys: new KeyWindow(), rows: [] };
       this.#oracles.set(journal, known);
     }
     const sink = this.#world.sinks.find(({ sinkId }) => journal.includes(`/${sinkId}/`))!;
     for (const one of known.decoder.push(this.#world.journals.content(journal).slice(known.decoder.offset))) {
+      const kept = known.keys.kept(one);
       if (!known.filter.accept(one)) continue;
-      let at = 0;
-      for (const length of one.rowLengths) {
-        const row = text(one.body.subarray(at, at + length));
-        known.rows.push({ offset: one.bodyBegin + at, values: this.#values(sink, one.sinkVersion, row) });
-        at += length;
+      for (const { bodyBegin, rowLengths, body, sinkVersion } of kept) {
+        let at = 0;
+        for (const length of rowLengths) {
+          const row = text(body.subarray(at, at + length));
+          known.rows.push({ offset: bodyBegin + at, values: this.#values(sink, sinkVersion, row) });
+          at += length;
+        }
       }
     }
     return known.rows;

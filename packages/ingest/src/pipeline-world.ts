@@ -17,6 +17,7 @@ import { ModelJournals } from "./model-journals.ts";
 import { ModelTarget } from "./model-target.ts";
 import { Judge } from "./pipeline-judge.ts";
 import { PartitionIntegrity } from "./partition-integrity.ts";
+import { keyHash } from "./idempotency-key.ts";
 import { Partitions, type PartitionTemplate } from "./partition-registry.ts";
 import { openPipeline, type Pipeline, type PipelineComponent } from "./pipeline.ts";
 import { StorageStore } from "./storage-store.ts";
@@ -218,21 +219,31 @@ export class World {
     const partitions = new Partitions(ports, TEMPLATE);
     let producer = producerOf(random);
     const sequences = new Map<string, number>();
+    const unheard: { readonly sink: SinkDefinition; readonly n: number; readonly keys: readonly string[] }[] =
+      [];
     while (this.#troubled) {
       await clock.sleep(random.below(60), signal);
       if (random.below(100) === 0) {
         producer = producerOf(random); // the process was restarted
         sequences.clear();
       }
-      const sink = catalog.sink(this.sinks[random.below(this.sinks.length)]!)!;
-      if (sink.disabled !== undefined) continue;
-      const journal = await this.#ensured(partitions, sink, random.below(sink.partitions), signal);
+      // A client that heard nothing sends its records again, with their keys: they are no new ones.
+      const again = random.below(4) === 0 ? unheard.shift() : undefined;
+      const sink = catalog.sink(again?.sink ?? this.sinks[random.below(this.sinks.length)]!)!;
+      if (sink.disabled !== undefined) {
+        if (again !== undefined) unheard.push(again);
+        continue;
+      }
+      const n = again?.n ?? random.below(sink.partitions);
+      const keys = again?.keys ?? (random.below(3) === 0 ? someKeys(random) : undefined);
+      const journal = await this.#ensured(partitions, sink, n, signal);
       let sequence = (sequences.get(journal) ?? 0) + 1;
-      const rows = Array.from({ length: 1 + random.below(5) }, () => this.#row(random, sink));
+      const length = keys?.length ?? 1 + random.below(5);
+      const rows = Array.from({ length }, () => this.#row(random, sink));
       for (let attempt = 0; ; attempt++) {
         if (attempt > 0 && this.#options.freshSequences === true) sequence++;
         try {
-          const bytes = [frame(producer, sequence, sink.version.number, clock.wallMs(), rows)];
+          const bytes = [frame(producer, sequence, sink.version.number, clock.wallMs(), rows, keys)];
           await appendOnce(journals, journal, { kind: "bytes", bytes }, {}, signal);
           break;
         } catch {
@@ -241,7 +252,8 @@ export class World {
         }
       }
       sequences.set(journal, sequence);
-      this.#accepted += rows.length;
+      if (again === undefined) this.#accepted += rows.length;
+      if (keys !== undefined && random.below(2) === 0) unheard.push({ sink, n, keys });
     }
   }
 
@@ -394,6 +406,10 @@ function columns(count: number): readonly Column[] {
   ];
 }
 
+function someKeys(random: Random): readonly string[] {
+  return Array.from({ length: 1 + random.below(5) }, () => keyHash(`${random.u32()} ${random.u32()}`));
+}
+
 function producerOf(random: Random): string {
   return [random.u32(), random.u32()].map((word) => word.toString(16).padStart(8, "0")).join("");
 }
@@ -404,12 +420,13 @@ export function frame(
   sinkVersion: number,
   acceptedAtMs: number,
   rows: readonly string[],
+  keys?: readonly string[],
 ): Uint8Array {
   const encoded = rows.map(utf8);
   const body = concatBytes(encoded);
   const lengths = encoded.map((row) => row.length);
   return concatBytes([
-    encodeFrameHead({ producer, sequence, sinkVersion, acceptedAtMs }, lengths, rows.length, body),
+    encodeFrameHead({ producer, sequence, sinkVersion, acceptedAtMs }, lengths, rows.length, body, keys),
     body,
   ]);
 }

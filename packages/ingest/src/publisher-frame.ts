@@ -24,6 +24,8 @@ export class OpenFrame {
   readonly rows: RowBuffer;
   #lengths = new Uint32Array(LENGTHS_FIRST);
   #count = 0;
+  /** Of the rows so far, once one has a key. */
+  #keys: (string | undefined)[] | undefined;
   #waiters: AppendWaiter[] = [];
   #waiterRows: number[] = [];
 
@@ -47,8 +49,10 @@ export class OpenFrame {
     return this.#waiters.length;
   }
 
-  /** The last `length` bytes are a row. */
-  add(length: number, waiter: AppendWaiter | undefined): void {
+  /** The last `length` bytes are a row. @param key its hash */
+  add(length: number, waiter: AppendWaiter | undefined, key: string | undefined): void {
+    if (key !== undefined) this.#keys ??= Array.from({ length: this.#count }, () => undefined);
+    this.#keys?.push(key);
     if (this.#count === this.#lengths.length) {
       const grown = new Uint32Array(this.#count * 2);
       grown.set(this.#lengths);
@@ -69,7 +73,13 @@ export class OpenFrame {
     const body = this.rows.bytes.subarray(0, this.rows.at);
     const { sinkVersion, acceptedAtMs } = this;
     return [
-      encodeFrameHead({ ...identity, sinkVersion, acceptedAtMs }, this.#lengths, this.#count, body),
+      encodeFrameHead(
+        { ...identity, sinkVersion, acceptedAtMs },
+        this.#lengths,
+        this.#count,
+        body,
+        this.#keys,
+      ),
       body,
     ];
   }

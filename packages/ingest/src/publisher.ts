@@ -168,11 +168,14 @@ export class PartitionPublisher {
     return this.#open.rows;
   }
 
-  /** The last `length` bytes of begin's buffer are a row; `waiter` is told with its frame. */
-  commit(length: number, waiter: AppendWaiter | undefined): void {
+  /**
+   * The last `length` bytes of begin's buffer are a row; `waiter` is told with its frame.
+   * @param key hash of the key that the row has, if it has one
+   */
+  commit(length: number, waiter: AppendWaiter | undefined, key?: string): void {
     const open = this.#open;
     assert(open !== undefined, "a row is begun before it is committed");
-    open.add(length, waiter);
+    open.add(length, waiter, key);
     if (open.bytes >= FRAME_SEAL_BYTES || open.count >= FRAME_ROWS_MAX) this.#seal();
     if (!this.#isScheduled) this.#schedule();
   }

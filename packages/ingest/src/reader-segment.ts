@@ -1,16 +1,16 @@
 // What a reader holds of a partition: rows of a span of offsets that begins and ends at frames, by sink version. Slices
 // are made of whole segments, so a boundary that the reader has sealed costs nothing later.
 import { NO_POOL, type BytePool } from "./byte-pool.ts";
-import type { FrameFilterCheckpoint } from "./frame-filter.ts";
 import type { Frame } from "./frame.ts";
 import type { Totals } from "./reader-progress.ts";
 import { ColumnStage } from "./staging-columns.ts";
+import type { ReaderState } from "./storage-entities.ts";
 
 export class Segment {
   readonly begin: number;
   end: number;
-  /** State of the frame filter at `end`, once sealed. */
-  filter: FrameFilterCheckpoint | undefined;
+  /** The reader's state at `end`, once sealed. */
+  state: ReaderState | undefined;
   readonly stages = new Map<number, ColumnStage>();
   records = 0;
   /** Bytes of rows. */
@@ -48,7 +48,10 @@ export class Segment {
     this.end = frame.end;
   }
 
-  /** A frame that stood before (D20): its offsets belong to the span, its rows do not. */
+  /**
+   * A frame that stood before (D20), or whose rows repeat others (D24): its offsets belong to the span, its rows do
+   * not.
+   */
   skip(frame: Frame): void {
     this.end = frame.end;
   }

@@ -1,6 +1,6 @@
 // Follows one partition: reads frames, turns rows into columns, and uploads its closed slices, in order.
 //
-// R1 Everything starts from the partition's `staged`: an offset and the filter's state there. What was held in memory
+// R1 Everything starts from the partition's `staged`: an offset and the reader's state there. What was held in memory
 //    when a process ended is read again.
 // R2 A slice is uploaded once all of it was read: its objects are confirmed before the transaction that says so, and
 //    that transaction moves `staged` to its end.
@@ -13,15 +13,17 @@ import type { ObjectStore } from "@millrace/stores";
 import type { BytePool } from "./byte-pool.ts";
 import { sinkPath } from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
-import { FrameFilter, type FrameFilterCheckpoint } from "./frame-filter.ts";
+import { FrameFilter } from "./frame-filter.ts";
 import { FRAME_LIMITS, type Frame } from "./frame.ts";
 import type { PartitionIntegrity } from "./partition-integrity.ts";
+import { KeyWindow } from "./key-window.ts";
 import type { HeldBytes } from "./reader-held.ts";
+import { keysAt } from "./reader-keys.ts";
 import { statisticsOfTotals, type Progress } from "./reader-progress.ts";
 import { Segment, totalsOf } from "./reader-segment.ts";
 import { afterFailure, retryWaitMs } from "./retry-block.ts";
 import { putStaged } from "./staging-put.ts";
-import type { PartitionKey, SliceClosing, SliceUploading, Slice } from "./storage-entities.ts";
+import type { PartitionKey, ReaderState, SliceClosing, SliceUploading, Slice } from "./storage-entities.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import { msOf } from "./storage-json.ts";
 import { SLICE_VERSIONS_MAX } from "./storage-limits.ts";
@@ -70,8 +72,9 @@ export class PartitionTail {
   #segments: Segment[] = [];
   #open = new Segment(0);
   #filter = new FrameFilter();
-  /** Filter's state at the begin of the first segment. */
-  #filterAtBegin: FrameFilterCheckpoint = [];
+  #keys = new KeyWindow();
+  /** At the begin of the first segment. */
+  #stateAtBegin: ReaderState = { filter: [] };
   #writeHead = 0;
   /** Begin of the open slice in the view, and what is held from there on. */
   #sliceBegin = 0;
@@ -154,12 +157,14 @@ export class PartitionTail {
     if (!signal.aborted && !(reason instanceof Misaligned)) throw reason;
   }
 
-  #reset(staged: { readonly offset: number; readonly filter: FrameFilterCheckpoint }): void {
+  #reset(staged: { readonly offset: number } & ReaderState): void {
     for (const segment of [...this.#segments, this.#open]) this.#ports.held.add(-segment.bytes);
     this.#segments = [];
     this.#open = new Segment(staged.offset, this.#ports.pool);
     this.#filter = new FrameFilter(staged.filter);
-    this.#filterAtBegin = staged.filter;
+    this.#keys = new KeyWindow();
+    const { offset: _offset, ...state } = staged;
+    this.#stateAtBegin = state;
     this.#full = false;
     this.#misaligned = false;
     this.#measure();
@@ -179,6 +184,12 @@ export class PartitionTail {
 
   async #read(signal: AbortSignal): Promise<void> {
     const { transport, clock, logger, metrics } = this.#ports;
+    this.#keys = await keysAt(
+      this.#ports,
+      this.journal,
+      { ...this.#stateAtBegin, offset: this.offset },
+      signal,
+    );
     const decoder = new FrameDecoder(this.offset, FRAME_LIMITS, this.#ports.pool);
     const options = { journal: this.journal, offset: this.offset, block: true };
     this.#sealAtEnds();
@@ -218,18 +229,26 @@ export class PartitionTail {
       throw new WireError("CORRUPT", `a slice ends at ${this.#nextEnd}, inside a frame`, { facts });
     }
     this.reached = Math.max(this.reached, frame.end);
-    if (this.#filter.accept(frame)) {
-      this.#open.add(frame);
-      this.#sliceBytes += frame.body.length;
-      this.#ports.held.add(frame.body.length);
-    } else {
-      this.#open.skip(frame);
-      this.#ports.metrics.duplicateFrames.add(1);
-    }
+    const kept = this.#keys.kept(frame);
+    if (this.#filter.accept(frame)) this.#hold(frame, kept);
+    else this.#ports.metrics.duplicateFrames.add(1);
+    this.#open.skip(frame);
     if (frame.end < this.#nextEnd) return;
     this.#sealAtEnds();
     this.#measure();
     this.#wake.open();
+  }
+
+  /** @param kept its rows that repeat no key */
+  #hold(frame: Frame, kept: readonly Frame[]): void {
+    let rows = 0;
+    for (const run of kept) {
+      this.#open.add(run);
+      this.#sliceBytes += run.body.length;
+      this.#ports.held.add(run.body.length);
+      rows += run.count;
+    }
+    if (rows < frame.count) this.#ports.metrics.duplicateRecords.add(frame.count - rows);
   }
 
   /** Makes boundaries where slices end, as far as they were read. */
@@ -257,7 +276,11 @@ export class PartitionTail {
 
   #seal(): void {
     if (this.#open.end === this.#open.begin) return;
-    this.#open.filter = this.#filter.checkpoint();
+    const keysBegin = this.#keys.begin;
+    this.#open.state = {
+      filter: this.#filter.checkpoint(),
+      ...(keysBegin === undefined ? {} : { keysBegin }),
+    };
     this.#segments.push(this.#open);
     this.#open = new Segment(this.#open.end, this.#ports.pool);
   }
@@ -338,7 +361,7 @@ export class PartitionTail {
     if (staged === undefined) return;
     while (this.#segments.length > 0 && this.#segments[0]!.end <= staged.offset) {
       const segment = this.#segments.shift()!;
-      this.#filterAtBegin = segment.filter!;
+      this.#stateAtBegin = segment.state!;
       this.#ports.held.add(-segment.bytes);
       segment.release();
     }
@@ -367,9 +390,9 @@ export class PartitionTail {
       return this.#uploadFailed(stored, slice, WireError.from(thrown), signal);
     }
     const statistics = statisticsOfTotals(totalsOf(segments));
-    const staged = { statistics, objects, filter: this.#filterAtBegin };
+    const staged = { statistics, objects, ...this.#stateAtBegin };
     const nowMs = clock.wallMs();
-    const after = { offset: slice.end, filter: segments.at(-1)!.filter! };
+    const after = { offset: slice.end, ...segments.at(-1)!.state! };
     const made = await this.#commit(
       [
         { kind: "slice", before: stored, after: endUpload(slice, staged, nowMs) },

@@ -20,7 +20,16 @@ function frameOf(rows: readonly Row[], bodyBegin: number): Frame {
   const end = bodyBegin + body.length;
   const rowLengths = Uint32Array.from(encoded, ({ length }) => length);
   const header = { producer: "00deadbeef00cafe", sequence: 1, sinkVersion: 1, acceptedAtMs: 1 };
-  return { ...header, begin: bodyBegin - 50, end, bodyBegin, count: rows.length, rowLengths, body };
+  return {
+    ...header,
+    begin: bodyBegin - 50,
+    end,
+    bodyBegin,
+    count: rows.length,
+    rowLengths,
+    keys: undefined,
+    body,
+  };
 }
 
 interface Staged {

@@ -46,6 +46,7 @@ function frames(count: number, bodyOf: (i: number) => object): Frame[] {
       bodyBegin,
       count: ROWS_PER_FRAME,
       rowLengths,
+      keys: undefined,
       body,
     });
     begin = bodyBegin + body.length;

@@ -46,6 +46,7 @@ function frameOf(rows: readonly Row[], bodyBegin: number): Frame {
     bodyBegin,
     count: rows.length,
     rowLengths: Uint32Array.from(encoded.map((row) => row.length)),
+    keys: undefined,
     body,
   };
 }

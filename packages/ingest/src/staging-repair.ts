@@ -1,10 +1,11 @@
 // Stages a slice again, from the journal: its staged objects are gone or rotten. The journal keeps the bytes until the
-// slice is imported, and the slice keeps the filter's state at its begin, so the same rows come out.
+// slice is imported, and the slice keeps the reader's state at its begin, so the same rows come out.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { readJournal, type JournalTransport } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
+import { keysAt } from "./reader-keys.ts";
 import { Segment } from "./reader-segment.ts";
 import { putStaged } from "./staging-put.ts";
 import type { SliceUploaded } from "./storage-entities.ts";
@@ -31,6 +32,7 @@ export async function stageAgain(
   const segment = new Segment(begin);
   const decoder = new FrameDecoder(begin);
   const filter = new FrameFilter(slice.filter);
+  const keys = await keysAt(ports, journal, { ...slice, offset: begin }, signal);
   for await (const event of readJournal(
     ports,
     { journal, offset: begin, endOffset: end, block: true },
@@ -39,8 +41,9 @@ export async function stageAgain(
     if (event.kind === "jump")
       throw new WireError("CORRUPT", `offsets [${event.from}, ${event.to}) are gone`);
     for (const frame of decoder.push(event.bytes)) {
-      if (filter.accept(frame)) segment.add(frame);
-      else segment.skip(frame);
+      const kept = keys.kept(frame);
+      if (filter.accept(frame)) for (const rows of kept) segment.add(rows);
+      segment.skip(frame);
     }
   }
   if (segment.end !== end || segment.records !== slice.statistics.recordsCount) {

@@ -1,11 +1,12 @@
 // Entities as JSON values of the coordination store, checked when written and when read: what belongs to another state,
 // is missing or has the wrong type is refused with its field.
 import { utf8 } from "@millrace/base";
-import type { SinkKey } from "./definitions.ts";
 import type { FrameFilterCheckpoint } from "./frame-filter.ts";
+import type { SinkKey } from "./definitions.ts";
 import { decodeRetry, type RetryBlock } from "./retry-block.ts";
 import type {
   Partition,
+  ReaderState,
   SinkReset,
   SinkSum,
   Slice,
@@ -34,7 +35,7 @@ export function decodePartition(bytes: Uint8Array, what: string): Partition {
     n: fields.integer("n"),
     journal: fields.text("journal"),
     createdAt: fields.time("createdAt"),
-    staged: { offset: staged.integer("offset"), filter: filterIn(staged) },
+    staged: { offset: staged.integer("offset"), ...readerStateIn(staged) },
   };
   const state = fields.oneOf("state", ["active", "retired"] as const);
   if (state === "active") {
@@ -80,13 +81,13 @@ export function decodeSlice(bytes: Uint8Array, what: string): Slice {
   };
   if (state === "writing") fields.forbid(["end", "statistics"], "the slice is writing");
   if (reached < SLICE_REACHED.uploaded) fields.forbid(["objects"], `the slice is ${state}`);
-  if (state !== "uploaded") fields.forbid(["filter"], `the slice is ${state}`);
+  if (state !== "uploaded") fields.forbid(["filter", "keysBegin"], `the slice is ${state}`);
   const end = reached === 0 ? {} : { end: fields.integer("end", common.begin) };
   const known = reached >= SLICE_REACHED.uploaded || fields.has("statistics");
   const statistics = known ? { statistics: decodeStatistics(fields.object("statistics")) } : {};
   const objects = reached < SLICE_REACHED.uploaded ? {} : { objects: fields.list("objects", stagedEntry) };
-  const filter = state === "uploaded" ? { filter: filterIn(fields) } : {};
-  return { ...common, state, ...end, ...statistics, ...objects, ...filter } as Slice;
+  const reader = state === "uploaded" ? readerStateIn(fields) : {};
+  return { ...common, state, ...end, ...statistics, ...objects, ...reader } as Slice;
 }
 
 export function decodeSum(bytes: Uint8Array, what: string): SinkSum {
@@ -152,6 +153,11 @@ export function filterIn(fields: JsonFields): FrameFilterCheckpoint {
     const pair = new JsonFields(Array.isArray(value) ? { 0: value[0], 1: value[1] } : value, what);
     return [pair.text("0"), pair.integer("1", 1)] as const;
   });
+}
+
+function readerStateIn(fields: JsonFields): ReaderState {
+  const filter = filterIn(fields);
+  return fields.has("keysBegin") ? { filter, keysBegin: fields.integer("keysBegin") } : { filter };
 }
 
 function stagedEntry(value: unknown, what: string): StagedEntry {

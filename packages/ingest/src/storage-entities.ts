@@ -14,6 +14,14 @@ import type { RetryBlock } from "./retry-block.ts";
 import type { SinkKey } from "./definitions.ts";
 import type { TargetRef } from "./target-ref.ts";
 
+/** With what a reader goes on at an offset. */
+export interface ReaderState {
+  /** State of the frame filter there. */
+  readonly filter: FrameFilterCheckpoint;
+  /** From where on keys matter there (Y3 of key-window.ts); absent: none do. */
+  readonly keysBegin?: number;
+}
+
 export interface PartitionKey extends SinkKey {
   readonly n: number;
 }
@@ -21,8 +29,8 @@ export interface PartitionKey extends SinkKey {
 interface PartitionFields extends PartitionKey {
   readonly journal: string;
   readonly createdAt: string;
-  /** Everything below `offset` is in uploaded slices; `filter` is the state of the frame filter there. */
-  readonly staged: { readonly offset: number; readonly filter: FrameFilterCheckpoint };
+  /** Everything below `offset` is in uploaded slices. */
+  readonly staged: { readonly offset: number } & ReaderState;
 }
 
 export type Partition = PartitionFields &
@@ -125,10 +133,9 @@ export interface SliceUploading extends SliceClosed {
   readonly uploadingAt: string;
   readonly statistics?: Statistics;
 }
-export interface SliceUploaded extends SliceStaged {
+/** The reader's state is that at `begin`: with it the slice can be staged again from the journal. */
+export interface SliceUploaded extends SliceStaged, ReaderState {
   readonly state: "uploaded";
-  /** State of the frame filter at `begin`: with it the slice can be staged again from the journal. */
-  readonly filter: FrameFilterCheckpoint;
 }
 export interface SliceImported extends SliceStaged {
   readonly state: "imported";

@@ -19,6 +19,10 @@ export function storageMetrics(metrics: Metrics) {
       "millrace_storage_duplicate_frames_total",
       "Frames that stood twice (D20).",
     ),
+    duplicateRecords: metrics.counter(
+      "millrace_storage_duplicate_records_total",
+      "Records that repeated a key, and became no row (D24).",
+    ),
     heldBytes: metrics.gauge("millrace_storage_held_bytes", "Bytes of rows in memory, not uploaded yet."),
     stagedObjects: metrics.counter("millrace_storage_staged_objects_total", "Objects put into staging."),
     stagedBytes: metrics.counter("millrace_storage_staged_bytes_total", "Bytes put into staging."),

@@ -1,11 +1,11 @@
 // The steps of slices and files (storage-entities.ts), as pure functions: each takes an entity in one state and
 // gives it in the next. A step drops the retry block: it succeeded.
 import type { SinkKey } from "./definitions.ts";
-import type { FrameFilterCheckpoint } from "./frame-filter.ts";
 import { statisticsOfTotals, type Progress } from "./reader-progress.ts";
 import type { RetryBlock } from "./retry-block.ts";
 import type {
   PartitionKey,
+  ReaderState,
   SliceClosing,
   SliceImported,
   SliceUploaded,
@@ -87,10 +87,9 @@ export function sealSlice(slice: SliceWriting, progress: Progress, nowMs: number
   };
 }
 
-export interface StagedSlice {
+export interface StagedSlice extends ReaderState {
   readonly statistics: Statistics;
   readonly objects: readonly StagedEntry[];
-  readonly filter: FrameFilterCheckpoint;
 }
 
 export function endUpload(
@@ -104,7 +103,7 @@ export function endUpload(
 }
 
 export function importSlice(slice: SliceUploaded, nowMs: number): SliceImported {
-  const { filter: _filter, ...kept } = withoutRetry(slice);
+  const { filter: _filter, keysBegin: _keysBegin, ...kept } = withoutRetry(slice);
   return { ...kept, state: "imported", importedAt: isoTime(nowMs) };
 }
 

@@ -1,14 +1,14 @@
 // Rows that a partition's bytes say, against the rows that its tables have. Pure but for the frame decoder's state.
 //
 // C1 What counts is decided by the frames alone, as the reader of partitions does it (D20): a frame whose sequence is
-//    not above its producer's last one stood there before.
+//    not above its producer's last one stood there before, and a row whose key stood there is none (D24).
 // C2 Rows are compared in buckets of offsets, by their number and by the sum of their offsets: a row that is missing,
 //    one that is doubled and one that stands at another offset all show, with the place where.
 // C3 Bytes that are gone or damaged say nothing: buckets that they touch are not compared.
 // C4 Where the journal's beginning was trimmed, the first frame of a producer may repeat one that is gone. It is set
 //    aside: the caller asks the table whether it has rows there.
 import { WireError } from "@millrace/base";
-import { FrameDecoder, FrameFilter, type Frame } from "@millrace/ingest";
+import { FrameDecoder, FrameFilter, KeyWindow, type Frame } from "@millrace/ingest";
 import type { Range } from "./doctor-coverage.ts";
 
 /** Offsets of one bucket. */
@@ -40,6 +40,7 @@ export class PartitionRows {
   readonly #journal: string;
   readonly #loadedEnd: number;
   readonly #filter = new FrameFilter();
+  readonly #keys = new KeyWindow();
   readonly #seen = new Set<string>();
   #decoder: FrameDecoder | undefined;
   #begin = 0;
@@ -136,9 +137,10 @@ export class PartitionRows {
     this.frames++;
     const isFirst = !this.#seen.has(frame.producer);
     this.#seen.add(frame.producer);
+    const kept = this.#keys.kept(frame);
     if (!this.#filter.accept(frame)) return; // C1
     if (frame.begin >= this.#loadedEnd) {
-      this.waiting += frame.count;
+      for (const { count } of kept) this.waiting += count;
       return;
     }
     if (frame.end > this.#loadedEnd) {
@@ -148,10 +150,11 @@ export class PartitionRows {
       );
     }
     if (this.#begin > 0 && isFirst && frame.sequence > 1) {
-      this.perhapsRepeated.push({ ...frame, rowLengths: frame.rowLengths.slice(), body: NO_BYTES }); // C4
+      for (const rows of kept)
+        this.perhapsRepeated.push({ ...rows, rowLengths: rows.rowLengths.slice(), body: NO_BYTES }); // C4
       return;
     }
-    this.#addRows(frame);
+    for (const rows of kept) this.#addRows(rows);
   }
 
   #addRows(frame: Frame): void {

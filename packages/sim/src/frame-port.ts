@@ -27,9 +27,9 @@ function withFreshIdentity(content: readonly Uint8Array[], random: Random): read
   const [frame] = new FrameDecoder(0).push(concatBytes(content));
   if (frame === undefined) return content;
   const producer = hex(random.fill(new Uint8Array(8)));
-  const { sinkVersion, acceptedAtMs, rowLengths, count, body } = frame;
+  const { sinkVersion, acceptedAtMs, rowLengths, count, body, keys } = frame;
   return [
-    encodeFrameHead({ producer, sequence: 1, sinkVersion, acceptedAtMs }, rowLengths, count, body),
+    encodeFrameHead({ producer, sequence: 1, sinkVersion, acceptedAtMs }, rowLengths, count, body, keys),
     body,
   ];
 }

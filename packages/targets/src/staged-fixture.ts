@@ -45,6 +45,7 @@ export async function stageRows(
     bodyBegin,
     count: rows.length,
     rowLengths: Uint32Array.from(encoded, ({ length }) => length),
+    keys: undefined,
     body,
   });
   const { chunks, bytes, crc32c } = stagedObject([stage]);
