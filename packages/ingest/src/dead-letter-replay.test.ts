@@ -17,6 +17,8 @@ import { DEAD_LETTERS_PREFIX, decodeLetterState } from "./dead-letter-state.ts";
 import { decodeLetter, putLetter } from "./dead-letter.ts";
 import { deadLetterJournal, partitionJournal, type Column, type EffectiveSink } from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
+import { keyHash } from "./idempotency-key.ts";
+import { KeyWindow } from "./key-window.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
 import { lookInto } from "./http-source-look.ts";
@@ -64,9 +66,9 @@ class World {
   }
 
   /** Puts a frame of letters into the journal. */
-  push(sequence: number, bodies: readonly string[]): void {
+  push(sequence: number, bodies: readonly string[], keys?: readonly string[]): void {
     const rows = bodies.map(letterLine);
-    this.fixture.journals.push(deadLetterJournal(this.sink), frame(DOOR, sequence, 1, 1, rows));
+    this.fixture.journals.push(deadLetterJournal(this.sink), frame(DOOR, sequence, 1, 1, rows, keys));
   }
 
   ports(signal: AbortSignal, die: (reason: Error) => void, crash: Crash): ReplayPorts {
@@ -176,6 +178,23 @@ describe("replay", () => {
     assert.match(letters.at(-1)!.reason, /^Invalid value for column "n": invalid JSON/);
     assert.deepEqual(await world.replay(), { replayed: 0, refused: 2, isDone: true });
     assert.deepEqual(await world.waiting(), ['{"x":1} x3', "{ x3"]);
+  });
+
+  test("a letter that its client had sent twice with its key -> rows with that key, of which one counts", async () => {
+    const world = await World.open();
+    const [once, other] = [keyHash("once"), keyHash("other")];
+    world.push(1, ['{"n":1}', '{"x":1}'], [once, other]);
+    world.push(2, ['{"n":1}'], [once]);
+    assert.deepEqual(await world.replay(), { replayed: 2, refused: 1, isDone: true });
+    const content = world.fixture.journals.content(partitionJournal(world.sink, 0));
+    const window = new KeyWindow();
+    const kept = new FrameDecoder(0).push(content).flatMap((each) => window.kept(each));
+    assert.deepEqual(
+      kept.flatMap((each) => [...rowsOf(each)].map(text)),
+      ['"1"\n'],
+    );
+    const letters = new FrameDecoder(0).push(world.fixture.journals.content(deadLetterJournal(world.sink)));
+    assert.deepEqual(letters.at(-1)?.keys, [other]);
   });
 
   test("no letters, or none yet -> nothing to do", async () => {

@@ -196,7 +196,8 @@ export class DeadLetterReplay {
           break;
         }
         const letter = decodeLetter(row, `${journal}: dead letter ${placeName(place)}`);
-        if (!mapper.take(letter, planned?.has(placeName(place)) === true)) refused.push(place);
+        const key = frame.keys?.[place.index];
+        if (!mapper.take(letter, planned?.has(placeName(place)) === true, key)) refused.push(place);
         count++;
       }
       if (end.offset !== frame.end) break;
@@ -256,6 +257,8 @@ export class DeadLetterReplay {
 class Rows {
   readonly buffer = new RowBuffer(4096);
   readonly #lengths: number[] = [];
+  /** Of each row, if it has one (D24). */
+  readonly #keys: (string | undefined)[] = [];
 
   get count(): number {
     return this.#lengths.length;
@@ -266,13 +269,15 @@ class Rows {
   }
 
   /** What was written from `begin` on is a row. */
-  add(begin: number): void {
+  add(begin: number, key: string | undefined): void {
     this.#lengths.push(this.buffer.at - begin);
+    this.#keys.push(key);
   }
 
   frame(header: Parameters<typeof encodeFrameHead>[0]): readonly Uint8Array[] {
     const body = this.buffer.bytes.subarray(0, this.buffer.at);
-    return [encodeFrameHead(header, this.#lengths, this.count, body), body];
+    const keys = this.#keys.some((key) => key !== undefined) ? this.#keys : undefined;
+    return [encodeFrameHead(header, this.#lengths, this.count, body, keys), body];
   }
 }
 
@@ -295,8 +300,11 @@ class LetterMapper {
     return Math.max(this.rows.bytes, this.letters.bytes);
   }
 
-  /** @param isRefused known from the plan @returns whether it is a row */
-  take(letter: DeadLetter, isRefused: boolean): boolean {
+  /**
+   * @param isRefused known from the plan @param key that the letter has, and its row or letter then
+   * @returns whether it is a row
+   */
+  take(letter: DeadLetter, isRefused: boolean, key: string | undefined): boolean {
     const record = this.#record;
     startLetter(record, letter);
     const { buffer } = this.rows;
@@ -304,7 +312,7 @@ class LetterMapper {
     const failure = this.#mapping.write(record, buffer);
     if (isRefused) buffer.at = begin;
     const isRow = !isRefused && failure === undefined; // P4
-    if (isRow) this.rows.add(begin);
+    if (isRow) this.rows.add(begin, key);
     else {
       const at = this.letters.buffer.at;
       const { column, reason: message } = letter;
@@ -316,7 +324,7 @@ class LetterMapper {
         attempts,
       });
       assert(isPut, "a letter that was taken before is no larger now", { bytes: letter.body.length });
-      this.letters.add(at);
+      this.letters.add(at, key);
     }
     record.end();
     return isRow;

@@ -63,7 +63,8 @@ export async function trimLetters(
       const isOwn = sink !== undefined && deadLetterJournal(sink) === journal;
       const policy = isOwn ? sink.deadLetters : DEFAULT_DEAD_LETTERS;
       const trim = async (imported: number, kept: { keptMs: number; keptBytes: number }): Promise<void> => {
-        removed += (await trimmer.trim([{ journal, imported }], kept, clock.wallMs(), signal)).removed;
+        const journals = [{ journal, imported, keysBegin: imported, isBehind: false }];
+        removed += (await trimmer.trim(journals, kept, clock.wallMs(), signal)).removed;
       };
       const nowMs = clock.monotonicMs();
       const lookedMs = looked.get(journal) ?? nowMs;
