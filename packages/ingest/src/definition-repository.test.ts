@@ -28,6 +28,7 @@ async function open(onTxn: (request: TxnRequest, commit: () => Promise<unknown>)
   store: CoordinationStore;
   repository: DefinitionRepository;
   clock: { readonly agenda: Agenda };
+  ports: ConstructorParameters<typeof DefinitionRepository>[0];
 }> {
   const random = seededRandom("repository");
   const agenda = new Agenda();
@@ -46,11 +47,8 @@ async function open(onTxn: (request: TxnRequest, commit: () => Promise<unknown>)
       };
     },
   });
-  return {
-    store,
-    clock: { agenda },
-    repository: new DefinitionRepository({ store: faulty, secrets: plainSecrets, clock, random }),
-  };
+  const ports = { store: faulty, secrets: plainSecrets, clock, random };
+  return { store, clock: { agenda }, ports, repository: new DefinitionRepository(ports) };
 }
 
 describe("definition repository", () => {
@@ -69,6 +67,20 @@ describe("definition repository", () => {
     const { repository } = await open(() => Promise.reject(new WireError("OUTCOME_UNKNOWN", "lost")));
     const create = repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
     await assert.rejects(create, { code: "OUTCOME_UNKNOWN" });
+  });
+
+  test("create: sinks have the partitions that the repository gives them, one by default", async () => {
+    const { repository, ports } = await open(() => Promise.resolve());
+    await repository.createSource({ ...SOURCE, name: "n", description: "" }, BY, never);
+    const one = await repository.createSink(SINK, BY, never);
+    const wide = new DefinitionRepository(ports, 4);
+    const four = await wide.createSink({ ...SINK, sinkId: "wide" }, BY, never);
+    assert.ok(one.kind === "created" && four.kind === "created");
+    const counts = [one, four].map(({ entity }) => [entity.partitions, entity.keyedPartitions]);
+    assert.deepEqual(counts, [
+      [1, 1],
+      [4, 4],
+    ]);
   });
 
   test("create: keys as the specification has them, a version record with each", async () => {

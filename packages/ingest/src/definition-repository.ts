@@ -146,7 +146,14 @@ export class DefinitionRepository {
   readonly #clock: Clock;
   readonly #random: Random;
 
-  constructor(ports: { store: CoordinationStore; secrets: SecretBox; clock: Clock; random: Random }) {
+  readonly #partitions: number;
+
+  /** @param partitions of each sink that is made */
+  constructor(
+    ports: { store: CoordinationStore; secrets: SecretBox; clock: Clock; random: Random },
+    partitions = 1,
+  ) {
+    this.#partitions = partitions;
     this.#store = ports.store;
     this.#secrets = ports.secrets;
     this.#clock = ports.clock;
@@ -242,8 +249,8 @@ export class DefinitionRepository {
       table: { ...target, tableId, mapping: { columns } },
       ...onlySignals(input.allowedSignals ?? []),
       ...(Object.keys(settings).length === 0 ? {} : { settings }),
-      partitions: 1,
-      keyedPartitions: 1,
+      partitions: this.#partitions,
+      keyedPartitions: this.#partitions,
     } as const;
     const place = this.#sinkPlace(key);
     const plan = async (reads: AtomicReads): Promise<Plan<SinkDefinition>> => {

@@ -232,6 +232,11 @@ export const SETTINGS = {
     "NONE",
     "Codec of the partition journals of sinks",
   ),
+  "stream.partitions": setting(
+    integerKind(1, 64),
+    "1",
+    "Partitions of each sink that the api makes from now on: journals, which brokers and storage-readers share",
+  ),
   "stream.replication": setting(
     integerKind(1, 9),
     "1",

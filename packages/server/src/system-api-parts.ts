@@ -50,7 +50,10 @@ export async function startApiParts(
     lifecycle,
     context,
     {
-      repository: new DefinitionRepository({ store: coordination, secrets, clock, random }),
+      repository: new DefinitionRepository(
+        { store: coordination, secrets, clock, random },
+        context.config["stream.partitions"],
+      ),
       tasks,
       tokens: parts.tokens,
       book: context.tokens,
