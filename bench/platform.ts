@@ -82,7 +82,7 @@ export const COLUMNS: readonly BenchColumn[] = [
 
 /** Creates source `id` with a sink of the same name into `main.<id>`. @returns the source's URL */
 export async function createStream(
-  platform: BenchPlatform,
+  platform: Pick<BenchPlatform, "endpoints">,
   id: string,
   options: {
     readonly settings?: Readonly<Record<string, string | number>>;
@@ -104,7 +104,7 @@ export async function createStream(
   return source.http.url;
 }
 
-async function finish(platform: BenchPlatform, task: unknown): Promise<void> {
+async function finish(platform: Pick<BenchPlatform, "endpoints">, task: unknown): Promise<void> {
   let current = task as { isFinished: boolean; url: string; error?: string };
   while (!current.isFinished) {
     await sleep(20);
