@@ -1,6 +1,6 @@
 // `millrace sinks`: which table gets a source's records, and how.
 import type { Command } from "commander";
-import type { FileStatistics, Level, Sink } from "@millrace/api-client";
+import type { CreateSink, FileStatistics, Level, Sink } from "@millrace/api-client";
 import type { CliIo } from "./cli-io.ts";
 import { addLifecycleCommands, entityArguments, entityCommand, onChange } from "./command-lifecycle.ts";
 import {
@@ -9,6 +9,7 @@ import {
   given,
   parseSetting,
   readColumns,
+  readJson,
   renderFields,
   stateOf,
   type JsonOptions,
@@ -20,6 +21,8 @@ import { renderTable } from "./table-output.ts";
 interface SinkOptions extends JsonOptions {
   readonly table: string;
   readonly columns: string;
+  readonly target: string;
+  readonly connection?: string;
   readonly name?: string;
   readonly description?: string;
   readonly change?: string;
@@ -90,14 +93,18 @@ function addCreate(group: Command, io: CliIo): void {
     .argument("<id>", "id of the sink, 1 to 48 characters")
     .requiredOption("--table <SCHEMA.TABLE>", "target table, e.g. main.flights")
     .requiredOption("--columns <JSON|@FILE>", COLUMNS)
+    .option("--target <KIND>", "duckdb, postgres, clickhouse or parquet", "duckdb")
+    .option(
+      "--connection <JSON|@FILE>",
+      "where the target is and how to log in (docs/sinks.md); a file hides a password from lists of processes",
+    )
     .option("--name <NAME>", "name (default: the id)")
     .option("--description <TEXT>", "description")
     .option("--setting <NAME=VALUE>", "a setting of this sink; may be repeated (docs/sinks.md)", collect, [])
     .option("--json", "print the sink as JSON");
   addDoorOptions(create, "api").action(async (source: string, id: string, options: SinkOptions) => {
     const { name = id, description = "" } = options;
-    const mapping = { columns: readColumns(options.columns) };
-    const table = { type: "duckdb", tableId: options.table, mapping } as const;
+    const table = tableOf(options);
     const settings = Object.fromEntries(options.setting.map((one) => parseSetting(one, "--setting")));
     const body = { type: "table", sinkId: id, name, description, table, settings } as const;
     const api = await openApi(options, io);
@@ -107,6 +114,13 @@ function addCreate(group: Command, io: CliIo): void {
     if (options.json !== true) return io.out(`${sinkId}\n`);
     io.out(`${JSON.stringify(await api.call("getSink", { ...key, sinkId }))}\n`);
   });
+}
+
+/** The API checks what kinds there are, and what each of them needs. @throws {UsageError} */
+function tableOf({ table: tableId, columns, target, connection }: SinkOptions): CreateSink["table"] {
+  const mapping = { columns: readColumns(columns) };
+  const login = connection === undefined ? {} : { connection: readJson("--connection", connection) };
+  return { type: target, tableId, mapping, ...login } as CreateSink["table"];
 }
 
 function addStatistics(group: Command, io: CliIo): void {

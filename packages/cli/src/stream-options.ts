@@ -28,12 +28,17 @@ export function parseSetting(given: string, option: string): readonly [string, S
 }
 
 /** JSON, or `@` and the file that has it. The API checks what it says. @throws {UsageError} */
-export function readColumns(given: string): readonly Column[] {
+export function readJson(flag: string, given: string): unknown {
   try {
-    return JSON.parse(given.startsWith("@") ? readFileSync(given.slice(1), "utf8") : given) as Column[];
+    return JSON.parse(given.startsWith("@") ? readFileSync(given.slice(1), "utf8") : given);
   } catch (error) {
-    throw new UsageError(`--columns: ${(error as Error).message}`);
+    throw new UsageError(`${flag}: ${(error as Error).message}`);
   }
+}
+
+/** @throws {UsageError} */
+export function readColumns(given: string): readonly Column[] {
+  return readJson("--columns", given) as readonly Column[];
 }
 
 /** @throws {UsageError} */

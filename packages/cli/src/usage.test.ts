@@ -67,6 +67,7 @@ const BAD_USAGE: readonly (readonly [args: string, message: RegExp])[] = [
   [`produce ${NOBODY}/x --generate 1.5`, /--generate 1\.5: expected a whole number/],
   [`produce ${NOBODY}/x --repeat 2`, /--repeat replays a file: it needs --input$/],
   ["sinks create a b --table t --columns {", /--columns: /],
+  ["sinks create a b --table t --columns [] --connection {", /--connection: /],
   ["serve", /missing required argument 'component'/],
   ["serve brokr", /"brokr" is not a component \(expected etcd, broker, /],
   ["up --rows 0", /--rows 0: expected a whole number in \[1, /],

@@ -1,14 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { WireError } from "@millrace/base";
 import type { StoreOp } from "@millrace/metadata";
 import { FLAG, valueOf } from "@millrace/protocol";
 
 import { encodeDefinition } from "./definition-codec.ts";
 import { isPartitionJournal } from "./definitions.ts";
+import { PartitionIntegrity } from "./partition-integrity.ts";
 import { Fixture } from "./pipeline-fixture.ts";
 import { FRAME_LABELS } from "./partition-registry.ts";
 import { tilingViolation } from "./storage-rules.ts";
+import { targetOf } from "./target-ref.ts";
 
 function left(incarnation: number): StoreOp {
   const value = encodeDefinition({ incarnation });
@@ -35,6 +38,26 @@ describe("partitions", () => {
     );
     assert.deepEqual(world.fileStates(sink), ["writing"]);
     assert.equal(await world.during(world.partitions.ensure(sink, 2, world.signal)), journal);
+  });
+
+  test("a target of others that is away -> takes records all the same; the warehouse must be asked first", async () => {
+    const world = await Fixture.open();
+    const { journals: transport, clock } = world;
+    const away = new WireError("UNAVAILABLE", "connect ECONNREFUSED");
+    const targets = { open: () => Promise.resolve({ loadedEnds: () => Promise.reject(away) }) };
+    const integrity = new PartitionIntegrity({ transport, targets, clock });
+    const partitions = world.partitionsWith(integrity);
+    const columns = { tableId: "main.t", mapping: { columns: [{ type: "body", name: "b" }] } } as const;
+    const connection = { host: "db", database: "d", user: "u" };
+    const outside = world.sink({ sinkId: "outside", table: { type: "postgres", connection, ...columns } });
+    const inside = world.sink({ sinkId: "inside", table: { type: "duckdb", ...columns } });
+    const journal = await world.during(partitions.ensure(outside, 0, world.signal));
+    const taken = { journal, sink: outside, stagedEnd: 0, target: targetOf(outside) };
+    await assert.rejects(world.during(integrity.check(taken, world.signal)), {
+      code: "UNAVAILABLE",
+      message: "postgres db:5432/d: connect ECONNREFUSED",
+    });
+    await assert.rejects(world.during(partitions.ensure(inside, 0, world.signal)), away);
   });
 
   test("many at once, the same and others of the lane -> each once, one file for each lane", async () => {

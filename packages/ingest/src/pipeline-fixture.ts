@@ -55,7 +55,7 @@ export class Fixture {
     const loadedEnds = (tableId: string): Promise<ReadonlyMap<string, number>> =>
       Promise.resolve(new Map(this.target.tables.get(tableId)?.ends));
     const { journals: transport } = this;
-    this.partitions = this.#partitions(
+    this.partitions = this.partitionsWith(
       new PartitionIntegrity({ transport, targets: { open: () => Promise.resolve({ loadedEnds }) }, clock }),
     );
   }
@@ -73,10 +73,10 @@ export class Fixture {
   reopenPartitions(pipeline?: Pipeline): Partitions {
     const { journals: transport, clock } = this;
     const targets = onlyTarget("duckdb", this.target);
-    return this.#partitions(pipeline?.integrity ?? new PartitionIntegrity({ transport, targets, clock }));
+    return this.partitionsWith(pipeline?.integrity ?? new PartitionIntegrity({ transport, targets, clock }));
   }
 
-  #partitions(integrity: PartitionIntegrity): Partitions {
+  partitionsWith(integrity: PartitionIntegrity): Partitions {
     const { store, journals: transport, catalog, clock } = this;
     return new Partitions({ store, transport, catalog, integrity, clock, logger: silentLogger }, TEMPLATE);
   }
