@@ -35,7 +35,7 @@ test("two processes of each component: each is killed once -> every acknowledged
       "http-source": 2,
       api: 2,
     },
-    flags: ["--broker.file-root", root, "--stream.replication", "2", "--etcd.lease", "5s"],
+    flags: ["--broker.file-root", root, "--stream.replication", "2"],
   });
   for (const node of cluster.nodes) {
     const metrics = await ask(`${node.url}/metrics`);
