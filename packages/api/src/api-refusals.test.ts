@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
-import { never } from "@millrace/base";
+import { never, utf8 } from "@millrace/base";
 
-import { ApiHarness, FLIGHTS, SINK, SINKS, SOURCES, type Json } from "./api-testkit.ts";
+import { ApiHarness, at, FLIGHTS, SINK, SINKS, SOURCES, type Json } from "./api-testkit.ts";
 
 const TYPES = '"uuid" or "datetime" or "ip" or "body" or "headers" or "path" or "template"';
 
@@ -396,6 +396,44 @@ describe("API refusals", () => {
         assert.deepEqual(body, { statusCode: 400, error: "stream.api.invalidLength", message });
         assert.equal(status, 400);
       }
+    }
+  });
+
+  test("invalid template of a PATCH -> 400 with its place, and the sink stays as it was", async () => {
+    await api.call("POST", SOURCES, FLIGHTS);
+    await api.call("POST", SINKS, SINK);
+    const template = { language: "jsonnet", content: "Invalid" };
+    const table = { mapping: { columns: [{ type: "template", name: "x", template }] } };
+    const { status, body } = await api.call("PATCH", `${SINKS}/flights`, { table });
+    const message = 'Column "x" template is invalid: 1:1-8 Unknown variable: Invalid.';
+    assert.deepEqual([status, body], [400, { statusCode: 400, error: "stream.api.badRequest", message }]);
+    assert.equal(at(await api.get(`${SINKS}/flights`), "version", "number"), 1);
+  });
+
+  test("a thousand versions -> changes of content are 422, of state are not", async () => {
+    await api.change("POST", SOURCES, FLIGHTS);
+    await api.change("POST", SINKS, SINK);
+    for (const [key, url, what] of [
+      ["stream/definition/source/active/1/1/flights", `${SOURCES}/flights`, "source"],
+      ["stream/definition/sink/active/1/1/flights/flights", `${SINKS}/flights`, "sink"],
+    ] as const) {
+      const { kvs } = await api.store.range({ key }, never);
+      const stored = JSON.parse(new TextDecoder().decode(kvs[0]?.value)) as { version: { number: number } };
+      stored.version.number = 1000;
+      const put = { kind: "put", key, value: utf8(JSON.stringify(stored)) } as const;
+      await api.store.txn({ compare: [], success: [put] }, never);
+      for (const [method, path, payload] of [
+        ["PATCH", "", { name: "Other" }],
+        ["PATCH", "/settings", { settings: [] }],
+        ["PUT", "/versions/1/rollback", undefined],
+      ] as const) {
+        const { status, body } = await api.call(method, url + path, payload);
+        const message = `Version count limit reached in the ${what}, the maximum is 1000.`;
+        const expected = { statusCode: 422, error: "stream.api.resourceLimitReached", message };
+        assert.deepEqual([status, body], [422, expected], path);
+      }
+      await api.change("PUT", `${url}/disable`);
+      await api.change("PUT", `${url}/enable`);
     }
   });
 

@@ -7,6 +7,7 @@ import {
   versionText,
   type EffectiveSink,
   type PageRequest,
+  type SinkDefinition,
   type SinkKey,
   type SourceDefinition,
   type SourceKey,
@@ -108,6 +109,19 @@ export function limitReached(what: "source" | "sink", max: number): ApiError {
   const where = what === "source" ? "branch" : "source";
   const text = `${what} count limit reached in the ${where}, the maximum is ${max}.`;
   return new ApiError("resourceLimitReached", text);
+}
+
+export function versionLimitReached(what: "source" | "sink", max: number): ApiError {
+  return new ApiError(
+    "resourceLimitReached",
+    `version count limit reached in the ${what}, the maximum is ${max}.`,
+  );
+}
+
+/** Before content is changed. @throws {ApiError} 422 */
+export function checkVersions(entity: SourceDefinition | SinkDefinition): void {
+  const max = DEFINITION_LIMITS.versionsMax;
+  if (entity.version.number >= max) throw versionLimitReached("sinkId" in entity ? "sink" : "source", max);
 }
 
 export function refuse(error: ApiError): never {

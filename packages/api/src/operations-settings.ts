@@ -3,7 +3,7 @@ import { WireError } from "@millrace/base";
 import { checkSettings, type SettingChange, type SettingScope, type SettingValue } from "@millrace/ingest";
 import { settingsAnswer, taskAnswer } from "./answer-schemas.ts";
 import { ApiError } from "./api-errors.ts";
-import { keyOfSink, keyOfSource, sinkAndSourceOf, sinkOf, sourceOf } from "./lookups.ts";
+import { checkVersions, keyOfSink, keyOfSource, sinkAndSourceOf, sinkOf, sourceOf } from "./lookups.ts";
 import { operation, type Operation } from "./operation.ts";
 import { descriptionOf, patchSettingsSchema } from "./request-schemas.ts";
 import { checkSettingKeys, listSettings } from "./setting-list.ts";
@@ -35,9 +35,10 @@ export const settingOperations: readonly Operation[] = [
     status: 202,
     body: patchSettingsSchema,
     answer: taskAnswer,
-    errors: ["sourceNotFound", "forbidden", "resourceLocked"],
+    errors: ["resourceLimitReached", "sourceNotFound", "forbidden", "resourceLocked"],
     handle: async ({ body, by, ...asked }) => {
       const source = await sourceOf(asked);
+      checkVersions(source);
       const changes = body.settings ?? [];
       checkChanges(changes, "source");
       const key = keyOfSource(source);
@@ -78,9 +79,10 @@ export const settingOperations: readonly Operation[] = [
     status: 202,
     body: patchSettingsSchema,
     answer: taskAnswer,
-    errors: ["sourceNotFound", "sinkNotFound", "forbidden", "resourceLocked"],
+    errors: ["resourceLimitReached", "sourceNotFound", "sinkNotFound", "forbidden", "resourceLocked"],
     handle: async ({ body, by, ...asked }) => {
       const sink = await sinkOf(asked);
+      checkVersions(sink);
       const changes = body.settings ?? [];
       checkChanges(changes, "sink");
       const key = keyOfSink(sink);

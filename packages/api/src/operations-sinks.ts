@@ -12,6 +12,7 @@ import type { ApiDependencies } from "./api-dependencies.ts";
 import { ApiError } from "./api-errors.ts";
 import { sinkBody, sinksBody } from "./api-responses.ts";
 import {
+  checkVersions,
   alreadyExists,
   keyOfSink,
   keyOfSource,
@@ -116,10 +117,11 @@ export const sinkOperations: readonly Operation[] = [
     path: SINK,
     summary: "Change a sink; what is not given stays",
     body: updateSinkSchema,
-    errors: [...NOT_FOUND, "resourceLocked"],
+    errors: ["resourceLimitReached", ...NOT_FOUND, "resourceLocked"],
     handle: async ({ body, by, ...asked }) => {
       const { deps } = asked;
       const sink = await sinkOf(asked);
+      checkVersions(sink);
       const key = keyOfSink(sink);
       const { type: _type, table: given, ...update } = body;
       const plan = changedPlan(sink, given);

@@ -4,6 +4,7 @@ import { sourceAnswer, sourcesAnswer, taskAnswer } from "./answer-schemas.ts";
 import { ApiError } from "./api-errors.ts";
 import { sourceBody, sourcesBody } from "./api-responses.ts";
 import {
+  checkVersions,
   alreadyExists,
   branchOf,
   keyOfSource,
@@ -116,9 +117,10 @@ export const sourceOperations: readonly Operation[] = [
     path: SOURCE,
     summary: "Change a source; what is not given stays",
     body: updateSourceSchema,
-    errors: ["sourceNotFound", "resourceLocked"],
+    errors: ["resourceLimitReached", "sourceNotFound", "resourceLocked"],
     handle: async ({ body, by, ...asked }) => {
       const source = await sourceOf(asked);
+      checkVersions(source);
       const key = keyOfSource(source);
       const { signature: _signature, ...update } = body;
       const signed = signatureOf(body, body.type ?? source.type);

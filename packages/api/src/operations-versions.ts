@@ -3,7 +3,15 @@ import { rolledBack, settingsOf, type PageRequest } from "@millrace/ingest";
 import { taskAnswer, versionAnswer, versionsAnswer } from "./answer-schemas.ts";
 import { ApiError } from "./api-errors.ts";
 import { versionsBody } from "./api-responses.ts";
-import { keyOfSink, keyOfSource, pageOf, sinkOf, sourceOf, versionNotFound } from "./lookups.ts";
+import {
+  checkVersions,
+  keyOfSink,
+  keyOfSource,
+  pageOf,
+  sinkOf,
+  sourceOf,
+  versionNotFound,
+} from "./lookups.ts";
 import { operation, type Operation } from "./operation.ts";
 import { pageQuery, parseVersion } from "./request-schemas.ts";
 import { checkNewTable } from "./table-changes.ts";
@@ -59,10 +67,12 @@ export const versionOperations: readonly Operation[] = [
     tag: "sources",
     path: `${SOURCE}/versions/{versionNumber}/rollback`,
     summary: "Make a new version that says what an older one said",
-    errors: ["sourceNotFound", "sourceVersionNotFound", "resourceLocked"],
+    errors: ["resourceLimitReached", "sourceNotFound", "sourceVersionNotFound", "resourceLocked"],
     handle: async ({ by, ...asked }) => {
       const version = parseVersion(asked.path["versionNumber"] ?? "");
-      const key = keyOfSource(await sourceOf(asked));
+      const source = await sourceOf(asked);
+      checkVersions(source);
+      const key = keyOfSource(source);
       const { repository, signal } = asked.deps;
       const found = await repository.sourceVersion(key, version, signal);
       if (found === undefined) throw versionNotFound("source", key.sourceId, version);
@@ -110,10 +120,11 @@ export const versionOperations: readonly Operation[] = [
     tag: "sinks",
     path: `${SINK}/versions/{versionNumber}/rollback`,
     summary: "Make a new version that says what an older one said",
-    errors: [...SINK_ERRORS, "sinkVersionNotFound", "resourceLocked"],
+    errors: ["resourceLimitReached", ...SINK_ERRORS, "sinkVersionNotFound", "resourceLocked"],
     handle: async ({ by, ...asked }) => {
       const version = parseVersion(asked.path["versionNumber"] ?? "");
       const sink = await sinkOf(asked);
+      checkVersions(sink);
       const key = keyOfSink(sink);
       const { repository, signal } = asked.deps;
       const found = await repository.sinkVersion(key, version, signal);

@@ -4,7 +4,7 @@ import { type ChangeOutcome, type CreateOutcome, type SinkKey, type SourceKey } 
 import type { ApiDependencies } from "./api-dependencies.ts";
 import { ApiError } from "./api-errors.ts";
 import { taskBody } from "./api-responses.ts";
-import { alreadyExists, limitReached, objectKeyOf } from "./lookups.ts";
+import { alreadyExists, limitReached, objectKeyOf, versionLimitReached } from "./lookups.ts";
 import type { TaskOutputs, TaskSuccess, TaskType, TaskWork } from "./task-store.ts";
 
 export interface ChangeTask<T> {
@@ -85,6 +85,8 @@ function refusalText(refusal: Refused, key: SourceKey | SinkKey): string {
       return alreadyExists(what, idOf(key)).message;
     case "limit":
       return limitReached(what, refusal.max).message;
+    case "versionLimit":
+      return versionLimitReached(what, refusal.max).message;
     case "noSource":
       return "The source is gone.";
     case "notFound":

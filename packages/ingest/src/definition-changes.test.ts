@@ -131,6 +131,31 @@ describe("what a command does, by where the entity stands", () => {
     assert.equal(plan.kind, "noVersion");
   });
 
+  test("a thousand versions: content stays as it is; state, secret and coming back do not", () => {
+    const full = { ...SOURCE, version: { ...VERSION, number: 1000 } };
+    for (const command of Object.values(COMMANDS)) {
+      const state =
+        command.kind === "undelete" ? "deleted" : command.kind === "enable" ? "disabled" : "active";
+      const facts = { change: CHANGE, version: { ...SOURCE, name: "Then" }, secret: "next" };
+      const plan = planSource(standing(full, state), command, facts);
+      const isContent = ["update", "settings", "rollback"].includes(command.kind);
+      assert.deepEqual(
+        isContent ? plan : plan.kind,
+        isContent ? { kind: "versionLimit", max: 1000 } : "write",
+        command.kind,
+      );
+    }
+    const last = { ...SINK, version: { ...VERSION, number: 999 } };
+    const { update } = COMMANDS;
+    assert.ok(update.kind === "update");
+    assert.equal(
+      planSink(standing(last, "active"), { kind: "update", name: "Last" }, { change: CHANGE }).kind,
+      "write",
+    );
+    const same = { kind: "update", name: "Source" } as const;
+    assert.equal(planSource(standing(full, "active"), same, { change: CHANGE }).kind, "unchanged");
+  });
+
   test("undelete of what was disabled before -> disabled still", () => {
     const plan = planSink(
       { kind: "deleted", entity: { ...SINK, disabled: DISABLED, deleted: BEFORE } },

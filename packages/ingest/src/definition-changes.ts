@@ -13,6 +13,8 @@
 // V3 A rollback brings back content. Whether it is disabled, its secrets and its partitions stay as they are: an old
 //    secret may be the reason why there is a new one. Only a source that becomes one of another type gets a new secret,
 //    and a password for another login than the present one comes with it.
+// V4 Content has a last version: from the thousandth on it stays. State and secrets change all the same: nothing may
+//    keep anybody from disabling what goes wrong.
 import { unreachable } from "@millrace/base";
 import { withVersion } from "./definition-codec.ts";
 import { checkSettings } from "./definition-settings.ts";
@@ -30,6 +32,7 @@ import {
 } from "./definitions.ts";
 import type { WebhookSignature } from "./webhook-signature.ts";
 import { rolledBack, settingsOf, type TargetSettings } from "./target-settings.ts";
+import { DEFINITION_LIMITS } from "./limits.ts";
 
 export interface SettingChange {
   readonly key: string;
@@ -80,6 +83,9 @@ export type SinkCommand =
 
 type Entity = SourceDefinition | SinkDefinition;
 
+/** Commands that change what a version says. */
+const CONTENT: readonly SourceCommand["kind"][] = ["update", "settings", "rollback"];
+
 /** Where an ID stands. */
 export type Standing<T extends Entity> =
   { readonly kind: "absent" } | { readonly kind: "active" | "deleted"; readonly entity: T };
@@ -102,10 +108,38 @@ export type ChangePlan<T extends Entity> =
       readonly isVersion: boolean;
     }
   | { readonly kind: "unchanged"; readonly entity: T }
+  | { readonly kind: "versionLimit"; readonly max: number }
   | { readonly kind: "notFound" | "deletedNotFound" | "noVersion" | "exists" };
 
 /** @throws {WireError} INVALID_ARGUMENT about settings */
 export function planSource(
+  standing: Standing<SourceDefinition>,
+  command: SourceCommand,
+  facts: ChangeFacts<SourceDefinition>,
+): ChangePlan<SourceDefinition> {
+  return withinLimit(command, sourcePlan(standing, command, facts));
+}
+
+/** @throws {WireError} INVALID_ARGUMENT about settings */
+export function planSink(
+  standing: Standing<SinkDefinition>,
+  command: SinkCommand,
+  facts: ChangeFacts<SinkDefinition>,
+): ChangePlan<SinkDefinition> {
+  return withinLimit(command, sinkPlan(standing, command, facts));
+}
+
+/** V4 */
+function withinLimit<T extends Entity>(
+  { kind }: SourceCommand | SinkCommand,
+  plan: ChangePlan<T>,
+): ChangePlan<T> {
+  if (plan.kind !== "write" || !plan.isVersion || !CONTENT.includes(kind)) return plan;
+  const max = DEFINITION_LIMITS.versionsMax;
+  return plan.entity.version.number > max ? { kind: "versionLimit", max } : plan;
+}
+
+function sourcePlan(
   standing: Standing<SourceDefinition>,
   command: SourceCommand,
   facts: ChangeFacts<SourceDefinition>,
@@ -138,8 +172,7 @@ function ofType(
   return { ...kept, type, secret };
 }
 
-/** @throws {WireError} INVALID_ARGUMENT about settings */
-export function planSink(
+function sinkPlan(
   standing: Standing<SinkDefinition>,
   command: SinkCommand,
   facts: ChangeFacts<SinkDefinition>,

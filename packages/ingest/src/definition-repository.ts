@@ -102,7 +102,8 @@ export type ChangeOutcome<T> =
   | { readonly kind: "noVersion" }
   | { readonly kind: "exists" }
   | { readonly kind: "noSource" }
-  | { readonly kind: "limit"; readonly max: number };
+  | { readonly kind: "limit"; readonly max: number }
+  | { readonly kind: "versionLimit"; readonly max: number };
 
 export interface Page<T> {
   readonly items: readonly T[];
@@ -473,6 +474,7 @@ function createOutcome<T>(outcome: ChangeOutcome<T>): CreateOutcome<T> {
     case "notFound":
     case "deletedNotFound":
     case "noVersion":
+    case "versionLimit":
       throw new WireError("INTERNAL", `a create was answered by ${outcome.kind}`);
   }
 }
