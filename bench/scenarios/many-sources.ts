@@ -1,5 +1,5 @@
 // 10,000 sources with 3 sinks each: what an `http-source` process holds in memory, how long it takes to be ready, and
-// how long a change takes to reach every such process. Partitions come into being with a first record, so there are none.
+// how long a change takes to reach every such process. There are no partitions: they come with a first record.
 import { setTimeout as sleep } from "node:timers/promises";
 import { silentLogger, systemClock, systemRandom } from "@millrace/base";
 import { DefinitionRepository, plainSecrets, type Column } from "@millrace/ingest";

@@ -12,8 +12,11 @@
 //      is judged again by the list as it is now: an activation that has not brought this broker says what counts.
 //  K5  A journal that is suspended to one replica stays with its broker, though a store may have all of it. That broker
 //      closes the list as in K2, once it has retired whatever it was brought for (K8 of journal-holder.ts) and looked
-//      again: its own next append activates the route first, as anybody's would.
+//      again (K7): its own next append activates the route first, as anybody's would.
 //  K6  Of a loose segment only a member that is whole knows what was acknowledged (H8 of holders-activation.ts).
+//  K7  Nobody closes a list under an append that is in the log: whoever closes it has the spool's token, with nothing
+//      under way in it, and looks again. An append that was queued behind the suspension may commit when the route is
+//      gone already, and its sync may take long.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { listRemoteFragments, type FoundLife, type RemotePorts } from "@millrace/fragments";
 import { prefixRange, type Compare } from "@millrace/metadata";
@@ -261,10 +264,9 @@ async function tidy(ports: UpkeepPorts, local: LocalJournal, signal: AbortSignal
   const tidying = await lookAt(ports, local, signal);
   if (tidying === undefined) return { list: undefined, isDone: true };
   const { holder } = local;
-  const { list, next, assignments } = tidying;
-  if (next.tail === list.tail || assignments.length === 0 || holder === undefined)
-    return write(ports, local, tidying, signal);
-  // K5
+  const { list, next } = tidying;
+  if (next.tail === list.tail || holder === undefined) return write(ports, local, tidying, signal);
+  // K7
   return holder.retire(async (evicted) => {
     const again = await lookAt(ports, local, evicted);
     return again === undefined ? { list: undefined, isDone: true } : write(ports, local, again, evicted);

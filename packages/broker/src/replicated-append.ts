@@ -8,7 +8,7 @@
 //      has its bytes then, and nobody has given up ours in between. Else its outcome is unknown. Where the members are
 //      too few to acknowledge anything (D15), it waits for more.
 //  L2  Nobody waits in limbo for longer than LIMBO_MS.
-import type { Clock, WireError } from "@millrace/base";
+import { WireError, type Clock } from "@millrace/base";
 import type { CommitOutcome } from "@millrace/fragments";
 import { LIMBO_MS } from "./limits.ts";
 
@@ -68,7 +68,11 @@ export class ReplicatedAppend {
 
   /** Leaves limbo with what led there. */
   fail(): void {
-    if (this.#failure !== undefined) this.#finish({ kind: "unknown", error: this.#failure });
+    const cause = this.#failure;
+    if (cause === undefined) return;
+    // Whoever repeats it may append it twice, whatever the failure itself would allow.
+    const error = new WireError("OUTCOME_UNKNOWN", cause.message, { cause, facts: cause.facts });
+    this.#finish({ kind: "unknown", error });
   }
 
   #finish(outcome: CommitOutcome): void {

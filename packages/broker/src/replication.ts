@@ -282,7 +282,7 @@ export class Replication implements SpoolUser {
     return (outcome) => {
       if (outcome.kind !== "acknowledged" || !this.#ports.isLate()) return done(outcome);
       const text = "this broker's lease was not renewed in time, another one may have the journal";
-      done({ kind: "unknown", error: new WireError("UNAVAILABLE", text) });
+      done({ kind: "unknown", error: new WireError("OUTCOME_UNKNOWN", text) });
     };
   }
 
