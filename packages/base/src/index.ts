@@ -11,6 +11,7 @@ export {
 } from "./ports.ts";
 export { compareBytes, concatBytes, equalBytes, hex, hex16, strictText, text, unhex, utf8 } from "./bytes.ts";
 export { TaskGroup } from "./task-group.ts";
+export { PassedTime, type ClockReadings } from "./passed-time.ts";
 export { Gate, waitUntil } from "./gate.ts";
 export { abortScope, never, type AbortScope } from "./abort.ts";
 export {

@@ -74,14 +74,13 @@ test("passed time: the process was stopped between the readings -> counted once"
   assert.equal(w.passedMs(), HOUR_MS);
 });
 
-test("system clock: the wall clock jumps forward -> monotonic time has passed", () => {
+test("system clock: the wall clock jumps forward -> monotonic time has not passed, nothing grows old", () => {
   const beforeMs = systemClock.monotonicMs();
   const wallMs = systemClock.wallMs();
-  const now = mock.method(globalThis.Date, "now", () => wallMs + HOUR_MS);
+  const now = mock.method(globalThis.Date, "now", () => wallMs + 48 * HOUR_MS);
   try {
-    assert.ok(systemClock.monotonicMs() - beforeMs > HOUR_MS / 2);
+    assert.ok(systemClock.monotonicMs() - beforeMs < HOUR_MS);
   } finally {
     now.mock.restore();
   }
-  assert.ok(systemClock.monotonicMs() - beforeMs > HOUR_MS / 2, "it never goes back");
 });

@@ -5,15 +5,15 @@
 //   T1  It never goes back, whatever the wall clock does, and is never slower than the monotonic clock.
 //   T2  Somebody who sets the wall clock forward makes everything late by as much: deadlines pass too early, never too
 //       late.
+//       Deadlines that are safe to miss early may ask it; nobody who removes something after a time.
 //   T3  A process that is stopped between its readings of the two clocks counts that time once.
+
+import type { Clock } from "./ports.ts";
 
 /** What the clocks drift apart between two readings, and small corrections of the wall clock, are no sleep. */
 const DRIFT_MS_MAX = 500;
 
-export interface ClockReadings {
-  readonly wallMs: () => number;
-  readonly monotonicMs: () => number;
-}
+export type ClockReadings = Pick<Clock, "wallMs" | "monotonicMs">;
 
 export class PassedTime {
   readonly #clocks: ClockReadings;
@@ -29,13 +29,13 @@ export class PassedTime {
 
   /** Milliseconds since an arbitrary moment. */
   ms(): number {
-    const { wallMs, monotonicMs } = this.#clocks;
-    let nowMs = monotonicMs();
-    let aheadMs = wallMs() - nowMs;
+    const clocks = this.#clocks;
+    let nowMs = clocks.monotonicMs();
+    let aheadMs = clocks.wallMs() - nowMs;
     if (Math.abs(aheadMs - this.#aheadMs) > DRIFT_MS_MAX) {
       // T3: a jump of a clock is there when one looks again.
-      nowMs = monotonicMs();
-      aheadMs = wallMs() - nowMs;
+      nowMs = clocks.monotonicMs();
+      aheadMs = clocks.wallMs() - nowMs;
     }
     const jumpMs = aheadMs - this.#aheadMs;
     if (jumpMs > DRIFT_MS_MAX) this.#sleptMs += jumpMs;

@@ -4,8 +4,7 @@
 export interface Clock {
   /** Unix time in milliseconds; may jump. For stamps, never for measuring. */
   wallMs(): number;
-  /** Milliseconds since an arbitrary moment, also of those in which the machine slept; never goes back; may have a
-   * fraction. */
+  /** Milliseconds since an arbitrary moment; never goes back; may have a fraction. */
   monotonicMs(): number;
   /** Resolves after `ms` >= 0 milliseconds, or rejects with `signal.reason` at once when it aborts. */
   sleep(ms: number, signal: AbortSignal): Promise<void>;

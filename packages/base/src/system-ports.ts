@@ -1,12 +1,9 @@
 // The real clock, randomness and log of a process. The only place in base that reads time or chance.
-import { PassedTime } from "./passed-time.ts";
 import type { Clock, LogFields, Logger, LogLevel, Random } from "./ports.ts";
-
-const passedTime = new PassedTime({ wallMs: () => Date.now(), monotonicMs: () => performance.now() });
 
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
-  monotonicMs: () => passedTime.ms(),
+  monotonicMs: () => performance.now(),
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal.aborted) {

@@ -11,8 +11,11 @@ interface World {
   readonly agenda: Agenda;
   readonly store: EmbeddedStore;
   readonly lost: string[];
-  /** @param heldUpMs by how much the session's own clock is ahead of its timers */
-  open(store?: CoordinationStore, heldUpMs?: () => number): Promise<Session>;
+  /**
+   * @param heldUpMs by how much the session's own clock is ahead of its timers
+   * @param sleptMs what the wall clock alone tells
+   */
+  open(store?: CoordinationStore, heldUpMs?: () => number, sleptMs?: () => number): Promise<Session>;
   value(key: string): Promise<string | undefined>;
 }
 
@@ -25,10 +28,10 @@ async function world(): Promise<World> {
     agenda,
     store,
     lost,
-    open: (used = store, heldUpMs = () => 0) => {
+    open: (used = store, heldUpMs = () => 0, sleptMs = () => 0) => {
       const onLost = (reason: WireError): void => void lost.push(`${reason.message} at ${agenda.nowMs}`);
       const own: Clock = {
-        wallMs: () => clock.wallMs(),
+        wallMs: () => clock.wallMs() + heldUpMs() + sleptMs(),
         monotonicMs: () => clock.monotonicMs() + heldUpMs(),
         sleep: (ms, signal) => clock.sleep(ms, signal),
         after: (ms, run) => clock.after(ms, run),
@@ -167,4 +170,15 @@ test("lost: the process was held up past its lease -> says by how much it was la
     "this process has not asked for its renewal, 10.0 s after it was to: it, or its machine, was held up";
   equal(session.account, `${lease} ended 4.0 s ago: ${late}`);
   await session.close(never);
+});
+
+test("session: the machine slept past the lease -> it is late, though the monotonic clock stood still", async () => {
+  const sleeper = await world();
+  let sleptMs = 0;
+  const session = await sleeper.open(undefined, undefined, () => sleptMs);
+  equal(session.isLate, false);
+  sleptMs = 3_600_000;
+  equal(session.isLate, true);
+  await sleeper.agenda.advance(3000);
+  equal(session.isLate, false);
 });

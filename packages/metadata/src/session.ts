@@ -1,5 +1,5 @@
 // A process's presence in the coordination store: one lease, kept alive, and the keys that end with it.
-import { abortScope, assert, WireError, type Clock, type Logger } from "@millrace/base";
+import { abortScope, assert, PassedTime, WireError, type Clock, type Logger } from "@millrace/base";
 import type { CoordinationStore, Key } from "./coordination.ts";
 
 export interface SessionOptions {
@@ -27,14 +27,17 @@ const LATE_MS = 500;
 /** Grants a lease and starts to renew it; `signal` ends only the granting. @throws {WireError} what the store says */
 export async function openSession(options: SessionOptions, signal: AbortSignal): Promise<Session> {
   const { store, clock, ttlSeconds } = options;
-  const grantedMs = clock.monotonicMs();
+  // A lease goes on to end while this machine sleeps.
+  const time = new PassedTime(clock);
+  const grantedMs = time.ms();
   const lease = await store.grantLease(ttlSeconds, signal);
-  return new Session(options, lease, grantedMs);
+  return new Session(options, lease, { time, grantedMs });
 }
 
 export class Session {
   readonly lease: bigint;
   readonly #options: SessionOptions;
+  readonly #time: PassedTime;
   readonly #controller = new AbortController();
   readonly #renewing: Promise<void>;
   #deadlineMs: number;
@@ -44,9 +47,14 @@ export class Session {
   #isLost = false;
 
   /** Use {@link openSession}. */
-  constructor(options: SessionOptions, lease: bigint, grantedMs: number) {
+  constructor(
+    options: SessionOptions,
+    lease: bigint,
+    { time, grantedMs }: { readonly time: PassedTime; readonly grantedMs: number },
+  ) {
     this.lease = lease;
     this.#options = options;
+    this.#time = time;
     this.#deadlineMs = grantedMs + options.ttlSeconds * 1000;
     this.#renewing = this.#renew(this.#controller.signal);
   }
@@ -57,13 +65,13 @@ export class Session {
 
   /** The lease would have ended by now, for all that this process knows: a pause may just be over. */
   get isLate(): boolean {
-    return this.#options.clock.monotonicMs() >= this.#deadlineMs;
+    return this.#time.ms() >= this.#deadlineMs;
   }
 
   /** How the lease is, for whoever runs the process and asks why what stood under it is gone. */
   get account(): string {
-    const { clock, ttlSeconds, setting } = this.#options;
-    const nowMs = clock.monotonicMs();
+    const { ttlSeconds, setting } = this.#options;
+    const nowMs = this.#time.ms();
     const lease = `its lease (${setting === undefined ? "" : `${setting}, `}${ttlSeconds} s)`;
     const leftMs = this.#deadlineMs - nowMs;
     if (leftMs > 0) return `${lease} would have lasted for ${seconds(leftMs)} yet, and was not ended here`;
@@ -152,10 +160,10 @@ export class Session {
     const { store, clock, logger, ttlSeconds } = this.#options;
     let waitMs = (ttlSeconds * 1000) / 3;
     for (;;) {
-      this.#dueMs = clock.monotonicMs() + waitMs;
+      this.#dueMs = this.#time.ms() + waitMs;
       this.#sentMs = undefined;
       if (!(await slept(clock, waitMs, signal))) return;
-      const sentMs = clock.monotonicMs();
+      const sentMs = this.#time.ms();
       this.#sentMs = sentMs;
       const attempt = abortScope(signal);
       try {
@@ -166,7 +174,7 @@ export class Session {
         if (signal.aborted) return;
         const error = WireError.from(thrown);
         // After a pause of this process the deadline is past, and yet the lease may live: only the store knows.
-        if (error.code === "NOT_FOUND" || clock.monotonicMs() >= this.#deadlineMs) {
+        if (error.code === "NOT_FOUND" || this.#time.ms() >= this.#deadlineMs) {
           this.#lose(error);
           return;
         }
