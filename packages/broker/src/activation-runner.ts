@@ -333,8 +333,18 @@ class ActivationAttempt {
       });
       return { kind: "unreachable", member, isGone: true };
     }
-    this.#registers.set(member, answer.registers);
-    return { kind: "fenced", member, held, whole: answer.whole };
+    const isUnsure = !this.#learn(member, answer.registers);
+    return { kind: "fenced", member, held, whole: answer.whole, isUnsure };
+  }
+
+  /** @returns whether the member knows its registers (H11 of holders-activation.ts) */
+  #learn(member: HolderId, registers: LabelSet | undefined): boolean {
+    if (registers !== undefined) this.#registers.set(member, registers);
+    else {
+      const text = `holder ${member} of journal ${this.journal} does not know its registers`;
+      this.failure = new WireError("UNAVAILABLE", text, { facts: { journal: this.journal, holder: member } });
+    }
+    return registers !== undefined;
   }
 
   #leastHeld(): number {
@@ -347,7 +357,7 @@ class ActivationAttempt {
     const answer = await this.#hold(this.#member(member), { wants: "ask" }, FENCE_TIMEOUT_MS);
     if (answer === undefined) return { kind: "unreachable", member };
     if (answer.kind === "refused") return this.#refused(member, answer);
-    this.#registers.set(member, answer.registers);
+    if (!this.#learn(member, answer.registers)) return { kind: "unreachable", member };
     return { kind: "presented", member, end: answer.held.end, sure: answer.sure };
   }
 

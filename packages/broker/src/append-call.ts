@@ -11,7 +11,15 @@
 import { never, WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { SpoolAppend, Spools } from "@millrace/fragments";
-import type { AppendPreamble, AppendResponse, Fragment, Header, Route, Suspend } from "@millrace/protocol";
+import type {
+  LabelSet,
+  AppendPreamble,
+  AppendResponse,
+  Fragment,
+  Header,
+  Route,
+  Suspend,
+} from "@millrace/protocol";
 import { forgetAbort, onAbort, type Abortable } from "./abort-listeners.ts";
 import { AppendFeed } from "./append-feed.ts";
 import { startAppend, stepAppend } from "./append-fsm.ts";
@@ -411,7 +419,7 @@ export class AppendCall implements PipelineUser, Abortable {
     );
   }
 
-  #commitAppend(registers: Parameters<SpoolAppend["commit"]>[0]): undefined {
+  #commitAppend(registers: LabelSet | undefined): undefined {
     const append = this.#append!;
     const { bytes } = append;
     const commit = this.#commitOf(append);

@@ -29,5 +29,5 @@ export async function applyVerdict(
   if (verdict.kept >= end) return;
   const facts = { journal, begin: verdict.kept, end };
   logger.warn("journal-bytes-set-aside", facts);
-  await spool.cut(Math.max(verdict.kept, spool.end), spool.registers);
+  await spool.cut(Math.max(verdict.kept, spool.end));
 }

@@ -2,6 +2,7 @@
 //
 //  C1  They are committed in small pieces: such appends are written whatever is hidden, and what was copied before the
 //      source or this process ends need not be copied again.
+//      What registers stand behind them is known once all of it is here: until then that is said to be unknown.
 //  C2  A source that says nothing for a while has failed; one that says more, or less, than it was asked for too.
 import { abortScope, Gate, WireError, type Clock } from "@millrace/base";
 import type { Spool } from "@millrace/fragments";
@@ -73,7 +74,7 @@ class Commits {
       throw error;
     }
     this.#pendingBytes += bytes.length;
-    append.commit(undefined, (outcome) => {
+    append.commit("unknown", (outcome) => {
       this.#pendingBytes -= bytes.length;
       if (outcome.kind !== "acknowledged") this.failure ??= outcome.error;
       this.#changed.open();

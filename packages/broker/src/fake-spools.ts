@@ -2,16 +2,19 @@
 // asked for, or when the test says so. For tests of the broker and of what stands on it.
 import { createHash } from "node:crypto";
 import { assert, concatBytes, WireError } from "@millrace/base";
-import type {
-  CommitOutcome,
-  FoundLife,
-  JournalLife,
-  LocalFragment,
-  Released,
-  Spool,
-  SpoolAppend,
-  Spools,
-  StoreMark,
+import {
+  changed,
+  RegisterMarks,
+  type CommitOutcome,
+  type FoundLife,
+  type JournalLife,
+  type LocalFragment,
+  type RegistersChange,
+  type Released,
+  type Spool,
+  type SpoolAppend,
+  type Spools,
+  type StoreMark,
 } from "@millrace/fragments";
 import { EMPTY_LABELS, type LabelSet } from "@millrace/protocol";
 
@@ -115,13 +118,13 @@ export class FakeSpool implements Spool {
   begin: number;
   syncedEnd: number;
   pendingEnd: number;
-  registers: LabelSet = EMPTY_LABELS;
   pendingRegisters: LabelSet = EMPTY_LABELS;
   readonly directBytesMin = 256 * 1024;
   firstAppendMs: number | undefined;
   readonly #owner: FakeSpools;
   readonly #listeners = new Set<() => void>();
   #fragments: FakeFragment[];
+  marks: RegisterMarks;
   #isOpen = false;
   #confirmed = Number.POSITIVE_INFINITY;
 
@@ -130,17 +133,23 @@ export class FakeSpool implements Spool {
     this.life = life;
     this.begin = this.syncedEnd = this.pendingEnd = begin;
     this.#fragments = [new FakeFragment(begin)];
+    this.marks = new RegisterMarks([{ from: begin, registers: EMPTY_LABELS, isKnown: true }]);
   }
 
   get end(): number {
     return Math.min(this.syncedEnd, this.#confirmed);
   }
 
+  get registers(): LabelSet {
+    return this.marks.newest;
+  }
+
   /** As a restart finds it. */
   recovered(owner: FakeSpools): FakeSpool {
     const { life, syncedEnd, registers } = this;
     const spool = new FakeSpool(owner, life, syncedEnd);
-    spool.registers = spool.pendingRegisters = registers;
+    spool.marks = new RegisterMarks(this.marks.all);
+    spool.pendingRegisters = registers;
     const fragments = this.#fragments.filter(({ begin, end }) => end > begin);
     const last = this.#fragments.findLast(({ begin }) => begin <= syncedEnd)!;
     spool.#fragments = fragments.includes(last) ? fragments : [...fragments, new FakeFragment(syncedEnd)];
@@ -154,10 +163,11 @@ export class FakeSpool implements Spool {
 
   confirm(end: number): void {
     this.#confirmed = Math.max(this.#confirmed, end);
+    this.marks.forget(this.end);
     this.#changed();
   }
 
-  async cut(begin: number, registers: LabelSet): Promise<void> {
+  async cut(begin: number, given?: LabelSet): Promise<void> {
     assert(!this.#isOpen, "no append is open when bytes are cut", { begin });
     this.#owner.flush();
     assert(this.end <= begin && begin <= this.syncedEnd, "what was shown is not cut", { begin });
@@ -170,7 +180,10 @@ export class FakeSpool implements Spool {
     this.#fragments = goesOn === undefined ? [...kept, new FakeFragment(begin)] : kept;
     this.begin = this.#fragments.at(-1)!.begin;
     this.syncedEnd = this.pendingEnd = begin;
-    this.registers = this.pendingRegisters = registers;
+    const registers = given ?? this.marks.at(begin);
+    this.marks.cut(begin);
+    if (registers !== undefined) this.marks.set(begin, registers);
+    this.pendingRegisters = this.registers;
     this.#changed();
   }
 
@@ -189,7 +202,7 @@ export class FakeSpool implements Spool {
         append.bytes += chunk.length;
         return undefined;
       },
-      commit: (registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void) => {
+      commit: (registers: RegistersChange, onOutcome: (outcome: CommitOutcome) => void) => {
         this.#isOpen = false;
         this.#commit(begin, parts, registers, onOutcome);
         return true;
@@ -201,10 +214,10 @@ export class FakeSpool implements Spool {
     return append;
   }
 
-  roll(begin: number, registers?: LabelSet): void {
+  roll(begin: number, registers?: RegistersChange): void {
     assert(begin >= this.pendingEnd, "a roll does not go back", { begin, pendingEnd: this.pendingEnd });
     this.begin = this.pendingEnd = begin;
-    if (registers !== undefined) this.pendingRegisters = registers;
+    this.pendingRegisters = changed(this.pendingRegisters, registers);
     this.firstAppendMs = undefined;
     const fragment = new FakeFragment(begin);
     const closing = this.#fragments.at(-1)!;
@@ -215,7 +228,7 @@ export class FakeSpool implements Spool {
       acknowledge: () => {
         closing.closed = true;
         this.syncedEnd = begin;
-        if (registers !== undefined) this.registers = registers;
+        this.#mark(begin, begin, registers);
         this.#changed();
       },
     });
@@ -295,25 +308,31 @@ export class FakeSpool implements Spool {
   #commit(
     begin: number,
     parts: readonly Uint8Array[],
-    registers: LabelSet | undefined,
+    registers: RegistersChange,
     onOutcome: (outcome: CommitOutcome) => void,
   ): void {
     const end = parts.reduce((at, part) => at + part.length, begin);
     const fragment = this.#fragments.at(-1)!;
     this.firstAppendMs ??= this.#owner.nowMs();
     this.pendingEnd = end;
-    if (registers !== undefined) this.pendingRegisters = registers;
+    this.pendingRegisters = changed(this.pendingRegisters, registers);
     this.#owner.enqueue({
       begin,
       end,
       acknowledge: () => {
         fragment.add(parts);
         this.syncedEnd = end;
-        if (registers !== undefined) this.registers = registers;
+        this.#mark(begin, end, registers);
         this.#changed();
         onOutcome({ kind: "acknowledged", begin, end });
       },
     });
+  }
+
+  #mark(begin: number, end: number, registers: RegistersChange): void {
+    if (registers === "unknown") this.marks.doubt(end > begin ? begin + 1 : begin);
+    else if (registers !== undefined) this.marks.set(end, registers);
+    this.marks.forget(this.end);
   }
 
   #changed(): void {

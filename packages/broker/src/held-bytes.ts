@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { WireError } from "@millrace/base";
 import type { Spool } from "@millrace/fragments";
+import type { LabelSet } from "@millrace/protocol";
 import type { HeldBytes } from "./holders-activation.ts";
 import type { Range } from "./holders-list.ts";
 import { FETCH_CHUNK_BYTES } from "./limits.ts";
@@ -13,6 +14,20 @@ export function heldBytes(spool: Spool): HeldBytes {
   const { end: confirmed, syncedEnd: end } = spool;
   const last = spool.held().at(-1);
   return { base: last?.end === end ? last.begin : end, confirmed, end };
+}
+
+/**
+ * What a spool at rest can be read from: its bytes up to where it knows the registers behind them. What was copied of a
+ * bring that did not end is left out (C1 of copy-held.ts). `registers`: undefined where that leaves less than is known
+ * to be acknowledged, or nothing: then all bytes are told of, and somebody else has to say them.
+ */
+export function toldBytes(spool: Spool): { held: HeldBytes; registers: LabelSet | undefined } {
+  const all = heldBytes(spool);
+  const end = spool.marks.knownUpTo(all.end);
+  if (end === undefined || end < all.confirmed) return { held: all, registers: undefined };
+  const last = spool.held().findLast(({ begin }) => begin <= end);
+  const base = last !== undefined && end <= last.end ? last.begin : end;
+  return { held: { ...all, base, end }, registers: spool.marks.at(end) };
 }
 
 /** What a spool has that is known to be acknowledged, ascending and apart. */

@@ -59,18 +59,29 @@ export function holdRequestOf(message: HoldRequestMessage): HoldRequest {
 
 export function holdResponseMessage(answer: HoldAnswer): HoldResponseMessage {
   if (answer.kind === "refused") {
-    const nothing = { base: 0, confirmed: 0, end: 0, registers: EMPTY_LABELS, sure: [], whole: 0 };
+    const nothing = {
+      base: 0,
+      confirmed: 0,
+      end: 0,
+      registers: EMPTY_LABELS,
+      sure: [],
+      whole: 0,
+      isUnsure: false,
+    };
     return { outcome: REFUSALS[answer.why], header: answer.header, ...nothing };
   }
   const { held, registers, sure, whole } = answer;
-  return { outcome: "TAKEN", ...held, registers, sure, whole };
+  const known = { registers: registers ?? EMPTY_LABELS, isUnsure: registers === undefined };
+  return { outcome: "TAKEN", ...held, ...known, sure, whole };
 }
 
 /** @throws {WireError} INVALID_ARGUMENT */
 export function holdAnswerOf(message: HoldResponseMessage): HoldAnswer {
   validateHoldResponse(message);
-  const { outcome, header, base, confirmed, end, registers, sure, whole } = message;
-  if (outcome === "TAKEN") return { kind: "taken", held: { base, confirmed, end }, registers, sure, whole };
+  const { outcome, header, base, confirmed, end, registers, sure, whole, isUnsure } = message;
+  const known = isUnsure ? undefined : registers;
+  if (outcome === "TAKEN")
+    return { kind: "taken", held: { base, confirmed, end }, registers: known, sure, whole };
   if (header === undefined) throw new WireError("INVALID_ARGUMENT", `${outcome} without a header`);
   return { kind: "refused", why: WHY[outcome], header };
 }

@@ -30,6 +30,8 @@
 //      named no more. Where there is no list that can be read, one is written that names the route's members (H8).
 //  H10 Members that a list written anew names were not brought to its begin: they are brought from there, or from where
 //      the source has left bytes to the store, whatever it knows to be acknowledged.
+//  H11 Who does not know the registers behind its bytes is not read: another one has to be, unless an operator gives up
+//      what nobody knows.
 import { assert, unreachable } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import {
@@ -76,6 +78,8 @@ export interface HeldBytes {
 
 interface FencedHolder {
   readonly member: HolderId;
+  /** It does not know the registers behind its bytes (H11). Default: it does. */
+  readonly isUnsure?: boolean;
   readonly held: HeldBytes;
 }
 
@@ -99,7 +103,7 @@ export type ActivationState =
   | ({
       readonly kind: "fencing";
       readonly candidates: readonly HolderId[];
-      /** Those that are not whole (H8). */
+      /** Those that are not whole (H8), or unsure (H11). */
       readonly partial: readonly FencedHolder[];
       /** Those that nobody announces, or that have nothing (H9). */
       readonly gone: readonly HolderId[];
@@ -257,22 +261,24 @@ function onFencing(
   });
   assert(candidates.includes(input.member), "a holder answers", { member: input.member });
   const left = candidates.filter((member) => member !== input.member);
-  if (input.kind === "fenced" && (newest.loose !== true || input.whole >= newest.epoch))
-    return bringFrom(state, input);
+  const isSure = input.kind === "fenced" && input.isUnsure !== true; // H11
+  if (isSure && (newest.loose !== true || input.whole >= newest.epoch)) return bringFrom(state, input);
   // H8
   const partial = input.kind === "fenced" ? [...state.partial, input] : state.partial;
   const isGone = input.kind === "unreachable" && input.isGone === true;
   const gone = isGone ? [...state.gone, input.member] : state.gone;
   if (left.length > 0) return [{ ...state, candidates: left, partial, gone }, []];
-  const isAll = partial.length === newest.members.length;
+  const most = partial.reduce<FencedHolder | undefined>(
+    (best, one) => (best === undefined || one.held.end > best.held.end ? one : best),
+    undefined,
+  );
+  const isAll = partial.length === newest.members.length && most?.isUnsure !== true;
   if (!isAll && !mayReset(attempt, newest, partial.length + gone.length))
     return [{ kind: "blocked", attempt, holders: newest.members }, []];
-  const [first, ...others] = partial;
-  if (first === undefined) {
+  if (most === undefined) {
     const { begin } = newest;
     return bring(state, { begin, end: begin }, undefined, undefined, { givenUp: gone });
   }
-  const most = others.reduce((best, one) => (one.held.end > best.held.end ? one : best), first);
   return bringFrom(state, most, gone);
 }
 

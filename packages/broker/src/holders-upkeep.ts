@@ -51,7 +51,8 @@ export interface ReleasedBytes {
   /** Acknowledged, and synced. */
   readonly end: number;
   readonly syncedEnd: number;
-  readonly registers: LabelSet;
+  /** Undefined: not known here. */
+  readonly registers: LabelSet | undefined;
   /** Epoch under which it was brought last, with nothing lost since; else 0. */
   readonly whole: number;
   /** The journal is suspended, and assigned to nobody (K2) or to this member alone (K5). */
@@ -73,6 +74,7 @@ export function tidied(list: HoldersList, own: ReleasedBytes): HoldersList {
   const isWhole = own.end === own.syncedEnd && own.end >= newest.begin && own.isGone(newest.begin, own.end);
   const isKnown = newest.loose !== true || own.whole >= newest.epoch; // K6
   if (!isWhole || !isKnown || dropped.segments.length > 1) return dropped;
+  if (own.registers === undefined) return dropped;
   const { segments, tail } = closed(dropped, own.end, own.registers); // K2
   return { segments: segments.filter(({ begin }) => begin !== newest.begin), tail };
 }
@@ -292,7 +294,8 @@ async function lookAt(
   const isAlone =
     level === "PARTIAL" && assignments.length === 1 && isServed(journal) && holder !== undefined;
   const isAtRest = isAlone || (level === "FULL" && assignments.length === 0);
-  const { end, syncedEnd, registers } = spool;
+  const { end, syncedEnd } = spool;
+  const registers = spool.marks.at(syncedEnd);
   const gone = (from: number, to: number): boolean => isGone(local, from, to);
   const whole = holder?.whole ?? 0;
   const next = tidied(list, { self, isGone: gone, end, syncedEnd, registers, whole, isAtRest });

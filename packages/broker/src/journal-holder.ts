@@ -15,6 +15,8 @@
 //  K7  Whoever was brought is found again after a restart, though the journal is empty: the list may name it.
 //  K8  Between an activation's write of the list and its taking of the spool nobody has the token. Who closes the list
 //      then retires what was brought (B6 of route-bound.ts), or the append that follows would stand behind its end.
+//  K9  A cut leaves the registers that stood behind what stays, and what is copied has none before all of it is here:
+//      who reads this member after a bring that ended half-way is told of no bytes without their registers.
 import { abortScope, assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
 import {
@@ -27,7 +29,7 @@ import {
 } from "@millrace/protocol";
 import { applyVerdict, unlisted } from "./applied-verdict.ts";
 import { copyHeld } from "./copy-held.ts";
-import { digestOfHeld, equalUntil, heldBytes, readHeldBytes, sureBytes } from "./held-bytes.ts";
+import { digestOfHeld, equalUntil, heldBytes, readHeldBytes, sureBytes, toldBytes } from "./held-bytes.ts";
 import { promisedEnd, type HolderId, type HoldersList } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
@@ -215,7 +217,7 @@ export class JournalHolder {
 
   async #cutHidden(): Promise<void> {
     const spool = this.#spool;
-    if (spool.end < spool.syncedEnd) await this.#cut(spool.end, spool.registers);
+    if (spool.end < spool.syncedEnd) await this.#cut(spool.end);
   }
 
   /** The log has refused what others were told is here. */
@@ -230,7 +232,7 @@ export class JournalHolder {
     return cutAt;
   }
 
-  #cut(begin: number, registers: LabelSet): Promise<void> {
+  #cut(begin: number, registers?: LabelSet): Promise<void> {
     this.#cutAt = Math.min(this.#cutAt, begin);
     return this.#spool.cut(begin, registers);
   }
@@ -301,6 +303,9 @@ export class JournalHolder {
         const isDone = await (request.wants === "bring"
           ? this.#bring(request, signal)
           : this.#level(request, signal));
+        // K1: a route that was seen meanwhile is not gone below.
+        const refusal = this.#refusal(request);
+        if (refusal !== undefined) return refusal;
         const { header } = this.#ports.view(this.#journal, epoch);
         if (!isDone) return { kind: "refused", why: "different", header };
         this.#binding = bind(this.#binding, { epoch, stream, wants: request.wants });
@@ -313,8 +318,7 @@ export class JournalHolder {
 
   #taken(): HoldAnswer {
     const spool = this.#spool;
-    const [held, sure] = [heldBytes(spool), sureBytes(spool)];
-    return { kind: "taken", held, registers: spool.registers, sure, whole: this.#whole };
+    return { kind: "taken", ...toldBytes(spool), sure: sureBytes(spool), whole: this.#whole };
   }
 
   /** On a void list what a restart found counts for nothing, but for what is known to be acknowledged. */
@@ -322,11 +326,11 @@ export class JournalHolder {
     const spool = this.#spool;
     const { joined } = this.#ports.view(this.#journal, 0);
     const goesOn = joined !== 0 && joined === this.#joined;
-    const held = heldBytes(spool);
+    const { held, registers } = toldBytes(spool);
     return {
       kind: "taken",
       held: goesOn ? held : { base: 0, confirmed: 0, end: 0 },
-      registers: spool.registers,
+      registers,
       sure: sureBytes(spool),
       whole: this.#whole,
     };
@@ -351,15 +355,15 @@ export class JournalHolder {
     const both = { begin: Math.max(from, heldBytes(spool).base), end: Math.min(spool.syncedEnd, end) };
     // H10 of holders-activation.ts: what cannot be compared is nobody's, and the source has left it to the store.
     if (list?.segments.at(-1)?.relisted === true && spool.end < Math.min(both.begin, spool.syncedEnd)) {
-      await this.#cut(spool.end, spool.registers);
+      await this.#cut(spool.end);
       both.end = Math.min(both.end, spool.syncedEnd);
     }
     if (source !== undefined && both.begin < both.end) {
       const equal = await equalUntil(both, (range) => this.#isSame(source, range, signal));
-      if (equal < both.end) await this.#cut(equal, spool.registers);
+      if (equal < both.end) await this.#cut(equal); // K9
     }
     if (spool.syncedEnd > end) await this.#cut(end, registers);
-    if (spool.syncedEnd < from) await rollTo(spool, from);
+    if (spool.syncedEnd < from) await rollTo(spool, from, "unknown");
     if (spool.syncedEnd < end) {
       if (source === undefined) throw new WireError("INVALID_ARGUMENT", `nobody has [${begin}, ${end})`);
       const range = { begin: spool.syncedEnd, end };
@@ -410,7 +414,7 @@ export class JournalHolder {
     await this.#checkReach(request, signal); // K5
     if (!goesOn) {
       await this.#cutHidden();
-      await this.#setAside(Math.min(head, await this.#equalTo(source, head, signal)), registers); // K4
+      await this.#setAside(Math.min(head, await this.#equalTo(source, head, signal))); // K4
     }
     if (head < spool.syncedEnd) return false; // B5
     const last = spool.held().at(-1);
@@ -430,13 +434,13 @@ export class JournalHolder {
   }
 
   /** Forgets what stands from `begin` on, though it was shown: quarantine has it, and the route goes on without. */
-  async #setAside(begin: number, registers: LabelSet): Promise<void> {
+  async #setAside(begin: number): Promise<void> {
     const spool = this.#spool;
     if (begin >= spool.syncedEnd) return;
     const facts = { journal: this.#journal, begin, end: spool.syncedEnd };
     this.#ports.logger.warn("shown-bytes-set-aside", facts);
     if (begin < spool.end) spool.hide(begin);
-    await this.#cut(begin, registers);
+    await this.#cut(begin);
   }
 
   /** What the source has let go of to the store is not compared. */

@@ -197,6 +197,24 @@ test("commits to peers: what comes while they are busy shares a proposal", async
   assert.ok(proposals.length <= PROPOSALS_ASKED_MAX + 2, `${proposals.length} proposals`);
 });
 
+test("commits to peers: an append that changes registers is the last of its proposal", async () => {
+  const world = await World.open(false);
+  const one: Step = { parts: [10], ending: "commit", register: 0, rolls: false, settles: false };
+  for (let i = 0; i < PROPOSALS_ASKED_MAX; i++) {
+    world.append(one, `early ${i}`);
+    await Promise.resolve();
+  }
+  for (const [i, register] of [0, 1, 1, 2, 0, 0].entries()) world.append({ ...one, register }, `later ${i}`);
+  await world.settle();
+  const proposals = world.replicas[0]!.requests.filter(({ acknowledge }) => acknowledge);
+  const ends = proposals.map(({ commit }) => commit);
+  const early = PROPOSALS_ASKED_MAX * 10;
+  assert.deepEqual(
+    ends.slice(-4),
+    [20, 40, 50, 60].map((end) => early + end),
+  );
+});
+
 test("commits to peers: an answer that is not OK -> all that wait fail, and so does what comes", async () => {
   const failures: (string | undefined)[] = [];
   let listener: PeerListener | undefined;

@@ -14,9 +14,12 @@
 //  C8  A failure is for ever: the pipeline is broken, and everything that waits fails with it.
 //  C9  What is confirmed goes with whatever is sent next. Peers of a journal at rest are told by themselves soon; where
 //      appends follow each other the timer is for the last of them, and comes later.
+//  C10 A proposal changes registers with its last append at most: a replica that is cut within it knows what stood
+//      there.
 import { assert, concatBytes, WireError, type Clock, type Histogram } from "@millrace/base";
 import {
   emptyReplication,
+  equalLabelSets,
   newFragment,
   ZERO_SHA1,
   type CompressionCodec,
@@ -279,6 +282,7 @@ export class PeerCommits implements Waiter {
       if (count > 0 && bytes + whole.bytes >= PEER_CONTENT_BYTES) break;
       bytes += whole.bytes;
       count++;
+      if (!equalLabelSets(whole.registers, this.#registers)) break; // C10
     }
     const some = this.#whole.splice(0, count);
     this.#wholeBytes -= bytes;

@@ -56,8 +56,8 @@ export type HoldAnswer =
   | {
       readonly kind: "taken";
       readonly held: HeldBytes;
-      /** At the end of what it has. */
-      readonly registers: LabelSet;
+      /** At the end of what it has; undefined: it does not know them, and bytes are to be read elsewhere. */
+      readonly registers: LabelSet | undefined;
       /** Known to be acknowledged; ascending and apart. */
       readonly sure: readonly Range[];
       /** Epoch under which it was brought last, with nothing lost since; 0: it may have lost something. */

@@ -13,7 +13,8 @@ export function atRest(spool: Spool): Promise<void> {
 
 /** Begins an empty fragment at `end` >= pendingEnd, with the registers, and waits until that is synced. */
 export async function beginAt(spool: Spool, end: number, registers: LabelSet): Promise<void> {
-  const isSame = equalLabelSets(spool.registers, registers);
+  const here = spool.marks.at(spool.syncedEnd);
+  const isSame = here !== undefined && equalLabelSets(here, registers);
   // K7 of journal-holder.ts: where the journal begins nothing was logged so far.
   const isKnown = end > 0 && isSame;
   if (isKnown && spool.begin === end) return;

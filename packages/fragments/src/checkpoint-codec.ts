@@ -4,16 +4,20 @@
 //   count of journals (4), then for each
 //     length of the name (2), name in UTF-8, create revision (8), epoch (8),
 //     open fragment: begin (8), end (8), SHA-1 (20), time of its first append (8), end of what the SHA-1 covers (8),
-//     length of the registers (4), registers as in label-set-codec.ts,
+//     count of marks of registers (4), for each: from (8), whether they are known (1), length (4), registers as in
+//     label-set-codec.ts; up to version 2 those at the end only: length (4), registers,
 //     count of closed fragments (4), for each: begin (8), end (8), SHA-1 (20), time of its first append (8)
 //
 // Little-endian; a SHA-1 of zeros is one that is not known. The version is the payload version of the checkpoint file,
 // which also has the sum and the length.
 import { hex, strictText, unhex, utf8, WireError } from "@millrace/base";
+import type { LabelSet } from "@millrace/protocol";
 import { decodeLabelSet, encodeLabelSet } from "./label-set-codec.ts";
+import { REGISTER_MARKS_MAX } from "./spool-limits.ts";
+import type { RegisterMark } from "./spool-registers.ts";
 import type { FragmentImage, JournalImage, StoreMark } from "./spool-image.ts";
 
-export const CHECKPOINT_VERSION = 2;
+export const CHECKPOINT_VERSION = 3;
 
 const SUM_BYTES = 20;
 const FRAGMENT_BYTES = 44;
@@ -41,9 +45,8 @@ export function encodeCheckpoint({ mark, journals }: CheckpointContent): Uint8Ar
     out.u64(image.epoch);
     out.fragment(image);
     out.u64(image.sumEnd);
-    const registers = encodeLabelSet(image.registers);
-    out.u32(registers.length);
-    out.bytes(registers);
+    out.u32(image.marks.length);
+    for (const mark of image.marks) out.mark(mark);
     out.u32(image.fragments.length);
     for (const fragment of image.fragments) out.fragment(fragment);
   }
@@ -55,7 +58,7 @@ export function decodeCheckpoint(version: number, bytes: Uint8Array): Checkpoint
   if (version < 1 || version > CHECKPOINT_VERSION) throw corrupt(`version ${version} is not known`);
   const input = new ImageReader(bytes);
   const mark = version >= 2 ? decodeMark(input) : undefined;
-  const journals = decodeImages(input);
+  const journals = decodeImages(input, version);
   input.end();
   return { mark, journals };
 }
@@ -68,7 +71,7 @@ function decodeMark(input: ImageReader): StoreMark | undefined {
   return { clusterId, revision: input.u64("revision of the mark"), token: input.bigU64("token") };
 }
 
-function decodeImages(input: ImageReader): JournalImage[] {
+function decodeImages(input: ImageReader, version: number): JournalImage[] {
   const count = input.u32("count");
   const images: JournalImage[] = [];
   for (let i = 0; i < count; i++) {
@@ -78,11 +81,12 @@ function decodeImages(input: ImageReader): JournalImage[] {
     const epoch = input.u64("epoch");
     const open = input.fragment();
     const sumEnd = input.u64("end of the sum");
-    const registers = decodeLabelSet(input.bytes(input.u32("registers length"), "registers"));
+    const marks =
+      version >= 3 ? input.marks() : [{ from: open.end, registers: input.registers(), isKnown: true }];
     const closed = input.u32("fragment count");
     const fragments: FragmentImage[] = [];
     for (let k = 0; k < closed; k++) fragments.push(input.fragment());
-    images.push({ journal, createRevision, epoch, ...open, sumEnd, registers, fragments });
+    images.push({ journal, createRevision, epoch, ...open, sumEnd, marks, fragments });
   }
   return images;
 }
@@ -117,6 +121,14 @@ class ImageWriter {
     this.u64(end);
     this.bytes(unhex(sum.padStart(2 * SUM_BYTES, "0"))!);
     this.u64(firstAppendMs);
+  }
+
+  mark({ from, registers, isKnown }: RegisterMark): void {
+    this.u64(from);
+    this.bytes(Uint8Array.of(isKnown ? 1 : 0));
+    const labels = encodeLabelSet(registers);
+    this.u32(labels.length);
+    this.bytes(labels);
   }
 
   finish(): Uint8Array {
@@ -178,6 +190,26 @@ class ImageReader {
     const firstAppendMs = this.u64("time of the first append");
     if (begin > end) throw corrupt(`fragment begin ${begin} exceeds its end ${end}`);
     return { begin, end, sum: /^0+$/.test(sum) ? "" : sum, firstAppendMs };
+  }
+
+  registers(): LabelSet {
+    return decodeLabelSet(this.bytes(this.u32("registers length"), "registers"));
+  }
+
+  marks(): RegisterMark[] {
+    const count = this.u32("count of marks");
+    if (count < 1 || count > REGISTER_MARKS_MAX)
+      throw corrupt(`${count} marks of registers, 1 to ${REGISTER_MARKS_MAX} expected`);
+    const marks: RegisterMark[] = [];
+    for (let i = 0; i < count; i++) {
+      const from = this.u64("from of a mark");
+      const flag = this.bytes(1, "whether registers are known")[0]!;
+      if (flag > 1) throw corrupt(`whether registers are known: ${flag} is neither 0 nor 1`);
+      if (i > 0 && from <= marks[i - 1]!.from)
+        throw corrupt(`mark from ${from} does not follow the one before`);
+      marks.push({ from, registers: this.registers(), isKnown: flag === 1 });
+    }
+    return marks;
   }
 
   end(): void {

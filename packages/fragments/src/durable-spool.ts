@@ -25,6 +25,7 @@ import type { JournalImage } from "./spool-image.ts";
 import { copyFile, fragmentFile, spoolDir } from "./spool-paths.ts";
 import { PendingEntries } from "./spool-pending.ts";
 import { ShownEnd } from "./spool-shown.ts";
+import { changed, RegisterMarks, type RegistersChange } from "./spool-registers.ts";
 import { SpoolTail, type TailBlock, type TailOwner } from "./spool-tail.ts";
 import type { CommitOutcome, JournalLife, LocalFragment, Spool, SpoolAppend } from "./spools.ts";
 import type { FragmentSums } from "./spool-sums.ts";
@@ -67,10 +68,10 @@ export class DurableSpool implements Spool, TailOwner {
   /** A write failed: any block may have bytes that were not issued, not only the last ones. */
   rewrite = false;
   readonly tail: SpoolTail;
+  readonly marks: RegisterMarks;
   readonly fragmentsHere: SpoolFragments;
 
   #life: JournalLife;
-  #registers: LabelSet;
   readonly #shown = new ShownEnd();
   /** What recovery knows of the SHA-1 of the fragment that was open at the checkpoint, until its bytes were read. */
   #checked: CheckedSpan;
@@ -84,7 +85,7 @@ export class DurableSpool implements Spool, TailOwner {
   constructor(host: SpoolHost, id: number, image: JournalImage) {
     this.#host = host;
     this.id = id;
-    const { journal, createRevision, epoch, begin, end, firstAppendMs, registers } = image;
+    const { journal, createRevision, epoch, begin, end, firstAppendMs, marks } = image;
     this.dir = spoolDir(journal, createRevision);
     this.#life = { journal, createRevision, epoch };
     this.defineBytes = 32 + utf8(journal).length;
@@ -94,8 +95,8 @@ export class DurableSpool implements Spool, TailOwner {
       SpoolFragment.recovered({ begin, end, firstAppendMs, sum: "" }, false, this.#hashSource),
     );
     this.#checked = { begin, sum: image.sum, end: image.sumEnd };
-    this.#registers = registers;
-    this.#hoped = { begin, end, registers, firstAppendMs };
+    this.marks = new RegisterMarks(marks);
+    this.#hoped = { begin, end, registers: this.marks.newest, firstAppendMs };
     this.#pending = new PendingEntries({
       log: (entry) => this.#host.log(this, entry),
       syncDirect: (direct, done) => this.#host.syncDirect(this, this.fragmentsHere.open, direct, done),
@@ -126,7 +127,7 @@ export class DurableSpool implements Spool, TailOwner {
   }
 
   get registers(): LabelSet {
-    return this.#registers;
+    return this.marks.newest;
   }
 
   get pendingRegisters(): LabelSet {
@@ -164,15 +165,14 @@ export class DurableSpool implements Spool, TailOwner {
     return this.#append;
   }
 
-  roll(begin: number, registers?: LabelSet): void {
+  roll(begin: number, registers?: RegistersChange): void {
     const hoped = this.#hoped;
     assert(this.#append === undefined, "no append is open when the spool rolls", { begin });
     assert(begin >= hoped.end, "a roll does not go back", { begin, pendingEnd: hoped.end });
     if (begin === hoped.begin && registers === undefined) return;
-    this.#hoped = { begin, end: begin, registers: registers ?? hoped.registers, firstAppendMs: 0 };
-    const timeMs = this.#host.nowMs();
-    const nothing = { end: begin, direct: undefined, onOutcome: undefined };
-    const fields = { kind: "roll", begin, registers, timeMs, ...nothing } as const;
+    this.#hoped = { begin, end: begin, registers: changed(hoped.registers, registers), firstAppendMs: 0 };
+    const more = { timeMs: this.#host.nowMs(), direct: undefined, onOutcome: undefined };
+    const fields = { kind: "roll", begin, end: begin, registers, ...more } as const;
     this.#pending.add(new SpoolEntry(this.#pending, fields), undefined);
   }
 
@@ -190,6 +190,7 @@ export class DurableSpool implements Spool, TailOwner {
 
   confirm(end: number): void {
     if (!this.#shown.confirm(end)) return;
+    this.marks.forget(this.end);
     const { open, closed } = this.fragmentsHere;
     open.takeNext(this.end);
     this.#hashFullBlocks(open);
@@ -197,7 +198,7 @@ export class DurableSpool implements Spool, TailOwner {
     this.#host.touched(this);
   }
 
-  async cut(begin: number, registers: LabelSet): Promise<void> {
+  async cut(begin: number, registers?: LabelSet): Promise<void> {
     const { journal } = this.#life;
     await this.#calm(() => this.#pending.isEmpty && this.isWritten && this.strays === 0, never);
     assert(this.#append === undefined, "no append is open when bytes are cut", { journal });
@@ -213,7 +214,8 @@ export class DurableSpool implements Spool, TailOwner {
         else reject(outcome.error);
       };
       const more = { timeMs: this.#host.nowMs(), direct: undefined, onOutcome };
-      const fields = { kind: "cut", begin, end: begin, registers, ...more } as const;
+      const known = registers ?? this.marks.at(begin);
+      const fields = { kind: "cut", begin, end: begin, registers: known, ...more } as const;
       this.#pending.add(new SpoolEntry(this.#pending, fields), this.#host.refusal());
     });
     await this.#host.tidyCut(
@@ -243,10 +245,8 @@ export class DurableSpool implements Spool, TailOwner {
     assert(maxBytes >= 1, "a read asks for at least one byte", { maxBytes });
     const fragment = offset < before ? this.fragmentsHere.at(offset) : undefined;
     if (fragment === undefined) {
-      throw new WireError(
-        "NOT_FOUND",
-        `offset ${offset} of ${this.#life.journal} is not in a local fragment`,
-      );
+      const text = `offset ${offset} of ${this.#life.journal} is not in a local fragment`;
+      throw new WireError("NOT_FOUND", text);
     }
     const limit = Math.min(offset + maxBytes, fragment.end, before);
     const block = this.tail.blocks[this.tail.indexOf(offset)];
@@ -294,7 +294,7 @@ export class DurableSpool implements Spool, TailOwner {
   commitAppend(
     append: DurableAppend,
     direct: DirectBytes | undefined,
-    registers: LabelSet | undefined,
+    registers: RegistersChange,
     onOutcome: (outcome: CommitOutcome) => void,
   ): boolean {
     assert(this.#append === append, "an append ends once", { begin: append.begin });
@@ -312,7 +312,7 @@ export class DurableSpool implements Spool, TailOwner {
     const hoped = this.#hoped;
     if (end > begin && hoped.end === hoped.begin) hoped.firstAppendMs = timeMs;
     hoped.end = end;
-    hoped.registers = registers ?? hoped.registers;
+    hoped.registers = changed(hoped.registers, registers);
     return this.#pending.add(entry, this.#host.refusal());
   }
 
@@ -438,7 +438,7 @@ export class DurableSpool implements Spool, TailOwner {
       sum: checked?.sum ?? "",
       sumEnd: checked?.end ?? open.begin,
       firstAppendMs: open.firstAppendMs,
-      registers: this.#registers,
+      marks: this.marks.all,
       fragments: this.fragmentsHere.kept().map((fragment) => fragment.image()),
     };
   }
@@ -456,7 +456,7 @@ export class DurableSpool implements Spool, TailOwner {
 
   #apply(entry: SpoolEntry): void {
     const { open } = this.fragmentsHere;
-    if (entry.registers !== undefined) this.#registers = entry.registers;
+    this.marks.apply(entry, this.end);
     if (entry.kind === "roll") {
       const closed = this.fragmentsHere.roll(new SpoolFragment(entry.begin, this.#hashSource), this.end);
       if (closed !== undefined && closed.end <= this.end) this.#host.logSum(this, closed);
@@ -467,7 +467,7 @@ export class DurableSpool implements Spool, TailOwner {
       this.fragmentsHere.cut(entry.begin, new SpoolFragment(entry.begin, this.#hashSource));
       const { begin, end, firstAppendMs } = this.fragmentsHere.open;
       this.#checked = { begin, sum: "", end: begin };
-      this.#hoped = { begin, end, registers: this.#registers, firstAppendMs };
+      this.#hoped = { begin, end, registers: this.registers, firstAppendMs };
     } else if (entry.end > entry.begin) {
       assert(entry.begin === open.end, "commits follow each other", { begin: entry.begin, end: open.end });
       if (open.isEmpty) open.firstAppendMs = entry.timeMs;
@@ -490,7 +490,7 @@ export class DurableSpool implements Spool, TailOwner {
 
   #reset(failure: WireError): void {
     const { begin, end, firstAppendMs } = this.fragmentsHere.open;
-    this.#hoped = { begin, end, registers: this.#registers, firstAppendMs };
+    this.#hoped = { begin, end, registers: this.registers, firstAppendMs };
     const append = this.#append;
     if (append !== undefined && !append.standsAt(begin, end)) append.lost ??= failure;
     // An append that stands where the next one would keeps what it staged.

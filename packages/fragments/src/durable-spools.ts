@@ -494,7 +494,7 @@ function newJournal(life: JournalLife): JournalImage {
     sum: "",
     sumEnd: 0,
     firstAppendMs: 0,
-    registers: EMPTY_LABELS,
+    marks: [{ from: 0, registers: EMPTY_LABELS, isKnown: true }],
     fragments: [],
   };
 }

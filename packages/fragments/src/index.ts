@@ -7,6 +7,7 @@ export type {
   SpoolAppend,
   Spools,
 } from "./spools.ts";
+export { changed, RegisterMarks, type RegisterMark, type RegistersChange } from "./spool-registers.ts";
 export { rollTo } from "./spool-roll.ts";
 export { openSpools, type SpoolPorts } from "./durable-spools.ts";
 export { QuarantineRelease, type AsideFragment, type Released } from "./quarantine-release.ts";

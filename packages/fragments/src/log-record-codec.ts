@@ -18,6 +18,7 @@
 //   9 mark       16: cluster id (8), 24: revision (8), 32: token (8) of the coordination store; the id is 0
 //  10 cut        16: begin (8) of what is forgotten: the journal ends here again
 //  11 adopted    as sum, of a closed fragment that stands synced in the spool; the time is that of its first append
+//  12 unsure     16: begin (8): the registers behind what stands from there on are not known
 //
 // Encoders of the data path write into a buffer that is used again: the log copies it at once.
 import { assert, strictText, utf8, WireError } from "@millrace/base";
@@ -37,6 +38,7 @@ export const KIND = {
   mark: 9,
   cut: 10,
   adopted: 11,
+  unsure: 12,
 } as const;
 
 const VERSION = 1;
@@ -66,7 +68,7 @@ export type LogRecord = Stamp &
     | { readonly kind: "data"; readonly begin: number; readonly bytes: Uint8Array }
     | { readonly kind: "direct"; readonly begin: number; readonly length: number; readonly crc: number }
     | { readonly kind: "roll"; readonly begin: number }
-    | { readonly kind: "cut"; readonly begin: number }
+    | { readonly kind: "cut" | "unsure"; readonly begin: number }
     | { readonly kind: "registers"; readonly registers: LabelSet }
     | { readonly kind: "released"; readonly begin: number; readonly end: number }
     | { readonly kind: "removed"; readonly quarantine: boolean }
@@ -131,6 +133,13 @@ export class LogRecordEncoder {
     this.#head(KIND.cut, id, timeMs);
     this.#u64(16, begin);
     return this.#bytes.subarray(0, DATA_HEAD_BYTES);
+  }
+
+  /** Of its own: it follows another record of the same entry. */
+  unsure(id: number, timeMs: number, begin: number): Uint8Array {
+    this.#head(KIND.unsure, id, timeMs);
+    this.#u64(16, begin);
+    return this.#bytes.slice(0, DATA_HEAD_BYTES);
   }
 
   registers(id: number, timeMs: number, registers: LabelSet): Uint8Array {
@@ -227,6 +236,9 @@ export function decodeLogRecord(record: Uint8Array): LogRecord {
     case KIND.cut:
       exact(record, DATA_HEAD_BYTES);
       return { kind: "cut", id, timeMs, begin: u64(view, 16, "begin") };
+    case KIND.unsure:
+      exact(record, DATA_HEAD_BYTES);
+      return { kind: "unsure", id, timeMs, begin: u64(view, 16, "begin") };
     case KIND.registers:
       return { kind: "registers", id, timeMs, registers: decodeLabelSet(record.subarray(HEAD_BYTES)) };
     case KIND.released:

@@ -5,11 +5,12 @@
 //   R2  Bytes of a journal follow each other without gap or overlap, except across a roll.
 //   R3  The same records over the same images give the same state: recovery may be interrupted and begun again.
 import { hex, WireError } from "@millrace/base";
-import { EMPTY_LABELS, type LabelSet } from "@millrace/protocol";
+import { EMPTY_LABELS } from "@millrace/protocol";
 import type { CheckpointContent } from "./checkpoint-codec.ts";
 import { decodeLogRecord, type LogRecord } from "./log-record-codec.ts";
 import type { FragmentImage, JournalImage, StoreMark } from "./spool-image.ts";
 import { spoolDir } from "./spool-paths.ts";
+import { RegisterMarks } from "./spool-registers.ts";
 
 export interface RecordPlace {
   readonly sequence: number;
@@ -49,7 +50,7 @@ export interface ReplayedJournal {
   begin: number;
   end: number;
   firstAppendMs: number;
-  registers: LabelSet;
+  readonly registers: RegisterMarks;
   readonly fragments: FragmentImage[];
   checked: CheckedSpan;
   /** What was forgotten of it, and when: records before it count up to there. */
@@ -146,7 +147,7 @@ export class LogReplay {
         sum: "",
         sumEnd: 0,
         firstAppendMs: 0,
-        registers: EMPTY_LABELS,
+        marks: [{ from: 0, registers: EMPTY_LABELS, isKnown: true }],
         fragments: [],
       };
       journal = fromImage({ ...life, ...nothing });
@@ -182,8 +183,9 @@ export class LogReplay {
           throw corrupt(place, `cut at ${record.begin} beyond the end ${journal.end}`);
         return cutJournal(journal, record.begin, place.sequence);
       case "registers":
-        journal.registers = record.registers;
-        return;
+        return journal.registers.set(journal.end, record.registers);
+      case "unsure":
+        return journal.registers.doubt(record.begin);
       case "released": {
         const at = journal.fragments.findIndex(
           ({ begin, end }) => begin === record.begin && end === record.end,
@@ -232,7 +234,7 @@ export class LogReplay {
 type DataRecord = Extract<LogRecord, { kind: "data" }>;
 
 function fromImage(image: JournalImage): ReplayedJournal {
-  const { journal, createRevision, epoch, begin, end, sum, sumEnd, firstAppendMs, registers } = image;
+  const { journal, createRevision, epoch, begin, end, sum, sumEnd, firstAppendMs, marks } = image;
   return {
     dir: spoolDir(journal, createRevision),
     journal,
@@ -241,7 +243,7 @@ function fromImage(image: JournalImage): ReplayedJournal {
     begin,
     end,
     firstAppendMs,
-    registers,
+    registers: new RegisterMarks(marks),
     fragments: [...image.fragments],
     checked: { begin, end: sumEnd, sum },
     cuts: [],
@@ -266,6 +268,7 @@ function closeFragment(journal: ReplayedJournal): void {
 /** Forgets what stands at and behind `end` (SpoolFragments.cut does the same). */
 function cutJournal(journal: ReplayedJournal, end: number, sequence: number): void {
   journal.cuts.push({ sequence, begin: end });
+  journal.registers.cut(end);
   const all = [...journal.fragments];
   if (journal.end > journal.begin) {
     const { begin, firstAppendMs } = journal;

@@ -230,7 +230,7 @@ function recovered(journal: ReplayedJournal): RecoveredJournal {
       sum: still ? checked.sum : "",
       sumEnd: still ? checked.end : begin,
       firstAppendMs,
-      registers,
+      marks: registers.all,
       fragments,
     },
     written: new Set(journal.logged.map(({ fragment }) => fragment)),

@@ -1,7 +1,7 @@
 // One append being written. Small ones are staged in memory and travel with the log; from `directBytesMin` on the
 // bytes go straight to the spool file on the bulk lane (D3).
 import { assert, WireError } from "@millrace/base";
-import type { LabelSet } from "@millrace/protocol";
+import type { RegistersChange } from "./spool-registers.ts";
 import type { DurableSpool } from "./durable-spool.ts";
 import { DirectWriter } from "./spool-direct.ts";
 import type { SpoolHost } from "./spool-host.ts";
@@ -71,7 +71,7 @@ export class DurableAppend implements SpoolAppend {
     this.#bytes += chunk.length;
   }
 
-  commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): boolean {
+  commit(registers: RegistersChange, onOutcome: (outcome: CommitOutcome) => void): boolean {
     assert(this.#state === "open", "an append ends once, and not while it is written", {
       state: this.#state,
     });

@@ -50,6 +50,7 @@ const RECORDS: Record<string, LogRecord> = {
   },
   roll: { kind: "roll", id: 7, timeMs: TIME, begin: 2 ** 53 - 1 },
   cut: { kind: "cut", id: 7, timeMs: TIME, begin: 0x1_0000_0005 },
+  unsure: { kind: "unsure", id: 7, timeMs: TIME, begin: 0x1_0000_0006 },
   registers: { kind: "registers", id: 7, timeMs: TIME, registers: LABELS },
   released: { kind: "released", id: 7, timeMs: TIME, begin: 5, end: 6 },
   removed: { kind: "removed", id: 7, timeMs: TIME, quarantine: false },
@@ -71,6 +72,8 @@ function encode(record: LogRecord): Uint8Array {
       return encoder.direct(id, timeMs, record);
     case "roll":
       return encoder.roll(id, timeMs, record.begin);
+    case "unsure":
+      return encoder.unsure(id, timeMs, record.begin);
     case "cut":
       return encoder.cut(id, timeMs, record.begin);
     case "registers":
@@ -192,7 +195,7 @@ suite("log records", () => {
 
   test("any bytes -> a record or CORRUPT, nothing else", () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 80 }), fc.nat(9), (bytes, kind) => {
+      fc.property(fc.uint8Array({ maxLength: 80 }), fc.nat(12), (bytes, kind) => {
         bytes.set([kind, 1, 0, 0].slice(0, bytes.length));
         try {
           decodeLogRecord(bytes);
@@ -231,7 +234,7 @@ suite("checkpoint payload", () => {
       sum: hex(SHA1),
       sumEnd: 0x1_0000_0008,
       firstAppendMs: TIME,
-      registers: LABELS,
+      marks: [{ from: 0x1_0000_0010, registers: LABELS, isKnown: true }],
       fragments: [
         { begin: 1, end: 9, sum: "", firstAppendMs: TIME },
         { begin: 9, end: 20, sum: hex(SHA1), firstAppendMs: TIME + 1 },
@@ -246,7 +249,7 @@ suite("checkpoint payload", () => {
       sum: "",
       sumEnd: 0,
       firstAppendMs: 0,
-      registers: EMPTY_LABELS,
+      marks: [{ from: 0, registers: EMPTY_LABELS, isKnown: true }],
       fragments: [],
     },
   ];
@@ -256,12 +259,33 @@ suite("checkpoint payload", () => {
     assert.deepEqual(read, { mark: undefined, journals: images });
   });
 
-  test("version 2, with and without mark -> golden, both ways", () => {
+  test("version 2 -> still read: it has the registers at the end", () => {
     for (const [name, mark] of [
       ["checkpoint-2", MARK],
       ["checkpoint-2-unmarked", undefined],
     ] as const) {
-      const content = { mark, journals: images };
+      assert.deepEqual(decodeCheckpoint(2, unhex(golden.get(name)!)!), { mark, journals: images });
+    }
+  });
+
+  const marked: JournalImage[] = [
+    {
+      ...images[0]!,
+      marks: [
+        { from: 0x1_0000_0002, registers: EMPTY_LABELS, isKnown: true },
+        { from: 0x1_0000_0008, registers: LABELS, isKnown: true },
+        { from: 0x1_0000_000a, registers: LABELS, isKnown: false },
+      ],
+    },
+    images[1]!,
+  ];
+
+  test("version 3, with and without mark -> golden, both ways", () => {
+    for (const [name, mark] of [
+      ["checkpoint-3", MARK],
+      ["checkpoint-3-unmarked", undefined],
+    ] as const) {
+      const content = { mark, journals: marked };
       assert.equal(hex(encodeCheckpoint(content)), golden.get(name));
       assert.deepEqual(decodeNow(unhex(golden.get(name)!)!), content);
     }
@@ -277,7 +301,7 @@ suite("checkpoint payload", () => {
   });
 
   test("cut anywhere, or longer -> refused; any bytes -> images or CORRUPT", () => {
-    const bytes = encodeUnmarked(images);
+    const bytes = encodeUnmarked(marked);
     for (let length = 0; length < bytes.length; length++) {
       assert.throws(() => decodeNow(bytes.subarray(0, length)), isCorrupt);
     }

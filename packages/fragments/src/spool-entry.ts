@@ -1,7 +1,7 @@
 // What was handed to a spool and waits for the log, in order: commits, rolls and cuts.
 import type { WireError } from "@millrace/base";
-import type { LabelSet } from "@millrace/protocol";
 import type { LogListener } from "@millrace/wal";
+import type { RegistersChange } from "./spool-registers.ts";
 import type { CommitOutcome } from "./spools.ts";
 import type { FragmentSums } from "./spool-sums.ts";
 
@@ -24,7 +24,7 @@ export class SpoolEntry implements LogListener {
   /** A commit covers [begin, end); a roll and a cut have begin = end. */
   readonly begin: number;
   readonly end: number;
-  readonly registers: LabelSet | undefined;
+  readonly registers: RegistersChange;
   readonly direct: DirectBytes | undefined;
   readonly timeMs: number;
   readonly onOutcome: ((outcome: CommitOutcome) => void) | undefined;
@@ -50,6 +50,11 @@ export class SpoolEntry implements LogListener {
   /** A commit that changes nothing. */
   get isNothing(): boolean {
     return this.kind === "commit" && this.end === this.begin && this.registers === undefined;
+  }
+
+  /** Where registers are unknown from, if they are behind this: what stood before it stands where it begins. */
+  get doubtfulFrom(): number {
+    return this.end > this.begin ? this.begin + 1 : this.begin;
   }
 
   onLogged(failure: WireError | undefined): void {

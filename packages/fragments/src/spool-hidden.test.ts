@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { suite, test } from "node:test";
 import { InvariantError, never, WireError } from "@millrace/base";
-import { labelSet } from "@millrace/protocol";
+import { labelSet, type LabelSet } from "@millrace/protocol";
 import { contents, SpoolFixture } from "./spool-fixture.ts";
 import { QUARANTINE_DIR, SPOOLS_DIR } from "./spool-paths.ts";
 import type { Spool } from "./spools.ts";
@@ -257,5 +257,97 @@ suite("cut", () => {
     await fixture.agenda.advance(1000);
     spool.confirm(2000);
     assert.equal(await fixture.text(spool), "x".repeat(2000));
+  });
+});
+
+suite("registers behind what is hidden", () => {
+  const by = (name: string): LabelSet => labelSet(["by", name]);
+
+  async function hidden(fixture: SpoolFixture): Promise<Spool> {
+    const spool = await fixture.reopen("a");
+    await fixture.append(spool, "shown ", by("shown"));
+    spool.hide(spool.syncedEnd);
+    await fixture.append(spool, "one ", by("one"));
+    await fixture.append(spool, "two ");
+    await fixture.append(spool, "three", by("three"));
+    return spool;
+  }
+
+  const again: [string, (fixture: SpoolFixture, spool: Spool) => Promise<Spool>][] = [
+    ["in the same process", (_fixture, spool) => Promise.resolve(spool)],
+    [
+      "found by replay",
+      (fixture) => {
+        fixture.disk.crash();
+        return fixture.reopen("a");
+      },
+    ],
+    [
+      "found in a checkpoint",
+      async (fixture) => {
+        await fixture.close();
+        return fixture.reopen("a");
+      },
+    ],
+  ];
+  for (const [what, reopened] of again) {
+    test(`cut, ${what} -> those behind what stays; also after another restart`, async () => {
+      for (const [begin, name] of [
+        [17, "one"],
+        [14, "one"],
+        [10, "one"],
+        [9, "shown"],
+        [6, "shown"],
+      ] as const) {
+        const fixture = new SpoolFixture(`registers/${what}/${begin}`);
+        const spool = await reopened(fixture, await hidden(fixture));
+        assert.deepEqual(
+          [spool.syncedEnd, spool.registers, spool.marks.knownUpTo(spool.syncedEnd)],
+          [19, by("three"), 19],
+        );
+        spool.hide(6);
+        await fixture.drive(spool.cut(begin));
+        assert.deepEqual([spool.registers, spool.marks.at(begin)], [by(name), by(name)]);
+        assert.deepEqual([spool.pendingRegisters, spool.marks.knownUpTo(spool.syncedEnd)], [by(name), begin]);
+        fixture.disk.crash();
+        const next = await fixture.reopen("a");
+        assert.deepEqual([next.syncedEnd, next.marks.at(begin)], [begin, by(name)]);
+      }
+    });
+
+    test(`copied, ${what} -> unknown behind it, known before; told with a roll -> known`, async () => {
+      const fixture = new SpoolFixture(`copied/${what}`);
+      const before = await hidden(fixture);
+      const append = before.openAppend(false);
+      await append.write(Buffer.from("copied"), never);
+      await fixture.drive(new Promise<void>((resolve) => append.commit("unknown", () => resolve())));
+      const spool = await reopened(fixture, before);
+      assert.deepEqual(
+        [spool.syncedEnd, spool.marks.at(25), spool.marks.knownUpTo(spool.syncedEnd)],
+        [25, undefined, 19],
+      );
+      spool.roll(25, by("four"));
+      await fixture.append(spool, "");
+      assert.deepEqual([spool.marks.at(25), spool.marks.knownUpTo(spool.syncedEnd)], [by("four"), 25]);
+    });
+  }
+
+  test("cut below what is known -> unknown, also after a restart and a checkpoint, until they are given", async () => {
+    const fixture = new SpoolFixture("registers/below");
+    const spool = await hidden(fixture);
+    spool.confirm(19);
+    spool.hide(0);
+    await fixture.drive(spool.cut(12));
+    assert.deepEqual([spool.marks.at(12), spool.marks.knownUpTo(spool.syncedEnd)], [undefined, undefined]);
+    await fixture.close();
+    const next = await fixture.reopen("a");
+    assert.deepEqual(
+      [next.syncedEnd, next.marks.at(12), next.marks.knownUpTo(next.syncedEnd)],
+      [12, undefined, undefined],
+    );
+    next.roll(12, by("given"));
+    await fixture.append(next, "");
+    fixture.disk.crash();
+    assert.deepEqual((await fixture.reopen("a")).marks.at(12), by("given"));
   });
 });

@@ -1,6 +1,6 @@
 // What is known of a journal's local bytes at one place of the log: the content of a checkpoint (D1), and the state
 // that replay brings forward.
-import type { LabelSet } from "@millrace/protocol";
+import type { RegisterMark } from "./spool-registers.ts";
 
 /**
  * What says that a coordination store is the one whose journals have their bytes here: something that was written into
@@ -35,7 +35,8 @@ export interface JournalImage {
   readonly sumEnd: number;
   /** Unix ms of the open fragment's first append; 0 while it is empty. */
   readonly firstAppendMs: number;
-  readonly registers: LabelSet;
+  /** Of its registers: ascending, at least one. */
+  readonly marks: readonly RegisterMark[];
   /** Closed fragments that were not released, ascending. */
   readonly fragments: readonly FragmentImage[];
 }

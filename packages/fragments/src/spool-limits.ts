@@ -29,6 +29,9 @@ export interface SpoolOptions {
 
 const MIB = 1024 * 1024;
 
+/** Changes of a journal's registers that are remembered: each is an append that others do not have yet. */
+export const REGISTER_MARKS_MAX = 256;
+
 export const SPOOL_DEFAULTS: SpoolOptions = {
   log: { ...LOG_DEFAULTS, name: "journals" },
   directBytesMin: 256 * 1024,

@@ -1,5 +1,6 @@
 // The broker's records in the log: encodes what spools hand over, and defines journals where a segment needs it.
 import { assert, unhex, WireError, type Clock } from "@millrace/base";
+import type { LabelSet } from "@millrace/protocol";
 import { RECORD_HEADER_BYTES, type LogListener, type WriteAheadLog } from "@millrace/wal";
 import type { DurableSpool } from "./durable-spool.ts";
 import { DATA_HEAD_BYTES, LogRecordEncoder, RECORD_BYTES_MAX } from "./log-record-codec.ts";
@@ -23,7 +24,7 @@ export class SpoolLog {
   entry(spool: DurableSpool, entry: SpoolEntry): WireError | undefined {
     const { id } = spool;
     const { kind, begin, end, registers, direct, timeMs } = entry;
-    const labels = registers && this.#encoder.registers(id, timeMs, registers);
+    const labels = registers && this.#labels(id, entry, registers);
     const staged = direct === undefined && end > begin ? spool.tail.parts(begin, end) : NO_PARTS;
     let bytes = RECORD_BYTES_MAX + RECORD_HEADER_BYTES;
     if (staged.length > 0) bytes = DATA_HEAD_BYTES + RECORD_HEADER_BYTES + end - begin;
@@ -43,6 +44,12 @@ export class SpoolLog {
     }
     if (labels !== undefined) this.#append([labels], entry);
     return undefined;
+  }
+
+  #labels(id: number, entry: SpoolEntry, registers: LabelSet | "unknown"): Uint8Array {
+    const { timeMs } = entry;
+    if (registers !== "unknown") return this.#encoder.registers(id, timeMs, registers);
+    return this.#encoder.unsure(id, timeMs, entry.doubtfulFrom);
   }
 
   /** Logs the sum of a closed fragment, if there is room: it only saves a restart the reading. */

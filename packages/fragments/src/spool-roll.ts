@@ -1,13 +1,13 @@
 // A roll that is waited for.
 import { WireError } from "@millrace/base";
-import type { LabelSet } from "@millrace/protocol";
+import type { RegistersChange } from "./spool-registers.ts";
 import type { Spool } from "./spools.ts";
 
 /**
  * Rolls as `Spool.roll` does, and resolves when that is durable. No append is open.
  * @throws {WireError} DISK_FULL, OVERLOADED, UNAVAILABLE, SHUTTING_DOWN: it was forgotten; OUTCOME_UNKNOWN
  */
-export function rollTo(spool: Spool, begin: number, registers?: LabelSet): Promise<void> {
+export function rollTo(spool: Spool, begin: number, registers?: RegistersChange): Promise<void> {
   return new Promise((resolve, reject) => {
     spool.roll(begin, registers);
     // An empty append behind it is told when its turn comes.

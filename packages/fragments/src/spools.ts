@@ -3,6 +3,7 @@
 import type { WireError } from "@millrace/base";
 import type { LabelSet } from "@millrace/protocol";
 import type { AsideFragment, Released } from "./quarantine-release.ts";
+import type { RegisterMarks, RegistersChange } from "./spool-registers.ts";
 import type { StoreMark } from "./spool-image.ts";
 
 /** Which life of a journal: a journal deleted and created again has another create revision (D1). */
@@ -49,12 +50,13 @@ export interface SpoolAppend {
    */
   write(chunk: Uint8Array, signal: AbortSignal): Promise<void> | void;
   /**
-   * Ends the append: its bytes and `registers` (when given, the whole new set) become durable together. The next append
-   * may open at once; outcomes are reported in order, exactly once each, never before `commit` has returned, and after
-   * the bytes became visible (D9). When one is not acknowledged, neither are those committed behind it.
+   * Ends the append: its bytes and `registers` (the whole new set, or that nobody knows it) become durable together.
+   * The next append may open at once; outcomes are reported in order, exactly once each, never before `commit` has
+   * returned, and after the bytes became visible (D9). When one is not acknowledged, neither are those committed behind
+   * it.
    * @returns whether it was taken: false when it is refused for certain
    */
-  commit(registers: LabelSet | undefined, onOutcome: (outcome: CommitOutcome) => void): boolean;
+  commit(registers: RegistersChange, onOutcome: (outcome: CommitOutcome) => void): boolean;
   /** Forgets the bytes. Those that reached the spool file are overwritten or quarantined, never served. */
   rollback(): void;
 }
@@ -71,7 +73,10 @@ export interface Spool {
   readonly pendingEnd: number;
   /** Registers if everything handed to commit succeeds. */
   readonly pendingRegisters: LabelSet;
+  /** Behind what is synced; where they are not known, the last that were. */
   readonly registers: LabelSet;
+  /** Which registers stood behind which bytes that were not shown before. */
+  readonly marks: Pick<RegisterMarks, "at" | "knownUpTo">;
   /** An append of fewer bytes is written at once: it waits for nothing that is hidden or pending. */
   readonly directBytesMin: number;
   /** Wall time of the first append of the fragment that begins at `begin`, or undefined while it is empty. */
@@ -86,7 +91,7 @@ export interface Spool {
    * later commit of this spool is acknowledged. `registers`: adopted as a whole when given. A roll whose record, or a
    * commit before it, is refused is forgotten: `begin` and `pendingEnd` then say where the spool stands.
    */
-  roll(begin: number, registers?: LabelSet): void;
+  roll(begin: number, registers?: RegistersChange): void;
   /**
    * From now on bytes are shown up to where `confirm` says, whatever is synced; outcomes still say what is synced. At
    * or beyond `syncedEnd`: only what comes is hidden. Below `end` (0: everything): bytes of an earlier route that wait
@@ -99,10 +104,10 @@ export interface Spool {
    * Forgets what is synced and hidden at and behind `begin`, and goes on from there: others never had it, or have other
    * bytes there (D10). It goes to quarantine. No append may be open or begin until it resolves.
    * @param begin end <= begin <= syncedEnd
-   * @param registers as they were there
+   * @param registers as they were there. Default: what is known of that, which may be nothing
    * @throws {WireError} DISK_FULL, OVERLOADED, UNAVAILABLE, SHUTTING_DOWN: nothing was forgotten; OUTCOME_UNKNOWN
    */
-  cut(begin: number, registers: LabelSet): Promise<void>;
+  cut(begin: number, registers?: LabelSet): Promise<void>;
   /** Fragments with bytes on this disk that were not released, ascending, none overlapping; the last may still grow. */
   fragments(): readonly LocalFragment[];
   /**

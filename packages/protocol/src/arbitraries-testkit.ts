@@ -167,6 +167,7 @@ export const holdResponse = record(
     end: int64,
     registers: labelSet,
     sure: fc.array(range, { maxLength: 3 }),
+    isUnsure: fc.boolean(),
     whole: int64,
   },
   { header },

@@ -34,6 +34,7 @@ const RESPONSE: HoldResponseMessage = {
     { begin: 5, end: 7 },
   ],
   whole: 0,
+  isUnsure: false,
 };
 
 test("holders' messages: what is out of bounds is refused with its value", () => {

@@ -5,12 +5,13 @@
 //   HoldRequest    1 journal string · 2 create_revision int64 · 3 header Header · 4 epoch int64 · 5 stream int64 ·
 //                  6 wants enum · 7 begin int64 · 8 end int64 · 9 source ProcessSpec · 10 registers LabelSet
 //   HoldResponse   1 outcome enum · 2 header Header · 3 base int64 · 4 confirmed int64 · 5 end int64 ·
-//                  6 registers LabelSet · 7 sure repeated HeldRange · 8 whole int64
+//                  6 registers LabelSet · 7 sure repeated HeldRange · 8 whole int64 · 9 isUnsure bool
 //   HeldRange      1 begin int64 · 2 end int64
 //   FetchRequest   1 journal string · 2 create_revision int64 · 3 begin int64 · 4 end int64
 //   FetchResponse  1 content bytes
 //   DigestResponse 1 sha256 string
 import {
+  bool,
   codecs,
   enumeration,
   int64,
@@ -67,6 +68,8 @@ export interface HoldResponseMessage {
   readonly sure: readonly HeldRange[];
   /** Epoch under which it was brought last, with nothing lost since; 0: something may have been lost. */
   readonly whole: number;
+  /** It does not know the registers at `end`: those here say nothing. */
+  readonly isUnsure: boolean;
 }
 
 export interface FetchRequestMessage extends HeldRange {
@@ -110,6 +113,7 @@ const holdResponse = codecs(
     registers: nested(6, labelSetMessage),
     sure: repeated(7, rangeMessage),
     whole: int64(8),
+    isUnsure: bool(9),
   }),
 );
 

@@ -13,7 +13,7 @@ import {
 
 /**
  * The request was taken. Before the member is brought, the list judges what it has (K2 of journal-holder.ts).
- * Where the first part leaves the disk as it was, or as it will be, both are one step.
+ * Where nothing is cut, nor copied behind what it has, both are one step.
  */
 export function bringJudged(
   before: ModelState,
@@ -24,14 +24,29 @@ export function bringJudged(
   const state = judged(before, to);
   const broker = state.brokers[to]!;
   const cutAt = cutFor(broker, bring, variant);
-  if (cutAt === undefined) return bringTo(state, to, bring, variant);
-  const { binding, log, register } = broker;
+  const { binding, log, register, copiedFrom } = broker;
+  const isCopied = log.length >= bring.begin && log.length < bring.begin + bring.entries.length;
+  if (cutAt === undefined && !isCopied) return bringTo(state, to, bring, variant);
+  const end = cutAt ?? log.length;
+  const isUnknown = copiedFrom !== undefined && copiedFrom < end;
+  const isKept = cutAt === undefined || isUnknown || variant === "cut-registers";
   return patch(state, to, {
-    log: log.slice(0, cutAt),
-    register: variant === "cut-registers" ? register : registerAt(state, broker, cutAt),
+    log: log.slice(0, end),
+    register: isKept ? register : registerAt(state, broker, end),
+    copiedFrom: isUnknown ? copiedFrom : undefined,
     binding: { ...binding, isBrought: false },
     bringing: { binding, bring },
   });
+}
+
+/** The second part, as far as others see it before the end: the bytes, and nothing of the register behind them. */
+export function copyHalf(state: ModelState, to: number): ModelState | undefined {
+  const { bringing, log, copiedFrom } = state.brokers[to]!;
+  if (bringing === undefined) return undefined;
+  const { begin, entries } = bringing.bring;
+  if (log.length < begin || log.length >= begin + entries.length) return undefined;
+  const copied = [...log, ...entries.slice(log.length - begin)];
+  return patch(state, to, { log: copied, copiedFrom: copiedFrom ?? log.length });
 }
 
 /** The second part, and the answer. @returns undefined: nobody is bringing it */

@@ -106,7 +106,7 @@ const RUNS: Partial<Record<Variant, readonly string[]>> = {
     "0 gives up, append may come late",
     "0 begins an activation",
     "0 fences 0",
-    "0 brings 1 to [0, 1), which has cut to 0",
+    "0 brings 1 to [0, 1), which stands at 0",
     "1 crashes",
     "1 restarts",
     "0 begins an activation",

@@ -15,7 +15,7 @@ import {
 import { isHeadKnown } from "./holders-assumption.ts";
 import { acknowledge } from "./holders-judge.ts";
 import { broughtBytes, lateMoves, unsent } from "./holders-late.ts";
-import { bringerOf, bringJudged, copyBrought } from "./holders-bring.ts";
+import { bringerOf, bringJudged, copyBrought, copyHalf } from "./holders-bring.ts";
 import {
   applyWrite,
   bringEnds,
@@ -40,6 +40,7 @@ import {
   revisionOf,
   routeAt,
   sameRoute,
+  toldEntries,
   UNBOUND,
   type Bounds,
   type ModelRoute,
@@ -103,7 +104,10 @@ function lifeMoves(
       crashes: state.crashes + 1,
       late: late !== undefined && "to" in late && late.to === i ? undefined : late,
     };
-    const gone = i < state.keepers ? ended(broker) : ended({ ...broker, log: [], register: 0, released: 0 });
+    const gone =
+      i < state.keepers
+        ? ended(broker)
+        : ended({ ...broker, log: [], register: 0, copiedFrom: undefined, released: 0 });
     const { brokers } = bringEnds(state, i);
     const crashed = { ...next, brokers: brokers.map((b, j) => (j === i ? gone : b)) };
     if (isHeadKnown(crashed)) out.push([`${i} crashes`, crashed]);
@@ -249,7 +253,7 @@ function performMoves(
       const name = `${i} brings ${to} to [${effect.begin}, ${effect.end})`;
       const next = taken === "refused" ? patch(state, i, STOPPED) : brought(taken, i, effect, variant);
       const { bringing, log } = next.brokers[to]!;
-      out.push([bringing === undefined ? name : `${name}, which has cut to ${log.length}`, next]);
+      out.push([bringing === undefined ? name : `${name}, which stands at ${log.length}`, next]);
       return;
     }
     case "write-list":
@@ -261,7 +265,8 @@ function performMoves(
 }
 
 function fenced(state: ModelState, i: number, from: number, variant: Variant | undefined): ModelState {
-  const { log, register, known, released } = state.brokers[from]!;
+  const { log: all, register, known, released } = state.brokers[from]!;
+  const log = variant === "copied-told" ? all : toldEntries(state.brokers[from]!);
   const snapshot = { entries: log, register };
   const confirmed = variant === "begin-at-end" ? log.length : (known?.end ?? 0);
   const held = { base: variant === "released-forgotten" ? 0 : released, confirmed, end: log.length };
@@ -295,6 +300,8 @@ function answers(state: ModelState, i: number, to: number): ModelState {
 
 /** The second part of a bring. */
 function copyMoves(state: ModelState, to: number, variant: Variant | undefined, out: Move[]): void {
+  const half = copyHalf(state, to);
+  if (half !== undefined) out.push([`${to} has copied what it was brought`, half]);
   const copied = copyBrought(state, to, variant);
   if (copied === undefined) return;
   const i = bringerOf(state, to);
@@ -303,8 +310,9 @@ function copyMoves(state: ModelState, to: number, variant: Variant | undefined, 
 
 function asked(before: ModelState, i: number, from: number, variant: Variant | undefined): ModelState {
   const state = entersVoid(before, from);
-  const { log, register, known, knownBefore } = state.brokers[from]!;
-  const end = variant === "restarted-presents" ? log.length : presentedEnd(state, from);
+  const { register, known, knownBefore } = state.brokers[from]!;
+  const end =
+    variant === "restarted-presents" ? toldEntries(state.brokers[from]!).length : presentedEnd(state, from);
   const { snapshot } = state.brokers[i]!;
   const isMore = end > 0 && end > (snapshot?.entries.length ?? 0);
   const taken = isMore

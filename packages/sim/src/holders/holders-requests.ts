@@ -20,6 +20,7 @@ import {
   registerOf,
   routeAt,
   sameRoute,
+  toldEntries,
   type BroughtBytes,
   type Late,
   type ModelBroker,
@@ -111,6 +112,7 @@ export function bringTo(
   return patch(state, to, {
     log,
     register,
+    copiedFrom: undefined,
     known: goesOn ? known : { begin, end: begin },
     knownBefore: grown,
     tenure: binding.epoch,
@@ -118,8 +120,9 @@ export function bringTo(
 }
 
 /** Without leftovers below where it was brought, or went on. */
-export function ownEntries({ log, known }: ModelBroker): readonly number[] {
-  return log.map((entry, at) => (at < (known?.begin ?? Infinity) ? 0 : entry));
+export function ownEntries(broker: ModelBroker): readonly number[] {
+  const { known } = broker;
+  return toldEntries(broker).map((entry, at) => (at < (known?.begin ?? Infinity) ? 0 : entry));
 }
 
 /**

@@ -12,6 +12,7 @@ export const VARIANTS = {
   "no-replace": "a member that is brought keeps what it holds beyond",
   "cut-whole": "a member that is brought lets go of all that it is brought before it copies",
   "cut-registers": "a member that lets go of what is other keeps the registers behind that",
+  "copied-told": "a member says that it has what it copied of a bring that ended half-way",
   "any-member": "any broker is read instead of a member of the newest segment",
   "adopted-roll-back": "what was brought may be rolled back",
   "begin-at-end": "the new segment begins where the bytes end, confirmed or not",

@@ -23,9 +23,11 @@ export interface ModelBroker {
   readonly up: boolean;
   /** Revision of its keyspace. */
   readonly view: number;
-  /** On its disk, synced: lasts through crashes, as `register` and `released` do. */
+  /** On its disk, synced: lasts through crashes, as `register`, `copiedFrom` and `released` do. */
   readonly log: readonly number[];
   readonly register: number;
+  /** From there on it has copied what it was brought, and not the register behind that: before, it is `register`. */
+  readonly copiedFrom: number | undefined;
   /** Below it, what it had was persisted and given up. */
   readonly released: number;
   readonly binding: Binding;
@@ -120,6 +122,7 @@ const FRESH: ModelBroker = {
   view: 1,
   log: [],
   register: 0,
+  copiedFrom: undefined,
   released: 0,
   binding: UNBOUND,
   bringing: undefined,
@@ -156,8 +159,8 @@ export function initialState({ keepers }: Bounds): ModelState {
 
 /** What a broker is when its process has ended: its disk. */
 export function ended(broker: ModelBroker): ModelBroker {
-  const { log, register, released } = broker;
-  return { ...FRESH, up: false, view: 0, log, register, released };
+  const { log, register, copiedFrom, released } = broker;
+  return { ...FRESH, up: false, view: 0, log, register, copiedFrom, released };
 }
 
 /** A new data directory. */
@@ -233,5 +236,10 @@ export function isTenured(state: ModelState, i: number, upTo = state.brokers[i]!
 
 /** Where a member's bytes end as it says on a void list: it begins with nothing when it was not one all the time. */
 export function presentedEnd(state: ModelState, i: number): number {
-  return isTenured(state, i) ? state.brokers[i]!.log.length : 0;
+  return isTenured(state, i) ? toldEntries(state.brokers[i]!).length : 0;
+}
+
+/** What it says that it has: nothing of what it copied, before it has all of that (K9 of journal-holder.ts). */
+export function toldEntries({ log, copiedFrom }: ModelBroker): readonly number[] {
+  return copiedFrom === undefined ? log : log.slice(0, copiedFrom);
 }

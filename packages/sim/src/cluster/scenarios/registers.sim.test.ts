@@ -1,9 +1,11 @@
 // D17: registers move with the log, the checkpoint, hand-off and holders: losing them is losing a fence.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
+import { never } from "@millrace/base";
+import { EMPTY_LABELS, labelSet, type LabelSet } from "@millrace/protocol";
 import { ClusterStage, hold, release } from "../cluster-stage.ts";
-import { changeSpec, suspend } from "../clients.ts";
+import { changeReplication, changeSpec, suspend } from "../clients.ts";
+import type { Machine } from "../machine.ts";
 
 const REGISTER = "fence";
 
@@ -97,3 +99,37 @@ test("D17: asleep, its list closed, every disk lost -> it wakes where it ended, 
   await isFenced(stage);
   assert.equal(journal.appends.at(-1)!.begin, end);
 });
+
+test("D17: who is brought cuts an append that set the register, and its source dies -> fenced as it was", async () => {
+  const stage = await open("d17 cut", 2, false);
+  const { world, journal } = stage;
+  const [primary, replica] = await stage.route();
+  assert.ok(primary !== undefined && replica !== undefined);
+  const end = journal.acknowledgedEnd;
+  // Of a stream that has ended: nobody acknowledged either.
+  const hidden = labelSet([REGISTER, "hidden"]);
+  await put(stage, primary, undefined);
+  await put(stage, replica, hidden);
+  assert.ok(stage.spool(replica).syncedEnd > end);
+  // The primary activates another route, with its own bytes, and dies before they are copied.
+  const widened = changeReplication(world, journal.name, 3, world.transport(primary));
+  await stage.until("the replica has cut", () => replica.spools.get(journal.name)?.syncedEnd === end);
+  hold(primary, "power");
+  await stage.finish(widened);
+  await stage.pass(10_000);
+  assert.ok(await stage.replication(2));
+  await isFenced(stage);
+  release(primary);
+  await stage.end();
+});
+
+/** Bytes of an append whose outcome nobody knows, synced at one broker alone. */
+async function put(stage: ClusterStage, machine: Machine, registers: LabelSet | undefined): Promise<void> {
+  const { journal, random } = stage;
+  const register = registers === undefined ? undefined : { expected: "new", next: "hidden" };
+  const one = journal.begin(registers === undefined ? 20 : 30, random, register);
+  journal.lose(one);
+  const append = stage.spool(machine, journal).openAppend(false);
+  await append.write(one.bytes, never);
+  await stage.finish(new Promise((resolve) => append.commit(registers, resolve)));
+}
