@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { never } from "@millrace/base";
+import { Gate, never, silentLogger, WireError } from "@millrace/base";
 import type { CoordinationStore } from "@millrace/metadata";
 import { ANY_LABELS, deleteChange, type ListedJournal } from "@millrace/protocol";
 import { applySpec, journalSpec } from "./broker-testkit.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
-import { drainWhile } from "./drain.ts";
+import { Drain, drainWhile, type DrainPorts } from "./drain.ts";
 import { encodeHolders, holdersKey } from "./holders-codec.ts";
 import { ask, openTestGateway } from "./http-testkit.ts";
 import { DEFAULT_ROOT } from "./broker.ts";
@@ -49,6 +49,52 @@ describe("drain", () => {
       const [journal] = await listed(cluster);
       assert.deepEqual(journal?.route.members, [other.id]);
       assert.equal(leaving.broker.drain.progress.assigned, 0);
+    }));
+
+  test("etcd takes no announcement -> tried again and told once; with nothing to leave it is drained", () =>
+    withCluster(["a", "b"], async ({ agenda, clock }) => {
+      const told: string[] = [];
+      let held = ["a/journal"];
+      let attempts = 0;
+      const self = { holder: "holder-0", id: { zone: "a", suffix: "one" }, exiting: false };
+      const ports = {
+        session: {
+          update: () => {
+            attempts++;
+            return Promise.reject(new WireError("DISK_FULL", "etcdserver: mvcc: database space exceeded"));
+          },
+        },
+        keyspace: {
+          root: "/x",
+          changed: new Gate(),
+          table: { member: () => ({ spec: self, modRevision: 1 }) },
+        },
+        self,
+        lists: { namedBy: () => Promise.resolve(held) },
+        view: () => assert.fail("nothing is assigned"),
+        assigned: () => 0,
+        backlogBytes: () => 0,
+        hurry: () => undefined,
+        waiting: { set: () => undefined },
+        clock,
+        logger: { ...silentLogger, warn: (name: string) => void told.push(name) },
+      } as unknown as DrainPorts;
+      const drain = new Drain(ports);
+      const stop = new AbortController();
+      const running = drain.run(stop.signal).catch(() => undefined);
+      drain.begin();
+      await agenda.advance(10_000);
+      assert.match(
+        drain.progress.waitsFor.join("; "),
+        /etcd to take .*space exceeded.*; 1 journal with bytes/,
+      );
+      assert.ok(attempts > 2);
+      held = [];
+      await agenda.advance(5000);
+      assert.equal(drain.progress.state, "drained");
+      assert.deepEqual(told, ["drain-not-announced"]);
+      stop.abort(new Error("over"));
+      await running;
     }));
 
   test("a list of holders names it -> waits and says so, until the list does not, or it is forced", () =>

@@ -8,6 +8,8 @@
 //      on without (`outcome`), and what it holds is waited for when it is back.
 //  X3  While it waits it serves, leads if it did, and says for what it waits.
 //  X4  What is drained drains again when a journal is assigned to it: the others may have no room for all any more.
+//  X5  Where the store takes no announcement (it has an alarm, say), that is tried again and told; what has nothing to
+//      leave here needs none.
 import { Gate, unreachable, waitUntil, WireError, type Clock, type Gauge, type Logger } from "@millrace/base";
 import { stateOf } from "@millrace/allocator";
 import type { Session } from "@millrace/metadata";
@@ -72,6 +74,8 @@ export class Drain {
   #said = "";
   #saidMs = Number.NEGATIVE_INFINITY;
   #view: AllocationView | undefined;
+  /** Why the store did not take the announcement; empty: it did, or was not asked. */
+  #unannounced = "";
 
   constructor(ports: DrainPorts) {
     this.#ports = ports;
@@ -92,7 +96,7 @@ export class Drain {
       held: held.length,
       heldJournals: held.slice(0, DRAIN_NAMES_MAX),
       backlogBytes: this.#ports.backlogBytes(),
-      waitsFor: this.#state === "draining" ? waitsFor({ ...this.#seen, assigned }) : [],
+      waitsFor: this.#state === "draining" ? waitsFor({ ...this.#seen, assigned }, this.#unannounced) : [],
       isForced: this.#isForced,
     };
   }
@@ -154,8 +158,8 @@ export class Drain {
     }
     const { keyspace, assigned, clock } = this.#ports;
     this.#ports.hurry();
-    await this.#announce(signal);
     for (;;) {
+      await this.#announce(signal); // X5
       await this.#look(this.#ports.lists, signal);
       this.#changed.open();
       if (this.#seen.held?.length === 0) {
@@ -194,23 +198,24 @@ export class Drain {
 
   /** Rewrites the member key. Whatever else changed there was written by this broker's own announcement. */
   async #announce(signal: AbortSignal): Promise<void> {
-    const { session, keyspace, self, clock, logger } = this.#ports;
-    const key = memberKey(keyspace.root, self.id);
+    const { session, keyspace, self, logger } = this.#ports;
+    const member = keyspace.table.member(self.id);
+    if (member === undefined || member.spec.exiting) return;
     const value = encodeBrokerSpec({ ...self, exiting: true });
-    for (;;) {
-      const member = keyspace.table.member(self.id);
-      if (member?.spec.exiting === true) return;
-      try {
-        if (member !== undefined) {
-          const revision = await session.update(key, value, member.modRevision, signal);
-          await keyspace.waitForRevision(revision, signal);
-          return;
-        }
-      } catch (error) {
-        signal.throwIfAborted();
-        logger.warn("drain-not-announced", { error: WireError.from(error).message });
-      }
-      await clock.sleep(DRAIN_LOOK_MS, signal);
+    try {
+      const revision = await session.update(
+        memberKey(keyspace.root, self.id),
+        value,
+        member.modRevision,
+        signal,
+      );
+      await keyspace.waitForRevision(revision, signal);
+      this.#unannounced = "";
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const { message } = WireError.from(thrown);
+      if (message !== this.#unannounced) logger.warn("drain-not-announced", { error: message });
+      this.#unannounced = message;
     }
   }
 
@@ -236,6 +241,7 @@ export class Drain {
 
   /** What the allocator leaves to this broker although it is exiting. */
   #withoutRoom(): number {
+    if (this.#ports.assigned() === 0) return 0;
     const state = stateOf((this.#view ??= this.#ports.view()).snapshot());
     const self = state.members.findIndex(({ name }) => name === memberName(this.#ports.self.id));
     return self < 0 ? 0 : Math.min(state.capacity[self]!, this.#ports.assigned());
@@ -252,8 +258,9 @@ export class Drain {
   }
 }
 
-function waitsFor({ assigned, withoutRoom, held }: Seen): readonly string[] {
+function waitsFor({ assigned, withoutRoom, held }: Seen, unannounced: string): readonly string[] {
   const words: string[] = [];
+  if (unannounced !== "") words.push(`etcd to take the news that it leaves (${unannounced})`);
   if (assigned > 0) words.push(`${journals(assigned)} assigned here`);
   if (assigned > 0 && withoutRoom > 0)
     words.push(`the other brokers have no room for ${journals(withoutRoom)}`);

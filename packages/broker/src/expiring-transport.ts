@@ -17,6 +17,12 @@ import type {
 import { eitherSignal } from "./either-signal.ts";
 import { TIMER_MS_MAX } from "./limits.ts";
 
+/** For streams, which merely end. @throws {WireError} UNAUTHENTICATED when what was under way ended with its token */
+export function refuseExpired(transport: JournalTransport): void {
+  if (transport instanceof ExpiringTransport && transport.hasExpired)
+    throw new WireError("UNAUTHENTICATED", "the token of the request has expired");
+}
+
 export class ExpiringTransport implements JournalTransport {
   readonly #inner: JournalTransport;
   readonly #expiresAtMs: number;

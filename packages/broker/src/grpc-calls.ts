@@ -53,7 +53,10 @@ export function oneRequest<Request, Admitted>(
           call.finish("INTERNAL", "the method takes one request message, and none came");
           return;
         }
-        serve(request.message, answering, admitted).then(
+        const { message } = request;
+        // Async: what it throws at once is answered like what it rejects with.
+        const served = async (): Promise<void> => serve(message, answering, admitted);
+        served().then(
           () => call.finish("OK"),
           (error: unknown) => finishFailed(call, error, codeOf),
         );

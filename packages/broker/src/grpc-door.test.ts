@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { concatBytes, never, systemClock, TokenBook, utf8, type Clock } from "@millrace/base";
+import { concatBytes, never, systemClock, TokenBook, utf8, WireError, type Clock } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import { AuthKeys, FRAMES_METADATA } from "@millrace/client";
 import {
@@ -43,6 +43,8 @@ async function withDoor(
   run: (fixture: Fixture) => Promise<void>,
   options: TestBrokerOptions & {
     keys?: AuthKeys;
+    /** What whoever asks for journals is told; undefined: they are there. */
+    starting?: WireError;
     refuseAppend?: (journal: string) => string | undefined;
   } = {},
 ): Promise<void> {
@@ -51,7 +53,10 @@ async function withDoor(
   const handlers = grpcDoor({
     clock,
     authoriser: new Authoriser({ tokens: new TokenBook(""), keys: options.keys }, clock),
-    journals: (principal) => broker.broker.journalsFor(principal),
+    journals: (principal) => {
+      if (options.starting !== undefined) throw options.starting;
+      return broker.broker.journalsFor(principal);
+    },
     storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
     ...(options.refuseAppend === undefined ? {} : { refuseAppend: options.refuseAppend }),
   });
@@ -409,6 +414,30 @@ test("grpc with keys: no token -> every method refused before anything is read",
       }
     },
     { keys: KEYS },
+  );
+});
+
+test("grpc: the broker still starts -> every method is UNAVAILABLE with the reason", async () => {
+  const starting = new WireError("UNAVAILABLE", "the broker waits for etcd");
+  await withDoor(
+    async (door) => {
+      const selector = { selector: ANY_LABELS, watch: false };
+      const calls = [
+        door.begin(list.path).receive(list.encodeRequest(selector)).halfClose(),
+        door
+          .begin(read.path)
+          .receive(read.encodeRequest(readRequest(J)))
+          .halfClose(),
+        door
+          .begin(apply.path)
+          .receive(apply.encodeRequest({ changes: [] }))
+          .halfClose(),
+        door.append({}, utf8("x"), INTENT),
+      ];
+      for (const call of calls)
+        assert.deepEqual(await call.end(), { code: "UNAVAILABLE", message: "the broker waits for etcd" });
+    },
+    { starting },
   );
 });
 

@@ -94,6 +94,24 @@ test("gateway with keys: token that ends before a blocking read has anything to 
   });
 });
 
+test("gateway with keys: token that ends under a blocking read of /v1 -> 401, or the last line says so", async () => {
+  await withKeys(async (port) => {
+    const headers = bearing(CAPABILITY.APPEND | CAPABILITY.READ, "", 1999);
+    await ask(port, "/examples/one", { method: "PUT", body: "x", headers });
+    const read = (offset: number) =>
+      ask(port, "/v1/journals/read", {
+        method: "POST",
+        headers,
+        body: JSON.stringify({ journal: "examples/one", offset, block: true }),
+      });
+    const [whole, atHead] = await Promise.all([read(0), read(-1)]);
+    const lines = whole.body.trim().split("\n");
+    const last = JSON.parse(lines.at(-1)!) as { error?: { httpCode: number; message: string } };
+    assert.deepEqual([whole.status, last.error?.httpCode], [200, 401], whole.body);
+    assert.ok(atHead.status === 401 || /"httpCode":401/.test(atHead.body), `${atHead.status} ${atHead.body}`);
+  });
+});
+
 test("gateway with keys: brokers -> told only to whoever may list every journal", async () => {
   await withKeys(async (port) => {
     const get = (headers?: Record<string, string>, method = "GET") =>

@@ -10,7 +10,7 @@ import {
   type ReadRequest,
   type ReadResponse,
 } from "@millrace/protocol";
-import { ExpiringTransport } from "./expiring-transport.ts";
+import { refuseExpired } from "./expiring-transport.ts";
 import { answerError, answerText, headerValue, httpStatusOf, setRouteHeaders } from "./http-answers.ts";
 import { parseQuery } from "./http-query.ts";
 
@@ -43,8 +43,7 @@ export async function serveRead(
     const messages = transport.read(read, gone.signal)[Symbol.asyncIterator]();
     const first = await messages.next();
     if (first.done === true) {
-      if (transport instanceof ExpiringTransport && transport.hasExpired)
-        throw new WireError("UNAUTHENTICATED", "the token of the request has expired");
+      refuseExpired(transport);
       answerText(response, 503, "broker terminated RPC");
       return;
     }

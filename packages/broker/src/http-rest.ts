@@ -25,6 +25,7 @@ import {
   type Header,
   type ListResponse,
 } from "@millrace/protocol";
+import { refuseExpired } from "./expiring-transport.ts";
 import { grpcCodeOf } from "./http-answers.ts";
 import { bodyOf, parseJson, sendJson } from "./http-json.ts";
 import { LIST_MESSAGE_JOURNALS } from "./limits.ts";
@@ -124,6 +125,7 @@ async function* streamOf(
     const request = readRequestFromJson(json);
     validateReadRequest(request);
     for await (const message of transport.read(request, signal)) yield readResponseToJson(message);
+    refuseExpired(transport);
     return;
   }
   const request = listRequestFromJson(json);
@@ -138,6 +140,7 @@ async function* streamOf(
     // Marks the end of the snapshot.
     yield listResponseToJson({ status: "OK", header: ZERO_HEADER, journals: [] });
   }
+  refuseExpired(transport);
 }
 
 /** A snapshot in messages of bounded length; the first has its status and header. */
