@@ -4,20 +4,20 @@ import { delimiter, join } from "node:path";
 
 /**
  * The program's path; `missing` is the reason for a skip. Where CI=true and MILLRACE_PEERS promise it there is no skip:
- * `path` then leads nowhere.
+ * `path` then leads nowhere. What is optional is never promised.
  */
 export interface PeerProgram {
   readonly path: string;
   readonly missing: string | false;
 }
 
-export function peerProgram(name: string): PeerProgram {
+export function peerProgram(name: string, { isOptional = false } = {}): PeerProgram {
   const peers = process.env["MILLRACE_PEERS"];
   const folders = [...(peers === undefined ? [] : [peers]), ...(process.env["PATH"] ?? "").split(delimiter)];
   const path = folders.map((folder) => join(folder, name)).find(isExecutable);
   if (path !== undefined) return { path, missing: false };
   const reason = `no ${name}: not in the folder MILLRACE_PEERS, nor on the PATH`;
-  const isPromised = peers !== undefined && process.env["CI"] === "true";
+  const isPromised = !isOptional && peers !== undefined && process.env["CI"] === "true";
   return { path: join(peers ?? "", name), missing: isPromised ? false : reason };
 }
 

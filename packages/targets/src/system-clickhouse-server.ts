@@ -13,9 +13,12 @@ const START_MS_MAX = 60_000;
 const POLL_MS = 100;
 const PASSWORD = "correct horse";
 
+/** Nobody builds it: CI goes without it, too, and says so. */
+const program = () => peerProgram("clickhouse", { isOptional: true });
+
 /** Why there is no server here. */
 export function missingClickHouse(): string | false {
-  return peerProgram("clickhouse").missing;
+  return program().missing;
 }
 
 export class ClickHouseServer {
@@ -36,7 +39,7 @@ export class ClickHouseServer {
     const port = await freePort();
     const config = join(folder, "config.xml");
     writeFileSync(config, configOf(folder, port), { mode: 0o600 });
-    const { path } = peerProgram("clickhouse");
+    const { path } = program();
     const child = spawn(path, ["server", `--config-file=${config}`], { cwd: folder, stdio: "ignore" });
     const server = new ClickHouseServer(folder, child, port);
     try {
