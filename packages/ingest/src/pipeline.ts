@@ -249,7 +249,7 @@ export class Pipeline {
     );
     this.#tasks.spawn("storage-reader", (signal) => reader.run(signal));
     if (options.publishes !== true && coordinator !== undefined) return;
-    const publisher = { ...inner, view: inner.storage.view, feed: reader };
+    const publisher = { ...inner, feed: reader };
     const intervalMs = options.publishIntervalMs ?? 200;
     const isOwn = (path: string): boolean => coordinator !== undefined && this.#shares.coordinator.owns(path);
     const spacing = { intervalMs, spacingMs: (path: string) => (isOwn(path) ? OWN_SPACING_MS : 0) };

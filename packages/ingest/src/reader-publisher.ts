@@ -1,16 +1,21 @@
 // For coordinators and statistics in other processes: a reader publishes how far it is in each open slice, when that
 // changed, at most once an interval.
+//
+// Two may read a partition for a while, and both publish under its key: who is behind says nothing, and who sees that
+// what stands there is behind, or of another slice, says it again. Else rows that one of them has read would wait for
+// the next record.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import type { CoordinationStore, StoreOp } from "@millrace/metadata";
 import type { Progress, ProgressFeed } from "./reader-progress.ts";
 import { encodeJson } from "./storage-codec.ts";
 import type { PartitionKey } from "./storage-entities.ts";
 import { progressKey } from "./storage-keys.ts";
+import type { StorageStore } from "./storage-store.ts";
 import type { StorageView } from "./storage-view.ts";
 
 export interface PublisherPorts {
   readonly store: CoordinationStore;
-  readonly view: StorageView;
+  readonly storage: Pick<StorageStore, "view" | "observe">;
   readonly feed: ProgressFeed & { onProgress(listener: (sinkPath: string) => void): () => void };
   readonly clock: Clock;
   readonly logger: Logger;
@@ -35,9 +40,10 @@ export async function publishProgress(
   { intervalMs, spacingMs }: { readonly intervalMs: number; readonly spacingMs: (path: string) => number },
   signal: AbortSignal,
 ): Promise<void> {
-  const { clock, feed, view, logger } = ports;
+  const { clock, feed, logger } = ports;
+  const { view } = ports.storage;
   const dirty = new Set<string>();
-  const published = new Map<string, string>();
+  const published = new Map<string, Publication>();
   /** Monotonic, of each sink's last publication. */
   const publishedMs = new Map<string, number>();
   const isDue = (path: string): boolean =>
@@ -76,36 +82,67 @@ export async function publishProgress(
     dirty.add(path);
     arm();
   };
-  const stop = feed.onProgress(onProgress);
+  const onStored = (paths: Iterable<string>): void => {
+    for (const path of paths) if (unsaid(view, feed, path, published).length > 0) onProgress(path);
+  };
+  const stops = [feed.onProgress(onProgress), ports.storage.observe(onStored)];
   for (const path of view.sinks.keys()) onProgress(path);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
-  stop();
+  for (const stop of stops) stop();
   cancel?.();
   await running;
+}
+
+/** What was published, and what stood there then. */
+interface Publication {
+  readonly said: string;
+  readonly over: string;
 }
 
 function putsOf(
   view: StorageView,
   feed: ProgressFeed,
   path: string,
-  published: Map<string, string>,
+  published: Map<string, Publication>,
 ): StoreOp[] {
+  return unsaid(view, feed, path, published).flatMap(({ partition, over }) => {
+    const progress = feed.seal(partition);
+    if (progress === undefined) return [];
+    const key = progressKey(partition);
+    published.set(key, { said: textOf(progress), over });
+    return [{ kind: "put", key, value: encodeJson({ ...partition, ...progress }) }];
+  });
+}
+
+/** Partitions of a sink of which others do not know how far this reader is. */
+function unsaid(
+  view: StorageView,
+  feed: ProgressFeed,
+  path: string,
+  published: ReadonlyMap<string, Publication>,
+): readonly { readonly partition: PartitionKey; readonly over: string }[] {
   const sink = view.sinks.get(path);
   if (sink === undefined) return [];
-  const puts: StoreOp[] = [];
-  for (const { n, entity } of sink.partitions.values()) {
-    if (entity?.value.state !== "active") continue;
+  return [...sink.partitions.values()].flatMap(({ n, entity, progress: shown }) => {
+    if (entity?.value.state !== "active") return [];
     const partition = { ...sink.key, n };
-    const progress = feed.seal(partition);
-    if (progress === undefined) continue;
-    const key = progressKey(partition);
-    const shown = `${progress.begin} ${progress.offset} ${progress.full}`;
-    if (published.get(key) === shown) continue;
-    published.set(key, shown);
-    puts.push({ kind: "put", key, value: encodeJson({ ...partition, ...progress }) });
-  }
-  return puts;
+    const own = feed.progress(partition);
+    if (own === undefined || !saysMore(own, shown)) return [];
+    const over = textOf(shown);
+    const last = published.get(progressKey(partition));
+    // It is on its way.
+    return last?.said === textOf(own) && last.over === over ? [] : [{ partition, over }];
+  });
+}
+
+function saysMore(own: Progress, shown: Progress | undefined): boolean {
+  if (shown?.begin !== own.begin) return true;
+  return own.offset > shown.offset || (own.offset === shown.offset && own.full && !shown.full);
+}
+
+function textOf(progress: Progress | undefined): string {
+  return progress === undefined ? "" : `${progress.begin} ${progress.offset} ${progress.full}`;
 }
