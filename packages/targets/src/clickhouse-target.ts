@@ -10,12 +10,10 @@
 // H4 Readers may see rows of a load before all of it is there; within H3 they never see one twice.
 import { WireError, type Clock } from "@millrace/base";
 import {
-  openStaged,
   type Column,
   type LoadOutcome,
   type LoadRequest,
   type PartitionLoad,
-  type StagedObject,
   type Target,
 } from "@millrace/ingest";
 import type { ObjectStore } from "@millrace/stores";
@@ -23,7 +21,7 @@ import { ClickHouseClient, type ClickHouseConnection } from "./clickhouse-client
 import { NOT_THERE } from "./clickhouse-errors.ts";
 import * as sql from "./clickhouse-sql.ts";
 import { columnDifferences } from "./column-kinds.ts";
-import { copyText } from "./copy-text.ts";
+import { stagedLines } from "./staged-lines.ts";
 import { insertCuts } from "./insert-cuts.ts";
 import { INSERT_BYTES } from "./limits.ts";
 import { judgeLoad } from "./load-judgement.ts";
@@ -107,22 +105,14 @@ export class ClickHouseTarget implements Target {
     for (const run of runsOfOneVersion(objects)) {
       const { columns } = run[0]!;
       const statement = sql.insertRows(name, columns);
-      for await (const rows of insertCuts(this.#lines(journal, run, signal), INSERT_BYTES)) {
+      for await (const rows of insertCuts(
+        stagedLines(this.#stagingStore, run, { journal, takesNul: true }, signal),
+        INSERT_BYTES,
+      )) {
         const token = `millrace ${TOKEN_VERSION} ${journal} ${begin}-${end} ${i++}`;
         const options = { ...sql.INSERT_SETTINGS, insert_deduplication_token: token };
         await this.#client.insert(statement, options, rows, signal);
       }
-    }
-  }
-
-  async *#lines(
-    journal: string,
-    objects: readonly StagedObject[],
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
-    for (const object of objects) {
-      const rows = await openStaged(this.#stagingStore, object, signal);
-      yield* copyText(rows, { journal, columns: object.columns, takesNul: true });
     }
   }
 

@@ -8,17 +8,15 @@
 // T4 A table that was made here gets what columns it lacks; one that others made must have exactly the mapping's.
 import { WireError, type Clock } from "@millrace/base";
 import {
-  openStaged,
   type Column,
   type LoadOutcome,
   type LoadRequest,
   type PartitionLoad,
-  type StagedObject,
   type Target,
 } from "@millrace/ingest";
 import type { ObjectStore } from "@millrace/stores";
 import { columnDifferences } from "./column-kinds.ts";
-import { copyText } from "./copy-text.ts";
+import { stagedLines } from "./staged-lines.ts";
 import { LOOK_AGAIN_MS } from "./limits.ts";
 import { judgeLoad } from "./load-judgement.ts";
 import type { PostgresConnection } from "./postgres-connection.ts";
@@ -131,7 +129,10 @@ export class PostgresTarget implements Target {
     for (const run of runsOfOneVersion(objects)) {
       const { columns } = run[0]!;
       const expected = run.reduce((sum, object) => sum + object.rows, 0);
-      const copied = await session.copyIn(sql.copyRows(name, columns), this.#lines(journal, run, signal));
+      const copied = await session.copyIn(
+        sql.copyRows(name, columns),
+        stagedLines(this.#stagingStore, run, { journal, takesNul: false }, signal),
+      );
       if (copied !== expected) {
         const facts = { journal, begin, expected, found: copied };
         throw new WireError("CORRUPT", `PostgreSQL took ${copied} rows instead of ${expected}`, { facts });
@@ -139,17 +140,6 @@ export class PostgresTarget implements Target {
       rows += copied;
     }
     return rows;
-  }
-
-  async *#lines(
-    journal: string,
-    objects: readonly StagedObject[],
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array> {
-    for (const object of objects) {
-      const rows = await openStaged(this.#stagingStore, object, signal);
-      yield* copyText(rows, { journal, columns: object.columns, takesNul: false });
-    }
   }
 
   async #lookAgain(
