@@ -62,7 +62,7 @@ export const IMPORT_TABLE: Readonly<Record<string, Row>> = {
   targets: { may: ["base", "stores", "ingest"] },
   // Its test of conformance is that of all targets; nothing else of them is loaded into its process.
   warehouse: { may: ["base", "protocol", "stores", "client"], types: ["ingest", "targets"] },
-  console: { may: [], types: ["protocol"] },
+  console: { may: [], types: ["api-client"] },
   server: { may: [...LIBRARIES, "console"] },
   cli: { may: ["base", "protocol", "client", "api-client", "server"] },
   sim: { may: [...LIBRARIES, "server", "cli"] },

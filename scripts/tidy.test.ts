@@ -146,20 +146,20 @@ test("tidy: references and dependencies differ -> both directions found", () => 
 
 test("tidy: a types-only import -> `import type` passes, a value does not", () => {
   const consoleFiles = {
-    "packages/console/package.json": manifest("console", { dependencies: { "@millrace/protocol": "0.1.0" } }),
-    "packages/console/tsconfig.json": '{"references":[{"path":"../protocol"}]}',
+    "packages/console/package.json": manifest("console", { dependencies: { "@millrace/api-client": "0.1.0" } }),
+    "packages/console/tsconfig.json": '{"references":[{"path":"../api-client"}]}',
   };
   const path = "packages/console/src/index.ts";
   assert.deepEqual(
     findings({
       ...consoleFiles,
-      [path]: 'import type { A } from "@millrace/protocol";\nexport type B = A;\n',
+      [path]: 'import type { A } from "@millrace/api-client";\nexport type B = A;\n',
     }),
     [],
   );
   assertFinds(
-    { ...consoleFiles, [path]: 'export { a } from "@millrace/protocol";\n' },
-    /import-table: console may import only types of @millrace\/protocol: say "import type"/,
+    { ...consoleFiles, [path]: 'export { a } from "@millrace/api-client";\n' },
+    /import-table: console may import only types of @millrace\/api-client: say "import type"/,
   );
 });
 

@@ -8,6 +8,7 @@ const SIGNAL = new AbortController().signal;
 const TASK: Task = {
   taskId: "api.update.sink/1/a/b/2026_x",
   type: "api.update.sink",
+  url: "http://api.test/v1/tasks/api.update.sink/1/a/b/2026_x",
   status: "processing",
   isFinished: false,
   createdAt: "2026-01-01T00:00:00.000Z",

@@ -5,7 +5,7 @@ import type {
   Column,
   DeadLetters,
   FileStatistics,
-  Levels,
+  TotalStatistics,
   MappedRow,
   Setting,
   Sink,
@@ -85,8 +85,8 @@ export class StreamApi {
     return ((await this.#get(`${pathOf(place)}/settings`, signal)) as { settings: Setting[] }).settings;
   }
 
-  async total(place: SinkPlace, signal: AbortSignal): Promise<Levels> {
-    return (await this.#get(`${pathOf(place)}/statistics/total`, signal)) as Levels;
+  async total(place: SinkPlace, signal: AbortSignal): Promise<TotalStatistics> {
+    return (await this.#get(`${pathOf(place)}/statistics/total`, signal)) as TotalStatistics;
   }
 
   async files(place: SinkPlace, signal: AbortSignal): Promise<readonly FileStatistics[]> {
