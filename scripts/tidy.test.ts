@@ -146,7 +146,9 @@ test("tidy: references and dependencies differ -> both directions found", () => 
 
 test("tidy: a types-only import -> `import type` passes, a value does not", () => {
   const consoleFiles = {
-    "packages/console/package.json": manifest("console", { dependencies: { "@millrace/api-client": "0.1.0" } }),
+    "packages/console/package.json": manifest("console", {
+      dependencies: { "@millrace/api-client": "0.1.0" },
+    }),
     "packages/console/tsconfig.json": '{"references":[{"path":"../api-client"}]}',
   };
   const path = "packages/console/src/index.ts";
