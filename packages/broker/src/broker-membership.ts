@@ -1,5 +1,5 @@
-// The broker as one of several: it gives journals to brokers while it leads, also those of one that is gone, and
-// leaves without loss.
+// The broker as one of several: it gives journals to brokers while it leads, also those of one that is gone, forgets
+// those that are deleted, and leaves without loss.
 import type { Clock, Logger, Metrics, Random, TaskGroup } from "@millrace/base";
 import type { Persister, Spools } from "@millrace/fragments";
 import type { CoordinationStore, Session } from "@millrace/metadata";
@@ -7,6 +7,7 @@ import type { BrokerSpec } from "@millrace/protocol";
 import { allocateJournals, allocationView, type AllocationOptions } from "./broker-allocation.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
+import { forgetDeleted } from "./deleted-journals.ts";
 import { Drain } from "./drain.ts";
 import { EarlyFailOver } from "./fail-over.ts";
 import { HoldersStore } from "./holders-store.ts";
@@ -59,6 +60,7 @@ export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
     backlogBytes: () => persister.backlog().bytes,
     hurry: () => tasks.spawn("persist", async (signal) => void (await persister.drain(signal))),
   });
+  forgetDeleted({ keyspace, resolver, journals: replicaPorts.journals }, tasks);
   tasks.spawn("allocate", allocateJournals(ports, keyspace, allocation));
   if (failOver !== undefined) tasks.spawn("fail-over", (signal) => failOver.run(signal));
   if (lists !== undefined && self.holder !== "") {

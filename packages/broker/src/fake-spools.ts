@@ -126,6 +126,9 @@ export class FakeSpool implements Spool {
   #fragments: FakeFragment[];
   marks: RegisterMarks;
   #isOpen = false;
+  #isRemoved = false;
+  /** Appends and rolls that were handed over. */
+  #uncommitted = 0;
   #confirmed = Number.POSITIVE_INFINITY;
 
   constructor(owner: FakeSpools, life: JournalLife, begin: number) {
@@ -189,6 +192,7 @@ export class FakeSpool implements Spool {
 
   openAppend(): SpoolAppend {
     assert(!this.#isOpen, "one append is open at a time");
+    assert(!this.#isRemoved, "a removed journal takes no appends", { journal: this.life.journal });
     this.#isOpen = true;
     const begin = this.pendingEnd;
     const parts: Uint8Array[] = [];
@@ -301,8 +305,11 @@ export class FakeSpool implements Spool {
   }
 
   remove(): void {
+    const isBusy = this.#isOpen || this.syncedEnd < this.pendingEnd || this.#uncommitted > 0;
+    assert(!isBusy, "a journal goes when nothing is pending", { journal: this.life.journal });
+    this.#isRemoved = true;
     this.#owner.removed.push(this.life);
-    this.#owner.spools.delete(this.life.journal);
+    if (this.#owner.spools.get(this.life.journal) === this) this.#owner.spools.delete(this.life.journal);
   }
 
   #commit(
@@ -316,10 +323,12 @@ export class FakeSpool implements Spool {
     this.firstAppendMs ??= this.#owner.nowMs();
     this.pendingEnd = end;
     this.pendingRegisters = changed(this.pendingRegisters, registers);
+    this.#uncommitted++;
     this.#owner.enqueue({
       begin,
       end,
       acknowledge: () => {
+        this.#uncommitted--;
         fragment.add(parts);
         this.syncedEnd = end;
         this.#mark(begin, end, registers);

@@ -128,9 +128,10 @@ class Upkeep {
     });
     for (const life of lives) {
       signal.throwIfAborted();
-      const { spec } = keyspace.table.item(life.journal)!;
+      const item = keyspace.table.item(life.journal);
+      if (item?.createRevision !== life.createRevision) continue; // It was deleted meanwhile.
       try {
-        await this.#close(await journals.openOnce(life, spec), signal);
+        await this.#close(await journals.openOnce(life, item.spec), signal);
       } catch (error) {
         this.#refused.add(life);
         const { message } = WireError.from(error);

@@ -139,6 +139,11 @@ export class JournalHolder {
     return this.#take({ evict: () => undefined }, undefined, signal);
   }
 
+  /** The journal was deleted: resolves when nobody has the spool, and nobody will. */
+  end(): Promise<void> {
+    return this.#token.end();
+  }
+
   /** Changes whenever somebody else may write, or nobody. */
   get bound(): Binding {
     return this.#binding;

@@ -426,12 +426,12 @@ export class JournalReplica implements FlowOwner {
     await this.#openingEnd;
     await this.#replication?.end();
     const local = this.#local;
-    if (local !== undefined) await this.#settle(local, fate);
+    if (local !== undefined && fate !== "deleted") await this.#settle(local, fate);
     this.#closed.abort(over);
     this.#opened.open();
     await this.#tasks.close();
     // An opening that was under way may have ended meanwhile.
-    if (this.#local !== undefined && fate === "deleted") this.#ports.journals.remove(this.#local);
+    if (this.#local !== undefined && fate === "deleted") await this.#ports.journals.end(this.#local);
   }
 
   async #settle(local: LocalJournal, fate: ReplicaFate): Promise<void> {

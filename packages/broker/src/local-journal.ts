@@ -3,6 +3,8 @@
 // stood, and what is closed goes on to its store meanwhile.
 //
 //  O1  Once removed, it has no fragments for whoever still works on them: nothing is released or read any more.
+//  O3  A journal that was deleted is over wherever something of it is open, assigned or not: nothing more of it goes to
+//      a store, where a new one of its name may have begun. Nobody has its spool when it is removed, nor gets it later.
 //  O2  Where brokers replicate, bytes that a restart found are hidden until the list of holders has judged them (D11).
 import { WireError, type Clock } from "@millrace/base";
 import {
@@ -36,6 +38,7 @@ export class LocalJournal {
   readonly #persisting: PersistHandle;
   readonly #unsubscribe: () => void;
   #isRemoved = false;
+  #ending: Promise<void> | undefined;
 
   constructor(spool: Spool, spec: JournalSpec, persister: Persister, holder?: JournalHolder) {
     this.createRevision = spool.life.createRevision;
@@ -56,7 +59,7 @@ export class LocalJournal {
         },
         onChange: (listener) => spool.onChange(listener),
       },
-      settings: () => (this.#isRemoved ? undefined : this.#settings()),
+      settings: () => (this.isOver ? undefined : this.#settings()),
     });
   }
 
@@ -87,8 +90,20 @@ export class LocalJournal {
     });
   }
 
-  /** Forgets the journal's bytes. Nothing may be pending in the spool. */
-  remove(): void {
+  /** Its journal was deleted. */
+  get isOver(): boolean {
+    return this.#ending !== undefined;
+  }
+
+  /** Forgets the journal's bytes, once nobody has the spool (O3). No replica appends to it any more. */
+  end(): Promise<void> {
+    this.#ending ??= this.#end();
+    return this.#ending;
+  }
+
+  async #end(): Promise<void> {
+    await this.holder?.end();
+    await this.settled();
     this.#isRemoved = true;
     this.#unsubscribe();
     this.#persisting.close();
@@ -182,7 +197,7 @@ export class LocalJournals {
   }
 
   /**
-   * Opens a life, or gives the one that is open. An earlier life of the journal must have been removed.
+   * Opens a life, or gives the one that is open, once an earlier one of the journal is over (O3).
    * @param onRefused told of each refusal, after which it is tried again until `signal` aborts
    */
   async open(
@@ -222,6 +237,10 @@ export class LocalJournals {
 
   async #open(life: JournalLife, spec: JournalSpec, atLeast: number): Promise<LocalJournal> {
     const { spools, persister, holding } = this.#ports;
+    const before = this.#journals.get(life.journal);
+    if (before !== undefined && before.createRevision > life.createRevision)
+      throw new WireError("NOT_FOUND", `journal ${life.journal} of revision ${life.createRevision} is over`);
+    if (before !== undefined) await this.end(before);
     const isFound = holding !== undefined && this.found(life) !== undefined;
     const spool = await spools.claim(life, isFound ? 0 : atLeast);
     if (isFound) {
@@ -240,11 +259,24 @@ export class LocalJournals {
     this.#journals.get(fragment.journal)?.index.forget(fragment);
   }
 
-  /** Forgets a journal that was deleted; `journal` may be what is open of it. */
-  remove(journal: LocalJournal): void {
+  /** Whether another life of the journal than this one may be open. @param createRevision undefined: there is none */
+  hasOthers(journal: string, createRevision: number | undefined): boolean {
+    const known = this.#journals.get(journal);
+    return (known !== undefined && known.createRevision !== createRevision) || this.#opening.has(journal);
+  }
+
+  /** Forgets what is open of another life of the journal than this one (O3). */
+  async endOthers(journal: string, createRevision: number | undefined): Promise<void> {
+    await this.#opening.get(journal)?.catch(() => undefined);
+    const known = this.#journals.get(journal);
+    if (known !== undefined && known.createRevision !== createRevision) await this.end(known);
+  }
+
+  /** Forgets a journal that was deleted. */
+  async end(journal: LocalJournal): Promise<void> {
+    await journal.end();
     const { name } = journal.spec;
     if (this.#journals.get(name) === journal) this.#journals.delete(name);
-    journal.remove();
   }
 }
 

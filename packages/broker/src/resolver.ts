@@ -258,6 +258,11 @@ export class Resolver {
     await Promise.all(this.#closing.values());
   }
 
+  /** Resolves when no replica of the journal is closing here. */
+  async closed(journal: string): Promise<void> {
+    await this.#closing.get(journal);
+  }
+
   #wake(journal: string): void {
     const gate = this.#awaited.get(journal);
     this.#awaited.delete(journal);

@@ -54,6 +54,22 @@ test("spool token: whoever keeps it while others wait is evicted after the grace
   (await third).release();
 });
 
+test("spool token: the journal is over -> who has it is evicted at once, nobody else gets it", async () => {
+  const { token, log, user } = setUp();
+  const lease = await token.take(user("a"), never);
+  const refused = { code: "NOT_FOUND", message: "journal a/journal was deleted" };
+  const waiting = assert.rejects(token.take(user("b"), never), refused);
+  const ended = token.end().then(() => log.push("over"));
+  await waiting;
+  await assert.rejects(token.take(user("c"), never), refused);
+  assert.deepEqual(log, ["a is evicted"]);
+  lease.release();
+  await ended;
+  assert.deepEqual(log, ["a is evicted", "over"]);
+  await token.end();
+  await assert.rejects(token.take(user("c"), never), refused);
+});
+
 test("spool token: who gives up waiting neither gets it nor has anybody evicted", async () => {
   const { agenda, token, log, user } = setUp();
   const first = await token.take(user("a"), never);
