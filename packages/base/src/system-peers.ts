@@ -3,8 +3,8 @@ import { accessSync, constants } from "node:fs";
 import { delimiter, join } from "node:path";
 
 /**
- * The program's path; `missing` is the reason for a skip. Where CI=true and MILLRACE_PEERS promise it there is no skip:
- * `path` then leads nowhere. What is optional is never promised.
+ * The program's path; `missing` is the reason for a skip. CI=true promises every program that is not optional: there is
+ * no skip then, and `path` leads nowhere.
  */
 export interface PeerProgram {
   readonly path: string;
@@ -17,7 +17,7 @@ export function peerProgram(name: string, { isOptional = false } = {}): PeerProg
   const path = folders.map((folder) => join(folder, name)).find(isExecutable);
   if (path !== undefined) return { path, missing: false };
   const reason = `no ${name}: not in the folder MILLRACE_PEERS, nor on the PATH`;
-  const isPromised = !isOptional && peers !== undefined && process.env["CI"] === "true";
+  const isPromised = !isOptional && process.env["CI"] === "true";
   return { path: join(peers ?? "", name), missing: isPromised ? false : reason };
 }
 
