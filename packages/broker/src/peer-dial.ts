@@ -51,8 +51,11 @@ export interface PeerChannelsOptions {
 const CHANNELS_MAX = 256;
 /** Signed claims that are kept. */
 const SIGNED_MAX = 4096;
-/** A peer that says nothing for as long as both together is gone. */
-const KEEPALIVE: Keepalive = { afterMs: 2_000, timeoutMs: 2_000 };
+/**
+ * A peer that says nothing for as long as both together is gone: appends that were passed on to it have no known
+ * outcome then. A process that shares its processors with many has been seen to need two seconds for an answer.
+ */
+const KEEPALIVE: Keepalive = { afterMs: 2_000, timeoutMs: 5_000 };
 /** What Gazette's brokers give their own tokens. */
 const LIFE_MS = 3_600_000;
 

@@ -3,6 +3,7 @@
 //
 // L1 What is written in one turn leaves in one write.
 // L2 A socket whose peer does not read what we send is not read either.
+// L3 What lies in the socket because this process was busy is not silence: it is read before the peer is given up.
 import type { Socket } from "node:net";
 import type { Clock } from "@millrace/base";
 import type { ConnectionFault } from "./h2-error.ts";
@@ -151,10 +152,12 @@ export class SocketLink {
       }
       this.connection.ping();
       const readAtMs = this.#readAtMs;
-      this.#cancelTimer = this.#clock.after(keepalive.timeoutMs, () => {
+      const judge = (): void => {
+        if (this.connection.isOver) return;
         if (this.#readAtMs !== readAtMs) this.#watch(keepalive, keepalive.afterMs);
         else this.destroy(`no answer to a PING in ${keepalive.timeoutMs} ms`);
-      });
+      };
+      this.#cancelTimer = this.#clock.after(keepalive.timeoutMs, () => setImmediate(judge)); // L3
     });
   }
 
