@@ -27,7 +27,7 @@ export interface ApplyPorts {
 
 /**
  * Resolves once this broker's keyspace holds the change.
- * @param permitted new specs and deleted names outside are refused
+ * @param permitted new specs and deleted names outside are refused; so are changes of journals that are outside now
  * @throws {WireError} FORBIDDEN; INVALID_ARGUMENT for a name that a store cannot have, or what labels of ours say; what
  * the store throws
  */
@@ -42,7 +42,9 @@ export async function applyJournals(
   for (const { upsert, delete: removed, expectModRevision } of request.changes) {
     const name = upsert?.name ?? stripMeta(removed);
     const labels = upsert === undefined ? labelSet(["name", name]) : extendedLabels(name, upsert.labels);
-    if (permitted !== undefined && !matchesSelector(permitted, labels)) {
+    const present = upsert && ports.keyspace.table.item(name)?.spec;
+    const seen = present === undefined ? [labels] : [labels, extendedLabels(name, present.labels)];
+    if (permitted !== undefined && !seen.every((each) => matchesSelector(permitted, each))) {
       throw new WireError("FORBIDDEN", `not authorized to ${name}`);
     }
     const refusal = upsert && refuseAcknowledgement(upsert.labels, upsert.replication);

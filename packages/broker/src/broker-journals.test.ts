@@ -157,6 +157,28 @@ test("transport for some journals: the others are not found, not listed, not mad
   );
 });
 
+test("transport for journals with a label: others cannot be taken, its own be changed", async () => {
+  await withBroker(async ({ transport, broker }) => {
+    const labelled = (name: string, team: string): JournalSpec => ({
+      ...journalSpec(name),
+      labels: labelSet(["team", team]),
+    });
+    for (const [name, team] of [
+      ["a/ours", "us"],
+      ["a/theirs", "them"],
+    ] as const) {
+      await applySpec(transport, labelled(name, team));
+    }
+    const visible = parseLabelSelector("team=us");
+    const ours = broker.journalsFor({ visible, expiresAtMs: Number.POSITIVE_INFINITY }).transport;
+    const change = (name: string) =>
+      ours.apply({ changes: [upsertChange({ ...labelled(name, "us"), maxAppendRate: 9 }, -1)] }, never);
+    await assert.rejects(change("a/theirs"), { code: "FORBIDDEN", message: "not authorized to a/theirs" });
+    assert.equal((await change("a/ours")).status, "OK");
+    assert.equal((await change("a/new")).status, "OK");
+  });
+});
+
 // Apply.
 
 test("apply: creates, updates and deletes at the expected revision, all or nothing", async () => {
