@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { concatBytes, never, systemClock, TokenBook, utf8, WireError, type Clock } from "@millrace/base";
+import { concatBytes, never, utf8, WireError } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import { AuthKeys, FRAMES_METADATA } from "@millrace/client";
 import {
@@ -9,87 +9,18 @@ import {
   CAPABILITY,
   JOURNAL_SERVICE,
   labelSet,
-  newAppendRequest,
   newFragment,
   parseLabelSelector,
   type AppendRequest,
-  type AppendResponse,
   type ReadResponse,
 } from "@millrace/protocol";
-import { Authoriser } from "./authoriser.ts";
-import {
-  applySpec,
-  journalSpec,
-  openTestBroker,
-  readRequest,
-  type TestBroker,
-  type TestBrokerOptions,
-} from "./broker-testkit.ts";
-import { FakeCall, type EndedCall } from "./fake-call.ts";
-import { grpcDoor } from "./grpc-door.ts";
+import { applySpec, journalSpec, readRequest } from "./broker-testkit.ts";
+import type { FakeCall, EndedCall } from "./fake-call.ts";
+import { answerOf, encoded, failure, J, withDoor } from "./grpc-door-testkit.ts";
 
-const { append, apply, fragmentStoreHealth, list, listFragments, read, replicate } = JOURNAL_SERVICE;
-const J = "a/journal";
+const { append, apply, list, read, replicate } = JOURNAL_SERVICE;
 const KEYS = AuthKeys.parse("c2VjcmV0");
 const INTENT = new Uint8Array(0);
-
-interface Fixture extends TestBroker {
-  begin(path: string, authorization?: string, metadata?: ReadonlyMap<string, string>): FakeCall;
-  /** An append from its messages, then the end of the stream. */
-  append(preamble: Partial<AppendRequest>, ...contents: readonly Uint8Array[]): FakeCall;
-}
-
-async function withDoor(
-  run: (fixture: Fixture) => Promise<void>,
-  options: TestBrokerOptions & {
-    keys?: AuthKeys;
-    /** What whoever asks for journals is told; undefined: they are there. */
-    starting?: WireError;
-    refuseAppend?: (journal: string) => string | undefined;
-  } = {},
-): Promise<void> {
-  const clock: Clock = options.clock ?? systemClock;
-  const broker = await openTestBroker({ ...options, clock });
-  const handlers = grpcDoor({
-    clock,
-    authoriser: new Authoriser({ tokens: new TokenBook(""), keys: options.keys }, clock),
-    journals: (principal) => {
-      if (options.starting !== undefined) throw options.starting;
-      return broker.broker.journalsFor(principal);
-    },
-    storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
-    ...(options.refuseAppend === undefined ? {} : { refuseAppend: options.refuseAppend }),
-  });
-  const begin: Fixture["begin"] = (path, authorization, metadata) =>
-    new FakeCall(handlers, path, authorization, metadata);
-  try {
-    await applySpec(broker.transport, journalSpec(J));
-    await run({
-      ...broker,
-      begin,
-      append: (preamble, ...contents) =>
-        begin(append.path)
-          .receive(encoded({ journal: J, ...preamble }), ...contents.map((content) => encoded({ content })))
-          .halfClose(),
-    });
-  } finally {
-    await broker.close();
-  }
-}
-
-function encoded(fields: Partial<AppendRequest>): Uint8Array {
-  return append.encodeRequest(newAppendRequest(fields));
-}
-
-async function answerOf(call: FakeCall): Promise<AppendResponse> {
-  assert.deepEqual(await call.end(), { code: "OK", message: "" });
-  assert.equal(call.sent.length, 1);
-  return append.decodeResponse(call.sent[0]!);
-}
-
-function failure(message: string, code = "UNKNOWN"): EndedCall {
-  return { code, message };
-}
 
 // Appends.
 
@@ -358,63 +289,11 @@ test("grpc list: 60 journals -> 25, 25, 10, header in the first; watched -> an e
   });
 });
 
-test("grpc: apply, fragments, store health -> answered; a change that is not theirs -> UNAUTHENTICATED", async () => {
-  await withDoor(
-    async (door) => {
-      const all = KEYS.sign(
-        { capabilities: 0xffff_ffff, selector: ANY_LABELS },
-        60_000,
-        systemClock.wallMs(),
-      );
-      const selector = parseLabelSelector("prefix=c/");
-      const some = KEYS.sign({ capabilities: 0xffff_ffff, selector }, 60_000, systemClock.wallMs());
-      const changes = [{ expectModRevision: 0, upsert: journalSpec("d/journal"), delete: "" }];
-      const change = (token: string) =>
-        door.begin(apply.path, token).receive(apply.encodeRequest({ changes })).halfClose();
-      assert.deepEqual(await change(some).end(), failure("not authorized to d/journal", "UNAUTHENTICATED"));
-      const applied = change(all);
-      await applied.end();
-      assert.equal(apply.decodeResponse(applied.sent[0]!).status, "OK");
-      const asked = { journal: "d/journal", beginModTime: 0, endModTime: 0, nextPageToken: 0, pageLimit: 0 };
-      const fragments = door
-        .begin(listFragments.path, all)
-        .receive(listFragments.encodeRequest({ ...asked, doNotProxy: false }))
-        .halfClose();
-      await fragments.end();
-      assert.equal(listFragments.decodeResponse(fragments.sent[0]!).status, "OK");
-      const probe = { fragmentStore: "file:///", checkDelete: false, checkDeletePrefix: "" };
-      const health = door
-        .begin(fragmentStoreHealth.path, all)
-        .receive(fragmentStoreHealth.encodeRequest(probe))
-        .halfClose();
-      await health.end();
-      assert.equal(fragmentStoreHealth.decodeResponse(health.sent[0]!).status, "OK");
-    },
-    { keys: KEYS },
-  );
-});
-
 test("grpc: replication -> UNIMPLEMENTED", async () => {
   await withDoor(async (door) => {
     const end = failure("this broker does not replicate journals", "UNIMPLEMENTED");
     assert.deepEqual(await door.begin(replicate.path).end(), end);
   });
-});
-
-test("grpc with keys: no token -> every method refused before anything is read", async () => {
-  await withDoor(
-    async (door) => {
-      for (const { path } of Object.values(JOURNAL_SERVICE)) {
-        const call = door.begin(path);
-        assert.deepEqual(
-          call.ended,
-          failure("missing or empty Authorization token", "UNAUTHENTICATED"),
-          path,
-        );
-      }
-    },
-    { keys: KEYS },
-  );
 });
 
 test("grpc: the broker still starts -> every method is UNAVAILABLE with the reason", async () => {

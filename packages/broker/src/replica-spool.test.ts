@@ -123,6 +123,18 @@ describe("a replica's stream", () => {
     assert.deepEqual([spool.pendingEnd, spool.pendingRegisters], [5000, A]);
   });
 
+  test("a roll -> behind its end it is refused with what it has, ahead of it it is taken", () => {
+    content("abc");
+    propose(fragment(0, "abc"));
+    propose(fragment(1, ""));
+    spools.flush();
+    assert.deepEqual(statuses(), ["OK", "PROPOSAL_MISMATCH"]);
+    assert.deepEqual([answers[1]!.fragment!.end, spool.pendingEnd], [3, 3]);
+    propose(fragment(9, ""));
+    spools.flush();
+    assert.equal(spool.pendingEnd, 9);
+  });
+
   test("another sum -> mismatch with what it has; without an answer asked for -> the stream is over", () => {
     content("these");
     propose(fragment(0, "those"));

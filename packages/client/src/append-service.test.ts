@@ -23,6 +23,18 @@ test("append service: appends of one journal -> in order, later ones batched beh
   assert.deepEqual([commits[3]!.end, commits[1] === commits[3]], [4, true]);
 });
 
+test("append service: batches -> up to 4 MiB of waiting appends join; what would be more begins the next", async () => {
+  const { transport, service } = fixture();
+  const MIB = 1024 * 1024;
+  const sizes = [1, 2 * MIB, 2 * MIB, 1, 5 * MIB, 1]; // the first goes out alone, what comes meanwhile waits
+  const appends = sizes.map((size) => service.append("j/one", [new Uint8Array(size)]));
+  await Promise.all(appends.map((append) => append.done));
+  assert.deepEqual(
+    transport.calls,
+    ["1", `${4 * MIB}`, "1", `${5 * MIB}`, "1"].map((size) => `j/one+${size}`),
+  );
+});
+
 test("append service: outcome unknown -> repeated until it is known, so at least once", async () => {
   const { transport, clock, service } = fixture();
   transport.appendFaults.push(lost(false), lost(true));
