@@ -23,6 +23,7 @@ import type {
 import { forgetAbort, onAbort, type Abortable } from "./abort-listeners.ts";
 import { AppendFeed } from "./append-feed.ts";
 import { startAppend, stepAppend } from "./append-fsm.ts";
+import { outcomeUnknown } from "./append-stream.ts";
 import { AppendProxy, type AppendProxyPorts } from "./append-proxy.ts";
 import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
@@ -178,7 +179,8 @@ export class AppendCall implements PipelineUser, Abortable {
   }
 
   aborted(error: Error): void {
-    this.#input({ kind: "cancelled", error });
+    const isPassedOn = this.#state.kind === "proxying" && this.#content.isPassedOn;
+    this.#input({ kind: "cancelled", error: isPassedOn ? outcomeUnknown(error) : error });
   }
 
   evicted(error: Error): void {

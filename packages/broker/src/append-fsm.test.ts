@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { InvariantError } from "@millrace/base";
+import { InvariantError, WireError } from "@millrace/base";
 import { labelSet, newFragment, type AppendPreamble } from "@millrace/protocol";
 import {
   attempt,
@@ -16,7 +16,7 @@ import {
   STATES,
 } from "./append-fsm-testkit.ts";
 import { stepAppend } from "./append-fsm.ts";
-import type { AppendInput, AppendState, PeerAnswer } from "./append-states.ts";
+import type { AppendEnding, AppendInput, AppendState, PeerAnswer } from "./append-states.ts";
 import { journalSpec, preamble } from "./broker-testkit.ts";
 
 /** Next state; `same`: the very same state; `broken`: no shell gives this input there. */
@@ -398,6 +398,20 @@ test("append stream: registers -> subtracted first, then united, and committed a
     INPUTS["end-of-stream"],
   );
   assert.deepEqual(effects[0], { kind: "commit", registers: labelSet(["BB", "22"], ["CC", "33"]) });
+});
+
+test("append stream: the caller's time is over during its commit -> nobody knows; a barrier wrote nothing", () => {
+  const late = new WireError("REQUEST_TIMEOUT", "the token of the request has expired");
+  const outcomeOf = (ending: AppendEnding, error: Error): unknown => {
+    const state = { ...STATES["reading-acknowledgements"], ending } as AppendState;
+    const after = run(state, { kind: "cancelled", error }).state;
+    return after.kind === "failed" && after.error instanceof WireError ? after.error.code : after.kind;
+  };
+  const commit: AppendEnding = { kind: "commit", registers: labelSet() };
+  const barrier: AppendEnding = { kind: "barrier", status: "OK", registers: labelSet() };
+  assert.equal(outcomeOf(commit, late), "OUTCOME_UNKNOWN");
+  assert.equal(outcomeOf(barrier, late), "REQUEST_TIMEOUT");
+  assert.equal(outcomeOf(commit, new Error("the caller has gone")), "failed");
 });
 
 test("append stream: the resolution goes out of date -> only the rate limit is lifted", () => {

@@ -106,6 +106,21 @@ describe("an append at another broker", () => {
     });
   });
 
+  test("its caller's time is over once all was passed on -> nobody knows whether it happened", async () => {
+    await withCluster(async ({ cluster, primary, other, content }) => {
+      const abort = new AbortController();
+      cluster.network.wire(primary.id, other.id).cut(); // its answer
+      const append = failureOf(other.transport.append(preamble(J), bytes("perhaps"), abort.signal));
+      await cluster.agenda.advance(0); // it is on its way
+      abort.abort(new WireError("REQUEST_TIMEOUT", "the token of the request has expired"));
+      const { code, message } = await cluster.within(append);
+      assert.equal(code, "OUTCOME_UNKNOWN", message);
+      cluster.network.wire(primary.id, other.id).heal();
+      await cluster.within(other.transport.append(preamble(J), bytes("!"), never));
+      assert.match(await content(), /^(?:perhaps)?!$/);
+    });
+  });
+
   test("min_etcd_revision -> read through before it is passed on", async () => {
     await withCluster(async ({ cluster, primary, other }) => {
       const { header } = await cluster.coordination.range({ key: "any" }, never);

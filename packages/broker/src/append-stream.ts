@@ -136,13 +136,23 @@ function onAcknowledging(state: Acknowledging, input: AppendInput): AppendStep {
       return [{ kind: "finished", response: answer(state, input.commit) }, []];
     case "invalidated":
       return [state, []];
+    case "cancelled": {
+      const error = state.ending.kind === "commit" ? outcomeUnknown(input.error) : input.error;
+      return [{ kind: "failed", error }, []];
+    }
     case "evicted":
-    case "cancelled":
     case "effect-failed":
       return [{ kind: "failed", error: input.error }, []];
     default:
       return unexpected(state, input);
   }
+}
+
+/** What is told to a caller whose time is over while the append may happen: not what would have it repeated. */
+export function outcomeUnknown(error: Error): Error {
+  if (!(error instanceof WireError)) return error; // the caller itself has gone
+  const text = `${error.message}: it may have happened; look at the journal's end before trying again`;
+  return new WireError("OUTCOME_UNKNOWN", text, { cause: error });
 }
 
 function answer({ ending, attempt, counts }: Acknowledging, commit: Fragment): AppendResponse {

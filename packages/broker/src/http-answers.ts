@@ -1,6 +1,6 @@
 // What answers of the HTTP doors share: statuses, headers of a route, errors as text.
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { CODES, WireError } from "@millrace/base";
+import { CODES, WireError, type Code } from "@millrace/base";
 import { cleanPath, routeToken, type Header, type Route, type Status } from "@millrace/protocol";
 
 /** Where the protocol's own gateway says 500 to most of these, they say what is the matter. */
@@ -34,14 +34,21 @@ export interface TextAnswer {
   readonly body: string;
 }
 
-export function textAnswer(status: number, line: string, first: TextAnswer["headers"] = []): TextAnswer {
+/** @param code of the failure; what may have happened already does not ask to be repeated */
+export function textAnswer(
+  status: number,
+  line: string,
+  first: TextAnswer["headers"] = [],
+  code?: Code,
+): TextAnswer {
   const body = `${line}\n`;
   const headers: [string, string][] = [
     ["Content-Type", "text/plain; charset=utf-8"],
     ["X-Content-Type-Options", "nosniff"],
     ["Content-Length", String(Buffer.byteLength(body))],
   ];
-  if (status === 429 || status === 503 || status === 507) headers.push(["Retry-After", "1"]);
+  const isRefused = status === 429 || status === 503 || status === 507;
+  if (isRefused && code !== "OUTCOME_UNKNOWN") headers.push(["Retry-After", "1"]);
   return { status, headers: [...first, ...headers], body };
 }
 
@@ -50,7 +57,7 @@ export function errorAnswer(thrown: unknown): TextAnswer {
   const error = WireError.from(thrown);
   const headers: [string, string][] = [["X-Error-Code", error.code]];
   if (error.code === "UNAUTHENTICATED") headers.push(["WWW-Authenticate", "Bearer"]);
-  return textAnswer(error.status, oneLine(error.message), headers);
+  return textAnswer(error.status, oneLine(error.message), headers, error.code);
 }
 
 /** Answers, as long as nothing was sent yet; else cuts the connection. */
