@@ -17,7 +17,7 @@ import { DEAD_LETTERS_PREFIX, decodeLetterState } from "./dead-letter-state.ts";
 import { decodeLetter, putLetter } from "./dead-letter.ts";
 import { deadLetterJournal, partitionJournal, type Column, type EffectiveSink } from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
-import { keyHash } from "./idempotency-key.ts";
+import { keyedPartition, keyHash } from "./idempotency-key.ts";
 import { KeyWindow } from "./key-window.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
@@ -29,6 +29,7 @@ import { frame, TEMPLATE } from "./pipeline-world.ts";
 
 const DOOR = "00d00500d00500d0";
 const STEP = 10;
+const PARTITIONS = 3;
 const MENDED: readonly Column[] = [{ type: "path", name: "n", path: "n" }];
 
 /** A process that dies at its `left`th step, with the step done or not. */
@@ -44,7 +45,7 @@ class World {
   /** Steps that were made: transactions and appends. */
   steps = 0;
 
-  private constructor(fixture: Fixture) {
+  private constructor(fixture: Fixture, partitions: number) {
     this.fixture = fixture;
     const table = { type: "duckdb", tableId: "main.sink", mapping: { columns: MENDED } } as const;
     const version = {
@@ -54,13 +55,13 @@ class World {
       at: "",
       by: { type: "system" },
     } as const;
-    this.sink = fixture.sink({ table, version });
+    this.sink = fixture.sink({ table, version, partitions, keyedPartitions: partitions });
     const { store, journals: transport, catalog, clock, random } = fixture;
     this.journals = new DeadLetterJournals({ store, transport, catalog, clock, random }, TEMPLATE);
   }
 
-  static async open(): Promise<World> {
-    const world = new World(await Fixture.open());
+  static async open(partitions = 1): Promise<World> {
+    const world = new World(await Fixture.open(), partitions);
     await world.fixture.during(world.journals.ensure(world.sink, world.fixture.signal));
     return world;
   }
@@ -195,6 +196,28 @@ describe("replay", () => {
     );
     const letters = new FrameDecoder(0).push(world.fixture.journals.content(deadLetterJournal(world.sink)));
     assert.deepEqual(letters.at(-1)?.keys, [other]);
+  });
+
+  test("letters with keys -> rows in the partitions of their keys, also of a step that was cut off", async () => {
+    const keys = Array.from({ length: STEP - 1 }, (_, i) => keyHash(`key ${i}`));
+    const bodies = keys.map((_, i) => (i === 3 ? "{" : `{"n":${i}}`));
+    for (const left of [-1, 0, 1, 2, 3, 4]) {
+      const world = await World.open(PARTITIONS);
+      world.push(1, bodies, keys);
+      world.push(2, ['{"n":99}']);
+      if (left >= 0) assert.equal(await world.replay({ left, isDone: true }), undefined);
+      await world.replay();
+      const expected = Array.from({ length: PARTITIONS }, (): string[] => []);
+      for (const [i, key] of keys.entries()) {
+        if (i !== 3) expected[keyedPartition(key, PARTITIONS)]!.push(`"${i}"\n`);
+      }
+      expected[0]!.push('"99"\n');
+      assert.ok(expected.every((rows) => rows.length > 0));
+      const found = expected.map((_, n) => world.counted(partitionJournal(world.sink, n)));
+      assert.deepEqual(found, expected, `cut off at ${left}`);
+      // Mapped once more where the first replay had put it to the end before it died.
+      assert.match((await world.waiting()).join(), /^\{ x[23]$/);
+    }
   });
 
   test("no letters, or none yet -> nothing to do", async () => {

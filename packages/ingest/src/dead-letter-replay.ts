@@ -1,14 +1,15 @@
-// Maps the dead letters of a sink again, with its newest mapping: a letter becomes a row of partition 0, or, refused
-// again, a letter at the end of its journal.
+// Maps the dead letters of a sink again, with its newest mapping: a letter becomes a row of its key's partition, or of
+// partition 0 when it has none, or, refused again, a letter at the end of its journal. A client that sends its record
+// again may have had it mapped meanwhile, or will: only in the key's partition is that seen to be the same (D24, X2).
 //
-//   at a position ──plan is stored──> pending ──both frames are acknowledged──> at the plan's end
+//   at a position ──plan is stored──> pending ──its frames are acknowledged──> at the plan's end
 //
 // P1 Letters are taken in order, up to where the journal ended when the replay began. What is refused again stands
 //    behind that, so a replay ends.
 // P2 What a step takes, which letters become rows and with which version of the mapping is stored before anything is
 //    appended. Its frames have the producer of the sink's replays and the sequence of the step (D20): a step that is
 //    done again, by whomever, appends frames that readers drop. Only another step has another sequence.
-// P3 The position moves when both frames are acknowledged, in one transaction that holds only for the plan it is of.
+// P3 The position moves when all of these are acknowledged, in one transaction that holds only for the plan it is of.
 // P4 A letter that cannot be mapped any more, though the plan says so (the code has changed between), becomes a letter
 //    again: it may then stand as a row too, and is never lost.
 import { assert, WireError, type Clock, type Logger, type Random } from "@millrace/base";
@@ -31,6 +32,7 @@ import type { DeadLetterPort } from "./dispatcher.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import { encodeFrameHead } from "./frame.ts";
 import { DoorRecord } from "./http-source-record.ts";
+import { keyedPartition } from "./idempotency-key.ts";
 import { PathTree } from "./mapping-path.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
 import { SinkGone, type FramePort, type PartitionPort } from "./publisher.ts";
@@ -78,8 +80,18 @@ const BACKOFF_MS_MAX = 5000;
 interface Step {
   readonly end: LetterPosition;
   readonly refused: readonly LetterPlace[];
-  readonly rows: Rows;
+  /** By partition. */
+  readonly rows: ReadonlyMap<number, Rows>;
+  /** Of all partitions. */
+  readonly rowCount: number;
   readonly letters: Rows;
+}
+
+interface ReadOptions {
+  readonly columns: readonly Column[];
+  readonly version: number;
+  /** Where the replay ends. */
+  readonly until: number;
 }
 
 export class DeadLetterReplay {
@@ -130,10 +142,10 @@ export class DeadLetterReplay {
     const { pending } = state;
     const version = pending?.version ?? sink.version.number;
     const columns = await this.#columns(sink, version, signal);
-    const step = await this.#read(state, columns, { version, until }, signal);
+    const step = await this.#read(state, sink, { columns, version, until }, signal);
     if (pending === undefined) {
       const { end, refused } = step;
-      if (step.rows.count + step.letters.count === 0) {
+      if (step.rowCount + step.letters.count === 0) {
         return this.#put(sink, { ...stored, state: { ...state, position: end } }, signal);
       }
       const plan = { end: { offset: end.offset, index: end.index }, version, refused };
@@ -142,13 +154,15 @@ export class DeadLetterReplay {
     }
     const { partitions, deadLetters } = this.#ports;
     const head = { producer: state.producer, sequence: state.sequence, sinkVersion: version };
-    await this.#append(() => partitions.ensure(sink, 0, signal), step.rows, head, signal);
+    for (const [n, rows] of step.rows) {
+      await this.#append(() => partitions.ensure(sink, n, signal), rows, head, signal);
+    }
     await this.#append(() => deadLetters.ensure(sink, signal), step.letters, head, signal);
     const { pending: _done, ...kept } = state;
     const next: LetterState = {
       ...kept,
       position: step.end,
-      replayed: state.replayed + step.rows.count,
+      replayed: state.replayed + step.rowCount,
       refused: state.refused + step.letters.count,
     };
     return this.#put(sink, { ...stored, state: next }, signal); // P3
@@ -167,12 +181,12 @@ export class DeadLetterReplay {
   /** Maps the letters of a step: those of the plan, or as many as a plan may have. */
   async #read(
     state: LetterState,
-    columns: readonly Column[],
-    { version, until }: { readonly version: number; readonly until: number },
+    { keyedPartitions }: Pick<EffectiveSink, "keyedPartitions">,
+    { columns, version, until }: ReadOptions,
     signal: AbortSignal,
   ): Promise<Step> {
     const { position, pending, journal } = state;
-    const mapper = new LetterMapper(columns, version, this.#ports.random);
+    const mapper = new LetterMapper({ columns, version, keyedPartitions }, this.#ports.random);
     const planned = pending === undefined ? undefined : new Set(pending.refused.map(placeName));
     const filter = new FrameFilter(position.filter);
     const refused: LetterPlace[] = [];
@@ -203,11 +217,12 @@ export class DeadLetterReplay {
       if (end.offset !== frame.end) break;
     }
     if (count === 0 && pending === undefined && end === position) end = { offset: until, index: 0 };
-    const { rows, letters } = mapper;
+    const { rows, rowCount, letters } = mapper;
     return {
       end: { offset: end.offset, index: end.index, filter: filter.checkpoint() },
       refused,
       rows,
+      rowCount,
       letters,
     };
   }
@@ -281,23 +296,38 @@ class Rows {
   }
 }
 
+interface MapperOptions extends Pick<ReadOptions, "columns" | "version"> {
+  readonly keyedPartitions: number;
+}
+
 /** Makes rows or letters of letters. */
 class LetterMapper {
-  readonly rows = new Rows();
+  /** By partition. */
+  readonly rows = new Map<number, Rows>();
   readonly letters = new Rows();
   readonly #mapping: CompiledMapping;
   readonly #version: number;
+  readonly #keyedPartitions: number;
   readonly #record = new DoorRecord();
 
-  constructor(columns: readonly Column[], version: number, random: Random) {
+  constructor({ columns, version, keyedPartitions }: MapperOptions, random: Random) {
     const tree = new PathTree();
     this.#mapping = compileMapping(columns, tree, random);
     this.#version = version;
+    this.#keyedPartitions = keyedPartitions;
     this.#record.scanner.use(tree);
   }
 
+  /** Of the rows, or of the letters, whichever are more. */
   get bytes(): number {
-    return Math.max(this.rows.bytes, this.letters.bytes);
+    return Math.max(
+      this.letters.bytes,
+      this.#sum(({ bytes }) => bytes),
+    );
+  }
+
+  get rowCount(): number {
+    return this.#sum(({ count }) => count);
   }
 
   /**
@@ -307,12 +337,13 @@ class LetterMapper {
   take(letter: DeadLetter, isRefused: boolean, key: string | undefined): boolean {
     const record = this.#record;
     startLetter(record, letter);
-    const { buffer } = this.rows;
+    const rows = this.#rowsOf(key === undefined ? 0 : keyedPartition(key, this.#keyedPartitions));
+    const { buffer } = rows;
     const begin = buffer.at;
     const failure = this.#mapping.write(record, buffer);
     if (isRefused) buffer.at = begin;
     const isRow = !isRefused && failure === undefined; // P4
-    if (isRow) this.rows.add(begin, key);
+    if (isRow) rows.add(begin, key);
     else {
       const at = this.letters.buffer.at;
       const { column, reason: message } = letter;
@@ -328,6 +359,18 @@ class LetterMapper {
     }
     record.end();
     return isRow;
+  }
+
+  #sum(of: (rows: Rows) => number): number {
+    let sum = 0;
+    for (const rows of this.rows.values()) sum += of(rows);
+    return sum;
+  }
+
+  #rowsOf(partition: number): Rows {
+    let rows = this.rows.get(partition);
+    if (rows === undefined) this.rows.set(partition, (rows = new Rows()));
+    return rows;
   }
 }
 
