@@ -4,7 +4,7 @@ import { pooledCodecs, type JournalLife, type Spools } from "@millrace/fragments
 import { isPartitionJournal } from "@millrace/ingest";
 import type { ObjectStores } from "@millrace/stores";
 import type { InspectedTables } from "@millrace/warehouse";
-import { examineJournal, type JournalPorts } from "./doctor-journals.ts";
+import { examineJournal, type JournalPorts, type OnContent } from "./doctor-journals.ts";
 import type { JournalSpec } from "@millrace/protocol";
 import { examineOtherObjects } from "./doctor-objects.ts";
 import { CheckNotes, counted, sized, type DoctorCheck } from "./doctor-report.ts";
@@ -33,6 +33,7 @@ export interface KnownContents {
 interface ContentPorts {
   readonly stores: ObjectStores;
   readonly onProgress: (what: string) => void;
+  readonly onContent: OnContent | undefined;
 }
 
 type Loaded = ReadonlyMap<string, LoadedJournal>;
@@ -41,7 +42,7 @@ const NOTHING_LOADED: LoadedJournal = { tables: [], end: 0 };
 
 /** @param rowNotes of the check of rows, which opening the warehouse began */
 export async function examineContents(
-  { stores, onProgress }: ContentPorts,
+  { stores, onProgress, onContent }: ContentPorts,
   known: KnownContents,
   rowNotes: CheckNotes,
   signal: AbortSignal,
@@ -61,6 +62,7 @@ export async function examineContents(
     logger: silentLogger,
     spools,
     isAlone: known.isAlone,
+    onContent,
     isJournal: (name) => items?.has(name) ?? lives.has(name),
     onObject: (store, path) => void (store === FRAGMENT_STORE && claimed.add(path)),
   };

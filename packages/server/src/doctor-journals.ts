@@ -25,6 +25,9 @@ export interface DoctorJournal {
   readonly keptFrom: number | undefined;
 }
 
+/** @param isStored it is in a store, not in the spool here */
+export type OnContent = (journal: string, offset: number, bytes: Uint8Array, isStored: boolean) => void;
+
 export interface JournalPorts extends RemotePorts {
   readonly spools: Spools | undefined;
   /** No other broker has the journals: then nothing is in their stores that was not here. */
@@ -32,6 +35,7 @@ export interface JournalPorts extends RemotePorts {
   readonly isJournal: (name: string) => boolean;
   /** Told of every object of a store that belongs to a journal. */
   readonly onObject: (store: string, path: string) => void;
+  readonly onContent: OnContent | undefined;
 }
 
 export interface JournalChecks {
@@ -65,7 +69,11 @@ export async function examineJournal(
   const storeEnd = remote.reduce((end, piece) => Math.max(end, piece.end), 0);
   const head = Math.max(spool?.end ?? 0, storeEnd, journal.spec?.suspend?.offset ?? 0);
   rows?.start(pieces[0]?.begin ?? head);
-  for (const piece of pieces) await readPiece(piece, rows, signal);
+  for (const piece of pieces) {
+    const onBytes = (offset: number, bytes: Uint8Array): void =>
+      ports.onContent?.(journal.name, offset, bytes, piece.notes === checks.remote);
+    await readPiece(piece, rows, onBytes, signal);
+  }
   if (rows !== undefined && rows.next < head) rows.lose(head);
   rows?.end();
   if (ports.isAlone && spool !== undefined && storeEnd > spool.end) {
@@ -137,7 +145,12 @@ async function remotePieces(
   }
 }
 
-async function readPiece(piece: Piece, rows: PartitionRows | undefined, signal: AbortSignal): Promise<void> {
+async function readPiece(
+  piece: Piece,
+  rows: PartitionRows | undefined,
+  onBytes: (offset: number, bytes: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const { notes, begin, end, sum, place } = piece;
   if (rows !== undefined && begin > rows.next) rows.lose(begin);
   if (rows !== undefined && begin === rows.next) rows.resume();
@@ -149,6 +162,7 @@ async function readPiece(piece: Piece, rows: PartitionRows | undefined, signal: 
     for await (const bytes of piece.read(begin)) {
       signal.throwIfAborted();
       hash.update(bytes);
+      onBytes(at, bytes);
       if (rows !== undefined && at + bytes.length > rows.next)
         rows.push(bytes.subarray(Math.max(0, rows.next - at)));
       at += bytes.length;

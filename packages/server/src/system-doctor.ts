@@ -35,6 +35,7 @@ import {
 import { FRAGMENT_STORE, STAGING_STORE } from "./journal-templates.ts";
 import { SETTINGS } from "./settings.ts";
 import { readMember, type Member } from "./system-member-file.ts";
+import type { OnContent } from "./doctor-journals.ts";
 import { ownDataDirectory } from "./system-data-directory.ts";
 
 interface Patient extends RecoveryPorts {
@@ -42,6 +43,7 @@ interface Patient extends RecoveryPorts {
   readonly stores: ObjectStores;
   readonly urls: readonly string[] | undefined;
   readonly onProgress: (what: string) => void;
+  readonly onContent: OnContent | undefined;
 }
 
 /** What a data directory does not say itself. */
@@ -50,6 +52,8 @@ export interface DoctorPlace {
   readonly fileRoot?: string;
   /** URLs of the stores of all journals of a broker whose coordination store is an etcd. Default: not known. */
   readonly stores?: readonly string[];
+  /** Told of every byte that is read of journals. */
+  readonly onContent?: OnContent;
 }
 
 /**
@@ -59,7 +63,7 @@ export interface DoctorPlace {
  */
 export async function examineDataDirectory(
   path: string,
-  { fileRoot, stores: urls }: DoctorPlace,
+  { fileRoot, stores: urls, onContent }: DoctorPlace,
   onProgress: (what: string) => void,
   signal: AbortSignal,
 ): Promise<DoctorReport> {
@@ -79,7 +83,7 @@ export async function examineDataDirectory(
       const ports = { clock: systemClock, random: systemRandom };
       const disk = new OverlayDisk(below);
       const stores = openStores({ root: fileRoot ?? dataDirectory, env: process.env, ...ports });
-      const patient = { ...ports, dataDirectory, below, disk, stores, urls, onProgress };
+      const patient = { ...ports, dataDirectory, below, disk, stores, urls, onProgress, onContent };
       return await examine(patient, below, signal);
     } finally {
       await below.close();

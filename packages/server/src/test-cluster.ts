@@ -7,6 +7,7 @@ import { never, silentLogger, systemClock, systemRandom } from "@millrace/base";
 import { GrpcTransport, type GrpcTransportOptions } from "@millrace/client";
 import { dialEtcd, ETCD_DEFAULTS, openEtcdStore, prefixRange, type EtcdStore } from "@millrace/metadata";
 import { EtcdProcess, etcdProgram, freePort } from "@millrace/metadata/testkit";
+import type { OnContent } from "./doctor-journals.ts";
 import type { DoctorReport } from "./doctor-report.ts";
 import { FRAGMENT_STORE } from "./journal-templates.ts";
 import { examineDataDirectory } from "./system-doctor.ts";
@@ -224,8 +225,12 @@ export class TestBrokerProcess {
 }
 
 /** What the doctor says of a broker that does not run: it must be sound. Journals are in {@link FRAGMENT_STORE}. */
-export async function soundDirectory({ data }: TestBrokerProcess, fileRoot: string): Promise<void> {
-  const place = { fileRoot, stores: [FRAGMENT_STORE] };
+export async function soundDirectory(
+  { data }: TestBrokerProcess,
+  fileRoot: string,
+  onContent: OnContent = () => undefined,
+): Promise<void> {
+  const place = { fileRoot, stores: [FRAGMENT_STORE], onContent };
   const report = await examineDataDirectory(data, place, () => undefined, never);
   const wrong = report.checks.flatMap(({ name, problems }) =>
     problems.filter(({ verdict }) => verdict === "bad").map(({ message }) => `${name}: ${message}`),

@@ -11,6 +11,14 @@ interface Append {
   begin: number | undefined;
 }
 
+/** An append as its answer said. */
+export interface Standing {
+  readonly number: number;
+  readonly begin: number;
+  readonly end: number;
+  readonly content: () => Buffer;
+}
+
 /** `@<number, 10 digits> <length, 10 digits>\n` stands before the content. */
 const HEADER_BYTES = 23;
 const VIOLATIONS_LISTED_MAX = 10;
@@ -88,6 +96,16 @@ export class JournalLedger {
       found.push(`${this.journal}, append ${number}: acknowledged at ${begin}, ${where}`);
     }
     return found;
+  }
+
+  /** Acknowledged appends, in the order of their offsets. */
+  get standing(): readonly Standing[] {
+    const standing = this.#appends.flatMap(({ begin, bytes }, number) =>
+      begin === undefined
+        ? []
+        : [{ number, begin, end: begin + bytes, content: () => this.#content(number) }],
+    );
+    return standing.sort((a, b) => a.begin - b.begin);
   }
 
   /** Bytes that only this append has, so that one cannot be taken for another. */

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { JournalLedger } from "./test-journal-ledger.ts";
+import { OfflineLedger } from "./test-offline-ledger.ts";
 import { RecordLedger, type StoredRecord } from "./test-record-ledger.ts";
 
 const JOURNAL = "stream/a";
@@ -117,4 +118,31 @@ test("journal ledger: an answer that overlaps an earlier one, or has another len
   const { number } = ledger.next(50);
   assert.match(ledger.acknowledge(number, 200, 250)!, /begins at 200, before the acknowledged end 210/);
   assert.match(ledger.acknowledge(number, 250, 299)!, /\[250, 299\) is not 50 bytes/);
+});
+
+test("offline ledger: what disks and stores have -> fine; what nobody has, or a store has otherwise -> found", () => {
+  const ledger = new JournalLedger("seed", JOURNAL);
+  const contents = [30, 40].map((bytes) => ledger.next(bytes).content);
+  ledger.next(50); // nobody knows what became of it
+  ledger.acknowledge(0, 0, 30);
+  ledger.acknowledge(1, 30, 70);
+  const whole = Buffer.concat(contents);
+  const wrong = Buffer.alloc(70);
+  const found = (...pieces: readonly (readonly [offset: number, bytes: Buffer, isStored: boolean])[]) => {
+    const offline = new OfflineLedger(ledger);
+    for (const piece of pieces) offline.take(...piece);
+    return offline.violations();
+  };
+  assert.deepEqual(found([0, whole, false]), []);
+  assert.deepEqual(
+    found([50, whole.subarray(50), true], [0, wrong, false], [0, whole.subarray(0, 55), false]),
+    [],
+  );
+  assert.deepEqual(found([0, whole.subarray(0, 60), true]), [
+    "stream/a, append 1 at [30, 70): nobody has 60",
+  ]);
+  assert.match(
+    found([0, whole, false], [0, wrong, true])[0]!,
+    /append 0 .*: a store has other bytes in \[0, 30\)/,
+  );
 });

@@ -4,8 +4,11 @@ import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@millrace/base";
 import { TcpProxy } from "@millrace/metadata/testkit";
+import type { OnContent } from "./doctor-journals.ts";
 import { missingEtcd, soundDirectory, testEtcd, TestBrokerProcess, type TestEtcd } from "./test-cluster.ts";
 import { scratch, until } from "./test-platform.ts";
+import type { JournalLedger } from "./test-journal-ledger.ts";
+import { OfflineLedger } from "./test-offline-ledger.ts";
 import { SmallDisk } from "./test-small-disk.ts";
 
 export const BROKERS = 3;
@@ -95,12 +98,21 @@ export class Storm {
     return [...this.#suffered].map(([what, count]) => `${what}: ${count}`).join(", ");
   }
 
-  /** All brokers are killed at once; the doctor finds nothing wrong with what they leave, and they come back. */
-  async killAll(): Promise<void> {
+  /**
+   * All brokers are killed at once; the doctor finds nothing wrong with what they leave, nor do the books with what it
+   * reads, and they come back.
+   */
+  async killAll(ledgers: readonly JournalLedger[]): Promise<void> {
     this.#isClosing = true;
     await this.#supervised;
     await Promise.all(this.members.map(({ broker }) => broker.kill()));
-    for (const { broker } of this.members) await soundDirectory(broker, this.#fileRoot);
+    const books = new Map(ledgers.map((ledger) => [ledger.journal, new OfflineLedger(ledger)]));
+    const onContent: OnContent = (journal, ...piece) => books.get(journal)?.take(...piece);
+    for (const { broker } of this.members) await soundDirectory(broker, this.#fileRoot, onContent);
+    assert.deepEqual(
+      [...books.values()].flatMap((book) => book.violations()),
+      [],
+    );
     await Promise.all(this.members.map(({ broker }) => broker.start()));
   }
 
