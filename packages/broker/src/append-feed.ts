@@ -1,18 +1,27 @@
 // What a door has received of an append's stream and the machine has not yet taken. The door pushes, the machine pulls.
 //
 //  F1  Chunks keep their order and their borders; whoever pushes has copied them.
-//  F2  The door stops its peer while more than FEED_BYTES_MAX wait, so a feed holds that much and one chunk.
+//  F2  The door stops its peer while more than FEED_BYTES_MAX or FEED_ITEMS_MAX wait, so a feed holds that much and one
+//      chunk; of what was taken it keeps nothing.
+//  F3  The first thing that is wrong with a stream decides: what comes behind it is not kept, be it ever so much.
 import type { StreamMessage } from "./append-states.ts";
-import { FEED_BYTES_MAX } from "./limits.ts";
+import { FEED_BYTES_MAX, FEED_ITEMS_MAX } from "./limits.ts";
 
 /** A chunk; one without bytes is the intent to commit. */
 export type FeedItem = Uint8Array | Exclude<StreamMessage, { readonly shape: "chunk" }> | "end-of-stream";
+
+/** Takes after which the place of what was taken is given up, if that is half of the list. */
+const COMPACT_ITEMS = 64;
+const TAKEN = new Uint8Array(0);
 
 export class AppendFeed {
   /** Bytes that wait. */
   bytes = 0;
   readonly #items: FeedItem[] = [];
   #at = 0;
+  #isTouched = false;
+  #hasIntent = false;
+  #isDecided = false;
   #wake: (() => void) | undefined;
   readonly #onRoom: () => void;
 
@@ -21,12 +30,27 @@ export class AppendFeed {
     this.#onRoom = onRoom;
   }
 
+  /** Chunks, and the like, that wait. */
+  get count(): number {
+    return this.#items.length - this.#at;
+  }
+
+  /** Of the list, with what was taken and has not been given up yet. */
+  get places(): number {
+    return this.#items.length;
+  }
+
   get isFull(): boolean {
-    return this.bytes > FEED_BYTES_MAX;
+    return this.bytes > FEED_BYTES_MAX || this.count > FEED_ITEMS_MAX;
   }
 
   get isEmpty(): boolean {
     return this.#at === this.#items.length;
+  }
+
+  /** F3: whatever comes, how the stream ends is known. */
+  get isDecided(): boolean {
+    return this.#isDecided;
   }
 
   /** Nothing more comes. */
@@ -38,12 +62,15 @@ export class AppendFeed {
   get isNothing(): boolean {
     const [intent, end, ...more] = this.#items;
     const isIntent = intent instanceof Uint8Array && intent.length === 0;
-    return this.#at === 0 && isIntent && end === "end-of-stream" && more.length === 0;
+    return !this.#isTouched && isIntent && end === "end-of-stream" && more.length === 0;
   }
 
   push(item: FeedItem): void {
+    if (this.#isDecided) return; // F3
     this.#items.push(item);
     if (item instanceof Uint8Array) this.bytes += item.length;
+    if (this.#hasIntent || !(item instanceof Uint8Array)) this.#isDecided = true;
+    else this.#hasIntent = item.length === 0;
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();
@@ -52,16 +79,16 @@ export class AppendFeed {
   /** @returns undefined when nothing waits */
   take(): FeedItem | undefined {
     if (this.isEmpty) return undefined;
-    const item = this.#items[this.#at++]!;
-    if (this.#at === this.#items.length) {
-      this.#items.length = 0;
+    const wasFull = this.isFull;
+    const item = this.#items[this.#at]!;
+    this.#isTouched = true;
+    this.#items[this.#at++] = TAKEN;
+    if (this.isEmpty || (this.#at >= COMPACT_ITEMS && 2 * this.#at >= this.#items.length)) {
+      this.#items.splice(0, this.#at);
       this.#at = 0;
     }
-    if (item instanceof Uint8Array) {
-      const wasFull = this.isFull;
-      this.bytes -= item.length;
-      if (wasFull && !this.isFull) this.#onRoom();
-    }
+    if (item instanceof Uint8Array) this.bytes -= item.length;
+    if (wasFull && !this.isFull) this.#onRoom();
     return item;
   }
 

@@ -80,6 +80,7 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
     this.#call = call;
     try {
       this.#principal = shared.ports.admit(call);
+      if (this.expiresAtMs !== Number.POSITIVE_INFINITY) shared.bounded.add(this);
     } catch (error) {
       this.failed(WireError.from(error));
     }
@@ -135,9 +136,13 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   /** Begins with what is there, if it has not begun. */
   begin(): void {
     if (this.#phase !== "collecting") return;
+    const { ports } = this.#shared;
+    // Between two sweeps: a stream that was opened in time may have said nothing until now.
+    if (this.expiresAtMs !== Number.POSITIVE_INFINITY && ports.clock.wallMs() >= this.expiresAtMs) {
+      this.expire();
+      return;
+    }
     this.#phase = "running";
-    const { ports, bounded } = this.#shared;
-    if (this.expiresAtMs !== Number.POSITIVE_INFINITY) bounded.add(this);
     try {
       const running = ports
         .appendsOf(this.#principal!)
@@ -192,6 +197,7 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   }
 
   #onContent(bytes: Uint8Array): void {
+    if (this.#feed.isDecided) return;
     const plain = plainAppendRequest(bytes);
     if (plain.kind === "intent") this.#feed.push(INTENT);
     else if (plain.kind !== "chunk") this.#onUnusual(bytes);

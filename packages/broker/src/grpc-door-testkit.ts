@@ -18,6 +18,7 @@ import {
 } from "./broker-testkit.ts";
 import { FakeCall, type EndedCall } from "./fake-call.ts";
 import { grpcDoor } from "./grpc-door.ts";
+import type { AppendDoor } from "./local-transport.ts";
 
 const { append } = JOURNAL_SERVICE;
 
@@ -37,6 +38,8 @@ export async function withDoor(
     /** What whoever asks for journals is told; undefined: they are there. */
     starting?: WireError;
     refuseAppend?: (journal: string) => string | undefined;
+    /** Default: those of the broker. */
+    appends?: AppendDoor;
   } = {},
 ): Promise<void> {
   const clock: Clock = options.clock ?? systemClock;
@@ -46,7 +49,8 @@ export async function withDoor(
     authoriser: new Authoriser({ tokens: new TokenBook(""), keys: options.keys }, clock),
     journals: (principal) => {
       if (options.starting !== undefined) throw options.starting;
-      return broker.broker.journalsFor(principal);
+      const journals = broker.broker.journalsFor(principal);
+      return { ...journals, appends: options.appends ?? journals.appends };
     },
     storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
     ...(options.refuseAppend === undefined ? {} : { refuseAppend: options.refuseAppend }),

@@ -43,16 +43,21 @@ export interface GrpcDoorOptions {
 
 /** Handlers of every method, by path. */
 export function grpcDoor(options: GrpcDoorOptions): CallHandlers {
-  const { authoriser, journals, storeHealth } = options;
+  const { authoriser, clock, storeHealth } = options;
+  // Between opening a stream and its request a client may take as long as it likes.
+  const journals: GrpcDoorOptions["journals"] = (principal) => {
+    refuseEnded(principal, clock);
+    return options.journals(principal);
+  };
   const admit =
     (need: "LIST" | "APPLY" | "READ" | "APPEND" | "REPLICATE") =>
     (call: ServerCall): Principal =>
       authoriser.authorise(call.metadata.get("authorization"), need);
   const { apply, append, list, listFragments, fragmentStoreHealth, read } = JOURNAL_SERVICE;
   const appends = grpcAppend({
-    clock: options.clock,
+    clock,
     admit: admit("APPEND"),
-    appendsOf: (principal) => journals(principal).appends,
+    appendsOf: (principal) => options.journals(principal).appends,
     refuseAppend: options.refuseAppend ?? (() => undefined),
   });
   const handlers: [string, CallHandler][] = [
@@ -90,17 +95,20 @@ export function grpcDoor(options: GrpcDoorOptions): CallHandlers {
     ],
     [
       fragmentStoreHealth.path,
-      oneRequest(fragmentStoreHealth.decodeRequest, admit("READ"), async (request, call) => {
+      oneRequest(fragmentStoreHealth.decodeRequest, admit("READ"), async (request, call, principal) => {
+        refuseEnded(principal, clock);
         await call.send(fragmentStoreHealth.encodeResponse(await storeHealth(request, call.signal)));
       }),
     ],
-    ...grpcPeerDoor(
-      admit("REPLICATE"),
-      (principal) => journals(principal).peers ?? refusePeers(),
-      options.clock,
-    ),
+    ...grpcPeerDoor(admit("REPLICATE"), (principal) => journals(principal).peers ?? refusePeers(), clock),
   ];
   return new Map(handlers);
+}
+
+/** @throws {WireError} UNAUTHENTICATED */
+function refuseEnded({ expiresAtMs }: Principal, clock: Clock): void {
+  if (expiresAtMs !== Number.POSITIVE_INFINITY && clock.wallMs() >= expiresAtMs)
+    throw new WireError("UNAUTHENTICATED", "the token of the request has expired");
 }
 
 /** Gazette's clients know a change that is not theirs to make by this code. */

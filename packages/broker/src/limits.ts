@@ -51,6 +51,8 @@ export const CLOSE_GRACE_MS = 10_000;
  * append begins, so that a slow client holds no journal. A quarter of a MiB: what is larger goes straight to a file.
  */
 export const FEED_BYTES_MAX = 256 * 1024;
+/** The same for its chunks, since one of a byte costs a hundred: of 256 bytes and more each, the bytes decide. */
+export const FEED_ITEMS_MAX = 1024;
 /** A journal's list of holders: far below what a transaction may have, since one may carry many. */
 export const HOLDERS_BYTES_MAX = 64 * 1024;
 /** Segments of a list: each is a change of route that neither the store nor its members have made up for. */
