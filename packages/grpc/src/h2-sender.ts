@@ -36,6 +36,12 @@ export class H2Sender {
     return this.outbox.pendingBytes < OUTBOX_FULL_BYTES;
   }
 
+  /** Whether `bytes` can leave as one frame now, without waiting for anything. */
+  fits({ queuedBytes, sendWindow }: H2Stream, bytes: number): boolean {
+    const isNext = queuedBytes === 0 && this.hasRoom;
+    return isNext && bytes <= this.frameBytesMax && bytes <= sendWindow && bytes <= this.window;
+  }
+
   /** Writes a frame's head and room for `room` bytes behind it. @returns where the room begins in `outbox.chunk` */
   frame(head: { length: number; type: number; flags: number; streamId: number }, room: number): number {
     const at = this.outbox.reserve(frame.FRAME_HEAD_BYTES + room);
@@ -78,13 +84,7 @@ export class H2Sender {
   message(stream: H2Stream, bytes: Uint8Array, more: Uint8Array | undefined): boolean {
     const length = bytes.length + (more?.length ?? 0);
     const total = PREFIX_BYTES + length;
-    const fits =
-      stream.queuedBytes === 0 &&
-      this.hasRoom &&
-      total <= this.frameBytesMax &&
-      total <= stream.sendWindow &&
-      total <= this.window;
-    if (!fits) return this.#messageInPieces(stream, length, bytes, more);
+    if (!this.fits(stream, total)) return this.#messageInPieces(stream, length, bytes, more);
     const at = this.#dataHead(stream, total, PREFIX_BYTES);
     const { chunk } = this.outbox;
     chunk[at] = 0;
