@@ -36,7 +36,7 @@ export class Life {
   }
 
   stores(real: ObjectStores): ObjectStores {
-    return { open: (url) => this.#store(real.open(url)) };
+    return { open: (url, use) => this.#store(real.open(url, use)) };
   }
 
   #store(real: ObjectStore): ObjectStore {

@@ -77,7 +77,7 @@ export class StoreGate {
     await this.#health.settledProblem(url, 1, signal);
   }
 
-  /** Answers the RPC of section 5.6. @throws {WireError} INVALID_ARGUMENT */
+  /** Answers the RPC of section 5.6. @throws {WireError} INVALID_ARGUMENT; OVERLOADED */
   async check(
     request: FragmentStoreHealthRequest,
     header: Header,
@@ -85,10 +85,8 @@ export class StoreGate {
   ): Promise<FragmentStoreHealthResponse> {
     validateFragmentStoreHealthRequest(request);
     const { fragmentStore: url, checkDelete, checkDeletePrefix } = request;
-    let problem = await this.#health.settledProblem(url, 0, signal);
-    if (problem === undefined && checkDelete) {
-      problem = await this.#health.deleteProblem(url, checkDeletePrefix, signal);
-    }
+    const deletes = checkDelete ? checkDeletePrefix : undefined;
+    const problem = await this.#health.askedProblem(url, deletes, signal);
     if (problem === undefined) return { status: "OK", header, storeHealthError: "" };
     return { status: "FRAGMENT_STORE_UNHEALTHY", header, storeHealthError: problem };
   }

@@ -229,22 +229,62 @@ test("a store that cannot be opened -> says why", async () => {
   await w.close();
 });
 
-test("deleteProblem: puts and removes below the prefix", async () => {
+test("asked: a store in use -> what its checks say, and a deletion besides if that is asked for", async () => {
   const w = world();
-  assert.equal(await w.health.deleteProblem(URL, "recovery/", never), undefined);
-  assert.deepEqual(
-    w.store.operations.map(({ operation, path }) => `${operation} ${path}`),
-    ["put recovery/.gazette-delete-probe", "remove recovery/.gazette-delete-probe"],
-  );
+  w.health.problem(URL);
+  await settle();
+  const operations = () => w.store.operations.splice(0).map(({ operation, path }) => `${operation} ${path}`);
+  operations();
+  assert.equal(await w.health.askedProblem(URL, undefined, never), undefined);
+  assert.deepEqual(operations(), []);
+  assert.equal(await w.health.askedProblem(URL, "recovery/", never), undefined);
+  assert.deepEqual(operations(), [
+    "put recovery/.gazette-delete-probe",
+    "remove recovery/.gazette-delete-probe",
+  ]);
   failing("remove")(w);
   const removal = "delete-probe DELETE failed: remove of .gazette-delete-probe: 503 Slow Down";
-  assert.equal(await w.health.deleteProblem(URL, "", never), removal);
+  assert.equal(await w.health.askedProblem(URL, "", never), removal);
   failing("put")(w);
   const put = "delete-probe PUT failed: put of .gazette-delete-probe: 503 Slow Down";
-  assert.equal(await w.health.deleteProblem(URL, "", never), put);
-  assert.equal(
-    await w.health.deleteProblem("s3://b/", "", never),
-    "delete-probe PUT failed: invalid scheme (s3); supported: file",
+  assert.equal(await w.health.askedProblem(URL, "", never), put);
+  await w.close();
+});
+
+test("asked: a store that nobody uses -> one check now, and nothing stays, here or there", async () => {
+  const w = world();
+  const gauges = () =>
+    ["gazette_store_active", "millrace_stores_failing"].map((name) => w.metrics.gauge(name, "").value());
+  assert.equal(await w.health.askedProblem(URL, undefined, never), undefined);
+  const [put, get, list, remove, ...more] = w.store.operations.map(({ operation }) => operation);
+  assert.deepEqual([put, get, list, remove, more], ["put", "get", "list", "remove", []]);
+  const { path } = w.store.operations[0]!;
+  assert.match(path, /^\.test\/health-check-[0-9a-f]+$/);
+  assert.equal(w.store.peek(path), undefined);
+  failing("put")(w);
+  const refused = await w.health.askedProblem(URL, undefined, never);
+  assert.match(refused!, /^health check PUT failed: put of \.test\/health-check-[0-9a-f]+: 503 Slow Down$/);
+  assert.equal(await w.health.askedProblem("s3://b/", "", never), "invalid scheme (s3); supported: file");
+  const { length } = w.store.operations;
+  await w.agenda.advance(3_600_000);
+  assert.deepEqual([w.health.failing(), gauges(), w.store.operations.length], [[], [0, 0], length]);
+  await w.close();
+});
+
+test("asked: more at a time than may be -> OVERLOADED with the bound, until one has its answer", async () => {
+  const w = world(undefined, 3_600_000);
+  w.store.script = () => "slow";
+  const waiting = Array.from({ length: 16 }, (_, i) =>
+    w.health.askedProblem(`${URL}${i}/`, undefined, never),
   );
+  await assert.rejects(w.health.askedProblem(URL, undefined, never), {
+    code: "OVERLOADED",
+    message: "16 checks of stores are under way (at most 16)",
+  });
+  await w.agenda.advance(60_000);
+  for (const problem of await Promise.all(waiting))
+    assert.equal(problem, "health check PUT failed: took more than 60000 ms");
+  w.store.script = undefined;
+  assert.equal(await w.health.askedProblem(URL, undefined, never), undefined);
   await w.close();
 });

@@ -1,10 +1,11 @@
 // Whether stores work (gazette-broker.md 6.6): a small object is put, read, listed and, over a signed URL, fetched.
-// A store is checked from its first use on, until nobody has asked for it for an hour or two; at once when somebody
-// who used it says that it failed.
+// A store is checked from its first use on, until nobody has used it for an hour or two; at once when somebody who used
+// it says that it failed. Who merely asks for one that is not in use gets a check of his own, and it is forgotten:
+// anybody can name any store.
 import { abortScope, Gate, InvariantError, text, utf8, waitUntil, WireError } from "@millrace/base";
 import type { Clock, Logger, Metrics, Random, TaskGroup } from "@millrace/base";
 import { compareText, goQuote } from "@millrace/protocol";
-import type { ObjectStore, ObjectStores } from "@millrace/stores";
+import type { ObjectStore, ObjectStores, StoreUse } from "@millrace/stores";
 import { storeHealthMetrics, type StoreHealthMetrics } from "./store-health-metrics.ts";
 
 export interface StoreHealthPorts {
@@ -32,11 +33,14 @@ const SWEEP_INTERVAL_MS = 60 * 60_000;
 /** At least so long between the end of a check and one that a failure elsewhere has prompted. */
 const PROMPTED_INTERVAL_MS = 10_000;
 
+/** Checks for those who merely ask, at a time: each holds a connection, for up to a minute where nobody answers. */
+const ASKED_AT_ONCE_MAX = 16;
+
 interface Checked {
   readonly url: string;
   /** What is wrong, or undefined. */
   error: string | undefined;
-  /** Asked for since the last sweep. */
+  /** Used since the last sweep. */
   marked: boolean;
   /** Checks that ended. */
   checks: number;
@@ -61,6 +65,8 @@ export class StoreHealth {
   /** Opens after each check. */
   readonly checked = new Gate();
   #isSweeping = false;
+  /** Checks under way for those who merely ask. */
+  #asked = 0;
 
   /** @param tasks owns the checks: they end when it closes */
   constructor(ports: StoreHealthPorts, tasks: TaskGroup) {
@@ -80,14 +86,36 @@ export class StoreHealth {
    * @param signal ends the wait
    */
   async settledProblem(url: string, retries: number, signal: AbortSignal): Promise<string | undefined> {
-    const store = this.#of(url);
-    const last = Math.max(1, store.checks) + retries;
-    await waitUntil(
-      this.checked,
-      () => store.error === undefined || store.checks >= last || this.#stores.get(url) !== store,
-      signal,
-    );
-    return store.error;
+    return this.#settled(this.#of(url), retries, signal);
+  }
+
+  /**
+   * For who does not use the store: what its checks say if somebody does, or one check now, of which nothing is kept.
+   * @param deletes a prefix below which to put and remove an object besides
+   * @param signal ends the wait
+   * @returns what is wrong, or undefined
+   * @throws {WireError} OVERLOADED when too many ask at a time
+   */
+  async askedProblem(
+    url: string,
+    deletes: string | undefined,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    if (this.#asked >= ASKED_AT_ONCE_MAX) {
+      const text = `${this.#asked} checks of stores are under way (at most ${ASKED_AT_ONCE_MAX})`;
+      throw new WireError("OVERLOADED", text);
+    }
+    this.#asked++;
+    try {
+      const store = this.#stores.get(url);
+      const problem = await (store === undefined
+        ? this.#checkOnce(url, signal)
+        : this.#settled(store, 0, signal));
+      if (problem !== undefined || deletes === undefined) return problem;
+      return await this.#deleteProblem(url, deletes, signal);
+    } finally {
+      this.#asked--;
+    }
   }
 
   /** Stores whose last check failed, by URL. A store is not in it before its first check has ended. */
@@ -109,28 +137,7 @@ export class StoreHealth {
     store.due.open();
   }
 
-  /**
-   * Puts and removes an object below `prefix`.
-   * @returns what went wrong, or undefined
-   */
-  async deleteProblem(url: string, prefix: string, signal: AbortSignal): Promise<string | undefined> {
-    const path = `${prefix}.gazette-delete-probe`;
-    let what = "PUT";
-    try {
-      return await this.#bounded(signal, async (bounded) => {
-        const store = this.#ports.stores.open(url);
-        await store.put(path, once(PROBE_CONTENT), { bytes: PROBE_CONTENT.length }, bounded);
-        what = "DELETE";
-        await store.remove(path, bounded);
-        return undefined;
-      });
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      return `delete-probe ${what} failed: ${messageOf(error)}`;
-    }
-  }
-
-  /** Ends the checks of stores that nobody asked for since the previous sweep. Runs by itself every hour. */
+  /** Ends the checks of stores that nobody used since the previous sweep. Runs by itself every hour. */
   sweep(): void {
     for (const [url, store] of this.#stores) {
       if (!store.marked) {
@@ -141,6 +148,34 @@ export class StoreHealth {
     }
     this.#report();
     this.checked.open();
+  }
+
+  async #settled(store: Checked, retries: number, signal: AbortSignal): Promise<string | undefined> {
+    const last = Math.max(1, store.checks) + retries;
+    await waitUntil(
+      this.checked,
+      () => store.error === undefined || store.checks >= last || this.#stores.get(store.url) !== store,
+      signal,
+    );
+    return store.error;
+  }
+
+  /** Puts and removes an object below `prefix`. @returns what went wrong, or undefined */
+  async #deleteProblem(url: string, prefix: string, signal: AbortSignal): Promise<string | undefined> {
+    const path = `${prefix}.gazette-delete-probe`;
+    let what = "PUT";
+    try {
+      return await this.#bounded(signal, async (bounded) => {
+        const store = this.#ports.stores.open(url, "once");
+        await store.put(path, once(PROBE_CONTENT), { bytes: PROBE_CONTENT.length }, bounded);
+        what = "DELETE";
+        await store.remove(path, bounded);
+        return undefined;
+      });
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      return `delete-probe ${what} failed: ${messageOf(error)}`;
+    }
   }
 
   #of(url: string): Checked {
@@ -207,30 +242,56 @@ export class StoreHealth {
     this.#metrics.failing.set(this.failing().length);
   }
 
-  async #check(url: string, signal: AbortSignal): Promise<string | undefined> {
+  #check(url: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#checkAt(
+      url,
+      "kept",
+      (store, bounded) => this.#checkStore(store, TEST_PATH, bounded),
+      signal,
+    );
+  }
+
+  /** Leaves nothing in the store either, if it may. */
+  #checkOnce(url: string, signal: AbortSignal): Promise<string | undefined> {
+    // A name of its own: others who ask at the same time remove theirs.
+    const path = `${TEST_PATH}-${this.#ports.random.u32().toString(16)}`;
+    const check = async (store: ObjectStore, bounded: AbortSignal): Promise<string | undefined> => {
+      const problem = await this.#checkStore(store, path, bounded);
+      await store.remove(path, bounded).catch((error: unknown) => void messageOf(error));
+      return problem;
+    };
+    return this.#checkAt(url, "once", check, signal);
+  }
+
+  async #checkAt(
+    url: string,
+    use: StoreUse,
+    check: (store: ObjectStore, bounded: AbortSignal) => Promise<string | undefined>,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     try {
-      const store = this.#ports.stores.open(url);
-      return await this.#bounded(signal, (bounded) => this.#checkStore(store, bounded));
+      const store = this.#ports.stores.open(url, use);
+      return await this.#bounded(signal, (bounded) => check(store, bounded));
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       return messageOf(error);
     }
   }
 
-  /** @returns what is wrong. @throws when the store cannot even be opened */
-  async #checkStore(store: ObjectStore, signal: AbortSignal): Promise<string | undefined> {
+  /** @returns what is wrong */
+  async #checkStore(store: ObjectStore, at: string, signal: AbortSignal): Promise<string | undefined> {
     let doing = "PUT failed";
     try {
-      await store.put(TEST_PATH, once(TEST_CONTENT), { bytes: TEST_CONTENT.length }, signal);
+      await store.put(at, once(TEST_CONTENT), { bytes: TEST_CONTENT.length }, signal);
       doing = "GET failed";
-      const got = await contentOf(store, signal);
+      const got = await contentOf(store, at, signal);
       if (got !== TEST_CONTENT) return `health check content mismatch: ${gotAndWant(got)}`;
       doing = "LIST failed";
       let found = false;
-      for await (const { path } of store.list(".test/", signal)) found ||= path === TEST_PATH;
+      for await (const { path } of store.list(".test/", signal)) found ||= path === at;
       if (!found) return "health check LIST did not find test file";
       doing = "SignGet failed";
-      const url = await store.signGet(TEST_PATH, SIGNED_MS);
+      const url = await store.signGet(at, SIGNED_MS);
       if (!url.startsWith("http")) return undefined;
       doing = "fetch failed";
       const { status, body } = await this.#ports.fetch(url, signal);
@@ -262,9 +323,9 @@ function jittered(ms: number, random: Random): number {
   return ms * (0.8 + (0.4 * random.below(1000)) / 1000);
 }
 
-async function contentOf(store: ObjectStore, signal: AbortSignal): Promise<string> {
+async function contentOf(store: ObjectStore, at: string, signal: AbortSignal): Promise<string> {
   let got = "";
-  for await (const chunk of store.get(TEST_PATH, {}, signal)) {
+  for await (const chunk of store.get(at, {}, signal)) {
     got += text(chunk);
     if (got.length > 10 * TEST_CONTENT.length) break;
   }

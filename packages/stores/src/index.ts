@@ -1,4 +1,4 @@
-export type { ObjectEntry, ObjectStore, ObjectStores, PutOptions } from "./object-store.ts";
+export type { ObjectEntry, ObjectStore, ObjectStores, PutOptions, StoreUse } from "./object-store.ts";
 export { FileStore, PARTIAL_AGE_MS_MAX, type FileStorePorts } from "./file-store.ts";
 export { fetchSigned } from "./fetch-signed.ts";
 export { objectStores, openStores, type OpenStore, type StorePorts } from "./open-stores.ts";

@@ -43,10 +43,14 @@ export interface ObjectStore {
   signGet(path: string, ttlMs: number): Promise<string>;
 }
 
-/**
- * Opens stores by URL and keeps one instance for each.
- * @throws {WireError} INVALID_ARGUMENT for an unknown scheme or arguments
- */
+/** `kept`: the one instance of its URL. `once`: that one if there is one, or else one of which nothing stays. */
+export type StoreUse = "kept" | "once";
+
+/** Opens stores by URL. */
 export interface ObjectStores {
-  open(url: string): ObjectStore;
+  /**
+   * @param use default: kept
+   * @throws {WireError} INVALID_ARGUMENT for an unknown scheme or arguments; OVERLOADED when too many are kept
+   */
+  open(url: string, use?: StoreUse): ObjectStore;
 }

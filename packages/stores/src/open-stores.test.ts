@@ -16,6 +16,19 @@ test("open: the same URL -> the same instance", () => {
   assert.notEqual(stores.open("file:///a/"), stores.open("file:///b/"));
 });
 
+test("open: for once -> an instance of its own, unless there is one", () => {
+  const once = stores.open("file:///once/", "once");
+  assert.notEqual(stores.open("file:///once/", "once"), once);
+  const kept = stores.open("file:///once/");
+  assert.equal(stores.open("file:///once/", "once"), kept);
+});
+
+test("open: any number for once -> none takes the place of one that is kept", () => {
+  const few = openStores({ root: "/nowhere", clock: systemClock, random: seededRandom("few") });
+  for (let i = 0; i < 10_001; i++) few.open(`file:///${i}/`, "once");
+  assert.equal(few.open("file:///a/"), few.open("file:///a/"));
+});
+
 test("open: what is wrong with a URL is said", () => {
   const cases: [string, string][] = [
     ["s3:///prefix/", "missing bucket (s3:///prefix/)"],

@@ -1,16 +1,17 @@
-// Opens stores by URL. Each kind of store registers its scheme; one instance per URL. A kind's driver, and with it its
-// vendor's SDK, is loaded at the store's first use: a process that has none of the kind does not pay for it.
+// Opens stores by URL. Each kind of store registers its scheme; one instance per URL that is in use. A kind's driver,
+// and with it its vendor's SDK, is loaded at the store's first use: a process that has none of the kind does not pay
+// for it.
 import { WireError, type Metrics } from "@millrace/base";
 import type { Environment } from "./azure-token.ts";
 import { FileStore, type FileStorePorts } from "./file-store.ts";
 import { MeteredStore, storeMetrics } from "./metered-store.ts";
-import type { ObjectStore, ObjectStores } from "./object-store.ts";
+import type { ObjectStore, ObjectStores, StoreUse } from "./object-store.ts";
 import type { RemoteDriver } from "./remote-driver.ts";
 import { RemoteStore } from "./remote-store.ts";
 import { S3_ARGUMENTS } from "./s3-arguments.ts";
 import { checkedKey, parseStoreUrl, storeArguments, type StoreUrl } from "./store-url.ts";
 
-/** Instances kept; more URLs than this in the specs of one broker would be a mistake or an attack. */
+/** Instances kept; more URLs than this in the specs of one broker would be a mistake. */
 const STORE_COUNT_MAX = 10_000;
 
 export type OpenStore = (url: string) => ObjectStore;
@@ -26,7 +27,7 @@ export interface StorePorts extends FileStorePorts {
 /** A registry with the given opener for each scheme (lower case, without ':'). */
 export function objectStores(openers: Readonly<Record<string, OpenStore>>): ObjectStores {
   const opened = new Map<string, ObjectStore>();
-  const open = (url: string): ObjectStore => {
+  const open = (url: string, use: StoreUse = "kept"): ObjectStore => {
     const known = opened.get(url);
     if (known !== undefined) return known;
     const { scheme } = parseStoreUrl(url);
@@ -35,6 +36,7 @@ export function objectStores(openers: Readonly<Record<string, OpenStore>>): Obje
       const supported = Object.keys(openers).sort().join(", ");
       throw new WireError("INVALID_ARGUMENT", `invalid scheme (${scheme}); supported: ${supported}`);
     }
+    if (use === "once") return opener(url);
     if (opened.size >= STORE_COUNT_MAX) {
       throw new WireError("OVERLOADED", `${opened.size} stores are open (at most ${STORE_COUNT_MAX})`);
     }

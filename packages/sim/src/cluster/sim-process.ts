@@ -85,7 +85,7 @@ export class SimProcess {
   }
 
   stores(real: ObjectStores): ObjectStores {
-    return { open: (url) => this.#store(real.open(url)) };
+    return { open: (url, use) => this.#store(real.open(url, use)) };
   }
 
   /** What waited happens one by one, each with all that follows from it. */
