@@ -1,8 +1,9 @@
 // `npm run bench [-- --family platform|cluster] [--only NAME,NAME] [--rounds N] [--quick]`: runs the scenarios, prints
-// the table, writes bench/results/<date>-<family>.json and, after a whole family, its table of README.md. `--quick` is
+// the table, writes bench/results/<date>-<family>.json and, after a whole family, its table of README.md. What `--only`
+// names takes the place of its rows there when the whole family was measured on the same day and machine. `--quick` is
 // for a look: short loads, the cluster's rows in one pair.
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { isDeepStrictEqual, parseArgs } from "node:util";
 import { describeMachine, machineFacts } from "./machine.ts";
 import { updateReadme } from "./readme-table.ts";
 import type { Family, Scenario, ScenarioResult } from "./scenario.ts";
@@ -65,7 +66,6 @@ async function runFamily(family: Family, rounds: number): Promise<readonly Scena
   const { quick } = values;
   const machine = machineFacts();
   const date = new Date().toISOString().slice(0, 10);
-  const isWhole = values.only === undefined && !quick;
   mkdirSync(new URL("results/", import.meta.url), { recursive: true });
   const partial = new URL(`results/${date}-${family}-partial.json`, import.meta.url);
   for (const scenario of chosen) {
@@ -74,10 +74,26 @@ async function runFamily(family: Family, rounds: number): Promise<readonly Scena
     const result = { date, machine, rounds, quick, scenarios: records };
     writeFileSync(partial, `${JSON.stringify(result, undefined, 2)}\n`);
   }
-  if (records.length === 0 || !isWhole) return records;
-  renameSync(partial, new URL(`results/${date}-${family}.json`, import.meta.url));
-  await updateReadme(family, records, { date, rounds, machine: describeMachine(machine) });
+  if (records.length === 0 || quick) return records;
+  const whole = new URL(`results/${date}-${family}.json`, import.meta.url);
+  const before = values.only === undefined ? [] : rowsOf(whole, { machine, rounds });
+  if (values.only !== undefined && before.length === 0) return records;
+  const byName = new Map([...before, ...records].map((record) => [record.name, record]));
+  const scenarios = SCENARIOS.flatMap(({ name }) => byName.get(name) ?? []);
+  writeFileSync(whole, `${JSON.stringify({ date, machine, rounds, quick, scenarios }, undefined, 2)}\n`);
+  rmSync(partial);
+  await updateReadme(family, scenarios, { date, rounds, machine: describeMachine(machine) });
   return records;
+}
+
+/** Rows of the whole family, if it was measured like this. */
+function rowsOf(file: URL, like: Readonly<Record<string, unknown>>): readonly ScenarioRecord[] {
+  if (!existsSync(file)) return [];
+  const run = JSON.parse(readFileSync(file, "utf8")) as {
+    scenarios: readonly ScenarioRecord[];
+  } & typeof like;
+  const isSame = Object.entries(like).every(([name, value]) => isDeepStrictEqual(run[name], value));
+  return isSame ? run.scenarios : [];
 }
 
 async function main(): Promise<void> {
