@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, text, utf8 } from "@millrace/base";
 import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
-import { prefixEnd, type KeyValue } from "@millrace/metadata";
+import { keyOf, prefixEnd, type KeyValue } from "@millrace/metadata";
 import {
   assignmentsPrefix,
   decodeRoute,
@@ -129,6 +129,34 @@ test("list: watched -> a snapshot, then one for each change of what matches, not
     const ended = watch.next();
     controller.abort(new Error("enough"));
     await assert.rejects(ended, { message: "enough" });
+  });
+});
+
+test("list: resumed, something is written elsewhere in the store -> waits for a newer revision", async () => {
+  await withBroker(async ({ transport, coordination }) => {
+    await applySpec(transport, SPECS[0]!);
+    await settle(); // It has its assignment.
+    const selector = parseLabelSelector("kind=b");
+    const { header } = await transport.list({ selector, watch: false }, never);
+    const put = { kind: "put", key: keyOf("elsewhere"), value: utf8("x") } as const;
+    const written = await coordination.txn({ compare: [], success: [put] }, never);
+    assert.ok(written.header.revision > header.etcd.revision);
+    await settle();
+    const stop = new AbortController();
+    const resumed = transport.watchList({ selector, watch: true, watchResume: header }, stop.signal);
+    const revisions: number[] = [];
+    const following = (async () => {
+      for await (const answer of resumed) revisions.push(answer.header.etcd.revision);
+    })();
+    await settle();
+    assert.equal(String(revisions), "");
+    // A change of what does not match is news enough: the answer is a snapshot at its revision.
+    await applySpec(transport, SPECS[2]!);
+    await settle();
+    const newer = revisions.map((revision) => revision > written.header.revision);
+    assert.deepEqual(newer, [true]);
+    stop.abort(new Error("enough"));
+    await assert.rejects(following, { message: "enough" });
   });
 });
 

@@ -1,4 +1,5 @@
 // Listing of journals by selector, once or watched (section 5.3).
+import { waitUntil } from "@millrace/base";
 import {
   extendedLabels,
   matchesSelector,
@@ -73,7 +74,10 @@ export class Lister {
     signal: AbortSignal,
   ): AsyncGenerator<ListResponse, never, undefined> {
     const resume = request.watchResume;
-    if (resume !== undefined) await this.#keyspace.waitForRevision(resume.etcd.revision + 1, signal);
+    // By the revision that the answer will say: clients take the one that they resumed from for a fault.
+    const isNews = (): boolean =>
+      resume === undefined || this.#keyspace.header.revision > resume.etcd.revision;
+    await waitUntil(this.#keyspace.changed, isNews, signal);
     let last: string | undefined;
     for (;;) {
       const next = this.snapshot(request, visible);
