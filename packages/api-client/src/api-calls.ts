@@ -57,7 +57,7 @@ export interface Calls {
     readonly input: { readonly branchId: string; readonly sourceId: string; readonly body: UpdateSource };
     readonly answer: Task;
   };
-  /** Delete a source and with it its sinks; it can be undeleted. */
+  /** Delete a source and with it its sinks; it can be undeleted, but not with cascade=true. */
   deleteSource: {
     readonly input: { readonly branchId: string; readonly sourceId: string; readonly cascade?: boolean };
     readonly answer: Task;

@@ -6,6 +6,7 @@ import type {
   FileStatistics,
   LevelStatistics,
   SinkKey,
+  SourcePurge,
   Target,
   TargetSettings,
 } from "@millrace/ingest";
@@ -36,6 +37,7 @@ export interface ApiDependencies {
   readonly statistics: StatisticsPort;
   readonly deadLetters: Pick<DeadLetters, "count" | "list" | "get" | "replay">;
   readonly targets: TargetsPort;
+  readonly purge: Pick<SourcePurge, "begin" | "progress">;
   /** Resolves once this process's doors know what the store held at `revision`. */
   readonly settled: (revision: number, signal: AbortSignal) => Promise<void>;
   readonly urls: () => ApiUrls;

@@ -6,11 +6,15 @@ import { seededRandom } from "@millrace/base/testkit";
 import {
   DefinitionMirror,
   DefinitionRepository,
+  ownsAll,
   plainSecrets,
+  Purges,
+  SourcePurge,
   type Column,
   type Target,
   type TargetSettings,
 } from "@millrace/ingest";
+import { modelBytes } from "@millrace/ingest/testkit";
 import type { CoordinationStore } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import fastify, { type FastifyInstance } from "fastify";
@@ -77,6 +81,8 @@ export class ApiHarness {
   away: WireError | undefined;
   /** What the target says against any table. */
   tableProblem: string | undefined;
+  /** What becomes of tables whose sinks are purged. */
+  drop: (tableId: string) => Promise<void> = () => Promise.resolve();
   readonly book: TokenBook;
   readonly #closers: (() => Promise<unknown>)[] = [];
 
@@ -98,6 +104,13 @@ export class ApiHarness {
     await this.tokens.load(never);
     const following = this.tokens.run(stop.signal);
     this.repository = new DefinitionRepository(ports);
+    const purges = new Purges({
+      ...ports,
+      ...modelBytes(clock, random),
+      targets: { at: () => Promise.resolve({ drop: (tableId) => this.drop(tableId) }) },
+      share: ownsAll,
+    });
+    const purging = purges.run(stop.signal);
     const tasks = new TaskStore(ports);
     this.app = fastify();
     await this.app.register(
@@ -113,6 +126,7 @@ export class ApiHarness {
         },
         deadLetters: this.letters,
         targets: { at: (settings) => Promise.resolve(this.#target(settings)) },
+        purge: new SourcePurge({ store, clock }),
         settled: (revision, signal) => this.mirror.waitForRevision(revision, signal),
         urls: () => ({ api: "http://api.test", httpSource: "http://in.test" }),
         clock,
@@ -128,6 +142,7 @@ export class ApiHarness {
         stop.abort();
         await running;
         await following;
+        await purging;
       },
       () => store.close(),
     );

@@ -1,5 +1,5 @@
 // Sources: lists, changes, life cycle, rows 1 to 17 of the specification's table (1.3).
-import { DEFINITION_LIMITS, type SourceKey } from "@millrace/ingest";
+import { DEFINITION_LIMITS, type SourceDefinition, type SourceKey } from "@millrace/ingest";
 import { sourceAnswer, sourcesAnswer, taskAnswer } from "./answer-schemas.ts";
 import { ApiError } from "./api-errors.ts";
 import { sourceBody, sourcesBody } from "./api-responses.ts";
@@ -24,6 +24,7 @@ import {
   signatureOf,
   updateSourceSchema,
 } from "./request-schemas.ts";
+import { purgeSource } from "./source-purging.ts";
 import { runTask } from "./task-runner.ts";
 
 const SOURCES = "/branches/{branchId}/sources";
@@ -139,13 +140,13 @@ export const sourceOperations: readonly Operation[] = [
     id: "deleteSource",
     method: "DELETE",
     path: SOURCE,
-    summary: "Delete a source and with it its sinks; it can be undeleted",
+    summary: "Delete a source and with it its sinks; it can be undeleted, but not with cascade=true",
     query: deleteSourceQuery,
     errors: ["sourceNotFound", "resourceLocked"],
     handle: async ({ query, ...call }) => {
-      const key = keyOfSource(await sourceOf(call));
-      if (query.cascade === true) throw new ApiError("badRequest", "cascade=true is not supported yet");
-      return changeState(call, key, "delete", "deleted");
+      if (query.cascade !== true)
+        return changeState(call, keyOfSource(await sourceOf(call)), "delete", "deleted");
+      return purgeSource(call.deps, keyOfSource(await presentOf(call)), call.by);
     },
   }),
   operation({
@@ -205,6 +206,12 @@ export const sourceOperations: readonly Operation[] = [
     },
   }),
 ];
+
+/** Also a source that is deleted. @throws {ApiError} 404 */
+async function presentOf(call: Asked): Promise<SourceDefinition> {
+  const deleted = await call.deps.repository.source(sourceKeyOf(call), call.deps.signal, "deleted");
+  return deleted ?? sourceOf(call);
+}
 
 type StateCall = Asked & Pick<Parameters<Operation["handle"]>[0], "by">;
 

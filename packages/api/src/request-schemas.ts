@@ -167,7 +167,9 @@ export const testQuery = {
 } as const;
 
 export const deleteSourceQuery = {
-  cascade: optional(flag({ description: "Purges the source and everything that belongs to it" })),
+  cascade: optional(
+    flag({ description: "Removes the source, also a deleted one, with all that is its own, its tables too" }),
+  ),
 } as const;
 
 export const tasksQuery = {

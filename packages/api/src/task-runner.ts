@@ -87,6 +87,8 @@ function refusalText(refusal: Refused, key: SourceKey | SinkKey): string {
       return limitReached(what, refusal.max).message;
     case "versionLimit":
       return versionLimitReached(what, refusal.max).message;
+    case "purging":
+      return `A ${what} of this ID is being removed: try again when that is done.`;
     case "noSource":
       return "The source is gone.";
     case "notFound":
@@ -94,7 +96,7 @@ function refusalText(refusal: Refused, key: SourceKey | SinkKey): string {
     case "noVersion":
       return "The version is gone.";
     case "deletedNotFound":
-      return `The ${what} is not deleted.`;
+      return `There is no deleted ${what} of this ID any more.`;
   }
 }
 

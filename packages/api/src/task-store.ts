@@ -117,13 +117,17 @@ export class TaskStore {
     const ops = [putOp(projectId, record)]; // T1
     const taken = await takeLock(ports, lockKey(projectId, objectKey), taskId, ops, signal); // T3
     if (taken.kind === "taken") return { kind: "locked", by: taken.by };
+    let reported: Pick<TaskRecord, "outputs"> = {};
     const finished = new Promise<TaskRecord>((resolve) => {
       this.#running.spawn(taskId, async (taskSignal) => {
         try {
-          const report = (outputs: TaskOutputs): Promise<void> =>
-            this.#report(projectId, { ...record, outputs }, taskSignal);
+          const report = (outputs: TaskOutputs): Promise<void> => {
+            reported = { outputs };
+            return this.#report(projectId, { ...record, outputs }, taskSignal);
+          };
           const reporting = (within: AbortSignal): Promise<TaskSuccess> => work(within, report);
-          const done = await this.#perform(record, reporting, taken.lock, taskSignal);
+          const ended = await this.#perform(record, reporting, taken.lock, taskSignal);
+          const done = { ...reported, ...ended };
           await this.#finish(projectId, done, taskSignal);
           resolve(done);
         } finally {

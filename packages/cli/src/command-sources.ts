@@ -35,7 +35,7 @@ export function addSourcesCommand(program: Command, io: CliIo): void {
   });
   const remove = entityCommand(group, "delete", "source")
     .description("Delete a source and with it its sinks; it can be undeleted")
-    .option("--cascade", "purge it with everything that belongs to it: nothing of it comes back");
+    .option("--cascade", "remove it with all that is its own, its tables too: nothing of it comes back");
   onChange<SourceOptions>(remove, "source", io, (api, ids, _more, { cascade }) => {
     return api.call("deleteSource", { ...BRANCH, ...ids, ...given({ cascade }) });
   });

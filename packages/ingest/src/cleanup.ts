@@ -211,7 +211,8 @@ export class Cleanup {
     for (const [path, sink] of storage.view.sinks) {
       if (!share.owns(path)) continue;
       for (const partition of sink.partitions.values()) {
-        importedTo.set(stagingPrefix({ ...sink.key, n: partition.n }), importedEnd(partition));
+        const journal = partition.entity?.value.journal;
+        if (journal !== undefined) importedTo.set(stagingPrefix(journal), importedEnd(partition));
       }
     }
     let removed = 0;

@@ -4,6 +4,8 @@ import { hex, WireError, type Clock, type Random } from "@millrace/base";
 import { applyJournals, type JournalTransport } from "@millrace/client";
 import type { CoordinationStore } from "@millrace/metadata";
 import { labelSet, unionLabels, type JournalSpec } from "@millrace/protocol";
+import { decodeLife } from "./definition-codec.ts";
+import { nextKey } from "./definition-keys.ts";
 import { letterStateKey, loadLetterState, putLetterState, type LetterState } from "./dead-letter-state.ts";
 import { deadLetterJournal, incarnationOf, sinkPath, type SinkLife } from "./definitions.ts";
 import { DEAD_LETTER_KIND, FRAME_LABELS, type PartitionTemplate } from "./partition-registry.ts";
@@ -37,6 +39,11 @@ export class DeadLetterJournals {
     const known = catalog.sink(sink);
     if (known === undefined || incarnationOf(known) !== incarnationOf(sink)) {
       throw new SinkGone(`sink ${sinkPath(sink)} not found`);
+    }
+    const next = nextKey(sink);
+    const [left] = (await store.range({ key: next }, signal)).kvs;
+    if (incarnationOf(decodeLife(left?.value, next)) > incarnationOf(sink)) {
+      throw new SinkGone(`sink ${sinkPath(sink)} was deleted with everything in it`);
     }
     const name = deadLetterJournal(sink);
     if ((await loadLetterState(store, sink, signal)) === undefined) {

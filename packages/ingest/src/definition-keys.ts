@@ -61,9 +61,12 @@ export function sinkSecretPlace(key: SinkKey): string {
   return `${DEFINITION_PREFIX}sink/${sinkPath(key)}`;
 }
 
+/** Of the tombstones that purges leave. */
+export const NEXT_PREFIX: Key = `${DEFINITION_PREFIX}next/`;
+
 /** Where a purge leaves which life of a source's or sink's ID comes next. */
 export function nextKey(key: SourceKey | SinkKey): Key {
-  return keyOf(`${DEFINITION_PREFIX}next/${"sinkId" in key ? sinkPath(key) : sourcePath(key)}`);
+  return keyOf(`${NEXT_PREFIX}${"sinkId" in key ? sinkPath(key) : sourcePath(key)}`);
 }
 
 /** `0000000001`: sorts as the number does. */

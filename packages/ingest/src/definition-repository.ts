@@ -27,14 +27,7 @@ import {
   type SourceCommand,
   type Standing,
 } from "./definition-changes.ts";
-import {
-  decodeLife,
-  decodeSink,
-  decodeSource,
-  encodeDefinition,
-  encodeSink,
-  encodeSource,
-} from "./definition-codec.ts";
+import { decodeSink, decodeSource, encodeDefinition, encodeSink, encodeSource } from "./definition-codec.ts";
 import {
   branchKey,
   nextKey,
@@ -67,6 +60,7 @@ import { DEFINITION_LIMITS } from "./limits.ts";
 import type { SecretBox } from "./secret-box.ts";
 import type { WebhookSignature } from "./webhook-signature.ts";
 import type { TargetSettings } from "./target-settings.ts";
+import { decodeTombstone, isOver } from "./tombstone.ts";
 
 export interface NewSource extends SourceKey {
   readonly signature?: WebhookSignature;
@@ -92,6 +86,8 @@ export type CreateOutcome<T> =
   | { readonly kind: "created"; readonly entity: T; readonly revision: number }
   | { readonly kind: "exists" }
   | { readonly kind: "limit"; readonly max: number }
+  /** What was purged under its ID is not gone yet. */
+  | { readonly kind: "purging" }
   | { readonly kind: "noSource" };
 
 export type ChangeOutcome<T> =
@@ -101,6 +97,7 @@ export type ChangeOutcome<T> =
   | { readonly kind: "deletedNotFound" }
   | { readonly kind: "noVersion" }
   | { readonly kind: "exists" }
+  | { readonly kind: "purging" }
   | { readonly kind: "noSource" }
   | { readonly kind: "limit"; readonly max: number }
   | { readonly kind: "versionLimit"; readonly max: number };
@@ -307,7 +304,10 @@ export class DefinitionRepository {
   ): Promise<Plan<T>> {
     const standing = await standingOf(reads, place); // R2
     if (standing.kind === "active") return { kind: "exists" };
-    const life = decodeLife((await reads.get(place.next))?.value, place.next);
+    const left = await reads.get(place.next);
+    const tombstone = left === undefined ? undefined : decodeTombstone(place.next, left.value);
+    if (tombstone !== undefined && !isOver(tombstone)) return { kind: "purging" };
+    const life = tombstone === undefined ? {} : { incarnation: tombstone.incarnation };
     const entity = make(standing.kind === "deleted" ? standing.entity : undefined, life);
     return this.#planned(reads, place, { kind: "write", entity, to: "active", isVersion: true });
   }
@@ -468,6 +468,7 @@ function createOutcome<T>(outcome: ChangeOutcome<T>): CreateOutcome<T> {
       return { kind: "created", entity: outcome.entity, revision: outcome.revision };
     case "exists":
     case "limit":
+    case "purging":
     case "noSource":
       return outcome;
     case "unchanged":

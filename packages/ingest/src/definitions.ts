@@ -201,16 +201,16 @@ export function incarnationOf({ incarnation = 0 }: Life): number {
 
 /** Journal of a sink's partition `n`. No partition's name is a directory of another's, and no two lives share one. */
 export function partitionJournal(sink: SinkLife, n: number): string {
-  return `${journalsOf(sink)}p${String(n).padStart(3, "0")}`;
+  return `${journalsPrefix(sink)}p${String(n).padStart(3, "0")}`;
 }
 
 /** Journal of the records that a sink could not map. */
 export function deadLetterJournal(sink: SinkLife): string {
-  return `${journalsOf(sink)}dead-letters`;
+  return `${journalsPrefix(sink)}dead-letters`;
 }
 
-/** What the names of a sink's journals begin with. */
-function journalsOf(sink: SinkLife): string {
+/** What the names of a life's journals begin with. */
+export function journalsPrefix(sink: SinkLife): string {
   const incarnation = incarnationOf(sink);
   // No ID has a dot.
   const life = incarnation === 0 ? "" : `.${incarnation}`;

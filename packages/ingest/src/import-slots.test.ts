@@ -77,6 +77,7 @@ class TwoTargets implements TargetRegistry {
     return Promise.resolve({
       check: () => model.check(),
       prepare: (tableId, columns) => model.prepare(tableId, columns),
+      drop: (tableId, journals) => model.drop(tableId, journals),
       loadedEnds: (tableId, signal) => model.loadedEnds(tableId, signal),
       load: async (request, signal) => {
         this.tries++;

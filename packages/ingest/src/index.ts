@@ -26,6 +26,7 @@ export {
 } from "./definitions.ts";
 export {
   onlyTarget,
+  REMOVED_END,
   SYSTEM_COLUMNS,
   type LoadOutcome,
   type LoadRequest,
@@ -69,6 +70,8 @@ export {
   type PageRequest,
 } from "./definition-repository.ts";
 export { versionText, type EntityState } from "./definition-keys.ts";
+export { SourcePurge, type PurgeOutcome, type PurgeProgress } from "./source-purge.ts";
+export { Purges, type PurgePorts } from "./purges.ts";
 export { deletedOf, disabledOf, effectiveSink } from "./definition-effective.ts";
 export { normaliseId } from "./definition-id.ts";
 export {

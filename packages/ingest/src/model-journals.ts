@@ -154,15 +154,18 @@ export class ModelJournals implements JournalTransport {
   }
 
   apply(request: ApplyRequest): Promise<ApplyResponse> {
-    for (const { upsert, expectModRevision } of request.changes) {
-      const known = upsert === undefined ? undefined : this.journals.get(upsert.name)?.modRevision;
+    for (const { upsert, delete: removed, expectModRevision } of request.changes) {
+      const known = this.journals.get(upsert?.name ?? removed)?.modRevision;
       if (expectModRevision >= 0 && (known ?? 0) !== expectModRevision) {
         return Promise.resolve({ status: "ETCD_TRANSACTION_FAILED", header: this.#header() });
       }
     }
     this.#revision++;
-    for (const { upsert } of request.changes) {
-      if (upsert === undefined) continue;
+    for (const { upsert, delete: removed } of request.changes) {
+      if (upsert === undefined) {
+        this.journals.delete(removed);
+        continue;
+      }
       const known = this.journals.get(upsert.name);
       if (known === undefined) {
         const bytes = new Uint8Array(0);

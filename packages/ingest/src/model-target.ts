@@ -4,7 +4,14 @@ import { WireError, type Clock, type Random } from "@millrace/base";
 import type { ObjectStore } from "@millrace/stores";
 import type { Column } from "./definitions.ts";
 import { openStaged } from "./staged-rows.ts";
-import type { LoadOutcome, LoadRequest, PartitionLoad, StagedObject, Target } from "./target.ts";
+import {
+  REMOVED_END,
+  type LoadOutcome,
+  type LoadRequest,
+  type PartitionLoad,
+  type StagedObject,
+  type Target,
+} from "./target.ts";
 
 export interface ModelRow {
   readonly journal: string;
@@ -62,6 +69,15 @@ export class ModelTarget implements Target {
   prepare(tableId: string, columns: readonly Column[]): Promise<void> {
     const table = this.#table(tableId);
     for (const { name } of columns) table.columns.add(name);
+    return Promise.resolve();
+  }
+
+  drop(tableId: string, journals: readonly string[]): Promise<void> {
+    const table = this.#table(tableId);
+    table.rows.length = 0;
+    table.columns.clear();
+    for (const [journal, end] of table.ends) if (end < REMOVED_END) table.ends.delete(journal);
+    for (const journal of journals) table.ends.set(journal, REMOVED_END);
     return Promise.resolve();
   }
 

@@ -100,6 +100,7 @@ async function measure(name: string, records: number, perFrame: number): Promise
   let loaded = 0;
   const target: Target = {
     check: () => Promise.resolve(undefined),
+    drop: () => Promise.resolve(),
     prepare: () => Promise.resolve(),
     loadedEnds: () => Promise.resolve(new Map()),
     load: (request) => {

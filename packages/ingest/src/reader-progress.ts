@@ -39,7 +39,14 @@ export function statisticsOfTotals({ records, bytes, firstMs, lastMs }: Totals):
   return { ...times, recordsCount: records, uncompressedSize: bytes, compressedSize: bytes };
 }
 
-export function decodeProgress(bytes: Uint8Array, what: string): PartitionKey & Progress {
+/** What a partition's reader in another process has published. */
+export type PublishedProgress = PartitionKey &
+  Progress & {
+    /** That it reads; absent of readers of the first version. */
+    readonly journal?: string;
+  };
+
+export function decodeProgress(bytes: Uint8Array, what: string): PublishedProgress {
   const fields = new JsonFields(parseJson(bytes, what), what);
   const begin = fields.integer("begin");
   const offset = fields.integer("offset");
@@ -47,6 +54,7 @@ export function decodeProgress(bytes: Uint8Array, what: string): PartitionKey & 
   return {
     ...sinkKeyIn(fields),
     n: fields.integer("n"),
+    ...(fields.has("journal") ? { journal: fields.text("journal") } : {}),
     begin,
     offset,
     writeHead: fields.integer("writeHead"),

@@ -11,7 +11,7 @@ import { encodeJson } from "./storage-codec.ts";
 import type { PartitionKey } from "./storage-entities.ts";
 import { progressKey } from "./storage-keys.ts";
 import type { StorageStore } from "./storage-store.ts";
-import type { StorageView } from "./storage-view.ts";
+import { progressOf, type StorageView } from "./storage-view.ts";
 
 export interface PublisherPorts {
   readonly store: CoordinationStore;
@@ -26,7 +26,10 @@ const PUTS_PER_TXN = 100;
 
 /** What readers of other processes have published. Every published offset was sealed by its reader. */
 export function publishedFeed(view: StorageView): ProgressFeed {
-  const progress = (key: PartitionKey): Progress | undefined => view.partition(key)?.progress;
+  const progress = (key: PartitionKey): Progress | undefined => {
+    const partition = view.partition(key);
+    return partition === undefined ? undefined : progressOf(partition);
+  };
   return { progress, seal: progress };
 }
 
@@ -108,12 +111,12 @@ function putsOf(
   path: string,
   published: Map<string, Publication>,
 ): StoreOp[] {
-  return unsaid(view, feed, path, published).flatMap(({ partition, over }) => {
+  return unsaid(view, feed, path, published).flatMap(({ partition, journal, over }) => {
     const progress = feed.seal(partition);
     if (progress === undefined) return [];
     const key = progressKey(partition);
     published.set(key, { said: textOf(progress), over });
-    return [{ kind: "put", key, value: encodeJson({ ...partition, ...progress }) }];
+    return [{ kind: "put", key, value: encodeJson({ ...partition, journal, ...progress }) }];
   });
 }
 
@@ -123,18 +126,21 @@ function unsaid(
   feed: ProgressFeed,
   path: string,
   published: ReadonlyMap<string, Publication>,
-): readonly { readonly partition: PartitionKey; readonly over: string }[] {
+): readonly { readonly partition: PartitionKey; readonly journal: string; readonly over: string }[] {
   const sink = view.sinks.get(path);
   if (sink === undefined) return [];
-  return [...sink.partitions.values()].flatMap(({ n, entity, progress: shown }) => {
+  return [...sink.partitions.values()].flatMap((view) => {
+    const { n, entity } = view;
     if (entity?.value.state !== "active") return [];
+    const { journal } = entity.value;
+    const shown = progressOf(view);
     const partition = { ...sink.key, n };
     const own = feed.progress(partition);
     if (own === undefined || !saysMore(own, shown)) return [];
     const over = textOf(shown);
     const last = published.get(progressKey(partition));
     // It is on its way.
-    return last?.said === textOf(own) && last.over === over ? [] : [{ partition, over }];
+    return last?.said === textOf(own) && last.over === over ? [] : [{ partition, journal, over }];
   });
 }
 

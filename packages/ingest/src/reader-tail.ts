@@ -382,7 +382,7 @@ export class PartitionTail {
     const partition = this.#view()!.entity!;
     let objects;
     try {
-      objects = await putStaged(stagingStore, { ...slice, end: slice.end }, segments, signal);
+      objects = await putStaged(stagingStore, { ...slice, journal: this.journal }, segments, signal);
     } catch (thrown) {
       // The store may not have ended yet: whatever it writes now must be what it was given.
       for (const segment of segments) segment.lent = true;

@@ -164,8 +164,9 @@ export class StorageReader implements ProgressFeed {
     const sink = this.#ports.storage.view.sinks.get(path);
     const tails = this.#running.get(path);
     for (const [n, running] of tails ?? []) {
-      const state = sink?.partitions.get(n)?.entity?.value.state;
-      if (state !== "active") running.stop.abort(new Error("the partition is retired or gone"));
+      const partition = sink?.partitions.get(n)?.entity?.value;
+      const isThere = partition?.state === "active" && partition.journal === running.tail.journal;
+      if (!isThere) running.stop.abort(new Error("the partition is retired or gone"));
       else if (this.#ports.share.owns(running.tail.journal)) running.tail.wake();
       else running.stop.abort(new Error("another process reads the partition"));
     }

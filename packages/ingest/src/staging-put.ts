@@ -2,14 +2,13 @@
 // that neither a retry nor another reader ever puts other bytes under a name.
 import { hex16 } from "@millrace/base";
 import type { ObjectStore } from "@millrace/stores";
-import { sinkPath } from "./definitions.ts";
 import { stagesByVersion, type Segment } from "./reader-segment.ts";
 import { stagedObject } from "./staging-parquet.ts";
-import type { PartitionKey, StagedEntry } from "./storage-entities.ts";
+import type { StagedEntry } from "./storage-entities.ts";
 
-/** Directory of the staged objects of a partition, with its slash. */
-export function stagingPrefix(key: PartitionKey): string {
-  return `${sinkPath(key)}/p${String(key.n).padStart(3, "0")}/`;
+/** Directory of the staged objects of a partition journal, with its slash: no two lives of a sink share one. */
+export function stagingPrefix(journal: string): string {
+  return `${journal.replace(/^stream\//, "")}/`;
 }
 
 /** End of the slice whose rows an object of {@link stagingPrefix} holds; undefined for a foreign object. */
@@ -25,7 +24,7 @@ export function stagedEnd(path: string): number | undefined {
  */
 export async function putStaged(
   store: ObjectStore,
-  slice: PartitionKey & { readonly begin: number; readonly end: number },
+  slice: { readonly journal: string; readonly begin: number; readonly end: number },
   segments: readonly Segment[],
   signal: AbortSignal,
 ): Promise<readonly StagedEntry[]> {
@@ -34,7 +33,7 @@ export async function putStaged(
     const { chunks, rows, bytes, crc32c } = stagedObject(stages);
     const crc = crc32c.toString(16).padStart(8, "0");
     const name = `${hex16(slice.begin)}-${hex16(slice.end)}-v${sinkVersion}-${crc}.parquet`;
-    const path = stagingPrefix(slice) + name;
+    const path = stagingPrefix(slice.journal) + name;
     await store.put(path, iterate(chunks), { bytes }, signal);
     entries.push({ path, sinkVersion, rows, bytes, crc32c });
   }

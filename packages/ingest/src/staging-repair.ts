@@ -50,6 +50,6 @@ export async function stageAgain(
     const facts = { journal, begin, end, read: segment.end, rows: segment.records };
     throw new WireError("CORRUPT", "the journal gives other rows than were staged", { facts });
   }
-  const objects = await putStaged(ports.stagingStore, { ...slice, end }, [segment], signal);
+  const objects = await putStaged(ports.stagingStore, { journal, begin, end }, [segment], signal);
   return { ...slice, objects };
 }

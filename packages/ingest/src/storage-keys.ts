@@ -36,6 +36,23 @@ export function sliceKey(slice: Pick<Slice, "fileId" | "n" | "begin"> & SinkKey)
   );
 }
 
+/** Prefix of the keys of all partitions of a sink. */
+export function partitionsPrefix(key: SinkKey): Key {
+  return keyOf(`${PARTITIONS}${sinkPath(key)}/`);
+}
+
+/** Prefix of what readers have published of a sink. */
+export function progressPrefix(key: SinkKey): Key {
+  return keyOf(`${LOCAL_STATS}${sinkPath(key)}/`);
+}
+
+/** Prefixes of everything that the storage model has of a sink. */
+export function storagePrefixes(key: SinkKey): readonly Key[] {
+  return [PARTITIONS, FILES, SLICES_PREFIX, LOCAL_STATS, TARGET_STATS].map((part) =>
+    keyOf(`${part}${sinkPath(key)}/`),
+  );
+}
+
 /** What files that were removed had loaded. */
 export function sumKey(key: SinkKey): Key {
   return keyOf(`${TARGET_STATS}${sinkPath(key)}/_sum`);

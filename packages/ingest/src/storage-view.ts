@@ -2,7 +2,7 @@
 // view shows is always the state of one revision, so decisions made from it are consistent, if perhaps late.
 import type { Keyspace, KeyspaceChange, KeyspaceEntry } from "@millrace/metadata";
 import { sinkPath, type SinkKey } from "./definitions.ts";
-import { decodeProgress, type Progress } from "./reader-progress.ts";
+import { decodeProgress, type PublishedProgress } from "./reader-progress.ts";
 import { decodeFile, decodePartition, decodeReset, decodeSlice, decodeSum } from "./storage-codec.ts";
 import type { Partition, PartitionKey, SinkReset, SinkSum, Slice, StorageFile } from "./storage-entities.ts";
 import { kindOfKey } from "./storage-keys.ts";
@@ -13,9 +13,6 @@ export interface Stored<T> {
   readonly modRevision: number;
   readonly value: T;
 }
-
-/** What a partition's reader in another process has published. */
-export type PublishedProgress = PartitionKey & Progress;
 
 export type StorageValue =
   | { readonly kind: "partition"; readonly partition: Partition }
@@ -32,6 +29,12 @@ export interface PartitionView {
   /** Ascending by begin. */
   readonly slices: readonly Stored<Slice>[];
   readonly progress: PublishedProgress | undefined;
+}
+
+/** How far the partition is read elsewhere. What the reader of an earlier life has left says nothing of this one. */
+export function progressOf({ entity, progress }: PartitionView): PublishedProgress | undefined {
+  const isOwn = progress?.journal === undefined || progress.journal === entity?.value.journal;
+  return isOwn ? progress : undefined;
 }
 
 export interface FileView {

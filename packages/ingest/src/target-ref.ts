@@ -2,7 +2,7 @@
 // same: the table `main.t` of one database has nothing to do with that of another.
 import type { SinkDefinition } from "./definitions.ts";
 import type { JsonFields } from "./storage-json.ts";
-import { placeOf, TARGET_KINDS, type TargetKind } from "./target-settings.ts";
+import { placeOf, TARGET_KINDS, type TargetKind, type TargetSettings } from "./target-settings.ts";
 
 export interface TargetRef {
   readonly kind: TargetKind;
@@ -13,8 +13,13 @@ export interface TargetRef {
 }
 
 export function targetOf({ table }: Pick<SinkDefinition, "table">): TargetRef {
-  const connection = placeOf(table);
-  return { kind: table.type, ...(connection === undefined ? {} : { connection }), tableId: table.tableId };
+  return placedAt(table, table.tableId);
+}
+
+/** The table `tableId` of the target of `settings`. */
+export function placedAt(settings: TargetSettings, tableId: string): TargetRef {
+  const connection = placeOf(settings);
+  return { kind: settings.type, ...(connection === undefined ? {} : { connection }), tableId };
 }
 
 /** The same for refs that are the same place, and only for those. */

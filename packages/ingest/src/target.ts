@@ -66,6 +66,9 @@ export type LoadOutcome =
  */
 export type TableFit = "same" | "growing";
 
+/** Loaded end of a journal whose table was removed. */
+export const REMOVED_END = Number.MAX_SAFE_INTEGER;
+
 export interface Target {
   /**
    * Why a sink with `columns` must not be made on `tableId`, fit for its owner: a name that the target cannot have, or
@@ -87,6 +90,12 @@ export interface Target {
    * again), CORRUPT (a staged object is missing or has other bytes than its CRC says)
    */
   load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome>;
+  /**
+   * Removes the table with all its rows; one that is not there is removed. From then on no load of `journals` makes it
+   * anew: they count as loaded to REMOVED_END.
+   * @throws {WireError} INVALID_ARGUMENT when others have made the table; as load() otherwise, and again is right
+   */
+  drop(tableId: string, journals: readonly string[], signal: AbortSignal): Promise<void>;
   /** Loaded end of each partition that has one in `tableId`. */
   loadedEnds(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>>;
 }

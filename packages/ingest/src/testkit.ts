@@ -1,3 +1,4 @@
+export { modelBytes } from "./model-bytes.ts";
 export { ModelCatalog, modelSink } from "./model-catalog.ts";
 export { ModelJournals, type JournalFaults, type ModelJournalsOptions } from "./model-journals.ts";
 export {

@@ -1,5 +1,6 @@
 // Rows of partitions in the warehouse's tables, against what their frames say (doctor-rows.ts).
 import { WireError } from "@millrace/base";
+import { REMOVED_END } from "@millrace/ingest";
 import type { InspectedTables } from "@millrace/warehouse";
 import type { CheckNotes } from "./doctor-report.ts";
 import { BUCKET_BYTES, type Bucket, type PartitionRows } from "./doctor-rows.ts";
@@ -20,7 +21,8 @@ export async function loadedJournals(
   notes: CheckNotes,
 ): Promise<ReadonlyMap<string, LoadedJournal>> {
   const journals = new Map<string, LoadedJournal>();
-  const loadedEnds = await tables.loadedEnds();
+  // Of a table that was removed with its sink only the ends are left.
+  const loadedEnds = (await tables.loadedEnds()).filter(({ end }) => end !== REMOVED_END);
   for (const { table, journal, end } of loadedEnds) {
     const known = journals.get(journal);
     journals.set(journal, { tables: [...(known?.tables ?? []), table], end: Math.max(known?.end ?? 0, end) });

@@ -2,6 +2,7 @@
 import type { ProjectTokens } from "@millrace/api";
 import {
   DefinitionRepository,
+  SourcePurge,
   type DeadLetters,
   type DefinitionMirror,
   type DoorSync,
@@ -63,6 +64,7 @@ export async function startApiParts(
         clear: (sinks, within) => pipeline.clearStatistics(sinks, within),
       },
       targets: parts.targets,
+      purge: new SourcePurge({ store: coordination, clock }),
       deadLetters: parts.deadLetters,
       settled: async (revision, signal) => {
         await catalog.waitForRevision(revision, signal);

@@ -7,10 +7,13 @@ import {
   DefinitionMirror,
   DoorSync,
   openPipeline,
+  ownsAll,
   Partitions,
+  Purges,
   type PartitionIntegrity,
   type Pipeline,
   type PipelineComponent,
+  type PurgePorts,
   type TargetRegistry,
 } from "@millrace/ingest";
 import { wholeShare, type GroupShare } from "@millrace/metadata";
@@ -146,6 +149,37 @@ export async function startPipeline(
   );
   pipeline.failure.catch((error: unknown) => context.onFatal(error));
   return pipeline;
+}
+
+/** Removes what purged sources have left. */
+export function startPurges(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  parts: {
+    readonly transport: JournalTransport;
+    readonly targets: PurgePorts["targets"];
+    readonly groups: PipelineGroups | undefined;
+  },
+): Promise<void> {
+  const { config, coordination, stores } = context;
+  const purges = new Purges({
+    ...context,
+    store: coordination,
+    transport: parts.transport,
+    targets: parts.targets,
+    stagingStore: stores.open(config["staging.store"]),
+    fragmentStores: partitionTemplate(config).fragment.stores,
+    share: parts.groups?.coordinator ?? ownsAll,
+  });
+  const tasks = new TaskGroup("purges", (_task, error) => context.onFatal(error));
+  return lifecycle.start(
+    "purges",
+    () => {
+      tasks.spawn("purges", (stopping) => purges.run(stopping));
+      return Promise.resolve();
+    },
+    () => tasks.close(),
+  );
 }
 
 export function openPartitions(

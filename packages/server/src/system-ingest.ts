@@ -20,6 +20,7 @@ import {
   startDefinitions,
   startDoorSync,
   startPipeline,
+  startPurges,
 } from "./system-ingest-part.ts";
 import { journalsOf, startJournals } from "./system-journals-part.ts";
 import { startProcessSession, type ProcessSession } from "./system-process-session.ts";
@@ -114,6 +115,8 @@ async function startDefined(
     signal,
   );
   addPipelineHealth(context.health, pipeline);
+  if (own.includes("storage-coordinator"))
+    await startPurges(lifecycle, context, { transport, targets, groups });
   let sourceUrl = context.config["http-source.public-url"];
   const partitions = openPartitions(context, { transport, catalog, integrity: pipeline.integrity });
   const letterJournals = openDeadLetterJournals(context, { transport, catalog });

@@ -21,7 +21,7 @@ export interface ContractTable {
   /** Types by name, in order. */
   readonly columns: Map<string, string>;
   /** One value per column that was inserted; null: `\N`. */
-  readonly rows: Readonly<Record<string, string | null>>[];
+  rows: Readonly<Record<string, string | null>>[];
   /** The newest tokens; the oldest first. */
   readonly tokens: string[];
 }
@@ -37,6 +37,11 @@ class Refusal extends Error {
 const INSERT = /^INSERT INTO `(.+?)`\.`(.+?)` \((.*)\) FORMAT TabSeparated$/s;
 const CREATE =
   /^CREATE TABLE IF NOT EXISTS `(.+?)`\.`(.+?)` \(\n(.*)\n\) ENGINE = ((\w+).*)\nCOMMENT '(.*)'$/s;
+const DROP = /^DROP TABLE IF EXISTS `(\w+)`\.`(\w+)` SYNC$/;
+const FORGET_ENDS = new RegExp(
+  "^ALTER TABLE `_millrace`\\.`loaded` DELETE WHERE `table` = '([\\w.]+)' AND `loaded_end` < (\\d+) " +
+    "SETTINGS mutations_sync = 2$",
+);
 const ADD_COLUMN = /^ALTER TABLE `(.+?)`\.`(.+?)` ADD COLUMN IF NOT EXISTS (`(?:\\.|[^`])+`) (.*)$/s;
 const CREATE_DATABASE = /^CREATE DATABASE IF NOT EXISTS `(.+)`$/;
 
@@ -114,6 +119,19 @@ export class ClickHouseContract {
     }
     const create = CREATE.exec(text);
     if (create !== null) return this.#create(create);
+    const drop = DROP.exec(text);
+    if (drop !== null) {
+      this.tables.delete(`${drop[1]!}.${drop[2]!}`);
+      return "";
+    }
+    const forget = FORGET_ENDS.exec(text);
+    if (forget !== null) {
+      const loaded = this.#table("_millrace", "loaded");
+      const isKept = (row: Readonly<Record<string, string | null>>): boolean =>
+        row["table"] !== forget[1] || Number(row["loaded_end"]) >= Number(forget[2]);
+      loaded.rows = loaded.rows.filter(isKept);
+      return "";
+    }
     const add = ADD_COLUMN.exec(text);
     if (add === null) throw new Refusal(62, `Syntax error: ${text.slice(0, 200)}`);
     const { columns } = this.#table(add[1]!, add[2]!);

@@ -1,6 +1,6 @@
 // SQL of ClickHouse targets, as pure text, and the settings that go with it. Names are quoted here; values are
 // parameters of the query or rows.
-import { SYSTEM_COLUMNS, type Column } from "@millrace/ingest";
+import { REMOVED_END, SYSTEM_COLUMNS, type Column } from "@millrace/ingest";
 import { tableColumns, type ColumnKind } from "./column-kinds.ts";
 import { SYSTEM_SCHEMA, type TableName } from "./table-name.ts";
 
@@ -81,6 +81,20 @@ export function createTable(name: TableName, columns: readonly Column[]): string
 ${fields.join(",\n")}
 ) ENGINE = MergeTree ORDER BY (${order}) SETTINGS ${REMEMBERS}, ${DURABLE}
 COMMENT '${OWN_COMMENT}; _journal and _offset say where a row comes from'`;
+}
+
+/** Waits until its data is gone, so that another of this name begins empty. */
+export function dropTable(name: TableName): string {
+  return `DROP TABLE IF EXISTS ${qualified(name)} SYNC`;
+}
+
+/** Loaded ends of a table that is gone, but for those of journals that it never takes again. */
+export function forgetEnds({ schema, table }: TableName): string {
+  const name = `${schema}.${table}`.replaceAll("\\", "\\\\").replaceAll("'", "\\'");
+  return (
+    `ALTER TABLE ${LOADED} DELETE WHERE \`table\` = '${name}' AND \`loaded_end\` < ${REMOVED_END} ` +
+    "SETTINGS mutations_sync = 2"
+  );
 }
 
 export function addColumn(name: TableName, [column, type]: readonly [name: string, type: string]): string {

@@ -73,6 +73,7 @@ if (skip === false) {
       target: {
         check: (tableId, columns, signal) => target.check(tableId, columns, signal),
         prepare: (tableId, columns, signal) => target.prepare(tableId, columns, signal),
+        drop: (tableId, journals, signal) => target.drop(tableId, journals, signal),
         loadedEnds: (tableId, signal) => target.loadedEnds(tableId, signal),
         load: (request, signal) => {
           if (fails === undefined) return target.load(request, signal);

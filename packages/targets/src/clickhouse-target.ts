@@ -7,9 +7,12 @@
 //    importer that slept, moves nothing back.
 // H3 The limit: an importer that sleeps between looking at the ends and its insert, until the table has taken as many
 //    other inserts as its window has, doubles the rows of that insert.
+// H5 A table is removed after the loaded ends of its journals have moved to REMOVED_END: a load that looks at them then
+//    finds itself done. One that has looked before may make the table anew, with its rows.
 // H4 Readers may see rows of a load before all of it is there; within H3 they never see one twice.
 import { WireError, type Clock } from "@millrace/base";
 import {
+  REMOVED_END,
   type Column,
   type LoadOutcome,
   type LoadRequest,
@@ -82,15 +85,33 @@ export class ClickHouseTarget implements Target {
     }
   }
 
+  /** H5 */
+  async drop(tableId: string, journals: readonly string[], signal: AbortSignal): Promise<void> {
+    const name = tableName(tableId);
+    const { engine, isOwn, hasEnds } = await this.#describe(name, signal);
+    if (engine !== undefined && !isOwn) {
+      throw new WireError("INVALID_ARGUMENT", `"${tableId}" was made by others and is not removed`);
+    }
+    if (!hasEnds) await this.#makeEnds(signal);
+    const ends = journals.map((journal) => ({ journal, begin: 0, end: REMOVED_END }));
+    if (ends.length > 0) await this.#moveEnds(name, ends, signal);
+    await this.#client.run(sql.dropTable(name), signal);
+    // Else another sink's rows would count as loaded into the next table of this name.
+    const others = [...(await this.loadedEnds(tableId, signal)).entries()].filter(
+      ([, end]) => end < REMOVED_END,
+    );
+    if (others.length > 0) await this.#client.run(sql.forgetEnds(name), signal);
+  }
+
   async load({ target, columns, partitions }: LoadRequest, signal: AbortSignal): Promise<LoadOutcome> {
     const { tableId } = target;
     const all = new Map(columns.map((column) => [column.name, column]));
     for (const object of partitions.flatMap(({ objects }) => objects)) {
       for (const column of object.columns) if (!all.has(column.name)) all.set(column.name, column);
     }
-    await this.#ensureTable(tableId, [...all.values()], "UNPROCESSABLE", signal);
     const verdict = judgeLoad(partitions, await this.loadedEnds(tableId, signal), "each");
     if (verdict.kind !== "load") return verdict;
+    await this.#ensureTable(tableId, [...all.values()], "UNPROCESSABLE", signal);
     const name = tableName(tableId);
     for (const partition of verdict.partitions) await this.#insert(name, partition, signal);
     await this.#moveEnds(name, verdict.partitions, signal);
@@ -119,7 +140,7 @@ export class ClickHouseTarget implements Target {
   /** H2. */
   async #moveEnds(
     { schema, table }: TableName,
-    partitions: readonly PartitionLoad[],
+    partitions: readonly Pick<PartitionLoad, "journal" | "begin" | "end">[],
     signal: AbortSignal,
   ): Promise<void> {
     const lines = partitions.map(({ journal, begin, end }) => {
@@ -127,6 +148,11 @@ export class ClickHouseTarget implements Target {
     });
     const rows = Buffer.from(lines.join(""), "utf8");
     await this.#client.insert(sql.MOVE_ENDS, { async_insert: "0" }, rows, signal);
+  }
+
+  async #makeEnds(signal: AbortSignal): Promise<void> {
+    await this.#client.run(sql.CREATE_SYSTEM_DATABASE, signal);
+    await this.#client.run(sql.CREATE_LOADED, signal);
   }
 
   async #describe({ schema, table }: TableName, signal: AbortSignal): Promise<FoundTable> {
@@ -157,10 +183,7 @@ export class ClickHouseTarget implements Target {
     const found = await this.#describe(name, signal);
     const problem = problemOf(tableId, columns, found);
     if (problem !== undefined) throw new WireError(refusal, problem);
-    if (!found.hasEnds) {
-      await this.#client.run(sql.CREATE_SYSTEM_DATABASE, signal);
-      await this.#client.run(sql.CREATE_LOADED, signal);
-    }
+    if (!found.hasEnds) await this.#makeEnds(signal);
     if (found.engine === undefined) {
       await this.#client.run(sql.createDatabase(name.schema), signal);
       await this.#client.run(sql.createTable(name, columns), signal);

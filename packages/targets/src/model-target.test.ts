@@ -13,6 +13,7 @@ function subject(): Promise<TargetSubject> {
   const target: Target = {
     check: () => model.check(),
     prepare: (tableId, columns) => model.prepare(tableId, columns),
+    drop: (tableId, journals) => model.drop(tableId, journals),
     loadedEnds: (tableId) => model.loadedEnds(tableId, never),
     async load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome> {
       try {

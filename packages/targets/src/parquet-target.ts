@@ -6,10 +6,13 @@
 //    done again from its begin, and ends as one that did not stop.
 // P3 A loaded end is an object of its own, never overwritten, and the greatest counts: one that comes late, from an
 //    importer that slept, moves nothing back.
+// P5 A table is removed after the loaded ends of its journals have moved to REMOVED_END, which stay: a load that looks
+//    at them then finds itself done. One that has looked before may put its data all the same.
 // P4 Readers may see a load's rows before its commit object is there; they never see a row twice.
 import { utf8, WireError } from "@millrace/base";
 import {
   openStaged,
+  REMOVED_END,
   type Column,
   type LoadOutcome,
   type LoadRequest,
@@ -79,6 +82,26 @@ export class ParquetTarget implements Target {
     return new Map(seen);
   }
 
+  /** P5 */
+  async drop(tableId: string, journals: readonly string[], signal: AbortSignal): Promise<void> {
+    const name = tableName(tableId);
+    const prefix = layout.tablePrefix(name);
+    const columns = await this.#columnsOf(name, signal);
+    if (columns.size === 0 && (await this.#isThere(name, signal))) {
+      throw new WireError("INVALID_ARGUMENT", `objects at "${prefix}" are of others and are not removed`);
+    }
+    for (const journal of journals) await this.#moveEnd(name, { journal, end: REMOVED_END }, signal);
+    // What says that the table is ours goes last: a removal that stops half-way is done again.
+    const last: string[] = [];
+    for await (const { path } of this.#store.list(prefix, signal)) {
+      if (path.startsWith(layout.columnsPrefix(name))) last.push(path);
+      else if (layout.readEndPath(name, path)?.end !== REMOVED_END) await this.#store.remove(path, signal);
+    }
+    for (const path of last) await this.#store.remove(path, signal);
+    const seen = this.#seenOf(layout.endsPrefix(name));
+    for (const [journal, end] of seen) if (end < REMOVED_END) seen.delete(journal);
+  }
+
   async load({ target, columns, partitions }: LoadRequest, signal: AbortSignal): Promise<LoadOutcome> {
     const { tableId } = target;
     const name = tableName(tableId);
@@ -86,9 +109,9 @@ export class ParquetTarget implements Target {
       ...columns,
       ...partitions.flatMap(({ objects }) => objects.flatMap((object) => object.columns)),
     ];
-    await this.#ensureColumns(tableId, name, all, "UNPROCESSABLE", signal);
     const verdict = judgeLoad(partitions, await this.loadedEnds(tableId, signal), "each");
     if (verdict.kind !== "load") return verdict;
+    await this.#ensureColumns(tableId, name, all, "UNPROCESSABLE", signal);
     const put: PutObject[] = [];
     // What was done before too: the commit object names all of a load's, whoever puts it.
     for (const partition of partitions) put.push(...(await this.#putRows(name, partition, signal)));
@@ -117,7 +140,11 @@ export class ParquetTarget implements Target {
   }
 
   /** P3; those that are now behind are removed. */
-  async #moveEnd(name: TableName, { journal, end }: PartitionLoad, signal: AbortSignal): Promise<void> {
+  async #moveEnd(
+    name: TableName,
+    { journal, end }: Pick<PartitionLoad, "journal" | "end">,
+    signal: AbortSignal,
+  ): Promise<void> {
     const path = layout.endPath(name, journal, end);
     await this.#putText(path, JSON.stringify({ journal, end }), signal);
     advance(this.#seenOf(layout.endsPrefix(name)), journal, end);
@@ -139,7 +166,7 @@ export class ParquetTarget implements Target {
     const clash = columns.find((column) => column.name.toLowerCase() === layout.DATE_KEY);
     if (clash !== undefined) return `column name "${clash.name}" is reserved: files are partitioned by it`;
     const found = await this.#columnsOf(name, signal);
-    if (found.size === 0 && (await this.#isThere(layout.tablePrefix(name), signal))) {
+    if (found.size === 0 && (await this.#isThere(name, signal))) {
       return `objects are at "${layout.tablePrefix(name)}" that Millrace has not put there`;
     }
     // Names are the same whatever their case, as they are to those who read.
@@ -175,8 +202,10 @@ export class ParquetTarget implements Target {
     return columns;
   }
 
-  async #isThere(prefix: string, signal: AbortSignal): Promise<boolean> {
-    for await (const _ of this.#store.list(prefix, signal)) return true;
+  /** Whether something else is there than the loaded ends of tables that were removed. */
+  async #isThere(name: TableName, signal: AbortSignal): Promise<boolean> {
+    for await (const { path } of this.#store.list(layout.tablePrefix(name), signal))
+      if (layout.readEndPath(name, path)?.end !== REMOVED_END) return true;
     return false;
   }
 

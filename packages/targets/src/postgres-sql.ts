@@ -96,6 +96,17 @@ FROM unnest($2::text[], $3::bigint[], $4::bigint[]) AS v(j, b, e) WHERE l."table
 export const READ_ENDS = `SELECT "journal", "loaded_end" FROM ${LOADED}
 WHERE "table" = $1 AND "loaded_end" IS NOT NULL`;
 
+export function dropTable(name: TableName): string {
+  return `DROP TABLE IF EXISTS ${qualified(name)}`;
+}
+
+/** $2: journals, $3: where they end. */
+export const REMOVE_ENDS = `UPDATE ${LOADED} SET "loaded_end" = $3::bigint, "loaded_at" = clock_timestamp()
+WHERE "table" = $1 AND "journal" = ANY($2::text[])`;
+
+/** Of the table's other journals. */
+export const FORGET_ENDS = `DELETE FROM ${LOADED} WHERE "table" = $1 AND "loaded_end" < $2::bigint`;
+
 /** Rows as copy-text.ts writes them: the values, the journal, the offset. */
 export function copyRows(name: TableName, columns: readonly Column[]): string {
   const names = [...columns.map((column) => column.name), SYSTEM_COLUMNS.journal, SYSTEM_COLUMNS.offset];

@@ -5,9 +5,13 @@
 // T2 A connection that is lost while COMMIT is under way leaves the outcome open. The loaded end tells: it is looked at
 //    once; when it has not moved, the commit may still come, and whoever asks again waits for it at the lock.
 // T3 Nothing is remembered between two calls: tables are looked at anew, since others may change them.
-// T4 A table that was made here gets what columns it lacks; one that others made must have exactly the mapping's.
+// T4 A table that was made here gets what columns it lacks; one that others made must have exactly the mapping's, and
+//    is never removed.
+// T5 A table is removed in the transaction that moves the loaded ends of its journals to REMOVED_END: one that waits
+//    for them finds itself done, and one that comes later makes no table anew.
 import { WireError, type Clock } from "@millrace/base";
 import {
+  REMOVED_END,
   type Column,
   type LoadOutcome,
   type LoadRequest,
@@ -78,6 +82,12 @@ export class PostgresTarget implements Target {
     return this.#use(signal, async (session) => readEnds(session, table));
   }
 
+  /** T5 */
+  drop(tableId: string, journals: readonly string[], signal: AbortSignal): Promise<void> {
+    const name = tableName(tableId);
+    return this.#use(signal, (session) => drop(session, tableId, name, [...journals].sort()));
+  }
+
   async load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome> {
     const outcome = await this.#use(signal, (session) => this.#load(session, request, signal));
     return outcome.kind === "open" ? this.#lookAgain(request, outcome, signal) : outcome;
@@ -92,8 +102,9 @@ export class PostgresTarget implements Target {
     const { partitions } = request;
     const { tableId } = request.target;
     const columns = allColumns(request);
-    await ensureTable(session, tableId, columns, "UNPROCESSABLE");
     const name = tableName(tableId);
+    if (await isRemoved(session, name, partitions)) return { kind: "already" }; // T5
+    await ensureTable(session, tableId, columns, "UNPROCESSABLE");
     await session.query(sql.BEGIN);
     const ends = await lockEnds(session, keyOf(name), partitions);
     const verdict = judgeLoad(partitions, ends, "together");
@@ -251,6 +262,40 @@ async function ensureTable(
       ...(found.kind === null ? sql.createTable(name, wanted) : addedColumns(name, found, wanted)),
     ];
   }
+}
+
+async function drop(
+  session: PostgresSession,
+  tableId: string,
+  name: TableName,
+  journals: readonly string[],
+): Promise<void> {
+  const { kind, isOwn } = await describe(session, name);
+  if (kind !== null && !isOwn) {
+    throw new WireError("INVALID_ARGUMENT", `"${tableId}" was made by others and is not removed`);
+  }
+  const [present] = await session.query(sql.PRESENT, ["public"]);
+  await session.query(sql.BEGIN);
+  await session.query(sql.LOCK_DEFINITIONS);
+  if (present?.[1] === null) await session.query(sql.CREATE_SYSTEM_SCHEMA);
+  if (present?.[2] === null) await session.query(sql.CREATE_LOADED);
+  await session.query(sql.MAKE_ENDS, [keyOf(name), journals]);
+  await session.query(sql.LOCK_ENDS, [keyOf(name), journals]);
+  if (kind !== null) await session.query(sql.dropTable(name));
+  await session.query(sql.REMOVE_ENDS, [keyOf(name), journals, REMOVED_END]);
+  await session.query(sql.FORGET_ENDS, [keyOf(name), REMOVED_END]);
+  await session.commit();
+}
+
+/** Whether there is no table, and none is to be made for these. */
+async function isRemoved(
+  session: PostgresSession,
+  name: TableName,
+  partitions: readonly PartitionLoad[],
+): Promise<boolean> {
+  if ((await describe(session, name)).kind !== null) return false;
+  const ends = await readEnds(session, keyOf(name));
+  return partitions.length > 0 && partitions.every(({ journal }) => ends.get(journal) === REMOVED_END);
 }
 
 function addedColumns(name: TableName, found: FoundTable, columns: readonly Column[]): readonly string[] {

@@ -61,6 +61,7 @@ async function subject(): Promise<TargetSubject> {
   const target: Target = {
     check: () => model.check(),
     prepare: (tableId, columns) => model.prepare(tableId, columns),
+    drop: (tableId, journals) => model.drop(tableId, journals),
     loadedEnds: (tableId) => model.loadedEnds(tableId, never),
     async load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome> {
       try {
@@ -120,6 +121,7 @@ test("target door: what the target says comes through; wrong calls are refused w
   const model: Target = {
     check: () => Promise.resolve('the name "x" is no table'),
     prepare: () => Promise.reject(new WireError("INVALID_ARGUMENT", "no such column")),
+    drop: (_tableId, journals) => Promise.reject(new WireError("UNAVAILABLE", `not ${journals.join(" ")}`)),
     loadedEnds: () => Promise.resolve(new Map([["a/b", 7]])),
     load: () => Promise.reject(new WireError("CORRUPT", "staged object s is not what was staged")),
   };

@@ -62,6 +62,10 @@ export class RemoteTarget implements Target {
     await this.#call({ kind: "prepare", tableId, columns, fit }, signal);
   }
 
+  async drop(tableId: string, journals: readonly string[], signal: AbortSignal): Promise<void> {
+    await this.#call({ kind: "drop", tableId, journals }, signal);
+  }
+
   async load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome> {
     return decodeOutcome(await this.#patiently({ kind: "load", request }, signal));
   }

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { never, WireError, type Code } from "@millrace/base";
 import type { Column, LoadOutcome, LoadRequest, PartitionLoad, Target, TargetRef } from "@millrace/ingest";
 import type { ObjectStore } from "@millrace/stores";
+import { declareDropTests } from "./target-conformance-drop.ts";
 import { stageLoad, stageRows } from "./staged-fixture.ts";
 import { printed, type TargetRow } from "./target-rows.ts";
 
@@ -68,6 +69,7 @@ export function targetConformance(
     declareFailureTests(test);
     declareStagingTests(test);
     declareManyTests(test);
+    declareDropTests(test, requestOf);
     if (traits.checksTables) declareTableTests(test);
   });
 }

@@ -58,6 +58,9 @@ async function perform(target: Target, call: TargetCall, signal: AbortSignal): P
     case "prepare":
       await target.prepare(call.tableId, call.columns, signal, call.fit);
       return {};
+    case "drop":
+      await target.drop(call.tableId, call.journals, signal);
+      return {};
     case "loaded-ends":
       return { ends: [...(await target.loadedEnds(call.tableId, signal))] };
     case "load":

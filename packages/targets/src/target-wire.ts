@@ -3,6 +3,7 @@
 //   POST /target/check        {tableId, columns, fit}                → {problem?}
 //   POST /target/prepare      {tableId, columns, fit}                → {}
 //   POST /target/loaded-ends  {tableId}                              → {ends: [[journal, end], …]}
+//   POST /target/drop         {tableId, journals}                    → {}
 //   POST /target/load         {target, columns, versions, partitions} → a LoadOutcome
 //
 // An answer has status 200 once the call was taken; it may begin with spaces, one every BEAT_MS while the target works,
@@ -35,6 +36,7 @@ export type TargetCall =
       readonly fit: TableFit;
     }
   | { readonly kind: "loaded-ends"; readonly tableId: string }
+  | { readonly kind: "drop"; readonly tableId: string; readonly journals: readonly string[] }
   | { readonly kind: "load"; readonly request: LoadRequest };
 
 const COLUMN_TYPES: readonly Column["type"][] = [
@@ -50,6 +52,7 @@ const FITS: readonly TableFit[] = ["same", "growing"];
 
 export function encodeCall(call: TargetCall): string {
   if (call.kind === "loaded-ends") return JSON.stringify({ tableId: call.tableId });
+  if (call.kind === "drop") return JSON.stringify({ tableId: call.tableId, journals: call.journals });
   if (call.kind !== "load") {
     const { tableId, columns, fit } = call;
     return JSON.stringify({ tableId, columns, fit });
@@ -92,6 +95,12 @@ function callOf(name: string, fields: JsonFields): TargetCall {
       };
     case "loaded-ends":
       return { kind: name, tableId: fields.text("tableId") };
+    case "drop": {
+      const journals = fields.list("journals", (journal, what) =>
+        new JsonFields({ journal }, what).text("journal"),
+      );
+      return { kind: name, tableId: fields.text("tableId"), journals };
+    }
     case "load":
       return { kind: name, request: loadOf(fields) };
     default:

@@ -47,6 +47,7 @@ class Warehouse {
   readonly target: Target = {
     check: (tableId, columns, signal) => this.#usual!.check(tableId, columns, signal),
     prepare: (tableId, columns, signal) => this.#usual!.prepare(tableId, columns, signal),
+    drop: (tableId, journals, signal) => this.#usual!.drop(tableId, journals, signal),
     loadedEnds: (tableId, signal) => this.#usual!.loadedEnds(tableId, signal),
     load: (request, signal) => {
       const how = this.fails;
@@ -70,6 +71,9 @@ class Warehouse {
           values: values as TargetRow["values"],
         };
       });
+    } catch (thrown) {
+      if (String(thrown).includes("does not exist")) return [];
+      throw thrown;
     } finally {
       connection.closeSync();
     }

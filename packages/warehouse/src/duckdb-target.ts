@@ -12,10 +12,19 @@ import type {
   Target,
 } from "@millrace/ingest";
 import { engineFailure, inTransaction, isLost, type Engine, type EngineConnection } from "./engine.ts";
-import { addColumn, createTable, insertObjects, LOADED_TABLE, moveLoadedEnd } from "./load-sql.ts";
+import {
+  addColumn,
+  createTable,
+  dropTable,
+  forgetEnds,
+  insertObjects,
+  LOADED_TABLE,
+  moveLoadedEnd,
+  REMOVED_END,
+} from "./load-sql.ts";
 import { StagedCheck } from "./staged-check.ts";
 import { checkTable } from "./table-check.ts";
-import { parseTableId, quoteText, type TableId } from "./table-id.ts";
+import { parseTableId, quoteName, quoteText, type TableId } from "./table-id.ts";
 
 type Ends = ReadonlyMap<string, number>;
 
@@ -83,6 +92,27 @@ export class DuckDBTarget implements Target {
     });
   }
 
+  /**
+   * In one transaction with the loaded ends: a load that comes later finds itself done, and makes no table anew. A
+   * schema goes with its last table.
+   */
+  async drop(tableId: string, journals: readonly string[], _signal: AbortSignal): Promise<void> {
+    const id = parseTableId(tableId);
+    await this.#serially(async (connection) => {
+      await inTransaction(connection, "", async () => {
+        const ends = await readEnds(connection, tableId);
+        await connection.run(dropTable(id));
+        for (const journal of journals)
+          await connection.run(moveLoadedEnd(tableId, journal, REMOVED_END, ends.has(journal)));
+        await connection.run(forgetEnds(tableId));
+        if (id.schema !== "main" && (await isEmpty(connection, id.schema)))
+          await connection.run(`DROP SCHEMA IF EXISTS ${quoteName(id.schema)}`);
+      });
+      this.#known.delete(tableId);
+    });
+    await this.#settle();
+  }
+
   async load(request: LoadRequest, _signal: AbortSignal): Promise<LoadOutcome> {
     try {
       const outcome = await this.#serially((connection) => this.#load(connection, request));
@@ -117,6 +147,11 @@ export class DuckDBTarget implements Target {
   async #load(connection: EngineConnection, request: LoadRequest): Promise<LoadOutcome> {
     const { tableId } = request.target;
     const id = parseTableId(tableId);
+    // Of a table that is perhaps removed.
+    if (!this.#known.has(tableId)) {
+      const verdict = judge(request.partitions, await readEnds(connection, tableId));
+      if (verdict !== "load") return verdict;
+    }
     await this.#ensureTable(connection, tableId, id, request.columns);
     for (const object of request.partitions.flatMap((partition) => partition.objects)) {
       await this.#ensureTable(connection, tableId, id, object.columns);
@@ -226,6 +261,16 @@ async function readEnds(connection: EngineConnection, tableId: string): Promise<
     `SELECT "journal", "loaded_end" FROM ${LOADED_TABLE} WHERE "table" = ${quoteText(tableId)}`,
   );
   return new Map(result.getRows().map(([journal, end]) => [String(journal), Number(end)]));
+}
+
+/** Whether a schema has neither tables nor views. */
+async function isEmpty(connection: EngineConnection, schema: string): Promise<boolean> {
+  const name = quoteText(schema);
+  const result = await connection.runAndReadAll(
+    `SELECT (SELECT count(*) FROM duckdb_tables() WHERE schema_name = ${name}) + ` +
+      `(SELECT count(*) FROM duckdb_views() WHERE schema_name = ${name})`,
+  );
+  return Number(result.getRows()[0]?.[0]) === 0;
 }
 
 /** Neighbours of one sink version go into one INSERT. */

@@ -1,9 +1,17 @@
 // SQL of loads, as pure text: tables from mappings, inserts from staged objects, and the loaded end of D23.
-import type { Column, StagedObject, SYSTEM_COLUMNS as Names } from "@millrace/ingest";
+import type {
+  Column,
+  REMOVED_END as RemovedEnd,
+  StagedObject,
+  SYSTEM_COLUMNS as Names,
+} from "@millrace/ingest";
 import { qualified, quoteName, quoteText, SYSTEM_SCHEMA, type TableId } from "./table-id.ts";
 
 /** Names as the port fixes them; only its types are imported, so that this process does not load the ingest package. */
 const SYSTEM_COLUMNS: typeof Names = { journal: "_journal", offset: "_offset" };
+
+/** The same of the loaded end of a journal whose table was removed. */
+export const REMOVED_END: typeof RemovedEnd = Number.MAX_SAFE_INTEGER;
 
 /** Loaded end of each partition, written in the transaction of its rows (D23). */
 export const LOADED_TABLE = `${quoteName(SYSTEM_SCHEMA)}."loaded"`;
@@ -51,6 +59,16 @@ export function createTable(id: TableId, columns: readonly Column[]): readonly s
 
 export function addColumn(id: TableId, column: Column): string {
   return `ALTER TABLE ${qualified(id)} ADD COLUMN IF NOT EXISTS ${quoteName(column.name)} ${columnType(column)}`;
+}
+
+export function dropTable(id: TableId): string {
+  return `DROP TABLE IF EXISTS ${qualified(id)}`;
+}
+
+/** Of the journals of a table that is gone, but for those that it never takes again. */
+export function forgetEnds(tableId: string): string {
+  const isOther = `"table" = ${quoteText(tableId)} AND "loaded_end" < ${REMOVED_END}`;
+  return `DELETE FROM ${LOADED_TABLE} WHERE ${isOther}`;
 }
 
 /**

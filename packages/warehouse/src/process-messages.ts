@@ -30,11 +30,12 @@ export type WarehouseCall =
       readonly fit: TableFit;
     }
   | { readonly kind: "load"; readonly request: LoadRequest }
+  | { readonly kind: "drop"; readonly tableId: string; readonly journals: readonly string[] }
   | { readonly kind: "loaded-ends"; readonly tableId: string };
 
 export type WarehouseAnswer =
   | { readonly kind: "checked"; readonly problem: string | undefined }
-  | { readonly kind: "prepared" }
+  | { readonly kind: "prepared" | "dropped" }
   | { readonly kind: "load-outcome"; readonly outcome: LoadOutcome }
   | { readonly kind: "loaded-ends"; readonly ends: readonly (readonly [journal: string, end: number])[] }
   | { readonly kind: "failed"; readonly code: Code; readonly message: string; readonly facts: Facts };

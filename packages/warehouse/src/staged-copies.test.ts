@@ -48,6 +48,7 @@ test("staged copies: the target finds the objects in its directory during the lo
   let fails = false;
   const target: Target = {
     check: () => Promise.resolve(undefined),
+    drop: () => Promise.resolve(),
     prepare: () => Promise.resolve(),
     loadedEnds: () => Promise.resolve(new Map([["j", 3]])),
     load: ({ partitions }) => {

@@ -46,6 +46,10 @@ export class StagedCopies implements Target {
     return this.#target.prepare(tableId, columns, signal, fit);
   }
 
+  drop(tableId: string, journals: readonly string[], signal: AbortSignal): Promise<void> {
+    return this.#target.drop(tableId, journals, signal);
+  }
+
   loadedEnds(tableId: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
     return this.#target.loadedEnds(tableId, signal);
   }

@@ -58,6 +58,9 @@ async function perform(target: DuckDBTarget, call: WarehouseCall): Promise<Wareh
   switch (call.kind) {
     case "check":
       return { kind: "checked", problem: await target.check(call.tableId, call.columns, never, call.fit) };
+    case "drop":
+      await target.drop(call.tableId, call.journals, never);
+      return { kind: "dropped" };
     case "prepare":
       await target.prepare(call.tableId, call.columns, never, call.fit);
       return { kind: "prepared" };

@@ -139,6 +139,11 @@ export class Warehouse implements Target {
     assert(answer.kind === "prepared", "prepare is answered by prepared", { kind: answer.kind });
   }
 
+  async drop(tableId: string, journals: readonly string[], signal: AbortSignal): Promise<void> {
+    const answer = await this.#call({ kind: "drop", tableId, journals }, signal);
+    assert(answer.kind === "dropped", "drop is answered by dropped", { kind: answer.kind });
+  }
+
   async load(request: LoadRequest, signal: AbortSignal): Promise<LoadOutcome> {
     await this.#waitForProcess(signal);
     const answer = await this.#call({ kind: "load", request }, signal);
@@ -336,6 +341,7 @@ export class Warehouse implements Target {
         return call.reject(new WireError(answer.code, answer.message, { facts: answer.facts }));
       case "checked":
       case "prepared":
+      case "dropped":
       case "load-outcome":
       case "loaded-ends":
         return call.resolve(answer);
