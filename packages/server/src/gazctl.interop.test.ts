@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { peerProgram } from "@millrace/base/testkit";
-import { freePort, TestServer } from "./test-peers.ts";
+import { freePort } from "@millrace/metadata/testkit";
+import { TestServer } from "./test-peers.ts";
 import { scratch } from "./test-platform.ts";
 
 const BIN = fileURLToPath(new URL("../../cli/bin/millrace.js", import.meta.url));

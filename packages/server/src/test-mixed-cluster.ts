@@ -11,9 +11,10 @@ import { never, silentLogger, systemClock } from "@millrace/base";
 import { peerProgram } from "@millrace/base/testkit";
 import { applyJournals, GrpcTransport } from "@millrace/client";
 import type { EtcdStore } from "@millrace/metadata";
+import { freePort } from "@millrace/metadata/testkit";
 import { newJournalSpec, upsertChange, type JournalSpec, type ListedJournal } from "@millrace/protocol";
 import { etcdClient, testEtcd, type TestEtcd } from "./test-cluster.ts";
-import { freePort, TestServer } from "./test-peers.ts";
+import { TestServer } from "./test-peers.ts";
 import { scratch, until } from "./test-platform.ts";
 
 const BIN = fileURLToPath(new URL("../../cli/bin/millrace.js", import.meta.url));

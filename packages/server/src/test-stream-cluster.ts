@@ -1,9 +1,9 @@
 // Streams on several processes, for tests: each component in processes of its own on one etcd, each with a data
 // directory and ports of its own over all its lives. What they share is an etcd, and a directory or a bucket.
+import { freePort } from "@millrace/metadata/testkit";
 import type { Endpoints } from "./endpoints.ts";
 import { missingEtcd, testEtcd, type TestEtcd } from "./test-cluster.ts";
 import { ask } from "./test-http.ts";
-import { freePort } from "./test-peers.ts";
 import { scratch, signalGroup, TestPlatform, until, type Exit } from "./test-platform.ts";
 
 export type Role = "broker" | "warehouse" | "storage-reader" | "storage-coordinator" | "http-source" | "api";
