@@ -38,7 +38,7 @@ export const PHASES = [
     what: "whole processes",
     run: (input) => runKind("e2e", { ...input, limitMs: 20 * MINUTE_MS }),
   },
-  { name: "crash", what: "kill -9", run: (input) => runKind("crash", { ...input, limitMs: 15 * MINUTE_MS }) },
+  { name: "crash", what: "kill -9", run: (input) => runKind("crash", { ...input, limitMs: 25 * MINUTE_MS }) },
   {
     name: "interop",
     what: "real peers: programs of others that speak the same protocols",

@@ -1,5 +1,6 @@
 // `npm run soak`: for an hour what `npm test` does for minutes. Runs of random seeds in the simulator, and beside them
-// the storm over a cluster of real processes. Both say on stderr how far they are.
+// the storm over a cluster of real processes; then the workflow of streams with a million records. All say on stderr
+// how far they are.
 
 import { parseArgs } from "node:util";
 
@@ -7,21 +8,26 @@ import { buildIfStale } from "./build.mjs";
 import { runChild } from "./children.mjs";
 import { installIfStale } from "./install.mjs";
 
-const USAGE = `npm run soak -- [--minutes N] [--cluster]
+const USAGE = `npm run soak -- [--minutes N] [--cluster | --streams]
 
-  --minutes N   how long (default 60)
+  --minutes N   how long (default 60); the workflow of streams takes as long as its records do
   --cluster     the storm alone; \`npm run soak:seeds\` is the simulator alone
+  --streams     the workflow of streams alone
 `;
 const MINUTES_DEFAULT = "60";
 const MINUTES_MAX = 30_000;
 /** The last misfortune, and the comparison of books. */
 const END_MS = 20 * 60_000;
+const STREAM_RECORDS = 1_000_000;
+/** Some half an hour where nothing else runs. */
+const STREAMS_MS = 4 * 60 * 60_000;
 
 /**
  * @typedef {object} Part
  * @property {string} name
  * @property {(minutes: number) => string[]} args
  * @property {(minutes: number) => Record<string, string>} [env]
+ * @property {number} [limitMs] whatever the minutes are
  */
 
 /** @type {Part} */
@@ -37,12 +43,21 @@ const CLUSTER = {
   env: (minutes) => ({ MILLRACE_CRASH_CLUSTER_SECONDS: String(Math.round(minutes * 60)) }),
 };
 
-/** @returns {{ minutes: number, parts: Part[] } | undefined} undefined: only help is wanted */
+/** @type {Part} */
+const STREAMS = {
+  name: "streams",
+  args: () => ["--enable-source-maps", "packages/server/dist/streams-workflow.crash.test.js"],
+  env: () => ({ MILLRACE_CRASH_STREAM_RECORDS: String(STREAM_RECORDS) }),
+  limitMs: STREAMS_MS,
+};
+
+/** @returns {{ minutes: number, parts: Part[][] } | undefined} what runs at once; undefined: only help is wanted */
 function wanted() {
   const { values } = parseArgs({
     options: {
       minutes: { type: "string", default: MINUTES_DEFAULT },
       cluster: { type: "boolean", default: false },
+      streams: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
     },
   });
@@ -51,12 +66,16 @@ function wanted() {
   if (!(minutes > 0 && minutes <= MINUTES_MAX)) {
     throw new Error(`--minutes ${values.minutes}: expected more than 0 and at most ${MINUTES_MAX}`);
   }
-  return { minutes, parts: values.cluster ? [CLUSTER] : [SEEDS, CLUSTER] };
+  const alone = [...(values.cluster ? [[CLUSTER]] : []), ...(values.streams ? [[STREAMS]] : [])];
+  return { minutes, parts: alone.length > 0 ? alone : [[SEEDS, CLUSTER], [STREAMS]] };
 }
 
 /** @param {Part} part @param {number} minutes */
-async function run({ name, args, env }, minutes) {
-  const options = { timeoutMs: minutes * 60_000 + END_MS, env: { ...process.env, ...env?.(minutes) } };
+async function run({ name, args, env, limitMs }, minutes) {
+  const options = {
+    timeoutMs: limitMs ?? minutes * 60_000 + END_MS,
+    env: { ...process.env, ...env?.(minutes) },
+  };
   const { code, timedOut } = await runChild(process.execPath, args(minutes), options);
   return {
     isFine: code === 0,
@@ -79,7 +98,8 @@ async function main() {
   installIfStale();
   buildIfStale();
   const { minutes, parts } = what;
-  const results = await Promise.all(parts.map((part) => run(part, minutes)));
+  const results = [];
+  for (const some of parts) results.push(...(await Promise.all(some.map((part) => run(part, minutes)))));
   process.stdout.write(`${results.map(({ said }) => said).join(", ")}\n`);
   return results.every(({ isFine }) => isFine) ? 0 : 1;
 }

@@ -12,6 +12,9 @@ export const RECORD_COLUMNS: readonly Column[] = [
   { type: "body", name: "body" },
 ];
 
+/** Of all rows there are, on a machine that is busy. */
+const QUERY_MS = 300_000;
+
 /** In journal order. */
 export async function storedRecords(
   endpoints: Pick<Endpoints, "warehouse">,
@@ -20,15 +23,8 @@ export async function storedRecords(
   const query =
     `select _journal, connection, sequence, "check", octet_length(encode(body)) from ${table} ` +
     `order by _journal, _offset`;
-  const answer = await ask(`${endpoints.warehouse}/sql`, {
-    method: "POST",
-    headers: { "content-type": "application/json", accept: "text/csv" },
-    body: JSON.stringify({ query, limits: { rows: 10_000_000 } }),
-  });
-  assert.equal(answer.status, 200, answer.text.slice(0, 500));
-  const [, ...lines] = answer.text.trimEnd().split(/\r?\n/);
-  return lines.map((line) => {
-    const [journal = "", connection, sequence, check = "", bodyLength] = line.split(",");
+  const rows = await csvRows(endpoints, query);
+  return rows.map(([journal = "", connection, sequence, check = "", bodyLength]) => {
     return {
       journal,
       connection: Number(connection),
@@ -37,4 +33,20 @@ export async function storedRecords(
       bodyLength: Number(bodyLength),
     };
   });
+}
+
+/** All rows of a query whose values need no quotes. */
+export async function csvRows(
+  endpoints: Pick<Endpoints, "warehouse">,
+  query: string,
+): Promise<readonly (readonly string[])[]> {
+  const answer = await ask(`${endpoints.warehouse}/sql`, {
+    method: "POST",
+    headers: { "content-type": "application/json", accept: "text/csv" },
+    body: JSON.stringify({ query, limits: { rows: 10_000_000, timeMs: QUERY_MS } }),
+    limitMs: QUERY_MS,
+  });
+  assert.equal(answer.status, 200, answer.text.slice(0, 500));
+  const [, ...lines] = answer.text.trimEnd().split(/\r?\n/);
+  return lines.map((line) => line.split(","));
 }

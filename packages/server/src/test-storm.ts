@@ -150,8 +150,8 @@ export class Storm {
   }
 }
 
-/** Whichever it notices first. */
-const LEASE_OVER = /unable to keep member lease alive|member key not found in Etcd/;
+/** Why a broker may end itself: whichever it notices first. */
+export const LEASE_OVER = /unable to keep member lease alive|member key not found in Etcd/;
 const NO_SPACE = /^millrace: .*(?:space|ENOSPC)/im;
 const ETCD_KILLED = "etcd killed";
 

@@ -139,7 +139,8 @@ export async function waitForRows(
 export async function waitForLoaded(endpoints: Endpoints, table: string, limitMs = 60_000): Promise<void> {
   const [, id = ""] = table.split(".");
   const partitions = (await listJournals(endpoints)).filter(
-    ({ spec }) => spec.name.startsWith("stream/") && spec.name.includes(`/${id}/`),
+    ({ spec: { name } }) =>
+      name.startsWith("stream/") && name.includes(`/${id}/`) && !name.endsWith("/dead-letters"),
   );
   assert.ok(partitions.length > 0, `${table} has partitions`);
   for (const { spec } of partitions) {

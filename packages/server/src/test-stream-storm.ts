@@ -1,0 +1,181 @@
+// Misfortunes of the processes of a StreamCluster, drawn from a seed: kill -9, SIGTERM, SIGSTOP shorter and longer than
+// the lease, and both processes of a component killed at once. Each round has all of them in an order of its own.
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Random } from "@millrace/base";
+import { until } from "./test-platform.ts";
+import { LEASE_OVER } from "./test-storm.ts";
+import { ROLES, type Role, type StreamCluster, type TestNode } from "./test-stream-cluster.ts";
+
+interface Misfortune {
+  readonly what: string;
+  readonly nodes: readonly TestNode[];
+  readonly strike: (node: TestNode) => Promise<void>;
+}
+
+/** Defaults of etcd.lease and of distribution.ttl, and somewhat more. */
+const PAST_LEASE_MS = (role: Role): number => (role === "broker" ? 25_000 : 8000);
+const ENDS_ITSELF_MS = 60_000;
+const LOOK_MS = 100;
+
+export class StreamStorm {
+  readonly #cluster: StreamCluster;
+  readonly #random: Random;
+  readonly #struck = new Set<TestNode>();
+  /** How often what was suffered. */
+  readonly #suffered = new Map<string, number>();
+  #left: Misfortune[] = [];
+  #rounds = -1;
+  #isOver = false;
+
+  constructor(cluster: StreamCluster, random: Random) {
+    this.#cluster = cluster;
+    this.#random = random;
+  }
+
+  /** Rounds that are over. */
+  get rounds(): number {
+    return this.#rounds;
+  }
+
+  describe(): string {
+    return [...this.#suffered].map(([what, count]) => `${what}: ${count}`).join(", ");
+  }
+
+  /** The next misfortune; several may be under way, of processes of their own. @returns when it is over */
+  async strike(): Promise<void> {
+    const { what, nodes, strike } = await this.#next();
+    for (const node of nodes) this.#struck.add(node);
+    await Promise.all(nodes.map(strike));
+    for (const node of nodes) this.#struck.delete(node);
+    this.#note(`${nodes[0]!.role} ${what}`);
+  }
+
+  /** Brings back brokers that end themselves, as whoever supervises them would, until `end`; nobody else may. */
+  async supervise(): Promise<void> {
+    while (!this.#isOver) {
+      await sleep(LOOK_MS);
+      for (const node of this.#cluster.nodes) {
+        if (this.#struck.has(node) || node.life.exit === undefined) continue;
+        this.#excuse(node);
+        this.#note(`${node.role} ended itself`);
+        node.launch();
+      }
+    }
+  }
+
+  /** No more misfortunes; every process is ready. */
+  async end(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#cluster.nodes.map((node) => this.#ready(node)));
+  }
+
+  /** Ends without waiting for anybody. */
+  abort(): void {
+    this.#isOver = true;
+  }
+
+  async #next(): Promise<Misfortune> {
+    for (;;) {
+      if (this.#left.length === 0) {
+        this.#left = this.#deal();
+        this.#rounds++;
+      }
+      const at = this.#left.findIndex(({ nodes }) => nodes.every((node) => !this.#struck.has(node)));
+      const [next] = at < 0 ? [] : this.#left.splice(at, 1);
+      if (next !== undefined) return next;
+      await sleep(LOOK_MS);
+    }
+  }
+
+  #deal(): Misfortune[] {
+    const random = this.#random;
+    const all: Misfortune[] = [];
+    for (const role of ROLES) {
+      const nodes = this.#cluster.all(role);
+      const one = (): readonly TestNode[] => [nodes[random.below(nodes.length)]!];
+      for (const node of nodes) all.push({ what: "killed", nodes: [node], strike: this.#killed });
+      all.push({ what: "stopped", nodes: one(), strike: this.#stopped });
+      const ms = 300 + random.below(2000);
+      all.push({ what: "paused for a moment", nodes: one(), strike: (node) => this.#paused(node, ms) });
+      all.push({ what: "paused past its lease", nodes: one(), strike: this.#pausedPastLease });
+      if (nodes.length > 1) all.push({ what: "killed, all at once", nodes, strike: this.#killed });
+    }
+    return shuffled(all, random);
+  }
+
+  readonly #killed = async (node: TestNode): Promise<void> => {
+    await node.kill();
+    await this.#back(node);
+  };
+
+  /** SIGTERM: it must end in time and with 0, whatever the others do. */
+  readonly #stopped = async (node: TestNode): Promise<void> => {
+    await node.stop();
+    await this.#back(node);
+  };
+
+  async #paused(node: TestNode, ms: number): Promise<void> {
+    node.freeze();
+    await sleep(ms);
+    node.thaw();
+    await this.#ready(node);
+  }
+
+  /** A broker ends itself once it knows; the others get another lease. */
+  readonly #pausedPastLease = async (node: TestNode): Promise<void> => {
+    node.freeze();
+    await sleep(PAST_LEASE_MS(node.role));
+    node.thaw();
+    if (node.role === "broker") {
+      const claim = (): string => `${node.name} ends itself: ${node.life.stderr.slice(-3000)}`;
+      await until(claim, ENDS_ITSELF_MS, () => node.life.exit !== undefined);
+      this.#excuse(node);
+      await this.#back(node);
+    } else {
+      await this.#ready(node);
+    }
+  };
+
+  async #back(node: TestNode): Promise<void> {
+    node.launch();
+    await this.#ready(node);
+  }
+
+  /** It may end itself once more before it is. */
+  async #ready(node: TestNode): Promise<void> {
+    for (;;) {
+      try {
+        await node.ready();
+        return;
+      } catch (error) {
+        if (node.life.exit === undefined || !isExcused(node)) throw error;
+        this.#note(`${node.role} ended itself`);
+        node.launch();
+      }
+    }
+  }
+
+  #excuse(node: TestNode): void {
+    assert.ok(isExcused(node), `${node.name} ended itself:\n${node.life.stderr.slice(-3000)}`);
+  }
+
+  #note(happened: string): void {
+    this.#suffered.set(happened, (this.#suffered.get(happened) ?? 0) + 1);
+  }
+}
+
+/** Only a broker ends itself, and only when its lease is over. */
+function isExcused({ role, life }: TestNode): boolean {
+  return role === "broker" && LEASE_OVER.test(life.stderr);
+}
+
+/** Fisher and Yates. */
+export function shuffled<T>(items: readonly T[], random: Random): T[] {
+  const all = [...items];
+  for (let i = all.length - 1; i > 0; i--) {
+    const j = random.below(i + 1);
+    [all[i], all[j]] = [all[j]!, all[i]!];
+  }
+  return all;
+}
