@@ -14,6 +14,11 @@ export interface IntegrityPorts {
     open(ref: TargetRef, sink: SinkKey, signal: AbortSignal): Promise<Pick<Target, "loadedEnds">>;
   };
   readonly clock: Clock;
+  /**
+   * The warehouse is in another process: it may be away while records are taken, like any target of others. One of this
+   * process is there before a record is, or the process is about to end.
+   */
+  readonly isWarehouseElsewhere?: boolean;
 }
 
 /** What a partition's bytes were taken to, as the coordination store has it. */
@@ -29,7 +34,7 @@ export interface TakenPartition {
 /** Thrown for a partition that has lost acknowledged bytes. */
 export class LostBytes extends WireError {}
 
-/** Thrown when a target that is no part of the platform cannot be asked. */
+/** Thrown when a target that is no part of this process cannot be asked. */
 export class TargetAway extends WireError {}
 
 /** A target that is busy or away must not hold up records for longer. */
@@ -48,8 +53,8 @@ export class PartitionIntegrity {
 
   /**
    * @throws {LostBytes} when the journal ends too early
-   * @throws {TargetAway} when a target of others cannot be asked
-   * @throws {WireError} what the broker and the warehouse say when they cannot be asked
+   * @throws {TargetAway} when a target of others, or the warehouse of another process, cannot be asked
+   * @throws {WireError} what the broker and this process's warehouse say when they cannot be asked
    */
   async check(partition: TakenPartition, signal: AbortSignal): Promise<void> {
     const { journal, sink, stagedEnd, target } = partition;
@@ -94,7 +99,8 @@ export class PartitionIntegrity {
       const opened = await this.#ports.targets.open(target, sink, scope.signal);
       return await opened.loadedEnds(target.tableId, scope.signal);
     } catch (thrown) {
-      if (signal.aborted || target.connection === undefined) throw thrown;
+      const isOwn = target.connection === undefined && this.#ports.isWarehouseElsewhere !== true;
+      if (signal.aborted || isOwn) throw thrown;
       const { code, message } = WireError.from(thrown);
       throw new TargetAway(code, `${shownTarget(target)}: ${message}`, { cause: thrown });
     } finally {

@@ -58,6 +58,17 @@ describe("partitions", () => {
       message: "postgres db:5432/d: connect ECONNREFUSED",
     });
     await assert.rejects(world.during(partitions.ensure(inside, 0, world.signal)), away);
+    // The warehouse of another process may be away, too.
+    const elsewhere = new PartitionIntegrity({ transport, targets, clock, isWarehouseElsewhere: true });
+    const door = world.partitionsWith(elsewhere);
+    assert.match(await world.during(door.ensure(inside, 0, world.signal)), /inside\/p000$/);
+    const ofInside = {
+      ...taken,
+      journal: "stream/1/1/source/inside/p000",
+      sink: inside,
+      target: targetOf(inside),
+    };
+    await assert.rejects(world.during(elsewhere.check(ofInside, world.signal)), { code: "UNAVAILABLE" });
   });
 
   test("many at once, the same and others of the lane -> each once, one file for each lane", async () => {

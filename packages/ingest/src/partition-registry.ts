@@ -97,7 +97,7 @@ export class Partitions {
     return journal;
   }
 
-  /** A target of others that is away does not keep records out: the reader asks it before it stages any of them. */
+  /** A target elsewhere that is away does not keep records out: the reader asks it before it stages any of them. */
   async #checkWhole(partition: TakenPartition, signal: AbortSignal): Promise<void> {
     try {
       await this.#ports.integrity.check(partition, signal);

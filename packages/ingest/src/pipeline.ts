@@ -37,6 +37,8 @@ export interface PipelinePorts {
   /** Told of each fragment that was removed from its store: a broker of this process need not miss it. */
   readonly onFragmentRemoved?: (fragment: Fragment) => void;
   readonly targets: TargetRegistry;
+  /** Default false: it is in this process. */
+  readonly isWarehouseElsewhere?: boolean;
   readonly catalog: SinkCatalog;
   /** What this process reads and coordinates; absent: everything. */
   readonly shares?: { readonly reader: WorkOwner; readonly coordinator: WorkOwner };

@@ -111,12 +111,13 @@ export async function startPipeline(
     readonly targets: TargetRegistry;
     /** Who shares the work; absent: nobody. */
     readonly groups: PipelineGroups | undefined;
+    readonly isWarehouseElsewhere: boolean;
   },
   components: readonly PipelineComponent[],
   signal: AbortSignal,
 ): Promise<Pipeline> {
   const { config, coordination, stores } = context;
-  const { journals, catalog, targets, groups } = parts;
+  const { journals, catalog, targets, groups, isWarehouseElsewhere } = parts;
   const shares = groups === undefined ? {} : { shares: groups };
   const { transport, fragmentRemoved: onFragmentRemoved } = journals;
   const store = coordination;
@@ -127,7 +128,17 @@ export async function startPipeline(
     "pipeline",
     () =>
       openPipeline(
-        { ...context, ...shares, store, transport, stagingStore, catalog, targets, onFragmentRemoved },
+        {
+          ...context,
+          ...shares,
+          store,
+          transport,
+          stagingStore,
+          catalog,
+          targets,
+          isWarehouseElsewhere,
+          onFragmentRemoved,
+        },
         {
           components,
           publishes: groups !== undefined,

@@ -110,7 +110,7 @@ async function startDefined(
   const pipeline = await startPipeline(
     lifecycle,
     context,
-    { journals, catalog, targets, groups },
+    { journals, catalog, targets, groups, isWarehouseElsewhere: parts.warehouse === undefined },
     own,
     signal,
   );

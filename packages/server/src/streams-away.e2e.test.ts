@@ -1,0 +1,76 @@
+// Processes that start while others are away: a door takes records as soon as there is a broker, whoever else is
+// missing; readers and coordinators say what they wait for, and go on when it is back.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { releaseCluster } from "./test-cluster.ts";
+import { ask, post } from "./test-http.ts";
+import { scratch, until } from "./test-platform.ts";
+import { StreamCluster, type Role, type TestNode } from "./test-stream-cluster.ts";
+import { createSink, createStream, pathColumn, waitForRows } from "./test-streams.ts";
+
+const BACK_MS = 120_000;
+const BEHIND: readonly Role[] = ["storage-reader", "storage-coordinator", "http-source"];
+
+let cluster: StreamCluster | undefined;
+after(async () => {
+  await releaseCluster();
+  await cluster?.close();
+});
+
+test("started while the warehouse, then the broker is away -> records are taken, rows come later", async () => {
+  cluster = await StreamCluster.open({
+    counts: {
+      broker: 1,
+      warehouse: 1,
+      "storage-reader": 1,
+      "storage-coordinator": 1,
+      "http-source": 1,
+      api: 1,
+    },
+    flags: ["--broker.file-root", scratch()],
+  });
+  const all = (role: Role): TestNode => cluster!.all(role)[0]!;
+  const endpoints = cluster.endpoints();
+  const url = await createStream(endpoints, "away", [pathColumn("n")]);
+  const table = { type: "duckdb", tableId: "main.new", mapping: { columns: [pathColumn("n")] } };
+  assert.equal((await post(url, { n: 0 })).status, 200);
+  await waitForRows(endpoints, "main.away", 1);
+  // A sink whose partition does not exist when the warehouse goes.
+  await createSink(endpoints, { sourceId: "away", sinkId: "new" }, table);
+  for (const role of [...BEHIND, "warehouse"] as const) await all(role).kill();
+  for (const role of BEHIND) await all(role).start();
+  await cluster.told(async () => {
+    for (const role of BEHIND) {
+      await until(`${role} says what is missing`, BACK_MS, async () => {
+        const { status, text } = await ask(`${all(role).url}/readyz`);
+        return (
+          status === 200 &&
+          text.includes("degraded: no warehouse is there (component warehouse, on this etcd)")
+        );
+      });
+    }
+    for (let n = 1; n < 6; n++) {
+      const answer = await post(url, { n });
+      assert.equal(answer.status, 200, answer.text);
+    }
+    await all("warehouse").start();
+    await waitForRows(endpoints, "main.away", 6, BACK_MS);
+    await waitForRows(endpoints, "main.new", 5, BACK_MS);
+    for (const role of [...BEHIND, "broker"] as const) await all(role).kill();
+    for (const role of BEHIND) all(role).launch();
+    for (const role of BEHIND) {
+      await until(`${role} waits for a broker`, BACK_MS, async () => {
+        const answer = await ask(`${all(role).url}/readyz`).catch(() => undefined);
+        return (
+          answer?.status === 503 &&
+          answer.text.includes("no broker is there (component broker, on this etcd)")
+        );
+      });
+    }
+    assert.equal((await post(url, { n: 6 })).status, 503);
+    await all("broker").start();
+    for (const role of BEHIND) await all(role).ready();
+    await until("records are taken again", BACK_MS, async () => (await post(url, { n: 7 })).status === 200);
+    await waitForRows(endpoints, "main.new", 6, BACK_MS);
+  });
+});
