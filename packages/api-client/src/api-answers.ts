@@ -111,6 +111,11 @@ export type AggregatedSources = {
           readonly staging?: Level;
           readonly target?: Level;
         };
+        /** Records that could not be mapped and wait for a replay, if there ever were any */
+        readonly deadLetters?: {
+          readonly count: number;
+          readonly bytes: number;
+        };
         readonly files: readonly FileStatistics[];
       };
     }[];

@@ -158,18 +158,17 @@ const levels = {
 
 export const totalAnswer = named("TotalStatistics", object(levels));
 
-export const sinkTotalAnswer = named(
-  "SinkStatistics",
-  object({
-    ...levels,
-    deadLetters: optional(
-      object(
-        { count: required(number), bytes: required(number) },
-        { description: "Records that could not be mapped and wait for a replay, if there ever were any" },
-      ),
+const ofSink = {
+  ...levels,
+  deadLetters: optional(
+    object(
+      { count: required(number), bytes: required(number) },
+      { description: "Records that could not be mapped and wait for a replay, if there ever were any" },
     ),
-  }),
-);
+  ),
+};
+
+export const sinkTotalAnswer = named("SinkStatistics", object(ofSink));
 
 const deadLetterFields = {
   id: required(text({ example: "4096-0" })),
@@ -237,7 +236,7 @@ export const aggregationAnswer = named(
             list(
               object({
                 ...sinkFields,
-                statistics: required(object({ ...levels, files: required(list(file)) })),
+                statistics: required(object({ ...ofSink, files: required(list(file)) })),
               }),
             ),
           ),

@@ -46,6 +46,22 @@ describe("dead letters of the API", () => {
     );
   });
 
+  test("aggregation: each sink has the number of its letters, if it ever had any", async () => {
+    await api.change("POST", SINKS, { ...SINK, sinkId: "none" });
+    const counted = { count: 3, bytes: 70 };
+    api.letters.counts = (source, sinks) => {
+      assert.equal(source.sourceId, "flights");
+      assert.deepEqual(
+        sinks.map(({ sinkId }) => sinkId),
+        ["flights", "none"],
+      );
+      return Promise.resolve(new Map([["flights", counted]]));
+    };
+    const [source] = (await api.get("/v1/branches/default/aggregation/sources"))["sources"] as Json[];
+    const letters = (source!["sinks"] as Json[]).map((sink) => at(sink, "statistics", "deadLetters"));
+    assert.deepEqual(letters, [counted, undefined]);
+  });
+
   test("get: the whole body; an ID that is none -> 404, in a list 400", async () => {
     const long = utf8("é".repeat(4000));
     api.letters.get = (_sink, id) => Promise.resolve(id === "7-0" ? letter(id, long) : undefined);

@@ -35,7 +35,7 @@ export interface ApiDependencies {
   /** Who a token belongs to. */
   readonly book: TokenBook;
   readonly statistics: StatisticsPort;
-  readonly deadLetters: Pick<DeadLetters, "count" | "list" | "get" | "replay">;
+  readonly deadLetters: Pick<DeadLetters, "count" | "counts" | "list" | "get" | "replay">;
   readonly targets: TargetsPort;
   readonly purge: Pick<SourcePurge, "begin" | "progress">;
   /** Resolves once this process's doors know what the store held at `revision`. */

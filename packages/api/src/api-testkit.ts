@@ -70,6 +70,7 @@ export class ApiHarness {
   /** What the dead letters of every sink are. */
   letters: ApiDependencies["deadLetters"] = {
     count: () => Promise.resolve(undefined),
+    counts: () => Promise.resolve(new Map()),
     list: () => Promise.resolve({ letters: [], totalCount: 0 }),
     get: () => Promise.resolve(undefined),
     replay: () => Promise.resolve({ replayed: 0, refused: 0, isDone: true }),

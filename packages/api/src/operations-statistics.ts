@@ -96,9 +96,12 @@ export const statisticsOperations: readonly Operation[] = [
 async function aggregated(deps: ApiDependencies, source: SourceDefinition): Promise<object> {
   const all = { afterId: "", limit: DEFINITION_LIMITS.sinksPerSourceMax };
   const { items } = await deps.repository.sinks(source, all, deps.signal);
-  const sinks = items.map((sink) => ({
-    ...sinkBody(effectiveSink(sink, source)),
-    statistics: { ...deps.statistics.total(sink), files: deps.statistics.files(sink, {}) },
-  }));
+  const counts = await deps.deadLetters.counts(source, items, deps.signal);
+  const sinks = items.map((sink) => {
+    const letters = counts.get(sink.sinkId);
+    const counted = letters === undefined ? {} : { deadLetters: letters };
+    const statistics = { ...deps.statistics.total(sink), ...counted, files: deps.statistics.files(sink, {}) };
+    return { ...sinkBody(effectiveSink(sink, source)), statistics };
+  });
   return { ...sourceBody(source, deps.urls()), sinks };
 }

@@ -106,6 +106,41 @@ suite("streams by the command line", { timeout: 240_000 }, () => {
     assert.equal((await run(["sinks", "get", "two", "none"])).code, 1);
   });
 
+  test("dead letters: listed with their reasons, replayed when the mapping is mended", async () => {
+    const url = (await ok(["sources", "create", "lost", "--name", "Lost"])).trim();
+    const columns = (path: string): string => JSON.stringify([{ type: "path", name: "n", path }]);
+    await ok(["sinks", "create", "lost", "rows", "--table", "main.lost", "--columns", columns("wrong")]);
+    await ok(["settings", "update", "lost", "--set", "storage.level.local.deadLetters.enabled=true"]);
+    const none = await run(["dead-letters", "list", "lost", "rows"]);
+    assert.deepEqual([none.code, none.err], [0, "0 wait\n"]);
+    await runRecorded(["produce", url], '{"n":1}\n{"n":2}\n{"n":3}\n');
+    const some = await run(["dead-letters", "list", "lost", "rows", "--limit", "2"]);
+    assert.equal(some.err, "3 wait\n");
+    const lines = some.out.trim().split("\n");
+    assert.match(lines[0]!, /^ID +RECEIVED +VERSION +ATTEMPTS +REASON$/);
+    assert.match(lines[1]!, /^\S+ +\d{4}-\S+Z +1 +1 +.*path "wrong" not found/);
+    assert.equal(lines.length, 3);
+    const after = lines[2]!.split(" ", 1)[0]!;
+    const rest = JSON.parse(
+      await ok(["dead-letters", "list", "lost", "rows", "--after", after, "--json"]),
+    ) as {
+      body: string;
+    }[];
+    assert.deepEqual(
+      rest.map(({ body }) => body),
+      ['{"n":3}'],
+    );
+    await ok(["sinks", "update", "lost", "rows", "--columns", columns("n")]);
+    const said = await ok(["dead-letters", "replay", "lost", "rows"]);
+    assert.equal(said, "Dead letters have been replayed: 3 became rows, 0 were refused again.\n");
+    const task = await json(["dead-letters", "replay", "lost", "rows"]);
+    assert.equal((task["outputs"] as { replayed: number }).replayed, 0);
+    const wrong = await run(["dead-letters", "list", "lost", "rows", "--limit", "101"]);
+    const refusal = "millrace: --limit 101: expected a whole number from 1 to 100\n";
+    assert.deepEqual([wrong.code, wrong.err], [2, refusal]);
+    assert.equal((await run(["dead-letters", "replay", "lost", "none"])).code, 1);
+  });
+
   test("settings: of a source and of a sink: listed, changed, taken away; a wrong one -> status 2", async () => {
     await ok(["settings", "update", "two", "--set", `${COUNT}=7`]);
     assert.match(await ok(["settings", "list", "two"]), new RegExp(`\\n${COUNT} +7 +10000 +set\\n`));

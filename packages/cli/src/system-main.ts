@@ -13,6 +13,7 @@ import { addSettingsCommand } from "./command-settings.ts";
 import { addSinksCommand } from "./command-sinks.ts";
 import { addSourcesCommand } from "./command-sources.ts";
 import { addSqlCommand } from "./command-sql.ts";
+import { addDeadLettersCommand } from "./command-dead-letters.ts";
 import { addTasksCommand } from "./command-tasks.ts";
 import { addTokensCommand } from "./command-tokens.ts";
 import { addServeCommand, addUpCommand } from "./command-up.ts";
@@ -56,6 +57,7 @@ export function makeProgram(io: CliIo): Command {
   addSinksCommand(program, io);
   addSettingsCommand(program, io);
   addPlanCommands(program, io);
+  addDeadLettersCommand(program, io);
   addTasksCommand(program, io);
   addTokensCommand(program, io);
   addProduceCommand(program, io);

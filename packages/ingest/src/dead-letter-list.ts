@@ -7,9 +7,9 @@ import { listFragments, type JournalTransport } from "@millrace/client";
 import type { CoordinationStore } from "@millrace/metadata";
 import { decodeLetter, type DeadLetter } from "./dead-letter.ts";
 import { letterFrames, letterHead, rowsOf } from "./dead-letter-log.ts";
-import { loadLetterState, type LetterPosition } from "./dead-letter-state.ts";
+import { loadLetterState, loadLetterStates, type LetterPosition } from "./dead-letter-state.ts";
 import { placeName } from "./dead-letter-replay.ts";
-import { deadLetterJournal, type SinkLife } from "./definitions.ts";
+import { deadLetterJournal, type SinkLife, type SourceKey } from "./definitions.ts";
 import { FrameFilter } from "./frame-filter.ts";
 
 export interface LetterListPorts {
@@ -68,6 +68,22 @@ export class DeadLetterList {
     if (stored === undefined) return undefined;
     const { count, bytes } = await this.#counted(stored.state.journal, stored.state.position, signal);
     return { count, bytes };
+  }
+
+  /** Of those of a source's sinks that ever had any, by their IDs. @throws {WireError} of store and broker */
+  async counts(
+    source: SourceKey,
+    sinks: readonly SinkLife[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, LetterCount>> {
+    const counts = new Map<string, LetterCount>();
+    for (const [sinkId, { journal, position }] of await loadLetterStates(this.#ports.store, source, signal)) {
+      const sink = sinks.find((one) => one.sinkId === sinkId);
+      if (sink === undefined || deadLetterJournal(sink) !== journal) continue;
+      const { count, bytes } = await this.#counted(journal, position, signal);
+      counts.set(sinkId, { count, bytes });
+    }
+    return counts;
   }
 
   /** @param page `afterId` is exclusive @throws {WireError} INVALID_ARGUMENT when no letter has that ID */

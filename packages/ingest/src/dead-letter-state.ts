@@ -1,8 +1,15 @@
 // What the coordination store knows of a sink's dead letters: which journal they are in, how far it was replayed. One
 // key for each sink, made with the journal at its first letter.
 import { WireError } from "@millrace/base";
-import { keyOf, type CoordinationStore, type Key } from "@millrace/metadata";
-import { deadLetterJournal, sinkPath, type SinkKey, type SinkLife } from "./definitions.ts";
+import { keyOf, prefixRange, type CoordinationStore, type Key } from "@millrace/metadata";
+import {
+  deadLetterJournal,
+  sinkPath,
+  sourcePath,
+  type SinkKey,
+  type SinkLife,
+  type SourceKey,
+} from "./definitions.ts";
 import type { FrameFilterCheckpoint } from "./frame-filter.ts";
 import { encodeJson, filterIn } from "./storage-codec.ts";
 import { JsonFields, parseJson } from "./storage-json.ts";
@@ -63,6 +70,17 @@ export async function loadLetterState(
   if (kvs[0] === undefined) return undefined;
   const state = decodeLetterState(kvs[0].value, key);
   return state.journal === deadLetterJournal(sink) ? { state, modRevision: kvs[0].modRevision } : undefined;
+}
+
+/** What is known of all sinks of a source, by their IDs, whatever lives they are of. @throws {WireError} as above */
+export async function loadLetterStates(
+  store: CoordinationStore,
+  source: SourceKey,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, LetterState>> {
+  const prefix = keyOf(`${DEAD_LETTERS_PREFIX}${sourcePath(source)}/`);
+  const { kvs } = await store.range(prefixRange(prefix), signal);
+  return new Map(kvs.map(({ key, value }) => [key.slice(prefix.length), decodeLetterState(value, key)]));
 }
 
 /**

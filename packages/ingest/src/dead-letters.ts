@@ -6,7 +6,7 @@ import {
   type ReplayOutcome,
   type ReplayPorts,
 } from "./dead-letter-replay.ts";
-import type { EffectiveSink, SinkLife } from "./definitions.ts";
+import type { EffectiveSink, SinkLife, SourceKey } from "./definitions.ts";
 
 export class DeadLetters {
   readonly #list: DeadLetterList;
@@ -19,6 +19,14 @@ export class DeadLetters {
 
   count(sink: SinkLife, signal: AbortSignal): Promise<LetterCount | undefined> {
     return this.#list.count(sink, signal);
+  }
+
+  counts(
+    source: SourceKey,
+    sinks: readonly SinkLife[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, LetterCount>> {
+    return this.#list.counts(source, sinks, signal);
   }
 
   list(
