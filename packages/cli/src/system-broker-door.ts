@@ -1,11 +1,11 @@
 // The way to a broker, ours or Gazette's, over gRPC: which address, with which tokens and certificates. Gazette's names
 // of flags and variables stand beside ours, so that who used `gazctl` changes the program's name alone. Flags win over
 // the environment, and there our variables over Gazette's.
-import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { jsonLogger, systemClock, WireError, type Clock, type Logger, type LogLevel } from "@millrace/base";
 import type { AuthKeys, GrpcTransport, GrpcTransportOptions } from "@millrace/client";
+import { readTls } from "@millrace/server";
 import { Option, type Command } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import {
@@ -114,7 +114,7 @@ export async function withBroker<T>(
   const client = await import("@millrace/client");
   const logger = jsonLogger(logLevel(options), (line) => io.err(line));
   const keys = keysOf(options);
-  tlsFiles(options); // A file that is not there is found before a call would stumble over it.
+  tlsFiles(options); // Files that cannot be used are found before a call would stumble over them.
   const transport = new client.GrpcTransport({
     address,
     clock: systemClock,
@@ -198,16 +198,24 @@ function tokenOf(options: BrokerDoorOptions): string {
   return options["broker.authToken"] ?? options.token ?? process.env["BROKER_AUTH_TOKEN"] ?? "";
 }
 
+/** @throws {WireError} INVALID_ARGUMENT naming what was given, and the file of it that cannot be used */
 function tlsFiles(options: BrokerDoorOptions): ReturnType<NonNullable<GrpcTransportOptions["tls"]>> {
-  const pem = (given: string | undefined, variable: string): Uint8Array | undefined => {
-    const file = given ?? process.env[variable] ?? "";
-    return file === "" ? undefined : readFileSync(file);
-  };
-  return {
-    ca: pem(options["broker.trustedCaFile"], "BROKER_TRUSTED_CA_FILE"),
-    cert: pem(options["broker.certFile"], "BROKER_CERT_FILE"),
-    key: pem(options["broker.certKeyFile"], "BROKER_CERT_KEY_FILE"),
-  };
+  const cert = named(options["broker.certFile"], "--broker.cert-file");
+  const key = named(options["broker.certKeyFile"], "--broker.cert-key-file");
+  const ca = named(options["broker.trustedCaFile"], "--broker.trusted-ca-file");
+  return readTls(
+    { cert: cert.file, key: key.file, ca: ca.file },
+    { cert: cert.name, key: key.name, ca: ca.name },
+  );
+}
+
+/** A file that the flag gave, else its variable, by the name of either. */
+function named(given: string | undefined, flag: string): { readonly file: string; readonly name: string } {
+  const variable = flag.slice(2).replace(/[.-]/g, "_").toUpperCase();
+  const set = process.env[variable] ?? "";
+  return given === undefined && set !== ""
+    ? { file: set, name: variable }
+    : { file: given ?? "", name: flag };
 }
 
 /** Many programs read LOG_LEVEL, and what others understand by it is not a mistake here. */

@@ -1,7 +1,7 @@
 // What a command says when TLS stands between it and a broker.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer as createPlainServer, type AddressInfo, type Server as PlainServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -78,6 +78,50 @@ test(
     }
   },
 );
+
+test("files that do not fit -> refused before a call, with the flag or the variable", { skip }, async () => {
+  const dir = scratch();
+  const pair = (name: string): readonly [cert: string, key: string] => {
+    const files = [join(dir, `${name}.pem`), join(dir, `${name}.key`)] as const;
+    const fresh = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    const made = spawnSync("openssl", [...fresh, "-subj", "/CN=x", "-out", files[0], "-keyout", files[1]]);
+    assert.equal(made.status, 0);
+    return files;
+  };
+  const [[cert, key], [, otherKey]] = [pair("one"), pair("other")];
+  const empty = join(dir, "empty.pem");
+  writeFileSync(empty, "");
+  const cases: readonly (readonly [flags: readonly string[], says: RegExp])[] = [
+    [
+      ["--broker.cert-file", cert, "--broker.cert-key-file", otherKey],
+      /^millrace: --broker\.cert-key-file: \S+other\.key is not the key of the certificate in \S+one\.pem /,
+    ],
+    [["--broker.cert-file", cert], /^millrace: --broker\.cert-file and --broker\.cert-key-file go together/],
+    [
+      ["--broker.cert-file", key, "--broker.cert-key-file", key],
+      /^millrace: --broker\.cert-file: \S+one\.key holds no certificate \(PEM\)$/m,
+    ],
+    [
+      ["--broker.trusted-ca-file", empty],
+      /^millrace: --broker\.trusted-ca-file: \S+empty\.pem holds no certificate \(PEM\)$/m,
+    ],
+    [
+      ["--broker.trusted-ca-file", join(dir, "gone")],
+      /^millrace: --broker\.trusted-ca-file: cannot read \S+gone: ENOENT/,
+    ],
+  ];
+  for (const [flags, says] of cases) {
+    const { code, err } = await runRecorded([
+      "journals",
+      "list",
+      "--address",
+      "https://127.0.0.1:1",
+      ...flags,
+    ]);
+    assert.match(err, says);
+    assert.equal(code, 2);
+  }
+});
 
 function addressOf(server: Server | PlainServer): string {
   return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;

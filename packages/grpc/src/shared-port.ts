@@ -10,8 +10,9 @@ import {
   type TlsOptions,
   type TLSSocket,
 } from "node:tls";
-import { equalBytes, utf8, type Clock, type Logger } from "@millrace/base";
+import { assert, equalBytes, utf8, type Clock, type Logger } from "@millrace/base";
 import { PREFACE } from "./h2-frame.ts";
+import { RefusedClients } from "./refused-clients.ts";
 
 export type AcceptSocket = (socket: Socket | TLSSocket, alreadyRead: Uint8Array) => void;
 
@@ -50,15 +51,16 @@ export class SharedPort {
 
   constructor(options: SharedPortOptions) {
     this.#options = options;
-    const { tls, logger } = options;
+    const { tls, clock, logger } = options;
     // An HTTP/1 client may half-close when it has said all. Not within TLS: a client that leaves in the middle of the
     // handshake would stay.
     if (tls === undefined) {
       this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#sniff(socket));
     } else {
       this.#server = createTlsServer({ noDelay: true, ...tlsOptions(tls) }, (socket) => this.#sniff(socket));
-      this.#server.on("tlsClientError", (error: Error, socket: Socket) => {
-        logger.debug("tls-handshake-failed", { peer: socket.remoteAddress, reason: error.message });
+      const refused = new RefusedClients(clock, logger);
+      this.#server.on("tlsClientError", (error: Error, socket: TLSSocket) => {
+        refused.onFailed(error, socket);
         socket.destroy();
       });
     }
@@ -159,6 +161,8 @@ function protocolOf(bytes: Uint8Array): Protocol | undefined {
 function tlsOptions({ cert, key, ca, isClientCertificateOptional = false }: ServerTls): TlsOptions {
   const pem = (value: string | Uint8Array): string | Buffer =>
     typeof value === "string" ? value : Buffer.from(value);
+  // Node takes it for none, and would trust the platform's authorities.
+  assert(ca === undefined || ca.length > 0, "authorities of clients are not empty");
   return {
     cert: pem(cert),
     key: pem(key),

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { brokerAddress, brokerEndpoint, localBrokerUrl, tlsFiles } from "./broker-place.ts";
+import {
+  brokerAddress,
+  brokerEndpoint,
+  localBrokerUrl,
+  tlsFiles,
+  unverifiedClients,
+} from "./broker-place.ts";
 import { environmentSource, flagSource, gazetteSource, resolveConfig } from "./config.ts";
 import { checkListeners, openListeners } from "./listen-policy.ts";
 import type { Config } from "./settings.ts";
@@ -45,6 +51,17 @@ test("broker's place: a unix port -> its path, endpoint with the host, no TLS, n
   assert.equal(localBrokerUrl(config, bound), "unix:///run/b.sock");
   assert.equal(tlsFiles(config), undefined);
   assert.deepEqual(openListeners(config), []);
+});
+
+test("broker's place: authorities of clients where nobody is verified -> told why", () => {
+  const setting = "broker.server-ca-file";
+  const ca = { [setting]: "ca.pem" };
+  assert.equal(unverifiedClients(configOf({})), undefined);
+  assert.equal(unverifiedClients(configOf({ ...ca, ...PEM })), undefined);
+  const plain = { setting, reason: "broker.server-cert-file is not set" };
+  assert.deepEqual(unverifiedClients(configOf(ca)), plain);
+  const unix = configOf({ ...ca, ...PEM, "broker.port": "unix:///run/b.sock" });
+  assert.deepEqual(unverifiedClients(unix), { setting, reason: "a unix port has no TLS" });
 });
 
 test("listen policy: Gazette's names without a credential -> allowed, and told what would authenticate", () => {

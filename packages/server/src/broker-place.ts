@@ -5,7 +5,7 @@ import { endpointUrl } from "./endpoints.ts";
 import { listenAddress } from "./part-context.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 import type { Config } from "./settings.ts";
-import type { TlsFiles } from "./system-shared-listen.ts";
+import type { TlsFiles } from "./system-tls-files.ts";
 
 /** Whether the broker was told where to be by Gazette's names. */
 export function hasGazettePlace(config: Config): boolean {
@@ -71,4 +71,14 @@ export function tlsFiles(config: Config): TlsFiles | undefined {
   if (key === "")
     throw new WireError("INVALID_ARGUMENT", "broker.server-cert-file needs broker.server-cert-key-file");
   return { cert, key, ca };
+}
+
+/** Why nobody verifies clients, though somebody has set whose certificates they need; undefined unless that is so. */
+export function unverifiedClients(
+  config: Config,
+): { readonly setting: string; readonly reason: string } | undefined {
+  const setting = "broker.server-ca-file";
+  if (config[setting] === "" || tlsFiles(config) !== undefined) return undefined;
+  const isUnix = unixPath(config["broker.port"]) !== undefined;
+  return { setting, reason: isUnix ? "a unix port has no TLS" : "broker.server-cert-file is not set" };
 }

@@ -2,6 +2,7 @@ export { environmentName, SETTING_NAMES, SETTINGS, type Config, type SettingName
 export { printConfig, type PrintedSetting, type ResolvedConfig } from "./config.ts";
 export { checkListeners } from "./listen-policy.ts";
 export { loadConfig } from "./system-config.ts";
+export { readTls } from "./system-tls-files.ts";
 export { stderrScreen } from "./screen.ts";
 export { COMPONENT_ALIASES, COMPONENTS, type ComponentName } from "./components.ts";
 export { examineDataDirectory, openFragmentStores, runDemo, runPlatform } from "./on-demand.ts";

@@ -1,29 +1,43 @@
 // gRPC and HTTP/1 on the broker's one port, plain and over TLS.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, readFileSync, utimesSync } from "node:fs";
+import { copyFileSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import { Agent, request as secureRequest } from "node:https";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { hostPolicy, never, RequestIds, silentLogger, systemClock, utf8, type Clock } from "@millrace/base";
+import {
+  hostPolicy,
+  never,
+  RequestIds,
+  silentLogger,
+  systemClock,
+  utf8,
+  type Clock,
+  type Logger,
+} from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { callUnary, GrpcChannel, unary, type ClientTls } from "@millrace/grpc";
 import type { HttpListener } from "./system-listen.ts";
-import { listenShared, type TlsFiles } from "./system-shared-listen.ts";
+import { listenShared } from "./system-shared-listen.ts";
+import type { TlsFiles } from "./system-tls-files.ts";
 import { scratch } from "./test-platform.ts";
 
 const noOpenssl = spawnSync("openssl", ["version"]).status === 0 ? false : "openssl is not installed";
 const PATH = "/test.Echo/Echo";
 
-function listen(tls?: TlsFiles, clock: Clock = systemClock): Promise<HttpListener> {
+function listen(
+  tls?: TlsFiles,
+  clock: Clock = systemClock,
+  logger: Logger = silentLogger,
+): Promise<HttpListener> {
   return listenShared(
     "broker.listen",
     { host: "127.0.0.1", port: 0 },
     {
       clock,
-      logger: silentLogger,
+      logger,
       guard: { policy: hostPolicy("127.0.0.1", false), ids: new RequestIds(seededRandom("shared")) },
       onRequest: (request, response) => response.end(`${request.method} ${request.url}`),
       calls: new Map([[PATH, unary((bytes) => Promise.resolve(bytes.slice()))]]),
@@ -145,7 +159,9 @@ test(
     const own = certificate(folder, "client");
     const foreign = certificate(folder, "foreign");
     const files = { ...certificates(), ca: own.cert };
-    const listener = await listen(files);
+    const lines: unknown[] = [];
+    const warn: Logger["warn"] = (event, fields) => void lines.push(event, fields?.["reason"]);
+    const listener = await listen(files, systemClock, { ...silentLogger, warn });
     const address = `https://127.0.0.1:${listener.port}`;
     const ca = readFileSync(files.cert, "utf8");
     const pem = ({ cert, key }: { cert: string; key: string }): ClientTls => ({
@@ -159,6 +175,8 @@ test(
       await assert.rejects(echo(address, () => client));
       await assert.rejects(secureBody(listener.port, files.cert, client));
     }
+    // One line at a time.
+    assert.deepEqual(lines, ["client-certificate-refused", "ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE"]);
     await listener.stop(never);
   },
 );
@@ -171,11 +189,7 @@ test(
     const files = certificates();
     const next = certificate(files.folder, "next");
     const old = readFileSync(files.cert);
-    // Only looking at the files is on this clock.
-    const listener = await listen(files, {
-      ...simulated(agenda),
-      monotonicMs: () => systemClock.monotonicMs(),
-    });
+    const listener = await listen(files, simulated(agenda));
     const copyOfOld = join(files.folder, "old.pem");
     copyFileSync(files.cert, copyOfOld);
     assert.ok(old.length > 0);
@@ -191,11 +205,37 @@ test(
   },
 );
 
+test(
+  "shared port: authorities of clients empty at the start -> refused; emptied on disk -> those before go on",
+  { skip: noOpenssl },
+  async () => {
+    const own = certificate(scratch(), "client");
+    const ca = join(scratch(), "authorities.pem");
+    const files = { ...certificates(), ca };
+    writeFileSync(ca, "");
+    const refusal = `broker.server-ca-file: ${ca} holds no certificate (PEM)`;
+    await assert.rejects(listen(files), { code: "INVALID_ARGUMENT", message: refusal });
+    copyFileSync(own.cert, ca);
+    const agenda = new Agenda();
+    const lines: unknown[] = [];
+    const warn: Logger["warn"] = (event, fields) => void lines.push(event, fields?.["ca"], fields?.["error"]);
+    const listener = await listen(files, simulated(agenda), { ...silentLogger, warn });
+    writeFileSync(ca, "");
+    utimesSync(ca, 1, 1);
+    await agenda.advance(11_000);
+    assert.deepEqual(lines, ["certificates-not-replaced", ca, refusal]);
+    const client = { cert: readFileSync(own.cert, "utf8"), key: readFileSync(own.key, "utf8") };
+    assert.equal(await secureBody(listener.port, files.cert, client), "200");
+    await listener.stop(AbortSignal.abort(new Error("now")));
+  },
+);
+
+/** Only looking at the files is on the simulated clock. */
 function simulated(agenda: Agenda): Clock {
   const clock = new SimulatedClock(agenda);
   return {
     wallMs: () => clock.wallMs(),
-    monotonicMs: () => clock.monotonicMs(),
+    monotonicMs: () => systemClock.monotonicMs(),
     sleep: (ms, signal) => clock.sleep(ms, signal),
     after: (ms, run) => clock.after(ms, run),
   };

@@ -1,7 +1,7 @@
 // The broker as a part of the process: local storage, replicas, and the HTTP door on one port.
 import type { RequestListener } from "node:http";
 import { hostname } from "node:os";
-import { hostPolicy, RequestIds, WireError } from "@millrace/base";
+import { hostPolicy, RequestIds, WireError, type Logger } from "@millrace/base";
 import {
   GrpcPeerNetwork,
   grpcDoor,
@@ -17,12 +17,19 @@ import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragmen
 import { fetchSigned } from "@millrace/stores";
 import type { LogOptions } from "@millrace/wal";
 import { brokerAuthoriser, brokerCredentials } from "./broker-authoriser.ts";
-import { brokerAddress, brokerEndpoint, localBrokerUrl, tlsFiles } from "./broker-place.ts";
+import {
+  brokerAddress,
+  brokerEndpoint,
+  localBrokerUrl,
+  tlsFiles,
+  unverifiedClients,
+} from "./broker-place.ts";
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { isBrokerGuarded } from "./listen-policy.ts";
 import { directoryId, renewDirectoryId } from "./system-directory-id.ts";
-import { clientTls } from "./system-client-tls.ts";
+import { peerTls } from "./system-client-tls.ts";
+import type { TlsFiles } from "./system-tls-files.ts";
 import type { HttpListener } from "./system-listen.ts";
 import { writeMember, type Member } from "./system-member-file.ts";
 import { listenShared } from "./system-shared-listen.ts";
@@ -136,17 +143,11 @@ function leaseOptions(
 
 /** Brokers sign what they send to each other as the first of the keys does, or send the platform's token. */
 function peerChannels({ config, clock, logger }: PartContext): PeerChannels {
-  const files = {
-    cert: config["broker.peer-cert-file"],
-    key: config["broker.peer-cert-key-file"],
-    ca: config["broker.peer-ca-file"],
-  };
   const { keys, token } = brokerCredentials(config);
-  const tls = clientTls(files, "broker.peer-", logger);
   return new PeerChannels({
     clock,
     logger,
-    tls,
+    tls: peerTls(config, logger),
     keys,
     token,
     receiveBytesMax: config["broker.max-grpc-recv-size"],
@@ -202,7 +203,7 @@ export async function openBrokerDoor(
     storeHealth: (request, storeSignal) => running().storeHealth(request, storeSignal),
     refuseAppend: (journal) => refusePartition(journal, running()),
   });
-  const tls = tlsFiles(config);
+  const tls = portTls(config, logger);
   const listener = await lifecycle.start(
     "broker.listen",
     () =>
@@ -223,6 +224,13 @@ export async function openBrokerDoor(
       part.broker = broker;
     },
   };
+}
+
+/** Whoever wants clients verified, and does not get it, is told. */
+function portTls(config: Config, logger: Logger): TlsFiles | undefined {
+  const unverified = unverifiedClients(config);
+  if (unverified !== undefined) logger.warn("clients-not-verified", unverified);
+  return tlsFiles(config);
 }
 
 function plainPuts(authorise: PlainPutPorts["authorise"], broker: () => Broker | undefined): PlainPutPorts {

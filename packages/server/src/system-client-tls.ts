@@ -1,48 +1,37 @@
 // Certificates of a client, from files that may be replaced while it runs: each new connection has what they hold then.
-import { readFileSync } from "node:fs";
-import { WireError, type Logger } from "@millrace/base";
-import type { ClientTls } from "@millrace/grpc";
-
-/** Paths; "": none. */
-export interface ClientTlsFiles {
-  readonly cert: string;
-  readonly key: string;
-  /** Of the authorities that servers' certificates must be from; "": those that the platform trusts. */
-  readonly ca: string;
-}
+import type { Logger } from "@millrace/base";
+import type { Config } from "./settings.ts";
+import {
+  PEER_TLS_NAMES,
+  readTls,
+  type TlsFiles,
+  type TlsMaterial,
+  type TlsNames,
+} from "./system-tls-files.ts";
 
 /**
- * @param setting what the names of the settings begin with: `etcd.`, `broker.peer-`
- * @throws {WireError} INVALID_ARGUMENT for a file that cannot be read, or a certificate without its key
+ * Without authorities servers' certificates are from those that the platform trusts.
+ * @throws {WireError} INVALID_ARGUMENT for files that cannot be used
  */
-export function clientTls(files: ClientTlsFiles, setting: string, logger: Logger): () => ClientTls {
-  if ((files.cert === "") !== (files.key === "")) {
-    const text = `${setting}cert-file and ${setting}cert-key-file go together: one of them is missing`;
-    throw new WireError("INVALID_ARGUMENT", text);
-  }
-  let last = readTls(files);
+export function clientTls(files: TlsFiles, names: TlsNames, logger: Logger): () => TlsMaterial {
+  let last = readTls(files, names);
   return () => {
     try {
-      last = readTls(files);
+      last = readTls(files, names);
     } catch (error) {
       // Half-written, most likely: the ones before go on.
-      logger.warn("client-certificates-not-read", { setting, error: (error as Error).message });
+      logger.warn("client-certificates-not-read", { error: (error as Error).message });
     }
     return last;
   };
 }
 
-function readTls({ cert, key, ca }: ClientTlsFiles): ClientTls {
-  return {
-    ...(cert === "" ? {} : { cert: read(cert), key: read(key) }),
-    ...(ca === "" ? {} : { ca: read(ca) }),
+/** What is shown to other brokers, and trusted of them. @throws as {@link clientTls} */
+export function peerTls(config: Config, logger: Logger): () => TlsMaterial {
+  const files = {
+    cert: config["broker.peer-cert-file"],
+    key: config["broker.peer-cert-key-file"],
+    ca: config["broker.peer-ca-file"],
   };
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new WireError("INVALID_ARGUMENT", `cannot read ${file}: ${(error as Error).message}`);
-  }
+  return clientTls(files, PEER_TLS_NAMES, logger);
 }

@@ -16,6 +16,7 @@ import type { PartContext } from "./part-context.ts";
 import { clientTls } from "./system-client-tls.ts";
 import { openMember, refuseMember, type Member } from "./system-member-file.ts";
 import type { Config } from "./settings.ts";
+import { ETCD_TLS_NAMES } from "./system-tls-files.ts";
 
 /** One or the other. */
 export type Coordination =
@@ -135,7 +136,7 @@ function dialer({ config, clock, logger }: Pick<PartContext, "config" | "clock" 
     key: config["etcd.cert-key-file"],
     ca: config["etcd.trusted-ca-file"],
   };
-  return dialEtcd({ clock, logger, tls: clientTls(files, "etcd.", logger) });
+  return dialEtcd({ clock, logger, tls: clientTls(files, ETCD_TLS_NAMES, logger) });
 }
 
 /** What is served goes on without etcd until the lease is over. */

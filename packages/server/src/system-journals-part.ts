@@ -8,7 +8,7 @@ import { brokerAddresses, type KnownBroker } from "./broker-addresses.ts";
 import { brokerCredentials } from "./broker-authoriser.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
-import { clientTls } from "./system-client-tls.ts";
+import { peerTls } from "./system-client-tls.ts";
 
 export interface Journals {
   readonly transport: JournalTransport;
@@ -85,11 +85,6 @@ function transportTo(
   { config, clock, logger }: PartContext,
   addresses: () => readonly string[],
 ): GrpcTransport {
-  const files = {
-    cert: config["broker.peer-cert-file"],
-    key: config["broker.peer-cert-key-file"],
-    ca: config["broker.peer-ca-file"],
-  };
   const { keys, token } = brokerCredentials(config);
   return new GrpcTransport({
     address: addresses,
@@ -98,7 +93,7 @@ function transportTo(
     zone: config["broker.zone"],
     frames: true,
     keepalive: KEEPALIVE,
-    tls: clientTls(files, "broker.peer-", logger),
+    tls: peerTls(config, logger),
     ...(keys === undefined ? { token } : { keys }),
   });
 }

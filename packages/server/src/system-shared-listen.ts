@@ -1,11 +1,11 @@
 // A port that speaks gRPC and HTTP/1, plain or over TLS: probes and metrics stand where the service does. Certificates
 // may be replaced while it runs.
 import { createServer, type RequestListener, type Server } from "node:http";
-import { statSync, readFileSync, rmSync } from "node:fs";
+import { statSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import {
+  assert,
   refuseHost,
-  WireError,
   type Clock,
   type HostPolicy,
   type Logger,
@@ -22,6 +22,7 @@ import {
 import { connectionBounds } from "./connection-share.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 import { bindFailure, bindHost, HTTP_TIMES, processDescriptors, type HttpListener } from "./system-listen.ts";
+import { readTls, SERVER_TLS_NAMES, type TlsFiles } from "./system-tls-files.ts";
 
 export interface SharedListenPorts {
   readonly clock: Clock;
@@ -33,15 +34,8 @@ export interface SharedListenPorts {
   /** Plain PUTs are served without node:http. */
   readonly puts?: PlainPutPorts | undefined;
   readonly limits: Partial<ConnectionLimits>;
-  /** Without a certificate the port is plain. */
+  /** Without a certificate the port is plain; without authorities clients need none. */
   readonly tls?: TlsFiles | undefined;
-}
-
-export interface TlsFiles {
-  readonly cert: string;
-  readonly key: string;
-  /** Of the authorities that clients' certificates must be from; empty: clients need none. */
-  readonly ca: string;
 }
 
 /** A peer that is gone without a word holds its calls no longer than this. */
@@ -62,7 +56,7 @@ export async function listenShared(
   const port = new SharedPort({
     clock,
     logger,
-    tls: tls === undefined ? undefined : readTls(tls),
+    tls: tls === undefined ? undefined : serverTls(tls),
     connectionsMax: connectionBounds(processDescriptors(), 0).other,
     onHttp2: (socket, alreadyRead) => grpc.serve(socket, alreadyRead),
     onOther: (socket) => {
@@ -142,17 +136,11 @@ function stopHttp(server: Server, signal: AbortSignal): void {
   else signal.addEventListener("abort", cut, { once: true });
 }
 
-/** @throws {WireError} INVALID_ARGUMENT naming the file */
-function readTls({ cert, key, ca }: TlsFiles): ServerTls {
-  return { cert: read(cert), key: read(key), ca: ca === "" ? undefined : read(ca) };
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch (error) {
-    throw new WireError("INVALID_ARGUMENT", `cannot read ${file}: ${(error as Error).message}`);
-  }
+/** @throws {WireError} INVALID_ARGUMENT naming setting and file */
+function serverTls(files: TlsFiles): ServerTls {
+  const { cert, key, ca } = readTls(files, SERVER_TLS_NAMES);
+  assert(cert !== undefined && key !== undefined, "a port with TLS has a certificate");
+  return { cert, key, ca };
 }
 
 /** Looks at the files again and again: they are replaced by tools that tell nobody. */
@@ -168,12 +156,13 @@ function reload(files: TlsFiles, port: SharedPort, clock: Clock, logger: Logger)
     const now = stampOf();
     if (now === stamp) return;
     try {
-      port.replaceTls(readTls(files));
+      port.replaceTls(serverTls(files));
       stamp = now;
       logger.info("certificates-replaced", { cert: files.cert });
     } catch (error) {
       // Half-written, most likely: it is tried again, and the old ones go on.
-      logger.warn("certificates-not-replaced", { cert: files.cert, error: (error as Error).message });
+      const { cert, key, ca } = files;
+      logger.warn("certificates-not-replaced", { cert, key, ca, error: (error as Error).message });
     }
   };
   cancel = clock.after(RELOAD_MS, look);
