@@ -286,7 +286,8 @@ test("etcd that wants a password -> served with it; refused at once with a wrong
   const short = await TestBrokerProcess.at({ etcd: address, flags: [...login, "--broker.id", "b1"] });
   short.launch();
   assert.equal((await short.ended()).code, 2);
-  assert.match(short.life.stderr, /broker\.id "b1" has 2 characters \(expected 4 to 128\)/);
+  assert.match(short.life.stderr, /--broker\.id: "b1" has 2 characters \(expected 4 to 128\)/);
+  assert.equal(existsSync(join(short.data, "member.json")), false, "nothing was opened");
   await etcd.stop();
 });
 

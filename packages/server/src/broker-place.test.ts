@@ -68,7 +68,7 @@ test("listen policy: Gazette's names without a credential -> allowed, and told w
   const config = configOf({ "broker.port": "8080" });
   checkListeners(config);
   assert.deepEqual(openListeners(config), [
-    { setting: "broker.listen", address: ":8080", remedy: "broker.auth-keys" },
+    { setting: "broker.port", address: ":8080", remedy: "broker.auth-keys" },
   ]);
   const beyond = configOf({ "broker.listen": "0.0.0.0:8080" });
   assert.throws(() => checkListeners(beyond), { code: "INVALID_ARGUMENT" });
@@ -80,6 +80,13 @@ test("listen policy: Gazette's names without a credential -> allowed, and told w
   }
   const permissive = configOf({ "broker.listen": "0.0.0.0:8080", "broker.auth-keys": "c2VjcmV0 AA==" });
   assert.throws(() => checkListeners(permissive), { code: "INVALID_ARGUMENT" });
+});
+
+test("broker.id: too short or too long -> refused as it is read, with value and bound", () => {
+  const too = (id: string) => new RegExp(`"${id}" has ${id.length} characters \\(expected 4 to 128\\)$`);
+  for (const id of ["b1", "b".repeat(129)]) assert.throws(() => configOf({ "broker.id": id }), too(id));
+  for (const id of ["", "b001", "b".repeat(128)])
+    assert.equal(configOf({ "broker.id": id })["broker.id"], id);
 });
 
 test("gazette's variables: each names its setting, ours win, links of services are nobody's", () => {

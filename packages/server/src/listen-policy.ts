@@ -18,7 +18,7 @@ const LISTEN_SETTINGS: readonly ListenSetting[] = [
 
 /** A listener that other machines reach and at which nothing authenticates them, by its setting. */
 export interface OpenListener {
-  readonly setting: ListenSetting;
+  readonly setting: ListenSetting | "broker.port";
   readonly address: string;
   /** What would authenticate its callers. */
   readonly remedy: string;
@@ -37,9 +37,7 @@ export function checkListeners(config: Config): void {
     );
   }
   // Started with Gazette's names it listens where Gazette's brokers do; the log says that nothing guards it.
-  const [first] = openListeners(config).filter(
-    ({ setting }) => setting !== "broker.listen" || !hasGazettePlace(config),
-  );
+  const [first] = openListeners(config).filter(({ setting }) => setting !== "broker.port");
   if (first === undefined || config["allow-anonymous"]) return;
   throw new WireError(
     "INVALID_ARGUMENT",
@@ -59,7 +57,9 @@ export function openListeners(config: Config): readonly OpenListener[] {
     const takesKeys = isBroker || setting === "work.listen";
     const isGuarded = takesKeys ? isBrokerGuarded(config) : config["auth.token"] !== "";
     if (isGuarded || isLoopback(host)) continue;
-    open.push({ setting, address: `${host}:${port}`, remedy: isBroker ? "broker.auth-keys" : "auth.token" });
+    const asked = isBroker && hasGazettePlace(config) ? "broker.port" : setting;
+    const remedy = isBroker ? "broker.auth-keys" : "auth.token";
+    open.push({ setting: asked, address: `${host}:${port}`, remedy });
   }
   return open;
 }

@@ -27,6 +27,21 @@ function invalid(text: string, expected: string): WireError {
 
 export const textKind: Kind<string> = { name: "text", parse: (text) => text, format: (value) => value };
 
+const BROKER_ID_LENGTH = { min: 4, max: 128 } as const;
+
+/** Name of a broker, or nothing. */
+export const brokerIdKind: Kind<string> = {
+  ...textKind,
+  parse: (text) => {
+    const { min, max } = BROKER_ID_LENGTH;
+    if (text === "" || (text.length >= min && text.length <= max)) return text;
+    throw new WireError(
+      "INVALID_ARGUMENT",
+      `"${text}" has ${text.length} characters (expected ${min} to ${max})`,
+    );
+  },
+};
+
 /** Texts without commas or spaces. */
 export const listKind: Kind<readonly string[]> = {
   name: "text",

@@ -4,6 +4,7 @@ import {
   addressKind,
   authKeysKind,
   booleanKind,
+  brokerIdKind,
   bytesKind,
   choiceKind,
   durationKind,
@@ -106,7 +107,7 @@ export const SETTINGS = {
   ),
   "broker.zone": setting(textKind, "local", "Zone of the broker, its failure domain"),
   "broker.id": setting(
-    textKind,
+    brokerIdKind,
     "",
     "Name of the broker in its zone, 4 to 128 characters; default: broker-1, with etcd.address one that its data " +
       "directory keeps",

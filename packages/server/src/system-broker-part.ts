@@ -241,19 +241,13 @@ function plainPuts(authorise: PlainPutPorts["authorise"], broker: () => Broker |
   };
 }
 
-const ID_LENGTH = { min: 4, max: 128 } as const;
-
-/** What the configuration says of the broker itself. @throws {WireError} INVALID_ARGUMENT about its id */
+/** What the configuration says of the broker itself. */
 function brokerOptions(
   config: Config,
   listener: { readonly host: string; readonly port: number },
   member: Member | undefined,
 ): BrokerOptions {
   const suffix = config["broker.id"] === "" ? (member?.id ?? DEFAULT_ID) : config["broker.id"];
-  if (suffix.length < ID_LENGTH.min || suffix.length > ID_LENGTH.max) {
-    const text = `broker.id "${suffix}" has ${suffix.length} characters`;
-    throw new WireError("INVALID_ARGUMENT", `${text} (expected ${ID_LENGTH.min} to ${ID_LENGTH.max})`);
-  }
   return {
     id: { zone: config["broker.zone"], suffix },
     endpoint: brokerEndpoint(config, listener, hostname()),
