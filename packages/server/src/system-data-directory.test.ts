@@ -37,6 +37,17 @@ test("data directory: the socket of a killed owner does not stop the next one (D
   rmSync(path, { recursive: true });
 });
 
+test(
+  "data directory: cannot be made though its parent is there -> refused with its path",
+  { skip: existsSync("/proc/self") ? false : "no /proc here" },
+  async () => {
+    const refused = { code: "UNAVAILABLE", message: /^\/proc\/millrace-data: ENOENT/ };
+    await assert.rejects(ownDataDirectory("/proc/millrace-data", systemRandom), refused);
+    const path = join(scratch(), "made", "with", "parents");
+    await (await ownDataDirectory(path, systemRandom)).release();
+  },
+);
+
 test("data directory: of many newcomers after a crash exactly one wins (D8)", async () => {
   const path = scratch();
   const server = createServer();

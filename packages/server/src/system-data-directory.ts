@@ -13,10 +13,11 @@ import {
   renameSync,
   rmSync,
   fsyncSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { connect, createServer, type Server } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { hex, WireError, type Random } from "@millrace/base";
 import { FORMAT_FILE } from "./data-layout.ts";
 import { fileError, namingFile } from "./system-file-errors.ts";
@@ -44,7 +45,7 @@ interface Owner {
  * @throws {WireError} CONFLICT when another process owns it, CORRUPT when its format is newer or unreadable
  */
 export async function ownDataDirectory(path: string, random: Random): Promise<DataDirectory> {
-  namingFile(path, () => mkdirSync(path, { recursive: true, mode: 0o750 }));
+  namingFile(path, () => makeDirectories(path));
   // A socket's path is limited to 107 bytes; through the open directory it is short whatever the directory is called.
   const directory = openSync(path, "r");
   const socketPath = (name: string): string => `/proc/self/fd/${directory}/${name}`;
@@ -182,4 +183,17 @@ function writeFormat(path: string, file: string): void {
   const directory = openSync(path, "r");
   fsyncSync(directory);
   closeSync(directory);
+}
+
+/** One try for each directory. Node's own way goes on for ever where one cannot be made though its parent is there. */
+function makeDirectories(path: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return;
+  const parent = dirname(path);
+  if (parent !== path) makeDirectories(parent);
+  try {
+    mkdirSync(path, { mode: 0o750 });
+  } catch (error) {
+    // Somebody else has made it meanwhile.
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
+  }
 }
