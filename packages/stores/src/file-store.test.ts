@@ -119,7 +119,10 @@ test("put: makes directories 0750 and a plain file, leaves no partial", async (t
 test("every operation: the base is missing -> FORBIDDEN, and put does not make it", async (t) => {
   const { root, store } = await fixture(t);
   await rm(store.base, { recursive: true });
-  const isRefused = refused("FORBIDDEN", /^invalid file store directory .*fragments$/);
+  const isRefused = refused(
+    "FORBIDDEN",
+    /^invalid file store directory .*fragments: it does not exist, or is no directory: make it$/,
+  );
   await assert.rejects(() => store.put("a", body("1"), {}, never), isRefused);
   await assert.rejects(() => read(store, "a"), isRefused);
   await assert.rejects(() => store.head("a", never), isRefused);

@@ -247,7 +247,8 @@ export class FileStore implements ObjectStore {
   async #checkBase(): Promise<string> {
     const root = await realPathOf(this.#root);
     if (root === undefined || !(await isDirectory(this.base))) {
-      throw new WireError("FORBIDDEN", `invalid file store directory ${this.base}`, {
+      const text = `invalid file store directory ${this.base}: it does not exist, or is no directory: make it`;
+      throw new WireError("FORBIDDEN", text, {
         facts: { base: this.base },
       });
     }
