@@ -15,7 +15,7 @@ export interface AllocatorMetrics {
 const SOLVE_BUCKETS: readonly number[] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 
 export function allocatorMetrics(metrics: Metrics): AllocatorMetrics {
-  return {
+  const all: AllocatorMetrics = {
     added: metrics.counter("gazette_allocator_assignment_added_total", "Assignments that were added."),
     removed: metrics.counter("gazette_allocator_assignment_removed_total", "Assignments that were removed."),
     packed: metrics.counter(
@@ -35,4 +35,8 @@ export function allocatorMetrics(metrics: Metrics): AllocatorMetrics {
     items: metrics.gauge("gazette_allocator_items", "Items that are distributed."),
     members: metrics.gauge("gazette_allocator_members", "Members that items are distributed over."),
   };
+  // There from the start, as Gazette's are: rates miss no first increment, and sums no broker.
+  for (const each of [all.added, all.removed, all.packed, all.converges]) each.add(0);
+  for (const each of [all.slots, all.items, all.members]) each.set(0);
+  return all;
 }

@@ -43,7 +43,7 @@ export interface BrokerMetrics {
 
 export function brokerMetrics(metrics: Metrics): BrokerMetrics {
   const counter = (name: string, help: string): Counter => metrics.counter(name, help);
-  return {
+  const all: BrokerMetrics = {
     started: counter("gazette_journal_server_started_totals", "Calls that were begun, by operation."),
     completed: counter(
       "gazette_journal_server_completed_totals",
@@ -94,6 +94,10 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
       "Journals that a broker which drains waits for, by reason: assigned, held",
     ),
   };
+  // There from the start, as Gazette's are: rates miss no first increment, and sums no broker.
+  const { commits, commitBytes, rollbacks, rollbackBytes, rolled, readBytes } = all;
+  for (const each of [commits, commitBytes, rollbacks, rollbackBytes, rolled, readBytes]) each.add(0);
+  return all;
 }
 
 /** Calls with one outcome that were not handed on yet; their labels are one object, so that its text is made once. */

@@ -13,7 +13,7 @@ export interface PersisterMetrics {
 }
 
 export function persisterMetrics(metrics: Metrics): PersisterMetrics {
-  return {
+  const all: PersisterMetrics = {
     attempts: metrics.counter(
       "millrace_persister_attempts_total",
       "Attempts to persist a fragment, by outcome.",
@@ -34,4 +34,7 @@ export function persisterMetrics(metrics: Metrics): PersisterMetrics {
       "Age of the fragment that waits longest.",
     ),
   };
+  // There from the start, as Gazette's are: rates miss no first increment, and sums no broker.
+  all.persisted.add(0);
+  return all;
 }
