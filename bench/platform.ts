@@ -69,7 +69,7 @@ export interface BenchColumn {
   readonly name: string;
   readonly path?: string;
   readonly rawString?: boolean;
-  readonly template?: { readonly language: "jsonnet"; readonly content: string };
+  readonly template?: { readonly language: "jsonnet" | "jsonata"; readonly content: string };
 }
 
 /** What a typical sink maps: identity, time, one field, the body. */

@@ -12,9 +12,10 @@ import { NEVER_UPLOAD } from "./http-single.ts";
 
 const CONNECTIONS = 64;
 const BODY = sampleRecord(300);
-const TEMPLATE_BENCH = fileURLToPath(
-  new URL("../../packages/ingest/dist/mapping-template.bench.js", import.meta.url),
-);
+const benchOf = (name: string): string =>
+  fileURLToPath(new URL(`../../packages/ingest/dist/${name}.bench.js`, import.meta.url));
+const JSONNET_BENCH = benchOf("mapping-template");
+const JSONATA_BENCH = benchOf("mapping-evaluated");
 
 const MAPPED: readonly BenchColumn[] = [
   { type: "uuid", name: "id" },
@@ -49,6 +50,16 @@ export const mapped: readonly Scenario[] = [
     aim: "1,000,000",
     run: measureTemplates,
   },
+  {
+    name: "templates-jsonata",
+    family: "platform",
+    title:
+      "JSONata templates such as `a.b`, evaluated in their process and written, per CPU second of both processes " +
+      "against Jsonnet's `Body('a.b')`",
+    atLeast: "none",
+    aim: "none",
+    run: measureJsonata,
+  },
 ];
 
 async function measureMapped(options: RunOptions): Promise<ScenarioResult> {
@@ -80,14 +91,29 @@ async function measureMapped(options: RunOptions): Promise<ScenarioResult> {
   }
 }
 
+type Figures = Readonly<Record<string, number>>;
+
+/** What a benchmark's process has measured, by template. */
+async function figuresOf(options: RunOptions, bench: string): Promise<Figures> {
+  const lines = (await run(process.execPath, [bench])).trim().split("\n");
+  const figures = lines.map((line) => JSON.parse(line) as { template: string; perCpuSecond: number });
+  options.log(lines.join(" "));
+  return Object.fromEntries(figures.map(({ template, perCpuSecond }) => [template, perCpuSecond]));
+}
+
+async function measureJsonata(options: RunOptions): Promise<ScenarioResult> {
+  const taken = await pairs(
+    options.rounds,
+    async () => (await figuresOf(options, JSONATA_BENCH))["a.b"] ?? Number.NaN,
+    async () => (await figuresOf(options, JSONNET_BENCH))["Body('a.b')"] ?? Number.NaN,
+  );
+  const measured = ratios(taken);
+  return { figure: measured.ratio.median.toFixed(3), measured };
+}
+
 async function measureTemplates(options: RunOptions): Promise<ScenarioResult> {
-  const rounds: Record<string, number>[] = [];
-  for (let round = 0; round < options.rounds; round++) {
-    const lines = (await run(process.execPath, [TEMPLATE_BENCH])).trim().split("\n");
-    const figures = lines.map((line) => JSON.parse(line) as { template: string; perCpuSecond: number });
-    rounds.push(Object.fromEntries(figures.map(({ template, perCpuSecond }) => [template, perCpuSecond])));
-    options.log(lines.join(" "));
-  }
+  const rounds: Figures[] = [];
+  for (let round = 0; round < options.rounds; round++) rounds.push(await figuresOf(options, JSONNET_BENCH));
   const names = Object.keys(rounds[0] ?? {});
   const measured = Object.fromEntries(
     names.map((name) => [name, spread(rounds.map((figures) => figures[name] ?? Number.NaN))]),

@@ -42,8 +42,8 @@ export type Column =
       /** Of the table's column */
       readonly name: string;
       readonly template: {
-        readonly language: "jsonnet";
-        /** A program with Ip, Now, HeaderStr, Header, BodyStr and Body */
+        readonly language: "jsonnet" | "jsonata";
+        /** Jsonnet with Ip, Now, Header, Body, …, or JSONata on the body with $ip, $now, … */
         readonly content: string;
       };
       /** A result that is a text is written without its JSON quotes */

@@ -10,6 +10,7 @@ import type {
   Target,
   TargetSettings,
 } from "@millrace/ingest";
+import type { ProgramEvaluator } from "@millrace/jsonata";
 import type { ApiUrls } from "./api-responses.ts";
 import type { ProjectTokens } from "./project-tokens.ts";
 import type { TaskStore } from "./task-store.ts";
@@ -38,6 +39,7 @@ export interface ApiDependencies {
   readonly deadLetters: Pick<DeadLetters, "count" | "counts" | "list" | "get" | "replay">;
   readonly targets: TargetsPort;
   readonly purge: Pick<SourcePurge, "begin" | "progress">;
+  readonly evaluator: ProgramEvaluator;
   /** Resolves once this process's doors know what the store held at `revision`. */
   readonly settled: (revision: number, signal: AbortSignal) => Promise<void>;
   readonly urls: () => ApiUrls;

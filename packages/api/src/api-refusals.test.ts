@@ -252,7 +252,8 @@ describe("API refusals", () => {
       withColumns([{ type: "template", name: "x", template: { language: "lua", content: "1" } }]),
       400,
       "invalidEnumValue",
-      'Value of body.table.mapping.columns[0].template.language must be one of "jsonnet" but got value "lua".',
+      "Value of body.table.mapping.columns[0].template.language must be one of " +
+        '"jsonnet" or "jsonata" but got value "lua".',
     ],
     [
       "template that is no program",
@@ -262,6 +263,15 @@ describe("API refusals", () => {
       400,
       "badRequest",
       'Column "x" template is invalid: 1:1-8 Unknown variable: Invalid.',
+    ],
+    [
+      "template that is no expression",
+      "POST",
+      SINKS,
+      withColumns([{ type: "template", name: "x", template: { language: "jsonata", content: "a +" } }]),
+      400,
+      "badRequest",
+      'Column "x" template is invalid: 1:3 Unexpected end of expression.',
     ],
     [
       "column twice",
@@ -402,11 +412,17 @@ describe("API refusals", () => {
   test("invalid template of a PATCH -> 400 with its place, and the sink stays as it was", async () => {
     await api.call("POST", SOURCES, FLIGHTS);
     await api.call("POST", SINKS, SINK);
-    const template = { language: "jsonnet", content: "Invalid" };
-    const table = { mapping: { columns: [{ type: "template", name: "x", template }] } };
-    const { status, body } = await api.call("PATCH", `${SINKS}/flights`, { table });
-    const message = 'Column "x" template is invalid: 1:1-8 Unknown variable: Invalid.';
-    assert.deepEqual([status, body], [400, { statusCode: 400, error: "stream.api.badRequest", message }]);
+    for (const [language, content, problem] of [
+      ["jsonnet", "Invalid", "1:1-8 Unknown variable: Invalid."],
+      ["jsonata", "{\n 'a': )", '2:7 The symbol ")" cannot be used as a unary operator.'],
+    ]) {
+      const columns = [{ type: "template", name: "x", template: { language, content } }];
+      const { status, body } = await api.call("PATCH", `${SINKS}/flights`, {
+        table: { mapping: { columns } },
+      });
+      const message = `Column "x" template is invalid: ${problem}`;
+      assert.deepEqual([status, body], [400, { statusCode: 400, error: "stream.api.badRequest", message }]);
+    }
     assert.equal(at(await api.get(`${SINKS}/flights`), "version", "number"), 1);
   });
 

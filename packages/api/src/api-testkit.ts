@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 
 import { never, silentLogger, systemClock, TokenBook, type WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
+import { localEvaluator } from "@millrace/jsonata/testkit";
 import {
   DefinitionMirror,
   DefinitionRepository,
@@ -126,6 +127,7 @@ export class ApiHarness {
           clear: () => Promise.resolve(),
         },
         deadLetters: this.letters,
+        evaluator: localEvaluator(),
         targets: { at: (settings) => Promise.resolve(this.#target(settings)) },
         purge: new SourcePurge({ store, clock }),
         settled: (revision, signal) => this.mirror.waitForRevision(revision, signal),

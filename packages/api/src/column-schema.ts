@@ -1,5 +1,11 @@
 // Columns of a mapping, as requests and answers have them.
-import { DEFINITION_LIMITS, parsePath, templateProblem, type Column } from "@millrace/ingest";
+import {
+  DEFINITION_LIMITS,
+  parsePath,
+  TEMPLATE_LANGUAGES,
+  templateProblem,
+  type Column,
+} from "@millrace/ingest";
 import type { Problem } from "./api-errors.ts";
 import {
   checked,
@@ -49,12 +55,13 @@ export const columnSchema: Schema<Column> = checked(
         name,
         template: required(
           object({
-            language: required(choice(["jsonnet"])),
+            language: required(choice(TEMPLATE_LANGUAGES)),
             content: required(
               text({
                 min: 1,
                 max: DEFINITION_LIMITS.templateLengthMax,
-                description: "A program with Ip, Now, HeaderStr, Header, BodyStr and Body",
+                description:
+                  "Jsonnet with Ip, Now, Header, Body, …, or JSONata on the body with $ip, $now, …",
                 example: "{ item: Body('order.item'), at: Now() }",
               }),
             ),

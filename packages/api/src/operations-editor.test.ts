@@ -44,6 +44,7 @@ describe("API: what an editor needs", () => {
     const columns = [
       { type: "path", name: "item", path: "a.b", rawString: true },
       { type: "template", name: "twice", template: { language: "jsonnet", content: "Body('n') * 2" } },
+      { type: "template", name: "thrice", template: { language: "jsonata", content: "n * 3" } },
     ];
     const { status, body } = await api.call("POST", TEST_MAPPING, {
       mapping: { columns },
@@ -57,8 +58,8 @@ describe("API: what an editor needs", () => {
       (row["columns"] as Json[]).map((column) => column["value"]),
     );
     assert.deepEqual(values, [
-      ["x", "4"],
-      ["y", "6"],
+      ["x", "4", "6"],
+      ["y", "6", "9"],
     ]);
   });
 
@@ -76,6 +77,12 @@ describe("API: what an editor needs", () => {
     });
     assert.equal(broken.status, 400);
     assert.match(String(broken.body["message"]), /2:6/);
+    const language = "jsonata";
+    const wrong = await ask({ type: "template", name: "t", template: { language, content: "{\n  a: }" } });
+    assert.equal(wrong.status, 400);
+    assert.match(String(wrong.body["message"]), /2:6 /);
+    const nothing = await ask({ type: "template", name: "t", template: { language, content: "a" } });
+    assert.equal(nothing.status, 422);
     const charset = await ask(
       { type: "body", name: "b" },
       { body: "x", headers: { "content-type": "text/plain; charset=nope" } },

@@ -8,6 +8,7 @@ import { sinkBody, sourceBody } from "./api-responses.ts";
 import { operation, type Operation } from "./operation.ts";
 import { refusalOf } from "./operations-test.ts";
 import { parseVersion, testMappingSchema } from "./request-schemas.ts";
+import { checkPrograms } from "./table-changes.ts";
 
 const SOURCE = "/branches/{branchId}/sources/{sourceId}";
 const SINK = `${SOURCE}/sinks/{sinkId}`;
@@ -61,7 +62,8 @@ export const editorOperations: readonly Operation[] = [
     errors: ["sourceNotFound", "payloadTooLarge", "unsupportedMediaType", "unprocessableContent"],
     handle: async ({ body, ip, ...asked }) => {
       await sourceOf(asked);
-      const { clock, random } = asked.deps;
+      const { clock, random, evaluator } = asked.deps;
+      await checkPrograms(asked.deps, body.mapping.columns);
       const { headers = {}, body: content = "" } = body.record;
       const record = {
         acceptedAtMs: clock.wallMs(),
@@ -69,7 +71,7 @@ export const editorOperations: readonly Operation[] = [
         headers: Object.entries(headers),
         body: utf8(content),
       };
-      const outcome = sampleRows(body.mapping.columns, record, random);
+      const outcome = await sampleRows(body.mapping.columns, record, { random, evaluator });
       return outcome.kind === "refused" ? refuse(refusalOf(outcome)) : { rows: outcome.rows };
     },
   }),

@@ -51,21 +51,19 @@ export const testOperations: readonly Operation[] = [
         headers: Object.entries(headers).filter(([name]) => !CREDENTIALS.includes(name)),
         body,
       };
-      return {
-        ...key,
-        tables: items.filter((sink) => takesSignal(sink, signal)).map((sink) => tableOf(deps, sink, record)),
-      };
+      const sinks = items.filter((sink) => takesSignal(sink, signal));
+      return { ...key, tables: await Promise.all(sinks.map((sink) => tableOf(deps, sink, record))) };
     },
   }),
 ];
 
 /** @throws {ApiError} when the sink cannot map it */
-function tableOf(
-  { random }: ApiDependencies,
+async function tableOf(
+  ports: ApiDependencies,
   { sinkId, table }: SinkDefinition,
   record: SampleRecord,
-): object {
-  const outcome = sampleRows(table.mapping.columns, record, random);
+): Promise<object> {
+  const outcome = await sampleRows(table.mapping.columns, record, ports);
   if (outcome.kind === "refused") throw refusalOf(outcome);
   return { sinkId, tableId: table.tableId, rows: outcome.rows };
 }

@@ -3,6 +3,7 @@ import { abortScope, WireError } from "@millrace/base";
 import {
   keptPassword,
   placeOf,
+  programsProblem,
   settingsOf,
   type Column,
   type SinkDefinition,
@@ -34,6 +35,7 @@ export async function checkTable(
   { target, tableId, columns }: TablePlan,
   fit: TableFit,
 ): Promise<TableChange> {
+  await checkPrograms(deps, columns);
   const scope = abortScope(deps.signal);
   const cancel = deps.clock.after(CHECK_MS_MAX, () => {
     scope.abort(new WireError("UNAVAILABLE", `the target has not answered in ${CHECK_MS_MAX} ms`));
@@ -54,6 +56,15 @@ export async function checkTable(
   return {
     prepare: async (within) => (await deps.targets.at(target, within)).prepare(tableId, columns, within, fit),
   };
+}
+
+/** Programs that are compiled elsewhere. @throws {ApiError} 400 with the first that is none */
+export async function checkPrograms(
+  { evaluator }: Pick<ApiDependencies, "evaluator">,
+  columns: readonly Column[],
+): Promise<void> {
+  const problem = await programsProblem(columns, evaluator);
+  if (problem !== undefined) throw new ApiError("badRequest", problem);
 }
 
 /**

@@ -42,8 +42,20 @@ export function comparable(definition: Source | Sink): object {
 /** A column of a type, with the members that it needs. @param name kept from the column before */
 export function columnOf(type: string, name: string): Column {
   if (type === "path") return { type, name, path: "", rawString: false };
-  if (type === "template") return { type, name, template: { language: "jsonnet", content: "Body('')" } };
+  if (type === "template") return { type, name, template: templateOf("jsonnet", "") };
   return { type, name };
+}
+
+/** Languages of templates, each with a program that gives the body. */
+export const LANGUAGES: ReadonlyMap<string, string> = new Map([
+  ["jsonnet", "Body('')"],
+  ["jsonata", "$"],
+]);
+
+/** A template in another language. @param content kept unless nobody has written it */
+export function templateOf(language: string, content: string): NonNullable<Column["template"]> {
+  const isWritten = content !== "" && ![...LANGUAGES.values()].includes(content);
+  return { language, content: isWritten ? content : (LANGUAGES.get(language) ?? content) };
 }
 
 /** The columns of a new sink: whatever comes, it is a row. */

@@ -5,6 +5,7 @@ import { describe, test } from "node:test";
 
 import { abortScope, BodyBytes, silentLogger, text, utf8, type Random } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
+import { localEvaluator } from "@millrace/jsonata/testkit";
 import type { CoordinationStore } from "@millrace/metadata";
 import { prefixRange } from "@millrace/metadata";
 
@@ -38,6 +39,11 @@ interface Crash {
   readonly isDone: boolean;
 }
 
+interface Given {
+  readonly partitions?: number;
+  readonly columns?: readonly Column[];
+}
+
 class World {
   readonly fixture: Fixture;
   readonly sink: EffectiveSink;
@@ -45,9 +51,9 @@ class World {
   /** Steps that were made: transactions and appends. */
   steps = 0;
 
-  private constructor(fixture: Fixture, partitions: number) {
+  private constructor(fixture: Fixture, { partitions, columns }: Required<Given>) {
     this.fixture = fixture;
-    const table = { type: "duckdb", tableId: "main.sink", mapping: { columns: MENDED } } as const;
+    const table = { type: "duckdb", tableId: "main.sink", mapping: { columns } } as const;
     const version = {
       number: 2,
       hash: "0".repeat(16),
@@ -60,8 +66,8 @@ class World {
     this.journals = new DeadLetterJournals({ store, transport, catalog, clock, random }, TEMPLATE);
   }
 
-  static async open(partitions = 1): Promise<World> {
-    const world = new World(await Fixture.open(), partitions);
+  static async open({ partitions = 1, columns = MENDED }: Given = {}): Promise<World> {
+    const world = new World(await Fixture.open(), { partitions, columns });
     await world.fixture.during(world.journals.ensure(world.sink, world.fixture.signal));
     return world;
   }
@@ -71,6 +77,8 @@ class World {
     const rows = bodies.map(letterLine);
     this.fixture.journals.push(deadLetterJournal(this.sink), frame(DOOR, sequence, 1, 1, rows, keys));
   }
+
+  evaluator = localEvaluator();
 
   ports(signal: AbortSignal, die: (reason: Error) => void, crash: Crash): ReplayPorts {
     const { store, journals: transport, catalog, clock, random, partitions } = this.fixture;
@@ -97,6 +105,7 @@ class World {
       partitions,
       deadLetters: this.journals,
       logger: silentLogger,
+      evaluator: this.evaluator,
       frames: {
         appendFrame: (journal, content) =>
           step(() => {
@@ -202,7 +211,7 @@ describe("replay", () => {
     const keys = Array.from({ length: STEP - 1 }, (_, i) => keyHash(`key ${i}`));
     const bodies = keys.map((_, i) => (i === 3 ? "{" : `{"n":${i}}`));
     for (const left of [-1, 0, 1, 2, 3, 4]) {
-      const world = await World.open(PARTITIONS);
+      const world = await World.open({ partitions: PARTITIONS });
       world.push(1, bodies, keys);
       world.push(2, ['{"n":99}']);
       if (left >= 0) assert.equal(await world.replay({ left, isDone: true }), undefined);
@@ -218,6 +227,21 @@ describe("replay", () => {
       // Mapped once more where the first replay had put it to the end before it died.
       assert.match((await world.waiting()).join(), /^\{ x[23]$/);
     }
+  });
+
+  test("a mapping with a program -> rows of the time they came; not evaluated now -> tried again", async () => {
+    const template = { language: "jsonata", content: "$string(n) & $now('[Y]')" } as const;
+    const world = await World.open({ columns: [{ type: "template", name: "n", template, rawString: true }] });
+    world.push(1, ['{"n":1}', '{"n":{}}', "{"]);
+    const { evaluator } = world;
+    const away = { kind: "unavailable", reason: "not now" } as const;
+    world.evaluator = { ...evaluator, evaluate: () => Promise.resolve([[away]]) };
+    await assert.rejects(world.replay(), { code: "UNAVAILABLE" });
+    assert.equal((await world.waiting()).length, 3);
+    world.evaluator = evaluator;
+    assert.deepEqual(await world.replay(), { replayed: 2, refused: 1, isDone: true });
+    assert.deepEqual(world.rows, ['"12026"\n', '"{}2026"\n']);
+    assert.deepEqual(await world.waiting(), ["{ x2"]);
   });
 
   test("no letters, or none yet -> nothing to do", async () => {

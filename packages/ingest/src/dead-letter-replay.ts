@@ -15,6 +15,7 @@
 import { assert, WireError, type Clock, type Logger, type Random } from "@millrace/base";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { JournalTransport } from "@millrace/client";
+import type { ProgramEvaluator } from "@millrace/jsonata";
 import { RowBuffer } from "./csv-writer.ts";
 import { decodeLetter, putLetter, startLetter, type DeadLetter } from "./dead-letter.ts";
 import { letterFrames, letterHead, rowsOf } from "./dead-letter-log.ts";
@@ -27,15 +28,17 @@ import {
   type LetterState,
   type StoredLetterState,
 } from "./dead-letter-state.ts";
-import type { Column, EffectiveSink } from "./definitions.ts";
+import { sinkPath, type Column, type EffectiveSink } from "./definitions.ts";
 import type { DeadLetterPort } from "./dispatcher.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import { encodeFrameHead } from "./frame.ts";
 import { DoorRecord } from "./http-source-record.ts";
 import { keyedPartition } from "./idempotency-key.ts";
 import { PathTree } from "./mapping-path.ts";
+import { ProgramSet } from "./mapping-programs.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
 import { SinkGone, type FramePort, type PartitionPort } from "./publisher.ts";
+import { evaluateRecord } from "./records-ahead.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 
 export interface ReplayPorts {
@@ -45,6 +48,7 @@ export interface ReplayPorts {
   readonly partitions: PartitionPort;
   readonly deadLetters: DeadLetterPort;
   readonly frames: FramePort;
+  readonly evaluator: ProgramEvaluator;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -181,12 +185,12 @@ export class DeadLetterReplay {
   /** Maps the letters of a step: those of the plan, or as many as a plan may have. */
   async #read(
     state: LetterState,
-    { keyedPartitions }: Pick<EffectiveSink, "keyedPartitions">,
+    sink: EffectiveSink,
     { columns, version, until }: ReadOptions,
     signal: AbortSignal,
   ): Promise<Step> {
     const { position, pending, journal } = state;
-    const mapper = new LetterMapper({ columns, version, keyedPartitions }, this.#ports.random);
+    const mapper = new LetterMapper(sink, { columns, version }, this.#ports);
     const planned = pending === undefined ? undefined : new Set(pending.refused.map(placeName));
     const filter = new FrameFilter(position.filter);
     const refused: LetterPlace[] = [];
@@ -211,7 +215,8 @@ export class DeadLetterReplay {
         }
         const letter = decodeLetter(row, `${journal}: dead letter ${placeName(place)}`);
         const key = frame.keys?.[place.index];
-        if (!mapper.take(letter, planned?.has(placeName(place)) === true, key)) refused.push(place);
+        const isRefused = planned?.has(placeName(place)) === true;
+        if (!(await mapper.take(letter, isRefused, key, signal))) refused.push(place);
         count++;
       }
       if (end.offset !== frame.end) break;
@@ -296,10 +301,6 @@ class Rows {
   }
 }
 
-interface MapperOptions extends Pick<ReadOptions, "columns" | "version"> {
-  readonly keyedPartitions: number;
-}
-
 /** Makes rows or letters of letters. */
 class LetterMapper {
   /** By partition. */
@@ -309,12 +310,21 @@ class LetterMapper {
   readonly #version: number;
   readonly #keyedPartitions: number;
   readonly #record = new DoorRecord();
+  readonly #programs = new ProgramSet();
+  readonly #evaluator: ProgramEvaluator;
+  readonly #source: string;
 
-  constructor({ columns, version, keyedPartitions }: MapperOptions, random: Random) {
+  constructor(
+    sink: EffectiveSink,
+    { columns, version }: Pick<ReadOptions, "columns" | "version">,
+    { random, evaluator }: Pick<ReplayPorts, "random" | "evaluator">,
+  ) {
     const tree = new PathTree();
-    this.#mapping = compileMapping(columns, tree, random);
+    this.#mapping = compileMapping(columns, { tree, programs: this.#programs, random });
     this.#version = version;
-    this.#keyedPartitions = keyedPartitions;
+    this.#keyedPartitions = sink.keyedPartitions;
+    this.#source = sinkPath(sink);
+    this.#evaluator = evaluator;
     this.#record.scanner.use(tree);
   }
 
@@ -333,10 +343,17 @@ class LetterMapper {
   /**
    * @param isRefused known from the plan @param key that the letter has, and its row or letter then
    * @returns whether it is a row
+   * @throws {WireError} UNAVAILABLE when its programs cannot be evaluated now
    */
-  take(letter: DeadLetter, isRefused: boolean, key: string | undefined): boolean {
+  async take(
+    letter: DeadLetter,
+    isRefused: boolean,
+    key: string | undefined,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const record = this.#record;
     startLetter(record, letter);
+    if (this.#programs.count > 0) await this.#evaluate(record, signal);
     const rows = this.#rowsOf(key === undefined ? 0 : keyedPartition(key, this.#keyedPartitions));
     const { buffer } = rows;
     const begin = buffer.at;
@@ -371,6 +388,15 @@ class LetterMapper {
     let rows = this.rows.get(partition);
     if (rows === undefined) this.rows.set(partition, (rows = new Rows()));
     return rows;
+  }
+
+  async #evaluate(record: DoorRecord, signal: AbortSignal): Promise<void> {
+    const of = { source: this.#source, programs: this.#programs, evaluator: this.#evaluator };
+    const evaluated = await evaluateRecord(record, of, () => signal.aborted);
+    signal.throwIfAborted();
+    record.evaluated = evaluated;
+    const away = record.evaluated.find(({ kind }) => kind === "unavailable");
+    if (away?.kind === "unavailable") throw new WireError("UNAVAILABLE", away.reason);
   }
 }
 

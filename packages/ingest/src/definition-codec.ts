@@ -3,6 +3,7 @@ import { utf8, WireError } from "@millrace/base";
 import {
   SIGNALS,
   SOURCE_TYPES,
+  TEMPLATE_LANGUAGES,
   type Change,
   type Column,
   type Life,
@@ -144,7 +145,7 @@ function checkColumn(value: unknown, what: string): Column {
   const types = ["uuid", "datetime", "ip", "body", "headers", "path", "template"] as const;
   if (fields.oneOf("type", types) === "template") {
     const template = fields.object("template");
-    template.oneOf("language", ["jsonnet"] as const);
+    template.oneOf("language", TEMPLATE_LANGUAGES);
     template.text("content");
   }
   return value as Column;

@@ -88,11 +88,14 @@ export type Column =
     }
   | TemplateColumn;
 
+export const TEMPLATE_LANGUAGES = ["jsonnet", "jsonata"] as const;
+export type TemplateLanguage = (typeof TEMPLATE_LANGUAGES)[number];
+
 export interface TemplateColumn {
   readonly type: "template";
   readonly name: string;
   readonly template: {
-    readonly language: "jsonnet";
+    readonly language: TemplateLanguage;
     /** The program, 1 to 4096 characters. */
     readonly content: string;
   };

@@ -31,6 +31,7 @@ import {
   type WalkedBody,
 } from "./http-source-walk.ts";
 import { PathTree } from "./mapping-path.ts";
+import { ProgramSet } from "./mapping-programs.ts";
 import { compileMapping } from "./mapping.ts";
 
 const KEY = { projectId: 1, branchId: 1, sourceId: "s", sinkId: "k" };
@@ -88,9 +89,12 @@ class Fixture {
       },
     );
     const tree = new PathTree();
-    const mapping = compileMapping(COLUMNS, tree, this.random);
+    const programs = new ProgramSet();
+    const mapping = compileMapping(COLUMNS, { tree, programs, random: this.random });
     const publishers = [this.dispatcher.publisher(sinkDefinition(), 0)];
     this.route = {
+      name: "",
+      programs,
       source: sourceDefinition(),
       secret: new Uint8Array(48),
       isEnabled: true,

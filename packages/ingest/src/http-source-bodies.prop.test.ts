@@ -13,6 +13,7 @@ import type { Column } from "./definitions.ts";
 import { DoorRecord } from "./http-source-record.ts";
 import { DoorHarness } from "./http-source-testkit.ts";
 import { PathTree } from "./mapping-path.ts";
+import { ProgramSet } from "./mapping-programs.ts";
 import { compileMapping } from "./mapping.ts";
 
 const template = (content: string): Column => ({
@@ -85,7 +86,7 @@ after(() => door.close());
 /** Why the mapping of `sinkId` refuses the letter; undefined when it does not. */
 function reasonOf(sinkId: string, line: string): string | undefined {
   const tree = new PathTree();
-  const mapping = compileMapping(SINKS[sinkId]!, tree, systemRandom);
+  const mapping = compileMapping(SINKS[sinkId]!, { tree, programs: new ProgramSet(), random: systemRandom });
   const record = new DoorRecord();
   record.scanner.use(tree);
   startLetter(record, decodeLetter(utf8(line), "letter"));

@@ -7,6 +7,7 @@
 // Everything is synchronous unless a large body has to be decompressed, or holds so many records that others must have
 // their turns in between: head and body are looked at where they were received, and copied only to survive that wait.
 import { BodyBytes, type Clock, headerValue, type RequestHead, sizeText, WireError } from "@millrace/base";
+import type { ProgramEvaluator } from "@millrace/jsonata";
 import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import { keyHash } from "./idempotency-key.ts";
@@ -18,10 +19,17 @@ import { isArrayBody, lookInto } from "./http-source-look.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
 import { mappingError, writeSingle } from "./http-source-single.ts";
-import type { BodySteps } from "./http-source-steps.ts";
-import { ArrayWalk, LineWalk, type ArrayProblem, type BodyWalk } from "./http-source-walk.ts";
+import type { BodySteps, SteppedBody } from "./http-source-steps.ts";
+import {
+  ArrayWalk,
+  LineWalk,
+  type ArrayProblem,
+  type BodyWalk,
+  type RecordTaker,
+} from "./http-source-walk.ts";
 import type { DoorLimits } from "./limits.ts";
 import { undecodable } from "./mapping-record.ts";
+import { evaluateRecord, RecordsAhead } from "./records-ahead.ts";
 import { signatureProblem } from "./webhook-signature.ts";
 
 /** A request whose body is to become records. */
@@ -39,6 +47,7 @@ export interface IntakePorts {
   readonly limits: DoorLimits;
   readonly clock: Clock;
   readonly steps: BodySteps;
+  readonly evaluator: ProgramEvaluator;
   /** A failure that is a bug. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -128,8 +137,12 @@ export class Intake {
     else this.#single(received, body, begin, end, problem);
   }
 
-  #records(received: Received, body: BodyBytes, begin: number, end: number): void {
-    const { content } = received;
+  #records(received: Received, given: BodyBytes, from: number, to: number): void {
+    const { content, route } = received;
+    // Where it was received another body may be by the time that programs are evaluated.
+    const isCopied = route.programs.count > 0;
+    const body = isCopied ? new BodyBytes(given.bytes.slice(from, to)) : given;
+    const [begin, end] = isCopied ? [0, to - from] : [from, to];
     const isArray = content.kind === "json" && isArrayBody(body.bytes, begin, end);
     if ((content.kind === "ndjson" || isArray) && !this.#ports.steps.hasRoomFor(body.bytes.length)) {
       const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
@@ -140,14 +153,15 @@ export class Intake {
     if (content.kind === "ndjson") {
       const { scanner } = this.#ports.record;
       const batch = this.#batch(received, batchHead(received.head));
-      this.#walk(received, body, new LineWalk({ body, begin, end }, scanner, batch));
+      this.#walk(received, body, batch, (taker) => new LineWalk({ body, begin, end }, scanner, taker));
     } else if (isArray) {
       const { scanner } = this.#ports.record;
       const refuse = ({ problem, at }: ArrayProblem): void =>
         this.#refuseBody(received, `invalid JSON: ${problem} at position ${at - begin}`);
-      const head = batchHead(received.head); // it is gone when others had their turns
-      const start = (): Batch => this.#batch(received, head);
-      this.#walk(received, body, new ArrayWalk({ body, begin, end }, scanner, start, refuse));
+      const batch = this.#batch(received, batchHead(received.head));
+      const walkOf = (taker: RecordTaker): BodyWalk =>
+        new ArrayWalk({ body, begin, end }, scanner, () => taker, refuse);
+      this.#walk(received, body, batch, walkOf);
     } else {
       this.#single(received, body, begin, end);
     }
@@ -172,9 +186,10 @@ export class Intake {
   }
 
   /** Goes through a body; after each step others have their turn. */
-  #walk(received: Received, body: BodyBytes, walk: BodyWalk): void {
-    const { record, steps } = this.#ports;
-    steps.walk(walk, () => {
+  #walk(received: Received, body: BodyBytes, batch: Batch, walkOf: (taker: RecordTaker) => BodyWalk): void {
+    const { record, steps, evaluator, limits } = this.#ports;
+    const { route } = received;
+    const held = (): SteppedBody => {
       const { acceptedAtMs, clientIp } = record;
       const head = received.head.copy();
       return {
@@ -186,19 +201,35 @@ export class Intake {
         // Answered already: it took too long.
         isOver: () => received.exchange.answer !== undefined,
       };
-    });
+    };
+    if (route.programs.count === 0) {
+      steps.walk(walkOf(batch), held);
+      return;
+    }
+    const { recordBytesMax } = limits;
+    const options = { source: route.name, programs: route.programs, evaluator, recordBytesMax };
+    const ahead = new RecordsAhead(record, batch, options);
+    steps.walkAhead(walkOf(ahead), ahead, held());
   }
 
   /** @param problem why its content cannot be looked into, if that is known */
   #single(received: Received, body: BodyBytes, begin: number, end: number, problem?: string): void {
-    const { answers, record, limits } = this.#ports;
-    const { route, content, exchange, head } = received;
+    const { record, limits } = this.#ports;
+    const { route } = received;
     if (end - begin > limits.recordBytesMax) {
       const message = `Request body size is over the maximum "${sizeText(limits.recordBytesMax)}".`;
       this.#refuse(received, { status: 413, name: "bodyTooLarge", message });
       return;
     }
     route.limiter?.count("records", 1);
+    this.#look(received, body, begin, end, problem);
+    if (route.programs.count === 0) this.#writeSingle(received);
+    else this.#writeEvaluated(received, problem);
+    record.end();
+  }
+
+  #look({ content, head }: Received, body: BodyBytes, begin: number, end: number, problem?: string): void {
+    const { record } = this.#ports;
     if (head.keyEnd > head.keyBegin) record.key = keyHash(head.idempotencyKey);
     record.start(body, begin, end);
     if (content.kind !== "ndjson") {
@@ -206,8 +237,32 @@ export class Intake {
       else record.kind = content.kind;
     }
     if (problem !== undefined) record.refuse(problem);
+  }
+
+  #writeSingle({ route, exchange, head }: Received): void {
+    const { answers, record } = this.#ports;
     writeSingle(route, record, exchange, { answers, isVerbose: isVerbose(head) });
-    record.end();
+  }
+
+  /** Others have the record while its programs are evaluated: then it is looked at again. */
+  #writeEvaluated(received: Received, problem: string | undefined): void {
+    const { record, evaluator, onFatal } = this.#ports;
+    const { route, exchange } = received;
+    const { acceptedAtMs, clientIp } = record;
+    const isOver = (): boolean => exchange.answer !== undefined;
+    const kept = { ...received, head: received.head.copy() };
+    const bytes = record.body.bytes.slice(record.bodyBegin, record.bodyEnd);
+    evaluateRecord(record, { source: route.name, programs: route.programs, evaluator }, isOver)
+      .then((evaluated) => {
+        if (isOver()) return;
+        record.startRequest(acceptedAtMs, clientIp, kept.head);
+        record.scanner.use(route.tree);
+        this.#look(kept, new BodyBytes(bytes), 0, bytes.length, problem);
+        record.evaluated = evaluated;
+        this.#writeSingle(kept);
+        record.end();
+      })
+      .catch(onFatal);
   }
 
   #refuseBody(received: Received, reason: string): void {

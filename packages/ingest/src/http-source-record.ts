@@ -1,6 +1,7 @@
 // The one record that the door works on. It is refilled for each record, so mappings find everything at the same place
 // and nothing is allocated; whatever outlives the record must copy.
 import { BodyBytes, type RequestHead } from "@millrace/base";
+import type { ProgramResult } from "@millrace/jsonata";
 import type { BodyKind } from "./http-source-content.ts";
 import { headersOf, RecordHeaders } from "./http-source-headers.ts";
 import { JsonScanner } from "./body-json.ts";
@@ -21,6 +22,7 @@ export class DoorRecord implements RecordContext {
   key: string | undefined;
   readonly scanner = new JsonScanner();
   readonly values = new RecordValues();
+  evaluated: readonly ProgramResult[] = [];
   #head: RequestHead | undefined;
   #headers: RecordHeaders | undefined;
 

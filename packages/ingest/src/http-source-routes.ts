@@ -4,6 +4,7 @@ import { utf8, type Random } from "@millrace/base";
 import {
   deadLetterJournal,
   partitionJournal,
+  sourcePath,
   type EffectiveSink,
   type SinkDefinition,
   type SourceDefinition,
@@ -13,7 +14,8 @@ import type { DiskQuotas, SinkQuota } from "./disk-quota.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { keyedPartition } from "./idempotency-key.ts";
 import { PathTree } from "./mapping-path.ts";
-import { compileMapping, type CompiledMapping } from "./mapping.ts";
+import { ProgramSet } from "./mapping-programs.ts";
+import { compileMapping, type CompiledMapping, type MappingScope } from "./mapping.ts";
 import type { PartitionPublisher } from "./publisher.ts";
 import type { SourceLimiter, SourceLimiters } from "./rate-limit.ts";
 
@@ -33,6 +35,8 @@ export interface SinkRoute {
 }
 
 export interface SourceRoute {
+  /** Of the source, among those of all projects. */
+  readonly name: string;
   readonly source: SourceDefinition;
   readonly secret: Uint8Array;
   readonly isEnabled: boolean;
@@ -40,6 +44,8 @@ export interface SourceRoute {
   readonly limiter: SourceLimiter | undefined;
   /** Paths of all its sinks' mappings. */
   readonly tree: PathTree;
+  /** Programs of all its sinks' mappings: a record waits for them. */
+  readonly programs: ProgramSet;
   /** Enabled ones. */
   readonly sinks: readonly SinkRoute[];
   /** The first column that looks into the body, of any sink. */
@@ -59,22 +65,30 @@ export function sourceRoute(
   sinks: readonly EffectiveSink[],
   ports: RoutePorts,
 ): SourceRoute {
-  const tree = new PathTree();
+  const scope = { tree: new PathTree(), programs: new ProgramSet(), random: ports.random };
+  const { tree, programs } = scope;
   const enabled = sinks.filter((sink) => sink.disabled === undefined);
-  const routes = enabled.map((sink) => sinkRoute(sink, tree, ports));
+  const routes = enabled.map((sink) => sinkRoute(sink, scope, ports));
   const looking = routes.find(({ mapping }) => mapping.readingColumn !== undefined);
   const readingColumn = looking?.mapping.readingColumn;
   const isEnabled = source.disabled === undefined;
   const limiter = ports.limiters.of(source, settingsInForce(source.settings ?? {}).limits);
-  return { source, secret: utf8(source.secret), isEnabled, limiter, tree, sinks: routes, readingColumn };
+  const name = sourcePath(source);
+  return {
+    name,
+    source,
+    secret: utf8(source.secret),
+    isEnabled,
+    limiter,
+    tree,
+    programs,
+    sinks: routes,
+    readingColumn,
+  };
 }
 
-function sinkRoute(
-  sink: EffectiveSink,
-  tree: PathTree,
-  { dispatcher, random, quotas }: RoutePorts,
-): SinkRoute {
-  const mapping = compileMapping(sink.table.mapping.columns, tree, random);
+function sinkRoute(sink: EffectiveSink, scope: MappingScope, { dispatcher, quotas }: RoutePorts): SinkRoute {
+  const mapping = compileMapping(sink.table.mapping.columns, scope);
   const publishers = Array.from({ length: sink.partitions }, (_, n) => dispatcher.publisher(sink, n));
   return {
     sink,

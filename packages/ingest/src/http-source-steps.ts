@@ -1,6 +1,7 @@
 // Bodies of many records, gone through step by step: after each step others have their turn.
 import type { Clock } from "@millrace/base";
 import type { BodyWalk } from "./http-source-walk.ts";
+import type { RecordsAhead } from "./records-ahead.ts";
 
 export interface SteppedBody {
   /** Bytes that are held until the end. */
@@ -52,5 +53,28 @@ export class BodySteps {
       }
     };
     this.#clock.after(0, goOn);
+  }
+
+  /** The same of a body with records that wait for their programs after each step. @param ahead takes the walk's */
+  walkAhead(walk: BodyWalk, ahead: RecordsAhead, { bytes, resume, isOver }: SteppedBody): void {
+    this.#heldBytes += bytes;
+    this.#goAhead(walk, ahead, { resume, isOver })
+      .catch(this.#onFatal)
+      .finally(() => (this.#heldBytes -= bytes));
+  }
+
+  async #goAhead(
+    walk: BodyWalk,
+    ahead: RecordsAhead,
+    { resume, isOver }: Pick<SteppedBody, "resume" | "isOver">,
+  ): Promise<void> {
+    for (let isDone = false; !isDone;) {
+      isDone = walk.step();
+      // Of a step that has only looked through an array, others still have their turns.
+      if (!(await ahead.evaluate(isOver))) await new Promise<void>((next) => this.#clock.after(0, next));
+      if (isOver()) return;
+      resume();
+      ahead.flush();
+    }
   }
 }

@@ -15,6 +15,8 @@ import {
   type WireError,
 } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
+import type { ProgramEvaluator } from "@millrace/jsonata";
+import { localEvaluator } from "@millrace/jsonata/testkit";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 
 import { DefinitionMirror } from "./definition-mirror.ts";
@@ -87,6 +89,7 @@ export interface DoorOptions {
   readonly clock?: Clock;
   readonly lanes?: number;
   readonly logger?: Logger;
+  readonly evaluator?: ProgramEvaluator;
 }
 
 export class DoorHarness {
@@ -125,6 +128,7 @@ export class DoorHarness {
         partitions: { ensure: (key, n) => Promise.resolve(`${key.sinkId}/${n}`) },
         deadLetters: { ensure: ({ sinkId }) => Promise.resolve(`${sinkId}/dead-letters`) },
         turns: systemTurns,
+        evaluator: options.evaluator ?? localEvaluator(),
         diskUse: options.diskUse ?? { sinkBytes: () => 0, allBytes: () => 0 },
         share: options.share ?? (() => 1),
         metrics: this.metrics,

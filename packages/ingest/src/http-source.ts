@@ -2,6 +2,7 @@
 // HTTP and gRPC.
 import { type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
 import { GrpcServer } from "@millrace/grpc";
+import type { ProgramEvaluator } from "@millrace/jsonata";
 import { OTLP_GRPC_ENCODINGS, otlpHandlers } from "@millrace/otlp";
 import type { DefinitionMirror } from "./definition-mirror.ts";
 import { DiskQuotas, type DiskUse } from "./disk-quota.ts";
@@ -28,6 +29,7 @@ export interface HttpSourcePorts {
   readonly deadLetters: DeadLetterPort;
   readonly clock: Clock;
   readonly turns: Turns;
+  readonly evaluator: ProgramEvaluator;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -64,7 +66,7 @@ export class HttpSource {
   /** @param ports the mirror is loaded and runs */
   constructor(ports: HttpSourcePorts, options: HttpSourceOptions) {
     const { limits, lanes } = options;
-    const { random, clock, turns, onFatal } = ports;
+    const { random, clock, turns, evaluator, onFatal } = ports;
     this.#logger = ports.logger;
     this.#dispatcher = new Dispatcher(ports, { limits, lanes }, onFatal);
     const { mirror } = ports;
@@ -83,7 +85,16 @@ export class HttpSource {
     const answers = new Answers(random, ports.metrics);
     const steps = new BodySteps({ clock, limits, onFatal });
     const isStopping = (): boolean => this.#isStopping;
-    const shared = { answers, record: new DoorRecord(), limits, clock, steps, onFatal, isStopping };
+    const shared = {
+      answers,
+      record: new DoorRecord(),
+      limits,
+      clock,
+      steps,
+      evaluator,
+      onFatal,
+      isStopping,
+    };
     const intake = new Intake(shared);
     this.#secrets = new SecretIndex(mirror, "otlp");
     const otlp = new OtlpIntake({ ...shared, findBySecret: (secret) => this.#findBySecret(secret) });

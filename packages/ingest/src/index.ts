@@ -1,5 +1,6 @@
 export {
   DEFAULT_CONDITIONS,
+  TEMPLATE_LANGUAGES,
   SIGNALS,
   SOURCE_TYPES,
   takesSignal,
@@ -125,5 +126,11 @@ export type { Turns } from "./publisher-turns.ts";
 export { openStaged, STAGED_BYTES_MAX, StagedRows } from "./staged-rows.ts";
 export { DoorSync, publishSeen, type SeenDefinitions } from "./door-sync.ts";
 export { ownsAll, type WorkOwner } from "./work-owner.ts";
-export { templateProblem } from "./mapping-check.ts";
-export { sampleRows, type SampleOutcome, type SampleRecord, type SampleRow } from "./mapping-sample.ts";
+export { programsProblem, templateProblem } from "./mapping-check.ts";
+export {
+  sampleRows,
+  type SamplePorts,
+  type SampleOutcome,
+  type SampleRecord,
+  type SampleRow,
+} from "./mapping-sample.ts";

@@ -1,8 +1,10 @@
 // What a mapping reads of a record, and why a record is not mapped.
-import type { BodyBytes } from "@millrace/base";
+import { type BodyBytes, sizeText } from "@millrace/base";
+import type { ProgramResult } from "@millrace/jsonata";
 import type { JsonScanner } from "./body-json.ts";
 import type { BodyKind } from "./http-source-content.ts";
 import type { RecordHeaders } from "./http-source-headers.ts";
+import { ROW_BYTES_MAX } from "./limits.ts";
 import type { RecordValues } from "./mapping-values.ts";
 
 /** Why a record is not mapped. `name` is the error's name without `stream.in.`. */
@@ -39,6 +41,8 @@ export interface RecordContext {
   readonly scanner: JsonScanner;
   /** What was made of the body so far, for all who ask again. */
   readonly values: RecordValues;
+  /** What the programs of the record's mappings have made of it, by slot (mapping-programs.ts). */
+  evaluated: readonly ProgramResult[];
   /** The client's address in ASCII. */
   clientIp: Uint8Array;
   headers(): RecordHeaders;
@@ -59,6 +63,12 @@ export function unreadable(record: RecordContext, column: string): MappingFailur
         message: `Column "${column}" needs a JSON or form body.`,
       };
   }
+}
+
+/** The column makes a row longer than any may be. */
+export function tooLarge(column: string): MappingFailure {
+  const message = `Too big CSV row, column: "${column}", row limit: ${sizeText(ROW_BYTES_MAX)}.`;
+  return { status: 413, name: "payloadTooLarge", column, message };
 }
 
 export function unprocessable(column: string, reason: string): MappingFailure {

@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 
 import { utf8 } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
+import { localEvaluator } from "@millrace/jsonata/testkit";
 
 import type { Column } from "./definitions.ts";
 import { SAMPLE_ROWS_MAX, sampleRows, type SampleOutcome } from "./mapping-sample.ts";
@@ -21,7 +22,7 @@ const COLUMNS: readonly Column[] = [
   },
 ];
 
-function sample(columns: readonly Column[], type: string, body: string | Uint8Array): SampleOutcome {
+function sample(columns: readonly Column[], type: string, body: string | Uint8Array): Promise<SampleOutcome> {
   const record = {
     acceptedAtMs: Date.UTC(2026, 0, 2),
     clientIp: "203.0.113.7",
@@ -31,7 +32,7 @@ function sample(columns: readonly Column[], type: string, body: string | Uint8Ar
     ] as const,
     body: typeof body === "string" ? utf8(body) : body,
   };
-  return sampleRows(columns, record, seededRandom("sample"));
+  return sampleRows(columns, record, { random: seededRandom("sample"), evaluator: localEvaluator() });
 }
 
 /** The values of each row, but for the uuid. */
@@ -44,8 +45,8 @@ const PATH: readonly Column[] = [{ type: "path", name: "p", path: "a" }];
 const TEXT: readonly Column[] = [{ type: "body", name: "b" }];
 
 describe("a sample", () => {
-  test("has every column with its name and value, as the door would write them", () => {
-    const outcome = sample(COLUMNS, "application/json", '{"a": "x\\"y,\\n"}');
+  test("has every column with its name and value, as the door would write them", async () => {
+    const outcome = await sample(COLUMNS, "application/json", '{"a": "x\\"y,\\n"}');
     const [row = []] = values(outcome);
     assert.match(row[0]!, /^[0-9a-f]{8}-[0-9a-f]{4}-7/);
     assert.deepEqual(row.slice(1), [
@@ -86,7 +87,7 @@ describe("a sample", () => {
     ["a line of that kind", TEXT, "application/x-ndjson", '{"a":1}\n{ \r\n2', [['{"a":1}'], ["{"], ["2"]]],
   ];
   for (const [name, columns, type, body, expected] of rows) {
-    test(name, () => assert.deepEqual(values(sample(columns, type, body)), expected));
+    test(name, async () => assert.deepEqual(values(await sample(columns, type, body)), expected));
   }
 
   const refusals: [
@@ -148,16 +149,31 @@ describe("a sample", () => {
     ],
   ];
   for (const [name, columns, type, body, status, message] of refusals) {
-    test(`${name} -> ${status}`, () => {
-      const outcome = sample(columns, type, body);
+    test(`${name} -> ${status}`, async () => {
+      const outcome = await sample(columns, type, body);
       assert.ok(outcome.kind === "refused");
       assert.deepEqual([outcome.status, outcome.message], [status, message]);
     });
   }
 
-  test("is bounded", () => {
+  test("has the values of programs, of each record of a batch, as far as rows are shown", async () => {
+    const template = { language: "jsonata", content: "a & $header('x-b')" } as const;
+    const columns: readonly Column[] = [{ type: "template", name: "t", template, rawString: true }];
+    assert.deepEqual(values(await sample(columns, "application/json", '{"a":1}')), [["1b"]]);
+    assert.deepEqual(values(await sample(columns, "application/json", '[{"a":1},{"a":2}]')), [
+      ["1b"],
+      ["2b"],
+    ]);
+    assert.deepEqual(values(await sample(columns, "application/x-www-form-urlencoded", "a=x")), [["xb"]]);
+    const many = values(await sample(columns, "application/x-ndjson", '{"a":1}\n'.repeat(5000)));
+    assert.deepEqual(many, Array(SAMPLE_ROWS_MAX).fill(["1b"]));
+    const refused = await sample(columns, "application/x-ndjson", '{"a":1}\n{"a"');
+    assert.ok(refused.kind === "refused" && refused.status === 422);
+  });
+
+  test("is bounded", async () => {
     assert.equal(
-      values(sample(PATH, "application/x-ndjson", '{"a":1}\n'.repeat(5000))).length,
+      values(await sample(PATH, "application/x-ndjson", '{"a":1}\n'.repeat(5000))).length,
       SAMPLE_ROWS_MAX,
     );
   });

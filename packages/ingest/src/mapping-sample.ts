@@ -1,6 +1,7 @@
 // A request's row without a source: for the API's `test` and whoever edits a mapping. It goes the way of the door, with
 // the same code, and is stored nowhere.
 import { BodyBytes, text, utf8, type Random } from "@millrace/base";
+import type { ProgramEvaluator } from "@millrace/jsonata";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";
 import { decodeCharset, parseContentType } from "./http-source-content.ts";
@@ -10,6 +11,8 @@ import { DoorRecord } from "./http-source-record.ts";
 import { ArrayWalk, LineWalk, type RecordTaker } from "./http-source-walk.ts";
 import { PathTree } from "./mapping-path.ts";
 import { type MappingFailure, undecodable } from "./mapping-record.ts";
+import { evaluateRecord, RecordsAhead } from "./records-ahead.ts";
+import { ProgramSet } from "./mapping-programs.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
 
 /** A request as the door would get it. */
@@ -42,14 +45,21 @@ export const SAMPLE_ROWS_MAX = 100;
 
 const UNBOUNDED = { bytes: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY };
 
-/** Maps what a request holds. @param random for uuid columns */
-export function sampleRows(
+export interface SamplePorts {
+  /** For uuid columns. */
+  readonly random: Random;
+  readonly evaluator: ProgramEvaluator;
+}
+
+/** Maps what a request holds. */
+export async function sampleRows(
   columns: readonly Column[],
   { acceptedAtMs, clientIp, headers: lines, body }: SampleRecord,
-  random: Random,
-): SampleOutcome {
+  { random, evaluator }: SamplePorts,
+): Promise<SampleOutcome> {
   const tree = new PathTree();
-  const mapping = compileMapping(columns, tree, random);
+  const programs = new ProgramSet();
+  const mapping = compileMapping(columns, { tree, programs, random });
   const headers = new RecordHeaders(lines);
   const type = headers.get("Content-Type") ?? "";
   const content = parseContentType(type);
@@ -64,6 +74,8 @@ export function sampleRows(
   const sample = new Sample(columns, mapping, record);
   const whole = { body: new BodyBytes(decoded ?? body), begin: 0, end: (decoded ?? body).length };
   const walked = { ...whole, bounds: UNBOUNDED };
+  const bounds = { recordBytesMax: Number.POSITIVE_INFINITY, recordsMax: SAMPLE_ROWS_MAX };
+  const ahead = new RecordsAhead(record, sample, { source: "", programs, evaluator, ...bounds });
   const refuse = (problem: string): void => sample.refuse(undecodable(mapping.readingColumn, problem));
   record.kind = "json";
   record.form = "scanned";
@@ -71,21 +83,25 @@ export function sampleRows(
   if (decoded === undefined) {
     const problem = `the body is not ${content.charset}`;
     if (content.kind === "ndjson") refuse(problem);
-    else sample.writeUndecodable(whole.body, whole, problem);
+    else ahead.writeUndecodable(whole.body, whole, problem);
   } else if (content.kind === "ndjson") {
-    new LineWalk(walked, record.scanner, sample).step();
+    new LineWalk(walked, record.scanner, ahead).step();
   } else if (content.kind === "json" && isArrayBody(decoded, 0, decoded.length)) {
     new ArrayWalk(
       walked,
       record.scanner,
-      () => sample,
+      () => ahead,
       ({ problem, at }) => refuse(`invalid JSON: ${problem} at position ${at}`),
     ).step();
   } else {
     record.start(whole.body, 0, decoded.length);
     lookInto(record, content.kind);
+    record.evaluated = await evaluateRecord(record, { source: "", programs, evaluator }, () => false);
     sample.write(whole.body, 0, decoded.length);
+    return sample.outcome();
   }
+  await ahead.evaluate(() => false);
+  ahead.flush();
   return sample.outcome();
 }
 

@@ -4,6 +4,7 @@ import { systemRandom } from "@millrace/base";
 
 import { RowBuffer } from "./csv-writer.ts";
 import { PathTree } from "./mapping-path.ts";
+import { ProgramSet } from "./mapping-programs.ts";
 import { recordOf } from "./mapping-testkit.ts";
 import { compileMapping } from "./mapping.ts";
 
@@ -36,7 +37,7 @@ const ROUNDS = 5;
 for (const content of TEMPLATES) {
   const tree = new PathTree();
   const column = { type: "template", name: "c", template: { language: "jsonnet", content } } as const;
-  const mapping = compileMapping([column], tree, systemRandom);
+  const mapping = compileMapping([column], { tree, programs: new ProgramSet(), random: systemRandom });
   const record = recordOf({ body: RECORD }, tree);
   const out = new RowBuffer(1 << 20);
   const figures: number[] = [];

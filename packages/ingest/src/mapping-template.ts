@@ -1,4 +1,4 @@
-// Columns of type `template`: a Jsonnet program, compiled once, evaluated for each record. Its result is written as
+// Columns of type `template` in Jsonnet: a program, compiled once, evaluated for each record. Its result is written as
 // compact JSON; null is empty, as in a path column, and with rawString a string is its text.
 //
 // T1 Whatever a template does on a record, the record is refused (422) and nothing else: also when it exceeds a bound.

@@ -1,13 +1,17 @@
 // Records without a door, for the tests of mappings.
 import { BodyBytes, systemRandom, text, utf8 } from "@millrace/base";
+import type { ProgramEvaluator } from "@millrace/jsonata";
+import { localEvaluator } from "@millrace/jsonata/testkit";
 import { JsonScanner } from "./body-json.ts";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
 import { PathTree } from "./mapping-path.ts";
+import { ProgramSet } from "./mapping-programs.ts";
 import type { MappingFailure, RecordContext } from "./mapping-record.ts";
 import { RecordValues } from "./mapping-values.ts";
-import { compileMapping } from "./mapping.ts";
+import { compileMapping, type CompiledMapping } from "./mapping.ts";
+import { evaluateRecord } from "./records-ahead.ts";
 
 export const ACCEPTED_AT = Date.UTC(2026, 0, 2, 3, 4, 5, 67);
 
@@ -38,6 +42,7 @@ export function recordOf(given: GivenRecord, tree: PathTree): RecordContext {
     problem: "",
     scanner,
     values: new RecordValues(),
+    evaluated: [],
     clientIp: utf8("203.0.113.7"),
     headers: () => headers,
   };
@@ -46,13 +51,32 @@ export function recordOf(given: GivenRecord, tree: PathTree): RecordContext {
 /** The record's row, or why it has none; then nothing may have been written. */
 export function map(columns: readonly Column[], given: GivenRecord): string | MappingFailure {
   const tree = new PathTree();
-  const mapping = compileMapping(columns, tree, systemRandom);
+  const mapping = compileMapping(columns, { tree, programs: new ProgramSet(), random: systemRandom });
+  return written(mapping, recordOf(given, tree));
+}
+
+/** The same of columns with programs that are evaluated before. */
+export async function mapEvaluated(
+  columns: readonly Column[],
+  given: GivenRecord,
+  evaluator: ProgramEvaluator = LOCAL,
+): Promise<string | MappingFailure> {
+  const tree = new PathTree();
+  const programs = new ProgramSet();
+  const mapping = compileMapping(columns, { tree, programs, random: systemRandom });
   const record = recordOf(given, tree);
+  record.evaluated = await evaluateRecord(record, { source: "", programs, evaluator }, () => false);
+  return written(mapping, record);
+}
+
+const LOCAL = localEvaluator();
+
+function written(mapping: CompiledMapping, record: RecordContext): string | MappingFailure {
   const out = new RowBuffer(8);
   out.put(utf8("before"));
   const failure = mapping.write(record, out);
-  const written = text(out.bytes.subarray(0, out.at));
-  if (!written.startsWith("before")) throw new Error(`what stood before is ${written.slice(0, 6)}`);
-  if (failure !== undefined && written !== "before") throw new Error(`a failure leaves ${written}`);
-  return failure ?? written.slice(6);
+  const row = text(out.bytes.subarray(0, out.at));
+  if (!row.startsWith("before")) throw new Error(`what stood before is ${row.slice(0, 6)}`);
+  if (failure !== undefined && row !== "before") throw new Error(`a failure leaves ${row}`);
+  return failure ?? row.slice(6);
 }

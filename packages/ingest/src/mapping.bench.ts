@@ -7,6 +7,7 @@ import { JsonScanner } from "./body-json.ts";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";
 import { PathTree } from "./mapping-path.ts";
+import { ProgramSet } from "./mapping-programs.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
 import type { RecordContext } from "./mapping-record.ts";
 import { RecordValues } from "./mapping-values.ts";
@@ -52,7 +53,7 @@ for (const [name, body] of Object.entries({ flight: FLIGHT, event: EVENT })) {
   const bytes = new BodyBytes(Buffer.from(utf8(body)));
   const length = bytes.bytes.length;
   const tree = new PathTree();
-  const mapping = compileMapping(COLUMNS, tree, systemRandom);
+  const mapping = compileMapping(COLUMNS, { tree, programs: new ProgramSet(), random: systemRandom });
   const scanner = new JsonScanner();
   scanner.use(tree);
   const headers = new RecordHeaders([["Content-Type", "application/json"]]);
@@ -67,6 +68,7 @@ for (const [name, body] of Object.entries({ flight: FLIGHT, event: EVENT })) {
     problem: "",
     scanner,
     values: new RecordValues(),
+    evaluated: [],
     clientIp: utf8("127.0.0.1"),
     headers: () => headers,
   };

@@ -8,6 +8,7 @@ import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";
 import { ROW_BYTES_MAX } from "./limits.ts";
 import { parsePath, PathTree } from "./mapping-path.ts";
+import { ProgramSet } from "./mapping-programs.ts";
 import type { RecordContext } from "./mapping-record.ts";
 import { ACCEPTED_AT, map as mapColumns, type GivenRecord } from "./mapping-testkit.ts";
 import { compileMapping } from "./mapping.ts";
@@ -79,8 +80,11 @@ describe("mapping", () => {
   });
 
   test("write: uuid -> version 7 of the accepting time, ascending", () => {
-    const tree = new PathTree();
-    const mapping = compileMapping([{ type: "uuid", name: "id" }], tree, seededRandom("uuid"));
+    const mapping = compileMapping([{ type: "uuid", name: "id" }], {
+      tree: new PathTree(),
+      programs: new ProgramSet(),
+      random: seededRandom("uuid"),
+    });
     const out = new RowBuffer(16);
     const record = { acceptedAtMs: ACCEPTED_AT } as RecordContext;
     const ids = Array.from({ length: 3000 }, (_, i) => {

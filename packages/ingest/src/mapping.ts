@@ -1,7 +1,7 @@
 // Mapping: from a record to a CSV row (keboola-stream specification, section 3), compiled once per sink version into
 // one closure per column. A row is written straight into the frame that is being filled; a record that cannot be
 // mapped leaves no trace there.
-import { type Random, sizeText, utf8 } from "@millrace/base";
+import { type Random, utf8 } from "@millrace/base";
 import { KIND } from "./body-json.ts";
 import { isUtf8 } from "./body-utf8.ts";
 import { putScanned } from "./csv-json.ts";
@@ -9,7 +9,15 @@ import { csvValue, putPlainBytes, putQuotedBody, putQuotedBytes, type RowBuffer 
 import type { Column } from "./definitions.ts";
 import { ROW_BYTES_MAX } from "./limits.ts";
 import { parsePath, type PathTree } from "./mapping-path.ts";
-import { type MappingFailure, type RecordContext, unprocessable, unreadable } from "./mapping-record.ts";
+import type { ProgramSet } from "./mapping-programs.ts";
+import {
+  type MappingFailure,
+  type RecordContext,
+  tooLarge,
+  unprocessable,
+  unreadable,
+} from "./mapping-record.ts";
+import { evaluatedWriter } from "./mapping-evaluated.ts";
 import { templateWriter } from "./mapping-template.ts";
 import { UuidWriter } from "./mapping-uuid.ts";
 
@@ -26,22 +34,30 @@ const QUOTE = 0x22;
 const COMMA = 0x2c;
 const NEWLINE = 0x0a;
 
+/** What the mappings that share a record share; a mapping adds to it. */
+export interface MappingScope {
+  /** Paths that the scanner looks for. */
+  readonly tree: PathTree;
+  /** Programs that are evaluated before the record is mapped. */
+  readonly programs: ProgramSet;
+  /** For uuid columns. */
+  readonly random: Random;
+}
+
 /**
  * A column that the definition's validation would have refused, such as one of another version of the platform, refuses
  * its records: other sinks do not suffer.
- * @param tree paths of all mappings that share a scanner; this mapping's are added
- * @param random for uuid columns
  */
-export function compileMapping(columns: readonly Column[], tree: PathTree, random: Random): CompiledMapping {
+export function compileMapping(columns: readonly Column[], scope: MappingScope): CompiledMapping {
   const templates = columns.filter((column) => column.type === "template").length;
   const writers = columns.map((column) => {
     try {
-      return compileColumn(column, { tree, templates, random });
+      return compileColumn(column, { ...scope, templates });
     } catch (error) {
       return brokenWriter(column.name, error);
     }
   });
-  const tooBig = columns.map((column) => tooBigFailure(column.name));
+  const tooBig = columns.map((column) => tooLarge(column.name));
   const readingColumn = columns.find((column) => column.type === "path" || column.type === "template")?.name;
   return {
     readingColumn,
@@ -66,11 +82,9 @@ export function compileMapping(columns: readonly Column[], tree: PathTree, rando
   };
 }
 
-interface ColumnScope {
-  readonly tree: PathTree;
+interface ColumnScope extends MappingScope {
   /** Columns of the mapping that are templates. */
   readonly templates: number;
-  readonly random: Random;
 }
 
 /** @throws {Error} when the column is not valid */
@@ -101,6 +115,7 @@ function compileColumn(column: Column, scope: ColumnScope): ColumnWriter {
     case "path":
       return pathWriter(column, scope.tree);
     case "template":
+      if (column.template.language === "jsonata") return evaluatedWriter(column, scope.programs);
       return templateWriter(column, scope);
   }
 }
@@ -157,13 +172,4 @@ function pathWriter(column: Column & { readonly type: "path" }, tree: PathTree):
 function defaultOf(column: Column & { readonly type: "path" }, raw: boolean): Uint8Array | undefined {
   if (column.defaultValue === undefined) return undefined;
   return csvValue(utf8(raw ? column.defaultValue : JSON.stringify(column.defaultValue)));
-}
-
-function tooBigFailure(column: string): MappingFailure {
-  return {
-    status: 413,
-    name: "payloadTooLarge",
-    column,
-    message: `Too big CSV row, column: "${column}", row limit: ${sizeText(ROW_BYTES_MAX)}.`,
-  };
 }

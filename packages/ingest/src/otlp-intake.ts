@@ -5,6 +5,7 @@
 //    would tell the client not to send them again.
 import { BodyBytes, type Clock, utf8, WireError } from "@millrace/base";
 import type { ServerCall } from "@millrace/grpc";
+import type { ProgramEvaluator } from "@millrace/jsonata";
 import {
   exportOverHttp,
   FLATTEN_LIMITS,
@@ -32,9 +33,10 @@ import { RecordHeaders } from "./http-source-headers.ts";
 import { isKey, wrongKey } from "./idempotency-key.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { isSecret, type SourceRoute } from "./http-source-routes.ts";
-import type { BodySteps } from "./http-source-steps.ts";
+import type { BodySteps, SteppedBody } from "./http-source-steps.ts";
 import { LineWalk } from "./http-source-walk.ts";
 import type { DoorLimits } from "./limits.ts";
+import { RecordsAhead } from "./records-ahead.ts";
 
 /** Whose records they are, and where they come from. */
 export interface OtlpCaller {
@@ -53,6 +55,7 @@ export interface OtlpIntakePorts {
   readonly limits: DoorLimits;
   readonly clock: Clock;
   readonly steps: BodySteps;
+  readonly evaluator: ProgramEvaluator;
   /** The source with a secret, when there is one. */
   readonly findBySecret: (secret: string) => SourceRoute | undefined;
   readonly isStopping: () => boolean;
@@ -135,7 +138,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
 
   write(caller: OtlpCaller, { signal, count, bytes }: FlatRecords): Promise<ExportOutcome> {
     const { route, headers, clientIp, key, isOver } = caller;
-    const { record, limits, steps, clock, answers } = this.#ports;
+    const { record, limits, steps, clock, answers, evaluator } = this.#ports;
     if (!steps.hasRoomFor(bytes.length)) {
       const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
       return Promise.resolve(allRejected(count, appendError(error)));
@@ -163,17 +166,23 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
       });
       start();
       const walked = { body: new BodyBytes(bytes), begin: 0, end: bytes.length };
-      steps.walk(new LineWalk(walked, record.scanner, batch), () => {
-        return {
-          bytes: bytes.length,
-          resume: start,
-          isOver: () => {
-            if (!isOver()) return false;
-            resolve(allRejected(count, UNFINISHED));
-            return true;
-          },
-        };
-      });
+      const held: SteppedBody = {
+        bytes: bytes.length,
+        resume: start,
+        isOver: () => {
+          if (!isOver()) return false;
+          resolve(allRejected(count, UNFINISHED));
+          return true;
+        },
+      };
+      const { name: source, programs } = route;
+      if (programs.count === 0) {
+        steps.walk(new LineWalk(walked, record.scanner, batch), () => held);
+        return;
+      }
+      const { recordBytesMax } = limits;
+      const ahead = new RecordsAhead(record, batch, { source, programs, evaluator, recordBytesMax });
+      steps.walkAhead(new LineWalk(walked, record.scanner, ahead), ahead, held);
     });
   }
 }

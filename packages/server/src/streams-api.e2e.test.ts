@@ -253,21 +253,51 @@ describe("API of a platform: sources", () => {
 describe("API of a platform: sinks", () => {
   test("a mapping changed to a template that is no program -> 400 with the place, nothing changes", async () => {
     const { source, sink, table } = await createBoth("notemplate");
-    const template = (content: string): Json => ({ language: "jsonnet", content });
-    const columns = (content: string): Json => ({
-      table: { mapping: { columns: [{ type: "template", name: "n", template: template(content) }] } },
+    const columns = (language: string, content: string): Json => ({
+      table: { mapping: { columns: [{ type: "template", name: "n", template: { language, content } }] } },
     });
-    const cases: [content: string, problem: string][] = [
-      ["Invalid", "1:1-8 Unknown variable: Invalid."],
-      ["local a = 1;\n  Body(", "2:8 Unexpected end of file."],
+    const cases: [language: string, content: string, problem: string][] = [
+      ["jsonnet", "Invalid", "1:1-8 Unknown variable: Invalid."],
+      ["jsonnet", "local a = 1;\n  Body(", "2:8 Unexpected end of file."],
+      ["jsonata", "a.b.\n  (c", '2:4 Expected ")" before end of expression.'],
     ];
-    for (const [content, problem] of cases) {
-      const message = await refused("PATCH", sink, columns(content), 400, "badRequest");
+    for (const [language, content, problem] of cases) {
+      const message = await refused("PATCH", sink, columns(language, content), 400, "badRequest");
       assert.equal(message, `Column "n" template is invalid: ${problem}`);
     }
     assert.equal(at(await get(sink), "version", "number"), 1);
     assert.equal(await send(source, { n: 1 }), 200);
     await waitForRows(platform.endpoints, table, 1);
+  });
+
+  test("a mapping in JSONata: versions, a sample, rows of what it makes, and 422 for what it does not", async () => {
+    const { source, sink, table } = await createBoth("jsonata");
+    const template = (content: string): Json => ({ language: "jsonata", content });
+    const column = (content: string): Json => ({
+      type: "template",
+      name: "t",
+      template: template(content),
+      rawString: true,
+    });
+    const columns = [...COLUMNS, column("$uppercase(m) & '-' & $now('[Y]')")];
+    await change("PATCH", sink, { table: { mapping: { columns } } });
+    assert.equal(at(await get(sink), "version", "number"), 2);
+    assert.equal(await send(source, { n: 1, m: "a" }), 200);
+    assert.equal(await send(source, { n: 2, m: { no: "text" } }), 422);
+    await change("PATCH", sink, { table: { mapping: { columns: [...COLUMNS, column("m")] } } });
+    assert.equal(await send(source, { n: 3, m: "c" }), 200);
+    await change("PUT", `${sink}/versions/2/rollback`);
+    assert.equal(await send(source, { n: 4, m: "d" }), 200);
+    await waitForRows(platform.endpoints, table, 3);
+    const rows = await sql(
+      platform.endpoints,
+      `SELECT n, regexp_replace(t, '[0-9]{4}$', 'year') AS t FROM ${table} ORDER BY n`,
+    );
+    assert.deepEqual(rows, [
+      { n: "1", t: "A-year" },
+      { n: "3", t: "c" },
+      { n: "4", t: "D-year" },
+    ]);
   });
 
   test("a mapping that is changed and rolled back: each row has the columns of its version", async () => {

@@ -8,6 +8,7 @@ import {
   type DoorSync,
   type Pipeline,
 } from "@millrace/ingest";
+import type { ProgramEvaluator } from "@millrace/jsonata";
 import type { SinkTargets } from "@millrace/targets";
 import type { ComponentName } from "./components.ts";
 import { feedSources } from "./console-sources.ts";
@@ -32,6 +33,7 @@ export async function startApiParts(
     readonly tables: Tables;
     readonly tokens: ProjectTokens;
     readonly targets: SinkTargets;
+    readonly evaluator: ProgramEvaluator;
     readonly sourceUrl: string;
     readonly components: ReadonlySet<ComponentName>;
     /** Of other processes too; absent: there are none. */
@@ -65,6 +67,7 @@ export async function startApiParts(
       },
       targets: parts.targets,
       purge: new SourcePurge({ store: coordination, clock }),
+      evaluator: parts.evaluator,
       deadLetters: parts.deadLetters,
       settled: async (revision, signal) => {
         await catalog.waitForRevision(revision, signal);

@@ -12,6 +12,7 @@ import {
   type HttpSourcePorts,
   type Partitions,
 } from "@millrace/ingest";
+import type { ProgramEvaluator } from "@millrace/jsonata";
 import { connectionBounds } from "./connection-share.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { bindFailure, bindHost, processDescriptors } from "./system-listen.ts";
@@ -30,6 +31,7 @@ export async function startHttpSource(
     readonly catalog: DefinitionMirror;
     readonly partitions: Partitions;
     readonly diskUse: DiskUse;
+    readonly evaluator: ProgramEvaluator;
     /** This process's share of the limits of sources. */
     readonly share: () => number;
     readonly deadLetters: DeadLetterPort;
@@ -43,6 +45,7 @@ export async function startHttpSource(
       mirror: parts.catalog,
       partitions: parts.partitions,
       diskUse: parts.diskUse,
+      evaluator: parts.evaluator,
       share: parts.share,
       deadLetters: parts.deadLetters,
       frames: framesOf(context, parts.transport),

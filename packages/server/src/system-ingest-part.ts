@@ -16,6 +16,7 @@ import {
   type PurgePorts,
   type TargetRegistry,
 } from "@millrace/ingest";
+import { Evaluators, evaluatorProcesses, launchEvaluator } from "@millrace/jsonata";
 import { wholeShare, type GroupShare } from "@millrace/metadata";
 import { partitionTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -98,6 +99,18 @@ export async function startDoorSync(
       return doors;
     },
     () => tasks.close(),
+  );
+}
+
+/** Who evaluates JSONata: no process is started before there is something to evaluate. */
+export function startEvaluators(
+  lifecycle: Lifecycle,
+  { clock, logger }: Pick<PartContext, "clock" | "logger">,
+): Promise<Evaluators> {
+  return lifecycle.start(
+    "templates",
+    () => Promise.resolve(new Evaluators({ launch: launchEvaluator, clock, logger }, evaluatorProcesses())),
+    (evaluators) => evaluators.close(),
   );
 }
 

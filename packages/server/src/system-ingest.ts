@@ -1,7 +1,13 @@
 // Which of the ingest components run in this process, and where each finds the others: in this process, or by the etcd.
 import type { ProjectTokens } from "@millrace/api";
 import { assert } from "@millrace/base";
-import { DeadLetters, publishSeen, type DefinitionMirror, type PipelineComponent } from "@millrace/ingest";
+import {
+  DeadLetters,
+  publishSeen,
+  type DefinitionMirror,
+  type Pipeline,
+  type PipelineComponent,
+} from "@millrace/ingest";
 import type { Warehouse } from "@millrace/warehouse";
 import { STAGING_USERS } from "./component-rules.ts";
 import type { ComponentName } from "./components.ts";
@@ -19,6 +25,7 @@ import {
   PIPELINE,
   startDefinitions,
   startDoorSync,
+  startEvaluators,
   startPipeline,
   startPurges,
 } from "./system-ingest-part.ts";
@@ -120,32 +127,19 @@ async function startDefined(
   let sourceUrl = context.config["http-source.public-url"];
   const partitions = openPartitions(context, { transport, catalog, integrity: pipeline.integrity });
   const letterJournals = openDeadLetterJournals(context, { transport, catalog });
+  const evaluator = await startEvaluators(lifecycle, context);
+  const shared = { transport, catalog, partitions, deadLetters: letterJournals, evaluator };
   if (components.has("http-source")) {
-    const doorGroup = await session?.join("http-source", signal);
-    const at = await startHttpSource(lifecycle, context, {
-      transport,
-      catalog,
-      partitions,
-      deadLetters: letterJournals,
-      diskUse: {
-        sinkBytes: (sink) => pipeline.statistics.lagBytes(sink),
-        allBytes: () => pipeline.statistics.allLagBytes(),
-      },
-      share: () => 1 / Math.max(1, doorGroup?.members.length ?? 1),
-    });
+    const at = await startDoor(lifecycle, context, { ...shared, pipeline, session }, signal);
     listening("http-source", at);
-    if (session !== undefined) await publishDoor(lifecycle, context, catalog, session);
     if (sourceUrl === "") sourceUrl = endpointUrl(at.host, at.port);
   }
   if (!components.has("api")) return;
   assert(parts.tokens !== undefined, "a process with the API has the project's tokens");
   const deadLetters = new DeadLetters({
     ...context,
+    ...shared,
     store: context.coordination,
-    transport,
-    catalog,
-    partitions,
-    deadLetters: letterJournals,
     frames: framesOf(context, transport),
   });
   const at = await startApiParts(lifecycle, context, {
@@ -156,12 +150,37 @@ async function startDefined(
     tables,
     tokens: parts.tokens,
     targets,
+    evaluator,
     sourceUrl,
     components,
     doors: session === undefined ? undefined : await startDoorSync(lifecycle, context, signal),
   });
   listening("api", at);
   if (components.has("console")) listening("console", at, "/console/");
+}
+
+/** The HTTP source, of which each of an etcd takes its share of the limits. */
+async function startDoor(
+  lifecycle: Lifecycle,
+  context: PartContext,
+  parts: Omit<Parameters<typeof startHttpSource>[2], "diskUse" | "share"> & {
+    readonly pipeline: Pipeline;
+    readonly session: ProcessSession | undefined;
+  },
+  signal: AbortSignal,
+): Promise<{ host: string; port: number }> {
+  const { pipeline, session, catalog } = parts;
+  const group = await session?.join("http-source", signal);
+  const at = await startHttpSource(lifecycle, context, {
+    ...parts,
+    diskUse: {
+      sinkBytes: (sink) => pipeline.statistics.lagBytes(sink),
+      allBytes: () => pipeline.statistics.allLagBytes(),
+    },
+    share: () => 1 / Math.max(1, group?.members.length ?? 1),
+  });
+  if (session !== undefined) await publishDoor(lifecycle, context, catalog, session);
+  return at;
 }
 
 /** Shows the API's processes what this process's door has seen. */

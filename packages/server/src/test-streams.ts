@@ -10,7 +10,7 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface Column {
   readonly type: "uuid" | "datetime" | "ip" | "body" | "headers" | "path" | "template";
   readonly name: string;
-  readonly template?: { readonly language: "jsonnet"; readonly content: string };
+  readonly template?: { readonly language: "jsonnet" | "jsonata"; readonly content: string };
   readonly path?: string;
   readonly rawString?: boolean;
   readonly defaultValue?: string;
