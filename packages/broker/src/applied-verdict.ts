@@ -12,11 +12,15 @@ export function unlisted(journal: string): WireError {
   return new WireError("UNAVAILABLE", text, { facts: { journal } });
 }
 
-/** Shows what the list says is acknowledged, and puts aside what it says is not. */
+/**
+ * Shows what the list says is acknowledged, and puts aside what it says is not.
+ * @param cut whoever has appends under way in the spool hears of it
+ */
 export async function applyVerdict(
   spool: Spool,
   list: HoldersList,
   { self, logger }: { readonly self: HolderId; readonly logger: Logger },
+  cut = (begin: number): Promise<void> => spool.cut(begin),
 ): Promise<void> {
   const { journal } = spool.life;
   const { end: shown, syncedEnd: end } = spool;
@@ -29,5 +33,5 @@ export async function applyVerdict(
   if (verdict.kept >= end) return;
   const facts = { journal, begin: verdict.kept, end };
   logger.warn("journal-bytes-set-aside", facts);
-  await spool.cut(Math.max(verdict.kept, spool.end));
+  await cut(Math.max(verdict.kept, spool.end));
 }

@@ -23,9 +23,11 @@ export function heldBytes(spool: Spool): HeldBytes {
  */
 export function toldBytes(spool: Spool): { held: HeldBytes; registers: LabelSet | undefined } {
   const all = heldBytes(spool);
-  const end = spool.marks.knownUpTo(all.end);
+  const known = spool.marks.knownUpTo(all.end);
+  const last = spool.held().findLast(({ begin }) => begin <= (known ?? 0));
+  // A roll that left a gap may be what is not known: nothing stands in it.
+  const end = known === undefined || known === all.end ? known : last && Math.min(known, last.end);
   if (end === undefined || end < all.confirmed) return { held: all, registers: undefined };
-  const last = spool.held().findLast(({ begin }) => begin <= end);
   const base = last !== undefined && end <= last.end ? last.begin : end;
   return { held: { ...all, base, end }, registers: spool.marks.at(end) };
 }

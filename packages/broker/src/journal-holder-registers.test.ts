@@ -54,6 +54,17 @@ test("bring: ends in the middle of the copy -> nothing is told of bytes whose re
   assert.deepEqual(whole.registers, HIDDEN);
 });
 
+test("bring: ends behind a roll over what the source has not -> told is what stands before, not the gap", async () => {
+  const world = new World();
+  const [b] = await world.open("b");
+  b!.spool.hide(0);
+  await b!.append("acknowledged, ", BEFORE);
+  b!.spool.roll(30, "unknown");
+  const answer = await world.hold("b", { wants: "fence" });
+  assert.deepEqual(held(answer), { base: 0, confirmed: 0, end: 14 });
+  assert.deepEqual(answer.kind === "taken" && answer.registers, BEFORE);
+});
+
 test("bring: cuts below all that is known of registers -> says that it does not know them", async () => {
   const world = new World();
   const [a, b] = await world.open("a", "b");

@@ -175,6 +175,7 @@ test("bring: bytes that no segment gives this member -> set aside, also below th
     tail: { kind: "held" },
   };
   await world.hold("b", { wants: "bring", begin: 8, end: 10, source: peerOf("a") });
+  assert.equal(b!.holder.takeCut(), 3, "appends that wait for them are told");
   assert.deepEqual(b!.spool.held(), [
     { begin: 0, end: 3 },
     { begin: 8, end: 10 },

@@ -405,7 +405,7 @@ export class JournalHolder {
     if (list?.tail.kind === "void")
       throw new WireError("UNAVAILABLE", `the list of holders of ${this.#journal} is void`);
     if (list === undefined) throw unlisted(this.#journal);
-    await applyVerdict(spool, list, this.#ports);
+    await applyVerdict(spool, list, this.#ports, (begin) => this.#cut(begin));
     return list;
   }
 
