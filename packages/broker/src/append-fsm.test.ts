@@ -56,7 +56,7 @@ const TABLE: Record<AppendState["kind"], Record<AppendInput["kind"], Expected>> 
     invalidated: "resolving",
     evicted: "resolving",
   },
-  syncing: { ...NONE, "sync-gathered": "validating", evicted: "resolving" },
+  syncing: { ...NONE, "sync-gathered": "validating", invalidated: "syncing", evicted: "resolving" },
   "updating-assignments": { ...NONE, "transaction-done": "resolving", evicted: "resolving" },
   validating: { ...NONE, "facts-gathered": "opening", invalidated: "resolving", evicted: "resolving" },
   "updating-suspend": { ...NONE, "transaction-done": "resolving", evicted: "resolving" },
@@ -203,13 +203,10 @@ test("append machine: a peer reports a larger offset -> rolls there with its reg
   assert.deepEqual(effects, [{ kind: "sync", rollTo: 20, registers, first: false }]);
 });
 
+const STARTS_ANEW = { kind: "answered", peer: PEER, status: "PROPOSAL_MISMATCH" } as const;
+
 test("append machine: a peer starts anew at our end -> rolls there, our registers stay", () => {
-  const { effects } = synced({
-    kind: "answered",
-    peer: PEER,
-    status: "PROPOSAL_MISMATCH",
-    fragment: fragment(10, 10),
-  });
+  const { effects } = synced({ ...STARTS_ANEW, fragment: fragment(10, 10) });
   assert.deepEqual(effects, [{ kind: "sync", rollTo: 10, registers: undefined, first: false }]);
 });
 
@@ -221,6 +218,18 @@ test("append machine: a peer knows a newer route -> tears down and reads through
     { kind: "release-pipeline", route: undefined },
     { kind: "resolve", minRevision: 105 },
   ]);
+});
+
+test("append machine: the journal changes while the peers answer -> looked at again, with the pipeline", () => {
+  const { state, kinds } = run(
+    STATES.syncing,
+    INPUTS.invalidated,
+    INPUTS.invalidated,
+    { kind: "sync-gathered", ownEnd: 10, answers: [{ ...STARTS_ANEW, fragment: fragment(10, 10) }] },
+    INPUTS["sync-gathered"],
+    INPUTS.resolved,
+  );
+  assert.deepEqual([state.kind, kinds], ["validating", ["sync", "resolve", "gather-facts"]]);
 });
 
 const BROKEN_SYNCS: readonly (readonly [string, PeerAnswer, RegExp])[] = [

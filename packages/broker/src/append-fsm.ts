@@ -88,12 +88,12 @@ export function stepAppend(state: AppendState, input: AppendInput): AppendStep {
       if (input.kind === "invalidated") return resolveAgain(state.attempt, 0);
       if (input.kind === "overtaken") return readThrough(state.attempt, input.revision);
       assert(input.kind === "pipeline-opened", "waits for the spool");
-      return sync(state.attempt, state.attempt.rollTo, "first");
+      return sync(state.attempt, { rollTo: state.attempt.rollTo, first: true, isStale: false });
     case "syncing":
-      // The peers answer for the route that was proposed to them; a newer one shows in their answers.
-      if (input.kind === "invalidated") return [state, []];
+      // The peers answer for the route that was proposed to them, and then the journal is looked at again.
+      if (input.kind === "invalidated") return [state.isStale ? state : { ...state, isStale: true }, []];
       assert(input.kind === "sync-gathered", "waits for the peers");
-      return onSyncGathered(state.attempt, input);
+      return onSyncGathered(state, input);
     case "updating-assignments":
     case "updating-suspend":
       if (input.kind === "invalidated") return [state, []];
@@ -146,17 +146,25 @@ function startPipeline(attempt: Attempt, inSyncFor: Route | undefined): AppendSt
   return [{ kind: "starting-pipeline", attempt: held }, [{ kind: "open-pipeline", route }]];
 }
 
-function sync(attempt: Attempt, rollTo: number, which: "first" | "again", registers?: LabelSet): AppendStep {
+interface SyncWish {
+  readonly rollTo: number;
+  /** The first proposal on these streams. */
+  readonly first: boolean;
+  readonly isStale: boolean;
+  readonly registers?: LabelSet;
+}
+
+function sync(attempt: Attempt, { rollTo, first, isStale, registers }: SyncWish): AppendStep {
   const { request, resolution } = attempt;
   const pipeline: Pipeline = { kind: "held", replica: resolution.replica, route: undefined };
   return [
-    { kind: "syncing", attempt: { request, resolution, pipeline, rollTo } },
-    [{ kind: "sync", rollTo, registers, first: which === "first" }],
+    { kind: "syncing", attempt: { request, resolution, pipeline, rollTo }, isStale },
+    [{ kind: "sync", rollTo, registers, first }],
   ];
 }
 
 function onSyncGathered(
-  attempt: Attempt,
+  { attempt, isStale }: Extract<AppendState, { kind: "syncing" }>,
   input: Extract<AppendInput, { kind: "sync-gathered" }>,
 ): AppendStep {
   const outcome = acknowledgeSync(attempt.resolution, input);
@@ -164,10 +172,13 @@ function onSyncGathered(
   switch (outcome.kind) {
     case "in-sync": {
       const { replica, header } = attempt.resolution;
-      return updateAssignments(withPipeline(attempt, { kind: "held", replica, route: header.route }));
+      const held = withPipeline(attempt, { kind: "held", replica, route: header.route });
+      return isStale ? resolveAgain(held, 0) : updateAssignments(held);
     }
-    case "roll":
-      return sync(attempt, outcome.rollTo, "again", outcome.registers);
+    case "roll": {
+      const { rollTo, registers } = outcome;
+      return sync(attempt, { rollTo, first: false, isStale, ...(registers && { registers }) });
+    }
     case "read-through":
       return readThrough(attempt, outcome.revision);
     case "failed":
@@ -235,7 +246,7 @@ function validate(state: Validating, facts: PreconditionFacts): AppendStep {
       return refuse(attempt, status, details);
     }
     case "sync":
-      return sync(attempt, outcome.rollTo, "again");
+      return sync(attempt, { rollTo: outcome.rollTo, first: false, isStale: false });
     case "suspend":
       return [
         { kind: "updating-suspend", attempt: { request, resolution, pipeline, rollTo: outcome.rollTo } },

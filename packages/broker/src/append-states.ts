@@ -117,7 +117,8 @@ export type AppendState =
     }
   | { readonly kind: "acquiring-pipeline"; readonly attempt: Attempt }
   | { readonly kind: "starting-pipeline"; readonly attempt: Attempt }
-  | { readonly kind: "syncing"; readonly attempt: Attempt }
+  /** `isStale`: its resolution went out of date meanwhile. */
+  | { readonly kind: "syncing"; readonly attempt: Attempt; readonly isStale: boolean }
   | { readonly kind: "updating-assignments"; readonly attempt: Attempt }
   | { readonly kind: "validating"; readonly attempt: Attempt; readonly wakeups: number }
   | { readonly kind: "updating-suspend"; readonly attempt: Attempt }

@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, text, utf8, WireError } from "@millrace/base";
+import { Gate, never, text, utf8, waitUntil, WireError } from "@millrace/base";
 import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
 import type { AppendContent } from "@millrace/client";
 import {
   EMPTY_SHA1,
+  FLAG,
   labelSet,
   parseLabelSelector,
   type AppendPreamble,
@@ -109,6 +110,27 @@ test("append: several before the first is durable -> each writes at once, in ord
     spools.flush();
     const commits = (await Promise.all(ends)).map(({ commit }) => commit?.begin);
     assert.deepEqual([commits, await content()], [[1, 2, 3], "0123"]);
+  });
+});
+
+test("append: its journal changes while it waits for another append -> judged as the journal is now", async () => {
+  await withBroker(async ({ transport, content }) => {
+    const whole = new Gate();
+    let isWhole = false;
+    async function* slow(): AsyncGenerator<Uint8Array> {
+      yield utf8("slow");
+      await waitUntil(whole, () => isWhole, never);
+    }
+    const first = transport.append(preamble(J), { kind: "chunks", chunks: slow() }, never);
+    await settle();
+    const waiting = transport.append(preamble(J), bytes("late"), never);
+    await settle();
+    await applySpec(transport, journalSpec(J, { flags: FLAG.O_RDONLY }));
+    await settle();
+    isWhole = true;
+    whole.open();
+    assert.deepEqual([(await first).status, (await waiting).status], ["OK", "NOT_ALLOWED"]);
+    assert.equal(await content(), "slow");
   });
 });
 

@@ -244,6 +244,20 @@ test("resolver: changes of the keyspace -> replicas are kept, invalidated, repla
     assert.equal(first.invalidations, 1, "other stores invalidate");
     await assign(PEER, 2);
     assert.equal(first.invalidations, 2, "other assignments invalidate");
+    const stored = { ...fragment, stores: ["file:///x/"] };
+    const terms: readonly Partial<JournalSpec>[] = [
+      { flags: 1 },
+      { labels: labelSet(["millrace.dev/ack", "replicated"]) },
+      { replication: 3 },
+      { suspend: { level: "PARTIAL", offset: 7 } },
+      { suspend: { level: "PARTIAL", offset: 8 } },
+    ];
+    for (const [at, fields] of terms.entries()) {
+      await put(itemKey(ROOT, J), spec({ fragment: stored, ...fields }));
+      assert.equal(first.invalidations, 3 + at, `${Object.keys(fields).join()} invalidate`);
+      await put(itemKey(ROOT, J), spec({ fragment: stored, ...fields, maxAppendRate: at + 1 }));
+      assert.equal(first.invalidations, 3 + at, "a rate does not");
+    }
 
     await remove(itemKey(ROOT, J));
     assert.equal(first.fate, "deleted");
@@ -312,7 +326,7 @@ test("resolver: header of a proxy -> must be of this cluster and for this broker
 });
 
 test("resolver: a member keeps no lists -> what journals wait for is reduced while it is there", async () => {
-  await withResolver(async ({ put, remove, assign, resolve, resolver }) => {
+  await withResolver(async ({ put, remove, assign, resolve, resolver, replicas }) => {
     for (const id of [SELF, PEER]) await put(memberKey(ROOT, id), member(id, `disk of ${id.suffix}`));
     const labels = labelSet(["millrace.dev/min-replicas", "2"]);
     await put(itemKey(ROOT, J), spec({ replication: 3, labels }));
@@ -323,9 +337,15 @@ test("resolver: a member keeps no lists -> what journals wait for is reduced whi
     };
     assert.deepEqual(seen(), [3, 2, "synced", false, false]);
     const go = { zone: "c", suffix: "gazette" };
+    const invalidations = (): number => replicas[0]!.invalidations;
+    const before = invalidations();
     await put(memberKey(ROOT, go), member(go, ""));
+    assert.equal(invalidations(), before + 1, "appends that wait are judged anew");
     assert.deepEqual(seen(), [3, 3, "replicated", true, true]);
+    await put(memberKey(ROOT, go), member(go, ""));
+    assert.equal(invalidations(), before + 1);
     await remove(memberKey(ROOT, go));
+    assert.equal(invalidations(), before + 2);
     assert.deepEqual(seen(), [3, 2, "synced", false, false]);
   });
 });

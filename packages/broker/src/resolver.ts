@@ -2,19 +2,23 @@
 //
 //  R1  A replica is kept while its journal's life (create revision) is assigned here; promotion keeps it, demotion
 //      and another life replace it.
-//  R2  A change of a journal's assignments or stores invalidates what was resolved of it.
+//  R2  A change of a journal's assignments, or of what its spec says of appends (stores, flags, labels, replicas,
+//      suspension), invalidates what was resolved of it: an append that waits is judged by the spec as it is when its
+//      turn comes. So does a member that keeps no lists, when it comes or goes: what appends wait for is another then.
 //  R3  A successor opens its spool only after its predecessor has closed its own (D1).
 import { Gate, WireError } from "@millrace/base";
 import {
   desiredReplication,
   EMPTY_PROCESS_ID,
   EMPTY_ROUTE,
+  equalLabelSets,
   equalProcessIds,
   equivalentRoutes,
   extendedLabels,
   matchesSelector,
   suspension,
   type Header,
+  type JournalSpec,
   type LabelSelector,
   type ProcessId,
   type Route,
@@ -63,16 +67,21 @@ export interface ResolverOptions {
 /** Stands for this broker once its member key is gone (late in its shutdown). */
 const MISSING_ID: ProcessId = { zone: "local-BrokerSpec", suffix: "missing-from-Etcd" };
 
+interface Served {
+  readonly replica: JournalReplica;
+  wasPrimary: boolean;
+  /** What the route is made of, and the stores. */
+  fingerprint: string;
+  spec: JournalSpec;
+}
+
 export class Resolver {
   readonly #keyspace: BrokerKeyspace;
   readonly #self: ProcessId;
   readonly #replicationMax: number;
   readonly #isAlone: boolean;
   readonly #factory: ReplicaFactory;
-  readonly #replicas = new Map<
-    string,
-    { replica: JournalReplica; wasPrimary: boolean; fingerprint: string }
-  >();
+  readonly #replicas = new Map<string, Served>();
   readonly #closing = new Map<string, Promise<void>>();
   /** What appends of callers who see everything resolve to, until the keyspace changes. */
   readonly #primaries = new Map<string, Resolution>();
@@ -81,6 +90,8 @@ export class Resolver {
   readonly #stopped = new AbortController();
   /** Whether a member keeps no lists; undefined: not looked at since the keyspace changed. */
   #isMixed: boolean | undefined;
+  /** The same, when it was looked at last. */
+  #wasMixed = false;
 
   constructor(keyspace: BrokerKeyspace, self: ProcessId, factory: ReplicaFactory, options: ResolverOptions) {
     this.#keyspace = keyspace;
@@ -92,9 +103,11 @@ export class Resolver {
       this.#isMixed = undefined;
       this.#primaries.clear();
       for (const journal of changed) this.#reconcile(journal);
+      this.#noteMixed();
       for (const journal of changed) this.#wake(journal);
     });
     for (const journal of keyspace.table.assigned()) this.#reconcile(journal);
+    this.#wasMixed = this.isMixedCluster;
   }
 
   /** Aborts when this broker begins to stop. */
@@ -263,6 +276,13 @@ export class Resolver {
     await this.#closing.get(journal);
   }
 
+  /** R2 */
+  #noteMixed(): void {
+    if (this.isMixedCluster === this.#wasMixed) return;
+    this.#wasMixed = this.isMixedCluster;
+    for (const { replica } of this.#replicas.values()) replica.invalidate();
+  }
+
   #wake(journal: string): void {
     const gate = this.#awaited.get(journal);
     this.#awaited.delete(journal);
@@ -289,8 +309,10 @@ export class Resolver {
         entry.replica.setPrimary(isPrimary);
         entry.replica.updateSpec(item.spec);
         const isNew = entry.fingerprint !== fingerprint;
+        const isOther = isNew || asksOtherwise(entry.spec, item.spec);
         entry.fingerprint = fingerprint;
-        if (isNew) entry.replica.invalidate(); // R2
+        entry.spec = item.spec;
+        if (isOther) entry.replica.invalidate(); // R2
         if (isNew && isPrimary) this.#factory.routed?.(journal);
         return;
       }
@@ -301,7 +323,7 @@ export class Resolver {
     const epoch = assignments.reduce((most, { modRevision }) => Math.max(most, modRevision), 0);
     const replica = this.#factory.open(item, epoch, this.#closing.get(journal) ?? Promise.resolve());
     replica.setPrimary(isPrimary);
-    this.#replicas.set(journal, { replica, wasPrimary: isPrimary, fingerprint });
+    this.#replicas.set(journal, { replica, wasPrimary: isPrimary, fingerprint, spec: item.spec });
     if (isPrimary) this.#factory.routed?.(journal);
   }
 
@@ -372,6 +394,19 @@ function statusOf(
 function fingerprintOf(item: Item, assignments: readonly Assignment[]): string {
   const keys = assignments.map(({ key, modRevision }) => `${key}@${modRevision}`);
   return [...keys, ...item.spec.fragment.stores].join("\n");
+}
+
+/** Whether an append may be judged otherwise. Rates, and how fragments are cut, are looked at where they count. */
+function asksOtherwise(before: JournalSpec, now: JournalSpec): boolean {
+  if (before === now) return false;
+  const [was, is] = [suspension(before), suspension(now)];
+  return (
+    before.flags !== now.flags ||
+    before.replication !== now.replication ||
+    was.level !== is.level ||
+    was.offset !== is.offset ||
+    !equalLabelSets(before.labels, now.labels)
+  );
 }
 
 /** As Gazette's brokers. */
