@@ -4,11 +4,12 @@
 //
 //  C1  An effect that takes time is stale when the machine went on without it; its result is then dropped.
 //  C2  While a write is in progress nothing else happens to the append: what comes is kept until the write has ended.
+//      It ends at once when nobody wants the append, or it waits for what needs the pipeline (append-write.ts).
 //  C3  An operator's reset of the head is an append of nothing that leaves suspension as it is: `journals reset-head`
 //      sends that, of gazctl too, and no other client does. It waits for nobody, since it may mend what others wait
 //      for, and says where it believes the journal to end; 0, which is no offset elsewhere, is the
 //      head of a journal of which nothing is known.
-import { never, WireError, type Clock } from "@millrace/base";
+import { WireError, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { SpoolAppend, Spools } from "@millrace/fragments";
 import type {
@@ -24,6 +25,7 @@ import { forgetAbort, onAbort, type Abortable } from "./abort-listeners.ts";
 import { AppendFeed } from "./append-feed.ts";
 import { startAppend, stepAppend } from "./append-fsm.ts";
 import { outcomeUnknown } from "./append-stream.ts";
+import { writeChunk, type ChunkWrite } from "./append-write.ts";
 import { AppendProxy, type AppendProxyPorts } from "./append-proxy.ts";
 import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
 import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
@@ -82,7 +84,6 @@ export class AppendCall implements PipelineUser, Abortable {
   readonly #isSummed: boolean;
   readonly #content: ContentSource;
   readonly #lifetime: Lifetime;
-  readonly #writeSignal: AbortSignal;
   readonly #caller: AppendCaller;
   readonly #startedMs: number;
   readonly #first: readonly AppendEffect[];
@@ -96,7 +97,8 @@ export class AppendCall implements PipelineUser, Abortable {
   #proxy: AppendProxy | undefined;
   #outcome: AppendInput | undefined;
   #awaitsOutcome = false;
-  #writing = false;
+  /** Ends the write that is in progress (C2). */
+  #writing: ChunkWrite | undefined;
   #kept: AppendInput[] = [];
 
   private constructor(
@@ -104,7 +106,6 @@ export class AppendCall implements PipelineUser, Abortable {
     request: AppendPreamble,
     content: AppendContent | AppendFeed,
     lifetime: Lifetime,
-    writeSignal: AbortSignal,
     caller: AppendCaller,
   ) {
     this.#ports = ports;
@@ -114,7 +115,6 @@ export class AppendCall implements PipelineUser, Abortable {
     this.waitingBytes = this.#content.knownBytes;
     this.goesFirst = request.suspend === "SUSPEND_KEEP";
     this.#lifetime = lifetime;
-    this.#writeSignal = writeSignal;
     this.#caller = caller;
     this.#startedMs = ports.meter.start();
     [this.#state, this.#first] = startAppend(request);
@@ -142,7 +142,7 @@ export class AppendCall implements PipelineUser, Abortable {
           reject(error);
         },
       };
-      const call = new AppendCall(ports, request, content, { signal }, signal, caller);
+      const call = new AppendCall(ports, request, content, { signal }, caller);
       onAbort(signal, call);
       call.#perform(call.#first, 0);
     });
@@ -160,8 +160,7 @@ export class AppendCall implements PipelineUser, Abortable {
     lifetime: Lifetime,
     caller: AppendCaller,
   ): RunningAppend {
-    // C2: a write under way is waited for anyhow.
-    const call = new AppendCall(ports, request, feed, lifetime, never, caller);
+    const call = new AppendCall(ports, request, feed, lifetime, caller);
     call.#perform(call.#first, 0);
     return call;
   }
@@ -183,13 +182,18 @@ export class AppendCall implements PipelineUser, Abortable {
     this.#input({ kind: "cancelled", error: isPassedOn ? outcomeUnknown(error) : error });
   }
 
+  stalled(reason: Error): void {
+    this.#writing?.stop(reason);
+  }
+
   evicted(error: Error): void {
     this.#input({ kind: "evicted", error });
   }
 
   #input(first: AppendInput): void {
-    if (this.#writing) {
+    if (this.#writing !== undefined) {
       this.#kept.push(first); // C2
+      if (first.kind === "cancelled" || first.kind === "evicted") this.#writing.stop(first.error);
       return;
     }
     if (this.#state.kind === "finished" || this.#state.kind === "failed") return;
@@ -243,7 +247,7 @@ export class AppendCall implements PipelineUser, Abortable {
   }
 
   #drainKept(): void {
-    while (!this.#writing && this.#kept.length > 0) this.#input(this.#kept.shift()!);
+    while (this.#writing === undefined && this.#kept.length > 0) this.#input(this.#kept.shift()!);
   }
 
   /** An effect that throws has failed. */
@@ -396,29 +400,10 @@ export class AppendCall implements PipelineUser, Abortable {
   }
 
   #write(): Performed {
-    const { chunk } = this.#content;
-    const own = this.#append!.write(chunk, this.#writeSignal);
-    const { replication } = this.#held!;
-    // What is large waits here until everything before it is acknowledged, and would wait at the peers for the same.
-    const written =
-      own === undefined
-        ? replication?.commits?.content(chunk)
-        : own.then(() => replication?.commits?.content(chunk));
-    if (written === undefined) return undefined;
-    this.#writing = true;
-    const ended = (): void => {
-      this.#writing = false;
-    };
-    return written.then(
-      () => {
-        ended();
-        return undefined;
-      },
-      (error: unknown) => {
-        ended();
-        throw error;
-      },
-    );
+    const writing = writeChunk(this.#append!, this.#held!, this.#content.chunk);
+    if (writing === undefined) return undefined;
+    this.#writing = writing;
+    return writing.ended.finally(() => (this.#writing = undefined)).then(() => undefined);
   }
 
   #commitAppend(registers: LabelSet | undefined): undefined {

@@ -16,6 +16,8 @@ export interface PipelineUser {
   invalidated(): void;
   /** Gives the pipeline back at once, without having written. */
   aborted(reason: Error): void;
+  /** What was appended before it may wait for the pipeline: it does not wait for that. Default: it never does. */
+  stalled?(reason: Error): void;
   /** The same; who has not begun to write goes to whoever is primary now. */
   evicted(reason: Error): void;
 }

@@ -2,14 +2,16 @@
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
 import { concatBytes, Gate, never, silentLogger, text, utf8, waitUntil, WireError } from "@millrace/base";
-import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
+import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
 import { append } from "@millrace/client";
+import type { Persister } from "@millrace/fragments";
 import { deleteChange } from "@millrace/protocol";
 import { memoryStore } from "@millrace/stores/testkit";
 import { applySpec, journalSpec, readAll, readRequest } from "./broker-testkit.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
-import type { FakeSpools } from "./fake-spools.ts";
+import { FakeSpools } from "./fake-spools.ts";
 import { JournalHolder } from "./journal-holder.ts";
+import { LocalJournals } from "./local-journal.ts";
 
 const J = "a/journal";
 
@@ -24,6 +26,31 @@ async function remove(cluster: TestCluster): Promise<void> {
   const { status } = await cluster.within(cluster.members[0]!.transport.apply({ changes }, never));
   assert.equal(status, "OK");
 }
+
+test("journal made again while its earlier life was being opened -> that one ends, not the new one", async () => {
+  const spools = new FakeSpools();
+  const claim = spools.claim.bind(spools);
+  const gate = new Gate();
+  let isFree = false;
+  spools.claim = async (...args) => {
+    await waitUntil(gate, () => isFree, never);
+    return claim(...args);
+  };
+  const persister = { open: () => ({ close: () => undefined }) } as unknown as Persister;
+  const journals = new LocalJournals({ spools, persister, clock: new SimulatedClock(new Agenda()) });
+  const spec = journalSpec(J);
+  const first = journals.openOnce({ journal: J, createRevision: 5, epoch: 6 }, spec);
+  const now = { createRevision: undefined as number | undefined };
+  const ending = journals.endOthers(J, () => now.createRevision);
+  await settle();
+  const second = journals.openOnce({ journal: J, createRevision: 9, epoch: 10 }, spec);
+  now.createRevision = 9;
+  isFree = true;
+  gate.open();
+  await ending;
+  assert.deepEqual([(await first).isOver, (await second).isOver], [true, false]);
+  assert.equal(journals.get({ journal: J, createRevision: 9 }), await second);
+});
 
 const removedBy = ({ spools }: ClusterMember): number => (spools as FakeSpools).removed.length;
 

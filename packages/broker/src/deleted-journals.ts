@@ -25,7 +25,7 @@ export function forgetDeleted(
       tasks.spawn(`forget ${journal}`, async () => {
         // A replica that was here lets its appends end, and forgets the journal itself.
         await resolver.closed(journal);
-        await journals.endOthers(journal, createRevisionOf(journal));
+        await journals.endOthers(journal, () => createRevisionOf(journal));
       });
     }
   });

@@ -1,7 +1,7 @@
 // Spools in memory with the contract of the real ones: acknowledgements in order, after the turn in which they were
 // asked for, or when the test says so. For tests of the broker and of what stands on it.
 import { createHash } from "node:crypto";
-import { assert, concatBytes, WireError } from "@millrace/base";
+import { assert, concatBytes, Gate, waitUntil, WireError } from "@millrace/base";
 import {
   changed,
   RegisterMarks,
@@ -32,6 +32,8 @@ export class FakeSpools implements Spools {
   isFull = false;
   /** From this offset on bytes have rotted. */
   rottenFrom = Number.POSITIVE_INFINITY;
+  /** Whether large content waits, as with the real ones, until nothing before it is under way or hidden. */
+  isPatient = false;
   /** While set, commits wait until `flush`. */
   isHeld = false;
   mark: StoreMark | undefined;
@@ -127,6 +129,7 @@ export class FakeSpool implements Spool {
   marks: RegisterMarks;
   #isOpen = false;
   #isRemoved = false;
+  readonly #calm = new Gate();
   /** Appends and rolls that were handed over. */
   #uncommitted = 0;
   #confirmed = Number.POSITIVE_INFINITY;
@@ -200,11 +203,13 @@ export class FakeSpool implements Spool {
       begin,
       bytes: 0,
       sum: () => sha1(concatBytes(parts)),
-      write: (chunk: Uint8Array) => {
+      write: (chunk: Uint8Array, signal: AbortSignal) => {
         if (this.#owner.isFull) return Promise.reject(diskFull());
+        const isDirect = append.bytes >= this.directBytesMin || !this.#owner.isPatient;
         parts.push(chunk.slice());
         append.bytes += chunk.length;
-        return undefined;
+        if (isDirect || append.bytes < this.directBytesMin) return undefined;
+        return waitUntil(this.#calm, () => this.#uncommitted === 0 && this.end === this.syncedEnd, signal);
       },
       commit: (registers: RegistersChange, onOutcome: (outcome: CommitOutcome) => void) => {
         this.#isOpen = false;
@@ -345,6 +350,7 @@ export class FakeSpool implements Spool {
   }
 
   #changed(): void {
+    this.#calm.open();
     for (const listener of this.#listeners) listener();
   }
 }

@@ -65,6 +65,14 @@ export type ReplicaFate = "released" | "deleted" | "stopped";
 
 let lastId = 0;
 
+/** A journal that left may be deleted while it does: there is nothing to be settled then (O3 of local-journal.ts). */
+function overOnly(local: LocalJournal): (error: unknown) => Promise<void> {
+  return async (error) => {
+    if (!local.isOver || WireError.from(error).code !== "NOT_FOUND") throw error;
+    await local.end();
+  };
+}
+
 export class JournalReplica implements FlowOwner {
   /** Never 0, and never that of another replica of this process. */
   readonly id: number = ++lastId;
@@ -163,7 +171,10 @@ export class JournalReplica implements FlowOwner {
       this.#local = local;
       const { replication } = this.#ports;
       if (replication !== undefined)
-        this.#replication = new Replication(replication, local, (reason) => this.#evicted(reason));
+        this.#replication = new Replication(replication, local, {
+          evicted: (reason) => this.#evicted(reason),
+          stalled: (reason) => this.#queue.holder?.stalled?.(reason),
+        });
       this.#refusal = undefined;
       this.#listedByMs = this.#ports.clock.monotonicMs() + FIRST_REFRESH_WAIT_MS;
       this.#opened.open();
@@ -426,7 +437,7 @@ export class JournalReplica implements FlowOwner {
     await this.#openingEnd;
     await this.#replication?.end();
     const local = this.#local;
-    if (local !== undefined && fate !== "deleted") await this.#settle(local, fate);
+    if (local !== undefined && fate !== "deleted") await this.#settle(local, fate).catch(overOnly(local));
     this.#closed.abort(over);
     this.#opened.open();
     await this.#tasks.close();

@@ -265,11 +265,17 @@ export class LocalJournals {
     return (known !== undefined && known.createRevision !== createRevision) || this.#opening.has(journal);
   }
 
-  /** Forgets what is open of another life of the journal than this one (O3). */
-  async endOthers(journal: string, createRevision: number | undefined): Promise<void> {
-    await this.#opening.get(journal)?.catch(() => undefined);
+  /**
+   * Forgets what is open of another life of the journal than the present one (O3).
+   * @param current its create revision; undefined: there is none. Asked when nothing of the journal is being opened: a
+   * new life may begin meanwhile
+   */
+  async endOthers(journal: string, current: () => number | undefined): Promise<void> {
+    for (let other = this.#opening.get(journal); other !== undefined; other = this.#opening.get(journal)) {
+      await other.catch(() => undefined);
+    }
     const known = this.#journals.get(journal);
-    if (known !== undefined && known.createRevision !== createRevision) await this.end(known);
+    if (known !== undefined && known.createRevision !== current()) await this.end(known);
   }
 
   /** Forgets a journal that was deleted. */

@@ -220,9 +220,10 @@ export class PeerCommits implements Waiter {
     this.#ports.pipeline.sendWhere((peer) => this.#ports.keepsLists(peer), request);
   }
 
-  /** Nothing more is told by itself. */
+  /** Nothing more is told by itself, nor waits for room. */
   dispose(): void {
     this.#isDisposed = true;
+    for (const resume of this.#waiting.splice(0)) resume();
   }
 
   #watch(): void {

@@ -7,7 +7,10 @@ import { Replication, type ReplicationPorts } from "./replication.ts";
 test("commit on a route of one member: the lease was not renewed in time -> the outcome is not known", () => {
   let isLate = false;
   const ports = { isLate: () => isLate } as unknown as ReplicationPorts;
-  const replication = new Replication(ports, {} as LocalJournal, () => assert.fail("nobody evicts"));
+  const replication = new Replication(ports, {} as LocalJournal, {
+    evicted: () => assert.fail("nobody evicts"),
+    stalled: () => assert.fail("nobody waits"),
+  });
   const outcomes: CommitOutcome[] = [];
   const done = replication.committedAlone((outcome) => void outcomes.push(outcome));
   done({ kind: "acknowledged", begin: 0, end: 5 });

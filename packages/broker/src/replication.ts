@@ -64,6 +64,14 @@ export interface ReplicationPorts extends ActivationPorts {
   readonly broken: (journal: string) => void;
 }
 
+/** Whoever has the journal's pipeline. */
+export interface PipelineHolder {
+  /** End the append that writes, and then `close`. */
+  readonly evicted: (reason: WireError) => void;
+  /** Appends are in limbo: who writes behind them must not wait for them, since what ends that needs the pipeline. */
+  readonly stalled: (reason: WireError) => void;
+}
+
 interface Opened {
   readonly route: Route;
   readonly active: ActiveRoute;
@@ -97,18 +105,18 @@ export type PipelineOpening =
 export class Replication implements SpoolUser {
   readonly #ports: ReplicationPorts;
   readonly #local: LocalJournal;
-  readonly #onEvicted: (reason: WireError) => void;
+  readonly #user: PipelineHolder;
   readonly #calm = new Gate();
   readonly #limbo: Limbo;
   #open: Opened | undefined;
   /** Commits whose peers, or whose log, are awaited. */
   #pending = 0;
 
-  /** @param onEvicted end the append that writes, and then `close` */
-  constructor(ports: ReplicationPorts, local: LocalJournal, onEvicted: (reason: WireError) => void) {
+  /** @param user whoever has the journal's pipeline */
+  constructor(ports: ReplicationPorts, local: LocalJournal, user: PipelineHolder) {
     this.#ports = ports;
     this.#local = local;
-    this.#onEvicted = onEvicted;
+    this.#user = user;
     this.#limbo = new Limbo(ports.clock);
   }
 
@@ -262,7 +270,10 @@ export class Replication implements SpoolUser {
       },
       inLimbo: (append) => {
         this.#limbo.add(append);
-        this.#ports.broken(this.#local.spool.life.journal);
+        const { journal } = this.#local.spool.life;
+        const text = `what was appended to journal ${journal} before waits for its replicas`;
+        this.#user.stalled(new WireError("UNAVAILABLE", text, { facts: { journal } }));
+        this.#ports.broken(journal);
       },
       ended: (outcome) => {
         if (outcome.kind === "acknowledged") {
@@ -298,7 +309,7 @@ export class Replication implements SpoolUser {
   }
 
   evict(reason: WireError): void {
-    this.#onEvicted(reason);
+    this.#user.evicted(reason);
   }
 
   /** The journal is not served here any more: closes, and nobody waits. */
