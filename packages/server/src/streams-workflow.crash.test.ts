@@ -34,7 +34,7 @@ const CONNECTIONS = 6;
 const BATCH_MAX = 240;
 const PAUSE_MS = 250;
 /** Records between two changes of the configuration. */
-const BETWEEN_CHANGES = 2000;
+const BETWEEN_CHANGES = 1000;
 /** What is sent while a change is under way may have met two mappings. At least so many of all have met one. */
 const CERTAIN_SHARE = 1 / 10;
 /** Misfortunes that may be under way at the same time. */
@@ -181,10 +181,11 @@ interface Struggle {
   readonly say: (what: string) => void;
 }
 
-/** Misfortunes and changes until enough is acknowledged and each misfortune has come once. */
+/** Misfortunes and changes until enough is acknowledged and each of them has come once. */
 async function struck({ book, load, storm, changes, random, how, say }: Struggle): Promise<void> {
   let isFailed = false;
-  const isOver = (): boolean => isFailed || (book.acknowledged >= RECORDS && storm.rounds > 0);
+  const isOver = (): boolean =>
+    isFailed || (book.acknowledged >= RECORDS && storm.rounds > 0 && changes.rounds > 0);
   const watch = async (): Promise<void> => {
     let last = 0;
     let lastMs = performance.now();

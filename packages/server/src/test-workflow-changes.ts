@@ -41,6 +41,7 @@ export class WorkflowChanges {
   readonly #made = new Map<string, number>();
   #left: (readonly [what: string, change: Change])[] = [];
   #lastTag: number;
+  #rounds = 0;
 
   /** @param place of the sink whose configuration the history is about */
   constructor(
@@ -58,6 +59,11 @@ export class WorkflowChanges {
     this.#sink = `${this.#source}/sinks/${place.sink}`;
     this.#lastTag = history.newest.tag;
     this.#versions.push([1, history.newest]);
+  }
+
+  /** How often each change was made. */
+  get rounds(): number {
+    return this.#rounds;
   }
 
   describe(): string {
@@ -83,6 +89,7 @@ export class WorkflowChanges {
     const [what, change] = this.#left.pop()!;
     await change();
     this.#made.set(what, (this.#made.get(what) ?? 0) + 1);
+    if (this.#left.length === 0) this.#rounds++;
   }
 
   /** A mapping that takes every record also takes those that were letters. @returns the outputs of the replay */
