@@ -12,6 +12,8 @@ export const COST = {
   continuation: 4,
   ping: 4,
   settings: 8,
+  /** A header list that is longer than allowed: the work of reading it was for nothing. */
+  cutList: 24,
   /** A stream that the peer opened and that ends before its answer: opening earned 4, the work is ours. */
   reset: 12,
 } as const;

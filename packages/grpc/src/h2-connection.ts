@@ -285,6 +285,7 @@ export class H2Connection implements FrameListener {
 
   #onBlock(block: HeaderBlock): void {
     const list = this.#decoder.decode(block.bytes); // C2
+    if (list.isCut) this.#calm.spend("cutList", this.#nowMs);
     const { streamId } = block;
     const stream = this.#streams.get(streamId);
     const isNew = this.#streams.isPeers(streamId) && streamId > this.#streams.lastOfPeer;

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import * as frame from "./h2-frame.ts";
-import { EchoMachine, FrameWriter, frameOf, messageOf, u32 } from "./h2-machine-testkit.ts";
+import { EchoMachine, FrameWriter, frameOf, messageOf, REQUEST, u32 } from "./h2-machine-testkit.ts";
 import { HpackEncoder } from "./hpack-encoder.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -25,12 +25,22 @@ const FLOODS: Readonly<Record<string, (i: number) => Uint8Array>> = {
       3 + 2 * i,
       new HpackEncoder().encode([":method", "GET"]).slice(),
     ),
+  "requests whose headers are longer than allowed": (i) =>
+    frameOf(frame.HEADERS, frame.END_HEADERS | frame.END_STREAM, 3 + 2 * i, LONG_HEADERS),
   "requests whose window is broken by the client": (i) =>
     Buffer.concat([
       request(3 + 2 * i, frame.END_HEADERS),
       frameOf(frame.WINDOW_UPDATE, 0, 3 + 2 * i, u32(0)),
     ]),
 };
+
+/** A field of 4 KB that goes into the table, and is named 20 times more. */
+const LONG_HEADERS = Buffer.concat([
+  new HpackEncoder().encode(REQUEST),
+  Buffer.from("4001617fa11e", "hex"), // "a", and a value of 127 + 33 + 30 * 128 bytes
+  Buffer.alloc(4000, "v"),
+  Buffer.alloc(20, 0xbe),
+]);
 
 function request(streamId: number, flags: number): Uint8Array {
   return new FrameWriter()

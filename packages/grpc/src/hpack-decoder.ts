@@ -3,6 +3,8 @@
 //
 // K1 A list never has more than `listBytesMax` bytes (as SETTINGS_MAX_HEADER_LIST_SIZE counts them); what is beyond is
 //    decoded, so that both tables stay the same, and dropped.
+// K2 A byte of a block can name a field of 4 KiB: a list of more than LIST_EXCESS_MAX times `listBytesMax` is decoded
+//    no further, and ends the connection.
 import { ConnectionFault } from "./h2-error.ts";
 import { decodeHuffman, latin1 } from "./hpack-huffman.ts";
 import { DynamicTable, fieldSize, STATIC_COUNT, staticName, staticValue } from "./hpack-table.ts";
@@ -21,6 +23,9 @@ export class HeaderList {
   }
 }
 
+/** What costs so much more than may be had is no mistake of a client whose token is too long. */
+const LIST_EXCESS_MAX = 8;
+
 /** Blocks so short are worth keeping: they are made of indexes. */
 const KEPT_BLOCK_BYTES_MAX = 32;
 const KEPT_BLOCKS_MAX = 64;
@@ -29,6 +34,7 @@ export class HpackDecoder {
   readonly #table: DynamicTable;
   readonly #tableBytesMax: number;
   readonly #listBytesMax: number;
+  readonly #sizeMax: number;
   readonly #kept = new Map<string, HeaderList>();
   #keptAt = -1;
   #bytes: Uint8Array = new Uint8Array(0);
@@ -40,9 +46,10 @@ export class HpackDecoder {
     this.#table = new DynamicTable(tableBytesMax);
     this.#tableBytesMax = tableBytesMax;
     this.#listBytesMax = listBytesMax;
+    this.#sizeMax = LIST_EXCESS_MAX * listBytesMax;
   }
 
-  /** @throws {ConnectionFault} COMPRESSION_ERROR */
+  /** @throws {ConnectionFault} COMPRESSION_ERROR; ENHANCE_YOUR_CALM (K2) */
   decode(block: Uint8Array): HeaderList {
     if (block.length > KEPT_BLOCK_BYTES_MAX) return this.#decode(block);
     const key = latin1(block, 0, block.length);
@@ -88,9 +95,16 @@ export class HpackDecoder {
         if (isInserted) this.#table.insert(name, value);
       }
       size += fieldSize(name, value);
-      if (size <= this.#listBytesMax) fields.push(name, value); // K1
+      if (size <= this.#listBytesMax)
+        fields.push(name, value); // K1
+      else if (size > this.#sizeMax) throw this.#excess(size); // K2
     }
     return new HeaderList(fields, size > this.#listBytesMax);
+  }
+
+  #excess(size: number): ConnectionFault {
+    const text = `a header list of ${size} bytes and more (at most ${this.#listBytesMax} are taken)`;
+    return new ConnectionFault("ENHANCE_YOUR_CALM", text);
   }
 
   #resize(): void {
