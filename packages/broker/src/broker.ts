@@ -54,12 +54,13 @@ import { readLists, writeFirstLists, type StartLists } from "./start-lists.ts";
 import { memberName } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { NOTHING_TO_JOIN, type JoiningProgress } from "./joining.ts";
-import { LEASE_SECONDS, MIN_APPEND_RATE } from "./limits.ts";
+import { LEASE_SECONDS, MIN_APPEND_RATE, READS_HELD_BYTES_MAX } from "./limits.ts";
 import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
 import { DueJournals, runPulse } from "./pulse.ts";
-import { watchLag, type LagPorts } from "./replication-lag.ts";
+import { ReadHands } from "./read-hands.ts";
+import { watchLag } from "./replication-lag.ts";
 import { Elsewhere } from "./read-elsewhere.ts";
 import { claimDirectory } from "./directory-claim.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
@@ -119,6 +120,8 @@ export interface BrokerOptions {
   readonly minAppendRate?: number;
   /** Bytes a second that no journal exceeds; 0 = no bound (the default). */
   readonly maxAppendRate?: number;
+  /** Bytes that all readers may have in hand, from which on their chunks are small. Default 256 MiB. */
+  readonly readsHeldBytesMax?: number;
   /** Suspend journals that are idle and persisted. Default false. */
   readonly autoSuspend?: boolean;
   /** Told once when the broker cannot go on: its lease is lost, or the store became another one. End the process. */
@@ -293,7 +296,7 @@ async function compose(parts: Parts): Promise<Broker> {
     resolver,
     metrics,
     autoCreate: options.autoCreate ?? [],
-    ...ofPeers(parts, resolver),
+    ...forReads(parts, resolver),
     stopping: tasks.signal,
   };
   const transport = new LocalTransport(served, undefined);
@@ -303,7 +306,7 @@ async function compose(parts: Parts): Promise<Broker> {
   tasks.spawn("pulse", (stop) => runPulse(pulsing, stop));
   tasks.spawn("write heads", (stop) => tellWriteHeads(ports.metrics, pulsing, stop));
   const joining = holding?.join({ ...storage.replicaPorts, resolver }, storage.background);
-  if (ports.network !== undefined) tasks.spawn("lag", lagOf({ clock, replicas, metrics }));
+  if (ports.network !== undefined) tasks.spawn("lag", (stop) => watchLag({ clock, replicas, metrics }, stop));
   const { storeGate } = storage;
   const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
   return {
@@ -339,19 +342,17 @@ function isReason(text: string | undefined): text is string {
   return text !== undefined;
 }
 
-function ofPeers(
+function forReads(
   { ports, options, keyspace, self }: Parts,
   resolver: Resolver,
-): Pick<LocalTransportPorts, "calls" | "elsewhere"> {
+): Pick<LocalTransportPorts, "calls" | "elsewhere" | "hands"> {
   const { network, coordination, clock } = ports;
-  if (network === undefined) return { calls: undefined, elsewhere: undefined };
+  const hands = new ReadHands(options.readsHeldBytesMax ?? READS_HELD_BYTES_MAX);
+  if (network === undefined) return { calls: undefined, elsewhere: undefined, hands };
   const calls = new PeerCalls(network, keyspace, clock, options.id);
   const lists = new HoldersStore(coordination, keyspace.root);
-  return { calls, elsewhere: new Elsewhere({ calls, lists, resolver, holder: self.holder }) };
-}
-
-function lagOf(ports: LagPorts): (signal: AbortSignal) => Promise<void> {
-  return (signal) => watchLag(ports, signal);
+  const elsewhere = new Elsewhere({ calls, lists, resolver, holder: self.holder });
+  return { calls, elsewhere, hands };
 }
 
 function isPrimaryOf(resolver: Resolver): (journal: string) => boolean {

@@ -2,7 +2,7 @@
 // Appends have a shape of their own (grpc-append.ts).
 //
 //  G1  A request is decoded while its bytes are there, and looked at once its sender has said that there is no other.
-//  G2  Answers wait for the peer: at most one message is made ahead.
+//  G2  Answers wait for the peer: at most one message is made ahead. Nothing is made for a call that is over.
 import { WireError } from "@millrace/base";
 import { CODE_TRAILER } from "@millrace/client";
 import type { CallHandler, ServerCall, ServerCallListener, StatusCode } from "@millrace/grpc";
@@ -39,6 +39,7 @@ export function oneRequest<Request, Admitted>(
       (bytes) => {
         if (request !== undefined) {
           call.finish("INTERNAL", "the method takes one request message, and another came");
+          answering.onCancelled();
           return;
         }
         try {
@@ -71,7 +72,7 @@ export class Answering implements ServerCallListener {
   readonly #call: ServerCall;
   #onMessage: (bytes: Uint8Array) => void = () => undefined;
   #onHalfClose: () => void = () => undefined;
-  #drained: (() => void) | undefined;
+  #waiting: { readonly drained: () => void; readonly over: (error: Error) => void } | undefined;
 
   constructor(call: ServerCall) {
     this.#call = call;
@@ -87,11 +88,12 @@ export class Answering implements ServerCallListener {
     this.#onHalfClose = onHalfClose;
   }
 
-  /** @returns a promise when the peer has no room: G2 */
+  /** @returns a promise when the peer has no room; it rejects when the call is over (G2) */
   send(bytes: Uint8Array, more?: Uint8Array): Promise<void> | undefined {
-    if (this.#call.send(bytes, more) || this.#call.isOver) return undefined;
-    return new Promise((resolve) => {
-      this.#drained = resolve;
+    if (this.#call.send(bytes, more)) return undefined;
+    if (this.#call.isOver) throw isOver();
+    return new Promise((drained, over) => {
+      this.#waiting = { drained, over };
     });
   }
 
@@ -104,12 +106,18 @@ export class Answering implements ServerCallListener {
   }
 
   onDrain(): void {
-    const drained = this.#drained;
-    this.#drained = undefined;
-    drained?.();
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.drained();
   }
 
   onCancelled(): void {
-    this.onDrain();
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.over(isOver());
   }
+}
+
+function isOver(): WireError {
+  return new WireError("UNAVAILABLE", "the call is over");
 }

@@ -74,21 +74,25 @@ async function pump(
   gone: AbortSignal,
 ): Promise<void> {
   let offset = begin;
-  for (let next = first; ; next = await messages.next()) {
-    if (next.done === true) {
-      endWith(response, "broker terminated RPC");
-      return;
+  try {
+    for (let next = first; ; next = await messages.next()) {
+      if (next.done === true) {
+        endWith(response, "broker terminated RPC");
+        return;
+      }
+      const { content, status, offset: at } = next.value;
+      if (status !== "OK" || at !== offset) {
+        endWith(response, status === "OK" ? "offset jump" : status);
+        return;
+      }
+      if (content === undefined) continue;
+      offset += content.length;
+      if (!response.write(content) && response.writableLength >= SOCKET_QUEUE_BYTES_MAX)
+        await drained(response, gone);
     }
-    const { content, status, offset: at } = next.value;
-    if (status !== "OK" || at !== offset) {
-      await messages.return?.();
-      endWith(response, status === "OK" ? "offset jump" : status);
-      return;
-    }
-    if (content === undefined) continue;
-    offset += content.length;
-    if (!response.write(content) && response.writableLength >= SOCKET_QUEUE_BYTES_MAX)
-      await drained(response, gone);
+  } finally {
+    // Whoever left in the middle still has it in hand.
+    await messages.return?.();
   }
 }
 

@@ -11,6 +11,10 @@ export const LOG_QUEUE_BYTES_MAX = 16 * 1024 * 1024;
  * the CPU a byte; a reader that lags holds two of them. Doors whose protocol wants 32 KiB cut them.
  */
 export const READ_CHUNK_BYTES = 512 * 1024;
+/** What all readers of a broker may have in hand, read and not taken by their clients: 250 that lag. */
+export const READS_HELD_BYTES_MAX = 256 * 1024 * 1024;
+/** Content of one response beyond that: one message of the protocol. */
+export const SCARCE_CHUNK_BYTES = 32_736;
 /** How long an append waits for a primary that the allocator is about to assign. */
 export const ASSIGNMENT_WAIT_MS = 5_000;
 /** How long an append that nobody saw is offered to whoever is the journal's primary: above the time of a fail-over. */

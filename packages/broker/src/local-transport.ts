@@ -42,6 +42,7 @@ import { Lister } from "./list.ts";
 import { listFragments } from "./list-fragments.ts";
 import { readJournal, type ReadPorts } from "./read.ts";
 import type { Elsewhere } from "./read-elsewhere.ts";
+import type { ReadHands } from "./read-hands.ts";
 import { fragmentsOfMembers } from "./read-proxy.ts";
 import type { PeerCalls } from "./peer-calls.ts";
 import { updateAssignments, updateSuspend } from "./replica-transactions.ts";
@@ -57,6 +58,7 @@ export interface LocalTransportPorts {
   readonly keyspace: BrokerKeyspace;
   readonly resolver: Resolver;
   readonly metrics: BrokerMetrics;
+  readonly hands: ReadHands;
   readonly autoCreate: readonly AutoCreateRule[];
   /** To other brokers, when there may be some. */
   readonly calls: PeerCalls | undefined;
@@ -108,6 +110,7 @@ export class LocalTransport implements JournalTransport, AppendDoor {
       clock,
       metrics,
       remote,
+      hands: ports.hands,
       meter: new CallMeter(metrics, clock, "Read"),
       calls,
       elsewhere: ports.elsewhere,

@@ -9,6 +9,7 @@
 //  S5  Local bytes that rotted are refused, unless a store has the fragment too: then it is read from there.
 //  S7  A replica knows of bytes a little later than the primary: what it does not know of, it asks the primary for
 //      before it says that there is nothing. A reader that waits is told by the replica, which asks now and then.
+//  S9  What waits for the reader to take it is counted, and small while all readers together hold much (read-hands.ts).
 //  S8  What is written and not here is lent by whoever has it (read-elsewhere.ts), and a hole is passed over only when
 //      it is certain that nobody has; the stores are then listed once more first.
 import { type AbortScope, WireError, type Clock } from "@millrace/base";
@@ -24,8 +25,9 @@ import type { Fragment, Header, ReadRequest, ReadResponse } from "@millrace/prot
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import type { JournalReplica } from "./journal-replica.ts";
-import { FIRST_REFRESH_WAIT_MS, READ_CHUNK_BYTES } from "./limits.ts";
+import { FIRST_REFRESH_WAIT_MS, READ_CHUNK_BYTES, SCARCE_CHUNK_BYTES } from "./limits.ts";
 import { localFragment } from "./local-fragment.ts";
+import type { ReadHands } from "./read-hands.ts";
 import type { Elsewhere, FoundBytes } from "./read-elsewhere.ts";
 import { signGet } from "./remote-url.ts";
 
@@ -33,6 +35,7 @@ export interface ReadoutPorts {
   readonly clock: Clock;
   readonly remote: RemotePorts;
   readonly metrics: BrokerMetrics;
+  readonly hands: ReadHands;
   /** Undefined where there are no others. */
   readonly elsewhere: Elsewhere | undefined;
 }
@@ -225,25 +228,39 @@ export class Readout {
     return entry?.kind === "remote" ? entry : undefined;
   }
 
-  /** Reads one chunk ahead, so that disk and consumer work at the same time. */
+  /** Reads one chunk ahead, so that disk and consumer work at the same time; not while S9 forbids it. */
   async *#localContent(end: number): Responses {
     const { signal } = this.#scope;
-    let ahead = this.#readLocal(this.#offset, end);
+    const { hands } = this.#ports;
+    let ahead: Promise<Uint8Array | undefined> | undefined;
     while (this.#offset < end) {
-      const content = await ahead;
+      const content = await (ahead ?? this.#readLocal(this.#offset, end));
       signal.throwIfAborted();
       if (content === undefined) return;
-      ahead = this.#readLocal(this.#offset + content.length, end);
+      ahead = hands.isFull ? undefined : this.#readLocal(this.#offset + content.length, end);
       // Whoever stops reading never asks for it.
-      ahead.catch(() => undefined);
+      ahead?.catch(() => undefined);
+      yield* this.#handed(content, ahead === undefined ? 1 : 2);
+    }
+  }
+
+  /** S9. @param times that what is held of it is as long as the content */
+  *#handed(content: Uint8Array, times: number): Generator<ReadResponse, void, undefined> {
+    const { hands } = this.#ports;
+    const bytes = times * content.length;
+    hands.take(bytes);
+    try {
       yield this.#chunk(content);
+    } finally {
+      hands.give(bytes);
     }
   }
 
   /** @returns undefined at `end`, or when the bytes are no longer here (S3) */
   async #readLocal(offset: number, end: number): Promise<Uint8Array | undefined> {
     if (offset >= end) return undefined;
-    const bytes = Math.min(READ_CHUNK_BYTES, end - offset);
+    const chunk = this.#ports.hands.isFull ? SCARCE_CHUNK_BYTES : READ_CHUNK_BYTES;
+    const bytes = Math.min(chunk, end - offset);
     try {
       return await this.#replica.spool.read(offset, bytes, this.#scope.signal);
     } catch (error) {
@@ -258,7 +275,7 @@ export class Readout {
     for await (const part of readRemoteFragment(this.#ports.remote, fragment, this.#offset, signal)) {
       const content = part.subarray(0, end - this.#offset);
       for (let at = 0; at < content.length; at += READ_CHUNK_BYTES) {
-        yield this.#chunk(content.subarray(at, at + READ_CHUNK_BYTES));
+        yield* this.#handed(content.subarray(at, at + READ_CHUNK_BYTES), 1);
       }
       if (this.#offset >= end) return;
     }
