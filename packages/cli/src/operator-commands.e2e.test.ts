@@ -127,7 +127,8 @@ suite("commands of operators", { timeout: 120_000 }, () => {
     assert.match(table, /│ local │ broker-1 │ http:\/\/\S+ │ \d+ +│ 0 +│ \d+ +│ +│ millrace │/);
     assert.match(await ok(["brokers", "list", "-o", "yaml"]), /^- zone: local\n  id: broker-1\n/);
     const nobody = await run(["brokers", "drain", "local/broker-2"]);
-    assert.deepEqual([nobody.code, nobody.err], [1, "millrace: no broker broker-2 is there in zone local\n"]);
+    assert.equal(nobody.code, 1);
+    assert.match(nobody.err, /^millrace: no broker local\/broker-2 is there; millrace brokers list shows/);
     assert.equal((await run(["brokers", "drain", "broker-1"])).code, 2);
     const alone = await run(["brokers", "drain", "local/broker-1", "--timeout", "1ms"]);
     assert.equal(alone.code, 1);

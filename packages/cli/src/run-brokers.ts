@@ -111,7 +111,11 @@ async function addressOf(name: string, options: BrokerDoorOptions, io: CliIo): P
     );
   }
   const found = (await listBrokers(options, io)).find((each) => each.zone === zone && each.id === id);
-  if (found === undefined) throw new WireError("NOT_FOUND", `no broker ${id} is there in zone ${zone}`);
+  if (found === undefined)
+    throw new WireError(
+      "NOT_FOUND",
+      `no broker ${name} is there; millrace brokers list shows those that are`,
+    );
   return found.endpoint;
 }
 

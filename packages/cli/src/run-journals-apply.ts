@@ -1,6 +1,7 @@
 // `millrace journals apply`: specs from a YAML journalspace.
 import { readFileSync } from "node:fs";
-import { applyJournals, CHANGES_PER_TRANSACTION } from "@millrace/client";
+import { WireError } from "@millrace/base";
+import { CHANGES_PER_TRANSACTION } from "@millrace/client";
 import {
   applyRequestToJson,
   applyRequestToText,
@@ -12,6 +13,7 @@ import {
   type ApplyChange,
 } from "@millrace/protocol";
 import { parseDocument, visit } from "yaml";
+import { applyChanges } from "./apply-changes.ts";
 import { UsageError, wholeNumber, type CliIo } from "./cli-io.ts";
 import { readAll } from "./read-all.ts";
 import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
@@ -25,7 +27,7 @@ export interface ApplyOptions extends BrokerDoorOptions {
 
 export async function runApply(options: ApplyOptions, io: CliIo): Promise<void> {
   const yaml = options.specs === "-" ? await readAll(io.stdin) : readFileSync(options.specs, "utf8");
-  const changes = journalChanges(yaml);
+  const changes = changesIn(options.specs === "-" ? "standard input" : options.specs, yaml);
   if (options.dryRun === true) {
     const request = { changes };
     io.out(
@@ -37,9 +39,19 @@ export async function runApply(options: ApplyOptions, io: CliIo): Promise<void> 
   }
   const changesMax = transactionSize(options.maxTxnSize);
   const revision = await withBroker(options, io, ({ transport }) =>
-    applyJournals(transport, changes, io.signal, changesMax),
+    applyChanges(transport, changes, changesMax, io.signal),
   );
   reportApplied(changes.length, revision, options, io);
+}
+
+/** @throws as {@link journalChanges}, naming the file */
+function changesIn(file: string, yaml: string): readonly ApplyChange[] {
+  try {
+    return journalChanges(yaml);
+  } catch (error) {
+    const isOfFile = error instanceof UsageError || WireError.from(error).code === "INVALID_ARGUMENT";
+    throw isOfFile ? new UsageError(`${file}: ${(error as Error).message}`) : error;
+  }
 }
 
 /** @throws {UsageError} unless it is a whole number; 0 stands for no bound */

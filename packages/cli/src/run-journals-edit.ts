@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { WireError } from "@millrace/base";
-import { applyJournals, listJournals } from "@millrace/client";
+import { listJournals } from "@millrace/client";
 import { plainOfJournalTree, treeOfListing, type ApplyChange } from "@millrace/protocol";
+import { applyChanges } from "./apply-changes.ts";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import { composeEdit, verdictOf, writtenIn } from "./edit-file.ts";
 import { selectorOf } from "./journal-selection.ts";
@@ -42,7 +43,7 @@ export async function runEdit(options: EditOptions, io: CliIo): Promise<void> {
   }
   try {
     const revision = await withBroker(options, io, ({ transport }) =>
-      applyJournals(transport, changes, io.signal, changesMax),
+      applyChanges(transport, changes, changesMax, io.signal),
     );
     reportApplied(changes.length, revision, options, io);
   } catch (error) {
@@ -74,6 +75,7 @@ async function editUntilValid(
       return undefined;
     }
     if (verdict === "unchanged") {
+      io.err(`${problem}\n`);
       io.err(`Last edits saved to ${file}.\n`);
       throw new UsageError("Cancelled; no changes to invalid file.");
     }

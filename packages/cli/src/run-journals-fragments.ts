@@ -8,7 +8,7 @@ import {
   type ListedFragment,
 } from "@millrace/protocol";
 import { renderBoxTable } from "./box-table.ts";
-import type { CliIo } from "./cli-io.ts";
+import { UsageError, type CliIo } from "./cli-io.ts";
 import { goFragmentLine } from "./go-fragment-line.ts";
 import { awake, selectedJournals } from "./journal-selection.ts";
 import { ago, iecBytes } from "./readable-amounts.ts";
@@ -51,7 +51,7 @@ export async function runFragments(options: FragmentsOptions, io: CliIo): Promis
 
 /** None, or 0: no URLs are signed. */
 function signatureTtl(text: string | undefined): { signatureTtlMs?: number } {
-  const signatureTtlMs = text === undefined ? 0 : parseDuration(text);
+  const signatureTtlMs = text === undefined ? 0 : durationOf("--url-ttl", text);
   return signatureTtlMs === 0 ? {} : { signatureTtlMs };
 }
 
@@ -76,4 +76,12 @@ function renderFragments(fragments: readonly ListedFragment[], withUrls: boolean
     ...(withUrls ? [signedUrl] : []),
   ]);
   return renderBoxTable(header, rows);
+}
+
+function durationOf(flag: string, text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new UsageError(`${flag}: ${(error as Error).message}`);
+  }
 }

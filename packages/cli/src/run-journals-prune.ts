@@ -34,7 +34,11 @@ export async function runPrune(options: PruneOptions, io: CliIo): Promise<void> 
     const stores = await openFragmentStores(options.fileRoot ?? options.data ?? DEFAULT_DATA);
     const remove = async (fragment: Fragment): Promise<void> => {
       const path = contentPath(fragment);
-      if (options.dryRun !== true) await stores.open(fragment.backingStore).remove(path, io.signal);
+      if (options.dryRun !== true) {
+        const isRootUnknown = fragment.backingStore.startsWith("file:") && options.fileRoot === undefined;
+        const removing = stores.open(fragment.backingStore).remove(path, io.signal);
+        await (isRootUnknown ? removing.catch(askForRoot) : removing);
+      }
       if (options.json !== true) {
         // Without the arguments of the store's URL.
         const where = fragment.backingStore.replace(/\?.*$/, "") + path;
@@ -49,6 +53,13 @@ export async function runPrune(options: PruneOptions, io: CliIo): Promise<void> 
       report(all, options, io);
     }
   });
+}
+
+/** A store that is not there, most likely: its directory is below what brokers have as their root. */
+function askForRoot(thrown: unknown): never {
+  const { code, message } = WireError.from(thrown);
+  const text = `${message}; set --file-root to what brokers have as broker.file-root`;
+  throw new WireError(code, text, { cause: thrown });
 }
 
 /**

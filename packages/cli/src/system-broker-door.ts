@@ -9,6 +9,7 @@ import { readTls } from "@millrace/server";
 import { Option, type Command } from "commander";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import {
+  CLOSED_EARLY,
   CLOSED_UNTOLD,
   addDoorOptions,
   callAddress,
@@ -128,6 +129,8 @@ export async function withBroker<T>(
   try {
     return await work({ transport, clock: systemClock, logger, address });
   } catch (error) {
+    if (error instanceof WireError && error.code === "METHOD_NOT_ALLOWED")
+      throw new WireError(error.code, `${address}: ${error.message}: is it a broker`, { cause: error });
     const isGone = error instanceof WireError && error.code === "UNAVAILABLE" && !io.signal.aborted;
     if (!isGone) throw error;
     const code = await connectFailure(address, tlsFiles(options));
@@ -264,9 +267,13 @@ function connectFailure(address: string, tls: ReturnType<typeof tlsFiles>): Prom
     if (isTls) socket.once("data", () => end(undefined));
     else socket.once("connect", () => end(undefined));
     socket.setTimeout(1000, () => end(undefined));
+    let isAgreed = false;
+    socket.once("secureConnect", () => (isAgreed = true));
     // Without a word: so does a side that does not trust our certificate, once the handshake is over.
     socket.once("close", () => end(isTls ? CLOSED_UNTOLD : undefined));
-    socket.once("error", ({ code }: NodeJS.ErrnoException) => end(code ?? "unknown"));
+    socket.once("error", ({ code }: NodeJS.ErrnoException) =>
+      end(isTls && !isAgreed && code === "ECONNRESET" ? CLOSED_EARLY : (code ?? "unknown")),
+    );
   });
 }
 

@@ -154,10 +154,13 @@ export function nothingListens(address: string, isNamed: boolean): WireError {
 /** Codes of certificates that no authority vouches for, as OpenSSL names them. */
 const UNTRUSTED = /^(?:DEPTH_ZERO_SELF_SIGNED_CERT|SELF_SIGNED_CERT_IN_CHAIN|CERT_UNTRUSTED|UNABLE_TO_\w+)$/;
 
-/** @param code of Node's error; undefined when it is not about TLS */
 /** In the place of Node's code: a TLS connection ended, and nobody said why. */
 export const CLOSED_UNTOLD = "closed";
 
+/** As that, before the handshake was over: a port without TLS takes it for nothing that it knows. */
+export const CLOSED_EARLY = "closed in the handshake";
+
+/** @param code of Node's error, or one of the above; undefined when it is not about TLS */
 export function tlsFailure(address: string, code: string | undefined): WireError | undefined {
   const because = (what: string): WireError => new WireError("UNAVAILABLE", `${address} ${what} (${code})`);
   if (code === undefined) return undefined;
@@ -172,7 +175,7 @@ export function tlsFailure(address: string, code: string | undefined): WireError
       "if it asks for a certificate, set --broker.cert-file and --broker.cert-key-file to what it trusts";
     return because(`ends the connection behind the handshake: ${remedy}`);
   }
-  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "EPROTO")
+  if (code === CLOSED_EARLY || code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "EPROTO")
     return because("speaks no TLS: is it http://");
   return undefined;
 }

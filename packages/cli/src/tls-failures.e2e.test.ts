@@ -33,6 +33,10 @@ test(
     const plain = createPlainServer((socket) => void socket.end("HTTP/1.1 400 Bad Request\r\n\r\n"));
     await new Promise<void>((listening) => plain.listen(0, "127.0.0.1", listening));
     t.after(() => plain.close());
+    // As a broker's port does with what is neither HTTP nor gRPC.
+    const closing = createPlainServer((socket) => void socket.once("data", () => socket.destroy()));
+    await new Promise<void>((listening) => closing.listen(0, "127.0.0.1", listening));
+    t.after(() => closing.close());
     for (const command of ["journals list", "brokers list"]) {
       const asPlain = await runRecorded([
         ...command.split(" "),
@@ -44,6 +48,12 @@ test(
       const asTls = await runRecorded([...command.split(" "), "--address", addressOf(plain)]);
       assert.equal(asTls.code, 1);
       assert.match(asTls.err, /^millrace: https:\S+ speaks no TLS: is it http:\/\/ \(\w+\)$/m);
+      const closed = await runRecorded([...command.split(" "), "--address", addressOf(closing)]);
+      assert.equal(closed.code, 1);
+      assert.match(
+        closed.err,
+        /^millrace: https:\S+ speaks no TLS: is it http:\/\/ \(closed in the handshake\)$/m,
+      );
       const untrusted = await runRecorded([...command.split(" "), "--address", address]);
       assert.equal(untrusted.code, 1);
       assert.match(
