@@ -1,13 +1,14 @@
 // DELETE of a source with cascade=true on real processes: nothing of it is left in etcd, journals, stores and tables,
 // and its ID begins anew; also when the process that was asked is killed, and when two are asked at once.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import type { Endpoints } from "./endpoints.ts";
 import { releaseCluster } from "./test-cluster.ts";
 import { ask, post } from "./test-http.ts";
-import { scratch, TestPlatform, until } from "./test-platform.ts";
+import { BIN, scratch, TestPlatform, until } from "./test-platform.ts";
 import { StreamCluster } from "./test-stream-cluster.ts";
 import {
   atDoor,
@@ -145,6 +146,11 @@ test("delete-002-cascade-ok: journals, files and tables are gone, the ID begins 
   await waitForRows(platform.endpoints, "main.orders", 2);
   await waitForRows(platform.endpoints, "main.other", 3);
   await platform.stop();
+  const doctor = spawnSync(process.execPath, [BIN, "doctor", "--data", data], {
+    encoding: "utf8",
+    timeout: DATA_MS,
+  });
+  assert.equal(doctor.status, 0, doctor.stdout + doctor.stderr);
 });
 
 test("two API processes: one purges at a time, and a killed one's purge is finished by others", async () => {
