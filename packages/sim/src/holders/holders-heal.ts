@@ -2,10 +2,11 @@
 // comes to commit an append.
 import { judge } from "./holders-judge.ts";
 import { moves } from "./holders-moves.ts";
-import { patch, revisionOf, type Bounds, type ModelState } from "./holders-state.ts";
+import { patch, revisionOf, type Bounds, type ModelRoute, type ModelState } from "./holders-state.ts";
 import { STOPPED } from "./holders-requests.ts";
 
 const STEPS_MAX = 60;
+const RESUMED: ModelRoute = { members: [0, 1], primary: 0 };
 /** What moves a journal on, the most urgent first. */
 const FORWARD = [
   /restarts$/,
@@ -25,8 +26,9 @@ const FORWARD = [
 
 /** @returns why the journal is stuck, or undefined */
 export function heal(broken: ModelState): string | undefined {
-  const { acknowledged, streams, tokens, crashes } = broken;
-  let state: ModelState = { ...broken, late: undefined };
+  const { acknowledged, streams, tokens, crashes, routes } = broken;
+  const isNobodys = routes.at(-1)!.members.length === 0;
+  let state: ModelState = { ...broken, late: undefined, routes: isNobodys ? [...routes, RESUMED] : routes };
   for (const i of state.brokers.keys()) state = patch(state, i, STOPPED);
   const bounds: Bounds = {
     tokens: tokens + 1,

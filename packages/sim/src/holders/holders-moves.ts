@@ -30,6 +30,7 @@ import {
 import type { Variant } from "./holders-rules.ts";
 import {
   BROKERS,
+  NOBODYS,
   ended,
   isMixed,
   presentedEnd,
@@ -51,23 +52,25 @@ import { upkeepMoves } from "./holders-upkeep.ts";
 
 const ALL = Array.from({ length: BROKERS }, (_, i) => i);
 
-const ROUTES: readonly ModelRoute[] = Array.from({ length: 2 ** BROKERS - 1 }, (_, i) => i + 1).flatMap(
+const SERVED: readonly ModelRoute[] = Array.from({ length: 2 ** BROKERS - 1 }, (_, i) => i + 1).flatMap(
   (mask) => {
     const members = ALL.filter((i) => (mask & (1 << i)) !== 0);
     return members.map((primary) => ({ members, primary }));
   },
 );
+const ROUTES: readonly ModelRoute[] = [...SERVED, NOBODYS];
 
 export function moves(state: ModelState, bounds: Bounds, variant: Variant | undefined): Move[] {
   const out: Move[] = [];
   if (state.routes.length < bounds.routes) {
     for (const route of ROUTES) {
       if (sameRoute(route, state.routes.at(-1))) continue;
+      // Without lists nobody knows the head of a journal that nobody has.
+      if (route === NOBODYS && state.keepers < BROKERS) continue;
       if (!isHeadKnown({ ...state, routes: [...state.routes, route] })) continue;
-      out.push([
-        `route ${route.members.join("")} primary ${route.primary}`,
-        { ...state, routes: [...state.routes, route] },
-      ]);
+      const { members, primary } = route;
+      const name = route === NOBODYS ? "nobody's" : `${members.join("")} primary ${primary}`;
+      out.push([`route ${name}`, { ...state, routes: [...state.routes, route] }]);
     }
   }
   for (const i of ALL) {
@@ -96,7 +99,7 @@ function lifeMoves(
     out.push([`${i} restarts`, patch(state, i, { up: true, view: revision, binding })]);
     return;
   }
-  if (broker.view < revision) out.push([`${i} sees the route`, seesRoute(state, i)]);
+  if (broker.view < revision) routeMoves(state, i, out);
   if (state.crashes < bounds.crashes) {
     const { late } = state;
     const next = {
@@ -114,18 +117,16 @@ function lifeMoves(
   }
 }
 
-/** The broker's keyspace catches up. */
-export function seesRoute(state: ModelState, i: number): ModelState {
-  const { activation, binding } = state.brokers[i]!;
+/** The broker's keyspace catches up. An append that is in its log may come to its end after that, as one last thing. */
+function routeMoves(state: ModelState, i: number, out: Move[]): void {
+  const { activation, append, binding } = state.brokers[i]!;
   const view = revisionOf(state);
   const route = routeAt(state, view);
   const isSame = sameRoute(routeAt(state, binding.epoch), route);
+  const seen = patch(state, i, { view, ...(isSame ? {} : { binding: routeSeen(binding, view) }) });
   const goesOn = activation === undefined || sameRoute(routeAt(state, activation.attempt.epoch), route);
-  return patch(state, i, {
-    view,
-    ...(isSame ? {} : { binding: routeSeen(binding, view) }),
-    ...(goesOn ? {} : STOPPED),
-  });
+  out.push([`${i} sees the route`, goesOn ? seen : patch(seen, i, STOPPED)]);
+  if (!goesOn && append !== undefined) out.push([`${i} sees the route, its append goes on`, seen]);
 }
 
 function activationMoves(

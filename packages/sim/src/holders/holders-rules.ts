@@ -21,6 +21,7 @@ export const VARIANTS = {
   "closed-without-end": "a closed list has no end",
   "closed-without-registers": "a closed list has no registers",
   "closed-unretired": "a list is closed, and who has just activated the route here appends",
+  "closed-under-append": "a list is closed, and an append that is in the log commits behind its end",
   "dropped-early": "a segment is dropped that the store does not have",
   "taken-unsynced": "members take over a segment of which they were not given all",
   "taken-whole": "members take over all of a segment of which they were given the end",

@@ -13,6 +13,9 @@ export interface ModelRoute {
   readonly primary: number;
 }
 
+/** The journal is suspended, or has lost all of its brokers. */
+export const NOBODYS: ModelRoute = { members: [], primary: -1 };
+
 /** What a primary sends on: entries from `begin` on, and the register behind them. */
 export interface Snapshot {
   readonly entries: readonly number[];

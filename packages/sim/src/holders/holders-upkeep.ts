@@ -216,7 +216,10 @@ function closeMoves(state: ModelState, i: number, variant: Variant | undefined, 
   }
 }
 
-/** The only broker of a suspended journal, which the store has all of: who has just activated the route goes on. */
+/**
+ * A suspended journal, which the store has all of: a member of its newest segment closes the list, when the journal is
+ * nobody's (K2 of holders-upkeep.ts), or its only broker does (K5): who has just activated the route goes on.
+ */
 function restMoves(
   state: ModelState,
   i: number,
@@ -226,18 +229,19 @@ function restMoves(
 ): void {
   const { view, log, known, register, released, binding, bringing, append } = state.brokers[i]!;
   const { list, listRevision } = state;
-  const isAlone = routeAt(state, view)!.members.join() === String(i);
-  // The spool's token is free.
-  if (append !== undefined || bringing !== undefined) return;
-  if (list === undefined || newestSegment(list) === undefined || !isAlone) return;
+  const isAtRest = ["", String(i)].includes(routeAt(state, view)!.members.join());
+  // K7: the spool's token is free, and nothing is under way.
+  if ((append !== undefined && variant !== "closed-under-append") || bringing !== undefined) return;
+  if (list === undefined || newestSegment(list) === undefined || !isAtRest) return;
   const next = tidied(list, {
     self: memberOf(i),
     isGone: (_, end) => end <= Math.min(released, persistedEnd(state)),
     end: known?.end ?? 0,
-    syncedEnd: log.length,
-    registers: registersOf(register),
+    // The append is in the log, which may take long to sync it.
+    syncedEnd: append?.at ?? log.length,
+    registers: registersOf(append?.before ?? register),
     whole: 0,
-    isAtRest: true,
+    isAtRest,
   });
   if (next.tail.kind !== "closed") return;
   const bound = variant === "closed-unretired" ? {} : { binding: retired(binding) };
