@@ -32,6 +32,7 @@ import { copyHeld } from "./copy-held.ts";
 import { digestOfHeld, equalUntil, heldBytes, readHeldBytes, sureBytes, toldBytes } from "./held-bytes.ts";
 import { promisedEnd, type HolderId, type HoldersList } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
+import { KnownEnd } from "./known-end.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
 import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
 import {
@@ -90,6 +91,7 @@ export class JournalHolder {
   #cutAt = Number.POSITIVE_INFINITY;
   /** Create revision of this broker's assignment while it is a member without a break since it was brought (D15). */
   #joined = 0;
+  readonly knownEnd: KnownEnd;
   /** Epoch under which this broker was brought last, while nothing was lost since (H8 of holders-activation.ts). */
   #whole = 0;
 
@@ -98,6 +100,7 @@ export class JournalHolder {
     this.#spool = spool;
     this.#token = new SpoolToken(spool.life.journal, ports.clock, REPLICATION_GRACE_MS);
     this.#binding = afterLoad(ports.loadedAt);
+    this.knownEnd = new KnownEnd(ports, spool.life);
   }
 
   get #journal(): string {
@@ -112,8 +115,9 @@ export class JournalHolder {
   /** The keyspace shows another route than before, at `revision` (D12). */
   routeSeen(revision: number): void {
     this.#binding = routeSeen(this.#binding, revision);
-    if (this.#userRoute === undefined) return;
     const { route } = this.#ports.view(this.#journal, revision).header;
+    this.knownEnd.routeSeen(route);
+    if (this.#userRoute === undefined) return;
     if (!hasPrimaryOf(this.#userRoute, route)) this.#token.evict();
   }
 
@@ -296,6 +300,7 @@ export class JournalHolder {
 
   async #held(request: HoldRequest, signal: AbortSignal): Promise<HoldAnswer> {
     const { epoch, stream } = request;
+    this.knownEnd.forget();
     this.#binding = bind(this.#binding, { epoch, stream, wants: "fence" });
     await atRest(this.#spool);
     switch (request.wants) {

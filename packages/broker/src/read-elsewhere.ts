@@ -83,11 +83,10 @@ export class Elsewhere {
     return this.#fromHolders(wanted, asked, signal);
   }
 
-  /** The write head as the primary has it, if it can be asked. */
-  async head(journal: string, signal: AbortSignal): Promise<number> {
+  /** `nobody`, with the write head as the primary has it, if it can be asked. */
+  head(journal: string, signal: AbortSignal): Promise<FoundBytes> {
     const wanted = { journal, createRevision: 0, codec: "NONE", offset: -1, end: 0, isTail: true } as const;
-    const found = await this.find(wanted, signal);
-    return found.kind === "here" ? 0 : found.writeHead;
+    return this.find(wanted, signal);
   }
 
   #primary({ members, primary }: Route): Peer["id"] | undefined {

@@ -9,9 +9,12 @@
 //  S5  Local bytes that rotted are refused, unless a store has the fragment too: then it is read from there.
 //  S7  A replica knows of bytes a little later than the primary: what it does not know of, it asks the primary for
 //      before it says that there is nothing. A reader that waits is told by the replica, which asks now and then.
-//  S9  What waits for the reader to take it is counted, and small while all readers together hold much (read-hands.ts).
 //  S8  What is written and not here is lent by whoever has it (read-elsewhere.ts), and a hole is passed over only when
 //      it is certain that nobody has; the stores are then listed once more first.
+//  S9  Where a journal ends only its primary knows, once it has activated a route in this life: what a restart found is
+//      hidden until then. Whoever asks for the end waits for that, and is told when it does not come; who asks just
+//      for the head, and does not wait, is told what is known then.
+//  S10 What waits for the reader to take it is counted, and small while all readers together hold much (read-hands.ts).
 import { type AbortScope, WireError, type Clock } from "@millrace/base";
 import {
   queryIndex,
@@ -25,7 +28,12 @@ import type { Fragment, Header, ReadRequest, ReadResponse } from "@millrace/prot
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import type { JournalReplica } from "./journal-replica.ts";
-import { FIRST_REFRESH_WAIT_MS, READ_CHUNK_BYTES, SCARCE_CHUNK_BYTES } from "./limits.ts";
+import {
+  ACTIVATION_PATIENCE_MS,
+  FIRST_REFRESH_WAIT_MS,
+  READ_CHUNK_BYTES,
+  SCARCE_CHUNK_BYTES,
+} from "./limits.ts";
 import { localFragment } from "./local-fragment.ts";
 import type { ReadHands } from "./read-hands.ts";
 import type { Elsewhere, FoundBytes } from "./read-elsewhere.ts";
@@ -48,6 +56,8 @@ type Answer = IndexAnswer | { readonly kind: "lent"; readonly messages: AsyncIte
 const SIGNED_URL_TTL_MS = 60_000;
 /** A blocked reader asks others after this, then after twice as long each time. */
 const ASK_MS = { min: 1_000, max: 30_000 } as const;
+/** Pause between looks at whether the journal's end is known. */
+const END_LOOK_MS = 200;
 /** Loans in a row that gave nothing, after which a reader waits before the next. */
 const EMPTY_LOANS_MAX = 3;
 
@@ -60,6 +70,8 @@ export class Readout {
   readonly #isAskedOf: boolean;
   readonly #elsewhere: Elsewhere | undefined;
   #emptyLoans = 0;
+  /** Until when it waits for whoever knows the journal's end (S9). */
+  #endUntilMs: number | undefined;
   /** End of the spool when the index was last told of it. */
   #newsOf = -1;
   #offset: number;
@@ -128,12 +140,45 @@ export class Readout {
     this.#emptyLoans = this.#offset === before ? this.#emptyLoans + 1 : 0;
   }
 
-  /** Whoever asks for the head means the journal's. S7 */
+  /** Whoever asks for the head means the journal's. S7, S9 */
   async #findHead(): Promise<void> {
     const { journal, index, spool } = this.#replica;
-    if (this.#elsewhere?.hasPrimary(journal) !== true) return;
-    const head = await this.#elsewhere.head(journal, this.#scope.signal);
-    this.#offset = Math.max(head, index.end, spool.end);
+    const { signal } = this.#scope;
+    for (;;) {
+      const told =
+        this.#elsewhere?.hasPrimary(journal) === true
+          ? await this.#elsewhere.head(journal, signal)
+          : undefined;
+      if (await this.#isEndUnknown(told)) continue;
+      const head = told === undefined || told.kind === "here" ? 0 : told.writeHead;
+      if (told !== undefined) this.#offset = Math.max(head, index.end, spool.end);
+      return;
+    }
+  }
+
+  /**
+   * S9. Resolves after a pause when it is worth asking again. @param told what the primary said, if it is another one
+   * @throws {WireError} UNAVAILABLE after {@link ACTIVATION_PATIENCE_MS}
+   */
+  async #isEndUnknown(told: FoundBytes | undefined): Promise<boolean> {
+    const { journal, local, index } = this.#replica;
+    const { clock, elsewhere } = this.#ports;
+    const { signal } = this.#scope;
+    if (told !== undefined && told.kind !== "unreachable") return false;
+    const isOthers = elsewhere?.hasPrimary(journal) === true;
+    if (isOthers && told === undefined) return false; // A member that is asked tells what it has itself.
+    const isWhole = isOthers && local.holder?.whole !== 0;
+    const isUnknown = await local.holder?.knownEnd.mayLackTail(isWhole, signal);
+    if (isUnknown !== true) return false;
+    this.#endUntilMs ??= clock.monotonicMs() + (this.#isAskedOf ? 0 : ACTIVATION_PATIENCE_MS);
+    if (clock.monotonicMs() >= this.#endUntilMs) {
+      // Who lost a journal's newest bytes for good asks for the head that is left (reset-head).
+      if (this.#request.offset === -1 && !this.#request.block) return false;
+      const text = `where journal ${journal} ends is not known: those that have its newest bytes cannot be reached now`;
+      throw new WireError("UNAVAILABLE", text, { facts: { journal } });
+    }
+    await changeWithin(index.changed, END_LOOK_MS, clock, signal);
+    return true;
   }
 
   /** Waits, when the request says so, until there is something at the offset. */
@@ -159,6 +204,7 @@ export class Readout {
       }
       const writeHead = Math.max(answer.writeHead, found?.writeHead ?? 0);
       const offset = this.#offset === -1 ? writeHead : this.#offset;
+      if (!block && offset >= writeHead && (await this.#isEndUnknown(found))) continue;
       if (!block) return this.#notYet(offset, writeHead);
       // Whoever asked for the head waits where it was when he came.
       this.#offset = offset;
@@ -228,7 +274,7 @@ export class Readout {
     return entry?.kind === "remote" ? entry : undefined;
   }
 
-  /** Reads one chunk ahead, so that disk and consumer work at the same time; not while S9 forbids it. */
+  /** Reads one chunk ahead, so that disk and consumer work at the same time; not while S10 forbids it. */
   async *#localContent(end: number): Responses {
     const { signal } = this.#scope;
     const { hands } = this.#ports;
@@ -244,7 +290,7 @@ export class Readout {
     }
   }
 
-  /** S9. @param times that what is held of it is as long as the content */
+  /** S10. @param times that what is held of it is as long as the content */
   *#handed(content: Uint8Array, times: number): Generator<ReadResponse, void, undefined> {
     const { hands } = this.#ports;
     const bytes = times * content.length;

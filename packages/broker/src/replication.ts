@@ -182,6 +182,7 @@ export class Replication implements SpoolUser {
     // On a route with a broker that keeps no lists, not all members have what is behind.
     if (active.isMixed) this.#limbo.fail();
     else this.#limbo.activated(active.confirmed, holder.takeCut(), isEnough(resolution));
+    holder.knownEnd.activated();
     return { kind: "opened" };
   }
 

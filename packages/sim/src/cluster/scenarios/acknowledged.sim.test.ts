@@ -1,7 +1,9 @@
 // D9: only the acknowledged exists.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterStage, hold } from "../cluster-stage.ts";
+import { WireError } from "@millrace/base";
+import { ClusterStage, hold, release } from "../cluster-stage.ts";
+import type { Machine } from "../machine.ts";
 
 test("D9: one of three does not answer -> nobody is shown what the others have, until it does", async () => {
   const stage = await ClusterStage.open("d9 shown");
@@ -40,3 +42,32 @@ test("D9: the primary dies before its last replica has it, and with power -> wha
     await stage.end();
   }
 });
+
+for (const replication of [1, 3]) {
+  test(`D9: all are killed and start again, R=${replication} -> nobody is told of an earlier end`, async () => {
+    const name = `d9 restarts ${replication}`;
+    const stage = await ClusterStage.open(name, {
+      brokers: 3,
+      journals: [{ name: "restarts/one", replication, isStored: false }],
+    });
+    const { machines } = stage.world;
+    for (let round = 0; round < 5; round++) {
+      await stage.untilAcknowledged(machines);
+      const end = stage.journal.acknowledgedEnd;
+      for (const machine of machines) hold(machine, "kill");
+      for (const machine of machines) release(machine);
+      const answered = new Set<Machine>();
+      for (let i = 0; answered.size < machines.length; i++) {
+        assert.ok(i < 5000, "all of them answer");
+        await stage.pass(20);
+        for (const machine of machines.filter(({ isServing }) => isServing)) {
+          const content = await stage.read(machine).catch((error: unknown) => WireError.from(error));
+          if (content instanceof WireError) continue;
+          assert.equal(content.length, end, `a reader at ${machine.name}`);
+          answered.add(machine);
+        }
+      }
+    }
+    await stage.end();
+  });
+}

@@ -1,7 +1,7 @@
 // D12 and D13: streams end with their route, and who is plainly gone is not waited for.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ClusterStage, hold } from "../cluster-stage.ts";
+import { ClusterStage, hold, release } from "../cluster-stage.ts";
 
 test("D12: connections go without a word -> the successor has the spool, whatever TCP thinks", async () => {
   const stage = await ClusterStage.open("d12 silent", { brokers: 4, leaseSeconds: 3 });
@@ -79,3 +79,23 @@ test("D13: two zones cannot reach each other, nobody is gone -> nobody is taken 
   );
   await stage.end();
 });
+
+for (const how of ["kill", "power"] as const) {
+  test(`a large append behind one that a lost replica (${how}) did not answer -> the journal goes on`, async () => {
+    const stage = await ClusterStage.open(`large behind ${how}`, { brokers: 4, leaseSeconds: 3 });
+    const [primary, near, far] = await stage.threeOf();
+    const before = stage.spool(near).syncedEnd;
+    stage.world.network.cut(primary.name, far.name);
+    const small = stage.appending(primary, 50);
+    await stage.until("the other has it synced", () => stage.spool(near).syncedEnd > before);
+    const large = stage.appending(primary, 64 * 1024);
+    await stage.pass(100);
+    hold(far, how);
+    const rest = stage.world.machines.filter((machine) => machine !== far);
+    const tookMs = await stage.untilAcknowledged(rest);
+    assert.ok(tookMs <= 30_000, `writable after ${tookMs} ms`);
+    await stage.finish(Promise.all([small, large]));
+    release(far);
+    await stage.end();
+  });
+}
