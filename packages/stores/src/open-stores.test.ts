@@ -131,6 +131,16 @@ test("metrics: operations by store and outcome, bytes put, objects listed", asyn
   }
 });
 
+test("metrics: a store that is opened for once -> leaves no figures", async (t) => {
+  const root = await mkdtemp(join(tmpdir(), "millrace-stores-"));
+  t.after(() => rm(root, { recursive: true }));
+  const metrics = new MetricsRegistry();
+  const ports = { root, clock: systemClock, random: seededRandom("once"), metrics };
+  const store = openStores(ports).open("file:///", "once");
+  await store.put("a", once("123"), {}, never);
+  assert.ok(!metrics.render().includes("file:///"));
+});
+
 async function* once(content: string): AsyncGenerator<Uint8Array> {
   yield await Promise.resolve(utf8(content));
 }

@@ -14,7 +14,7 @@ import { checkedKey, parseStoreUrl, storeArguments, type StoreUrl } from "./stor
 /** Instances kept; more URLs than this in the specs of one broker would be a mistake. */
 const STORE_COUNT_MAX = 10_000;
 
-export type OpenStore = (url: string) => ObjectStore;
+export type OpenStore = (url: string, use: StoreUse) => ObjectStore;
 
 export interface StorePorts extends FileStorePorts {
   /** Variables in which credentials and endpoints are looked for. Default: none are. */
@@ -36,11 +36,11 @@ export function objectStores(openers: Readonly<Record<string, OpenStore>>): Obje
       const supported = Object.keys(openers).sort().join(", ");
       throw new WireError("INVALID_ARGUMENT", `invalid scheme (${scheme}); supported: ${supported}`);
     }
-    if (use === "once") return opener(url);
+    if (use === "once") return opener(url, use);
     if (opened.size >= STORE_COUNT_MAX) {
       throw new WireError("OVERLOADED", `${opened.size} stores are open (at most ${STORE_COUNT_MAX})`);
     }
-    const store = opener(url);
+    const store = opener(url, use);
     opened.set(url, store);
     return store;
   };
@@ -54,8 +54,13 @@ export function openStores(ports: StorePorts): ObjectStores {
   const openers: Record<string, OpenStore> = {};
   for (const [scheme, open] of Object.entries(openersOf(ports))) {
     const opener: OpenStore = ports.fileOnly === true ? () => new FileStore("file:///", ports) : open;
-    openers[scheme] =
-      measures === undefined ? opener : (url) => new MeteredStore(opener(url), ports.clock, measures);
+    openers[scheme] = (url, use) => {
+      const store = opener(url, use);
+      // Figures of a store stay as long as the process, so one that a caller merely names has none.
+      return measures === undefined || use === "once"
+        ? store
+        : new MeteredStore(store, ports.clock, measures);
+    };
   }
   return objectStores(openers);
 }
