@@ -198,7 +198,8 @@ export class AppendCall implements PipelineUser, Abortable {
     }
     if (this.#state.kind === "finished" || this.#state.kind === "failed") return;
     const [state, effects] = stepAppend(this.#state, first);
-    if (state !== this.#state) {
+    // What merely notes something waits on for what it waits for.
+    if (state.kind !== this.#state.kind || effects.length > 0) {
       this.#generation++;
       this.#leaveQueue();
     }

@@ -142,6 +142,25 @@ test("replication: a connection breaks under an append -> it is acknowledged onc
     assert.deepEqual(registers, labelSet(["author", "b"]));
   }));
 
+test("replication: the journal is changed at any moment of a route's opening -> the append behind it goes on", () =>
+  withCluster(async (cluster) => {
+    const primary = await primaryOf(cluster);
+    const slow = cluster.members.find((member) => member !== primary)!;
+    cluster.network.wire(slow.id, primary.id).delayMs = 100;
+    let expected = "";
+    for (let afterMs = 0; afterMs <= 600; afterMs += 50) {
+      cluster.network.break(primary.id, slow.id);
+      await cluster.agenda.advance(1000);
+      const appended = append(primary, ".");
+      await cluster.agenda.advance(afterMs);
+      const labels = labelSet(["changed", `${afterMs}`]);
+      await cluster.within(applySpec(primary.transport, { ...SPEC, labels }));
+      assert.equal((await cluster.within(appended)).status, "OK", `after ${afterMs} ms`);
+      expected += ".";
+    }
+    assert.equal(await cluster.within(contentAt(primary)), expected);
+  }));
+
 test("replication: a connection breaks and nobody comes back -> the outcome is unknown, after a while", () =>
   withCluster(async (cluster) => {
     const primary = await primaryOf(cluster);
