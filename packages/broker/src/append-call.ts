@@ -198,8 +198,8 @@ export class AppendCall implements PipelineUser, Abortable {
     }
     if (this.#state.kind === "finished" || this.#state.kind === "failed") return;
     const [state, effects] = stepAppend(this.#state, first);
-    // What merely notes something waits on for what it waits for.
-    if (state.kind !== this.#state.kind || effects.length > 0) {
+    // What merely notes something goes on waiting for what it waits for.
+    if (state.kind !== this.#state.kind || (state !== this.#state && effects.length > 0)) {
       this.#generation++;
       this.#leaveQueue();
     }
