@@ -113,8 +113,8 @@ export class BrokerHolding implements Holding {
     return this.#door;
   }
 
-  holderOf(spool: Spool): JournalHolder {
-    return new JournalHolder(this.#ports, spool);
+  holderOf(spool: Spool, wasFound: boolean): JournalHolder {
+    return new JournalHolder(this.#ports, spool, wasFound);
   }
 
   async judgeFound(spool: Spool): Promise<void> {

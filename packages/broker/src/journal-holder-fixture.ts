@@ -48,6 +48,7 @@ export class Directory {
         holderOf: (peer) => world.callsOf(peer),
       },
       spool,
+      true,
     );
   }
 

@@ -94,9 +94,13 @@ export class JournalHolder {
   readonly knownEnd: KnownEnd;
   /** Epoch under which this broker was brought last, while nothing was lost since (H8 of holders-activation.ts). */
   #whole = 0;
+  /** False: a list that names this broker is wrong, or its disk was lost: whoever is brought is found again (K7). */
+  isHolder: boolean;
 
-  constructor(ports: HolderPorts, spool: Spool) {
+  /** @param wasFound by a restart */
+  constructor(ports: HolderPorts, spool: Spool, wasFound: boolean) {
     this.#ports = ports;
+    this.isHolder = wasFound;
     this.#spool = spool;
     this.#token = new SpoolToken(spool.life.journal, ports.clock, REPLICATION_GRACE_MS);
     this.#binding = afterLoad(ports.loadedAt);
@@ -320,6 +324,7 @@ export class JournalHolder {
         if (!isDone) return { kind: "refused", why: "different", header };
         this.#binding = bind(this.#binding, { epoch, stream, wants: request.wants });
         this.#whole = epoch;
+        this.isHolder = true;
         this.#joined = this.#ports.view(this.#journal, epoch).joined;
         return this.#taken();
       }
@@ -454,17 +459,11 @@ export class JournalHolder {
   }
 
   /** What the source has let go of to the store is not compared. */
-  async #isSameTail(
-    source: Peer,
-    range: { begin: number; end: number },
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    try {
-      return await this.#isSame(source, range, signal);
-    } catch (error) {
+  #isSameTail(source: Peer, range: { begin: number; end: number }, signal: AbortSignal): Promise<boolean> {
+    return this.#isSame(source, range, signal).catch((error: unknown) => {
       if (WireError.from(error).code === "NOT_FOUND") return true;
       throw error;
-    }
+    });
   }
 
   /** Undefined when nobody else has to be asked. */

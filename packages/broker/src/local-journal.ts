@@ -144,7 +144,8 @@ export interface LocalJournalsPorts {
 
 /** How a journal's bytes here are held for others. */
 export interface Holding {
-  holderOf(spool: Spool): JournalHolder;
+  /** @param wasFound by a restart */
+  holderOf(spool: Spool, wasFound: boolean): JournalHolder;
   /**
    * Lets the list judge what a restart found, all of which is hidden.
    * Where nobody can read it, or there is none, it stays hidden.
@@ -248,7 +249,7 @@ export class LocalJournals {
       await holding.judgeFound(spool);
       if (spool.pendingEnd < atLeast) spool.roll(atLeast);
     }
-    const journal = new LocalJournal(spool, spec, persister, holding?.holderOf(spool));
+    const journal = new LocalJournal(spool, spec, persister, holding?.holderOf(spool, isFound));
     this.#found.delete(life.journal);
     this.#journals.set(life.journal, journal);
     return journal;

@@ -5,6 +5,8 @@
 //  D2  A request waits until this broker has seen what it was made at.
 //  D3  A primary that the keyspace has replaced is given some time to end by itself, then its stream ends (D12); one
 //      that is no member any more ends at once.
+//  D5  What a list says is held is fenced. Who was assigned the journal, and has been brought to nothing yet, holds
+//      nothing, also where a list names it: an older one, that came back with a backup of etcd.
 import { WireError, type Clock } from "@millrace/base";
 import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest } from "./peer-network.ts";
 import {
@@ -140,7 +142,8 @@ export class LocalPeerDoor implements PeerDoor {
     const known = this.#withSource(request);
     const local = await this.#localOf(request, visible, epoch, request.wants !== "fence");
     const holder = local?.holder;
-    if (holder === undefined)
+    // D5
+    if (holder === undefined || (request.wants === "fence" && !holder.isHolder))
       return { kind: "refused", why: "not-held", header: this.#view(journal, epoch).header };
     return holder.hold(known, signal);
   }

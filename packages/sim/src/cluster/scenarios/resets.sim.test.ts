@@ -1,7 +1,7 @@
 // D10: the way out when the holders of a journal's newest bytes are gone for good (ADR 14).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, utf8, WireError } from "@millrace/base";
+import { never, text, utf8, WireError } from "@millrace/base";
 import { DEFAULT_ROOT, holdersKey } from "@millrace/broker";
 import { keyOf } from "@millrace/metadata";
 import { filesOf } from "@millrace/wal/testkit";
@@ -195,4 +195,30 @@ test("reset: the newest segment begins behind what is stored -> appends go on th
   stage.journal.giveUp(begin);
   await stage.untilAcknowledged(machines);
   assert.ok(stage.journal.acknowledgedEnd > begin);
+});
+
+test("an older list names a broker that has left -> nothing begins anew, the true holder goes on", async () => {
+  const stage = await ClusterStage.open("reset older list", { ...LONE, leaseSeconds: 3 });
+  const { store } = stage.world.coordination;
+  for (let i = 0; i < 3; i++) assert.equal(await stage.append(), "acknowledged");
+  const [holder] = await stage.route();
+  const key = keyOf(holdersKey(DEFAULT_ROOT, stage.journal.name));
+  const [stored] = (await stage.finish(store.range({ key }, never))).kvs;
+  const list = JSON.parse(text(stored!.value)) as object;
+  hold(holder!, "kill");
+  const others = stage.world.machines.filter((machine) => machine !== holder);
+  for (const other of others) {
+    const segments = [{ epoch: 1, begin: 0, members: [other.holder] }];
+    const value = utf8(JSON.stringify({ ...list, segments }));
+    await stage.finish(store.txn({ compare: [], success: [{ kind: "put", key, value }] }, never));
+    for (let i = 0; i < 20; i++) {
+      assert.notEqual(await stage.append(others[i % others.length]), "acknowledged");
+      await stage.pass(500);
+    }
+  }
+  const back = [{ kind: "put", key, value: stored!.value }] as const;
+  await stage.finish(store.txn({ compare: [], success: back }, never));
+  release(holder!);
+  await stage.untilAcknowledged(stage.world.machines);
+  await stage.end();
 });
