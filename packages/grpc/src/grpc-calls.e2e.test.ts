@@ -14,9 +14,6 @@ import { callServerStream, callUnary } from "./client-async.ts";
 import { channelTo, PATHS, Recorder, serveEcho, signal, type Echo } from "./echo-testkit.ts";
 import type { GrpcChannel } from "./grpc-channel.ts";
 import { GrpcServer } from "./grpc-server.ts";
-import * as frame from "./h2-frame.ts";
-import { FrameDecoder } from "./h2-frame-decoder.ts";
-import { FrameWriter, REQUEST } from "./h2-machine-testkit.ts";
 import type { CallHandler, ServerCall } from "./rpc.ts";
 import type { RpcError } from "./status.ts";
 import { SharedPort } from "./shared-port.ts";
@@ -421,29 +418,6 @@ describe("one port", () => {
       await statusOf({ ":method": "POST", ":path": PATHS.unary, "content-type": "application/grpc+proto" }),
       200,
     );
-  });
-
-  test("HTTP/2 that is no gRPC, the peer has no room and says no end -> over at once", async () => {
-    const { port } = await echoServer();
-    const socket = connect(port, "127.0.0.1");
-    cleanups.push(() => void socket.destroy());
-    const writer = new FrameWriter().add(frame.SETTINGS, 0, 0, Uint8Array.of(0, 4, 0, 0, 0, 0)); // windows of 0
-    const plain = REQUEST.map((field) => (field === "application/grpc" ? "text/plain" : field));
-    for (const id of [1, 3, 5]) writer.headers(id, frame.END_HEADERS, plain);
-    const said: string[] = [];
-    const said6 = new Promise<void>((resolve) => {
-      const onPayload = (type: number, flags: number, id: number): void => {
-        if (type === frame.HEADERS) said.push(`${id} ${(flags & frame.END_STREAM) === 0 ? "more" : "end"}`);
-        if (type === frame.RST_STREAM) said.push(`${id} reset`);
-        if (said.length === 6) resolve();
-      };
-      const listener = { onFrame() {}, onDataBytes() {}, onDataEnd() {}, onPayload };
-      const decoder = new FrameDecoder(listener, { frameBytesMax: 16_384, hasPreface: false });
-      socket.on("data", (chunk) => decoder.push(chunk));
-    });
-    socket.write(writer.bytes());
-    await said6;
-    assert.deepEqual(said, ["1 end", "1 reset", "3 end", "3 reset", "5 end", "5 reset"]);
   });
 
   test("neither -> closed without a word", async () => {

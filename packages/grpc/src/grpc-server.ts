@@ -1,7 +1,7 @@
 // The server: connections that somebody else accepted, calls to handlers by path, and an end in order.
 //
-// G1 What is no gRPC is answered in HTTP: 415 for another content type, 405 for another method than POST. It is over
-//    with that: why is said when there is room for it at once, and nothing more of the request is waited for.
+// G1 What is no gRPC is answered in HTTP: 415 for another content type, 405 for another method than POST. A text that
+//    waits for the peer's windows costs no more than its own bytes: nobody has been authenticated.
 // G2 Stopping: no new calls, those under way end until the signal aborts, then they are cut (UNAVAILABLE).
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -209,12 +209,9 @@ class ServerConnection implements ConnectionOwner {
       : ["415", "this port serves gRPC over HTTP/2: content-type must be application/grpc\n"];
     const body = Uint8Array.from(text, (char) => char.charCodeAt(0) & 0x7f);
     const { sender } = this.#connection;
-    const hasContent = request.method !== "HEAD" && sender.fits(stream, body.length);
     const type = ["content-type", "text/plain; charset=utf-8", "content-length", String(body.length)];
-    const fields = [":status", status, ...(hasContent || request.method === "HEAD" ? type : [])];
-    stream.resetsAfterEnd = true;
-    sender.headers(stream, fields, { isEnd: !hasContent });
-    if (hasContent) {
+    sender.headers(stream, [":status", status, ...type], { isEnd: request.method === "HEAD" });
+    if (request.method !== "HEAD") {
       sender.bytes(stream, body);
       sender.end(stream, undefined);
     }

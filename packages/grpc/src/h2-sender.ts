@@ -37,7 +37,7 @@ export class H2Sender {
   }
 
   /** Whether `bytes` can leave as one frame now, without waiting for anything. */
-  fits({ queuedBytes, sendWindow }: H2Stream, bytes: number): boolean {
+  #fits({ queuedBytes, sendWindow }: H2Stream, bytes: number): boolean {
     const isNext = queuedBytes === 0 && this.hasRoom;
     return isNext && bytes <= this.frameBytesMax && bytes <= sendWindow && bytes <= this.window;
   }
@@ -84,7 +84,7 @@ export class H2Sender {
   message(stream: H2Stream, bytes: Uint8Array, more: Uint8Array | undefined): boolean {
     const length = bytes.length + (more?.length ?? 0);
     const total = PREFIX_BYTES + length;
-    if (!this.fits(stream, total)) return this.#messageInPieces(stream, length, bytes, more);
+    if (!this.#fits(stream, total)) return this.#messageInPieces(stream, length, bytes, more);
     const at = this.#dataHead(stream, total, PREFIX_BYTES);
     const { chunk } = this.outbox;
     chunk[at] = 0;
@@ -94,9 +94,10 @@ export class H2Sender {
     return true;
   }
 
-  /** Sends plain content. */
+  /** Sends plain content, all there is of it. */
   bytes(stream: H2Stream, bytes: Uint8Array): void {
-    this.#enqueue(stream, bytes, this.#writeParts(stream, [bytes], bytes.length));
+    const written = this.#writeParts(stream, [bytes], bytes.length);
+    this.#enqueue(stream, bytes, written, bytes.length - written);
   }
 
   /** Ends the sending side behind what waits, with `trailers` if there are any. */
@@ -191,8 +192,8 @@ export class H2Sender {
     return written;
   }
 
-  /** Keeps a copy of `bytes[begin, …)`. */
-  #enqueue(stream: H2Stream, bytes: Uint8Array, begin: number): void {
+  /** Keeps a copy of `bytes[begin, …)`. @param pieceBytes room for what comes behind it, too */
+  #enqueue(stream: H2Stream, bytes: Uint8Array, begin: number, pieceBytes = PIECE_BYTES): void {
     const length = bytes.length - begin;
     if (length === 0) return;
     const { queue } = stream;
@@ -202,7 +203,7 @@ export class H2Sender {
       joined.set(bytes.subarray(begin), last.length);
       queue[queue.length - 1] = joined;
     } else {
-      const piece = new Uint8Array(new ArrayBuffer(Math.max(length, PIECE_BYTES)), 0, length);
+      const piece = new Uint8Array(new ArrayBuffer(Math.max(length, pieceBytes)), 0, length);
       piece.set(bytes.subarray(begin));
       queue.push(piece);
     }
