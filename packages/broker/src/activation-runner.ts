@@ -13,6 +13,8 @@
 //  R7  Who has heard of a later stream of the same epoch listens to none of ours in it. This process has sent no such
 //      one, so it is another's mistake: the next attempt gets an epoch of its own, from a revision made for it, rather
 //      than to wait until something else makes one.
+//  R8  Who loaded the keyspace anew, after a compaction, has the load's revision, which may be above every change below
+//      the prefix, and takes our epoch for an old one for as long as nothing changes: a newer epoch is made then, too.
 import { abortScope, WireError, type AbortScope, type Clock, type Logger } from "@millrace/base";
 import { EMPTY_LABELS, equivalentRoutes, type LabelSet, type ProcessId } from "@millrace/protocol";
 import {
@@ -51,6 +53,8 @@ export interface ActivationPorts {
   readonly holders: HolderDirectory;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Whether the keyspace here has all that the store had at `revision`. */
+  readonly holds: (revision: number) => boolean;
   /** Ascends with every call, for all journals of this process. */
   readonly nextStream: () => number;
 }
@@ -120,7 +124,15 @@ export async function activateRoute(
       return { kind: "active", active: { epoch, stream, isMixed, isEarly, confirmed, list, listRevision } };
     }
     const { journal, newestRevision } = attempt;
-    if (newestRevision > header.etcd.revision) return { kind: "overtaken", revision: newestRevision };
+    if (newestRevision > header.etcd.revision) {
+      // R8
+      const isNewer = !ports.holds(newestRevision) || resolve().header.etcd.revision >= newestRevision;
+      if (isNewer || isTouched) return { kind: "overtaken", revision: newestRevision };
+      isTouched = true;
+      await attempt.touch(signal);
+      await clock.sleep(ACTIVATION_RETRY_MS, signal);
+      continue;
+    }
     const failure = attempt.failure ?? blocked(journal, state);
     logger.info("journal-not-activated", { journal, attempt: count + 1, why: failure.message });
     if (attempt.isOutrun && count >= OUTRUN_ATTEMPTS && !isTouched) {

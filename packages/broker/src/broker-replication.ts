@@ -45,6 +45,7 @@ export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
     broken,
     metrics,
     isLate,
+    holds: (revision) => keyspace.holds(revision),
     nextStream: () => ++streams,
   };
 }

@@ -1,9 +1,13 @@
 // D14 and D15: joining, leaving, and fewer replicas by choice.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { never, utf8 } from "@millrace/base";
+import { keyOf } from "@millrace/metadata";
+import { changeReplication } from "../clients.ts";
 import { NO_CLUSTER_CONTROLS } from "../cluster-options.ts";
 import { ClusterStage, hold, release } from "../cluster-stage.ts";
 import type { Machine } from "../machine.ts";
+import { ETCD } from "../remote-coordination.ts";
 
 test("D14: each leaves in turn, the store being away -> it waits until that is back, nothing is lost", async () => {
   const stage = await ClusterStage.open("d14 replaced", {
@@ -153,5 +157,25 @@ test("D15: min-replicas 2 of 3, one is lost -> commits go on; without the label 
   for (let i = 0; i < 5; i++) assert.equal(await stage.append(others[i % 2], 20, all), "refused");
   release(lost);
   await stage.untilAcknowledged(others, all);
+  await stage.end();
+});
+
+test("a replica loads its keyspace anew, later than anything below the prefix -> its journal goes on", async () => {
+  const stage = await ClusterStage.open("loaded anew", { brokers: 3, leaseSeconds: 20 });
+  const { network, coordination } = stage.world;
+  const [primary, near, far] = await stage.threeOf();
+  network.cut(far.name, ETCD);
+  const at = stage.world.transport(primary);
+  for (const count of [2, 3]) {
+    await stage.finish(changeReplication(stage.world, stage.journal.name, count, at));
+    await stage.pass(2000);
+  }
+  const { store } = coordination;
+  const elsewhere = { kind: "put", key: keyOf("elsewhere"), value: utf8("x") } as const;
+  const { header } = await stage.finish(store.txn({ compare: [], success: [elsewhere] }, never));
+  await stage.finish(store.compact(header.revision, never));
+  network.heal();
+  const tookMs = await stage.untilAcknowledged([primary, near, far]);
+  assert.ok(tookMs <= 30_000, `writable after ${tookMs} ms`);
   await stage.end();
 });
