@@ -144,10 +144,16 @@ test("no platform on a directory, none with the door, no such file -> status 1 a
     await run("produce", `${NOBODY}/x`, "-i", missing),
     /cannot open .*missing: no such file or directory$/m,
   );
-  assert.match(
-    await run("journals", "list", "--address", NOBODY, "--broker.trusted-ca-file", missing),
-    /cannot open .*missing: no such file or directory$/m,
-  );
+  const file = await runRecorded([
+    "journals",
+    "list",
+    "--address",
+    NOBODY,
+    "--broker.trusted-ca-file",
+    missing,
+  ]);
+  assert.equal(file.code, 2);
+  assert.match(file.err, /--broker\.trusted-ca-file: cannot read .*missing: .*no such file or directory/);
   assert.match(
     await run("journals", "apply", "--specs", missing),
     /cannot open .*missing: no such file or directory$/m,

@@ -154,7 +154,16 @@ for (const kind of KINDS) {
           200,
         );
       const [first] = cluster.brokers;
-      await gazctl(first!, ["reset-head", "-l", `name=${name}`]);
+      // gazctl takes the head that the broker knows of which it asks, and that one may not have listed the store yet.
+      await until(
+        () => "the head is reset",
+        60_000,
+        async () => {
+          await gazctl(first!, ["reset-head", "-l", `name=${name}`]);
+          return !(await refused(first!));
+        },
+        1000,
+      );
       for (const door of cluster.brokers) await takes(cluster, door, name, "behind\n");
       const said = await gazctl(first!, ["read", "-l", `name=${name}`]);
       assert.match(said, /(?:behind\n){2,}$/);
