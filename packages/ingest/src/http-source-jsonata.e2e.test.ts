@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
-import { silentLogger, systemClock } from "@millrace/base";
+import { MetricsRegistry, silentLogger, systemClock } from "@millrace/base";
 import { Evaluators, launchEvaluator, type ProgramEvaluator } from "@millrace/jsonata";
 import { localEvaluator } from "@millrace/jsonata/testkit";
 
@@ -172,7 +172,9 @@ describe("beside other sinks", () => {
 });
 
 test("a record that ends the process of its program -> 422; those beside it are rows", async () => {
-  const evaluator = new Evaluators({ launch: launchEvaluator, clock: systemClock, logger: silentLogger }, 1);
+  const metrics = new MetricsRegistry();
+  const ports = { launch: launchEvaluator, clock: systemClock, logger: silentLogger, metrics };
+  const evaluator = new Evaluators(ports, 1);
   try {
     await opened([template("t", "$count($match(s, /^(a+)+$/))")], { evaluator });
     const good = Array.from({ length: 20 }, (_, i) => door.post(`{"s":"${"a".repeat(i + 1)}"}`));

@@ -2,7 +2,7 @@
 // a batch, its value comes back and is written into a row: `node packages/ingest/dist/mapping-evaluated.bench.js`.
 import { readFileSync } from "node:fs";
 
-import { silentLogger, systemClock, systemRandom } from "@millrace/base";
+import { MetricsRegistry, silentLogger, systemClock, systemRandom } from "@millrace/base";
 import { Evaluators, launchEvaluator } from "@millrace/jsonata";
 
 import { RowBuffer } from "./csv-writer.ts";
@@ -47,6 +47,7 @@ const evaluators = new Evaluators(
     },
     clock: systemClock,
     logger: silentLogger,
+    metrics: new MetricsRegistry(),
   },
   1,
 );

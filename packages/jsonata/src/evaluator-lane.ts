@@ -8,6 +8,7 @@
 // L4 The process is started when there is something to do. One that ends before it is ready fails all that waits.
 import type { Clock } from "@millrace/base";
 import type { ProgramResult, RecordInput } from "./evaluator.ts";
+import type { EndCause, EvaluatorMetrics, FailureReason, LaneName } from "./evaluator-metrics.ts";
 import { QUESTION_BYTES_MAX, SILENCE_MS_MAX } from "./limits.ts";
 import type { Answer, Question } from "./messages.ts";
 
@@ -25,7 +26,7 @@ export interface Task {
   /** @param result as in messages.ts */
   readonly settle: (result: string) => void;
   /** It has no result of a process. */
-  readonly giveUp: (result: ProgramResult) => void;
+  readonly giveUp: (result: ProgramResult, reason: FailureReason) => void;
 }
 
 export interface ProcessEvents {
@@ -51,6 +52,7 @@ export interface EvaluatorProcess {
 export type LaunchEvaluator = (events: ProcessEvents) => EvaluatorProcess;
 
 export interface LaneOptions {
+  readonly name: LaneName;
   /** Tasks of a question. */
   readonly tasksMax: number;
   /** Tasks that a source has in a question before it is another's turn. */
@@ -64,9 +66,16 @@ export interface LaneOptions {
 const CLOSED: ProgramResult = { kind: "unavailable", reason: "templates are not evaluated any more" };
 const NOT_WANTED: ProgramResult = { kind: "unavailable", reason: "nobody waits for it any more" };
 
+export interface LanePorts {
+  readonly launch: LaunchEvaluator;
+  readonly clock: Clock;
+  readonly metrics: EvaluatorMetrics;
+}
+
 export class EvaluatorLane {
   readonly #launch: LaunchEvaluator;
   readonly #clock: Clock;
+  readonly #metrics: EvaluatorMetrics;
   readonly #options: LaneOptions;
   /** Asked before all others. */
   #urgent: Task[] = [];
@@ -75,22 +84,26 @@ export class EvaluatorLane {
   readonly #asked = new Map<number, readonly Task[]>();
   #process: EvaluatorProcess | undefined;
   #isReady = false;
+  /** Of the process before this one. */
+  #lastEnd: EndCause | undefined;
+  #isSilent = false;
   #cancelPause: (() => void) | undefined;
   #cancelSilence: (() => void) | undefined;
   #nextId = 1;
   #onClosed: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(ports: { readonly launch: LaunchEvaluator; readonly clock: Clock }, options: LaneOptions) {
+  constructor(ports: LanePorts, options: LaneOptions) {
     this.#launch = ports.launch;
     this.#clock = ports.clock;
+    this.#metrics = ports.metrics;
     this.#options = options;
   }
 
   /** @param isUrgent before all that wait */
   add(tasks: readonly Task[], isUrgent = false): void {
     if (this.#isClosed) {
-      for (const task of tasks) task.giveUp(CLOSED);
+      for (const task of tasks) task.giveUp(CLOSED, "unavailable");
       return;
     }
     if (isUrgent) this.#urgent = [...this.#urgent, ...tasks];
@@ -141,7 +154,10 @@ export class EvaluatorLane {
   /** L3 */
   #listen(): void {
     this.#cancelSilence?.();
-    this.#cancelSilence = this.#clock.after(SILENCE_MS_MAX, () => this.#process?.end());
+    this.#cancelSilence = this.#clock.after(SILENCE_MS_MAX, () => {
+      this.#isSilent = true;
+      this.#process?.end();
+    });
   }
 
   #hear(): void {
@@ -151,6 +167,10 @@ export class EvaluatorLane {
 
   #start(): void {
     this.#isReady = false;
+    this.#isSilent = false;
+    const { name: lane } = this.#options;
+    this.#metrics.processes.add(1, { lane });
+    if (this.#lastEnd !== undefined) this.#metrics.restarts.add(1, { lane, cause: this.#lastEnd });
     let isOver = false;
     this.#listen();
     this.#process = this.#launch({
@@ -180,7 +200,7 @@ export class EvaluatorLane {
       while (count < queue.length && of < max && !isFull()) {
         const task = queue[count++]!;
         if (task.isOver()) {
-          task.giveUp(NOT_WANTED);
+          task.giveUp(NOT_WANTED, "unwanted");
           continue;
         }
         taken.push(task);
@@ -212,13 +232,15 @@ export class EvaluatorLane {
 
   #onEnd(ending: Ending): void {
     const wasReady = this.#isReady;
+    this.#metrics.processes.add(-1, { lane: this.#options.name });
+    this.#lastEnd = ending.isOwn ? "evaluation" : this.#isSilent ? "silence" : "other";
     this.#process = undefined;
     this.#isReady = false;
     this.#hear();
     const lost = [...this.#asked.values()].flat();
     this.#asked.clear();
     if (this.#isClosed) {
-      for (const task of lost) task.giveUp(CLOSED);
+      for (const task of lost) task.giveUp(CLOSED, "unavailable");
       this.#onClosed?.();
       return;
     }
@@ -238,6 +260,6 @@ export class EvaluatorLane {
     const all = [...this.#urgent, ...[...this.#waiting.values()].flat()];
     this.#urgent = [];
     this.#waiting.clear();
-    for (const task of all) task.giveUp(result);
+    for (const task of all) task.giveUp(result, "unavailable");
   }
 }

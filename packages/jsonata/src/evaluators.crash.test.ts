@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
-import { silentLogger, systemClock } from "@millrace/base";
+import { MetricsRegistry, silentLogger, systemClock } from "@millrace/base";
 
 import type { EvaluationJob, ProgramResult } from "./evaluator.ts";
 import { Evaluators } from "./evaluators.ts";
@@ -18,7 +18,8 @@ beforeEach(() => {
     if (launched.pid !== undefined) pids.push(launched.pid);
     return launched;
   };
-  evaluators = new Evaluators({ launch, clock: systemClock, logger: silentLogger }, 1);
+  const ports = { launch, clock: systemClock, logger: silentLogger, metrics: new MetricsRegistry() };
+  evaluators = new Evaluators(ports, 1);
 });
 afterEach(() => evaluators.close());
 

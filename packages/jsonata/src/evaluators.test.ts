@@ -2,17 +2,18 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { silentLogger } from "@millrace/base";
+import { MetricsRegistry, silentLogger } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 
 import type { EvaluationJob, ProgramResult, RecordInput } from "./evaluator.ts";
 import type { EvaluatorProcess, ProcessEvents } from "./evaluator-lane.ts";
 import { Evaluators, type WaitingBounds } from "./evaluators.ts";
-import { SILENCE_MS_MAX, SUSPECT_MS, SUSPECT_PAUSE_MS, TURN_TASKS_MAX } from "./limits.ts";
-import { encodeFailure, encodeValue, type Question } from "./messages.ts";
+import { SILENCE_MS_MAX, SUSPECT_MS, SUSPECT_PAUSE_MS, TASK_BYTES, TURN_TASKS_MAX } from "./limits.ts";
+import { encodeFailure, encodeValue, LARGE, NOTHING, UNREADABLE, type Question } from "./messages.ts";
 
 const OWN = { text: "ended (SIGABRT)", isOwn: true };
 const OTHERS = { text: "ended (SIGKILL)", isOwn: false };
+const PREFIX = "millrace_jsonata_";
 
 class Played implements EvaluatorProcess {
   readonly events: ProcessEvents;
@@ -53,6 +54,7 @@ class Stage {
   readonly agenda = new Agenda();
   readonly clock = new SimulatedClock(this.agenda);
   readonly launched: Played[] = [];
+  readonly metrics = new MetricsRegistry();
   readonly evaluators: Evaluators;
 
   constructor(bounds?: WaitingBounds) {
@@ -61,7 +63,15 @@ class Stage {
       this.launched.push(played);
       return played;
     };
-    this.evaluators = new Evaluators({ launch, clock: this.clock, logger: silentLogger }, 1, bounds);
+    const { clock, metrics } = this;
+    this.evaluators = new Evaluators({ launch, clock, logger: silentLogger, metrics }, 1, bounds);
+  }
+
+  /** Lines of the metrics whose name, without what they all begin with, matches; those of no bucket. */
+  measured(name: RegExp): string[] {
+    const lines = this.metrics.render().split("\n");
+    const ours = lines.filter((line) => line.startsWith(PREFIX) && !line.includes("_bucket{"));
+    return ours.map((line) => line.slice(PREFIX.length)).filter((line) => name.test(line));
   }
 
   /** The process that was launched last, ready. */
@@ -296,4 +306,87 @@ test("check: compiled in a process, with its reason", async () => {
   const closed = stage.evaluators.close();
   await assert.rejects(away, { code: "UNAVAILABLE" });
   await closed;
+});
+
+describe("metrics", () => {
+  test("what waits, until it is over; each that is over; the time of all of a job together", async () => {
+    const stage = new Stage();
+    assert.deepEqual(stage.measured(/^(?:waiting|evaluations|processes)/), [
+      'processes{lane="quick"} 0',
+      'processes{lane="slow"} 0',
+      "evaluations_total 0",
+      "waiting_evaluations 0",
+      "waiting_bytes 0",
+    ]);
+    const all = stage.evaluate({ ips: ["1", "2"], programs: ["p", "q"] });
+    const played = stage.ready();
+    assert.deepEqual(stage.measured(/^(?:waiting|processes)/), [
+      'processes{lane="quick"} 1',
+      'processes{lane="slow"} 0',
+      "waiting_evaluations 4",
+      `waiting_bytes ${4 * TASK_BYTES + 4}`,
+    ]);
+    await stage.agenda.advance(500);
+    played.answer(1);
+    assert.deepEqual(stage.measured(/^waiting_ev/), ["waiting_evaluations 3"]);
+    assert.deepEqual(stage.measured(/^seconds/), []);
+    played.answer();
+    await all;
+    assert.deepEqual(stage.measured(/^(?:waiting|evaluations|failures|seconds)/), [
+      "evaluations_total 4",
+      "seconds_sum 0.5",
+      "seconds_count 1",
+      "waiting_evaluations 0",
+      "waiting_bytes 0",
+    ]);
+  });
+
+  test("without a value -> counted by the reason, once each", async () => {
+    const stage = new Stage({ bytes: 5000, bytesOfSource: 2000 });
+    const given = [encodeFailure("no", false), encodeFailure("steps", true), LARGE, UNREADABLE, NOTHING];
+    const ips = given.map((_, i) => String(i));
+    const all = stage.evaluate({ ips, programs: ["once"] });
+    const over = stage.evaluate({ source: "o", isOver: () => true });
+    const played = stage.ready();
+    played.answer(given.length, (ip) => given[Number(ip)]!);
+    await Promise.all([all, over]);
+    const waits = stage.evaluate({ source: "full", ips });
+    await stage.evaluate({ source: "full", ips });
+    played.events.onEnd(OTHERS);
+    await stage.evaluators.close();
+    await waits;
+    assert.deepEqual(stage.measured(/^(?:evaluations|failures)/).sort(), [
+      "evaluations_total 16",
+      'failures_total{reason="large"} 1',
+      'failures_total{reason="overfull"} 5',
+      'failures_total{reason="program"} 1',
+      'failures_total{reason="steps"} 1',
+      'failures_total{reason="unavailable"} 5',
+      'failures_total{reason="unreadable"} 1',
+      'failures_total{reason="unwanted"} 1',
+    ]);
+  });
+
+  test("a process that ends -> one less; the next one is a restart, by lane and cause", async () => {
+    const stage = new Stage();
+    const bad = stage.evaluate({ programs: ["bad"] });
+    stage.ready().events.onEnd(OWN);
+    stage.ready().events.onEnd(OTHERS);
+    stage.ready().events.onEnd(OWN);
+    assert.deepEqual(kinds(await bad), ["failed"]);
+    const silent = stage.evaluate({ programs: ["p"] });
+    stage.ready();
+    assert.deepEqual(stage.measured(/^processes/), ['processes{lane="quick"} 1', 'processes{lane="slow"} 0']);
+    await stage.agenda.advance(SILENCE_MS_MAX);
+    stage.ready().answer();
+    assert.deepEqual(kinds(await silent), ["value"]);
+    void stage.evaluate({ programs: ["p"] });
+    assert.deepEqual(stage.measured(/^(?:restarts|failures)/), [
+      'restarts_total{lane="slow",cause="other"} 1',
+      'restarts_total{lane="quick",cause="evaluation"} 1',
+      'restarts_total{lane="slow",cause="evaluation"} 1',
+      'restarts_total{lane="quick",cause="silence"} 1',
+      'failures_total{reason="process"} 1',
+    ]);
+  });
 });

@@ -6,9 +6,10 @@
 // E2 A suspect is evaluated in the slow lane for a minute, one record at a time, its source taking turns with others:
 //    it delays those who behave once, by the time that it takes to end a process and to start another.
 // E3 What waits is bounded in bytes, of all sources and of each.
-import { WireError, type Clock, type Logger } from "@millrace/base";
+import { WireError, type Clock, type Logger, type Metrics } from "@millrace/base";
 import type { EvaluationJob, ProgramEvaluator, ProgramResult, RecordInput } from "./evaluator.ts";
 import { EvaluatorLane, type Ending, type LaunchEvaluator, type Task } from "./evaluator-lane.ts";
+import { evaluatorMetrics, type EvaluatorMetrics, type FailureReason } from "./evaluator-metrics.ts";
 import {
   EVALUATION_LIMITS,
   QUESTION_TASKS_MAX,
@@ -27,6 +28,7 @@ export interface EvaluatorPorts {
   readonly launch: LaunchEvaluator;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: Metrics;
 }
 
 export interface WaitingBounds {
@@ -44,12 +46,27 @@ const ENDED: ProgramResult = {
   kind: "failed",
   reason: `ended after ${cpuMs} ms of a processor, or more than ${heapMb} MiB of memory`,
 };
+/** @param reason without a value */
+type Settle = (result: ProgramResult, reason: FailureReason | undefined) => void;
+
+/** One object for each: the labels of a counter that is counted for each record. */
+const FAILED: Readonly<Record<FailureReason, { readonly reason: FailureReason }>> = {
+  program: { reason: "program" },
+  steps: { reason: "steps" },
+  process: { reason: "process" },
+  large: { reason: "large" },
+  unreadable: { reason: "unreadable" },
+  overfull: { reason: "overfull" },
+  unavailable: { reason: "unavailable" },
+  unwanted: { reason: "unwanted" },
+};
 /** Processes that others have ended under a task. */
 const LOSSES_MAX = 3;
 
 export class Evaluators implements ProgramEvaluator {
   readonly #clock: Clock;
   readonly #logger: Logger;
+  readonly #metrics: EvaluatorMetrics;
   readonly #bounds: WaitingBounds;
   readonly #quick: readonly EvaluatorLane[];
   readonly #slow: EvaluatorLane;
@@ -60,12 +77,15 @@ export class Evaluators implements ProgramEvaluator {
 
   /** @param processes for programs that behave, 1 or more; there is one more for others. They start when needed. */
   constructor(ports: EvaluatorPorts, processes: number, bounds = WAITING) {
-    const { clock, logger } = ports;
+    const { launch, clock, logger } = ports;
     this.#clock = clock;
     this.#logger = logger;
+    this.#metrics = evaluatorMetrics(ports.metrics);
     this.#bounds = bounds;
+    const lanePorts = { launch, clock, metrics: this.#metrics };
     this.#quick = Array.from({ length: processes }, () => {
-      return new EvaluatorLane(ports, {
+      return new EvaluatorLane(lanePorts, {
+        name: "quick",
         tasksMax: QUESTION_TASKS_MAX,
         turnTasksMax: TURN_TASKS_MAX,
         questionsMax: QUESTIONS_MAX,
@@ -76,7 +96,8 @@ export class Evaluators implements ProgramEvaluator {
         },
       });
     });
-    this.#slow = new EvaluatorLane(ports, {
+    this.#slow = new EvaluatorLane(lanePorts, {
+      name: "slow",
       tasksMax: 1,
       turnTasksMax: 1,
       questionsMax: 1,
@@ -88,27 +109,34 @@ export class Evaluators implements ProgramEvaluator {
     const { source, programs, records } = job;
     if (records.length * programs.length === 0) return Promise.resolve(records.map(() => []));
     const bytes = records.reduce((sum, record) => sum + bytesOf(record, programs.length), 0);
+    const count = records.length * programs.length;
     if (!this.#hasRoomFor(source, bytes)) {
+      this.#metrics.evaluations.add(count);
+      this.#metrics.failures.add(count, FAILED.overfull);
       return Promise.resolve(records.map(() => programs.map(() => OVERFULL)));
     }
     this.#hold(source, bytes);
+    this.#metrics.waiting.add(count);
+    const beganMs = this.#clock.monotonicMs();
     return new Promise((resolve) => {
       const results = records.map((): ProgramResult[] => []);
-      let missing = records.length * programs.length;
+      let missing = count;
       let held = bytes;
       const tasks: Task[] = [];
       for (const [i, record] of records.entries()) {
         for (const [j, program] of programs.entries()) {
-          const settle = (result: ProgramResult): void => {
+          const settle: Settle = (result, reason) => {
             const size = result.kind === "value" ? result.json.length : 0;
             const hasRoom = this.#hasRoomFor(source, size);
             results[i]![j] = hasRoom ? result : OVERFULL;
+            this.#note(hasRoom ? reason : "overfull");
             if (hasRoom) {
               held += size;
               this.#hold(source, size);
             }
             if (--missing > 0) return;
             this.#hold(source, -held);
+            this.#metrics.seconds.observe((this.#clock.monotonicMs() - beganMs) / 1000);
             resolve(results);
           };
           tasks.push(this.#task(job, program, record, settle));
@@ -136,7 +164,7 @@ export class Evaluators implements ProgramEvaluator {
     { source, steps, isOver }: Pick<EvaluationJob, "source" | "steps" | "isOver">,
     program: string,
     record: RecordInput | undefined,
-    settle: (result: ProgramResult) => void,
+    settle: Settle,
   ): Task {
     return {
       source,
@@ -146,9 +174,11 @@ export class Evaluators implements ProgramEvaluator {
       bytes: bytesOf(record, 1),
       isOver,
       losses: 0,
-      settle: (result) => {
-        if (isExceeded(result)) this.#suspect(program);
-        settle(decodeResult(result));
+      settle: (text) => {
+        const hasExceeded = isExceeded(text);
+        if (hasExceeded) this.#suspect(program);
+        const result = decodeResult(text);
+        settle(result, hasExceeded ? "steps" : reasonOf(result));
       },
       giveUp: settle,
     };
@@ -173,7 +203,7 @@ export class Evaluators implements ProgramEvaluator {
       }
       if (this.#isSuspect(task.program)) pauseMs = SUSPECT_PAUSE_MS;
       this.#suspect(task.program);
-      task.giveUp(ENDED);
+      task.giveUp(ENDED, "process");
     }
     return pauseMs;
   }
@@ -203,12 +233,26 @@ export class Evaluators implements ProgramEvaluator {
     return this.#bytes === 0 || this.#bytes + bytes <= this.#bounds.bytes;
   }
 
+  /** One is over. */
+  #note(reason: FailureReason | undefined): void {
+    this.#metrics.waiting.add(-1);
+    this.#metrics.evaluations.add();
+    if (reason !== undefined) this.#metrics.failures.add(1, FAILED[reason]);
+  }
+
   #hold(source: string, bytes: number): void {
     this.#bytes += bytes;
+    this.#metrics.waitingBytes.set(this.#bytes);
     const ofSource = (this.#bytesOf.get(source) ?? 0) + bytes;
     if (ofSource === 0) this.#bytesOf.delete(source);
     else this.#bytesOf.set(source, ofSource);
   }
+}
+
+/** Of a result that a process has given. */
+function reasonOf({ kind }: ProgramResult): FailureReason | undefined {
+  if (kind === "value" || kind === "nothing") return undefined;
+  return kind === "failed" ? "program" : kind;
 }
 
 function bytesOf(record: RecordInput | undefined, tasks: number): number {

@@ -105,11 +105,14 @@ export async function startDoorSync(
 /** Who evaluates JSONata: no process is started before there is something to evaluate. */
 export function startEvaluators(
   lifecycle: Lifecycle,
-  { clock, logger }: Pick<PartContext, "clock" | "logger">,
+  { clock, logger, metrics }: Pick<PartContext, "clock" | "logger" | "metrics">,
 ): Promise<Evaluators> {
   return lifecycle.start(
     "templates",
-    () => Promise.resolve(new Evaluators({ launch: launchEvaluator, clock, logger }, evaluatorProcesses())),
+    () => {
+      const ports = { launch: launchEvaluator, clock, logger, metrics };
+      return Promise.resolve(new Evaluators(ports, evaluatorProcesses()));
+    },
     (evaluators) => evaluators.close(),
   );
 }
