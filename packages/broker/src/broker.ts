@@ -58,9 +58,10 @@ import { LEASE_SECONDS, MIN_APPEND_RATE, READS_HELD_BYTES_MAX } from "./limits.t
 import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
-import { DueJournals, runPulse } from "./pulse.ts";
+import { runPulse } from "./pulse.ts";
 import { ReadHands } from "./read-hands.ts";
 import { watchLag } from "./replication-lag.ts";
+import { DueJournals } from "./due-journals.ts";
 import { Elsewhere } from "./read-elsewhere.ts";
 import { claimDirectory } from "./directory-claim.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
@@ -274,7 +275,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const storage = openStorage(parts, metrics, holding);
   const open = replicasBy(storage.replicaPorts);
   // Alone there is nobody to be told, and nothing to be agreed on.
-  const routed = ports.network === undefined ? {} : { routed: (journal: string) => due.add(journal) };
+  const routed = ports.network && { routed: (journal: string) => due.add({ journal, isAwaited: false }) };
   const resolver = new Resolver(
     keyspace,
     options.id,
@@ -414,7 +415,7 @@ function openHolding(
     id: self.id,
     holder: self.holder,
     resolver,
-    broken: (journal) => due.add(journal),
+    broken: (journal) => due.add({ journal, isAwaited: true }),
     startLists,
     metrics,
     isLate: () => session.isLate,

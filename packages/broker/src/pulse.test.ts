@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { WireError, type Code, type Facts, type Logger } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import { FakeTransport } from "@millrace/client/testkit";
-import { DueJournals, runPulse, type PulsePorts } from "./pulse.ts";
+import { DueJournals } from "./due-journals.ts";
+import { runPulse, type PulsePorts } from "./pulse.ts";
 
 /** What is told of a journal that is due once, and whose first pulses fail. */
 async function pulsed(failures: readonly Code[], seconds: number): Promise<readonly string[]> {
@@ -26,7 +27,7 @@ async function pulsed(failures: readonly Code[], seconds: number): Promise<reado
   };
   const stop = new AbortController();
   const running = runPulse({ clock, logger, transport, due, ...quiet }, stop.signal);
-  due.add("a/b");
+  due.add({ journal: "a/b", isAwaited: false });
   await clock.agenda.advance(seconds * 1000);
   stop.abort(new Error("done"));
   await assert.rejects(running, /done/);

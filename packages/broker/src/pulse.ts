@@ -7,9 +7,10 @@
 // P2 A journal that is suspended to one replica gets none before there is something to do: a fragment to be closed,
 //    or nothing left of it, so that it needs no replica. Each would activate its route, and the list of holders, which
 //    upkeep closes for it, would be written twice a minute for ever.
-import { abortScope, Gate, waitUntil, WireError, type Clock, type Code, type Logger } from "@millrace/base";
+import { abortScope, waitUntil, WireError, type Clock, type Code, type Logger } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { newAppendRequest, suspension, type AppendSuspend, type Status } from "@millrace/protocol";
+import type { DueJournals } from "./due-journals.ts";
 import type { JournalReplica } from "./journal-replica.ts";
 import {
   PULSE_INTERVAL_MS,
@@ -25,33 +26,9 @@ export interface PulsePorts {
   readonly transport: JournalTransport;
   readonly replicas: () => readonly JournalReplica[];
   readonly autoSuspend: boolean;
-  /** Journals whose route is new. */
   readonly due: DueJournals;
   /** Whether this broker is the primary. */
   readonly isPrimary: (journal: string) => boolean;
-}
-
-export class DueJournals {
-  readonly changed = new Gate();
-  readonly #names = new Set<string>();
-
-  get isEmpty(): boolean {
-    return this.#names.size === 0;
-  }
-
-  add(journal: string): void {
-    this.#names.add(journal);
-    this.changed.open();
-  }
-
-  /** @returns undefined when there is none */
-  take(): string | undefined {
-    for (const name of this.#names) {
-      this.#names.delete(name);
-      return name;
-    }
-    return undefined;
-  }
 }
 
 /** Runs until `signal` aborts. */
@@ -95,8 +72,9 @@ async function runDue(ports: PulsePorts, failures: PulseFailures, signal: AbortS
   try {
     for (;;) {
       await waitUntil(due.changed, () => !due.isEmpty && running < PULSES_AT_ONCE, scope.signal);
-      const journal = due.take();
-      if (journal === undefined) continue;
+      const next = due.take();
+      if (next === undefined) continue;
+      const { journal } = next;
       if (!isPrimary(journal)) {
         failures.ended(journal);
         continue;
@@ -106,7 +84,7 @@ async function runDue(ports: PulsePorts, failures: PulseFailures, signal: AbortS
         running--;
         due.changed.open();
         // Who could not be reached may be there in a moment; too few brokers become enough with a new route.
-        if (status === undefined && !signal.aborted) clock.after(PULSE_RETRY_MS, () => due.add(journal));
+        if (status === undefined && !signal.aborted) clock.after(PULSE_RETRY_MS, () => due.add(next));
       };
       void pulse(ports, failures, journal, "SUSPEND_NO_RESUME", scope.signal).then(ended, () =>
         ended(undefined),
