@@ -201,6 +201,11 @@ export type ErrorBody = {
   readonly message: string;
   /** Of an unexpected error, as in the log */
   readonly exceptionId?: string;
+  /** What is wrong with fields of the request, each of which `message` says as well */
+  readonly problems?: readonly {
+    readonly field: string;
+    readonly message: string;
+  }[];
 };
 
 export type FileStatistics = {

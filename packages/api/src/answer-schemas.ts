@@ -338,5 +338,10 @@ export const errorAnswer = named(
     error: required(text({ example: "stream.api.sourceNotFound" })),
     message: required(text({ example: 'Source "my-source" not found in the branch.' })),
     exceptionId: optional(text({ description: "Of an unexpected error, as in the log" })),
+    problems: optional(
+      list(object({ field: required(text({ example: "body.table.tableId" })), message: required(text()) }), {
+        description: "What is wrong with fields of the request, each of which `message` says as well",
+      }),
+    ),
   }),
 );

@@ -35,16 +35,26 @@ export const API_ERRORS = {
 
 export type ApiErrorName = keyof typeof API_ERRORS;
 
+/** What is wrong with one field of a request. */
+export interface FieldProblem {
+  /** As messages name it: `body.table.tableId`, or a parameter's name alone. */
+  readonly field: string;
+  readonly message: string;
+}
+
 /** An answer that is not the one that was asked for. */
 export class ApiError extends Error {
   readonly status: number;
   readonly errorName: string;
+  readonly problems: readonly FieldProblem[];
 
-  constructor(name: ApiErrorName, message: string) {
+  /** @param problems by field, for who shows them there; a text: the field that the message is about */
+  constructor(name: ApiErrorName, message: string, problems: readonly FieldProblem[] | string = []) {
     super(sentence(message));
     this.name = "ApiError";
     this.status = API_ERRORS[name].status;
     this.errorName = `stream.api.${name}`;
+    this.problems = typeof problems === "string" ? [{ field: problems, message: this.message }] : problems;
   }
 }
 
@@ -53,19 +63,25 @@ export interface ErrorEnvelope {
   readonly error: string;
   readonly message: string;
   readonly exceptionId?: string;
+  readonly problems?: readonly FieldProblem[];
 }
 
 /** One thing that is wrong with a request. */
 export interface Problem {
   readonly name: ApiErrorName;
   readonly message: string;
+  /** Where, if it is about a field; what a check of a schema says is within what it checks. */
+  readonly field?: string;
 }
 
 /** @throws {ApiError} with the first problem's name and all texts, unless there are none */
 export function refuseProblems(problems: readonly Problem[]): void {
   const first = problems[0];
   if (first === undefined) return;
-  throw new ApiError(first.name, listOf(problems.map((problem) => sentence(problem.message))));
+  const fields = problems.flatMap(({ field, message }): FieldProblem[] =>
+    field === undefined ? [] : [{ field, message: sentence(message) }],
+  );
+  throw new ApiError(first.name, listOf(problems.map((problem) => sentence(problem.message))), fields);
 }
 
 /**
@@ -73,7 +89,8 @@ export function refuseProblems(problems: readonly Problem[]): void {
  */
 export function envelopeOf(thrown: unknown, exceptionId: string): ErrorEnvelope {
   if (thrown instanceof ApiError) {
-    return { statusCode: thrown.status, error: thrown.errorName, message: thrown.message };
+    const { status, errorName, message, problems } = thrown;
+    return { statusCode: status, error: errorName, message, ...(problems.length > 0 ? { problems } : {}) };
   }
   const fromFramework = frameworkError(thrown);
   if (fromFramework !== undefined) return fromFramework;

@@ -342,7 +342,8 @@ describe("API refusals", () => {
     test(`${name} -> ${status} ${error}`, async () => {
       await api.call("POST", SOURCES, FLIGHTS);
       const answer = await api.call(method, url, body);
-      assert.deepEqual(answer.body, { statusCode: status, error: `stream.api.${error}`, message });
+      const { problems: _, ...envelope } = answer.body;
+      assert.deepEqual(envelope, { statusCode: status, error: `stream.api.${error}`, message });
       assert.equal(answer.status, status);
     });
   }
@@ -403,7 +404,8 @@ describe("API refusals", () => {
         [name41, `Length of body.name must be lesser or equal than 40 but got value "${name41}" (len=41).`],
       ]) {
         const { status, body } = await api.call("PATCH", url, { name });
-        assert.deepEqual(body, { statusCode: 400, error: "stream.api.invalidLength", message });
+        const problems = [{ field: "body.name", message }];
+        assert.deepEqual(body, { statusCode: 400, error: "stream.api.invalidLength", message, problems });
         assert.equal(status, 400);
       }
     }
@@ -421,7 +423,9 @@ describe("API refusals", () => {
         table: { mapping: { columns } },
       });
       const message = `Column "x" template is invalid: ${problem}`;
-      assert.deepEqual([status, body], [400, { statusCode: 400, error: "stream.api.badRequest", message }]);
+      const problems = [{ field: "body.table.mapping.columns[0].template.content", message }];
+      assert.deepEqual(body, { statusCode: 400, error: "stream.api.badRequest", message, problems });
+      assert.equal(status, 400);
     }
     assert.equal(at(await api.get(`${SINKS}/flights`), "version", "number"), 1);
   });

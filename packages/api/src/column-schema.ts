@@ -85,17 +85,17 @@ function columnProblems(column: Column): readonly Problem[] {
   const problems = nameProblems(column.name);
   if (column.type === "path") return [...problems, ...pathProblems(column)];
   const problem = column.type === "template" ? templateProblem(column) : undefined;
-  return problem === undefined ? problems : [...problems, bad(problem)];
+  return problem === undefined ? problems : [...problems, bad(problem, "template.content")];
 }
 
 function nameProblems(column: string): readonly Problem[] {
   const problems: Problem[] = [];
   if (!isPrintable(column)) {
     const rule = "it must not contain control characters or halves of surrogate pairs";
-    problems.push(bad(`column name ${JSON.stringify(column)} is invalid: ${rule}`));
+    problems.push(bad(`column name ${JSON.stringify(column)} is invalid: ${rule}`, "name"));
   }
   if (column.startsWith("_")) {
-    problems.push(bad(`column name "${column}" is reserved: it starts with an underscore`));
+    problems.push(bad(`column name "${column}" is reserved: it starts with an underscore`, "name"));
   }
   return problems;
 }
@@ -103,19 +103,19 @@ function nameProblems(column: string): readonly Problem[] {
 function pathProblems(column: Column & { readonly type: "path" }): readonly Problem[] {
   // What was asked may be without one, whatever a definition must have.
   const path = column.path as string | undefined;
-  if (path === undefined) return [bad(`column "${column.name}" is missing path`)];
+  if (path === undefined) return [bad(`column "${column.name}" is missing path`, "path")];
   const parsed = parsePath(path);
   if (parsed.kind !== "invalid") return [];
-  return [bad(`column "${column.name}" path "${path}" is invalid: ${parsed.reason}`)];
+  return [bad(`column "${column.name}" path "${path}" is invalid: ${parsed.reason}`, "path")];
 }
 
 /** Names of columns in SQL are the same whatever their case. */
 function doubleNames(columns: readonly Column[]): readonly Problem[] {
   const names = new Set<string>();
   const problems: Problem[] = [];
-  for (const column of columns) {
+  for (const [i, column] of columns.entries()) {
     const folded = column.name.toLowerCase();
-    if (names.has(folded)) problems.push(bad(`column name "${column.name}" is not unique`));
+    if (names.has(folded)) problems.push(bad(`column name "${column.name}" is not unique`, `[${i}].name`));
     names.add(folded);
   }
   return problems;
@@ -127,6 +127,6 @@ function isPrintable(column: string): boolean {
   return !/[\u0000-\u001f\u007f-\u009f]/.test(column) && !/\p{Surrogate}/u.test(column);
 }
 
-function bad(message: string): Problem {
-  return { name: "badRequest", message };
+function bad(message: string, field: string): Problem {
+  return { name: "badRequest", message, field };
 }

@@ -100,9 +100,13 @@ export function versionNotFound(what: "source" | "sink", id: string, version: nu
 /** @param shown its ID, or its whole key when a task has it */
 export function alreadyExists(what: "source" | "sink", shown: string): ApiError {
   if (what === "source") {
-    return new ApiError("sourceAlreadyExists", `Source "${shown}" already exists in the branch`);
+    return new ApiError(
+      "sourceAlreadyExists",
+      `Source "${shown}" already exists in the branch`,
+      "body.sourceId",
+    );
   }
-  return new ApiError("sinkAlreadyExists", `Sink "${shown}" already exists in the source`);
+  return new ApiError("sinkAlreadyExists", `Sink "${shown}" already exists in the source`, "body.sinkId");
 }
 
 export function limitReached(what: "source" | "sink", max: number): ApiError {

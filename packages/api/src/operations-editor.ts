@@ -63,7 +63,7 @@ export const editorOperations: readonly Operation[] = [
     handle: async ({ body, ip, ...asked }) => {
       await sourceOf(asked);
       const { clock, random, evaluator } = asked.deps;
-      await checkPrograms(asked.deps, body.mapping.columns);
+      await checkPrograms(asked.deps, body.mapping.columns, "body.mapping.columns");
       const { headers = {}, body: content = "" } = body.record;
       const record = {
         acceptedAtMs: clock.wallMs(),

@@ -1,12 +1,11 @@
 // Settings: rows 7, 8 and 24 of the specification's table (1.3, 1.10).
-import { WireError } from "@millrace/base";
-import { checkSettings, type SettingChange, type SettingScope, type SettingValue } from "@millrace/ingest";
+import { settingProblems, type SettingChange, type SettingScope, type SettingValue } from "@millrace/ingest";
 import { settingsAnswer, taskAnswer } from "./answer-schemas.ts";
-import { ApiError } from "./api-errors.ts";
+import { refuseProblems } from "./api-errors.ts";
 import { checkVersions, keyOfSink, keyOfSource, sinkAndSourceOf, sinkOf, sourceOf } from "./lookups.ts";
 import { operation, type Operation } from "./operation.ts";
 import { descriptionOf, patchSettingsSchema } from "./request-schemas.ts";
-import { checkSettingKeys, listSettings } from "./setting-list.ts";
+import { checkSettingKeys, listSettings, settingField } from "./setting-list.ts";
 import { runTask } from "./task-runner.ts";
 
 const SOURCE = "/branches/{branchId}/sources/{sourceId}";
@@ -105,9 +104,12 @@ function checkChanges(changes: readonly SettingChange[], owner: SettingScope): v
   checkSettingKeys(changes, owner);
   const values: Record<string, SettingValue> = {};
   for (const { key, value } of changes) if (value !== null) values[key] = value;
-  try {
-    checkSettings(values, owner);
-  } catch (thrown) {
-    throw new ApiError("badRequest", WireError.from(thrown).message);
-  }
+  const fieldOf = (key: string): string => settingField(changes.findIndex((change) => change.key === key));
+  refuseProblems(
+    settingProblems(values, owner).map(({ key, message }) => ({
+      name: "badRequest",
+      message,
+      field: fieldOf(key),
+    })),
+  );
 }

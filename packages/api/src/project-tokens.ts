@@ -106,6 +106,7 @@ export class ProjectTokens {
           throw new ApiError(
             "badRequest",
             "the first token must have the role admin: who else makes the next",
+            "body.role",
           );
         }
         const value = utf8(JSON.stringify(record));

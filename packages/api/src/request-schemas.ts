@@ -1,8 +1,8 @@
 // Bodies and queries that the API takes (specification 1.7, 1.8, 1.10).
 import {
-  checkSettings,
   DEFINITION_LIMITS,
   normaliseId,
+  settingProblems,
   SIGNALS,
   SIGNATURE_SCHEMES,
   SIGNATURE_TOLERANCE_SECONDS,
@@ -11,7 +11,6 @@ import {
   type SourceType,
   type WebhookSignature,
 } from "@millrace/ingest";
-import { WireError } from "@millrace/base";
 import { ApiError, type Problem } from "./api-errors.ts";
 import { columnsSchema } from "./column-schema.ts";
 import {
@@ -50,7 +49,7 @@ const settings = checked(
     description: "Settings of the sink by their keys",
     example: { "storage.level.target.import.trigger.interval": "1s" },
   }),
-  settingProblems,
+  problemsOf,
 );
 
 const allowedSignals = list(choice(SIGNALS), {
@@ -193,7 +192,9 @@ export function signatureOf(
   type: SourceType,
 ): { readonly signature?: WebhookSignature | null } {
   if (given === undefined || given === null) return given === undefined ? {} : { signature: null };
-  if (type !== "http") throw new ApiError("badRequest", `a source of type "${type}" has no "signature"`);
+  if (type !== "http") {
+    throw new ApiError("badRequest", `a source of type "${type}" has no "signature"`, "body.signature");
+  }
   const { scheme, secret, toleranceSeconds = SIGNATURE_TOLERANCE_SECONDS.initial } = given;
   return { signature: { scheme, secret, toleranceSeconds } };
 }
@@ -203,7 +204,7 @@ export function idOf(given: string | undefined, from: string, field: "sourceId" 
   const normal = normaliseId(given ?? from);
   // A name is shorter than an ID may be, but hyphens are added.
   const made = normal.slice(0, idLengthMax).replace(/-$/, "");
-  if (made === "") throw new ApiError("badRequest", `"${field}" must not be empty`);
+  if (made === "") throw new ApiError("badRequest", `"${field}" must not be empty`, `body.${field}`);
   return made;
 }
 
@@ -232,11 +233,10 @@ export function parseVersion(given: string): number {
   return number;
 }
 
-function settingProblems(values: SettingValues): readonly Problem[] {
-  try {
-    checkSettings(values, "sink");
-    return [];
-  } catch (thrown) {
-    return [{ name: "badRequest", message: WireError.from(thrown).message }];
-  }
+function problemsOf(values: SettingValues): readonly Problem[] {
+  return settingProblems(values, "sink").map(({ key, message }) => ({
+    name: "badRequest",
+    message,
+    field: key,
+  }));
 }

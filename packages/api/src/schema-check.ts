@@ -32,7 +32,8 @@ export function checkQuery<F extends Fields>(
   for (const [name, { schema, isRequired }] of Object.entries(fields)) {
     const text = given[name];
     if (text === undefined) {
-      if (isRequired) problems.push({ name: "missingField", message: `"${name}" is missing from query` });
+      if (isRequired)
+        problems.push({ name: "missingField", message: `"${name}" is missing from query`, field: name });
       continue;
     }
     if (typeof text !== "string") {
@@ -62,7 +63,11 @@ function read(schema: SchemaNode, value: unknown, where: string, problems: Probl
   const before = problems.length;
   const result = readForm(schema, value, where, problems);
   if (problems.length === before) {
-    for (const check of schema.checks ?? []) problems.push(...check(result as never));
+    for (const check of schema.checks ?? []) {
+      for (const problem of check(result as never)) {
+        problems.push({ ...problem, field: within(where, problem.field) });
+      }
+    }
   }
   return result;
 }
@@ -157,7 +162,7 @@ function readInteger(schema: Length, value: unknown, where: string, problems: Pr
 
 function outOfRange(where: string, side: "greater" | "lesser", bound: number, value: number): Problem {
   const message = `${where} must be ${side} or equal than ${bound} but got value ${value}`;
-  return { name: "invalidRange", message };
+  return { name: "invalidRange", message, field: where };
 }
 
 function readChoice(
@@ -170,7 +175,7 @@ function readChoice(
   if (known !== undefined) return known;
   const all = values.map((one) => `"${one}"`).join(" or ");
   const message = `Value of ${where} must be one of ${all} but got value ${shown(value)}`;
-  problems.push({ name: "invalidEnumValue", message });
+  problems.push({ name: "invalidEnumValue", message, field: where });
   return undefined;
 }
 
@@ -185,16 +190,23 @@ function checkLength(
   if (length >= min && length <= max) return;
   const bound = length < min ? `greater or equal than ${min}` : `lesser or equal than ${max}`;
   const message = `Length of ${where} must be ${bound} but got${before}${length}${behind}`;
-  problems.push({ name: "invalidLength", message });
+  problems.push({ name: "invalidLength", message, field: where });
 }
 
 function missing(name: string, { where, problems }: Place): undefined {
-  problems.push({ name: "missingField", message: `"${name}" is missing from ${where}` });
+  const message = `"${name}" is missing from ${where}`;
+  problems.push({ name: "missingField", message, field: within(where, name) });
 }
 
 function wrongType(value: unknown, where: string, type: string, problems: Problem[]): undefined {
   const message = `Invalid value ${shown(value)} for "${where}", must be a ${type}`;
-  problems.push({ name: "invalidFieldType", message });
+  problems.push({ name: "invalidFieldType", message, field: where });
+}
+
+/** The place of a field, or of an item as `[2]`, within another. */
+function within(where: string, field: string | undefined): string {
+  if (field === undefined) return where;
+  return field.startsWith("[") ? `${where}${field}` : `${where}.${field}`;
 }
 
 function isObject(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -124,17 +124,24 @@ export function listSettings(
   return [...changeable, ...fixed].sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
+/** Where a request says the change. */
+export function settingField(index: number): string {
+  return `body.settings[${index}]`;
+}
+
 /** @throws {ApiError} 400 about keys that are unknown or given twice, 403 about protected ones */
 export function checkSettingKeys(changes: readonly SettingChange[], owner: SettingScope): void {
   const known = new Set(describeSettings(owner).map(({ name }) => name));
   const seen = new Set<string>();
   const problems: Problem[] = [];
   const refused: string[] = [];
-  for (const { key } of changes) {
+  for (const [i, { key }] of changes.entries()) {
+    const field = settingField(i);
     if (PROTECTED.has(key)) refused.push(key);
-    else if (!known.has(key)) problems.push({ name: "badRequest", message: `key not found: "${key}"` });
+    else if (!known.has(key))
+      problems.push({ name: "badRequest", message: `key not found: "${key}"`, field });
     else if (seen.has(key)) {
-      problems.push({ name: "badRequest", message: `key is given twice: "${key}"` });
+      problems.push({ name: "badRequest", message: `key is given twice: "${key}"`, field });
     }
     seen.add(key);
   }

@@ -35,7 +35,7 @@ export async function checkTable(
   { target, tableId, columns }: TablePlan,
   fit: TableFit,
 ): Promise<TableChange> {
-  await checkPrograms(deps, columns);
+  await checkPrograms(deps, columns, "body.table.mapping.columns");
   const scope = abortScope(deps.signal);
   const cancel = deps.clock.after(CHECK_MS_MAX, () => {
     scope.abort(new WireError("UNAVAILABLE", `the target has not answered in ${CHECK_MS_MAX} ms`));
@@ -43,12 +43,12 @@ export async function checkTable(
   try {
     const opened = await deps.targets.at(target, scope.signal);
     const problem = await opened.check(tableId, columns, scope.signal, fit);
-    if (problem !== undefined) throw new ApiError("badRequest", problem);
+    if (problem !== undefined) throw new ApiError("badRequest", problem, "body.table");
   } catch (thrown) {
     const place = placeOf(target);
     if (thrown instanceof ApiError || place === undefined || deps.signal.aborted) throw thrown;
     const { message } = WireError.from(thrown);
-    throw new ApiError("badRequest", `${target.type} ${place}: ${message}`);
+    throw new ApiError("badRequest", `${target.type} ${place}: ${message}`, "body.table.connection");
   } finally {
     cancel();
     scope.dispose();
@@ -58,13 +58,19 @@ export async function checkTable(
   };
 }
 
-/** Programs that are compiled elsewhere. @throws {ApiError} 400 with the first that is none */
+/**
+ * Programs that are compiled elsewhere.
+ * @param field of the request that the columns stand in
+ * @throws {ApiError} 400 with the first that is none
+ */
 export async function checkPrograms(
   { evaluator }: Pick<ApiDependencies, "evaluator">,
   columns: readonly Column[],
+  field: string,
 ): Promise<void> {
   const problem = await programsProblem(columns, evaluator);
-  if (problem !== undefined) throw new ApiError("badRequest", problem);
+  if (problem === undefined) return;
+  throw new ApiError("badRequest", problem.message, `${field}[${problem.index}].template.content`);
 }
 
 /**
@@ -103,7 +109,7 @@ export function changedPlan(
   try {
     target = keptPassword(before, target);
   } catch (thrown) {
-    throw new ApiError("badRequest", WireError.from(thrown).message);
+    throw new ApiError("badRequest", WireError.from(thrown).message, "body.table.connection.password");
   }
   return { target, tableId, columns: mapping.columns };
 }

@@ -1,6 +1,6 @@
 // The table of a sink as requests and answers have it: which target, where it is, and how to log in there.
 import {
-  settingsProblem,
+  connectionProblem,
   SSL_MODES,
   TARGET_KINDS,
   type PostgresSettings,
@@ -143,8 +143,9 @@ export function settingsFrom(type: TargetSettings["type"], connection: object | 
 }
 
 function problemsOf(settings: TargetSettings): readonly Problem[] {
-  const problem = settingsProblem(settings);
-  return problem === undefined ? [] : [bad(problem)];
+  const problem = connectionProblem(settings);
+  if (problem === undefined) return [];
+  return [{ ...bad(problem.message), field: `connection.${problem.field}` }];
 }
 
 function bad(message: string): Problem {

@@ -187,13 +187,24 @@ function isOf({ scope = "sink" }: Setting, owner: SettingScope): boolean {
   return owner === "source" || scope === "sink";
 }
 
+export interface SettingProblem {
+  readonly key: string;
+  readonly message: string;
+}
+
+/** Why an owner may not have the values, ordered by key. */
+export function settingProblems(values: SettingValues, owner: SettingScope): readonly SettingProblem[] {
+  return readSettings(values, owner).problems;
+}
+
 /**
  * Whether an owner may have the values.
  * @throws {WireError} INVALID_ARGUMENT with all that is wrong, one line each when there is more than one
  */
 export function checkSettings(values: SettingValues, owner: SettingScope): void {
-  const { problems } = readSettings(values, owner);
-  if (problems.length > 0) throw new WireError("INVALID_ARGUMENT", listOf(problems));
+  const problems = settingProblems(values, owner);
+  if (problems.length > 0)
+    throw new WireError("INVALID_ARGUMENT", listOf(problems.map(({ message }) => message)));
 }
 
 /**
@@ -211,7 +222,7 @@ export function settingsInForce(values: SettingValues): SinkSettings & { readonl
 function readSettings(
   values: SettingValues,
   owner: SettingScope,
-): { readonly settings: Mutable; readonly problems: readonly string[] } {
+): { readonly settings: Mutable; readonly problems: readonly SettingProblem[] } {
   const settings: Mutable = {
     upload: { ...DEFAULT_CONDITIONS.upload },
     import: { ...DEFAULT_CONDITIONS.import },
@@ -221,16 +232,17 @@ function readSettings(
     bytesPerSecond: 0,
     deadLetters: { ...DEFAULT_DEAD_LETTERS },
   };
-  const problems: string[] = [];
+  const problems: SettingProblem[] = [];
+  const refuse = (key: string, message: string): void => void problems.push({ key, message });
   for (const [key, value] of Object.entries(values).sort(([a], [b]) => (a < b ? -1 : 1))) {
     const setting = Object.hasOwn(SETTINGS, key) ? SETTINGS[key] : undefined;
     if (setting === undefined || !isOf(setting, owner)) {
-      problems.push(`key not found: "${key}"`);
+      refuse(key, `key not found: "${key}"`);
       continue;
     }
     const read = readValue(setting.kind, value);
-    if (typeof read === "string") problems.push(`Invalid "${key}" value "${String(value)}": ${read}`);
-    else if (read < setting.min || read > setting.max) problems.push(outOfRange(key, value, setting));
+    if (typeof read === "string") refuse(key, `Invalid "${key}" value "${String(value)}": ${read}`);
+    else if (read < setting.min || read > setting.max) refuse(key, outOfRange(key, value, setting));
     else setting.apply(settings, read);
   }
   return { settings, problems };

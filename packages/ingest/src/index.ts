@@ -45,7 +45,8 @@ export {
   POSTGRES_PORT,
   rolledBack,
   settingsOf,
-  settingsProblem,
+  connectionProblem,
+  type ConnectionProblem,
   SSL_MODES,
   TARGET_KINDS,
   withoutPassword,
@@ -77,6 +78,8 @@ export { deletedOf, disabledOf, effectiveSink } from "./definition-effective.ts"
 export { normaliseId } from "./definition-id.ts";
 export {
   checkSettings,
+  settingProblems,
+  type SettingProblem,
   describeSettings,
   listOf,
   type SettingKind,
@@ -126,7 +129,7 @@ export type { Turns } from "./publisher-turns.ts";
 export { openStaged, STAGED_BYTES_MAX, StagedRows } from "./staged-rows.ts";
 export { DoorSync, publishSeen, type SeenDefinitions } from "./door-sync.ts";
 export { ownsAll, type WorkOwner } from "./work-owner.ts";
-export { programsProblem, templateProblem } from "./mapping-check.ts";
+export { programsProblem, templateProblem, type ProgramProblem } from "./mapping-check.ts";
 export {
   sampleRows,
   type SamplePorts,

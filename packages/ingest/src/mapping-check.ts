@@ -30,15 +30,21 @@ export function templateProblem(column: TemplateColumn): string | undefined {
   }
 }
 
+export interface ProgramProblem {
+  /** Of the column among all. */
+  readonly index: number;
+  readonly message: string;
+}
+
 /** Why the first JSONata template that is wrong cannot be compiled, in the same words. Undefined when all can. */
 export async function programsProblem(
   columns: readonly Column[],
   evaluator: Pick<ProgramEvaluator, "check">,
-): Promise<string | undefined> {
-  const templates = columns.filter((column) => column.type === "template");
-  for (const { name, template } of templates) {
-    const problem = template.language === "jsonata" ? await evaluator.check(template.content) : undefined;
-    if (problem !== undefined) return invalidTemplate(name, problem);
+): Promise<ProgramProblem | undefined> {
+  for (const [index, column] of columns.entries()) {
+    if (column.type !== "template" || column.template.language !== "jsonata") continue;
+    const problem = await evaluator.check(column.template.content);
+    if (problem !== undefined) return { index, message: invalidTemplate(column.name, problem) };
   }
   return undefined;
 }

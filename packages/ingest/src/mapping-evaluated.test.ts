@@ -142,9 +142,9 @@ test("a program that is none -> its place, where mappings are checked", async ()
   const evaluator = localEvaluator();
   const wrong = template("{\n 'a': )");
   assert.equal(templateProblem(wrong), undefined);
-  assert.equal(
-    await programsProblem([template("s"), wrong], evaluator),
-    'column "c" template is invalid: 2:7 The symbol ")" cannot be used as a unary operator',
-  );
+  assert.deepEqual(await programsProblem([template("s"), wrong], evaluator), {
+    index: 1,
+    message: 'column "c" template is invalid: 2:7 The symbol ")" cannot be used as a unary operator',
+  });
   assert.equal(await programsProblem([template("s"), { type: "uuid", name: "id" }], evaluator), undefined);
 });

@@ -10,9 +10,9 @@ import { FormerTargets } from "./former-targets.ts";
 import { modelSink } from "./model-catalog.ts";
 import { plainSecrets } from "./secret-box.ts";
 import {
+  connectionProblem,
   keptPassword,
   placeOf,
-  settingsProblem,
   withoutPassword,
   type PostgresSettings,
   type TargetSettings,
@@ -56,14 +56,18 @@ const WRONG: readonly (readonly [TargetSettings, RegExp])[] = [
 ];
 
 test("settings: what cannot be used -> why; the rest -> nothing", () => {
-  for (const [settings, why] of WRONG) assert.match(settingsProblem(settings) ?? "", why);
+  for (const [settings, why] of WRONG) {
+    const { field, message } = connectionProblem(settings) ?? { field: "", message: "" };
+    assert.match(message, why);
+    assert.ok(message.startsWith(`connection.${field} `), `${message} is about ${field}`);
+  }
   for (const settings of [
     postgres(),
     postgres({ host: "/run/pg" }),
     clickhouse("https://h"),
     parquet("gs://b/"),
   ])
-    assert.equal(settingsProblem(settings), undefined);
+    assert.equal(connectionProblem(settings), undefined);
 });
 
 test("settings: a password -> goes on for the same login, and is never used for another one", () => {

@@ -74,8 +74,14 @@ export function placeOf(settings: TargetSettings): string | undefined {
   }
 }
 
+export interface ConnectionProblem {
+  /** Of the connection. */
+  readonly field: string;
+  readonly message: string;
+}
+
 /** Why settings whose form is right cannot be used; undefined when nothing speaks against them. */
-export function settingsProblem(settings: TargetSettings): string | undefined {
+export function connectionProblem(settings: TargetSettings): ConnectionProblem | undefined {
   switch (settings.type) {
     case "duckdb":
       return undefined;
@@ -88,7 +94,7 @@ export function settingsProblem(settings: TargetSettings): string | undefined {
         parseStoreUrl(settings.connection.url);
         return undefined;
       } catch (thrown) {
-        return `connection.url is invalid: ${WireError.from(thrown).message}`;
+        return wrong("url", `is invalid: ${WireError.from(thrown).message}`);
       }
   }
 }
@@ -188,24 +194,28 @@ function loginOf(settings: TargetSettings): string {
   return JSON.stringify([placeOf(settings), settings.connection.user ?? CLICKHOUSE_USER]);
 }
 
-function postgresProblem({ host, sslMode, sslRootCert }: PostgresSettings): string | undefined {
-  if (/[\s?#@]/.test(host)) return `connection.host "${host}" is no name, address or path`;
+function wrong(field: string, why: string): ConnectionProblem {
+  return { field, message: `connection.${field} ${why}` };
+}
+
+function postgresProblem({ host, sslMode, sslRootCert }: PostgresSettings): ConnectionProblem | undefined {
+  if (/[\s?#@]/.test(host)) return wrong("host", `"${host}" is no name, address or path`);
   if (host.startsWith("/") && sslMode !== undefined && sslMode !== "disable")
-    return `connection.sslMode "${sslMode}" is not to be had over a Unix socket`;
+    return wrong("sslMode", `"${sslMode}" is not to be had over a Unix socket`);
   if (sslRootCert === undefined) return undefined;
   if (sslMode === "disable" || sslMode === "require")
-    return `connection.sslRootCert is given, and sslMode "${sslMode}" looks at no certificate`;
-  if (!sslRootCert.includes("-----BEGIN CERTIFICATE-----")) return "connection.sslRootCert is not PEM";
+    return wrong("sslRootCert", `is given, and sslMode "${sslMode}" looks at no certificate`);
+  if (!sslRootCert.includes("-----BEGIN CERTIFICATE-----")) return wrong("sslRootCert", "is not PEM");
   return undefined;
 }
 
-function originProblem(url: string): string | undefined {
+function originProblem(url: string): ConnectionProblem | undefined {
   const rule = "expected http:// or https:// with a host, and nothing behind it";
-  if (!URL.canParse(url)) return `connection.url "${url}" is invalid: ${rule}`;
+  if (!URL.canParse(url)) return wrong("url", `"${url}" is invalid: ${rule}`);
   const parsed = new URL(url);
   if (parsed.username !== "" || parsed.password !== "")
-    return "connection.url is invalid: user and password have fields of their own";
+    return wrong("url", "is invalid: user and password have fields of their own");
   const isOrigin = parsed.pathname === "/" && parsed.search === "" && parsed.hash === "";
   const isHttp = parsed.protocol === "http:" || parsed.protocol === "https:";
-  return isOrigin && isHttp ? undefined : `connection.url "${url}" is invalid: ${rule}`;
+  return isOrigin && isHttp ? undefined : wrong("url", `"${url}" is invalid: ${rule}`);
 }
