@@ -1,4 +1,5 @@
 // Requests of the page to the address it came from: the token added, errors as one kind.
+import { parseProblems, type FieldProblem } from "./form-problems.ts";
 
 export class ApiError extends Error {
   /** HTTP status; 0 when there was no answer. */
@@ -6,16 +7,25 @@ export class ApiError extends Error {
   readonly code: string;
   /** Place in a query, 1-based. */
   readonly position: number | undefined;
+  /** What is wrong with fields of what was sent. */
+  readonly problems: readonly FieldProblem[];
 
   constructor(
     message: string,
-    facts: { status: number; code: string; position?: number | undefined; cause?: unknown },
+    facts: {
+      status: number;
+      code: string;
+      position?: number | undefined;
+      problems?: readonly FieldProblem[];
+      cause?: unknown;
+    },
   ) {
     super(message, { cause: facts.cause });
     this.name = "ApiError";
     this.status = facts.status;
     this.code = facts.code;
     this.position = facts.position;
+    this.problems = facts.problems ?? [];
   }
 }
 
@@ -110,10 +120,11 @@ async function errorOf(response: Response): Promise<ApiError> {
   } catch {
     // A proxy's page, or nothing.
   }
-  const { message, error, position } = parsed;
+  const { message, error, position, problems } = parsed;
   return new ApiError(typeof message === "string" ? message : `the server answered ${response.status}`, {
     status: response.status,
     code: typeof error === "string" ? error : `HTTP_${response.status}`,
     position: typeof position === "number" ? position : undefined,
+    problems: parseProblems(problems),
   });
 }

@@ -7,6 +7,7 @@ const cases: readonly (readonly [string, Place])[] = [
   ["#journal?name=examples/foobar", { section: "journal", journal: "examples/foobar" }],
   ["#journal?name=a%26b%3D%23%3F", { section: "journal", journal: "a&b=#?" }],
   ["#sql?query=select+1%0Afrom+t", { section: "sql", query: "select 1\nfrom t" }],
+  ["#sources?open=tokens", { section: "sources", manage: { kind: "tokens" } }],
   ["#sources?open=tasks", { section: "sources", manage: { kind: "tasks" } }],
   ["#sources?open=new-sink&source=a", { section: "sources", manage: { kind: "new-sink", sourceId: "a" } }],
   ["#sources?source=a", { section: "sources", manage: { kind: "source", sourceId: "a", tab: "definition" } }],

@@ -22,7 +22,7 @@ export class FakeServer {
   /** Snapshots that a new reader of the feed gets at once. */
   backlog: () => readonly FeedSnapshot[] = () => [];
   sql: (query: string) => FakeAnswer | Promise<FakeAnswer> = () => ({ status: 404, body: {} });
-  api: (path: string) => FakeAnswer = () => ({ status: 404, body: {} });
+  api: (path: string, method: string) => FakeAnswer = () => ({ status: 404, body: {} });
   /** What a reader of a journal gets at once. */
   tail: (journal: string) => readonly { event: string; data: unknown }[] = () => [];
   /** "" when none is needed. */
@@ -85,7 +85,8 @@ export class FakeServer {
         return;
       }
       default:
-        if (url.pathname.startsWith("/v1/")) sendJson(response, this.api(url.pathname));
+        if (url.pathname.startsWith("/v1/"))
+          sendJson(response, this.api(url.pathname, request.method ?? "GET"));
         else sendFile(response, url.pathname);
     }
   }

@@ -1,5 +1,6 @@
 // What the management dialog is about: a source or a sink that is being looked at or changed, deleted ones, tasks.
 import { ApiError, type ApiClient } from "./api-client.ts";
+import type { FieldProblem } from "./form-problems.ts";
 import type { ManagePlace, ManageTab } from "./manage-place.ts";
 import { StreamApi, type Place } from "./stream-api.ts";
 import type { Sink, Source, Task } from "./stream-definitions.ts";
@@ -15,6 +16,8 @@ export class ManageModel {
   sink = $state.raw<Sink | undefined>(undefined);
   /** Why what was asked for last did not happen; "" when it did. */
   failure = $state("");
+  /** The same by the fields of what was sent, as far as it is about fields. */
+  problems = $state.raw<readonly FieldProblem[]>([]);
   /** What is being done, "Saving" say; "" when nothing is. */
   busy = $state("");
   /** Newest first: those of the server and, live, those of this page. */
@@ -54,7 +57,7 @@ export class ManageModel {
     this.place = place;
     this.source = undefined;
     this.sink = undefined;
-    this.failure = "";
+    this.#clearFailure();
     void this.reload();
   }
 
@@ -66,7 +69,7 @@ export class ManageModel {
   choose(tab: ManageTab): void {
     const place = this.place;
     if (place?.kind === "source" || place?.kind === "sink") this.place = { ...place, tab };
-    this.failure = "";
+    this.#clearFailure();
   }
 
   /** Reads what the place is about. */
@@ -99,19 +102,25 @@ export class ManageModel {
   async perform<T>(name: string, work: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
     if (this.busy !== "") return undefined;
     this.busy = name;
-    this.failure = "";
+    this.#clearFailure();
     try {
       const done = await work(new AbortController().signal);
       this.revision++;
       return done;
     } catch (thrown) {
       this.failure = messageOf(thrown);
+      if (thrown instanceof ApiError) this.problems = thrown.problems;
       this.#announce(this.failure);
       return undefined;
     } finally {
       this.busy = "";
       if (this.failure === "") await this.reload();
     }
+  }
+
+  #clearFailure(): void {
+    this.failure = "";
+    this.problems = [];
   }
 
   #onTask(task: Task): void {

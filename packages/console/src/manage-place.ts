@@ -13,12 +13,12 @@ export const SINK_TABS = [
 export type ManageTab = (typeof SINK_TABS)[number];
 
 export type ManagePlace =
-  | { readonly kind: "new-source" | "deleted" | "tasks" }
+  | { readonly kind: "new-source" | "deleted" | "tasks" | "tokens" }
   | { readonly kind: "new-sink"; readonly sourceId: string }
   | { readonly kind: "source"; readonly sourceId: string; readonly tab: ManageTab }
   | { readonly kind: "sink"; readonly sourceId: string; readonly sinkId: string; readonly tab: ManageTab };
 
-const OTHERS = ["new-source", "deleted", "tasks"] as const;
+const OTHERS = ["new-source", "deleted", "tasks", "tokens"] as const;
 
 export function tabsOf(place: ManagePlace): readonly ManageTab[] {
   if (place.kind === "source") return SOURCE_TABS;

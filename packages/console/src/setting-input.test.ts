@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { settingChanges, settingInput } from "./setting-input.ts";
+import { boundsOf, refusedSettings, settingChanges, settingInput } from "./setting-input.ts";
 import type { Setting } from "./stream-definitions.ts";
 
 const base = { description: "", defaultValue: 10, overwritten: false, protected: false };
@@ -39,4 +39,25 @@ test("settings: what is no number of its kind is said at its field", () => {
 
 test("settings: as text in a field", () => {
   assert.deepEqual([settingInput(7), settingInput(true), settingInput("1s")], ["7", true, "1s"]);
+});
+
+test("settings: what the API refused stands at the key that was sent in its place", () => {
+  const problems = [
+    { field: "body.settings[1]", message: "Too much." },
+    { field: "body.settings[1].value", message: "No value." },
+    { field: "body.name", message: "Not of a setting." },
+  ];
+  assert.deepEqual(refusedSettings(["count", "interval"], problems), { interval: "Too much. No value." });
+  assert.deepEqual(refusedSettings([], problems), {});
+});
+
+test("settings: bounds as a sentence; what has another form as it is", () => {
+  const of = (validation?: string): string =>
+    boundsOf({ ...SETTINGS[0]!, ...(validation === undefined ? {} : { validation }) });
+  assert.equal(of("minimum 0, maximum 10000000"), "From 0 to 10,000,000.");
+  assert.equal(of("minimum 1h0m0s, maximum 8760h0m0s"), "From 1h to 8760h.");
+  assert.equal(of("minimum 100ms, maximum 1h30m0s"), "From 100ms to 1h30m.");
+  assert.equal(of("minimum 0s, maximum 30m0s"), "From 0s to 30m.");
+  assert.equal(of("minimum 0B, maximum 10GB"), "From 0B to 10GB.");
+  assert.deepEqual([of("one of a, b"), of()], ["one of a, b.", ""]);
 });

@@ -7,10 +7,12 @@ import type {
   FileStatistics,
   TotalStatistics,
   MappedRow,
+  NewToken,
   Setting,
   Sink,
   Source,
   Task,
+  Token,
   Version,
 } from "./stream-definitions.ts";
 
@@ -119,6 +121,18 @@ export class StreamApi {
     return (answer as { rows: MappedRow[] }).rows;
   }
 
+  async tokens(signal: AbortSignal): Promise<readonly Token[]> {
+    return ((await this.#get("tokens", signal)) as { tokens: Token[] }).tokens;
+  }
+
+  async createToken(body: object, signal: AbortSignal): Promise<NewToken> {
+    return (await this.#send("POST", "tokens", body, signal)) as NewToken;
+  }
+
+  async deleteToken(tokenId: string, signal: AbortSignal): Promise<void> {
+    await this.#send("DELETE", `tokens/${encodeURIComponent(tokenId)}`, undefined, signal);
+  }
+
   createSource(body: object, signal: AbortSignal): Promise<Task> {
     return this.#change("POST", SOURCES, body, signal);
   }
@@ -134,13 +148,20 @@ export class StreamApi {
   updateSettings(
     place: Place,
     settings: readonly { key: string; value: string | number | boolean | null }[],
+    changeDescription: string,
     signal: AbortSignal,
   ): Promise<Task> {
-    return this.#change("PATCH", `${pathOf(place)}/settings`, { settings }, signal);
+    const body = changeDescription === "" ? { settings } : { changeDescription, settings };
+    return this.#change("PATCH", `${pathOf(place)}/settings`, body, signal);
   }
 
   delete(place: Place, signal: AbortSignal): Promise<Task> {
     return this.#change("DELETE", pathOf(place), undefined, signal);
+  }
+
+  /** Removes a source, also a deleted one, with all that is its own. */
+  purge({ sourceId }: SourcePlace, signal: AbortSignal): Promise<Task> {
+    return this.#change("DELETE", `${pathOf({ sourceId })}?cascade=true`, undefined, signal);
   }
 
   life(place: Place, change: LifeChange, signal: AbortSignal): Promise<Task> {

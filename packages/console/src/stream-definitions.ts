@@ -8,7 +8,16 @@ import type {
   Source,
 } from "@millrace/api-client";
 
-export type { FileStatistics, Level, Source, Task, TotalStatistics, Version } from "@millrace/api-client";
+export type {
+  FileStatistics,
+  Level,
+  NewToken,
+  Source,
+  Task,
+  Token,
+  TotalStatistics,
+  Version,
+} from "@millrace/api-client";
 
 export type Setting = SettingsResult["settings"][number];
 export type DeadLetters = Pick<DeadLettersList, "deadLetters" | "page">;
@@ -29,9 +38,14 @@ export type Sink = Omit<ApiSink, "table"> & {
   readonly table: {
     readonly type: string;
     readonly tableId: string;
+    /** Of a target that is not beside the platform; never with a password. */
+    readonly connection?: Readonly<Record<string, string | number>>;
     readonly mapping: { readonly columns: readonly Column[] };
   };
 };
+
+export const SIGNALS = ["logs", "metrics", "traces"] as const;
+export type Signal = (typeof SIGNALS)[number];
 
 /** What a version of a definition says, without what every version says anew. */
 export function comparable(definition: Source | Sink): object {
