@@ -115,6 +115,48 @@ test("load: its revision is compacted half-way -> starts again", async () => {
   equal(shown(w.keyspace), "p/0=new p/1=old p/2=old p/3=old p/4=old");
 });
 
+test("load: each page is decoded before the next one is asked for", async () => {
+  let decoded = 0;
+  const asked: number[] = [];
+  const decode = (_key: string, value: Uint8Array): string => {
+    decoded++;
+    return text(value);
+  };
+  const w = await world({ pageKeys: 2, decode }, (store) => ({
+    ...bound(store),
+    range: (request, signal) => {
+      asked.push(decoded);
+      return store.range(request, signal);
+    },
+  }));
+  for (let i = 0; i < 5; i++) await write(w.store, put(`p/${i}`, String(i)));
+  await w.keyspace.load(0, never);
+  deepEqual([asked, decoded], [[0, 2, 4], 5]);
+});
+
+test("load: fails behind a page with what cannot be decoded -> the mirror is as it was, nothing was said", async () => {
+  let isAway = false;
+  const w = await world({ pageKeys: 2 }, (store) => ({
+    ...bound(store),
+    range: async (request, signal) => {
+      if (isAway && request.key !== "p/") throw new WireError("UNAVAILABLE", "away");
+      return store.range(request, signal);
+    },
+  }));
+  for (let i = 0; i < 5; i++) await write(w.store, put(`p/${i}`, "old"));
+  await w.keyspace.load(0, never);
+  await write(w.store, put("p/0", "bad"), put("p/1", "new"), { kind: "delete", key: "p/2" });
+  isAway = true;
+  await rejects(w.keyspace.load(0, never), /away/);
+  equal(shown(w.keyspace), "p/0=old p/1=old p/2=old p/3=old p/4=old");
+  deepEqual([w.keyspace.undecodable, w.events, w.updates.length], [0, [], 1]);
+  isAway = false;
+  await w.keyspace.load(0, never);
+  equal(shown(w.keyspace), "p/0=old p/1=new p/3=old p/4=old");
+  deepEqual([w.keyspace.undecodable, w.events], [1, ["keyspace-value-undecodable"]]);
+  equal(w.updates.at(-1), "p/1:old>new p/2:old>");
+});
+
 test("run: follows puts and deletions; get and scan by prefix", async () => {
   const w = await world();
   await write(w.store, put("p/a", "1"));

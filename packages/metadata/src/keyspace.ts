@@ -39,6 +39,14 @@ interface Mirrored<T> extends KeyspaceEntry<T> {
   readonly sum: number;
 }
 
+/** What a load or a watch brings for a key, decoded. */
+type Decoded<T> =
+  | { readonly kind: "entry"; readonly entry: Mirrored<T> }
+  | { readonly kind: "undecodable"; readonly key: Key; readonly modRevision: number; readonly error: Error };
+
+/** What a load has found at a key; `known`: what is mirrored already (K5). */
+type Found<T> = Decoded<T> | { readonly kind: "known"; readonly key: Key };
+
 export interface KeyspaceChange<T> {
   readonly key: Key;
   readonly before: KeyspaceEntry<T> | undefined;
@@ -270,26 +278,30 @@ export class Keyspace<T> {
       this.#warn("keyspace-version-gap", kv, before);
       this.#hasGap = true;
     }
-    const after = this.#decode(kv);
-    if (after === undefined) return; // K3
-    this.#entries.set(key, after);
-    note(changes, key, before, after);
+    this.#take(this.#decode(kv), changes);
   }
 
-  #decode(kv: KeyValue): Mirrored<T> | undefined {
+  #decode(kv: KeyValue): Decoded<T> {
     const { key, createRevision, modRevision, version, lease } = kv;
     const value = attempt(() => this.#options.decode(key, kv.value));
-    if (value instanceof Error) {
-      this.#undecodable.add(key);
-      this.#options.logger.warn("keyspace-value-undecodable", {
-        key: textOf(key),
-        modRevision,
-        error: value,
-      });
-      return undefined;
+    if (value instanceof Error) return { kind: "undecodable", key, modRevision, error: value };
+    const sum = crc32c(kv.value);
+    return { kind: "entry", entry: { key, value, createRevision, modRevision, version, lease, sum } };
+  }
+
+  #take(decoded: Decoded<T>, changes: Map<Key, KeyspaceChange<T>>): void {
+    if (decoded.kind === "undecodable") {
+      const { key, modRevision, error } = decoded;
+      this.#undecodable.add(key); // K3
+      this.#options.logger.warn("keyspace-value-undecodable", { key: textOf(key), modRevision, error });
+      return;
     }
+    const { entry } = decoded;
+    const { key } = entry;
+    const before = this.#entries.get(key);
     this.#undecodable.delete(key);
-    return { key, value, createRevision, modRevision, version, lease, sum: crc32c(kv.value) };
+    this.#entries.set(key, entry);
+    note(changes, key, before, entry);
   }
 
   #warn(event: string, kv: KeyValue, before: KeyspaceEntry<T> | undefined): void {
@@ -298,9 +310,12 @@ export class Keyspace<T> {
     this.#options.logger.warn(event, { key: textOf(kv.key), modRevision, version, known });
   }
 
-  /** All keys of the prefix as at one revision, read page by page, and the header that this revision has. */
-  async #read(revision: number, signal: AbortSignal): Promise<[StoreHeader, readonly KeyValue[]]> {
-    const kvs: KeyValue[] = [];
+  /**
+   * All keys of the prefix as at one revision, and the header that this revision has. Each page is decoded when it
+   * comes: its bytes are not kept, and others have their turn before the next one.
+   */
+  async #read(revision: number, signal: AbortSignal): Promise<[StoreHeader, readonly Found<T>[]]> {
+    const found: Found<T>[] = [];
     const limit = this.#options.pageKeys ?? 1000;
     let at = revision;
     let header: StoreHeader | undefined;
@@ -312,32 +327,34 @@ export class Keyspace<T> {
         );
         this.#checkHeader(page.header);
         if (at === 0) at = page.header.revision;
-        for (const kv of page.kvs) kvs.push(kv);
+        for (const kv of page.kvs) found.push(this.#find(kv));
         header = { ...page.header, revision: at };
         key = page.more ? `${page.kvs.at(-1)!.key}\0` : undefined;
       }
     }
     assert(header !== undefined, "a keyspace has a part");
-    return [header, kvs];
+    return [header, found];
+  }
+
+  #find(kv: KeyValue): Found<T> {
+    const known = this.#entries.get(kv.key);
+    return known !== undefined && isSame(known, kv) ? { kind: "known", key: kv.key } : this.#decode(kv);
   }
 
   /** Takes a loaded state in the place of the present one. */
-  #replace(header: StoreHeader, kvs: readonly KeyValue[]): void {
+  #replace(header: StoreHeader, found: readonly Found<T>[]): void {
     const changes = new Map<Key, KeyspaceChange<T>>();
-    const loaded = new Set<Key>();
-    for (const kv of kvs) {
-      loaded.add(kv.key);
-      const before = this.#entries.get(kv.key);
-      if (before !== undefined && isSame(before, kv)) continue;
-      const after = this.#decode(kv);
-      if (after === undefined) continue; // K3
-      this.#entries.set(kv.key, after);
-      note(changes, kv.key, before, after);
+    const before = this.scan();
+    for (const one of found) if (one.kind !== "known") this.#take(one, changes);
+    if (before.length > 0 || this.#undecodable.size > 0) {
+      const loaded = new Set(found.map((one) => (one.kind === "entry" ? one.entry.key : one.key)));
+      for (const entry of before) {
+        if (loaded.has(entry.key)) continue;
+        this.#entries.delete(entry.key);
+        note(changes, entry.key, entry, undefined);
+      }
+      for (const key of this.#undecodable) if (!loaded.has(key)) this.#undecodable.delete(key);
     }
-    for (const { key } of this.scan())
-      if (!loaded.has(key)) note(changes, key, this.#entries.get(key), undefined);
-    for (const { key, after } of changes.values()) if (after === undefined) this.#entries.delete(key);
-    for (const key of this.#undecodable) if (!loaded.has(key)) this.#undecodable.delete(key);
     this.#header = header;
     this.#hasGap = false;
     this.#revision = Math.max(this.#revision, header.revision);
