@@ -128,7 +128,8 @@ export class WireReader {
     const bytes = this.bytes();
     let out = "";
     for (let at = 0; at < bytes.length; at += CHARS_AT_ONCE) {
-      out += String.fromCharCode(...bytes.subarray(at, at + CHARS_AT_ONCE));
+      // Spreading goes through the array's iterator: five times as slow.
+      out += Reflect.apply(String.fromCharCode, undefined, bytes.subarray(at, at + CHARS_AT_ONCE));
     }
     return out;
   }
