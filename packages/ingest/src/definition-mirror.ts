@@ -165,11 +165,18 @@ export class DefinitionMirror implements SinkCatalog, SeenDefinitions {
   }
 
   #onChanges(changes: readonly KeyspaceChange<DefinitionValue>[]): void {
-    const sinks = new Set<string>();
-    const sources = new Set<string>();
     for (const { before, after } of changes) {
       if (after === undefined && before?.value.kind === "sink")
         this.#columns.forget(sinkPath(before.value.sink));
+    }
+    // Who observes looks at what there is when it begins: nobody is told of ten thousand sources that are loaded.
+    if (this.#sinkListeners.size > 0 || this.#sourceListeners.size > 0) this.#tell(changes);
+  }
+
+  #tell(changes: readonly KeyspaceChange<DefinitionValue>[]): void {
+    const sinks = new Set<string>();
+    const sources = new Set<string>();
+    for (const { before, after } of changes) {
       for (const value of [before?.value, after?.value]) {
         if (value?.kind === "sink") {
           sinks.add(sinkPath(value.sink));
