@@ -14,7 +14,6 @@ import type { ComponentName } from "./components.ts";
 import { addPipelineHealth } from "./pipeline-health.ts";
 import { endpointUrl } from "./endpoints.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import { startApiParts } from "./system-api-parts.ts";
 import type { BrokerPart } from "./system-broker-part.ts";
 import { claimPrefix, claimSecrets, claimStaging, claimWarehouse } from "./stream-home.ts";
 import { isCluster } from "./system-coordination.ts";
@@ -142,6 +141,8 @@ async function startDefined(
     store: context.coordination,
     frames: framesOf(context, transport),
   });
+  // Its libraries take their time to load: the other components do without.
+  const { startApiParts } = await import("./system-api-parts.ts");
   const at = await startApiParts(lifecycle, context, {
     catalog,
     deadLetters,
