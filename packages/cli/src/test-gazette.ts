@@ -1,10 +1,9 @@
 // Gazette's own brokers and etcd, for tests of interoperation: child processes on loopback.
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { peerProgram } from "@millrace/base/testkit";
+import { freePort, peerProgram } from "@millrace/base/testkit";
 import { Child } from "./test-children.ts";
 
 export const GAZETTE_PEERS = ["gazette", "gazctl", "etcd"] as const;
@@ -18,14 +17,6 @@ export function gazetteMissing(): string | false {
 
 export function gazettePeer(name: GazettePeer): string {
   return peerProgram(name).path;
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((listening) => server.listen(0, "127.0.0.1", listening));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((closed) => server.close(closed));
-  return port;
 }
 
 /** An etcd and brokers on it, in a directory. */

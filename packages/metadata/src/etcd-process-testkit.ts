@@ -2,11 +2,9 @@
 import { spawn, execFileSync, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { systemRandom } from "@millrace/base";
-import { peerProgram, settle } from "@millrace/base/testkit";
+import { freePort, peerProgram, settle } from "@millrace/base/testkit";
 
 export const etcdProgram = peerProgram("etcd");
 
@@ -102,30 +100,4 @@ export class EtcdProcess {
     await this.kill();
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-/** Below those that systems give to connections: nobody takes it while its owner is restarted. */
-const PORT_MIN = 20_000;
-const PORT_MAX = 32_000;
-
-/** One that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = PORT_MIN + systemRandom.below(PORT_MAX - PORT_MIN);
-    if (await isFree(port)) return port;
-  }
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    server.listen(port, "127.0.0.1");
-    await once(server, "listening");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EADDRINUSE") return false;
-    throw error;
-  }
-  server.close();
-  await once(server, "close");
-  return true;
 }

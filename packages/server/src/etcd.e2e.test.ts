@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
-import { peerProgram } from "@millrace/base/testkit";
+import { freePort, peerProgram } from "@millrace/base/testkit";
 import { ask } from "./test-http.ts";
 import { scratch, STOP_MS, TestPlatform, until } from "./test-platform.ts";
 
@@ -367,17 +367,4 @@ interface Load {
   readonly errors: number;
   readonly acknowledged: number;
   readonly lost: number;
-}
-
-/** One that nobody listens on now. */
-async function freePort(): Promise<number> {
-  const { createServer } = await import("node:net");
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  assert.ok(typeof address === "object" && address !== null);
-  server.close();
-  await once(server, "close");
-  return address.port;
 }

@@ -6,8 +6,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
-import { peerProgram } from "@millrace/base/testkit";
-import { freePort } from "@millrace/metadata/testkit";
+import { freePort, peerProgram } from "@millrace/base/testkit";
 import { TestServer } from "./test-peers.ts";
 import { scratch } from "./test-platform.ts";
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { never, silentLogger, systemClock, utf8 } from "@millrace/base";
 import { appendOnce, applyJournals, GrpcTransport } from "@millrace/client";
-import { freePort } from "@millrace/metadata/testkit";
+import { freePort } from "@millrace/base/testkit";
 import { EMPTY_LABELS, upsertChange } from "@millrace/protocol";
 import { ask } from "./test-http.ts";
 import { scratch, TestPlatform, until } from "./test-platform.ts";

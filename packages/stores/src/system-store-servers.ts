@@ -3,10 +3,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { connect, createServer, type AddressInfo } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { never, systemClock } from "@millrace/base";
+import { freePort } from "@millrace/base/testkit";
 
 /** Bucket, or container, that every server has from its start. */
 export const BUCKET = "fragments";
@@ -16,6 +17,11 @@ export interface StoreServer {
   readonly address: string;
   /** What it said, for a failure's message. */
   output(): string;
+  /** Ends it as a crash does. What it has on its disk stays. */
+  kill(): Promise<void>;
+  /** Starts it again after that, at the same address. */
+  run(): Promise<void>;
+  /** Ends it and removes what it has. */
   stop(): Promise<void>;
 }
 
@@ -125,27 +131,32 @@ async function start(name: string, launch: Launch, protocol = "http"): Promise<S
   await mkdir(join(folder, BUCKET));
   const port = await freePort();
   const { command, args, env } = launch(folder, port);
-  const child = spawn(command, args, {
-    cwd: folder,
-    env: { PATH: process.env["PATH"], HOME: folder, ...env },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const address = `${protocol}://127.0.0.1:${port}`;
   let said = "";
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => (said = (said + chunk.toString("utf8")).slice(-4000)));
-  }
+  let kill = (): Promise<void> => Promise.resolve();
+  const run = async (): Promise<void> => {
+    const child = spawn(command, args, {
+      cwd: folder,
+      env: { PATH: process.env["PATH"], HOME: folder, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on("data", (chunk: Buffer) => (said = (said + chunk.toString("utf8")).slice(-4000)));
+    }
+    kill = () => ended(child);
+    await untilAnswers(address, child);
+  };
   const stop = async (): Promise<void> => {
-    await ended(child);
+    await kill();
     await rm(folder, { recursive: true, force: true });
   };
-  const address = `${protocol}://127.0.0.1:${port}`;
   try {
-    await untilAnswers(address, child);
+    await run();
   } catch (error) {
     await stop();
     throw new Error(`${name} did not start: ${said}`, { cause: error });
   }
-  return { address, output: () => said, stop };
+  return { address, output: () => said, kill: () => kill(), run, stop };
 }
 
 async function untilAnswers(address: string, child: ChildProcess): Promise<void> {
@@ -190,12 +201,4 @@ async function ended(child: ChildProcess): Promise<void> {
   const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
   child.kill("SIGKILL");
   await exit;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -2,11 +2,10 @@
 // temporary directory.
 import { spawn, type ChildProcess } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { never, systemClock } from "@millrace/base";
-import { peerProgram } from "@millrace/base/testkit";
+import { freePort, peerProgram } from "@millrace/base/testkit";
 import { ClickHouseClient, type ClickHouseConnection } from "./clickhouse-client.ts";
 
 const START_MS_MAX = 60_000;
@@ -85,12 +84,4 @@ function configOf(folder: string, port: number): string {
 <quota>default</quota><access_management>1</access_management></default></users>
 <profiles><default/></profiles><quotas><default/></quotas></clickhouse>
 `;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

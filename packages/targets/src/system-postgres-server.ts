@@ -10,11 +10,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { never, systemClock } from "@millrace/base";
-import { peerProgram } from "@millrace/base/testkit";
+import { freePort, peerProgram } from "@millrace/base/testkit";
 import type { PostgresConnection } from "./postgres-connection.ts";
 import { PostgresSession } from "./postgres-session.ts";
 
@@ -174,12 +173,4 @@ function certify(folder: string): void {
 
 function files(folder: string): readonly string[] {
   return readdirSync(folder).map((name) => join(folder, name));
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
