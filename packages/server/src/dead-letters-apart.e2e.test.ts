@@ -1,11 +1,10 @@
 // Dead letters on processes apart: two doors take them, either API shows them, and a replay that one of them does makes
 // each a row, once, through a broker and a warehouse of other processes.
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { releaseCluster } from "./test-cluster.ts";
+import { test } from "node:test";
 import { ask, post, type Answer } from "./test-http.ts";
-import { scratch, until } from "./test-platform.ts";
-import { StreamCluster, type TestNode } from "./test-stream-cluster.ts";
+import { until } from "./test-platform.ts";
+import { clusterOfFile, type TestNode } from "./test-stream-cluster.ts";
 import { createStream, finished, pathColumn, sourcesUrl, sql, waitForRows } from "./test-streams.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -13,11 +12,7 @@ type Json = Readonly<Record<string, unknown>>;
 const RECORDS = 12;
 const REPLAYED_MS = 60_000;
 
-let cluster: StreamCluster | undefined;
-after(async () => {
-  await releaseCluster();
-  await cluster?.close();
-});
+const openCluster = clusterOfFile();
 
 function patch(url: string, body: unknown): Promise<Answer> {
   const headers = { "content-type": "application/json" };
@@ -25,20 +20,10 @@ function patch(url: string, body: unknown): Promise<Answer> {
 }
 
 test("doors in two processes, replays in two others -> every letter is counted, and is one row", async () => {
-  cluster = await StreamCluster.open({
-    counts: {
-      broker: 1,
-      warehouse: 1,
-      "storage-reader": 1,
-      "storage-coordinator": 1,
-      "http-source": 2,
-      api: 2,
-    },
-    flags: ["--broker.file-root", scratch()],
-  });
+  const cluster = await openCluster({ counts: { "http-source": 2, api: 2 } });
   const [first, second] = [cluster.endpoints(0), cluster.endpoints(1)];
   const path = new URL(await createStream(first, "bad", [pathColumn("n")])).pathname;
-  const sink = (i: number): string => `${sourcesUrl(cluster!.endpoints(i))}/bad/sinks/bad`;
+  const sink = (i: number): string => `${sourcesUrl(cluster.endpoints(i))}/bad/sinks/bad`;
   const settings = [{ key: "storage.level.local.deadLetters.enabled", value: true }];
   await finished(first, await patch(`${sink(0)}/settings`, { settings }));
   for (let n = 0; n < RECORDS; n++) {

@@ -4,12 +4,11 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { after, test } from "node:test";
+import { test } from "node:test";
 import type { Endpoints } from "./endpoints.ts";
-import { releaseCluster } from "./test-cluster.ts";
 import { ask, post } from "./test-http.ts";
 import { BIN, scratch, TestPlatform, until } from "./test-platform.ts";
-import { StreamCluster } from "./test-stream-cluster.ts";
+import { clusterOfFile } from "./test-stream-cluster.ts";
 import {
   atDoor,
   createSink,
@@ -29,11 +28,7 @@ const DONE = "Source and its destination tables and bucket have been deleted.";
 const PURGED_MS = 120_000;
 const DATA_MS = 180_000;
 
-let cluster: StreamCluster | undefined;
-after(async () => {
-  await releaseCluster();
-  await cluster?.close();
-});
+const openCluster = clusterOfFile();
 
 async function json(url: string): Promise<Json> {
   const answer = await ask(url);
@@ -154,18 +149,7 @@ test("delete-002-cascade-ok: journals, files and tables are gone, the ID begins 
 });
 
 test("two API processes: one purges at a time, and a killed one's purge is finished by others", async () => {
-  const root = scratch();
-  cluster = await StreamCluster.open({
-    counts: {
-      broker: 1,
-      warehouse: 1,
-      "storage-reader": 1,
-      "storage-coordinator": 2,
-      "http-source": 1,
-      api: 2,
-    },
-    flags: ["--broker.file-root", root],
-  });
+  const cluster = await openCluster({ counts: { "storage-coordinator": 2, api: 2 } });
   const [first, second] = [cluster.endpoints(0), cluster.endpoints(1)];
   const url = await fill(first, "both");
   const answers = await Promise.all([purge(first, "both"), purge(second, "both")]);

@@ -1,10 +1,9 @@
 // A source's limits over several doors: each process takes its share, and the share follows who is there.
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { releaseCluster } from "./test-cluster.ts";
+import { test } from "node:test";
 import { ask, post, type Answer } from "./test-http.ts";
-import { scratch, until } from "./test-platform.ts";
-import { StreamCluster, type TestNode } from "./test-stream-cluster.ts";
+import { until } from "./test-platform.ts";
+import { clusterOfFile, type TestNode } from "./test-stream-cluster.ts";
 import { createStream, finished, pathColumn, sourcesUrl, waitForRows } from "./test-streams.ts";
 
 const RECORDS = 20;
@@ -13,24 +12,10 @@ const BYTES = 1024 * 1024;
 const BATCH = 20_000;
 const SHARES_MS = 120_000;
 
-let cluster: StreamCluster | undefined;
-after(async () => {
-  await releaseCluster();
-  await cluster?.close();
-});
+const openCluster = clusterOfFile();
 
 test("a source's limits over two doors -> half of them each, all of them for the one that is left", async () => {
-  cluster = await StreamCluster.open({
-    counts: {
-      broker: 1,
-      warehouse: 1,
-      "storage-reader": 1,
-      "storage-coordinator": 1,
-      "http-source": 2,
-      api: 1,
-    },
-    flags: ["--broker.file-root", scratch(), "--distribution.ttl", "5s"],
-  });
+  const cluster = await openCluster({ counts: { "http-source": 2 }, flags: ["--distribution.ttl", "5s"] });
   const endpoints = cluster.endpoints();
   const path = new URL(await createStream(endpoints, "limited", [pathColumn("n")])).pathname;
   const settings = [

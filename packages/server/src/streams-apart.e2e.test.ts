@@ -1,14 +1,13 @@
 // Sources, sinks and tables on processes of their own: two of each component on one etcd, staging and fragments in a
 // directory. Each process is killed once while records come in; the sender's book tells which rows there must be.
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { releaseCluster } from "./test-cluster.ts";
+import { test } from "node:test";
 import { ask } from "./test-http.ts";
 import { DoorLoad } from "./test-door-load.ts";
 import { scratch, TestPlatform, until } from "./test-platform.ts";
 import { storedRecords, RECORD_COLUMNS } from "./test-record-rows.ts";
 import { RecordLedger } from "./test-record-ledger.ts";
-import { ROLES, StreamCluster } from "./test-stream-cluster.ts";
+import { clusterOfFile, ROLES } from "./test-stream-cluster.ts";
 import { countRows, createStream, waitForLoaded } from "./test-streams.ts";
 
 const CONNECTIONS = 4;
@@ -17,25 +16,12 @@ const BETWEEN = 25;
 const GO_ON_MS = 180_000;
 const LOADED_MS = 120_000;
 
-let cluster: StreamCluster | undefined;
-
-after(async () => {
-  await releaseCluster();
-  await cluster?.close();
-});
+const openCluster = clusterOfFile();
 
 test("two processes of each component: each is killed once -> every acknowledged record is one row", async (t) => {
-  const root = scratch();
-  cluster = await StreamCluster.open({
-    counts: {
-      broker: 3,
-      warehouse: 1,
-      "storage-reader": 2,
-      "storage-coordinator": 2,
-      "http-source": 2,
-      api: 2,
-    },
-    flags: ["--broker.file-root", root, "--stream.replication", "2"],
+  const cluster = await openCluster({
+    counts: { broker: 3, "storage-reader": 2, "storage-coordinator": 2, "http-source": 2, api: 2 },
+    flags: ["--stream.replication", "2"],
   });
   for (const node of cluster.nodes) {
     const metrics = await ask(`${node.url}/metrics`);
@@ -54,13 +40,13 @@ test("two processes of each component: each is killed once -> every acknowledged
   };
   const table = "main.apart";
   const loaded = (): Promise<void> =>
-    cluster!.told(() => waitForLoaded(cluster!.endpoints(0), table, LOADED_MS));
+    cluster.told(() => waitForLoaded(cluster.endpoints(0), table, LOADED_MS));
   await goOn("the start");
-  const hasRows = async (): Promise<boolean> => (await countRows(cluster!.endpoints(0), table)) > 0;
+  const hasRows = async (): Promise<boolean> => (await countRows(cluster.endpoints(0), table)) > 0;
   await cluster.told(() => until("there are rows", LOADED_MS, hasRows, 200));
   // The first of each at once, then the second: the others take over.
   for (let i = 0; i < 3; i++) {
-    const struck = ROLES.flatMap((role) => cluster!.all(role).slice(i, i + 1));
+    const struck = ROLES.flatMap((role) => cluster.all(role).slice(i, i + 1));
     await Promise.all(struck.map((node) => node.kill()));
     for (const node of struck) node.launch();
     await goOn(`the death of ${struck.map(({ name }) => name).join(", ")}`);

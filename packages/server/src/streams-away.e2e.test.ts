@@ -1,35 +1,20 @@
 // Processes that start while others are away: a door takes records as soon as there is a broker, whoever else is
 // missing; readers and coordinators say what they wait for, and go on when it is back.
 import assert from "node:assert/strict";
-import { after, test } from "node:test";
-import { releaseCluster } from "./test-cluster.ts";
+import { test } from "node:test";
 import { ask, post } from "./test-http.ts";
-import { scratch, until } from "./test-platform.ts";
-import { StreamCluster, type Role, type TestNode } from "./test-stream-cluster.ts";
+import { until } from "./test-platform.ts";
+import { clusterOfFile, type Role, type TestNode } from "./test-stream-cluster.ts";
 import { createSink, createStream, pathColumn, waitForRows } from "./test-streams.ts";
 
 const BACK_MS = 120_000;
 const BEHIND: readonly Role[] = ["storage-reader", "storage-coordinator", "http-source"];
 
-let cluster: StreamCluster | undefined;
-after(async () => {
-  await releaseCluster();
-  await cluster?.close();
-});
+const openCluster = clusterOfFile();
 
 test("started while the warehouse, then the broker is away -> records are taken, rows come later", async () => {
-  cluster = await StreamCluster.open({
-    counts: {
-      broker: 1,
-      warehouse: 1,
-      "storage-reader": 1,
-      "storage-coordinator": 1,
-      "http-source": 1,
-      api: 1,
-    },
-    flags: ["--broker.file-root", scratch()],
-  });
-  const all = (role: Role): TestNode => cluster!.all(role)[0]!;
+  const cluster = await openCluster();
+  const all = (role: Role): TestNode => cluster.all(role)[0]!;
   const endpoints = cluster.endpoints();
   const url = await createStream(endpoints, "away", [pathColumn("n")]);
   const table = { type: "duckdb", tableId: "main.new", mapping: { columns: [pathColumn("n")] } };

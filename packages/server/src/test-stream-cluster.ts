@@ -1,8 +1,9 @@
 // Streams on several processes, for tests: each component in processes of its own on one etcd, each with a data
 // directory and ports of its own over all its lives. What they share is an etcd, and a directory or a bucket.
-import { freePort } from "@millrace/metadata/testkit";
+import { after } from "node:test";
+import { freePort } from "@millrace/base/testkit";
 import type { Endpoints } from "./endpoints.ts";
-import { missingEtcd, testEtcd, type TestEtcd } from "./test-cluster.ts";
+import { missingEtcd, releaseCluster, testEtcd, type TestEtcd } from "./test-cluster.ts";
 import { ask } from "./test-http.ts";
 import { scratch, signalGroup, TestPlatform, until, type Exit } from "./test-platform.ts";
 
@@ -32,7 +33,8 @@ const LOG_LINES = 6;
 const READY_MS = 180_000;
 
 export interface ClusterPlan {
-  readonly counts: Readonly<Record<Role, number>>;
+  /** Of a role that is not named: one. */
+  readonly counts?: Readonly<Partial<Record<Role, number>>>;
   /** Of every process. */
   readonly flags?: readonly string[];
   /** In every process's environment. */
@@ -129,6 +131,22 @@ export class TestNode {
   }
 }
 
+/**
+ * For a file of tests: opens a cluster whose file stores are in one directory, and closes it, with whatever of an
+ * etcd's clients is open, after the file's tests.
+ */
+export function clusterOfFile(): (plan?: ClusterPlan) => Promise<StreamCluster> {
+  let cluster: StreamCluster | undefined;
+  after(async () => {
+    await releaseCluster();
+    await cluster?.close();
+  });
+  return async (plan = {}) => {
+    const flags = ["--broker.file-root", scratch(), ...(plan.flags ?? [])];
+    return (cluster = await StreamCluster.open({ ...plan, flags }));
+  };
+}
+
 export class StreamCluster {
   readonly etcd: TestEtcd;
   readonly nodes: readonly TestNode[];
@@ -148,7 +166,7 @@ export class StreamCluster {
     const door = await freePort();
     const nodes: TestNode[] = [];
     for (const role of ROLES) {
-      for (let i = 0; i < plan.counts[role]; i++) {
+      for (let i = 0; i < (plan.counts?.[role] ?? 1); i++) {
         const isFirstDoor = role === "http-source" && i === 0;
         const port = isFirstDoor ? door : await freePort();
         const flags = [
