@@ -121,11 +121,7 @@ export class Batch implements RecordTaker {
     { begin, end }: { readonly begin: number; readonly end: number },
     problem: string,
   ): void {
-    const record = this.#record;
-    record.refuse(problem);
-    this.write(body, begin, end);
-    record.form = "scanned";
-    record.bodyIsText = true;
+    this.#record.whileRefused(problem, () => this.write(body, begin, end));
   }
 
   #writeRecord(): void {

@@ -50,6 +50,14 @@ export class DoorRecord implements RecordContext {
     this.bodyIsText = false;
   }
 
+  /** The same of one record of many, for as long as `take` takes: the next one is looked into. */
+  whileRefused(problem: string, take: () => void): void {
+    this.refuse(problem);
+    take();
+    this.form = "scanned";
+    this.bodyIsText = true;
+  }
+
   /** Nothing is kept of the record (V2). */
   end(): void {
     this.values.forget();

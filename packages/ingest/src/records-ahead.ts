@@ -74,11 +74,7 @@ export class RecordsAhead implements RecordTaker {
     { begin, end }: { readonly begin: number; readonly end: number },
     problem: string,
   ): void {
-    const record = this.#record;
-    record.refuse(problem);
-    this.#find(body, begin, end, problem);
-    record.form = "scanned";
-    record.bodyIsText = true;
+    this.#record.whileRefused(problem, () => this.#find(body, begin, end, problem));
   }
 
   close(): void {
