@@ -6,9 +6,10 @@ import { MetricsRegistry, silentLogger, systemClock, systemRandom } from "@millr
 import { Evaluators, launchEvaluator } from "@millrace/jsonata";
 
 import { RowBuffer } from "./csv-writer.ts";
+import { measureTemplate, RECORD } from "./mapping-bench.ts";
 import { PathTree } from "./mapping-path.ts";
 import { ProgramSet } from "./mapping-programs.ts";
-import { recordOf } from "./mapping-testkit.ts";
+import { recordOf, templateColumn } from "./mapping-testkit.ts";
 import { compileMapping } from "./mapping.ts";
 
 const TEMPLATES = [
@@ -21,19 +22,8 @@ const TEMPLATES = [
   "$now()",
   "$header('Content-Type')",
 ];
-const RECORD = JSON.stringify({
-  a: { b: "hello world" },
-  n: 5,
-  name: "x1234",
-  long: "lorem ipsum ".repeat(20),
-  items: [
-    { p: 1.5, q: 2 },
-    { p: 3, q: 4 },
-  ],
-});
 const BATCH = 1000;
 const BATCHES = 20;
-const ROUNDS = 5;
 /** Of the kernel's clock, as everywhere on Linux. */
 const TICKS_A_SECOND = 100;
 
@@ -64,14 +54,11 @@ function cpuSeconds(): number {
 
 for (const content of TEMPLATES) {
   const scope = { tree: new PathTree(), programs: new ProgramSet(), random: systemRandom };
-  const column = { type: "template", name: "c", template: { language: "jsonata", content } } as const;
-  const mapping = compileMapping([column], scope);
+  const mapping = compileMapping([templateColumn("jsonata", content)], scope);
   const record = recordOf({ body: RECORD }, scope.tree);
   const out = new RowBuffer(1 << 20);
   const { programs, steps } = scope.programs;
-  const figures: number[] = [];
-  for (let round = 0; round <= ROUNDS; round++) {
-    const before = cpuSeconds();
+  const round = async (): Promise<number> => {
     for (let batch = 0; batch < BATCHES; batch++) {
       const records = Array.from({ length: BATCH }, () => scope.programs.inputOf(record));
       const job = { source: "bench", programs, steps, records, isOver: () => false };
@@ -81,9 +68,8 @@ for (const content of TEMPLATES) {
         if (mapping.write(record, out) !== undefined) throw new Error("not mapped");
       }
     }
-    if (round > 0) figures.push((BATCH * BATCHES) / (cpuSeconds() - before));
-  }
-  const median = figures.sort((a, b) => a - b)[figures.length >> 1]!;
-  process.stdout.write(`${JSON.stringify({ template: content, perCpuSecond: Math.round(median) })}\n`);
+    return BATCH * BATCHES;
+  };
+  await measureTemplate(content, round, cpuSeconds);
 }
 await evaluators.close();

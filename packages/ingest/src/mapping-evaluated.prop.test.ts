@@ -4,58 +4,23 @@ import { test } from "node:test";
 
 import fc from "fast-check";
 
-import type { TemplateColumn, TemplateLanguage } from "./definitions.ts";
-import { map, mapEvaluated } from "./mapping-testkit.ts";
-
-const column = (language: TemplateLanguage, content: string, rawString: boolean): TemplateColumn => ({
-  type: "template",
-  name: "c",
-  template: { language, content },
-  rawString,
-});
+import { bodiesOf, objectsOf, programsOf, scalar } from "./mapping-arbitraries.ts";
+import { map, mapEvaluated, templateColumn as column } from "./mapping-testkit.ts";
 
 const NAMES = ["a", "b", "a.b", "é", '"', "__proto__", "constructor", "0", "length", "toString", "$"];
 const key = fc.constantFrom(...NAMES);
+/** No objects in arrays: JSONata's paths go through those. */
 const leaf = fc.oneof(
-  fc.constantFrom<unknown>(
-    null,
-    true,
-    false,
-    0,
-    -0,
-    1.5,
-    1e-7,
-    1e21,
-    12345678901234,
-    "",
-    "text",
-    "é\u2028😀",
-  ),
-  fc.double({ noNaN: true, noDefaultInfinity: true }),
+  scalar,
   fc.string({ unit: "grapheme", maxLength: 60 }),
   fc.array(fc.oneof(fc.integer(), fc.array(fc.boolean(), { maxLength: 2 })), { maxLength: 3 }),
 );
-const { body } = fc.letrec<{ body: unknown }>((tie) => ({
-  body: fc.oneof(
-    { maxDepth: 3, withCrossShrink: true },
-    leaf,
-    fc.array(fc.tuple(key, tie("body")), { maxLength: 5 }).map(objectOf),
-  ),
-}));
-const object = fc.array(fc.tuple(key, body), { maxLength: 5 }).map(objectOf);
-
-/** Own members only, whatever their names. */
-function objectOf(entries: readonly (readonly [string, unknown])[]): object {
-  const members = new Map(entries);
-  return JSON.parse(
-    `{${[...members].map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`).join(",")}}`,
-  ) as object;
-}
+const body = bodiesOf(leaf, key);
 
 test("a path through objects -> the value that Jsonnet's Body(path) has, or none where that has none", async () => {
   await fc.assert(
     fc.asyncProperty(
-      object,
+      objectsOf(key, body),
       fc.array(key, { minLength: 1, maxLength: 3 }),
       fc.boolean(),
       async (body, path, raw) => {
@@ -97,47 +62,40 @@ const LEAVES = [
   "**",
   "$x",
 ];
-const program = fc.letrec<{ code: string }>((tie) => {
-  const code = tie("code");
-  return {
-    code: fc.oneof(
-      { maxDepth: 5, withCrossShrink: true },
-      fc.constantFrom(...LEAVES),
-      fc
-        .tuple(
-          code,
-          fc.constantFrom("+", "-", "*", "/", "&", "=", "<", "and", "in", "..", ".", "~>", "??", "%"),
-          code,
-        )
-        .map(([a, operator, b]) => `(${a} ${operator} ${b})`),
-      fc.tuple(code, code).map(([a, b]) => `[${a}, ${b}]`),
-      fc.tuple(code, code).map(([a, b]) => `{'a': ${a}, ${b}: 1}`),
-      fc.tuple(code, code).map(([a, b]) => `${a}[${b}]`),
-      fc.tuple(code, code).map(([a, b]) => `($x := ${a}; ${b})`),
-      fc.tuple(code, code, code).map(([a, b, c]) => `(${a} ? ${b} : ${c})`),
-      fc.tuple(code, code).map(([a, b]) => `(${a})^(${b})`),
-      code.map((body) => `function($x) { ${body} }`),
-      fc
-        .tuple(
-          fc.constantFrom(
-            "string",
-            "length",
-            "map",
-            "filter",
-            "sum",
-            "keys",
-            "lookup",
-            "merge",
-            "eval",
-            "each",
-            "sort",
-          ),
-          fc.array(code, { minLength: 1, maxLength: 2 }),
-        )
-        .map(([name, args]) => `$${name}(${args.join(", ")})`),
-    ),
-  };
-}).code;
+const program = programsOf(LEAVES, (code) => [
+  fc
+    .tuple(
+      code,
+      fc.constantFrom("+", "-", "*", "/", "&", "=", "<", "and", "in", "..", ".", "~>", "??", "%"),
+      code,
+    )
+    .map(([a, operator, b]) => `(${a} ${operator} ${b})`),
+  fc.tuple(code, code).map(([a, b]) => `[${a}, ${b}]`),
+  fc.tuple(code, code).map(([a, b]) => `{'a': ${a}, ${b}: 1}`),
+  fc.tuple(code, code).map(([a, b]) => `${a}[${b}]`),
+  fc.tuple(code, code).map(([a, b]) => `($x := ${a}; ${b})`),
+  fc.tuple(code, code, code).map(([a, b, c]) => `(${a} ? ${b} : ${c})`),
+  fc.tuple(code, code).map(([a, b]) => `(${a})^(${b})`),
+  code.map((body) => `function($x) { ${body} }`),
+  fc
+    .tuple(
+      fc.constantFrom(
+        "string",
+        "length",
+        "map",
+        "filter",
+        "sum",
+        "keys",
+        "lookup",
+        "merge",
+        "eval",
+        "each",
+        "sort",
+      ),
+      fc.array(code, { minLength: 1, maxLength: 2 }),
+    )
+    .map(([name, args]) => `$${name}(${args.join(", ")})`),
+]);
 
 test("random programs over random records -> a row of one JSON value, or a refusal; twice the same", async () => {
   const before = Object.getOwnPropertyNames(Object.prototype).sort();

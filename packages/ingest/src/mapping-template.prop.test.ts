@@ -7,43 +7,18 @@ import fc from "fast-check";
 import type { TemplateColumn } from "./definitions.ts";
 import { templateProblem } from "./mapping-check.ts";
 import type { PathStep } from "./mapping-path.ts";
-import { map } from "./mapping-testkit.ts";
+import { bodiesOf, programsOf, scalar } from "./mapping-arbitraries.ts";
+import { map, templateColumn } from "./mapping-testkit.ts";
 
-const column = (content: string, rawString: boolean): TemplateColumn => ({
-  type: "template",
-  name: "c",
-  template: { language: "jsonnet", content },
-  rawString,
-});
+const column = (content: string, raw: boolean): TemplateColumn => templateColumn("jsonnet", content, raw);
 
 function pathText(steps: readonly PathStep[]): string {
   return steps.map((step) => `[${JSON.stringify(step)}]`).join("");
 }
 
 const key = fc.constantFrom("a", "b", "a.b", "", "é", '"', "__proto__", "0", "length");
-const { body } = fc.letrec<{ body: unknown }>((tie) => ({
-  body: fc.oneof(
-    { maxDepth: 4, withCrossShrink: true },
-    fc.constantFrom<unknown>(
-      null,
-      true,
-      false,
-      0,
-      -0,
-      1.5,
-      1e-7,
-      1e21,
-      12345678901234,
-      "",
-      "text",
-      "é\u2028😀",
-    ),
-    fc.double({ noNaN: true, noDefaultInfinity: true }),
-    fc.string({ unit: "binary", maxLength: 60 }),
-    fc.array(tie("body"), { maxLength: 3 }),
-    fc.array(fc.tuple(key, tie("body")), { maxLength: 4 }).map((entries) => Object.fromEntries(entries)),
-  ),
-}));
+const leaf = fc.oneof(scalar, fc.string({ unit: "binary", maxLength: 60 }));
+const body = bodiesOf(leaf, key, (inner) => [fc.array(inner, { maxLength: 3 })]);
 const steps = fc.array(fc.oneof(key, fc.nat({ max: 2 })), { maxLength: 3 });
 
 describe("Body(path)", () => {
@@ -102,44 +77,37 @@ const LEAVES = [
   "$",
   "x",
 ];
-const program = fc.letrec<{ code: string }>((tie) => {
-  const code = tie("code");
-  return {
-    code: fc.oneof(
-      { maxDepth: 5, withCrossShrink: true },
-      fc.constantFrom(...LEAVES),
-      steps.map((steps) => `Body(${JSON.stringify(pathText(steps))}, 0)`),
-      code.map((name) => `Body(${name})`),
-      code.map((name) => `Header(${name}, '')`),
-      code.map((format) => `Now(${format})`),
-      fc
-        .tuple(code, fc.constantFrom("+", "-", "*", "/", "%", "==", "<", "&&", "in", "<<"), code)
-        .map(([a, operator, b]) => `(${a} ${operator} ${b})`),
-      fc.tuple(code, code).map(([a, b]) => `[${a}, ${b}]`),
-      fc.tuple(code, code).map(([a, b]) => `{a: ${a}, [${b}]: self.a}`),
-      fc.tuple(code, code).map(([a, b]) => `[${a} for x in ${b}]`),
-      fc.tuple(code, code).map(([a, b]) => `(local x = ${a}; ${b})`),
-      fc.tuple(code, code, code).map(([a, b, c]) => `(if ${a} then ${b} else ${c})`),
-      fc.tuple(code, code).map(([a, b]) => `${a}[${b}]`),
-      fc
-        .tuple(
-          fc.constantFrom(
-            "toString",
-            "length",
-            "range",
-            "repeat",
-            "sort",
-            "parseJson",
-            "base64",
-            "objectFields",
-            "join",
-          ),
-          fc.array(code, { minLength: 1, maxLength: 2 }),
-        )
-        .map(([name, args]) => `std.${name}(${args.join(", ")})`),
-    ),
-  };
-}).code;
+const program = programsOf(LEAVES, (code) => [
+  steps.map((steps) => `Body(${JSON.stringify(pathText(steps))}, 0)`),
+  code.map((name) => `Body(${name})`),
+  code.map((name) => `Header(${name}, '')`),
+  code.map((format) => `Now(${format})`),
+  fc
+    .tuple(code, fc.constantFrom("+", "-", "*", "/", "%", "==", "<", "&&", "in", "<<"), code)
+    .map(([a, operator, b]) => `(${a} ${operator} ${b})`),
+  fc.tuple(code, code).map(([a, b]) => `[${a}, ${b}]`),
+  fc.tuple(code, code).map(([a, b]) => `{a: ${a}, [${b}]: self.a}`),
+  fc.tuple(code, code).map(([a, b]) => `[${a} for x in ${b}]`),
+  fc.tuple(code, code).map(([a, b]) => `(local x = ${a}; ${b})`),
+  fc.tuple(code, code, code).map(([a, b, c]) => `(if ${a} then ${b} else ${c})`),
+  fc.tuple(code, code).map(([a, b]) => `${a}[${b}]`),
+  fc
+    .tuple(
+      fc.constantFrom(
+        "toString",
+        "length",
+        "range",
+        "repeat",
+        "sort",
+        "parseJson",
+        "base64",
+        "objectFields",
+        "join",
+      ),
+      fc.array(code, { minLength: 1, maxLength: 2 }),
+    )
+    .map(([name, args]) => `std.${name}(${args.join(", ")})`),
+]);
 
 test("random programs over random records -> a row of one JSON value, or 422 with a position", () => {
   fc.assert(

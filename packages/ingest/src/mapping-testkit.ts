@@ -4,7 +4,7 @@ import type { ProgramEvaluator } from "@millrace/jsonata";
 import { localEvaluator } from "@millrace/jsonata/testkit";
 import { JsonScanner } from "./body-json.ts";
 import { RowBuffer } from "./csv-writer.ts";
-import type { Column } from "./definitions.ts";
+import type { Column, TemplateColumn, TemplateLanguage } from "./definitions.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
 import { PathTree } from "./mapping-path.ts";
 import { ProgramSet } from "./mapping-programs.ts";
@@ -14,6 +14,14 @@ import { compileMapping, type CompiledMapping } from "./mapping.ts";
 import { evaluateRecord } from "./records-ahead.ts";
 
 export const ACCEPTED_AT = Date.UTC(2026, 0, 2, 3, 4, 5, 67);
+
+export function templateColumn(
+  language: TemplateLanguage,
+  content: string,
+  rawString = false,
+): TemplateColumn {
+  return { type: "template", name: "c", template: { language, content }, rawString };
+}
 
 export interface GivenRecord {
   readonly body: string | Uint8Array;
