@@ -7,9 +7,12 @@
 import { sizeText, type Clock, type Logger } from "@millrace/base";
 import { sinkPath, type SinkKey } from "./definitions.ts";
 import type { DoorError } from "./http-source-answers.ts";
+import type { OnAppended } from "./publisher.ts";
 
 /** Who knows what waits. */
 export interface DiskUse {
+  /** Told of what this process has appended: whoever reads it may be away. */
+  readonly onAppended: OnAppended;
   /** Bytes of a sink's partitions that are not in its table. */
   sinkBytes(sink: SinkKey): number;
   /** The same of all sinks. */
@@ -17,7 +20,7 @@ export interface DiskUse {
 }
 
 export interface DiskQuotaPorts {
-  readonly use: DiskUse;
+  readonly use: Pick<DiskUse, "sinkBytes" | "allBytes">;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Of all sinks together; 0: any number. */

@@ -10,6 +10,7 @@ import {
   PartitionPublisher,
   QueueBudget,
   type FramePort,
+  type OnAppended,
   type PartitionPort,
   type PublisherPorts,
 } from "./publisher.ts";
@@ -18,6 +19,8 @@ export interface DispatcherPorts {
   readonly frames: FramePort;
   readonly partitions: PartitionPort;
   readonly deadLetters: DeadLetterPort;
+  /** Of partitions alone. */
+  readonly onAppended: OnAppended;
   readonly turns: Turns;
   readonly clock: Clock;
   readonly random: Random;
@@ -55,9 +58,12 @@ export class Dispatcher {
     const metrics = publisherMetrics(ports.metrics);
     const budget = new QueueBudget(options.limits);
     const buffers = new BufferPool(BUFFERS_KEPT_MAX, BUFFER_KEPT_BYTES_MAX);
-    this.#ports = { ...ports, budget, buffers, metrics: metrics.partitions };
+    const { onAppended, ...shared } = ports;
+    this.#ports = { ...shared, onAppended, budget, buffers, metrics: metrics.partitions };
     this.#letterPorts = {
-      ...this.#ports,
+      ...shared,
+      budget,
+      buffers,
       partitions: { ensure: (sink, _n, signal) => ports.deadLetters.ensure(sink, signal) },
       metrics: metrics.letters,
     };

@@ -76,6 +76,7 @@ class Fixture {
           },
         },
         partitions: { ensure: () => Promise.resolve("j") },
+        onAppended: () => undefined,
         deadLetters: { ensure: () => Promise.resolve("d") },
         turns: { atEnd: (run) => void this.turns.push(run) },
         clock: systemClock,

@@ -83,7 +83,7 @@ export interface DoorOptions {
   readonly signature?: WebhookSignature;
   readonly sinks?: readonly Partial<NewSink>[];
   readonly sourceSettings?: SettingValues;
-  readonly diskUse?: DiskUse;
+  readonly diskUse?: Partial<DiskUse>;
   readonly share?: () => number;
   readonly quotaBytes?: number;
   readonly clock?: Clock;
@@ -129,7 +129,7 @@ export class DoorHarness {
         deadLetters: { ensure: ({ sinkId }) => Promise.resolve(`${sinkId}/dead-letters`) },
         turns: systemTurns,
         evaluator: options.evaluator ?? localEvaluator(),
-        diskUse: options.diskUse ?? { sinkBytes: () => 0, allBytes: () => 0 },
+        diskUse: { sinkBytes: () => 0, allBytes: () => 0, onAppended: () => undefined, ...options.diskUse },
         share: options.share ?? (() => 1),
         metrics: this.metrics,
         page: ({ path, origin }) => {

@@ -68,7 +68,8 @@ export class HttpSource {
     const { limits, lanes } = options;
     const { random, clock, turns, evaluator, onFatal } = ports;
     this.#logger = ports.logger;
-    this.#dispatcher = new Dispatcher(ports, { limits, lanes }, onFatal);
+    const { onAppended } = ports.diskUse;
+    this.#dispatcher = new Dispatcher({ ...ports, onAppended }, { limits, lanes }, onFatal);
     const { mirror } = ports;
     const dispatcher = this.#dispatcher;
     const limiters = new SourceLimiters(clock, ports.share);

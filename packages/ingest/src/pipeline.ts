@@ -5,6 +5,7 @@ import { readHead, type JournalTransport } from "@millrace/client";
 import type { CoordinationStore, StoreOp } from "@millrace/metadata";
 import type { Fragment } from "@millrace/protocol";
 import type { ObjectStore, ObjectStores } from "@millrace/stores";
+import { AppendedEnds } from "./appended-ends.ts";
 import { Cleanup, importedEnd, type CleanupOptions } from "./cleanup.ts";
 import { StoreTrimmer } from "./cleanup-fragments.ts";
 import { Coordinator } from "./coordinator.ts";
@@ -14,6 +15,7 @@ import { Importer, type ImporterOptions } from "./importer.ts";
 import { PartitionIntegrity } from "./partition-integrity.ts";
 import type { ProgressFeed } from "./reader-progress.ts";
 import { publishedFeed, publishProgress } from "./reader-publisher.ts";
+import type { OnAppended } from "./publisher.ts";
 import { StorageReader, type ReaderOptions } from "./reader.ts";
 import { StorageStatistics, type StatisticsFeed } from "./statistics.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
@@ -117,6 +119,8 @@ export class Pipeline {
   readonly statistics: StorageStatistics;
   /** For the doors of the same process. */
   readonly integrity: PartitionIntegrity;
+  /** The same: what they append waits for its table, whoever reads it. */
+  readonly onAppended: OnAppended;
   readonly #storage: StorageStore;
   readonly #ports: PipelinePorts;
   readonly #tasks: TaskGroup;
@@ -145,7 +149,9 @@ export class Pipeline {
     const reader = components.includes("storage-reader")
       ? new StorageReader({ ...inner, share: this.#shares.reader }, options.reader ?? {})
       : undefined;
-    const feed = feedOf(storage, reader);
+    const appended = new AppendedEnds(storage.view);
+    this.onAppended = (key, journal, end) => appended.note(key, journal, end);
+    const feed = feedOf(storage, reader, appended);
     const coordinator = components.includes("storage-coordinator")
       ? new Coordinator({ ...inner, feed, share: this.#shares.coordinator })
       : undefined;
@@ -316,12 +322,20 @@ export class Pipeline {
 }
 
 /** What this process reads as its reader sees it, the rest as it was published. */
-function feedOf(storage: StorageStore, reader: StorageReader | undefined): ProgressFeed & StatisticsFeed {
+function feedOf(
+  storage: StorageStore,
+  reader: StorageReader | undefined,
+  appended: AppendedEnds,
+): ProgressFeed & StatisticsFeed {
   const published = publishedFeed(storage.view);
   const of = (key: PartitionKey): ProgressFeed => (reader?.status(key) === undefined ? published : reader);
   return {
     progress: (key) => of(key).progress(key),
     seal: (key) => of(key).seal(key),
-    writeHead: (key) => reader?.status(key)?.writeHead ?? published.progress(key)?.writeHead,
+    writeHead: (key) => {
+      const partition = storage.view.partition(key);
+      const own = partition === undefined ? 0 : appended.of(partition);
+      return Math.max(reader?.status(key)?.writeHead ?? published.progress(key)?.writeHead ?? 0, own);
+    },
   };
 }

@@ -26,7 +26,7 @@ import {
   type TaskGroup,
   WireError,
 } from "@millrace/base";
-import { partitionJournal, type SinkLife } from "./definitions.ts";
+import { partitionJournal, type SinkKey, type SinkLife } from "./definitions.ts";
 import { FRAME_ROWS_MAX, FRAME_SEAL_BYTES } from "./limits.ts";
 import type { RowBuffer } from "./csv-writer.ts";
 import type { PublisherMetrics } from "./publisher-metrics.ts";
@@ -45,6 +45,9 @@ export interface FramePort {
     signal: AbortSignal,
   ): Promise<{ readonly begin: number; readonly end: number }>;
 }
+
+/** Told where a partition's journal ended when a frame was appended; frames of several lanes come in any order. */
+export type OnAppended = (partition: SinkKey & { readonly n: number }, journal: string, end: number) => void;
 
 /** Who makes sure that a partition is there (D26). */
 export interface PartitionPort {
@@ -70,6 +73,7 @@ export class SinkGone extends WireError {
 export interface PublisherPorts {
   readonly frames: FramePort;
   readonly partitions: PartitionPort;
+  readonly onAppended?: OnAppended;
   readonly turns: Turns;
   readonly budget: QueueBudget;
   readonly buffers: BufferPool;
@@ -313,7 +317,10 @@ export class PartitionPublisher {
       }
     }
     try {
-      await this.#ports.frames.appendFrame(this.#journal, content, signal);
+      const journal = this.#journal;
+      const { end } = await this.#ports.frames.appendFrame(journal, content, signal);
+      const { key, n } = this.#place;
+      this.#ports.onAppended?.({ ...key, n }, journal, end);
       return undefined;
     } catch (thrown) {
       if (signal.aborted) throw thrown;

@@ -177,6 +177,7 @@ async function startDoor(
     diskUse: {
       sinkBytes: (sink) => pipeline.statistics.lagBytes(sink),
       allBytes: () => pipeline.statistics.allLagBytes(),
+      onAppended: pipeline.onAppended,
     },
     share: () => 1 / Math.max(1, group?.members.length ?? 1),
   });
