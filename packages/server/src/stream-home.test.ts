@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never } from "@millrace/base";
+import { never, silentLogger } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import { aesSecrets, plainSecrets, type SecretBox } from "@millrace/ingest";
@@ -29,12 +29,43 @@ test("home: another staging store -> refused; the same one is known, whoever of 
   const coordination = await openMemoryStore(clock, random);
   const [one, two] = [memoryStore({ clock, random }), memoryStore({ clock, random })];
   const claim = (stagingStore: typeof one): Promise<void> =>
-    claimStaging({ coordination, random, stagingStore }, never);
+    claimStaging({ coordination, clock, logger: silentLogger, random, stagingStore }, never);
   await Promise.all([claim(one), claim(one), claim(one)]);
   await claim(one);
   await assert.rejects(claim(two), { code: "CONFLICT", message: /stage records in another store than / });
   let marks = 0;
   for await (const _ of one.list("", never)) marks++;
+  assert.equal(marks, 1);
+});
+
+test("home: the staging store is away -> it is waited for, and marked once", async () => {
+  const agenda = new Agenda();
+  const clock = new SimulatedClock(agenda);
+  const random = seededRandom("away");
+  const coordination = await openMemoryStore(clock, random);
+  const stagingStore = memoryStore({ clock, random });
+  let isAway = true;
+  stagingStore.script = () => (isAway ? "unavailable" : "none");
+  let claimed = 0;
+  const claim = async (): Promise<void> => {
+    await claimStaging({ coordination, clock, logger: silentLogger, random, stagingStore }, never);
+    claimed++;
+  };
+  const first = claim();
+  await agenda.advance(30_000);
+  assert.equal(claimed, 0);
+  isAway = false;
+  await agenda.advance(5000);
+  await first;
+  isAway = true;
+  const again = claim();
+  await agenda.advance(30_000);
+  assert.equal(claimed, 1);
+  isAway = false;
+  await agenda.advance(5000);
+  await again;
+  let marks = 0;
+  for await (const _ of stagingStore.list("", never)) marks++;
   assert.equal(marks, 1);
 });
 

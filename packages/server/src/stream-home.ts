@@ -22,8 +22,15 @@ const SECRETS = keyOf("/millrace/pipeline/secrets");
 const STAGING_MARK = "staging-";
 const STAGING_ID_BYTES = 16;
 const PROBE = "probe";
+/** Before a staging store that is away is asked again. */
+const STAGING_AWAY_MS = 1000;
 
 type Ports = Pick<PartContext, "coordination">;
+
+type StagingPorts = Pick<PartContext, "coordination" | "clock" | "logger"> & {
+  readonly random: Random;
+  readonly stagingStore: ObjectStore;
+};
 
 /** @param prefix root of the brokers' keys @throws {WireError} CONFLICT when they belong to brokers of another one */
 export async function claimPrefix(ports: Ports, prefix: string, signal: AbortSignal): Promise<void> {
@@ -46,20 +53,35 @@ export async function claimWarehouse(ports: Ports, nodeId: string, signal: Abort
 /**
  * Whether `store` is the one that all processes of the etcd stage in: it holds the mark that the etcd names. The first
  * one puts both, the mark before it is named. URLs may differ, since a directory need not be mounted everywhere at the
- * same place.
- * @throws {WireError} CONFLICT when it is another one; what the store says
+ * same place. A store that is away is waited for.
+ * @throws {WireError} CONFLICT when it is another one; what the store says when asking again would not help
  */
-export async function claimStaging(
-  ports: Ports & { readonly random: Random; readonly stagingStore: ObjectStore },
+export async function claimStaging(ports: StagingPorts, signal: AbortSignal): Promise<void> {
+  const { clock, logger, random } = ports;
+  const own = hex(random.fill(new Uint8Array(STAGING_ID_BYTES)));
+  for (let isSaid = false; ; isSaid = true) {
+    try {
+      return await claimMark(ports, own, signal);
+    } catch (thrown) {
+      const error = WireError.from(thrown);
+      if (signal.aborted || error.code !== "UNAVAILABLE") throw thrown;
+      if (!isSaid) logger.warn("staging-not-reached", { error });
+      await clock.sleep(STAGING_AWAY_MS, signal);
+    }
+  }
+}
+
+/** @param own name of the mark that this process puts where there is none */
+async function claimMark(
+  { coordination, stagingStore: store }: StagingPorts,
+  own: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { coordination, stagingStore: store, random } = ports;
   const [known] = (await coordination.range({ key: STAGING }, signal)).kvs;
   let id = known === undefined ? undefined : text(known.value);
   if (id === undefined) {
-    const own = hex(random.fill(new Uint8Array(STAGING_ID_BYTES)));
     await store.put(STAGING_MARK + own, once(utf8("\n")), { bytes: 1 }, signal);
-    id = await firstOf(ports, STAGING, own, signal);
+    id = await firstOf({ coordination }, STAGING, own, signal);
     if (id === own) return;
     await store.remove(STAGING_MARK + own, signal);
   }

@@ -1,9 +1,9 @@
 // The whole way from a request to a row: two processes of each component and one warehouse, on etcd and a bucket on
 // MinIO, sinks of four partitions, secrets sealed. Senders repeat each request with its key until it is acknowledged;
-// meanwhile processes are killed, stopped, paused and started again, and mappings change, letters are replayed,
-// versions rolled back, sink and source disabled and enabled. Then each sink has to have what the book says: the
-// acknowledged records without the dead letters, each once, by the mapping that was in force; and once the letters of
-// one sink are replayed, those too.
+// meanwhile processes are killed, stopped, paused and started again, etcd and MinIO are killed and come back, and
+// mappings change, letters are replayed, versions rolled back, sink and source disabled and enabled. Then each sink has
+// to have what the book says: the acknowledged records without the dead letters, each once, by the mapping that was in
+// force; and once the letters of one sink are replayed, those too.
 //
 // The seed of a run is printed; MILLRACE_CRASH_SEED repeats its choices, not their timing.
 // MILLRACE_CRASH_STREAM_RECORDS makes it longer; it says how far it is then.
@@ -111,7 +111,7 @@ async function workflow(t: TestContext): Promise<void> {
   const doors = cluster.all("http-source").map(({ url }) => url + path);
   const options = { doors, connections: CONNECTIONS, recordsMax: BATCH_MAX, pauseMs: PAUSE_MS, seed: SEED };
   const load = new WorkflowLoad(options, book);
-  const storm = new StreamStorm(cluster, random("storm"));
+  const storm = new StreamStorm(cluster, store, random("storm"));
   const how = (): string =>
     `${book.acknowledged} of ${book.sent} records acknowledged; ${load.describe()}; ` +
     `${storm.describe()}; ${changes.describe()}`;
@@ -157,7 +157,6 @@ async function openCluster(address: string): Promise<StreamCluster> {
   return StreamCluster.open({
     counts: {
       broker: 2,
-      warehouse: 1,
       "storage-reader": 2,
       "storage-coordinator": 2,
       "http-source": 2,

@@ -1,5 +1,6 @@
 // Misfortunes of the processes of a StreamCluster, drawn from a seed: kill -9, SIGTERM, SIGSTOP shorter and longer than
-// the lease, and both processes of a component killed at once. Each round has all of them in an order of its own.
+// the lease, and both processes of a component killed at once; and of what they all need, the etcd and the object
+// store: kill -9, and for some seconds there is none. Each round has all of them in an order of its own.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@millrace/base";
@@ -7,29 +8,44 @@ import { until } from "./test-platform.ts";
 import { LEASE_OVER } from "./test-storm.ts";
 import { ROLES, type Role, type StreamCluster, type TestNode } from "./test-stream-cluster.ts";
 
+/** What everybody needs, and that comes back with the data that it had. */
+export interface Needed {
+  run(): Promise<void>;
+  kill(): Promise<void>;
+}
+
 interface Misfortune {
+  /** Who suffers what. */
   readonly what: string;
-  readonly nodes: readonly TestNode[];
-  readonly strike: (node: TestNode) => Promise<void>;
+  /** In nobody else's hands meanwhile. */
+  readonly victims: readonly (TestNode | Needed)[];
+  readonly strike: () => Promise<void>;
 }
 
 /** Defaults of etcd.lease and of distribution.ttl, and somewhat more. */
 const PAST_LEASE_MS = (role: Role): number => (role === "broker" ? 25_000 : 8000);
+/** How often in a round etcd and store are killed, and how long they are away: an etcd not for long, or leases end. */
+const NEEDED_KILLS = 2;
+const ETCD_AWAY_MS_MAX = 3000;
+const STORE_AWAY_MS_MAX = 8000;
 const ENDS_ITSELF_MS = 60_000;
 const LOOK_MS = 100;
 
 export class StreamStorm {
   readonly #cluster: StreamCluster;
+  readonly #store: Needed;
   readonly #random: Random;
-  readonly #struck = new Set<TestNode>();
+  readonly #struck = new Set<TestNode | Needed>();
   /** How often what was suffered. */
   readonly #suffered = new Map<string, number>();
   #left: Misfortune[] = [];
   #rounds = -1;
   #isOver = false;
 
-  constructor(cluster: StreamCluster, random: Random) {
+  /** @param store that the cluster's processes have their objects in */
+  constructor(cluster: StreamCluster, store: Needed, random: Random) {
     this.#cluster = cluster;
+    this.#store = store;
     this.#random = random;
   }
 
@@ -44,11 +60,11 @@ export class StreamStorm {
 
   /** The next misfortune; several may be under way, of processes of their own. @returns when it is over */
   async strike(): Promise<void> {
-    const { what, nodes, strike } = await this.#next();
-    for (const node of nodes) this.#struck.add(node);
-    await Promise.all(nodes.map(strike));
-    for (const node of nodes) this.#struck.delete(node);
-    this.#note(`${nodes[0]!.role} ${what}`);
+    const { what, victims, strike } = await this.#next();
+    for (const victim of victims) this.#struck.add(victim);
+    await strike();
+    for (const victim of victims) this.#struck.delete(victim);
+    this.#note(what);
   }
 
   /** Brings back brokers that end themselves, as whoever supervises them would, until `end`; nobody else may. */
@@ -81,7 +97,7 @@ export class StreamStorm {
         this.#left = this.#deal();
         this.#rounds++;
       }
-      const at = this.#left.findIndex(({ nodes }) => nodes.every((node) => !this.#struck.has(node)));
+      const at = this.#left.findIndex(({ victims }) => victims.every((victim) => !this.#struck.has(victim)));
       const [next] = at < 0 ? [] : this.#left.splice(at, 1);
       if (next !== undefined) return next;
       await sleep(LOOK_MS);
@@ -90,18 +106,39 @@ export class StreamStorm {
 
   #deal(): Misfortune[] {
     const random = this.#random;
-    const all: Misfortune[] = [];
+    const dealt: Misfortune[] = [];
     for (const role of ROLES) {
       const nodes = this.#cluster.all(role);
       const one = (): readonly TestNode[] => [nodes[random.below(nodes.length)]!];
-      for (const node of nodes) all.push({ what: "killed", nodes: [node], strike: this.#killed });
-      all.push({ what: "stopped", nodes: one(), strike: this.#stopped });
+      const add = (
+        what: string,
+        victims: readonly TestNode[],
+        strike: (node: TestNode) => Promise<void>,
+      ): void => {
+        const all = async (): Promise<void> => void (await Promise.all(victims.map(strike)));
+        dealt.push({ what: `${role} ${what}`, victims, strike: all });
+      };
+      for (const node of nodes) add("killed", [node], this.#killed);
+      add("stopped", one(), this.#stopped);
       const ms = 300 + random.below(2000);
-      all.push({ what: "paused for a moment", nodes: one(), strike: (node) => this.#paused(node, ms) });
-      all.push({ what: "paused past its lease", nodes: one(), strike: this.#pausedPastLease });
-      if (nodes.length > 1) all.push({ what: "killed, all at once", nodes, strike: this.#killed });
+      add("paused for a moment", one(), (node) => this.#paused(node, ms));
+      add("paused past its lease", one(), this.#pausedPastLease);
+      if (nodes.length > 1) add("killed, all at once", nodes, this.#killed);
     }
-    return shuffled(all, random);
+    for (let i = 0; i < NEEDED_KILLS; i++) {
+      dealt.push(this.#away("etcd", this.#cluster.etcd, random.below(ETCD_AWAY_MS_MAX)));
+      dealt.push(this.#away("store", this.#store, random.below(STORE_AWAY_MS_MAX)));
+    }
+    return shuffled(dealt, random);
+  }
+
+  #away(what: string, needed: Needed, ms: number): Misfortune {
+    const strike = async (): Promise<void> => {
+      await needed.kill();
+      await sleep(ms);
+      if (!this.#isOver) await needed.run();
+    };
+    return { what: `${what} killed`, victims: [needed], strike };
   }
 
   readonly #killed = async (node: TestNode): Promise<void> => {
