@@ -9,65 +9,30 @@
 //      sends that, of gazctl too, and no other client does. It waits for nobody, since it may mend what others wait
 //      for, and says where it believes the journal to end; 0, which is no offset elsewhere, is the
 //      head of a journal of which nothing is known.
-import { WireError, type Clock } from "@millrace/base";
+import { WireError } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
-import type { SpoolAppend, Spools } from "@millrace/fragments";
-import type {
-  LabelSet,
-  AppendPreamble,
-  AppendResponse,
-  Fragment,
-  Header,
-  Route,
-  Suspend,
-} from "@millrace/protocol";
+import type { SpoolAppend } from "@millrace/fragments";
+import type { LabelSet, AppendPreamble, AppendResponse, Fragment, Header, Route } from "@millrace/protocol";
 import { forgetAbort, onAbort, type Abortable } from "./abort-listeners.ts";
 import { AppendFeed } from "./append-feed.ts";
 import { startAppend, stepAppend } from "./append-fsm.ts";
 import { outcomeUnknown } from "./append-stream.ts";
 import { writeChunk, type ChunkWrite } from "./append-write.ts";
-import { AppendProxy, type AppendProxyPorts } from "./append-proxy.ts";
-import type { AppendEffect, AppendInput, AppendState, FactsWanted } from "./append-states.ts";
-import type { BrokerMetrics, CallMeter } from "./broker-metrics.ts";
+import type { AppendCaller, AppendPorts, Lifetime, RunningAppend } from "./append-ports.ts";
+import { AppendProxy } from "./append-proxy.ts";
+import type {
+  AppendEffect,
+  AppendInput,
+  AppendState,
+  ContentStanding,
+  FactsWanted,
+} from "./append-states.ts";
 import { ContentSource } from "./content-source.ts";
 import type { HeadReset } from "./holders-activation.ts";
 import type { PipelineUser } from "./append-queue.ts";
 import type { JournalReplica } from "./journal-replica.ts";
 import { LOG_QUEUE_BYTES_MAX } from "./limits.ts";
 import type { Resolution } from "./resolver.ts";
-
-export interface AppendPorts {
-  readonly spools: Spools;
-  readonly clock: Clock;
-  readonly metrics: BrokerMetrics;
-  readonly meter: CallMeter;
-  /** Ways to other brokers; undefined when there are none. */
-  readonly proxy: AppendProxyPorts | undefined;
-  /** At once when nothing needs waiting for. */
-  resolve(request: AppendPreamble, minRevision: number, lifetime: Lifetime): Resolution | Promise<Resolution>;
-  /** Resolves when the journal is not as it was resolved any more. @throws {WireError} SHUTTING_DOWN */
-  changed(resolution: Resolution, signal: AbortSignal): Promise<void>;
-  /** @returns revision at which the outcome can be read */
-  updateAssignments(resolution: Resolution, signal: AbortSignal): Promise<number>;
-  updateSuspend(resolution: Resolution, suspend: Suspend, signal: AbortSignal): Promise<number>;
-}
-
-/** How long an append may go on. Its signal may be made when it is first asked for. */
-export interface Lifetime {
-  readonly signal: AbortSignal;
-}
-
-/** Who waits for the answer of an append. Exactly one of the two is called, once. */
-export interface AppendCaller {
-  answered(response: AppendResponse): void;
-  failed(error: Error): void;
-}
-
-/** An append that a door began. */
-export interface RunningAppend {
-  /** Nobody waits for it any more. */
-  aborted(reason: Error): void;
-}
 
 /** Each the same object every time: that is cheaper. */
 const LEVEL_LABELS = { synced: { level: "synced" }, replicated: { level: "replicated" } } as const;
@@ -77,7 +42,8 @@ const APPEND_LABELS = { operation: "Append" } as const;
 type Performed = AppendInput | Promise<AppendInput | undefined> | "pending" | undefined;
 
 export class AppendCall implements PipelineUser, Abortable {
-  readonly waitingBytes: number;
+  /** Of its content, when it began to wait. */
+  waitingBytes = 0;
   readonly goesFirst: boolean;
   readonly #ports: AppendPorts;
   readonly #request: AppendPreamble;
@@ -112,7 +78,6 @@ export class AppendCall implements PipelineUser, Abortable {
     this.#request = request;
     this.#content = new ContentSource(content, ports.clock);
     this.#isSummed = content instanceof AppendFeed || content.kind !== "bytes" || content.isUnsummed !== true;
-    this.waitingBytes = this.#content.knownBytes;
     this.goesFirst = request.suspend === "SUSPEND_KEEP";
     this.#lifetime = lifetime;
     this.#caller = caller;
@@ -163,6 +128,23 @@ export class AppendCall implements PipelineUser, Abortable {
     const call = new AppendCall(ports, request, feed, lifetime, caller);
     call.#perform(call.#first, 0);
     return call;
+  }
+
+  get isUnfinished(): boolean {
+    return this.#content.isUnfinished;
+  }
+
+  get needsPatience(): boolean {
+    return this.#content.isUnfinished && this.#content.standing === "enough";
+  }
+
+  get awaitsClient(): boolean {
+    return this.#state.kind === "gathering" || this.#content.isAwaited;
+  }
+
+  wanted(): void {
+    if (this.#state.kind === "gathering") this.#input({ kind: "wanted" });
+    else this.#content.wanted();
   }
 
   granted(route: Route | undefined): void {
@@ -282,6 +264,8 @@ export class AppendCall implements PipelineUser, Abortable {
         );
       case "gather-facts":
         return this.#gatherFacts(effect.wanted);
+      case "gather-content":
+        return this.#gatherContent(effect.least, effect.isTimed);
       case "open-append":
         return this.#openAppend(effect.rollTo);
       case "receive":
@@ -335,6 +319,7 @@ export class AppendCall implements PipelineUser, Abortable {
 
   #acquire(): Performed {
     const replica = this.#resolution!.localReplica!;
+    this.waitingBytes = this.#content.waitingBytes;
     const got = replica.acquire(this);
     if (got === "gone") return { kind: "invalidated" };
     if (got === "queued") {
@@ -377,10 +362,22 @@ export class AppendCall implements PipelineUser, Abortable {
 
   #gatherFacts(wanted: FactsWanted): Performed {
     const replica = this.#held!;
-    const facts = (): AppendInput => ({ kind: "facts-gathered", facts: replica.facts() });
+    const facts = (): AppendInput => ({
+      kind: "facts-gathered",
+      facts: replica.facts(),
+      content: this.#content.standing,
+    });
     if (wanted === "now") return facts();
     if (wanted === "after-store-check") return replica.nextStoreCheck(this.#lifetime.signal).then(facts);
     return replica.nextListing(this.#lifetime.signal).then(facts);
+  }
+
+  #gatherContent(least: ContentStanding, isTimed: boolean): Performed {
+    if (!isTimed && this.#held!.hasWaiters) return { kind: "wanted" };
+    const { minRate } = this.#resolution!.localReplica!;
+    const gathered = this.#content.gathered(least, isTimed ? minRate : 0);
+    if (gathered === undefined) return { kind: "content-gathered" };
+    return gathered.then((): AppendInput => ({ kind: "content-gathered" }));
   }
 
   #openAppend(rollTo: number): Performed {

@@ -4,7 +4,7 @@
 //  F2  The door stops its peer while more than FEED_BYTES_MAX or FEED_ITEMS_MAX wait, so a feed holds that much and one
 //      chunk; of what was taken it keeps nothing.
 //  F3  The first thing that is wrong with a stream decides: what comes behind it is not kept, be it ever so much.
-import type { StreamMessage } from "./append-states.ts";
+import type { ContentStanding, StreamMessage } from "./append-states.ts";
 import { FEED_BYTES_MAX, FEED_ITEMS_MAX } from "./limits.ts";
 
 /** A chunk; one without bytes is the intent to commit. */
@@ -23,6 +23,7 @@ export class AppendFeed {
   #hasIntent = false;
   #isDecided = false;
   #wake: (() => void) | undefined;
+  #wakeAt: ContentStanding | undefined;
   readonly #onRoom: () => void;
 
   /** @param onRoom called when a full feed has room again */
@@ -58,6 +59,12 @@ export class AppendFeed {
     return this.#items.at(-1) === "end-of-stream";
   }
 
+  /** Of what waits, while nothing was taken. */
+  get standing(): ContentStanding {
+    if (this.#isDecided || this.isFull) return "enough";
+    return this.bytes > 0 ? "some" : "none";
+  }
+
   /** Nothing was taken, and the intent to commit is all that came. */
   get isNothing(): boolean {
     const [intent, end, ...more] = this.#items;
@@ -71,9 +78,7 @@ export class AppendFeed {
     if (item instanceof Uint8Array) this.bytes += item.length;
     if (this.#hasIntent || !(item instanceof Uint8Array)) this.#isDecided = true;
     else this.#hasIntent = item.length === 0;
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+    if (this.#wake !== undefined && this.#has(this.#wakeAt)) this.#woken();
   }
 
   /** @returns undefined when nothing waits */
@@ -92,11 +97,33 @@ export class AppendFeed {
     return item;
   }
 
-  /** Resolves when something waits. One caller at a time. */
+  /** Resolves when something waits. One caller at a time, of this and `until`: who called before hears nothing. */
   filled(): Promise<void> {
-    if (this.#at < this.#items.length) return Promise.resolve();
+    return this.#when(undefined);
+  }
+
+  /** Resolves when so much of the content waits. */
+  until(least: ContentStanding): Promise<void> {
+    return this.#when(least);
+  }
+
+  #when(least: ContentStanding | undefined): Promise<void> {
+    if (this.#has(least)) return Promise.resolve();
     return new Promise((resolve) => {
       this.#wake = resolve;
+      this.#wakeAt = least;
     });
+  }
+
+  #has(least: ContentStanding | undefined): boolean {
+    if (least === undefined) return !this.isEmpty;
+    const { standing } = this;
+    return standing === "enough" || standing === least;
+  }
+
+  #woken(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
   }
 }

@@ -31,6 +31,8 @@ const NONE = {
   "sync-gathered": "broken",
   "transaction-done": "broken",
   "facts-gathered": "broken",
+  "content-gathered": "broken",
+  wanted: "broken",
   "append-opened": "broken",
   message: "broken",
   "end-of-stream": "broken",
@@ -60,6 +62,13 @@ const TABLE: Record<AppendState["kind"], Record<AppendInput["kind"], Expected>> 
   "updating-assignments": { ...NONE, "transaction-done": "resolving", evicted: "resolving" },
   validating: { ...NONE, "facts-gathered": "opening", invalidated: "resolving", evicted: "resolving" },
   "updating-suspend": { ...NONE, "transaction-done": "resolving", evicted: "resolving" },
+  gathering: {
+    ...NONE,
+    "content-gathered": "validating",
+    wanted: "gathering",
+    invalidated: "resolving",
+    evicted: "resolving",
+  },
   opening: { ...NONE, "append-opened": "streaming", evicted: "failed" },
   streaming: { ...NONE, message: "streaming", "end-of-stream": "failed", evicted: "failed" },
   "reading-acknowledgements": { ...NONE, acknowledged: "finished", evicted: "failed" },
@@ -308,6 +317,7 @@ test("append machine: fewer replicas than desired, by choice -> commits go on, t
   const at = (spoolEnd: number, indexEnd: number): AppendInput => ({
     kind: "facts-gathered",
     facts: facts({ spoolBegin: spoolEnd, spoolEnd, indexEnd, lastModTime: 1 }),
+    content: "enough",
   });
   const first = run(from, INPUTS["sync-gathered"], at(10, 10));
   assert.equal(finished(first.state).response.status, "INSUFFICIENT_JOURNAL_BROKERS");
@@ -323,6 +333,7 @@ test("append machine: fewer replicas than desired, by choice -> commits go on, t
 const readOnly = {
   attempt: attempt({ resolution: resolution({ spec: journalSpec("a/journal", { flags: 1 }) }) }),
 };
+
 const asking = (fields: Partial<AppendPreamble>) => ({
   attempt: attempt({ request: preamble("a/journal", fields) }),
 });

@@ -5,7 +5,8 @@
 //    │  │  └─► proxying ──► finished                                                ▼ and enough replicas
 //    │  │        └─► resolving, when nobody saw it                                  │
 //    │  └─► updating-suspend ◄────────────────────────────────────────────── validating ⟲ ──► syncing
-//    └───────────┘ (also from any wait, when the resolution is invalidated)         │
+//    ├───────────┘ (also from any wait, when the resolution is invalidated)       ▲ │
+//    └─── gathering (without the pipeline) ◄─── gathering (with it) ◄─────────────┘ │ content is here
 //                                                                                   ▼
 //                       finished | failed ◄── reading-acknowledgements ◄── streaming ⟲ ◄── opening
 //
@@ -18,6 +19,8 @@
 //  A5  Registers change only together with bytes.
 //  A6  A resolution is used only by the replica it names: a held pipeline of another replica is given back. So is one
 //      that a newer primary takes, and what was not opened resolves again: it may have moved the primary itself.
+//  A7  Nothing is opened before all of its content is here, or as much as is collected in memory: until then it gives
+//      the pipeline to whoever else wants it, and is judged anew when its turn comes again.
 //
 // Replication is in the machine: with no peers `sync-gathered` comes with no answers, at once.
 import { assert, unreachable, WireError } from "@millrace/base";
@@ -40,13 +43,15 @@ import type {
   AppendState,
   AppendStep,
   Attempt,
+  ContentStanding,
   Pipeline,
   PreconditionFacts,
 } from "./append-states.ts";
-import { onStream } from "./append-stream.ts";
+import { mayHaveContent, onStream } from "./append-stream.ts";
 import { acknowledgeSync } from "./append-sync.ts";
 
 type Resolving = Extract<AppendState, { kind: "resolving" }>;
+type Gathering = Extract<AppendState, { kind: "gathering" }>;
 type Validating = Extract<AppendState, { kind: "validating" }>;
 type Unopened = Exclude<
   AppendState,
@@ -102,7 +107,9 @@ export function stepAppend(state: AppendState, input: AppendInput): AppendStep {
     case "validating":
       if (input.kind === "invalidated") return resolveAgain(state.attempt, 0);
       assert(input.kind === "facts-gathered", "waits for facts");
-      return validate(state, input.facts);
+      return validate(state, input.facts, input.content);
+    case "gathering":
+      return onGathering(state, input);
     case "proxying":
       if (input.kind === "invalidated") return [state, []];
       if (input.kind === "unseen") return resolveAgain(state.attempt, 0);
@@ -218,7 +225,7 @@ function awaitDesiredReplicas(attempt: Attempt): AppendStep {
   return [{ kind: "validating", attempt, wakeups: 0 }, GATHER_FACTS];
 }
 
-function validate(state: Validating, facts: PreconditionFacts): AppendStep {
+function validate(state: Validating, facts: PreconditionFacts, content: ContentStanding): AppendStep {
   const { attempt, wakeups } = state;
   const { request, resolution, pipeline, rollTo } = attempt;
   assert(resolution.spec !== undefined, "a resolution that is OK has a spec");
@@ -233,6 +240,10 @@ function validate(state: Validating, facts: PreconditionFacts): AppendStep {
         )
       )
         return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
+      const least = leastContent(attempt);
+      if (content === "none" || (content === "some" && least === "enough")) {
+        return [{ kind: "gathering", attempt }, [{ kind: "gather-content", least, isTimed: false }]];
+      }
       const opened = { registers: facts.registers, barrierStatus: outcome.barrierStatus };
       return [{ kind: "opening", attempt, opened }, [{ kind: "open-append", rollTo: outcome.rollTo }]];
     }
@@ -255,6 +266,34 @@ function validate(state: Validating, facts: PreconditionFacts): AppendStep {
     default:
       return unreachable(outcome);
   }
+}
+
+/** A7 */
+function onGathering(state: Gathering, input: AppendInput): AppendStep {
+  const { attempt } = state;
+  const { pipeline } = attempt;
+  const isHeld = pipeline.kind === "held";
+  switch (input.kind) {
+    case "content-gathered":
+      // Without the pipeline nobody has told it of changes: it may belong elsewhere by now.
+      return isHeld ? [{ kind: "validating", attempt, wakeups: 0 }, GATHER_FACTS] : resolveAgain(attempt, 0);
+    case "wanted": {
+      assert(isHeld, "only who holds the pipeline is asked for it");
+      const least = leastContent(attempt);
+      return [
+        { kind: "gathering", attempt: withPipeline(attempt, NOT_HELD) },
+        [...releaseOf(pipeline), { kind: "gather-content", least, isTimed: true }],
+      ];
+    }
+    default:
+      assert(input.kind === "invalidated", "waits for its content");
+      return isHeld ? resolveAgain(attempt, 0) : [state, []];
+  }
+}
+
+/** Content that is refused whatever it is need not be whole. */
+function leastContent(attempt: Attempt): "some" | "enough" {
+  return mayHaveContent(attempt) ? "enough" : "some";
 }
 
 /** Nothing was appended since the journal was made, or resumed. */

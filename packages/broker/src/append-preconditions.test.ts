@@ -8,6 +8,7 @@ import { journalSpec, preamble } from "./broker-testkit.ts";
 const factsAre = (fields: Parameters<typeof facts>[0]): AppendInput => ({
   kind: "facts-gathered",
   facts: facts(fields),
+  content: "enough",
 });
 interface Case {
   readonly what: string;

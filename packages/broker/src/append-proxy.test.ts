@@ -4,7 +4,7 @@ import { never, text, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
 import type { AppendContent } from "@millrace/client";
 import { labelSet, parseLabelSelector, type AppendResponse } from "@millrace/protocol";
-import type { AppendCaller } from "./append-call.ts";
+import type { AppendCaller } from "./append-ports.ts";
 import { AppendFeed } from "./append-feed.ts";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";

@@ -2,7 +2,7 @@
 // primary that the allocator is about to assign.
 import { WireError, type Clock } from "@millrace/base";
 import { stripMeta, type AppendPreamble, type LabelSelector } from "@millrace/protocol";
-import type { Lifetime } from "./append-call.ts";
+import type { Lifetime } from "./append-ports.ts";
 import { applyJournals, type ApplyPorts } from "./apply.ts";
 import { AutoCreator, type AutoCreateRule } from "./auto-create.ts";
 import type { Resolution } from "./resolver.ts";

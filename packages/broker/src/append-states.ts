@@ -73,6 +73,12 @@ export interface PreconditionFacts {
   readonly now: number;
 }
 
+/**
+ * How much of the content is here, before any of it was taken. `enough`: all of it, as much as is collected, or what
+ * is wrong with it; `some`: bytes, and more is to come.
+ */
+export type ContentStanding = "none" | "some" | "enough";
+
 /** A message of the content stream, after the preamble. A chunk of 0 bytes is the intent to commit. */
 export type StreamMessage =
   | { readonly shape: "chunk"; readonly bytes: number; readonly delayed: boolean }
@@ -122,6 +128,8 @@ export type AppendState =
   | { readonly kind: "updating-assignments"; readonly attempt: Attempt }
   | { readonly kind: "validating"; readonly attempt: Attempt; readonly wakeups: number }
   | { readonly kind: "updating-suspend"; readonly attempt: Attempt }
+  /** Nothing stands against it but that its content is not here. With the pipeline while nobody else wants it. */
+  | { readonly kind: "gathering"; readonly attempt: Attempt }
   | { readonly kind: "opening"; readonly attempt: Attempt; readonly opened: Opened }
   | {
       readonly kind: "streaming";
@@ -151,7 +159,15 @@ export type AppendInput =
   /** `ownEnd`: end of the proposal that was sent. */
   | { readonly kind: "sync-gathered"; readonly ownEnd: number; readonly answers: readonly PeerAnswer[] }
   | { readonly kind: "transaction-done"; readonly revision: number }
-  | { readonly kind: "facts-gathered"; readonly facts: PreconditionFacts }
+  | {
+      readonly kind: "facts-gathered";
+      readonly facts: PreconditionFacts;
+      readonly content: ContentStanding;
+    }
+  /** As much content is here as was asked for. */
+  | { readonly kind: "content-gathered" }
+  /** Somebody else waits for the pipeline. */
+  | { readonly kind: "wanted" }
   | { readonly kind: "append-opened" }
   | { readonly kind: "message"; readonly message: StreamMessage }
   | { readonly kind: "end-of-stream" }
@@ -195,6 +211,12 @@ export type AppendEffect =
   | { readonly kind: "update-assignments" }
   | { readonly kind: "update-suspend"; readonly suspend: Suspend }
   | { readonly kind: "gather-facts"; readonly wanted: FactsWanted }
+  /** Waits until so much of the content is here. `isTimed`: its client has a moment only. */
+  | {
+      readonly kind: "gather-content";
+      readonly least: Exclude<ContentStanding, "none">;
+      readonly isTimed: boolean;
+    }
   /** Rolls as roll-rule.ts says, then opens the spool's next append. */
   | { readonly kind: "open-append"; readonly rollTo: number }
   | { readonly kind: "receive" }

@@ -172,7 +172,7 @@ function releasePipeline({ pipeline }: Attempt): AppendEffect {
 }
 
 /** Journals that are not writable and appends that suspend take no bytes; without bytes they are barriers. */
-function mayHaveContent({ request, resolution }: Attempt): boolean {
+export function mayHaveContent({ request, resolution }: Attempt): boolean {
   const { suspend } = request;
   const suspends = suspend !== "SUSPEND_RESUME" && suspend !== "SUSPEND_NO_RESUME";
   return !suspends && resolution.spec !== undefined && mayWrite(resolution.spec);

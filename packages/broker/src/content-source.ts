@@ -1,33 +1,22 @@
 // The messages of an append's content stream, from whole bytes or from a stream of chunks, with the commit intent
 // and the end that the protocol wants behind them, or from what a door feeds, as it comes; and their flow control.
-import { assert, WireError, type Clock } from "@millrace/base";
+import { assert, type Clock } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import { AppendFeed, type FeedItem } from "./append-feed.ts";
-import type { AppendInput } from "./append-states.ts";
+import type { AppendInput, ContentStanding } from "./append-states.ts";
 import { streamError } from "./append-stream.ts";
-import {
-  admitChunk,
-  drainSustain,
-  fullBucket,
-  refillSustain,
-  SUSTAIN_MS_MAX,
-  type RateBucket,
-} from "./flow-control.ts";
+import { ClientPace, type PaceOwner } from "./client-pace.ts";
+import { admitChunk, fullBucket, type RateBucket } from "./flow-control.ts";
+import { FEED_BYTES_MAX } from "./limits.ts";
 
 /** Whose journal it is: the bucket outlives the append. */
-export interface FlowOwner {
+export interface FlowOwner extends PaceOwner {
   /** Bytes a second, 0 = no bound. */
   readonly maxRate: number;
-  readonly minRate: number;
   bucket: RateBucket | undefined;
-  /** Other appends wait for this one: only then is a slow client a nuisance. */
-  readonly hasWaiters: boolean;
 }
 
 type Phase = "content" | "end";
-
-/** Timers run before sockets are read: the next one runs after. */
-const LAST_LOOK_MS = 1;
 
 const EMPTY = new Uint8Array(0);
 const INTENT: AppendInput = { kind: "message", message: { shape: "chunk", bytes: 0, delayed: false } };
@@ -44,7 +33,11 @@ export class ContentSource {
   #at = 0;
   #iterator: AsyncIterator<Uint8Array> | undefined;
   #phase: Phase = "content";
-  #sustainMs = SUSTAIN_MS_MAX;
+  /** Once a client was waited for. */
+  #pace: ClientPace | undefined;
+  #isTaken = false;
+  /** Bytes that had been collected when the first was taken, and have not been taken yet. */
+  #collectedBytes = FEED_BYTES_MAX;
   #isUnlimited = false;
   #cancelTimer: (() => void) | undefined;
   #passNow: (() => void) | undefined;
@@ -91,6 +84,41 @@ export class ContentSource {
     return this.#feed?.isNothing === true;
   }
 
+  /** While nothing was taken. Of a stream whoever gives it has collected the beginning. */
+  get standing(): ContentStanding {
+    return this.#feed === undefined ? "enough" : this.#feed.standing;
+  }
+
+  /** More of it is to come from its client. */
+  get isUnfinished(): boolean {
+    return this.#iterator !== undefined || this.#feed?.isDecided === false;
+  }
+
+  /** Bytes that are here. */
+  get waitingBytes(): number {
+    return this.#feed?.bytes ?? this.knownBytes;
+  }
+
+  /** Its client is waited for, at the expense of whoever comes to wait. */
+  get isAwaited(): boolean {
+    return this.#pace?.isAwaiting === true;
+  }
+
+  /** Somebody waits for the append, who did not when the waiting for its client began. */
+  wanted(): void {
+    this.#pace?.wanted();
+  }
+
+  /**
+   * Waits until so much of it is here, before any of it was taken. @returns undefined: it is
+   * @param minRate what its client must sustain meanwhile; 0 = nothing
+   */
+  gathered(least: ContentStanding, minRate: number): Promise<void> | undefined {
+    const { standing } = this;
+    if (this.#feed === undefined || standing === "enough" || standing === least) return undefined;
+    return this.#paced().gathered(this.#feed, least, minRate);
+  }
+
   /** Nothing was taken but what is still here: another broker can have it from the beginning. */
   get isUntouched(): boolean {
     return this.#passing === "none" || this.#passing === "whole";
@@ -134,6 +162,7 @@ export class ContentSource {
   abandon(): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#pace?.stop();
     const iterator = this.#iterator;
     this.#iterator = undefined;
     // A source that throws while it is let go has nobody left to tell.
@@ -159,19 +188,22 @@ export class ContentSource {
   }
 
   #take(feed: AppendFeed, owner: FlowOwner): AppendInput | Promise<AppendInput> {
+    if (!this.#isTaken) {
+      this.#isTaken = true;
+      this.#collectedBytes = feed.bytes;
+    }
     const item = feed.take();
     if (item !== undefined) {
-      // What came while we were busy was sent in time.
-      if (this.#sustainMs < SUSTAIN_MS_MAX && item instanceof Uint8Array) {
-        this.#sustainMs = refillSustain(this.#sustainMs, item.length, owner.minRate);
-      }
+      if (item instanceof Uint8Array) this.#pace?.came(item.length, owner.minRate);
       return this.#taken(item, owner);
     }
-    return this.#sustained(feed.filled(), () => feed.bytes, owner).then(() => {
-      const next = feed.take();
-      assert(next !== undefined, "a feed that was filled has something");
-      return this.#taken(next, owner);
-    });
+    return this.#paced()
+      .sustained(feed.filled(), () => feed.bytes, owner)
+      .then(() => {
+        const next = feed.take();
+        assert(next !== undefined, "a feed that was filled has something");
+        return this.#taken(next, owner);
+      });
   }
 
   #taken(item: FeedItem, owner: FlowOwner): AppendInput | Promise<AppendInput> {
@@ -182,6 +214,7 @@ export class ContentSource {
 
   #deliver(chunk: Uint8Array, owner: FlowOwner): AppendInput | Promise<AppendInput> {
     this.chunk = chunk;
+    if (this.isUnfinished) this.#earn(chunk.length, owner);
     const { maxRate } = owner;
     if (maxRate === 0 || this.#isUnlimited) return chunkOf(chunk.length, false);
     const nowMs = this.#clock.monotonicMs();
@@ -209,7 +242,7 @@ export class ContentSource {
       const received = iterator.next();
       const bytesOf = (result: IteratorResult<Uint8Array>): number =>
         result.done === true ? 0 : result.value.length;
-      const { done, value } = await this.#sustained(received, bytesOf, owner);
+      const { done, value } = await this.#paced().sustained(received, bytesOf, owner);
       if (done === true) {
         this.#iterator = undefined;
         return this.#intend();
@@ -218,42 +251,15 @@ export class ContentSource {
     }
   }
 
-  /**
-   * What the client sends next; rejects when it is silent for too long while others wait. What lies in a socket because
-   * this process was busy is not silence: when the time is over, what came by then is looked at once more.
-   */
-  #sustained<T>(received: Promise<T>, bytesOf: (result: T) => number, owner: FlowOwner): Promise<T> {
-    const { minRate } = owner;
-    if (minRate === 0) return received;
-    const startMs = this.#clock.monotonicMs();
-    return new Promise((resolve, reject) => {
-      const refuse = (): void => {
-        this.#cancelTimer = undefined;
-        reject(new WireError("REQUEST_TIMEOUT", UNDERFLOW));
-      };
-      const expire = (): void => {
-        this.#cancelTimer = owner.hasWaiters
-          ? this.#clock.after(LAST_LOOK_MS, refuse)
-          : this.#clock.after(SUSTAIN_MS_MAX, expire);
-      };
-      this.#cancelTimer = this.#clock.after(this.#sustainMs, expire);
-      const settled = (): void => {
-        this.#cancelTimer?.();
-        this.#cancelTimer = undefined;
-      };
-      received.then(
-        (result) => {
-          settled();
-          const left = drainSustain(this.#sustainMs, this.#clock.monotonicMs() - startMs);
-          this.#sustainMs = refillSustain(Math.max(0, left), bytesOf(result), minRate);
-          resolve(result);
-        },
-        (error: unknown) => {
-          settled();
-          reject(error);
-        },
-      );
-    });
+  #paced(): ClientPace {
+    return (this.#pace ??= new ClientPace(this.#clock));
+  }
+
+  /** T2 of patience.ts */
+  #earn(bytes: number, { patience, minRate }: FlowOwner): void {
+    const earning = bytes - this.#collectedBytes;
+    this.#collectedBytes = Math.max(0, -earning);
+    if (minRate > 0 && earning > 0) patience.earn(earning, minRate, this.#clock.monotonicMs());
   }
 
   #intend(): AppendInput {
@@ -298,8 +304,6 @@ async function filledOrAborted(feed: AppendFeed, signal: AbortSignal): Promise<v
     signal.removeEventListener("abort", onAbort);
   }
 }
-
-const UNDERFLOW = "append stream: client stream didn't sustain the minimum append data rate";
 
 function chunkOf(bytes: number, delayed: boolean): AppendInput {
   return { kind: "message", message: { shape: "chunk", bytes, delayed } };

@@ -16,7 +16,7 @@ import {
   type AppendPreamble,
   type AppendResponse,
 } from "@millrace/protocol";
-import type { AppendCaller, RunningAppend } from "./append-call.ts";
+import type { AppendCaller, RunningAppend } from "./append-ports.ts";
 import { AppendFeed } from "./append-feed.ts";
 import type { Principal } from "./authoriser.ts";
 import { ContentCopies, SMALL_BYTES_MAX } from "./content-copies.ts";

@@ -11,7 +11,7 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { type Clock, HeadParser, type HostPolicy, never, refuseHost, type RequestIds } from "@millrace/base";
 import { stripMeta, type AppendResponse } from "@millrace/protocol";
-import type { AppendCaller, Lifetime } from "./append-call.ts";
+import type { AppendCaller, Lifetime } from "./append-ports.ts";
 import { AppendFeed } from "./append-feed.ts";
 import type { Need, Principal } from "./authoriser.ts";
 import type { PrincipalJournals } from "./broker.ts";

@@ -15,7 +15,7 @@ import {
 import { seededRandom } from "@millrace/base/testkit";
 import type { AppendContent, JournalTransport } from "@millrace/client";
 import type { AppendPreamble, AppendResponse } from "@millrace/protocol";
-import type { AppendCaller, Lifetime, RunningAppend } from "./append-call.ts";
+import type { AppendCaller, Lifetime, RunningAppend } from "./append-ports.ts";
 import type { AppendFeed } from "./append-feed.ts";
 import { EVERYONE, type Need, type Principal } from "./authoriser.ts";
 import type { PrincipalJournals } from "./broker.ts";

@@ -32,6 +32,7 @@ import type { ResetWish } from "./activation-runner.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import type { FlowOwner } from "./content-source.ts";
 import { boundRate, type RateBucket } from "./flow-control.ts";
+import { Patience } from "./patience.ts";
 import { eitherSignal } from "./either-signal.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import { CLOSE_GRACE_MS, FIRST_REFRESH_WAIT_MS, RELIST_MS } from "./limits.ts";
@@ -82,6 +83,7 @@ export class JournalReplica implements FlowOwner {
   invalidations = 0;
   readonly minRate: number;
   bucket: RateBucket | undefined;
+  readonly patience: Patience;
   readonly #ports: ReplicaPorts;
   readonly #tasks: TaskGroup;
   readonly #opened = new Gate();
@@ -109,7 +111,8 @@ export class JournalReplica implements FlowOwner {
     this.createRevision = createRevision;
     this.minRate = ports.minAppendRate;
     this.#spec = spec;
-    this.#queue = new AppendQueue(this.journal, () => this.#routeInSync());
+    this.patience = new Patience(ports.clock.monotonicMs());
+    this.#queue = new AppendQueue(this.journal, ports.clock, this.patience, () => this.#routeInSync());
     this.#tasks = new TaskGroup(`replica of ${spec.name}`, (task, error) => {
       ports.logger.error("replica-task-failed", { journal: spec.name, task, error });
     });
@@ -134,6 +137,10 @@ export class JournalReplica implements FlowOwner {
 
   get hasWaiters(): boolean {
     return this.#queue.hasWaiters;
+  }
+
+  get hasWholeWaiter(): boolean {
+    return this.#queue.hasWholeWaiter;
   }
 
   /** Of the journal's primary; undefined while the replica opens, and when the broker is alone. */

@@ -41,6 +41,17 @@ export const QUIET_PULSES_BEFORE_SUSPEND = 15;
 export const PULSE_TIMEOUT_MS = 60_000;
 /** Bytes a second that a client must sustain while others wait for the journal. */
 export const MIN_APPEND_RATE = 65_536;
+/**
+ * What whole appends of a journal wait, all in all, for clients whose appends were begun and are not whole: two
+ * clients that fall silent, one after the other.
+ */
+export const PATIENCE_MS_MAX = 2_000;
+/** What an append that is not whole finds of it when it begins: the silence that its own client may have. */
+export const PATIENCE_MS_MIN = 1_000;
+/** So much of the time it grows again: the rest is for those who are whole. */
+export const PATIENCE_SHARE = 1 / 4;
+/** Times the least rate (1 MiB/s, unless that is set) at which a client needs none of it: what links of today have. */
+export const PATIENT_RATES = 16;
 /** Bytes of one journal that only this disk has, from which on a failing store stops its appends. */
 export const STORE_BACKLOG_BYTES_MAX = 1024 ** 3;
 /**

@@ -25,13 +25,8 @@ import {
   type ReadRequest,
   type ReadResponse,
 } from "@millrace/protocol";
-import {
-  AppendCall,
-  type AppendCaller,
-  type AppendPorts,
-  type Lifetime,
-  type RunningAppend,
-} from "./append-call.ts";
+import { AppendCall } from "./append-call.ts";
+import type { AppendCaller, AppendPorts, Lifetime, RunningAppend } from "./append-ports.ts";
 import type { AppendFeed } from "./append-feed.ts";
 import { AppendResolver } from "./append-resolver.ts";
 import { applyJournals } from "./apply.ts";
