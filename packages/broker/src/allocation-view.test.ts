@@ -65,6 +65,55 @@ for (const seed of ["one", "two", "three"]) {
   });
 }
 
+test("allocation view: a spec that cannot be decoded -> no item, and its assignments are not dead", async () => {
+  const clock = new SimulatedClock(new Agenda());
+  const store = await openMemoryStore(clock, seededRandom("undecodable"));
+  const ports = { coordination: store, clock, logger: silentLogger };
+  const write = (...success: readonly StoreOp[]): Promise<unknown> =>
+    store.txn({ compare: [], success }, never);
+  const key = itemKey(ROOT, "a/journal");
+  const assignment = assignmentKey(ROOT, { item: "a/journal", member: MEMBERS[0]!, slot: 0 });
+  await write(
+    { kind: "put", key, value: new TextEncoder().encode("garbage") },
+    { kind: "put", key: assignment, value: new Uint8Array(0) },
+  );
+  const keyspace = new BrokerKeyspace(ports, ROOT, 0);
+  await keyspace.load(0, never);
+  const stop = new AbortController();
+  const running = keyspace.run(stop.signal);
+  const view = new AllocationView(
+    keyspace,
+    ({ spec }) => spec.replication,
+    () => false,
+  );
+  const seen = (): readonly number[] => {
+    const { items, assignments } = view.snapshot();
+    return [items.length, assignments.length, keyspace.undecodable];
+  };
+  assert.deepEqual(seen(), [0, 0, 1]);
+  let wakes = 0;
+  const wake = async (): Promise<void> => {
+    const woken = keyspace.changed.next(never).then(() => void wakes++);
+    await settle();
+    return woken;
+  };
+  void wake();
+  await write({ kind: "delete", key });
+  await settle();
+  assert.deepEqual(
+    [...seen(), wakes],
+    [0, 1, 0, 1],
+    "gone: its assignments are dead, and whoever waits is told",
+  );
+  void wake();
+  await write({ kind: "put", key, value: encodeJournalSpec(journalSpec("a/journal", { replication: 1 })) });
+  await settle();
+  assert.deepEqual([...seen(), wakes], [1, 1, 0, 2], "a sound one: its assignments are its own");
+  stop.abort(new Error("the test is over"));
+  await running;
+  await store.close();
+});
+
 test("assignments: the stored route is the current one -> consistent; another one, or none -> not", () => {
   const [one, two] = [MEMBERS[0]!, MEMBERS[1]!];
   const item: ItemEntry = { key: "i", id: "i", replication: 2, modRevision: 1 };

@@ -3,6 +3,8 @@
 //
 //  V1  Lists are in the order of names, which is that of keys; the assignments of item i are the i-th group.
 //  V2  A snapshot is not changed by what comes later, and what did not change is the same object in the next one.
+//  V3  The assignments of a journal whose spec is there and cannot be decoded are not in a snapshot: they are neither
+//      dead nor anybody's to change, and one such journal must not keep the others from being assigned.
 import type { AllocatorMirror, AssignmentEntry, ItemEntry, MemberEntry, Snapshot } from "@millrace/allocator";
 import type { Gate } from "@millrace/base";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
@@ -20,7 +22,7 @@ export class AllocationView implements AllocatorMirror {
   #names: string[] = [];
   #items: ItemEntry[] = [];
   #groups: (readonly AssignmentEntry[])[] = [];
-  /** Of journals that do not exist. */
+  /** Of journals that do not exist, or cannot be decoded (V3). */
   readonly #dead = new Map<string, readonly AssignmentEntry[]>();
   /** Names that changed since the last snapshot; undefined: too many. */
   #stale: Set<string> | undefined;
@@ -50,7 +52,8 @@ export class AllocationView implements AllocatorMirror {
     this.#stale = new Set();
     const assignments: AssignmentEntry[] = [];
     for (const group of this.#groups) for (const entry of group) assignments.push(entry);
-    for (const group of this.#dead.values()) assignments.push(...group);
+    for (const [name, group] of this.#dead)
+      if (!this.#keyspace.isUndecodable(name)) assignments.push(...group); // V3
     const { revision } = this.#keyspace.header;
     return { revision, items: this.#items.slice(), members: this.members(), assignments };
   }

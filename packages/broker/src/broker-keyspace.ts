@@ -3,6 +3,7 @@
 //  M1  Listeners run after each update was applied to the table, in the order they were added; then `changed` opens.
 import { Gate, type Clock, type Logger } from "@millrace/base";
 import { keyOf, Keyspace, type CoordinationStore, type StoreHeader } from "@millrace/metadata";
+import { itemKey } from "@millrace/protocol";
 import { decodeEntity, JournalTable, type Entity } from "./journal-table.ts";
 
 export interface KeyspacePorts {
@@ -28,6 +29,7 @@ export class BrokerKeyspace {
       // With the slash: another root that begins with this one stays out.
       prefix: keyOf(`${root}/`),
       decode: (key, value) => decodeEntity(root, key, value),
+      onUndecodable: () => this.changed.open(),
       applyDelayMs,
     });
     this.#mirror.observe((changes) => {
@@ -40,6 +42,16 @@ export class BrokerKeyspace {
   /** The store's identity, with the greatest revision of a change below the root. */
   get header(): StoreHeader {
     return this.#mirror.header;
+  }
+
+  /** Keys below the root whose newest values nobody here can decode. */
+  get undecodable(): number {
+    return this.#mirror.undecodable;
+  }
+
+  /** Whether the newest spec of the journal is there and cannot be decoded. */
+  isUndecodable(journal: string): boolean {
+    return this.#mirror.isUndecodable(itemKey(this.root, journal));
   }
 
   onUpdate(listener: (changed: ReadonlySet<string>) => void): void {

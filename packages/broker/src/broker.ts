@@ -48,16 +48,16 @@ import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { HoldersStore } from "./holders-store.ts";
 import { PeerCalls } from "./peer-calls.ts";
-import type { LocalPeerDoor, PeerDoor } from "./peer-door.ts";
+import type { PeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import { readLists, writeFirstLists, type StartLists } from "./start-lists.ts";
 import { memberName } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { NOTHING_TO_JOIN, type JoiningProgress } from "./joining.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE, READS_HELD_BYTES_MAX } from "./limits.ts";
-import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalJournals } from "./local-journal.ts";
-import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
+import { LocalTransport, type LocalTransportPorts } from "./local-transport.ts";
+import { journalsOf, type PrincipalJournals } from "./principal-journals.ts";
 import { runPulse } from "./pulse.ts";
 import { ReadHands } from "./read-hands.ts";
 import { watchLag } from "./replication-lag.ts";
@@ -129,15 +129,6 @@ export interface BrokerOptions {
   readonly onFatal?: (error: WireError) => void;
 }
 
-/** Journals as a principal sees them. */
-export interface PrincipalJournals {
-  readonly transport: JournalTransport;
-  /** Without an end of the principal's time: a door that begins appends here ends them then. */
-  readonly appends: AppendDoor;
-  /** What other brokers may ask for; undefined without a network. */
-  readonly peers: PeerDoor | undefined;
-}
-
 export interface Broker {
   /** In-process access to everything. */
   readonly transport: JournalTransport;
@@ -153,6 +144,8 @@ export interface Broker {
   storeHealth(request: FragmentStoreHealthRequest, signal: AbortSignal): Promise<FragmentStoreHealthResponse>;
   /** Stores whose last check failed. Journals go on for a while without their store. */
   failingStores(): readonly FailingStore[];
+  /** Keys of the cluster that cannot be decoded here: they are passed over, and left alone. */
+  undecodableKeys(): number;
   /** Whoever removes fragments from stores on purpose says so: they are not missed, and no reader is sent to them. */
   fragmentRemoved(fragment: Fragment): void;
   /** What stands against serving; empty when ready. */
@@ -319,11 +312,9 @@ async function compose(parts: Parts): Promise<Broker> {
     storeHealth: (request, signal) =>
       metered(healthMeter, () => storeGate.check(request, resolver.header(), signal)),
     failingStores: () => storeGate.failing(),
+    undecodableKeys: () => keyspace.undecodable,
     fragmentRemoved: (fragment) => storage.replicaPorts.journals.fragmentRemoved(fragment),
-    health: () => [
-      ...failures,
-      ...[drain.unready(), spools.unhealthy(), storeGate.unready(servedJournals(resolver))].filter(isReason),
-    ],
+    health: () => [...failures, ...unready(storeGate.unready(servedJournals(resolver)), drain, spools)],
     backlog: () => storage.persister.backlog(),
     joining: () => joining?.progress ?? NOTHING_TO_JOIN,
     members: () => listBrokers(keyspace.table, options.id),
@@ -339,8 +330,12 @@ async function compose(parts: Parts): Promise<Broker> {
   };
 }
 
-function isReason(text: string | undefined): text is string {
-  return text !== undefined;
+function unready(
+  store: string | undefined,
+  drain: Drain,
+  spools: Pick<Spools, "unhealthy">,
+): readonly string[] {
+  return [drain.unready(), spools.unhealthy(), store].filter((reason) => reason !== undefined);
 }
 
 function forReads(
@@ -358,28 +353,6 @@ function forReads(
 
 function isPrimaryOf(resolver: Resolver): (journal: string) => boolean {
   return (journal) => resolver.isPrimary(journal);
-}
-
-/** What is made for a principal is kept as long as the principal. */
-function journalsOf(
-  served: LocalTransportPorts,
-  transport: LocalTransport,
-  door: LocalPeerDoor | undefined,
-): (principal: Principal) => PrincipalJournals {
-  const everything: PrincipalJournals = { transport, appends: transport, peers: door };
-  const known = new WeakMap<Principal, PrincipalJournals>();
-  return (principal) => {
-    const { visible, expiresAtMs } = principal;
-    if (visible === undefined && expiresAtMs === Number.POSITIVE_INFINITY) return everything;
-    let journals = known.get(principal);
-    if (journals === undefined) {
-      const appends = visible === undefined ? transport : new LocalTransport(served, visible);
-      const peers = visible === undefined ? door : door?.visibleTo(visible);
-      journals = { transport: new ExpiringTransport(appends, expiresAtMs, served.clock), appends, peers };
-      known.set(principal, journals);
-    }
-    return journals;
-  };
 }
 
 interface Storage {

@@ -21,7 +21,7 @@ import {
   type ReadRequest,
 } from "@millrace/protocol";
 import type { Authoriser, Principal } from "./authoriser.ts";
-import type { PrincipalJournals } from "./broker.ts";
+import type { PrincipalJournals } from "./principal-journals.ts";
 import { grpcAppend } from "./grpc-append.ts";
 import { oneRequest, type Answering } from "./grpc-calls.ts";
 import { grpcPeerDoor } from "./grpc-peer-door.ts";

@@ -14,7 +14,7 @@ import { stripMeta, type AppendResponse } from "@millrace/protocol";
 import type { AppendCaller, Lifetime } from "./append-ports.ts";
 import { AppendFeed } from "./append-feed.ts";
 import type { Need, Principal } from "./authoriser.ts";
-import type { PrincipalJournals } from "./broker.ts";
+import type { PrincipalJournals } from "./principal-journals.ts";
 import { errorAnswer, type TextAnswer } from "./http-answers.ts";
 import { appendAnswer } from "./http-append.ts";
 import { PLAIN_HEAD_BYTES_MAX, readPlainPut, type PlainPut } from "./http-plain-put.ts";

@@ -18,7 +18,7 @@ import type { AppendPreamble, AppendResponse } from "@millrace/protocol";
 import type { AppendCaller, Lifetime, RunningAppend } from "./append-ports.ts";
 import type { AppendFeed } from "./append-feed.ts";
 import { EVERYONE, type Need, type Principal } from "./authoriser.ts";
-import type { PrincipalJournals } from "./broker.ts";
+import type { PrincipalJournals } from "./principal-journals.ts";
 import { httpGateway } from "./http-gateway.ts";
 import { PlainPutDoor } from "./http-plain-door.ts";
 import type { AppendDoor } from "./local-transport.ts";

@@ -62,6 +62,8 @@ export interface KeyspaceOptions<T> {
   readonly parts?: readonly Key[];
   /** The decoded value, or why it cannot be decoded. What it throws counts as that, too. */
   readonly decode: (key: Key, value: Uint8Array) => T | Error;
+  /** Called after a key's newest value turned out not to be decodable, or such a key is decodable or gone. */
+  readonly onUndecodable?: () => void;
   /** Milliseconds that the first event of an update waits for more. Default 0. */
   readonly applyDelayMs?: number;
   /** Keys of one read while loading. Default 1000. */
@@ -83,6 +85,8 @@ export class Keyspace<T> {
   readonly #parts: readonly { readonly key: Key; readonly end: Key }[];
   readonly #entries = new OrderedMap<Mirrored<T>>();
   readonly #undecodable = new Set<Key>();
+  /** Keys were added to the undecodable ones, or removed from them, since it was told. */
+  #hasNewUndecodable = false;
   readonly #observers: KeyspaceObserver<T>[] = [];
   readonly #changed = new Gate();
   #header: StoreHeader | undefined;
@@ -123,6 +127,11 @@ export class Keyspace<T> {
   /** Keys under the prefix whose newest value could not be decoded. */
   get undecodable(): number {
     return this.#undecodable.size;
+  }
+
+  /** Whether the newest value of `key` could not be decoded. */
+  isUndecodable(key: Key): boolean {
+    return this.#undecodable.has(key);
   }
 
   get(key: Key): KeyspaceEntry<T> | undefined {
@@ -256,6 +265,8 @@ export class Keyspace<T> {
       ({ before, after }) => before !== undefined || after !== undefined,
     );
     if (list.length > 0) for (const observer of this.#observers.slice()) observer(list, this);
+    if (this.#hasNewUndecodable) this.#options.onUndecodable?.();
+    this.#hasNewUndecodable = false;
     this.#changed.open();
   }
 
@@ -269,7 +280,7 @@ export class Keyspace<T> {
     if (kind === "delete") {
       if (before === undefined && !this.#undecodable.has(key))
         this.#warn("keyspace-delete-of-unknown-key", kv, before);
-      this.#undecodable.delete(key);
+      this.#forgetUndecodable(key);
       this.#entries.delete(key);
       note(changes, key, before, undefined);
       return;
@@ -293,15 +304,20 @@ export class Keyspace<T> {
     if (decoded.kind === "undecodable") {
       const { key, modRevision, error } = decoded;
       this.#undecodable.add(key); // K3
+      this.#hasNewUndecodable = true;
       this.#options.logger.warn("keyspace-value-undecodable", { key: textOf(key), modRevision, error });
       return;
     }
     const { entry } = decoded;
     const { key } = entry;
     const before = this.#entries.get(key);
-    this.#undecodable.delete(key);
+    this.#forgetUndecodable(key);
     this.#entries.set(key, entry);
     note(changes, key, before, entry);
+  }
+
+  #forgetUndecodable(key: Key): void {
+    if (this.#undecodable.delete(key)) this.#hasNewUndecodable = true;
   }
 
   #warn(event: string, kv: KeyValue, before: KeyspaceEntry<T> | undefined): void {
@@ -353,7 +369,7 @@ export class Keyspace<T> {
         this.#entries.delete(entry.key);
         note(changes, entry.key, entry, undefined);
       }
-      for (const key of this.#undecodable) if (!loaded.has(key)) this.#undecodable.delete(key);
+      for (const key of this.#undecodable) if (!loaded.has(key)) this.#forgetUndecodable(key);
     }
     this.#header = header;
     this.#hasGap = false;

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { never } from "@millrace/base";
+import { never, utf8 } from "@millrace/base";
+import type { StoreOp } from "@millrace/metadata";
 import { TcpProxy } from "@millrace/metadata/testkit";
 import { upsertChange } from "@millrace/protocol";
 import { ClusterLoad, specOf } from "./test-cluster-load.ts";
@@ -82,6 +83,36 @@ onEtcd(
     await load.check();
     await transport.close();
     await broker.stop();
+  },
+);
+
+onEtcd(
+  "a spec that cannot be decoded, with an assignment -> the others are assigned, and readiness says so",
+  async (etcd) => {
+    await etcd.run();
+    const store = await etcdClient(etcd);
+    const item = "/gazette/cluster/items/foreign/journal";
+    const assignment = "/gazette/cluster/assign/foreign/journal#local#broker-gone#0";
+    const put = (key: string, value: string): StoreOp => ({ kind: "put", key, value: utf8(value) });
+    await store.txn({ compare: [], success: [put(item, "garbage"), put(assignment, "")] }, never);
+    const broker = await TestBrokerProcess.started({ etcd: etcd.address });
+    const transport = broker.transport();
+    const load = await ClusterLoad.start(transport, { prefix: "sound", journals: 3, replication: 1 });
+    await load.goesOn();
+    await broker.says(
+      200,
+      /^ok\ndegraded: 1 key in etcd cannot be decoded, see keyspace-value-undecodable in the log\n$/,
+    );
+    assert.equal((await keysBelow(store, assignment)).length, 1, "its assignment is left alone");
+    await store.txn({ compare: [], success: [{ kind: "delete", key: item }] }, never);
+    await broker.says(200, /^ok\n$/);
+    const isLeft = async (): Promise<boolean> => (await keysBelow(store, assignment)).length > 0;
+    await until("the dead assignment is removed", 10_000, async () => !(await isLeft()));
+    await load.pause();
+    await load.check();
+    await transport.close();
+    await broker.stop();
+    await store.close();
   },
 );
 

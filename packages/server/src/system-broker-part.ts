@@ -118,7 +118,8 @@ export async function startBroker(
   id.isTaken = false;
   door.open(broker);
   context.health.add(() => broker.health());
-  context.health.addDegradation(() => degradation(broker));
+  context.health.addDegradation(() => storeDegradation(broker));
+  context.health.addDegradation(() => keyspaceDegradation(broker));
   return { broker, url: localBrokerUrl(config, door.listener) };
 }
 
@@ -271,9 +272,15 @@ function refusePartition(journal: string, broker: Broker): string | undefined {
   return `journal ${journal} holds the records of a sink in frames: only its source appends (POST /stream/…)`;
 }
 
-function degradation(broker: Broker): string | undefined {
+function storeDegradation(broker: Broker): string | undefined {
   const { length } = broker.failingStores();
   return length === 0
     ? undefined
     : `${length} fragment store${length === 1 ? "" : "s"} failed the last check`;
+}
+
+function keyspaceDegradation(broker: Broker): string | undefined {
+  const keys = broker.undecodableKeys();
+  if (keys === 0) return undefined;
+  return `${keys} key${keys === 1 ? "" : "s"} in etcd cannot be decoded, see keyspace-value-undecodable in the log`;
 }
