@@ -18,7 +18,7 @@ export interface JournalLife {
 export interface LocalFragment {
   readonly begin: number;
   readonly end: number;
-  /** SHA-1 of the bytes, 40 hex digits; computed when asked for a fragment that still grows. */
+  /** SHA-1 of the bytes, 40 hex digits; computed when asked for a fragment that still grows. Empty: they are unread. */
   sum(): string;
   readonly closed: boolean;
   /** Wall time of its first append, Unix ms. */
