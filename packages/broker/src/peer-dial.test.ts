@@ -50,6 +50,15 @@ test("peer dial: same claims -> same headers until half of their life is over, a
   assert.notEqual(dial.metadata(claimsOf("a/b")), first);
 });
 
+test("peer dial: the wall clock was ahead and is put right -> signed anew, which the peer takes", () => {
+  const { dial, clock, agenda } = open({ keys: KEYS });
+  clock.epochMs += HOUR_MS / 3;
+  dial.metadata(claimsOf("a/b"));
+  clock.epochMs -= HOUR_MS / 3;
+  const peer = new Authoriser({ tokens: new TokenBook(""), keys: KEYS }, new SimulatedClock(agenda));
+  peer.authorise(dial.metadata(claimsOf("a/b")).get("authorization"), "REPLICATE");
+});
+
 test("peer dial: no keys -> the platform's token, or nothing", () => {
   const { dial } = open({ token: "0123456789abcdef" });
   assert.equal(dial.metadata(claimsOf("a")).get("authorization"), "Bearer 0123456789abcdef");
