@@ -161,13 +161,14 @@ export class Readout {
    * @throws {WireError} UNAVAILABLE after {@link ACTIVATION_PATIENCE_MS}
    */
   async #isEndUnknown(told: FoundBytes | undefined): Promise<boolean> {
-    const { journal, local, index } = this.#replica;
+    const { journal, local, index, spool } = this.#replica;
     const { clock, elsewhere } = this.#ports;
     const { signal } = this.#scope;
     if (told !== undefined && told.kind !== "unreachable") return false;
     const isOthers = elsewhere?.hasPrimary(journal) === true;
     if (isOthers && told === undefined) return false; // A member that is asked tells what it has itself.
-    const isWhole = isOthers && local.holder?.whole !== 0;
+    // What is hidden here may be acknowledged, by a primary that fell silent before it said so.
+    const isWhole = isOthers && local.holder?.whole !== 0 && spool.end >= spool.pendingEnd;
     const isUnknown = await local.holder?.knownEnd.mayLackTail(isWhole, signal);
     if (isUnknown !== true) return false;
     this.#endUntilMs ??= clock.monotonicMs() + (this.#isAskedOf ? 0 : ACTIVATION_PATIENCE_MS);

@@ -1,7 +1,8 @@
 // D9: only the acknowledged exists.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { WireError } from "@millrace/base";
+import { never, WireError } from "@millrace/base";
+import { newReadRequest } from "@millrace/protocol";
 import { ClusterStage, hold, release } from "../cluster-stage.ts";
 import type { Machine } from "../machine.ts";
 
@@ -71,3 +72,30 @@ for (const replication of [1, 3]) {
     await stage.end();
   });
 }
+
+test("D9: a primary falls silent once it has acknowledged -> no replica says that the journal ends before", async () => {
+  const stage = await ClusterStage.open("d9 silent", { brokers: 4, leaseSeconds: 15 });
+  const [primary, near, far] = await stage.threeOf();
+  const { journal, world } = stage;
+  const statusAt = async (machine: Machine, offset: number): Promise<string> => {
+    const request = newReadRequest({ journal: journal.name, offset });
+    try {
+      for await (const { status } of world.transport(machine).read(request, never)) return status;
+      return "nothing";
+    } catch (error) {
+      return WireError.from(error).code;
+    }
+  };
+  const seen: string[] = [];
+  for (let round = 0; round < 3; round++) {
+    const before = journal.acknowledgedEnd;
+    await stage.append(primary);
+    const { process } = primary;
+    process!.pause();
+    for (const machine of [near, far]) seen.push(await stage.finish(statusAt(machine, before)));
+    process!.resume();
+    await stage.untilAcknowledged([primary]);
+  }
+  for (const status of seen) assert.ok(["OK", "UNAVAILABLE"].includes(status), seen.join());
+  await stage.end();
+});
