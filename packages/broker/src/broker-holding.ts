@@ -1,6 +1,6 @@
 // What a broker holds for others: made of its keyspace, its resolver and its spools.
-import { assert, never, type Clock, type Logger, type TaskGroup } from "@millrace/base";
-import type { Spool } from "@millrace/fragments";
+import { assert, never, type Clock, type Logger, type TaskGroup, type WireError } from "@millrace/base";
+import type { JournalLife, Spool } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
 import { applyVerdict, unlisted } from "./applied-verdict.ts";
@@ -117,6 +117,12 @@ export class BrokerHolding implements Holding {
     return new JournalHolder(this.#ports, spool, wasFound);
   }
 
+  async isForsaken({ journal, createRevision }: JournalLife): Promise<boolean> {
+    const { list } = await this.#listOf(journal, createRevision);
+    if (list === undefined || list.tail.kind === "void") return false;
+    return !list.segments.some(({ members }) => members.includes(this.#ports.self));
+  }
+
   async judgeFound(spool: Spool): Promise<void> {
     const { journal, createRevision } = spool.life;
     if (spool.held().length === 0) {
@@ -124,18 +130,20 @@ export class BrokerHolding implements Holding {
       spool.confirm(spool.syncedEnd);
       return;
     }
-    const list = await this.#listOf(journal, createRevision);
+    const { list, refusal } = await this.#listOf(journal, createRevision);
+    if (list !== undefined) return applyVerdict(spool, list, this.#ports);
     // Until it is mended everything stays hidden, in its place.
-    if (list !== undefined) await applyVerdict(spool, list, this.#ports);
-  }
-
-  async #listOf(journal: string, createRevision: number): Promise<HoldersList | undefined> {
-    const known = this.#startLists.get(journal)?.stored;
-    if (known?.createRevision === createRevision) return known.list;
-    const { list, refusal } = await this.#ports.lists.tryRead(journal, createRevision, never);
-    if (list !== undefined) return list;
     const { message } = refusal ?? unlisted(journal);
     this.#ports.logger.error("journal-not-judged", { journal, createRevision, error: message });
-    return undefined;
+  }
+
+  /** As it was read at the start, else as it is now. */
+  async #listOf(
+    journal: string,
+    createRevision: number,
+  ): Promise<{ readonly list: HoldersList | undefined; readonly refusal?: WireError }> {
+    const known = this.#startLists.get(journal)?.stored;
+    if (known?.createRevision === createRevision) return { list: known.list };
+    return this.#ports.lists.tryRead(journal, createRevision, never);
   }
 }

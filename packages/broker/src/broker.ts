@@ -407,7 +407,13 @@ function openStorage(
   const storeGate = new StoreGate(health);
   const onStoreFailure = (url: string): void => health.suspect(url);
   const persister = new Persister({ ...refresh, onStoreFailure }, PERSISTER_LIMITS, background);
-  const journals = new LocalJournals({ spools, persister, clock, ...(holding && { holding }) });
+  const journals = new LocalJournals({
+    spools,
+    persister,
+    clock,
+    logger: ports.logger,
+    ...(holding && { holding }),
+  });
   const replicaPorts: ReplicaPorts = {
     journals,
     storeGate,

@@ -37,7 +37,8 @@ test("journal made again while its earlier life was being opened -> that one end
     return claim(...args);
   };
   const persister = { open: () => ({ close: () => undefined }) } as unknown as Persister;
-  const journals = new LocalJournals({ spools, persister, clock: new SimulatedClock(new Agenda()) });
+  const clock = new SimulatedClock(new Agenda());
+  const journals = new LocalJournals({ spools, persister, clock, logger: silentLogger });
   const spec = journalSpec(J);
   const first = journals.openOnce({ journal: J, createRevision: 5, epoch: 6 }, spec);
   const now = { createRevision: undefined as number | undefined };

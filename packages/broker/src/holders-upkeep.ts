@@ -131,6 +131,7 @@ class Upkeep {
       const item = keyspace.table.item(life.journal);
       if (item?.createRevision !== life.createRevision) continue; // It was deleted meanwhile.
       try {
+        if (await journals.forsake(life)) continue;
         await this.#close(await journals.openOnce(life, item.spec), signal);
       } catch (error) {
         this.#refused.add(life);

@@ -6,7 +6,10 @@
 //  O3  A journal that was deleted is over wherever something of it is open, assigned or not: nothing more of it goes to
 //      a store, where a new one of its name may have begun. Nobody has its spool when it is removed, nor gets it later.
 //  O2  Where brokers replicate, bytes that a restart found are hidden until the list of holders has judged them (D11).
-import { WireError, type Clock } from "@millrace/base";
+//  O4  What a restart found of a journal whose list names this directory nowhere is set aside as a whole, and nothing
+//      of the life stays found: an older list, that comes back with a backup of etcd, may name the directory, and
+//      would be answered with what a verdict has left of it.
+import { WireError, type Clock, type Logger } from "@millrace/base";
 import {
   FragmentIndex,
   type FoundLife,
@@ -138,6 +141,7 @@ export interface LocalJournalsPorts {
   readonly spools: Spools;
   readonly persister: Persister;
   readonly clock: Clock;
+  readonly logger: Logger;
   /** Default: this broker is alone. */
   readonly holding?: Holding;
 }
@@ -146,6 +150,8 @@ export interface LocalJournalsPorts {
 export interface Holding {
   /** @param wasFound by a restart */
   holderOf(spool: Spool, wasFound: boolean): JournalHolder;
+  /** Whether the life's list is there, and names this directory nowhere. @throws {WireError} of the store */
+  isForsaken(life: JournalLife): Promise<boolean>;
   /**
    * Lets the list judge what a restart found, all of which is hidden.
    * Where nobody can read it, or there is none, it stays hidden.
@@ -242,7 +248,7 @@ export class LocalJournals {
     if (before !== undefined && before.createRevision > life.createRevision)
       throw new WireError("NOT_FOUND", `journal ${life.journal} of revision ${life.createRevision} is over`);
     if (before !== undefined) await this.end(before);
-    const isFound = holding !== undefined && this.found(life) !== undefined;
+    const isFound = holding !== undefined && this.found(life) !== undefined && !(await this.forsake(life));
     const spool = await spools.claim(life, isFound ? 0 : atLeast);
     if (isFound) {
       spool.hide(0); // O2
@@ -253,6 +259,22 @@ export class LocalJournals {
     this.#found.delete(life.journal);
     this.#journals.set(life.journal, journal);
     return journal;
+  }
+
+  /**
+   * Sets aside what a restart found of a life, if nothing of it counts any more (O4).
+   * @returns whether it was; opening the life is refused until its files are gone, and begins anew
+   */
+  async forsake(life: JournalLife): Promise<boolean> {
+    const { spools, holding, logger } = this.#ports;
+    if (holding === undefined || !(await holding.isForsaken(life))) return false;
+    const found = this.found(life);
+    if (found === undefined) return true; // somebody else did
+    this.#found.delete(life.journal);
+    const { journal, base: begin, end } = found;
+    logger.warn("journal-bytes-set-aside", { journal, begin, end });
+    spools.discard(life, { quarantine: true });
+    return true;
   }
 
   /** A fragment was removed from its store on purpose. */

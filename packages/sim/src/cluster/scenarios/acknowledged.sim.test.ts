@@ -73,7 +73,7 @@ for (const replication of [1, 3]) {
   });
 }
 
-test("D9: a primary falls silent once it has acknowledged -> no replica says that the journal ends before", async () => {
+test("D9: a primary falls silent after an answer -> no replica says that the journal ends before", async () => {
   const stage = await ClusterStage.open("d9 silent", { brokers: 4, leaseSeconds: 15 });
   const [primary, near, far] = await stage.threeOf();
   const { journal, world } = stage;

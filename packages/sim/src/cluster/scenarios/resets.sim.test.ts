@@ -222,3 +222,35 @@ test("an older list names a broker that has left -> nothing begins anew, the tru
   await stage.untilAcknowledged(stage.world.machines);
   await stage.end();
 });
+
+test("an older list names a broker whose bytes were set aside -> the true holder goes on", async () => {
+  const journals = [{ name: "left/one", replication: 2, isStored: false }];
+  const stage = await ClusterStage.open("reset left", { brokers: 3, leaseSeconds: 3, journals });
+  const { machines, coordination } = stage.world;
+  const key = keyOf(holdersKey(DEFAULT_ROOT, stage.journal.name));
+  const put = (value: Uint8Array): Promise<unknown> =>
+    stage.finish(coordination.store.txn({ compare: [], success: [{ kind: "put", key, value }] }, never));
+  for (let i = 0; i < 3; i++) assert.equal(await stage.append(), "acknowledged");
+  const [left, stayed] = await stage.route();
+  const other = machines.find((machine) => machine !== left && machine !== stayed);
+  const [stored] = (await stage.finish(coordination.store.range({ key }, never))).kvs;
+  for (const machine of machines) hold(machine, "kill");
+  const list = JSON.parse(text(stored!.value)) as { readonly segments: readonly object[] };
+  const segments = list.segments.map((segment) => ({ ...segment, members: [stayed!.holder] }));
+  await put(utf8(JSON.stringify({ ...list, segments })));
+  release(left!);
+  await stage.pass(20_000);
+  const aside = filesOf(left!.disk).filter(({ path }) => path.startsWith("quarantine/"));
+  assert.equal(aside.length > 0, true, "its leftovers are set aside");
+  hold(left!, "kill");
+  await put(stored!.value);
+  release(left!);
+  release(other!);
+  for (let i = 0; i < 20; i++) {
+    assert.notEqual(await stage.append(i % 2 === 0 ? left : other), "acknowledged");
+    await stage.pass(500);
+  }
+  release(stayed!);
+  await stage.untilAcknowledged(machines);
+  await stage.end();
+});
