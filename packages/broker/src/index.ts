@@ -38,6 +38,7 @@ export {
 export { PeerChannels, type PeerChannelsOptions, type PeerDial } from "./peer-dial.ts";
 export { judgeBytes, type JudgedBytes } from "./sealed-bytes.ts";
 export { grpcDoor, type GrpcDoorOptions } from "./grpc-door.ts";
+export { HeldCalls } from "./held-calls.ts";
 export { drainWhile, type Drain, type DrainOutcome, type DrainProgress } from "./drain.ts";
 export { decodeHolders, holdersKey } from "./holders-codec.ts";
 export {

@@ -5,6 +5,7 @@ import { hostPolicy, RequestIds, WireError, type Logger } from "@millrace/base";
 import {
   GrpcPeerNetwork,
   grpcDoor,
+  HeldCalls,
   httpGateway,
   openBroker,
   PeerChannels,
@@ -69,7 +70,7 @@ function spoolOptions(config: Config): Partial<SpoolOptions> {
   };
 }
 
-/** The broker's port, which listens before there is a broker: whoever asks is told that it is starting. */
+/** The broker's port, which listens before there is a broker. */
 export interface BrokerDoor {
   readonly listener: HttpListener;
   /** From now on requests are served. */
@@ -155,7 +156,7 @@ function peerChannels({ config, clock, logger }: PartContext): PeerChannels {
   });
 }
 
-/** Brokers listen before they announce; a request that comes earlier finds the door not ready. */
+/** Brokers listen before they announce. Until there is one, calls wait, and what comes over HTTP finds it not ready. */
 export async function openBrokerDoor(
   lifecycle: Lifecycle,
   context: Omit<PartContext, "coordination">,
@@ -197,6 +198,7 @@ export async function openBrokerDoor(
     if (part.broker === undefined) throw new WireError("UNAVAILABLE", "the broker is starting");
     return part.broker;
   };
+  const held = new HeldCalls(context.clock);
   const calls = grpcDoor({
     authoriser,
     clock: context.clock,
@@ -213,7 +215,7 @@ export async function openBrokerDoor(
         guard,
         onRequest,
         puts: plainPuts(authorise, () => part.broker),
-        calls,
+        calls: held.over(calls),
         tls,
         limits: { receiveBytesMax: config["broker.max-grpc-recv-size"] },
       }),
@@ -223,6 +225,7 @@ export async function openBrokerDoor(
     listener,
     open: (broker) => {
       part.broker = broker;
+      held.open();
     },
   };
 }
