@@ -17,6 +17,8 @@ export class FakeCall implements ServerCall {
   readonly sent: Uint8Array[] = [];
   ended: EndedCall | undefined;
   isPaused = false;
+  /** What its handler says that it keeps. */
+  heldBytes = 0;
   /** Messages that are taken before `send` says that there is no room. */
   room = Number.POSITIVE_INFINITY;
   readonly #listener: ServerCallListener;
@@ -48,6 +50,10 @@ export class FakeCall implements ServerCall {
 
   get isOver(): boolean {
     return this.ended !== undefined;
+  }
+
+  holds(bytes: number): void {
+    this.heldBytes += bytes;
   }
 
   keep(): boolean {

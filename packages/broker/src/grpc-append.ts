@@ -74,6 +74,9 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   /** Why its content is refused unless it begins as frames do; undefined once it has, or for other journals. */
   #unlessFrames: string | undefined;
   #running: RunningAppend | undefined;
+  /** Of its feed, what was said to be held. */
+  #countedBytes = 0;
+  #isSlow = false;
 
   constructor(shared: Shared, call: ServerCall) {
     this.#shared = shared;
@@ -103,6 +106,7 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
       return;
     }
     this.#onContent(bytes);
+    if (this.#isSlow) this.#count();
     if (!this.#feed.isFull) return;
     this.#call.pause();
     if (this.#phase === "collecting") this.begin();
@@ -129,6 +133,12 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
     this.#end(new WireError("REQUEST_TIMEOUT", "the token of the request has expired"));
   }
 
+  /** It was not whole, or had to wait, when what had been read was looked at: what it keeps counts from now on. */
+  slow(): void {
+    this.#isSlow = true;
+    this.#count();
+  }
+
   due(): void {
     this.begin();
   }
@@ -148,6 +158,7 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
         .appendsOf(this.#principal!)
         .startAppend(this.#request!, this.#feed, this.#call, this);
       this.#running = running;
+      if (!this.#feed.isEmpty) this.slow();
     } catch (error) {
       this.failed(WireError.from(error));
     }
@@ -175,6 +186,12 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   #leave(): void {
     this.#phase = "over";
     if (this.#principal?.expiresAtMs !== Number.POSITIVE_INFINITY) this.#shared.bounded.delete(this);
+  }
+
+  #count(): void {
+    const { bytes } = this.#feed;
+    if (bytes !== this.#countedBytes) this.#call.holds(bytes - this.#countedBytes);
+    this.#countedBytes = bytes;
   }
 
   #onPreamble(bytes: Uint8Array): void {
@@ -260,7 +277,11 @@ class Lingering {
     queueMicrotask(() => {
       const fresh = this.#fresh;
       this.#fresh = [];
-      for (const each of fresh) if (each.isCollecting) this.#timer.add(each);
+      for (const each of fresh) {
+        if (!each.isCollecting) continue;
+        each.slow();
+        this.#timer.add(each);
+      }
     });
   }
 }

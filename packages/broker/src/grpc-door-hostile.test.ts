@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { utf8 } from "@millrace/base";
-import { Agenda, SimulatedClock } from "@millrace/base/testkit";
+import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
 import { AuthKeys } from "@millrace/client";
 import { ANY_LABELS, CAPABILITY, JOURNAL_SERVICE, parseLabelSelector } from "@millrace/protocol";
 import type { AppendFeed } from "./append-feed.ts";
@@ -86,5 +86,32 @@ test("grpc: a request that comes when its token has ended -> UNAUTHENTICATED, wh
       }
     },
     { clock, keys: KEYS },
+  );
+});
+
+test("grpc append: what it keeps while not whole, or waiting -> is counted; of small whole ones nothing", async () => {
+  await withDoor(async (door) => {
+    // The first one waits until somebody serves the journal.
+    await door.append({}, INTENT).end();
+    const small = door.append({}, utf8("x"), INTENT);
+    assert.equal(small.heldBytes, 0);
+    await small.end();
+    assert.equal(small.heldBytes, 0);
+    const slow = door.begin(append.path).receive(encoded({ journal: J }));
+    slow.receive(encoded({ content: new Uint8Array(1000) }));
+    await settle();
+    assert.equal(slow.heldBytes, 1000);
+    slow.receive(encoded({ content: new Uint8Array(500) }));
+    assert.equal(slow.heldBytes, 1500);
+  });
+  const waiting: AppendDoor = { startAppend: () => ({ aborted: () => undefined }) };
+  await withDoor(
+    async (door) => {
+      const whole = door.append({}, new Uint8Array(700), INTENT);
+      assert.equal(whole.heldBytes, 700);
+      whole.cancel();
+      await whole.end();
+    },
+    { appends: waiting },
   );
 });

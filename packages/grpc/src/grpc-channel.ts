@@ -13,6 +13,7 @@ import type { H2Connection } from "./h2-connection.ts";
 import type { ConnectionFault } from "./h2-error.ts";
 import type { ConnectionOwner, StreamListener } from "./h2-stream.ts";
 import { KeptList } from "./hpack-encoder.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { limitsOf, WAITING_CALLS_MAX } from "./limits.ts";
 import { PartialMessages } from "./message-reader.ts";
 import { NO_METADATA, pushMetadata } from "./metadata.ts";
@@ -257,7 +258,8 @@ interface ChannelConnectionEvents {
 }
 
 class ChannelConnection implements ConnectionOwner, ClientConnection {
-  readonly partial = new PartialMessages();
+  readonly held = new HeldBytes(undefined, () => undefined);
+  readonly partial = new PartialMessages(this.held);
   readonly #options: ChannelConnectionOptions;
   readonly #events: ChannelConnectionEvents;
   readonly #lists = new Map<string, { readonly metadata: Metadata; readonly list: KeptList }>();
@@ -357,7 +359,9 @@ class ChannelConnection implements ConnectionOwner, ClientConnection {
       this.destroy("the server does not agree on HTTP/2 (ALPN)");
       return;
     }
-    this.#link = new SocketLink(socket, this.#options, this, () => this.#onGone(this.#reason));
+    this.#link = new SocketLink(socket, { ...this.#options, held: this.held }, this, () =>
+      this.#onGone(this.#reason),
+    );
   }
 
   #onGone(reason: string, isRefused = false): void {

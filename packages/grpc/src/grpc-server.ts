@@ -3,6 +3,8 @@
 // G1 What is no gRPC is answered in HTTP: 415 for another content type, 405 for another method than POST. A text that
 //    waits for the peer's windows costs no more than its own bytes: nobody has been authenticated.
 // G2 Stopping: no new calls, those under way end until the signal aborts, then they are cut (UNAVAILABLE).
+// G3 What all connections hold for their peers is bounded together (held-bytes.ts): the one that holds most is ended,
+//    and its calls (RESOURCE_EXHAUSTED).
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { Clock, Logger } from "@millrace/base";
@@ -10,7 +12,9 @@ import { Deadlines } from "./deadlines.ts";
 import type { H2Connection } from "./h2-connection.ts";
 import type { RequestHead } from "./h2-fields.ts";
 import type { ConnectionOwner, H2Stream, StreamListener } from "./h2-stream.ts";
-import { HANDSHAKE_MS, limitsOf } from "./limits.ts";
+import { HeldBudget, HeldBytes } from "./held-bytes.ts";
+import { ConnectionFault } from "./h2-error.ts";
+import { HANDSHAKE_MS, HELD_TOGETHER_BYTES_MAX, limitsOf } from "./limits.ts";
 import { PartialMessages } from "./message-reader.ts";
 import { ChunkPool } from "./outbox.ts";
 import type { ConnectionLimits, GrpcServerOptions } from "./peer-options.ts";
@@ -25,6 +29,7 @@ export class GrpcServer {
   readonly #options: GrpcServerOptions;
   readonly #limits: ConnectionLimits;
   readonly #pool = new ChunkPool();
+  readonly #budget: HeldBudget;
   readonly #deadlines: Deadlines;
   readonly #connections = new Set<ServerConnection>();
   #isStopping = false;
@@ -33,6 +38,7 @@ export class GrpcServer {
   constructor(options: GrpcServerOptions) {
     this.#options = options;
     this.#limits = limitsOf(options.limits);
+    this.#budget = options.budget ?? new HeldBudget(HELD_TOGETHER_BYTES_MAX);
     this.#deadlines = new Deadlines(options.clock);
   }
 
@@ -64,6 +70,7 @@ export class GrpcServer {
         keepalive,
         limits: this.#limits,
         pool: this.#pool,
+        budget: this.#budget,
         deadlines: this.#deadlines,
       },
       () => this.#onClosed(connection),
@@ -103,6 +110,7 @@ interface Shared {
   readonly keepalive: GrpcServerOptions["keepalive"];
   readonly limits: ConnectionLimits;
   readonly pool: ChunkPool;
+  readonly budget: HeldBudget;
   readonly deadlines: Deadlines;
 }
 
@@ -118,7 +126,9 @@ class ServerConnection implements ConnectionOwner {
   constructor(socket: Socket, shared: Shared, onClosed: () => void) {
     this.#shared = shared;
     const { clock, limits, pool, keepalive } = shared;
-    this.#link = new SocketLink(socket, { role: "server", limits, clock, pool, keepalive }, this, () => {
+    const held = new HeldBytes(shared.budget, (error) => this.#exhaust(error));
+    const options = { role: "server", limits, clock, pool, keepalive, held } as const;
+    this.#link = new SocketLink(socket, options, this, () => {
       this.#cancelHandshake?.();
       onClosed();
     });
@@ -127,7 +137,8 @@ class ServerConnection implements ConnectionOwner {
       connection: this.#connection,
       limits,
       passEncodings: shared.passEncodings,
-      partial: new PartialMessages(),
+      held,
+      partial: new PartialMessages(held),
       peer: peerOf(socket),
       deadlines: shared.deadlines,
       logger: shared.logger,
@@ -157,6 +168,12 @@ class ServerConnection implements ConnectionOwner {
     for (const call of this.#calls) call.cut(new RpcError("UNAVAILABLE", STOPPED));
     this.#link.end();
     this.#link.destroy(STOPPED);
+  }
+
+  /** G3 */
+  #exhaust(error: RpcError): void {
+    for (const call of this.#calls) call.cut(error);
+    this.#connection.end(new ConnectionFault("ENHANCE_YOUR_CALM", error.message));
   }
 
   onRequest(stream: H2Stream, request: RequestHead): StreamListener {

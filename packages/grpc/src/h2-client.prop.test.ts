@@ -12,6 +12,7 @@ import { HpackEncoder } from "./hpack-encoder.ts";
 import { limitsOf } from "./limits.ts";
 import { PartialMessages } from "./message-reader.ts";
 import { NO_METADATA } from "./metadata.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { ChunkPool, Outbox } from "./outbox.ts";
 import type { CallEnd } from "./rpc.ts";
 
@@ -23,7 +24,8 @@ class Client {
   readonly ends: CallEnd[][] = [];
   readonly messages: number[] = [];
   readonly connection: H2Connection;
-  readonly partial = new PartialMessages();
+  readonly held = new HeldBytes(undefined, () => undefined);
+  readonly partial = new PartialMessages(this.held);
   readonly outbox = new Outbox(new ChunkPool(), () => undefined);
   #later: (() => void)[] = [];
   overs = 0;
@@ -39,7 +41,8 @@ class Client {
       onStreamClosed: () => undefined,
       onOver: () => void this.overs++,
     };
-    this.connection = new H2Connection({ role: "client", limits, outbox: this.outbox, owner }, 0);
+    const { outbox, held } = this;
+    this.connection = new H2Connection({ role: "client", limits, outbox, owner, held }, 0);
     const clock = {
       wallMs: () => 0,
       monotonicMs: () => 0,

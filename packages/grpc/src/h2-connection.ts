@@ -1,8 +1,7 @@
 // An HTTP/2 connection as a machine (RFC 9113), server or client side: bytes in by `push`, bytes out through the
 // outbox, streams to their listeners. It knows no socket, no timer and no gRPC but for the prefix of messages.
 //
-// C1 Whatever breaks the connection's protocol ends it with GOAWAY, once, and every stream with it; what breaks a
-//    stream's ends that stream with RST_STREAM.
+// C1 What breaks the protocol ends the connection and its streams, once, with GOAWAY; a stream alone, with RST_STREAM.
 // C2 Header blocks are decoded whatever becomes of their stream: both sides' tables stay in step.
 // C3 Streams of the peer's number at most `maxConcurrentStreams`; one more is refused (REFUSED_STREAM).
 // C4 What arrives for a stream that this side has reset is dropped, as it may have been on its way; for any other
@@ -17,11 +16,16 @@ import { checkLength, checkStream, readGoAway, writeGoAway, writePing } from "./
 import { ReceiveWindows } from "./h2-receive-windows.ts";
 import { H2Sender } from "./h2-sender.ts";
 import { applySettings, writeSettings } from "./h2-settings.ts";
-import { H2Stream, type ConnectionOwner, type Fields, type StreamListener } from "./h2-stream.ts";
+import {
+  H2Stream,
+  type ConnectionParts,
+  type ConnectionOwner,
+  type Fields,
+  type StreamListener,
+} from "./h2-stream.ts";
 import { StreamTable } from "./h2-stream-table.ts";
 import { HpackDecoder, type HeaderList } from "./hpack-decoder.ts";
 import type { ConnectionLimits } from "./peer-options.ts";
-import type { Outbox } from "./outbox.ts";
 import { RequestHeads } from "./request-heads.ts";
 
 /**
@@ -57,11 +61,7 @@ export class H2Connection implements FrameListener {
   #dataLength = 0;
   #dataIsEnd = false;
 
-  constructor(
-    options: { role: "server" | "client"; limits: ConnectionLimits; outbox: Outbox; owner: ConnectionOwner },
-    nowMs: number,
-  ) {
-    const { role, limits, outbox, owner } = options;
+  constructor({ role, limits, outbox, owner, held }: ConnectionParts, nowMs: number) {
     this.#role = role;
     this.#streams = new StreamTable(role);
     this.#limits = limits;
@@ -72,10 +72,10 @@ export class H2Connection implements FrameListener {
     this.#frames = new FrameDecoder(this, { frameBytesMax, hasPreface: role === "server" });
     this.#decoder = new HpackDecoder(TABLE_BYTES_MAX, limits.headerListBytesMax);
     this.#blocks = new HeaderBlocks(blockBytesMax(limits));
-    this.sender = new H2Sender(outbox, (stream) => this.#onSent(stream));
+    this.sender = new H2Sender(outbox, held, (stream) => this.#onSent(stream));
     if (role === "client") outbox.copy(frame.PREFACE, 0, frame.PREFACE.length);
     writeSettings(this.sender, { ...limits, role, frameBytesMax });
-    this.#windows = new ReceiveWindows(this.sender, limits);
+    this.#windows = new ReceiveWindows(this.sender, limits, held);
     this.#windows.open();
   }
 

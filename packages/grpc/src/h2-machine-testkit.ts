@@ -6,6 +6,7 @@ import * as frame from "./h2-frame.ts";
 import type { ConnectionOwner, H2Stream, StreamListener } from "./h2-stream.ts";
 import type { HeaderList } from "./hpack-decoder.ts";
 import { HpackEncoder } from "./hpack-encoder.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { limitsOf } from "./limits.ts";
 import { MessageReader, PartialMessages } from "./message-reader.ts";
 import { ChunkPool, Outbox } from "./outbox.ts";
@@ -22,7 +23,8 @@ export class EchoMachine implements ConnectionOwner {
   /** What happened, in order; content of messages and not how it was cut into pieces. */
   readonly events: string[] = [];
   fault: ConnectionFault | undefined;
-  readonly #partial = new PartialMessages();
+  readonly held = new HeldBytes(undefined, () => undefined);
+  readonly #partial = new PartialMessages(this.held);
   readonly #bytesMax: number;
   nowMs = 0;
 
@@ -30,7 +32,8 @@ export class EchoMachine implements ConnectionOwner {
     const all = limitsOf(limits);
     this.#bytesMax = all.receiveBytesMax;
     this.outbox = new Outbox(new ChunkPool(), () => undefined);
-    this.connection = new H2Connection({ role: "server", limits: all, outbox: this.outbox, owner: this }, 0);
+    const { outbox, held } = this;
+    this.connection = new H2Connection({ role: "server", limits: all, outbox, owner: this, held }, 0);
   }
 
   /** Bytes of messages that are not whole. */

@@ -7,18 +7,21 @@ import { ConnectionFault } from "./h2-error.ts";
 import { DEFAULT_WINDOW_BYTES, WINDOW_UPDATE } from "./h2-frame.ts";
 import type { H2Sender } from "./h2-sender.ts";
 import type { H2Stream } from "./h2-stream.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import { HELD_BYTES_MAX } from "./limits.ts";
 import type { ConnectionLimits } from "./peer-options.ts";
 
 export class ReceiveWindows {
   readonly #sender: H2Sender;
   readonly #limits: ConnectionLimits;
+  readonly #held: HeldBytes;
   #window: number;
   #unreturnedBytes = 0;
   #heldBytes = 0;
 
-  constructor(sender: H2Sender, limits: ConnectionLimits) {
+  constructor(sender: H2Sender, limits: ConnectionLimits, held: HeldBytes) {
     this.#sender = sender;
+    this.#held = held;
     this.#limits = limits;
     this.#window = limits.connectionWindowBytes;
   }
@@ -68,6 +71,7 @@ export class ReceiveWindows {
   hold(stream: H2Stream, bytes: number): void {
     stream.heldBytes += bytes;
     this.#heldBytes += bytes;
+    this.#held.add(bytes);
     if (bytes >= 0) return;
     this.returnStream(stream, 0);
     this.returnConnection(0);
@@ -77,6 +81,7 @@ export class ReceiveWindows {
   forget(stream: H2Stream): void {
     if (stream.heldBytes === 0) return;
     this.#heldBytes -= stream.heldBytes;
+    this.#held.add(-stream.heldBytes);
     stream.heldBytes = 0;
     this.returnConnection(0);
   }

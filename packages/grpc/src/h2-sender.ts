@@ -8,6 +8,7 @@ import type { Outbox } from "./outbox.ts";
 import { HpackEncoder, KeptList } from "./hpack-encoder.ts";
 import * as frame from "./h2-frame.ts";
 import type { Fields, H2Stream } from "./h2-stream.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 
 /** Pending bytes from which DATA waits: a few round trips of a fast local peer. */
 const OUTBOX_FULL_BYTES = 256 * 1024;
@@ -23,12 +24,14 @@ export class H2Sender {
   initialWindow = frame.DEFAULT_WINDOW_BYTES;
   frameBytesMax = frame.DEFAULT_FRAME_BYTES_MAX;
   window = frame.DEFAULT_WINDOW_BYTES;
+  readonly #held: HeldBytes;
   readonly #round: H2Stream[] = [];
   /** Called when both sides of a stream may have ended. */
   readonly #onEnded: (stream: H2Stream) => void;
 
-  constructor(outbox: Outbox, onEnded: (stream: H2Stream) => void) {
+  constructor(outbox: Outbox, held: HeldBytes, onEnded: (stream: H2Stream) => void) {
     this.outbox = outbox;
+    this.#held = held;
     this.#onEnded = onEnded;
   }
 
@@ -139,6 +142,7 @@ export class H2Sender {
 
   /** Drops what waits of a stream that is over. */
   forget(stream: H2Stream): void {
+    if (stream.queuedBytes > 0) this.#held.add(-stream.queuedBytes);
     stream.queue = [];
     stream.queuedBytes = 0;
     stream.endsAfterQueue = false;
@@ -208,6 +212,7 @@ export class H2Sender {
       queue.push(piece);
     }
     stream.queuedBytes += length;
+    this.#held.add(length);
     if (stream.isWaiting) return;
     stream.isWaiting = true;
     this.#round.push(stream);
@@ -229,6 +234,7 @@ export class H2Sender {
       }
     }
     stream.queuedBytes -= length;
+    this.#held.add(-length);
   }
 
   /** The head of a DATA frame, whose flags may still become END_STREAM. */

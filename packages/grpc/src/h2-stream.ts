@@ -2,8 +2,11 @@
 // data; `H2Sender` and `H2Connection` change it.
 import type { ConnectionFault, H2Code } from "./h2-error.ts";
 import type { RequestHead } from "./h2-fields.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import type { HeaderList } from "./hpack-decoder.ts";
 import type { KeptList } from "./hpack-encoder.ts";
+import type { Outbox } from "./outbox.ts";
+import type { ConnectionLimits } from "./peer-options.ts";
 
 /** Whom a stream belongs to. */
 export interface StreamListener {
@@ -31,6 +34,15 @@ export interface ConnectionOwner {
   onStreamClosed(): void;
   /** The connection is over; what is in the outbox may still be sent. */
   onOver(fault: ConnectionFault): void;
+}
+
+/** What a connection is made with. */
+export interface ConnectionParts {
+  readonly role: "server" | "client";
+  readonly limits: ConnectionLimits;
+  readonly outbox: Outbox;
+  readonly owner: ConnectionOwner;
+  readonly held: HeldBytes;
 }
 
 /** One direction. `closed`: the stream is not in the connection's table any more. */

@@ -1,6 +1,7 @@
 export { callBidi, callClientStream, callServerStream, callUnary } from "./client-async.ts";
 export { GrpcChannel } from "./grpc-channel.ts";
 export { GrpcServer } from "./grpc-server.ts";
+export { HeldBudget, type HeldReport } from "./held-bytes.ts";
 export { DEFAULT_LIMITS } from "./limits.ts";
 export { decodeBinaryValue, encodeBinaryValue, NO_METADATA } from "./metadata.ts";
 export type {

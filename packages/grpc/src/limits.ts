@@ -35,6 +35,9 @@ export function limitsOf(changed: Partial<ConnectionLimits> | undefined): Connec
 /** Messages that are not whole, all calls of a connection together; beyond it a call ends with RESOURCE_EXHAUSTED. */
 export const PARTIAL_BYTES_MAX = 128 * 1024 * 1024;
 
+/** What the connections of a server hold together: ten whose calls hold what each may, or a thousand of 1 MiB. */
+export const HELD_TOGETHER_BYTES_MAX = 1024 * 1024 * 1024;
+
 /** Calls of a channel that wait for a connection, or for a place on it. */
 export const WAITING_CALLS_MAX = 10_000;
 

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { concatBytes, equalBytes } from "@millrace/base";
+import { HeldBytes } from "./held-bytes.ts";
 import { MessageReader, PartialMessages } from "./message-reader.ts";
 
 const length = fc.oneof(
@@ -19,7 +20,7 @@ test("messages: cut anywhere, kept or not -> whole, in order, and kept ones do n
     fc.property(lengths, cuts, fc.array(fc.boolean(), { minLength: 1 }), (sizes, pieces, keeps) => {
       const messages = sizes.map((size, i) => new Uint8Array(size).map((_, at) => at * 31 + i));
       const wire = concatBytes(messages.flatMap((message) => [prefixOf(message.length), message]));
-      const shared = new PartialMessages();
+      const shared = new PartialMessages(new HeldBytes(undefined, () => undefined));
       const got: Uint8Array[] = [];
       const onWhole = (message: Uint8Array): void => {
         const isKept = keeps[got.length % keeps.length]! && reader.keep();

@@ -1,6 +1,7 @@
 // How much memory a reader holds for a message that is under way: none before there is something to keep.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { HeldBytes } from "./held-bytes.ts";
 import { MessageReader, PartialMessages } from "./message-reader.ts";
 
 const BYTES = 100;
@@ -14,7 +15,7 @@ interface Fixture {
 }
 
 function reader(): Fixture {
-  const shared = new PartialMessages();
+  const shared = new PartialMessages(new HeldBytes(undefined, () => undefined));
   const whole: number[] = [];
   const onWhole = (message: Uint8Array): void => void whole.push(message.length);
   const one = new MessageReader({ onWhole }, { shared, bytesMax: 1 << 20, side: "server" });

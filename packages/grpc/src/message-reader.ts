@@ -1,6 +1,7 @@
 // gRPC messages out of the DATA of a stream: one byte that says whether it is compressed, four of length, the message.
 // Whole messages are passed on where they stand; others are gathered. While paused, bytes are kept as they came, and
 // the stream's window is not given back for them.
+import type { HeldBytes } from "./held-bytes.ts";
 import { RpcError } from "./status.ts";
 import { readU32 } from "./h2-frame.ts";
 import { PARTIAL_BYTES_MAX } from "./limits.ts";
@@ -13,7 +14,12 @@ const GROWTH = 8;
 /** What readers of one connection share: how much their parts of messages take, and a buffer for the next. */
 export class PartialMessages {
   bytes = 0;
+  readonly #held: HeldBytes;
   #spare: Uint8Array | undefined;
+
+  constructor(held: HeldBytes) {
+    this.#held = held;
+  }
 
   /** @throws {RpcError} RESOURCE_EXHAUSTED */
   take(length: number): Uint8Array {
@@ -24,6 +30,7 @@ export class PartialMessages {
       throw new RpcError("RESOURCE_EXHAUSTED", `messages under way exceed ${PARTIAL_BYTES_MAX} bytes`);
     }
     this.bytes += size;
+    this.#held.add(size);
     // Nobody sees what is not written.
     if (!isEnough) return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
     this.#spare = undefined;
@@ -33,6 +40,7 @@ export class PartialMessages {
   /** A buffer that belongs to somebody else now. */
   forget(buffer: Uint8Array): void {
     this.bytes -= buffer.length;
+    this.#held.add(-buffer.length);
   }
 
   give(buffer: Uint8Array): void {

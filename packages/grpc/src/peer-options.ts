@@ -1,5 +1,6 @@
 // What the shells of both sides are told: where, with which limits, with which keys.
 import type { Clock, Logger } from "@millrace/base";
+import type { HeldBudget } from "./held-bytes.ts";
 import type { CallHandlers } from "./rpc.ts";
 
 /** Limits of every connection, whichever side it is. */
@@ -34,6 +35,8 @@ export interface GrpcServerOptions {
   readonly logger: Logger;
   readonly limits?: Partial<ConnectionLimits> | undefined;
   readonly keepalive?: Keepalive | undefined;
+  /** What all connections together may hold for their peers. Default: 1 GiB. */
+  readonly budget?: HeldBudget | undefined;
 }
 
 /** `refused`: nobody listens there. */

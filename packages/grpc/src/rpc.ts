@@ -45,6 +45,11 @@ export interface ServerCall {
    * it, within bounds of its own.
    */
   readonly isCompressed: boolean;
+  /**
+   * The handler keeps `bytes` more (or, negative, less) of what came: the server bounds what all calls keep. When the
+   * call is over none of it counts any more.
+   */
+  holds(bytes: number): void;
   /** During `onMessage`: whether the message becomes the listener's to keep, so that it needs no copy. */
   keep(): boolean;
 

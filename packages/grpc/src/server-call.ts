@@ -5,6 +5,7 @@ import type { H2Connection } from "./h2-connection.ts";
 import type { H2Code } from "./h2-error.ts";
 import type { RequestHead } from "./h2-fields.ts";
 import type { H2Stream, StreamListener } from "./h2-stream.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import { KeptList } from "./hpack-encoder.ts";
 import { STATUS_MESSAGE_CHARS_MAX } from "./limits.ts";
 import { MessageReader, type MessageSink, type PartialMessages } from "./message-reader.ts";
@@ -19,6 +20,7 @@ export interface CallContext {
   readonly connection: H2Connection;
   readonly limits: ConnectionLimits;
   readonly passEncodings: readonly string[] | undefined;
+  readonly held: HeldBytes;
   readonly partial: PartialMessages;
   readonly peer: Peer;
   readonly deadlines: Deadlines;
@@ -71,6 +73,8 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
   #isOver = false;
   #hasEnded = false;
   #isResuming = false;
+  /** What the handler keeps. */
+  #keptBytes = 0;
   #abort: AbortController | undefined;
   #reason: RpcError | undefined;
 
@@ -212,6 +216,12 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
     return this.#reader.keep();
   }
 
+  holds(bytes: number): void {
+    if (this.#isOver) return;
+    this.#keptBytes += bytes;
+    this.#context.held.add(bytes);
+  }
+
   onWhole(message: Uint8Array): void {
     this.#listener?.onMessage(message);
   }
@@ -288,7 +298,8 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
     else if (this.#stream.queuedBytes > 0) {
       // The status would stand behind messages that the peer does not take.
       this.#end(error);
-      this.#context.connection.reset(this.#stream, "CANCEL");
+      const isExhausted = error.code === "RESOURCE_EXHAUSTED";
+      this.#context.connection.reset(this.#stream, isExhausted ? "ENHANCE_YOUR_CALM" : "CANCEL");
     } else {
       this.#reason = error;
       this.finish(error.code, error.message, error.trailers);
@@ -303,6 +314,7 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
 
   #end(reason: RpcError | undefined): void {
     this.#isOver = true;
+    if (this.#keptBytes !== 0) this.#context.held.add(-this.#keptBytes);
     this.#reason ??= reason;
     this.#reader.stop();
     this.#listener = undefined;

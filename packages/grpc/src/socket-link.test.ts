@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import type { Clock } from "@millrace/base";
 import { DEFAULT_LIMITS } from "./limits.ts";
+import { HeldBytes } from "./held-bytes.ts";
 import { ChunkPool } from "./outbox.ts";
 import { SocketLink } from "./socket-link.ts";
 
@@ -35,6 +36,7 @@ function linkOn(clock: Clock): { socket: FakeSocket; whyOver: () => string | und
     limits: DEFAULT_LIMITS,
     clock,
     pool: new ChunkPool(),
+    held: new HeldBytes(undefined, () => undefined),
     keepalive: { afterMs: 2000, timeoutMs: 5000 },
   } as const;
   const link = new SocketLink(socket as unknown as Socket, options, owner, () => undefined);

@@ -9,6 +9,7 @@ import type { Clock } from "@millrace/base";
 import type { ConnectionFault } from "./h2-error.ts";
 import { H2Connection } from "./h2-connection.ts";
 import type { ConnectionOwner } from "./h2-stream.ts";
+import type { HeldBytes } from "./held-bytes.ts";
 import { LINGER_MS, UNSENT_BYTES_MAX } from "./limits.ts";
 import { Outbox, type ChunkPool } from "./outbox.ts";
 import type { ConnectionLimits, Keepalive } from "./peer-options.ts";
@@ -19,6 +20,7 @@ export interface LinkOptions {
   readonly clock: Clock;
   readonly pool: ChunkPool;
   readonly keepalive: Keepalive | undefined;
+  readonly held: HeldBytes;
 }
 
 export class SocketLink {
@@ -26,6 +28,9 @@ export class SocketLink {
   readonly #socket: Socket;
   readonly #outbox: Outbox;
   readonly #clock: Clock;
+  readonly #held: HeldBytes;
+  /** Of the outbox, what is counted as held. */
+  #countedBytes = 0;
   #isTurnDue = false;
   #later: (() => void)[] = [];
   #isPaused = false;
@@ -35,7 +40,8 @@ export class SocketLink {
 
   /** @param onClosed the socket is gone, and everything that was on it is over */
   constructor(socket: Socket, options: LinkOptions, owner: ConnectionOwner, onClosed: () => void) {
-    const { clock, keepalive } = options;
+    const { clock, keepalive, held } = options;
+    this.#held = held;
     this.#socket = socket;
     this.#clock = clock;
     this.#onClosed = onClosed;
@@ -52,7 +58,10 @@ export class SocketLink {
         this.end();
       },
     };
-    this.connection = new H2Connection({ role, limits, outbox: this.#outbox, owner: mine }, this.#readAtMs);
+    this.connection = new H2Connection(
+      { role, limits, outbox: this.#outbox, owner: mine, held },
+      this.#readAtMs,
+    );
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 15_000);
     socket.on("data", (chunk: Uint8Array) => this.#onData(chunk));
@@ -123,6 +132,7 @@ export class SocketLink {
       this.#outbox.release(views);
       return;
     }
+    this.#countOutbox();
     const onWritten = (): void => this.#onWritten(views);
     if (views.length === 1) {
       socket.write(views[0]!, onWritten);
@@ -136,10 +146,17 @@ export class SocketLink {
 
   #onWritten(views: readonly Uint8Array[]): void {
     this.#outbox.release(views);
+    this.#countOutbox();
     if (!this.connection.isOver) this.connection.sender.pump();
     if (!this.#isPaused || this.#outbox.pendingBytes > UNSENT_BYTES_MAX / 2) return;
     this.#isPaused = false;
     this.#socket.resume();
+  }
+
+  #countOutbox(): void {
+    const { pendingBytes } = this.#outbox;
+    this.#held.add(pendingBytes - this.#countedBytes);
+    this.#countedBytes = pendingBytes;
   }
 
   /** After silence asks whether the peer is there; after more silence gives it up. */
@@ -165,6 +182,7 @@ export class SocketLink {
     this.#cancelTimer?.();
     this.connection.onLost("the connection was closed");
     for (const task of this.#later.splice(0)) task();
+    this.#held.close();
     this.#onClosed();
   }
 }

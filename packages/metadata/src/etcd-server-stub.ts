@@ -45,6 +45,8 @@ class StubCall implements ServerCall {
     return this.status !== undefined;
   }
 
+  holds(): void {}
+
   keep(): boolean {
     return false;
   }

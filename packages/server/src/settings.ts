@@ -207,6 +207,11 @@ export const SETTINGS = {
   "debug.private": setting(booleanKind, "false", "Do not serve /debug on the broker's port"),
   "broker.segment-size": setting(bytesKind(MIB, GIB), "16MiB", "Bytes of one segment of the log"),
   "broker.memory": setting(bytesKind(MIB, 8 * GIB), "64MiB", "Recent journal bytes that are kept in memory"),
+  "broker.connection-memory": setting(
+    bytesKind(16 * MIB, 64 * GIB),
+    "1GiB",
+    "Bytes that connections of gRPC hold together for their clients; beyond it the one that holds most is ended",
+  ),
   "broker.reserve": setting(
     bytesKind(0, 64 * GIB),
     "256MiB",

@@ -1,7 +1,8 @@
 // The broker as a part of the process: local storage, replicas, and the HTTP door on one port.
 import type { RequestListener } from "node:http";
 import { hostname } from "node:os";
-import { hostPolicy, RequestIds, WireError, type Logger } from "@millrace/base";
+import { hostPolicy, RequestIds, WireError, type Logger, type MetricsRegistry } from "@millrace/base";
+import { HeldBudget, type HeldReport } from "@millrace/grpc";
 import {
   GrpcPeerNetwork,
   grpcDoor,
@@ -33,7 +34,7 @@ import { peerTls } from "./system-client-tls.ts";
 import type { TlsFiles } from "./system-tls-files.ts";
 import type { HttpListener } from "./system-listen.ts";
 import { writeMember, type Member } from "./system-member-file.ts";
-import { listenShared } from "./system-shared-listen.ts";
+import { listenShared, type SharedListenPorts } from "./system-shared-listen.ts";
 import type { PartContext } from "./part-context.ts";
 import type { Config } from "./settings.ts";
 
@@ -217,7 +218,7 @@ export async function openBrokerDoor(
         puts: plainPuts(authorise, () => part.broker),
         calls: held.over(calls),
         tls,
-        limits: { receiveBytesMax: config["broker.max-grpc-recv-size"] },
+        ...connectionBounds(config, metrics),
       }),
     (started, stopSignal) => started.stop(stopSignal),
   );
@@ -228,6 +229,29 @@ export async function openBrokerDoor(
       held.open();
     },
   };
+}
+
+/** What one connection may cost, and all of them. */
+function connectionBounds(
+  config: Config,
+  metrics: MetricsRegistry,
+): Pick<SharedListenPorts, "limits" | "budget"> {
+  return {
+    limits: { receiveBytesMax: config["broker.max-grpc-recv-size"] },
+    budget: new HeldBudget(config["broker.connection-memory"], heldReport(metrics)),
+  };
+}
+
+function heldReport(metrics: MetricsRegistry): HeldReport {
+  const bytes = metrics.gauge(
+    "millrace_broker_connection_held_bytes",
+    "Bytes that connections of gRPC hold for their clients.",
+  );
+  const ended = metrics.counter(
+    "millrace_broker_connections_relieved_total",
+    "Connections that were ended because they held most of too much.",
+  );
+  return { held: (held) => bytes.set(held), ended: () => ended.add() };
 }
 
 /** Whoever wants clients verified, and does not get it, is told. */

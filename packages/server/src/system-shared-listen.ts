@@ -17,6 +17,7 @@ import {
   SharedPort,
   type CallHandlers,
   type ConnectionLimits,
+  type HeldBudget,
   type ServerTls,
 } from "@millrace/grpc";
 import { connectionBounds } from "./connection-share.ts";
@@ -34,6 +35,8 @@ export interface SharedListenPorts {
   /** Plain PUTs are served without node:http. */
   readonly puts?: PlainPutPorts | undefined;
   readonly limits: Partial<ConnectionLimits>;
+  /** What connections of HTTP/2 hold together. */
+  readonly budget?: HeldBudget | undefined;
   /** Without a certificate the port is plain; without authorities clients need none. */
   readonly tls?: TlsFiles | undefined;
 }
@@ -49,9 +52,9 @@ export async function listenShared(
   address: ListenAddress,
   ports: SharedListenPorts,
 ): Promise<HttpListener> {
-  const { clock, logger, calls, limits, tls } = ports;
+  const { clock, logger, calls, limits, budget, tls } = ports;
   const http = httpServer(ports);
-  const grpc = new GrpcServer({ handlers: calls, clock, logger, limits, keepalive: KEEPALIVE });
+  const grpc = new GrpcServer({ handlers: calls, clock, logger, limits, budget, keepalive: KEEPALIVE });
   const puts = putDoor(ports, http);
   const port = new SharedPort({
     clock,
