@@ -114,6 +114,11 @@ export function focused(page: Page): Promise<string> {
   });
 }
 
+/** Whether the page, or what is open above it, is wider than what is seen of it. */
 export function hasSidewaysScroll(page: Page): Promise<boolean> {
-  return page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
+  return page.evaluate(() =>
+    [document.documentElement, ...document.querySelectorAll("dialog[open] .body")].some(
+      (element) => element.scrollWidth > element.clientWidth,
+    ),
+  );
 }

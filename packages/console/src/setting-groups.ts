@@ -16,13 +16,13 @@ export interface SettingGroup {
 
 const SIZE = "B, KB, MB or GB";
 const TIME = "ms, s, m or h";
-const NUMBER = "a number";
+const RECORDS = "records";
 
 type Names = readonly (readonly [key: string, label: string, unit: string])[];
 
 const LOCAL = "storage.level.local";
 const level = (prefix: string, what: string): Names => [
-  [`${prefix}.trigger.count`, "At so many records", NUMBER],
+  [`${prefix}.trigger.count`, "At so many records", RECORDS],
   [`${prefix}.trigger.interval`, "At an age of", TIME],
   [`${prefix}.trigger.size`, "At a size of", SIZE],
   [`${prefix}.minInterval`, `Time between two ${what}, at least`, TIME],
@@ -32,7 +32,7 @@ const GROUPS: readonly (readonly [title: string, names: Names])[] = [
   [
     "Limits and quota",
     [
-      ["source.limit.records", "Records in a second, at most", NUMBER],
+      ["source.limit.records", "Records in a second, at most", RECORDS],
       ["source.limit.bytes", "Bytes in a second, at most", SIZE],
       [`${LOCAL}.quota`, "Bytes that may wait for the table", SIZE],
     ],
