@@ -50,7 +50,7 @@ import { HoldersStore } from "./holders-store.ts";
 import { PeerCalls } from "./peer-calls.ts";
 import type { PeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
-import { readLists, writeFirstLists, type StartLists } from "./start-lists.ts";
+import { readLists, type StartLists } from "./start-lists.ts";
 import { memberName } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { NOTHING_TO_JOIN, type JoiningProgress } from "./joining.ts";
@@ -63,7 +63,7 @@ import { ReadHands } from "./read-hands.ts";
 import { watchLag } from "./replication-lag.ts";
 import { DueJournals } from "./due-journals.ts";
 import { Elsewhere } from "./read-elsewhere.ts";
-import { claimDirectory } from "./directory-claim.ts";
+import { enterDirectory, type HolderPlace } from "./directory-start.ts";
 import { findMark, fateOf, leaveMark, type FoundStore } from "./store-mark.ts";
 import { Resolver, type ReplicaFactory } from "./resolver.ts";
 import { fetchNothing, StoreGate, type FetchUrl, type ServedJournal } from "./store-gate.ts";
@@ -99,6 +99,8 @@ export interface BrokerOptions {
    * such a directory is refused.
    */
   readonly renewHolder?: () => string;
+  /** Where that directory is. Default: a new one is taken for what it is. */
+  readonly holderPlace?: HolderPlace;
   /** Root of the broker's keys. Default {@link DEFAULT_ROOT}. */
   readonly root?: string;
   readonly journalLimit?: number;
@@ -202,12 +204,10 @@ export async function openBroker(
   const session = await openSession({ store, clock, logger, ttlSeconds, onLost: fail, ...told }, signal);
   try {
     options.keepLease?.(session.lease);
-    const claim = { root, broker: id, directory: given.holder, renew: options.renewHolder };
-    const { id: directory, isNew } = keepsLists
-      ? await claimDirectory(ports, session, claim, signal)
-      : { id: "", isNew: false };
+    const { renewHolder: renew, holderPlace: at } = options;
+    const own = { root, broker: id, directory: given.holder, renew, at, onInUse: onIdTaken };
+    const directory = keepsLists ? await enterDirectory(ports, session, own, signal) : "";
     const self = keepsLists ? { ...given, holder: directory } : given;
-    if (keepsLists && isNew) await writeFirstLists(lists, directory, ports.spools.unclaimed(), signal);
     const revision = await session.announce(memberKey(root, id), encodeBrokerSpec(self), signal);
     const keyspace = new BrokerKeyspace(ports, root, options.watchDelayMs ?? 0);
     await keyspace.load(revision, signal);

@@ -65,7 +65,8 @@ function tokensKey(root: string, directory: HolderId): Key {
   return keyOf(`!millrace/directories#${root}#${directory}`);
 }
 
-function useKey(root: string, directory: HolderId): Key {
+/** Who uses it, under its lease (C1). */
+export function useKey(root: string, directory: HolderId): Key {
   return keyOf(`!millrace/directories-in-use#${root}#${directory}`);
 }
 

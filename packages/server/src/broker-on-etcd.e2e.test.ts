@@ -1,7 +1,7 @@
 // `millrace serve broker --etcd.address`: a broker whose coordination store is an etcd elsewhere, etcd's own and our
 // component, and what becomes of it when either of them dies, stands still or loses its way.
 import assert from "node:assert/strict";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { never, utf8 } from "@millrace/base";
@@ -20,6 +20,7 @@ import {
   type TestEtcd,
 } from "./test-cluster.ts";
 import { post } from "./test-http.ts";
+import { missingSmallDisk, SmallDisk } from "./test-small-disk.ts";
 import { atDoor, createStream, pathColumn, waitForRows } from "./test-streams.ts";
 import { scratch, STOP_MS, TestPlatform, until } from "./test-platform.ts";
 
@@ -284,6 +285,77 @@ test("a data directory that belongs elsewhere -> refused, saying where it belong
   await broker.stop();
   await Promise.all([one.close(), other.close()]);
 });
+
+test("its data directory is empty -> refused while that alone has bytes; back again -> goes on", async () => {
+  const etcd = await testEtcd("ours");
+  await etcd.run();
+  const flags = ["--etcd.lease", "5s", "--broker.id", "home"];
+  const broker = await TestBrokerProcess.started({ etcd: etcd.address, flags });
+  const transport = broker.transport();
+  const load = await ClusterLoad.start(transport, { prefix: "home", journals: 1, replication: 1 });
+  await load.goesOn();
+  await load.pause();
+  const away = `${broker.data}-away`;
+  const id = readFileSync(join(broker.data, "directory-id"), "utf8").trim();
+  for (const start of ["first", "second"]) {
+    await broker.kill();
+    renameSync(broker.data, away);
+    mkdirSync(broker.data);
+    broker.launch();
+    assert.equal((await broker.ended()).code, 1, start);
+    const { stderr } = broker.life;
+    assert.ok(stderr.includes(`data directory ${broker.data} is new`), stderr);
+    assert.ok(stderr.includes(`expected is ${id}, which broker local#home had`), stderr);
+    assert.match(stderr, /bytes of journals: home\/\S+\. Mount its volume, .* with --new-data allow/);
+    rmSync(broker.data, { recursive: true });
+    renameSync(away, broker.data);
+    await broker.start();
+    await load.check();
+  }
+  await transport.close();
+  await broker.kill();
+  rmSync(broker.data, { recursive: true });
+  broker.launch(["--new-data", "refuse"]);
+  assert.equal((await broker.ended()).code, 1);
+  assert.match(broker.life.stderr, /has no data, and --new-data refuse takes none that is new/);
+  assert.equal(existsSync(broker.data), false);
+  await broker.start(["--new-data", "allow"]);
+  assert.match(broker.life.stderr, /"event":"data-directory-replaced"/);
+  await broker.stop();
+  await etcd.close();
+});
+
+const noDisk = missingSmallDisk();
+
+test(
+  "a broker without a given id, its volume is not mounted -> refused; at a new disk -> taken",
+  { skip: noDisk },
+  async () => {
+    const etcd = await testEtcd("ours");
+    await etcd.run();
+    const disk = SmallDisk.mounted(64)!;
+    const small = ["--broker.reserve", "12MiB", "--broker.segment-size", "2MiB"];
+    const place = { etcd: etcd.address, data: disk.data, flags: ["--etcd.lease", "5s", ...small] };
+    const broker = await TestBrokerProcess.started(place);
+    const transport = broker.transport();
+    const load = await ClusterLoad.start(transport, { prefix: "vol", journals: 1, replication: 1 });
+    await load.goesOn();
+    await load.pause();
+    await transport.close();
+    await broker.kill();
+    disk.unmount();
+    broker.launch();
+    assert.equal((await broker.ended()).code, 1);
+    assert.match(broker.life.stderr, /expected is [0-9a-f]{32}, which broker local#broker-[0-9a-f]{8} had/);
+    assert.match(broker.life.stderr, /bytes of journals: vol\/\S+\. Mount its volume/);
+    rmSync(broker.data, { recursive: true });
+    disk.mountEmpty();
+    await broker.start();
+    await broker.stop();
+    disk.unmount();
+    await etcd.close();
+  },
+);
 
 test("a member file that is damaged -> refused, naming it", async () => {
   const etcd = await testEtcd("ours");

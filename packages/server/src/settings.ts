@@ -41,6 +41,12 @@ const HOUR_MS = 3_600_000;
 
 export const SETTINGS = {
   data: setting(textKind, "./millrace-data", "Data directory; one process at a time owns it"),
+  "new-data": setting(
+    choiceKind(["auto", "allow", "refuse"]),
+    "auto",
+    "Whether the data directory may be a new one: auto refuses that of a broker which had another one, as its etcd " +
+      "knows, whose bytes nobody else has; allow: that one is lost for good; refuse: never",
+  ),
   ports: setting(choiceKind(["default", "free"]), "default", "free: every listener picks a free port"),
   "log.level": setting(logLevelKind, "warn", "Least level that is logged to stderr"),
   "log.format": setting(choiceKind(["json", "text", "color"]), "json", "Form of the log's lines"),

@@ -30,6 +30,7 @@ import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { isBrokerGuarded } from "./listen-policy.ts";
 import { directoryId, renewDirectoryId } from "./system-directory-id.ts";
+import { placeOf } from "./system-directory-place.ts";
 import { peerTls } from "./system-client-tls.ts";
 import type { TlsFiles } from "./system-tls-files.ts";
 import type { HttpListener } from "./system-listen.ts";
@@ -111,6 +112,10 @@ export async function startBroker(
           onIdTaken: () => (id.isTaken = true),
           holder: directoryId(context.dataDirectory, context.random),
           renewHolder: () => renewDirectoryId(context.dataDirectory, context.random),
+          holderPlace: {
+            ...placeOf(context.dataDirectory),
+            mayReplace: config["new-data"] === "allow",
+          },
           onFatal: context.onFatal,
         },
         signal,

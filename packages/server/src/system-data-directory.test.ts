@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { systemRandom } from "@millrace/base";
-import { ownDataDirectory } from "./system-data-directory.ts";
+import { ownDataDirectory, refuseNewDirectory } from "./system-data-directory.ts";
 
 function scratch(): string {
   return mkdtempSync(join(tmpdir(), "millrace-own-"));
@@ -61,6 +61,18 @@ test("data directory: of many newcomers after a crash exactly one wins (D8)", as
   for (const winner of winners) await winner.value.release();
   const last = await ownDataDirectory(path, systemRandom);
   await last.release();
+  rmSync(path, { recursive: true });
+});
+
+test("data directory: it may not be new -> refused without data, and nothing is made; taken with data", async () => {
+  const path = scratch();
+  for (const directory of [path, join(path, "missing")]) {
+    const message = new RegExp(`^data directory ${directory} has no data.*is its volume mounted[?]$`);
+    assert.throws(() => refuseNewDirectory(directory), { code: "CONFLICT", message });
+  }
+  assert.deepEqual(readdirSync(path), []);
+  await (await ownDataDirectory(path, systemRandom)).release();
+  refuseNewDirectory(path);
   rmSync(path, { recursive: true });
 });
 

@@ -6,6 +6,7 @@
 //    if it answers then, it is renamed back and the newcomer gives up.
 // O3 After listening, a process connects to the path and must find its own incarnation before it touches anything else.
 import {
+  existsSync,
   mkdirSync,
   openSync,
   closeSync,
@@ -75,6 +76,15 @@ export async function ownDataDirectory(path: string, random: Random): Promise<Da
     closeSync(directory);
     throw error;
   }
+}
+
+/** Makes nothing. @throws {WireError} CONFLICT when there is no data */
+export function refuseNewDirectory(path: string): void {
+  if (existsSync(join(path, FORMAT_FILE))) return;
+  throw new WireError(
+    "CONFLICT",
+    `data directory ${path} has no data, and --new-data refuse takes none that is new: is its volume mounted?`,
+  );
 }
 
 async function clearDeadSocket(

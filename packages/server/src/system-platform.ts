@@ -13,7 +13,7 @@ import { Health } from "./health.ts";
 import { Lifecycle } from "./lifecycle.ts";
 import type { PartContext, PlatformPorts } from "./part-context.ts";
 import type { Config } from "./settings.ts";
-import { ownDataDirectory } from "./system-data-directory.ts";
+import { ownDataDirectory, refuseNewDirectory } from "./system-data-directory.ts";
 import { removeEndpoints, writeEndpoints } from "./system-endpoints-file.ts";
 import { openBrokerDoor, startBroker, type BrokerPart } from "./system-broker-part.ts";
 import { openCoordination } from "./system-coordination.ts";
@@ -65,6 +65,7 @@ async function startParts(
   const components = new Set(settings.components);
   const dataDirectory = resolve(config.data);
   checkComponents(components, config);
+  if (config["new-data"] === "refuse") refuseNewDirectory(dataDirectory);
   await lifecycle.start(
     "data directory",
     () => ownDataDirectory(dataDirectory, ports.random),

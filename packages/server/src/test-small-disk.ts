@@ -15,19 +15,32 @@ export class SmallDisk {
   readonly #filler: string;
   readonly #unmountAtExit = (): void => void spawnSync("umount", ["-l", this.#mount]);
 
-  private constructor(mount: string) {
+  readonly #mebibytes: number;
+
+  private constructor(mount: string, mebibytes: number) {
     this.#mount = mount;
+    this.#mebibytes = mebibytes;
     this.data = join(mount, "data");
     this.#filler = join(mount, "filler");
-    // Before scratch directories are removed, which a mount would prevent.
-    process.prependOnceListener("exit", this.#unmountAtExit);
   }
 
   /** @returns undefined: mounting is not permitted here */
   static mounted(mebibytes: number): SmallDisk | undefined {
-    const mount = scratch();
-    const args = ["-t", "tmpfs", "-o", `size=${mebibytes}m`, "millrace-test", mount];
-    return spawnSync("mount", args).status === 0 ? new SmallDisk(mount) : undefined;
+    const disk = new SmallDisk(scratch(), mebibytes);
+    return disk.#tryMount() ? disk : undefined;
+  }
+
+  /** Another one, in the place of the one that was unmounted. */
+  mountEmpty(): void {
+    assert.ok(this.#tryMount(), "what could be mounted once can be again");
+  }
+
+  #tryMount(): boolean {
+    const args = ["-t", "tmpfs", "-o", `size=${this.#mebibytes}m`, "millrace-test", this.#mount];
+    if (spawnSync("mount", args).status !== 0) return false;
+    // Before scratch directories are removed, which a mount would prevent.
+    process.prependOnceListener("exit", this.#unmountAtExit);
+    return true;
   }
 
   get freeBytes(): number {

@@ -33,6 +33,15 @@ const LEAVE_MS = 10_000;
 /** A failed sync must have ended the process within this time (D5). */
 const ENDS_MS = 5000;
 
+/** What a data directory remembers of itself. */
+interface DirectoryState {
+  readonly number: number;
+  /** How often it got another id. */
+  renewals: number;
+  /** Of its last life. */
+  lease: bigint | undefined;
+}
+
 export class Machine {
   readonly name: string;
   readonly zone: string;
@@ -47,13 +56,17 @@ export class Machine {
   diskSlowness = 1;
   /** Nobody starts it again by himself. */
   isHeldDown = false;
+  /** Starts that were refused, because the disk is not mounted. */
+  startsRefused = 0;
   readonly #world: ClusterWorld;
   readonly #random: Random;
   #lives = 0;
   #disks = 0;
-  /** How often the data directory got another id. */
-  #renewals = 0;
-  #lease: bigint | undefined;
+  #directory: DirectoryState = { number: 0, renewals: 0, lease: undefined };
+  /** What is not mounted: an empty directory is in its place. */
+  #away: { readonly disk: SimulatedDisk; readonly directory: DirectoryState } | undefined;
+  /** Somebody has said that the disk before is lost. */
+  #mayReplace = false;
   #opened: Spools | undefined;
   #skewMs = 0;
   #syncFailed = false;
@@ -69,8 +82,8 @@ export class Machine {
 
   /** Id of the data directory. */
   get holder(): string {
-    const disk = this.#disks === 0 ? "" : `.${this.#disks}`;
-    return `disk-of-${this.name}${disk}${"+".repeat(this.#renewals)}`;
+    const { number, renewals } = this.#directory;
+    return `disk-of-${this.name}${number === 0 ? "" : `.${number}`}${"+".repeat(renewals)}`;
   }
 
   get isServing(): boolean {
@@ -131,13 +144,34 @@ export class Machine {
     if (restart) this.#startLater();
   }
 
-  /** The machine gets an empty disk, and whoever starts there a data directory that nobody knows. */
+  /** The machine gets an empty disk, and whoever starts there a data directory that nobody knows, as he is told. */
   loseDisk(): void {
-    assert(this.process === undefined, "the disk of a running process is not taken out");
     this.#world.note("disk lost", this.holder);
+    this.#mayReplace = true;
+    this.#takeEmptyDisk();
+  }
+
+  /** Whoever starts here finds an empty directory, and is not told. */
+  unmount(): void {
+    this.#world.note("disk unmounted", this.holder);
+    this.#mayReplace = false;
+    this.#away = { disk: this.disk, directory: this.#directory };
+    this.#takeEmptyDisk();
+  }
+
+  /** The disk is there again. */
+  mount(): void {
+    const away = this.#away;
+    assert(this.process === undefined && away !== undefined, "what is not there is mounted, and nobody runs");
+    [this.disk, this.#directory, this.#away] = [away.disk, away.directory, undefined];
+    this.#world.note("disk mounted", this.holder);
+  }
+
+  #takeEmptyDisk(): void {
+    assert(this.process === undefined, "the disk of a running process is not taken out");
     this.#disks++;
     this.disk = this.#newDisk(`disk ${this.#disks}`);
-    this.#lease = undefined;
+    this.#directory = { number: this.#disks, renewals: 0, lease: undefined };
   }
 
   /** Graceful end, as after SIGTERM; resolves when the process has gone. */
@@ -194,6 +228,7 @@ export class Machine {
   async #open(process: SimProcess): Promise<Broker> {
     const world = this.#world;
     const { swarm, controls } = world;
+    const { lease } = this.#directory;
     const never = new AbortController().signal;
     const random = this.#random.fork(process.name);
     const disk = this.disk.open();
@@ -228,16 +263,17 @@ export class Machine {
         holder: this.holder,
         renewHolder: () => {
           world.note("directory renewed", this.holder);
-          this.#renewals++;
+          this.#directory.renewals++;
           return this.holder;
         },
+        holderPlace: { host: this.name, path: "/disk/data", mount: "/disk", mayReplace: this.#mayReplace },
         leaseSeconds: swarm.leaseSeconds,
-        ...(this.#lease === undefined ? {} : { previousLease: this.#lease }),
+        ...(lease === undefined ? {} : { previousLease: lease }),
         onFatal,
       },
       never,
     );
-    this.#lease = broker.lease;
+    this.#directory.lease = broker.lease;
     return broker;
   }
 
@@ -252,6 +288,7 @@ export class Machine {
     if (this.process !== process) return;
     const { code, message } = WireError.from(error);
     this.#world.note(`ended itself ${code}`, `${process.name}: ${message}`);
+    if (this.#isRefused(code)) this.startsRefused++;
     if (!this.#mayEnd(code, message)) this.#world.fail(error);
     this.end("kill");
   }
@@ -259,8 +296,12 @@ export class Machine {
   /** What a process may end itself for: a failed sync, a lost lease, and at its start whatever passes. */
   #mayEnd(code: Code, message: string): boolean {
     if (this.#syncFailed || this.#world.controls.withoutSync) return true;
-    if (this.broker === undefined) return CODES[code].retry !== "never";
+    if (this.broker === undefined) return this.#isRefused(code) || CODES[code].retry !== "never";
     return message.includes("lease") || message.includes("member key not found");
+  }
+
+  #isRefused(code: Code): boolean {
+    return this.broker === undefined && this.#away !== undefined && code === "CONFLICT";
   }
 
   #startLater(): void {
