@@ -273,7 +273,8 @@ describe("gRPC at a broker that does not have the journal", () => {
       const content = noise(32 * MIB);
       let pulled = 0;
       const stalling = (async function* () {
-        yield utf8("stalls");
+        // More than is collected before an append begins: it has the pipeline then.
+        yield noise(MIB / 2);
         await new Promise(() => undefined);
       })();
       const pulling = (async function* () {
