@@ -236,7 +236,7 @@ onEtcd(
     const second = await TestBrokerProcess.at({ etcd: etcd.address, flags });
     second.launch();
     await second.says(503, /another process has this broker's id/);
-    assert.match(second.life.stderr, /"event":"session-key-taken"/);
+    assert.match(second.life.stderr, /"event":"former-directory-in-use".*"by":"local#the-one"/);
     assert.equal(first.life.exit, undefined);
     await first.stop();
     await second.life.ready();
