@@ -1,7 +1,7 @@
 // A broker over durable spools: what a restart, a full disk and a store that was emptied do to a journal.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MetricsRegistry, silentLogger, text, utf8, WireError } from "@millrace/base";
+import { MetricsRegistry, silentLogger, text, utf8, WireError, type Logger } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { inlineCodecs, openSpools, prepareCodecs, type Spools } from "@millrace/fragments";
 import { openEmbeddedStore, type EmbeddedStore } from "@millrace/metadata";
@@ -9,6 +9,8 @@ import { MemoryJournal, openMemoryStore } from "@millrace/metadata/testkit";
 import {
   contentPath,
   deleteChange,
+  encodeJournalSpec,
+  itemKey,
   labelSet,
   newFragmentsRequest,
   parseLabelSelector,
@@ -37,6 +39,7 @@ class Machine {
     random: this.random.fork("disk"),
   });
   readonly store = memoryStore({ url: STORE, clock: this.clock, random: this.random });
+  logger: Logger = silentLogger;
   coordination!: EmbeddedStore;
   spools!: Spools;
   broker!: Broker;
@@ -46,7 +49,7 @@ class Machine {
     const base = {
       clock: this.clock,
       random: this.random,
-      logger: silentLogger,
+      logger: this.logger,
       metrics: new MetricsRegistry(),
     };
     const onFatal = (error: WireError): void => assert.fail(error.message);
@@ -407,5 +410,37 @@ test("apply: a name that a store of files cannot have -> refused with the bound"
   });
   await machine.apply({ name: `a/${"x".repeat(255)}` });
   await machine.applyLocal({ name });
+  await machine.stop();
+});
+
+test("a stored template that cannot be evaluated here -> served all the same, its fragments wait, and one line says so", async () => {
+  const machine = new Machine();
+  const warned: string[] = [];
+  machine.logger = {
+    ...silentLogger,
+    warn: (event, fields) => void warned.push(`${event} ${String(fields?.["journal"])}`),
+  };
+  await machine.start();
+  await machine.apply();
+  const { fragment } = journalSpec(J);
+  const pathPostfixTemplate = '{{ define "day" }}day{{ end }}d={{ template "day" }}';
+  const spec = journalSpec(J, { fragment: { ...fragment, stores: [STORE], pathPostfixTemplate } });
+  const item = { kind: "put", key: itemKey(DEFAULT_ROOT, J), value: encodeJournalSpec(spec) } as const;
+  await machine.run(machine.coordination.txn({ compare: [], success: [item] }, machine.signal));
+  await machine.stop();
+  await machine.start();
+  await machine.append("one;");
+  await machine.append("two;");
+  await machine.agenda.advance(600_000);
+  assert.deepEqual([machine.broker.undecodableKeys(), machine.broker.lackingPaths()], [0, 1]);
+  assert.notEqual(machine.broker.backlog().count, 0);
+  assert.deepEqual(
+    warned.filter((line) => line.startsWith("path-postfix-failed")),
+    [`path-postfix-failed ${J}`],
+  );
+  assert.equal(await machine.content(), "one;two;");
+  await machine.apply();
+  await machine.agenda.advance(600_000);
+  assert.deepEqual([machine.broker.lackingPaths(), machine.broker.backlog().count], [0, 0]);
   await machine.stop();
 });

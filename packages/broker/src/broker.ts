@@ -148,6 +148,8 @@ export interface Broker {
   failingStores(): readonly FailingStore[];
   /** Keys of the cluster that cannot be decoded here: they are passed over, and left alone. */
   undecodableKeys(): number;
+  /** Journals here whose fragments wait, as the template of their path's postfix cannot be evaluated. */
+  lackingPaths(): number;
   /** Whoever removes fragments from stores on purpose says so: they are not missed, and no reader is sent to them. */
   fragmentRemoved(fragment: Fragment): void;
   /** What stands against serving; empty when ready. */
@@ -313,6 +315,7 @@ async function compose(parts: Parts): Promise<Broker> {
       metered(healthMeter, () => storeGate.check(request, resolver.header(), signal)),
     failingStores: () => storeGate.failing(),
     undecodableKeys: () => keyspace.undecodable,
+    lackingPaths: () => [...storage.replicaPorts.journals.all()].filter((journal) => journal.lacksPaths).length,
     fragmentRemoved: (fragment) => storage.replicaPorts.journals.fragmentRemoved(fragment),
     health: () => [...failures, ...unready(storeGate.unready(servedJournals(resolver)), drain, spools)],
     backlog: () => storage.persister.backlog(),

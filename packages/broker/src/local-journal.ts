@@ -9,6 +9,8 @@
 //  O4  What a restart found of a journal whose list names this directory nowhere is set aside as a whole, and nothing
 //      of the life stays found: an older list, that comes back with a backup of etcd, may name the directory, and
 //      would be answered with what a verdict has left of it.
+//  O5  Where the template of the path's postfix cannot be evaluated, fragments wait here until it can: under another
+//      path, those who read the store by its directories would not find them, and nothing would bring them there.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import {
   FragmentIndex,
@@ -39,11 +41,19 @@ export class LocalJournal {
   spec: JournalSpec;
   isPrimary = true;
   readonly #persisting: PersistHandle;
+  readonly #logger: Logger;
+  #postfixFailure: string | undefined;
   readonly #unsubscribe: () => void;
   #isRemoved = false;
   #ending: Promise<void> | undefined;
 
-  constructor(spool: Spool, spec: JournalSpec, persister: Persister, holder?: JournalHolder) {
+  constructor(
+    spool: Spool,
+    spec: JournalSpec,
+    { persister, logger }: Pick<LocalJournalsPorts, "persister" | "logger">,
+    holder?: JournalHolder,
+  ) {
+    this.#logger = logger;
     this.createRevision = spool.life.createRevision;
     this.spool = spool;
     this.holder = holder;
@@ -125,7 +135,26 @@ export class LocalJournal {
     };
   }
 
-  #pathPostfix(template: string, { begin, end, firstAppendMs }: LocalFragment): string {
+  /** Its closed fragments wait here: their paths could not be told at the last attempt (O5). */
+  get lacksPaths(): boolean {
+    return this.#postfixFailure !== undefined;
+  }
+
+  #pathPostfix(template: string, fragment: LocalFragment): string {
+    try {
+      const postfix = this.#evaluate(template, fragment);
+      this.#postfixFailure = undefined;
+      return postfix;
+    } catch (thrown) {
+      const { message: reason } = WireError.from(thrown);
+      const isNew = reason !== this.#postfixFailure;
+      this.#postfixFailure = reason;
+      if (isNew) this.#logger.warn("path-postfix-failed", { journal: this.spec.name, template, reason });
+      throw thrown;
+    }
+  }
+
+  #evaluate(template: string, { begin, end, firstAppendMs }: LocalFragment): string {
     if (template === "") return "";
     const { spec, spool } = this;
     const { name: journal, labels, replication } = spec;
@@ -243,7 +272,7 @@ export class LocalJournals {
   }
 
   async #open(life: JournalLife, spec: JournalSpec, atLeast: number): Promise<LocalJournal> {
-    const { spools, persister, holding } = this.#ports;
+    const { spools, holding } = this.#ports;
     const before = this.#journals.get(life.journal);
     if (before !== undefined && before.createRevision > life.createRevision)
       throw new WireError("NOT_FOUND", `journal ${life.journal} of revision ${life.createRevision} is over`);
@@ -255,7 +284,7 @@ export class LocalJournals {
       await holding.judgeFound(spool);
       if (spool.pendingEnd < atLeast) spool.roll(atLeast);
     }
-    const journal = new LocalJournal(spool, spec, persister, holding?.holderOf(spool, isFound));
+    const journal = new LocalJournal(spool, spec, this.#ports, holding?.holderOf(spool, isFound));
     this.#found.delete(life.journal);
     this.#journals.set(life.journal, journal);
     return journal;

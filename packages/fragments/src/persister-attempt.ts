@@ -28,6 +28,8 @@ export type AttemptState =
 export type AttemptFailure =
   /** What the store threw, or the reading of the local bytes. */
   | { readonly kind: "error"; readonly error: unknown }
+  /** The postfix of its path cannot be evaluated: no store was asked. */
+  | { readonly kind: "no-path"; readonly error: unknown }
   /** The object that was just written is not there, or has another length. */
   | { readonly kind: "not-confirmed"; readonly written: number; readonly found: number | undefined };
 

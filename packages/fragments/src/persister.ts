@@ -45,7 +45,10 @@ export interface PersistSettings {
   /** URLs. New fragments go to the first. */
   readonly stores: readonly string[];
   readonly codec: CompressionCodec;
-  /** Directories between journal and file name, evaluated anew at each attempt. May throw: the attempt fails. */
+  /**
+   * Directories between journal and file name, evaluated anew at each attempt. May throw: the attempt fails, which
+   * whoever evaluates has logged.
+   */
   readonly pathPostfix: (fragment: LocalFragment) => string;
   /** For as long as there are no stores (D19). */
   readonly retention: RetentionPolicy;
@@ -289,7 +292,7 @@ export class Persister {
       const name = { journal: journal.name, begin, end, sum: local.sum(), pathPostfix };
       fragment = { ...name, compressionCodec: settings.codec, backingStore: store, modTime: 0 };
     } catch (error) {
-      return { state: { kind: "failed", reason: { kind: "error", error } } };
+      return { state: { kind: "failed", reason: { kind: "no-path", error } } };
     }
     const readBack = task.failures % BLIND_WRITE_EVERY !== BLIND_WRITE_EVERY - 1;
     const { stallMs, calmBytesMax } = this.#limits;
@@ -356,8 +359,12 @@ export class Persister {
       return;
     }
     const error = WireError.from(reason.error);
-    this.#metrics.attempts.add(1, { outcome: error.code });
     const more = { ...fields, code: error.code, reason: error.message };
+    if (reason.kind === "no-path") {
+      this.#metrics.attempts.add(1, { outcome: "no-path" });
+      return this.#ports.logger.debug("fragment-persist-failed", more); // Its journal has said so.
+    }
+    this.#metrics.attempts.add(1, { outcome: error.code });
     if (error.code === "CORRUPT") this.#ports.logger.error("local-fragment-corrupt", more);
     else {
       this.#ports.onStoreFailure?.(store);

@@ -142,8 +142,15 @@ export function desiredReplication(spec: JournalSpec, replicationMax: number): n
   return Math.min(wanted, replicationMax);
 }
 
+/**
+ * Whether a spec is asked for, or stored already. A stored one was judged by the broker that took it, of whatever kind
+ * and version: a template that cannot be evaluated here is no reason to be without the journal. Only its persisting
+ * fails.
+ */
+export type SpecOrigin = "asked" | "stored";
+
 /** @throws {ValidationError} the first rule that `spec` breaks */
-export function validateJournalSpec(spec: JournalSpec): void {
+export function validateJournalSpec(spec: JournalSpec, origin: SpecOrigin = "asked"): void {
   within("Name", () => validateJournalName(spec.name));
   const { meta } = splitMeta(spec.name);
   if (meta !== "") invalid(`Name cannot have a metadata path segment (${meta}; expected no segment)`);
@@ -155,7 +162,7 @@ export function validateJournalSpec(spec: JournalSpec): void {
     if (valuesOf(spec.labels, reserved).length > 0) invalid(`Labels cannot include label "${reserved}"`);
   }
   within("Labels", () => validateWellKnownLabels(spec.labels));
-  within("Fragment", () => validateFragmentSpec(spec.fragment));
+  within("Fragment", () => validateFragmentSpec(spec.fragment, origin));
   if (!Object.values<number>(FLAG).includes(spec.flags)) {
     within("Flags", () => invalid(`invalid combination (${spec.flags})`));
   }
@@ -164,7 +171,7 @@ export function validateJournalSpec(spec: JournalSpec): void {
 }
 
 /** @throws {ValidationError} */
-export function validateFragmentSpec(fragment: FragmentSpec): void {
+export function validateFragmentSpec(fragment: FragmentSpec, origin: SpecOrigin = "asked"): void {
   const { min, max } = FRAGMENT_LENGTH_BYTES;
   if (fragment.length < min || fragment.length > max) {
     invalid(`invalid Length (${fragment.length}; expected ${min} <= length <= ${max})`);
@@ -177,7 +184,8 @@ export function validateFragmentSpec(fragment: FragmentSpec): void {
     }
   });
   validateIntervals(fragment);
-  within("PathPostfixTemplate", () => parsePathTemplate(fragment.pathPostfixTemplate));
+  if (origin === "asked")
+    within("PathPostfixTemplate", () => parsePathTemplate(fragment.pathPostfixTemplate));
 }
 
 function validateIntervals(fragment: FragmentSpec): void {

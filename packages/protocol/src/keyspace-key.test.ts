@@ -95,6 +95,9 @@ test("values: decoded, validated, and of the entity that the key names", () => {
     refusal(() => keys.decodeItemValue("a/journal", utf8("{"))),
     /^illegal|^truncated|^wrong|^unexpected/,
   );
+  const fragment = { ...spec.fragment, pathPostfixTemplate: "{{ what nobody can evaluate }}" };
+  const strange = { ...spec, fragment };
+  assert.deepEqual(keys.decodeItemValue("a/journal", encodeJournalSpec(strange)), strange, "it is stored");
 
   const broker = brokerSpec({ id: member });
   assert.deepEqual(keys.decodeMemberValue(member, encodeBrokerSpec(broker)), broker);

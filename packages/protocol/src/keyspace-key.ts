@@ -90,7 +90,7 @@ export function parseEntityKey(root: string, key: string): EntityKey {
  */
 export function decodeItemValue(journal: string, value: Uint8Array): JournalSpec {
   const spec = decodeJournalSpec(value);
-  validateJournalSpec(spec);
+  validateJournalSpec(spec, "stored");
   if (spec.name !== journal) invalid(`JournalSpec Name doesn't match Item ID (${spec.name} vs ${journal})`);
   return spec;
 }

@@ -128,7 +128,7 @@ export function validateListResponse(response: ListResponse): void {
 }
 
 function validateListedJournal(journal: ListedJournal): void {
-  within("Spec", () => validateJournalSpec(journal.spec));
+  within("Spec", () => validateJournalSpec(journal.spec, "stored"));
   if (journal.modRevision <= 0) invalid(`invalid ModRevision (${journal.modRevision}; expected > 0)`);
   within("Route", () => validateRoute(journal.route));
 }

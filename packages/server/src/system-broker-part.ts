@@ -127,6 +127,7 @@ export async function startBroker(
   context.health.add(() => broker.health());
   context.health.addDegradation(() => storeDegradation(broker));
   context.health.addDegradation(() => keyspaceDegradation(broker));
+  context.health.addDegradation(() => pathDegradation(broker));
   return { broker, url: localBrokerUrl(config, door.listener) };
 }
 
@@ -315,4 +316,11 @@ function keyspaceDegradation(broker: Broker): string | undefined {
   const keys = broker.undecodableKeys();
   if (keys === 0) return undefined;
   return `${keys} key${keys === 1 ? "" : "s"} in etcd cannot be decoded, see keyspace-value-undecodable in the log`;
+}
+
+function pathDegradation(broker: Broker): string | undefined {
+  const journals = broker.lackingPaths();
+  if (journals === 0) return undefined;
+  const whose = `${journals} journal${journals === 1 ? "" : "s"}`;
+  return `the path postfix of ${whose} cannot be evaluated, see path-postfix-failed in the log`;
 }
