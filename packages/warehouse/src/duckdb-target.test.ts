@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -244,6 +246,27 @@ test("target: a table that grows -> takes the columns that it lacks, keeps other
     await target.check("main.grows", [{ type: "body", name: "ID" }], never, "growing"),
     'columns of the table "main.grows" do not match expected: "ID" is UUID in the table and would be VARCHAR',
   );
+});
+
+test("target: a load takes long -> a check is answered meanwhile, a table is made before other loads", async () => {
+  const id: Column = { type: "uuid", name: "id" };
+  const body: Column = { type: "body", name: "body" };
+  // Nobody reads a pipe to its end before somebody writes.
+  const pipe = { path: "pipe.parquet", bytes: 1, crc32c: 1, rows: 1, columns, sinkVersion: 1 };
+  execFileSync("mkfifo", [join(scratch, "staging", pipe.path)]);
+  const partitions = [{ journal: "j/pipe", begin: 0, end: 1, objects: [pipe], startsTarget: true }];
+  const order: string[] = [];
+  const slow = target
+    .load({ target: table("main.slow"), columns, partitions }, never)
+    .catch(() => order.push("slow"));
+  const next = { target: table("main.next"), columns, partitions: [await load("j/next", 0, 3)] };
+  const behind = target.load(next, never).then(({ kind }) => order.push(kind));
+  const ready = target.prepare("main.ready", [id, body], never).then(() => order.push("ready"));
+  assert.equal(await target.check("main.ready", [id, body], never), undefined);
+  assert.deepEqual(order, []);
+  await (await open(join(scratch, "staging", pipe.path), "w")).close();
+  await Promise.all([slow, behind, ready]);
+  assert.deepEqual(order, ["slow", "ready", "loaded"]);
 });
 
 test("target: a table that is there -> a sink must have exactly its columns", async () => {

@@ -1,5 +1,9 @@
 // The Target port over DuckDB: rows and the loaded end of their partition commit in one transaction (D23), each object
 // with the columns of the sink version that mapped it (D22).
+//
+// L1 What writes is done one after the other: of two transactions that touch the same bookkeeping rows DuckDB would
+//    refuse one. A table is made ready before loads that wait: a person waits for that.
+// L2 Whether a table fits is seen in what is committed, on a connection of its own, and so while a load is under way.
 import { open } from "node:fs/promises";
 import { assert, WireError } from "@millrace/base";
 import type {
@@ -25,19 +29,27 @@ import {
 import { StagedCheck } from "./staged-check.ts";
 import { checkTable } from "./table-check.ts";
 import { parseTableId, quoteName, quoteText, type TableId } from "./table-id.ts";
+import { WorkTurns, type Urgency } from "./work-turns.ts";
 
 type Ends = ReadonlyMap<string, number>;
 
-/** Loads are serialised: DuckDB would otherwise refuse one of two that touch the same bookkeeping rows. */
+/** A connection, and the turns of those who use it. */
+interface Lane {
+  readonly turns: WorkTurns;
+  connection: EngineConnection | undefined;
+}
+
 export class DuckDBTarget implements Target {
   readonly #engine: Engine;
   readonly #resolvePath: (path: string) => string;
   readonly #onLost: (error: unknown) => void;
   readonly #directory: string;
   readonly #staged: StagedCheck;
-  #connection: EngineConnection | undefined;
+  /** L1 */
+  readonly #writing: Lane = { turns: new WorkTurns(), connection: undefined };
+  /** L2 */
+  readonly #looking: Lane = { turns: new WorkTurns(), connection: undefined };
   #problem: string | undefined;
-  #turn: Promise<unknown> = Promise.resolve();
   /** Columns known to be in a table, so that a load asks nothing when nothing changed. */
   readonly #known = new Map<string, Set<string>>();
 
@@ -66,8 +78,10 @@ export class DuckDBTarget implements Target {
 
   /** Lets go of the engine once what is under way is over. */
   async close(): Promise<void> {
-    await this.#turn;
-    this.#connection?.closeSync();
+    for (const { turns, connection } of [this.#writing, this.#looking]) {
+      await turns.idle();
+      connection?.closeSync();
+    }
   }
 
   check(
@@ -76,7 +90,7 @@ export class DuckDBTarget implements Target {
     _signal: AbortSignal,
     fit: TableFit = "same",
   ): Promise<string | undefined> {
-    return this.#serially((connection) => checkTable(connection, tableId, columns, fit));
+    return this.#inTurn(this.#looking, "soon", (connection) => checkTable(connection, tableId, columns, fit));
   }
 
   prepare(
@@ -85,7 +99,7 @@ export class DuckDBTarget implements Target {
     _signal: AbortSignal,
     fit: TableFit = "same",
   ): Promise<void> {
-    return this.#serially(async (connection) => {
+    return this.#inTurn(this.#writing, "soon", async (connection) => {
       const problem = await checkTable(connection, tableId, columns, fit);
       if (problem !== undefined) throw new WireError("INVALID_ARGUMENT", problem);
       await this.#ensureTable(connection, tableId, parseTableId(tableId), columns);
@@ -98,7 +112,7 @@ export class DuckDBTarget implements Target {
    */
   async drop(tableId: string, journals: readonly string[], _signal: AbortSignal): Promise<void> {
     const id = parseTableId(tableId);
-    await this.#serially(async (connection) => {
+    await this.#inTurn(this.#writing, "later", async (connection) => {
       await inTransaction(connection, "", async () => {
         const ends = await readEnds(connection, tableId);
         await connection.run(dropTable(id));
@@ -115,7 +129,9 @@ export class DuckDBTarget implements Target {
 
   async load(request: LoadRequest, _signal: AbortSignal): Promise<LoadOutcome> {
     try {
-      const outcome = await this.#serially((connection) => this.#load(connection, request));
+      const outcome = await this.#inTurn(this.#writing, "later", (connection) =>
+        this.#load(connection, request),
+      );
       if (outcome.kind !== "refused") await this.#settle();
       this.#problem = undefined;
       return outcome;
@@ -127,7 +143,7 @@ export class DuckDBTarget implements Target {
   }
 
   loadedEnds(tableId: string, _signal: AbortSignal): Promise<Ends> {
-    return this.#serially((connection) => readEnds(connection, tableId));
+    return this.#inTurn(this.#writing, "later", (connection) => readEnds(connection, tableId));
   }
 
   /**
@@ -219,15 +235,16 @@ export class DuckDBTarget implements Target {
     }
   }
 
-  #serially<T>(work: (connection: EngineConnection) => Promise<T>): Promise<T> {
-    const result = this.#turn.then(async () => {
-      this.#connection ??= await this.#engine.connect();
-      return work(this.#connection);
+  #inTurn<T>(lane: Lane, urgency: Urgency, work: (connection: EngineConnection) => Promise<T>): Promise<T> {
+    return lane.turns.take(urgency, async () => {
+      try {
+        lane.connection ??= await this.#engine.connect();
+        return await work(lane.connection);
+      } catch (error) {
+        if (isLost(error)) this.#onLost(error);
+        throw error;
+      }
     });
-    this.#turn = result.catch((error: unknown) => {
-      if (isLost(error)) this.#onLost(error);
-    });
-    return result;
   }
 }
 
