@@ -20,6 +20,9 @@ export interface Principal {
   readonly expiresAtMs: number;
 }
 
+/** Why nobody may append to a journal, fit for who tried; undefined for journals that do not exist for `principal`. */
+export type RefuseAppend = (journal: string, principal: Principal) => string | undefined;
+
 export interface Credentials {
   readonly tokens: TokenBook;
   readonly keys: AuthKeys | undefined;

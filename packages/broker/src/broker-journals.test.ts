@@ -25,6 +25,7 @@ import {
   type TestBroker,
   type TestBrokerOptions,
 } from "./broker-testkit.ts";
+import { EVERYONE, type Principal } from "./authoriser.ts";
 import { DEFAULT_ROOT } from "./broker.ts";
 import { FakeSpools } from "./fake-spools.ts";
 
@@ -164,10 +165,9 @@ test("transport for some journals: the others are not found, not listed, not mad
   await withBroker(
     async ({ transport, broker }) => {
       for (const spec of SPECS) await applySpec(transport, spec);
-      const some = broker.journalsFor({
-        visible: parseLabelSelector("prefix=foo/"),
-        expiresAtMs: Number.POSITIVE_INFINITY,
-      }).transport;
+      const visible = parseLabelSelector("prefix=foo/");
+      const principal = { visible, expiresAtMs: Number.POSITIVE_INFINITY };
+      const some = broker.journalsFor(principal).transport;
       const { journals } = await some.list({ selector: ANY_LABELS, watch: false }, never);
       assert.deepEqual(
         journals.map(({ spec }) => spec.name),
@@ -177,7 +177,10 @@ test("transport for some journals: the others are not found, not listed, not mad
       assert.equal((await append("foo/bar")).status, "OK");
       assert.equal((await append("other")).status, "JOURNAL_NOT_FOUND");
       assert.equal((await append("examples/new")).status, "JOURNAL_NOT_FOUND");
-      assert.equal(broker.labelsOf("examples/new"), undefined);
+      assert.equal(broker.labelsOf("examples/new", EVERYONE), undefined);
+      const isThere = (journal: string, who: Principal) => broker.labelsOf(journal, who) !== undefined;
+      assert.deepEqual([isThere("other", EVERYONE), isThere("other", principal)], [true, false]);
+      assert.deepEqual([isThere("foo/bar", EVERYONE), isThere("foo/bar", principal)], [true, true]);
       const change = some.apply({ changes: [deleteChange("other", -1)] }, never);
       await assert.rejects(change, { code: "FORBIDDEN", message: "not authorized to other" });
     },

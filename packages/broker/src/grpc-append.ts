@@ -18,7 +18,7 @@ import {
 } from "@millrace/protocol";
 import type { AppendCaller, RunningAppend } from "./append-ports.ts";
 import { AppendFeed } from "./append-feed.ts";
-import type { Principal } from "./authoriser.ts";
+import type { Principal, RefuseAppend } from "./authoriser.ts";
 import { ContentCopies, SMALL_BYTES_MAX } from "./content-copies.ts";
 import { finishFailed } from "./grpc-calls.ts";
 import { APPEND_LINGER_MS, EXPIRY_SWEEP_MS } from "./limits.ts";
@@ -33,7 +33,7 @@ export interface GrpcAppendPorts {
   /** @throws {WireError} UNAVAILABLE while the broker starts */
   readonly appendsOf: (principal: Principal) => AppendDoor;
   /** Why nobody may append to a journal from outside but who brings frames, fit for who tried. */
-  readonly refuseAppend: (journal: string) => string | undefined;
+  readonly refuseAppend: RefuseAppend;
 }
 
 export function grpcAppend(ports: GrpcAppendPorts): CallHandler {
@@ -201,7 +201,7 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
         plain.kind === "preamble"
           ? this.#shared.preambles.read(bytes, plain.begin)
           : decodeValidRequest(bytes);
-      const refusal = this.#shared.ports.refuseAppend(stripMeta(request.journal));
+      const refusal = this.#shared.ports.refuseAppend(stripMeta(request.journal), this.#principal!);
       const bringsFrames = this.#call.metadata.get(FRAMES_METADATA) === "1";
       if (refusal !== undefined && !bringsFrames) throw new WireError("FORBIDDEN", refusal);
       this.#unlessFrames = refusal;

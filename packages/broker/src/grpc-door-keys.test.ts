@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock, utf8 } from "@millrace/base";
-import { AuthKeys } from "@millrace/client";
+import { AuthKeys, FRAMES_METADATA } from "@millrace/client";
 import {
   ANY_LABELS,
   CAPABILITY,
@@ -12,7 +12,7 @@ import {
 } from "@millrace/protocol";
 import { journalSpec, readRequest } from "./broker-testkit.ts";
 import type { FakeCall } from "./fake-call.ts";
-import { encoded, failure, J, withDoor, type DoorFixture } from "./grpc-door-testkit.ts";
+import { answerOf, encoded, failure, J, withDoor, type DoorFixture } from "./grpc-door-testkit.ts";
 
 const { append, apply, fragmentStoreHealth, list, listFragments, read } = JOURNAL_SERVICE;
 const KEYS = AuthKeys.parse("c2VjcmV0");
@@ -101,6 +101,39 @@ test("grpc with keys: a token for other journals -> this one is not found, as if
       assert.deepEqual(await statusesOf(J), await statusesOf("not/there"));
     },
     { keys: KEYS },
+  );
+});
+
+test("grpc with keys: journals that only their owner writes -> another's token does not learn of them", async () => {
+  await withDoor(
+    async (door) => {
+      const append = (journal: string, selector: string, metadata?: ReadonlyMap<string, string>): FakeCall =>
+        door
+          .begin(
+            JOURNAL_SERVICE.append.path,
+            bearing(CAPABILITY.APPEND, parseLabelSelector(selector)),
+            metadata,
+          )
+          .receive(
+            encoded({ journal }),
+            encoded({ content: utf8("x") }),
+            encoded({ content: new Uint8Array(0) }),
+          )
+          .halfClose();
+      for (const metadata of [undefined, new Map([[FRAMES_METADATA, "1"]])])
+        for (const journal of [J, "not/there"])
+          assert.equal(
+            (await answerOf(append(journal, "prefix=other/", metadata))).status,
+            "JOURNAL_NOT_FOUND",
+          );
+      const told = await append(J, `name=${J}`).end();
+      assert.deepEqual(told, failure(`no: ${J}`, "PERMISSION_DENIED"));
+    },
+    {
+      keys: KEYS,
+      refuseAppend: (journal, principal, broker) =>
+        broker.labelsOf(journal, principal) === undefined ? undefined : `no: ${journal}`,
+    },
   );
 });
 

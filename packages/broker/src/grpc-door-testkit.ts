@@ -8,7 +8,7 @@ import {
   type AppendRequest,
   type AppendResponse,
 } from "@millrace/protocol";
-import { Authoriser } from "./authoriser.ts";
+import { Authoriser, type Principal } from "./authoriser.ts";
 import {
   applySpec,
   journalSpec,
@@ -16,6 +16,7 @@ import {
   type TestBroker,
   type TestBrokerOptions,
 } from "./broker-testkit.ts";
+import type { Broker } from "./broker.ts";
 import { FakeCall, type EndedCall } from "./fake-call.ts";
 import { grpcDoor } from "./grpc-door.ts";
 import type { AppendDoor } from "./local-transport.ts";
@@ -37,7 +38,8 @@ export async function withDoor(
     keys?: AuthKeys;
     /** What whoever asks for journals is told; undefined: they are there. */
     starting?: WireError;
-    refuseAppend?: (journal: string) => string | undefined;
+    /** Default: none is refused. */
+    refuseAppend?: (journal: string, principal: Principal, broker: Broker) => string | undefined;
     /** Default: those of the broker. */
     appends?: AppendDoor;
   } = {},
@@ -53,7 +55,7 @@ export async function withDoor(
       return { ...journals, appends: options.appends ?? journals.appends };
     },
     storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
-    ...(options.refuseAppend === undefined ? {} : { refuseAppend: options.refuseAppend }),
+    refuseAppend: (journal, principal) => options.refuseAppend?.(journal, principal, broker.broker),
   });
   const begin: DoorFixture["begin"] = (path, authorization, metadata) =>
     new FakeCall(handlers, path, authorization, metadata);

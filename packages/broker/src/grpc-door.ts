@@ -20,7 +20,7 @@ import {
   type ListResponse,
   type ReadRequest,
 } from "@millrace/protocol";
-import type { Authoriser, Principal } from "./authoriser.ts";
+import type { Authoriser, Principal, RefuseAppend } from "./authoriser.ts";
 import type { PrincipalJournals } from "./principal-journals.ts";
 import { grpcAppend } from "./grpc-append.ts";
 import { oneRequest, type Answering } from "./grpc-calls.ts";
@@ -38,7 +38,7 @@ export interface GrpcDoorOptions {
     signal: AbortSignal,
   ) => Promise<FragmentStoreHealthResponse>;
   /** Why nobody may append to a journal, fit for who tried. Default: all may. */
-  readonly refuseAppend?: (journal: string) => string | undefined;
+  readonly refuseAppend?: RefuseAppend;
 }
 
 /** Handlers of every method, by path. */

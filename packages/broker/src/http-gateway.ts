@@ -9,7 +9,7 @@ import type { Logger } from "@millrace/base";
 import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { cleanPath, stripMeta } from "@millrace/protocol";
-import type { Need, Principal } from "./authoriser.ts";
+import type { Need, Principal, RefuseAppend } from "./authoriser.ts";
 import { answerError, answerText } from "./http-answers.ts";
 import { parseAppendRequest, serveAppend } from "./http-append.ts";
 import type { ListedBroker } from "./cluster-members.ts";
@@ -47,7 +47,7 @@ export interface GatewayOptions {
   readonly brokers?: () => readonly ListedBroker[];
   readonly logger: Logger;
   /** Why nobody may PUT to a journal, fit for who tried: others depend on what stands in it. Default: all may. */
-  readonly refuseAppend?: (journal: string) => string | undefined;
+  readonly refuseAppend?: RefuseAppend;
   /** Largest body of a PUT. Default 1 GiB: an append lies whole in one fragment. */
   readonly putBytesMax?: number;
   /** Silence after which the connection of a body is cut. Default a minute. */
@@ -130,8 +130,8 @@ class Gateway {
       } else if (method === "PUT") {
         const append = parseAppendRequest(journal, query);
         const { putBytesMax: bytesMax = PUT_BYTES_MAX, putIdleMs } = this.#options;
-        this.#withPrincipal(request, response, "APPEND", (transport) => {
-          const refusal = this.#options.refuseAppend?.(stripMeta(journal));
+        this.#withPrincipal(request, response, "APPEND", (transport, principal) => {
+          const refusal = this.#options.refuseAppend?.(stripMeta(journal), principal);
           if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
           const timers = this.#timers;
           serveAppend(transport, append, request, response, { bytesMax, idleMs: putIdleMs, timers });

@@ -199,6 +199,14 @@ test("door: while the broker starts, or without leave to append -> node:http say
   }
 });
 
+test("door: a journal closed to whoever sees it -> who does not is answered as for any other", async () => {
+  await withDoor(async (fixture) => {
+    await fixture.wire.send(put("x", ["Authorization: Bearer stranger"], "/closed/journal"));
+    assert.equal(fixture.handedOver, 0);
+    assert.deepEqual(fixture.journals.appended, ["closed/journal: x"]);
+  });
+});
+
 test("door: a token that ends -> the append ends with it, and is served here", async () => {
   await withDoor(async (fixture) => {
     await fixture.wire.send(put("one", ["Authorization: Bearer passing"]));

@@ -13,7 +13,7 @@ import { type Clock, HeadParser, type HostPolicy, never, refuseHost, type Reques
 import { stripMeta, type AppendResponse } from "@millrace/protocol";
 import type { AppendCaller, Lifetime } from "./append-ports.ts";
 import { AppendFeed } from "./append-feed.ts";
-import type { Need, Principal } from "./authoriser.ts";
+import type { Need, Principal, RefuseAppend } from "./authoriser.ts";
 import type { PrincipalJournals } from "./principal-journals.ts";
 import { errorAnswer, type TextAnswer } from "./http-answers.ts";
 import { appendAnswer } from "./http-append.ts";
@@ -25,7 +25,7 @@ export interface PlainPutPorts {
   readonly authorise: (authorization: string | undefined, need: Need) => Principal;
   /** Undefined while the broker starts. */
   readonly journals: (principal: Principal) => PrincipalJournals | undefined;
-  readonly refuseAppend: (journal: string) => string | undefined;
+  readonly refuseAppend: RefuseAppend;
 }
 
 export interface PlainPutOptions extends PlainPutPorts {
@@ -308,8 +308,8 @@ class Connection {
     } catch {
       return false;
     }
-    if (journals === undefined || options.refuseAppend(stripMeta(put.append.journal)) !== undefined)
-      return false;
+    if (journals === undefined) return false;
+    if (options.refuseAppend(stripMeta(put.append.journal), principal) !== undefined) return false;
     const begun = new BegunPut(this, put, options.ids.next());
     if (this.#last === undefined) this.#first = begun;
     else this.#last.next = begun;

@@ -14,16 +14,21 @@ import {
 } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import type { AppendContent, JournalTransport } from "@millrace/client";
-import type { AppendPreamble, AppendResponse } from "@millrace/protocol";
+import { parseLabelSelector, type AppendPreamble, type AppendResponse } from "@millrace/protocol";
 import type { AppendCaller, Lifetime, RunningAppend } from "./append-ports.ts";
 import type { AppendFeed } from "./append-feed.ts";
-import { EVERYONE, type Need, type Principal } from "./authoriser.ts";
+import { EVERYONE, type Need, type Principal, type RefuseAppend } from "./authoriser.ts";
 import type { PrincipalJournals } from "./principal-journals.ts";
 import { httpGateway } from "./http-gateway.ts";
 import { PlainPutDoor } from "./http-plain-door.ts";
 import type { AppendDoor } from "./local-transport.ts";
 
 const IDLE_MS = 60_000;
+/** For whom the journals `closed/…` are not there. */
+const STRANGER: Principal = {
+  visible: parseLabelSelector("prefix=a/"),
+  expiresAtMs: Number.POSITIVE_INFINITY,
+};
 const EXPIRING: Principal = { visible: undefined, expiresAtMs: 2 ** 50 };
 
 /** Journals that keep what was appended: `lost/…` is not found, `full/…` refuses. */
@@ -173,8 +178,8 @@ export function openTestDoor(clock: Clock): TestDoor {
   const journals = new FakeJournals();
   const ids = new RequestIds(seededRandom("door"));
   const policy = hostPolicy("localhost", false);
-  const refuseAppend = (journal: string): string | undefined =>
-    journal.startsWith("closed/") ? "closed to all" : undefined;
+  const refuseAppend: RefuseAppend = (journal, principal) =>
+    journal.startsWith("closed/") && principal !== STRANGER ? "closed to all" : undefined;
   const handle = httpGateway({
     authorise,
     transport: () => journals.transport,
@@ -225,5 +230,6 @@ export function openTestDoor(clock: Clock): TestDoor {
 function authorise(authorization: string | undefined, need: Need): Principal {
   if (authorization === undefined) return EVERYONE;
   if (authorization === "Bearer passing" && need !== "METRICS") return EXPIRING;
+  if (authorization === "Bearer stranger") return STRANGER;
   throw new WireError("UNAUTHENTICATED", "not with this token");
 }

@@ -1,5 +1,12 @@
 // What a principal's requests find: the journals that exist for it, as long as it may ask.
 import type { JournalTransport } from "@millrace/client";
+import {
+  extendedLabels,
+  matchesSelector,
+  withNamePrefixes,
+  type JournalSpec,
+  type LabelSet,
+} from "@millrace/protocol";
 import type { Principal } from "./authoriser.ts";
 import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
@@ -34,4 +41,11 @@ export function journalsOf(
     }
     return journals;
   };
+}
+
+/** Labels of a journal; undefined when it does not exist for `principal`. */
+export function labelsFor({ visible }: Principal, spec: JournalSpec | undefined): LabelSet | undefined {
+  if (spec === undefined || visible === undefined) return spec?.labels;
+  const extended = extendedLabels(spec.name, spec.labels);
+  return matchesSelector(withNamePrefixes(visible), extended) ? spec.labels : undefined;
 }

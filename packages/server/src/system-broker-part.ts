@@ -13,6 +13,7 @@ import {
   type PlainPutPorts,
   type Broker,
   type BrokerOptions,
+  type Principal,
 } from "@millrace/broker";
 import { holdsFrames } from "@millrace/ingest";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
@@ -186,7 +187,7 @@ export async function openBrokerDoor(
     ],
     degraded: () => context.health.degradations(),
     storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
-    refuseAppend: (journal) => refusePartition(journal, part.broker!),
+    refuseAppend: (journal, principal) => refusePartition(journal, principal, part.broker!),
     drain: () => part.broker!.drain,
     brokers: () => part.broker!.members(),
     joining: () => part.broker!.joining(),
@@ -211,7 +212,7 @@ export async function openBrokerDoor(
     clock: context.clock,
     journals: (principal) => running().journalsFor(principal),
     storeHealth: (request, storeSignal) => running().storeHealth(request, storeSignal),
-    refuseAppend: (journal) => refusePartition(journal, running()),
+    refuseAppend: (journal, principal) => refusePartition(journal, principal, running()),
   });
   const tls = portTls(config, logger);
   const listener = await lifecycle.start(
@@ -271,7 +272,7 @@ function plainPuts(authorise: PlainPutPorts["authorise"], broker: () => Broker |
   return {
     authorise,
     journals: (principal) => broker()?.journalsFor(principal),
-    refuseAppend: (journal) => refusePartition(journal, broker()!),
+    refuseAppend: (journal, principal) => refusePartition(journal, principal, broker()!),
   };
 }
 
@@ -299,8 +300,8 @@ function brokerOptions(
 }
 
 /** One stray byte between the frames of a partition, and nothing behind it can be read any more. */
-function refusePartition(journal: string, broker: Broker): string | undefined {
-  const labels = broker.labelsOf(journal);
+function refusePartition(journal: string, principal: Principal, broker: Broker): string | undefined {
+  const labels = broker.labelsOf(journal, principal);
   if (labels === undefined || !holdsFrames(labels)) return undefined;
   return `journal ${journal} holds the records of a sink in frames: only its source appends (POST /stream/…)`;
 }
