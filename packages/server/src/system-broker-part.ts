@@ -170,6 +170,7 @@ export async function openBrokerDoor(
   context: Omit<PartContext, "coordination">,
 ): Promise<BrokerDoor> {
   const part: { broker: Broker | undefined } = { broker: undefined };
+  context.health.addReason(() => (part.broker === undefined ? "the broker is starting" : undefined));
   const { config, metrics, logger } = context;
   const address = brokerAddress(config);
   const authoriser = brokerAuthoriser(config, context.tokens, context.clock);
@@ -181,10 +182,7 @@ export async function openBrokerDoor(
     authorise,
     transport: (principal) => part.broker!.journalsFor(principal).transport,
     metrics: () => metrics.render(),
-    unready: () => [
-      ...(part.broker === undefined ? ["the broker is starting"] : []),
-      ...context.health.reasons(),
-    ],
+    unready: () => context.health.reasons(),
     degraded: () => context.health.degradations(),
     storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
     refuseAppend: (journal, principal) => refusePartition(journal, principal, part.broker!),

@@ -82,8 +82,8 @@ async function startParts(
       )
     : undefined;
   const base = await openBase(lifecycle, config, dataDirectory, { ...ports, tokens: book });
-  await startDebug(lifecycle, base);
   const door = components.has("broker") ? await openBrokerDoor(lifecycle, base) : undefined;
+  await startDebug(lifecycle, base); // Behind the door, which says from then on that the broker is starting.
   const coordination = await openCoordination(lifecycle, base, signal);
   const context = { ...base, coordination: coordination.store };
   const endpoints: Record<string, string> = {};
