@@ -27,6 +27,7 @@ import type {
   ContentStanding,
   FactsWanted,
 } from "./append-states.ts";
+import { countRollback } from "./broker-metrics.ts";
 import { ContentSource } from "./content-source.ts";
 import type { HeadReset } from "./holders-activation.ts";
 import type { PipelineUser } from "./append-queue.ts";
@@ -444,8 +445,7 @@ export class AppendCall implements PipelineUser, Abortable {
 
   #rollback(): undefined {
     const append = this.#append!;
-    this.#ports.metrics.rollbacks.add();
-    this.#ports.metrics.rollbackBytes.add(append.bytes);
+    countRollback(this.#ports.metrics, append.bytes);
     append.rollback();
     this.#held!.replication?.commits?.rollback();
     this.#content.abandon();

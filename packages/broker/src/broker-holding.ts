@@ -5,7 +5,7 @@ import type { CoordinationStore } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
 import { applyVerdict, unlisted } from "./applied-verdict.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import { CallMeter, type BrokerMetrics } from "./broker-metrics.ts";
+import { CallMeter, type BrokerMetrics, type SpoolCounts } from "./broker-metrics.ts";
 import type { HoldersList } from "./holders-list.ts";
 import { replicationPorts } from "./broker-replication.ts";
 import { HoldersStore } from "./holders-store.ts";
@@ -47,6 +47,7 @@ export class BrokerHolding implements Holding {
   readonly #keyspace: BrokerKeyspace;
   readonly #startLists: StartLists;
   readonly #meter: CallMeter;
+  readonly #counts: SpoolCounts;
   #door: LocalPeerDoor | undefined;
 
   constructor(ports: BrokerHoldingPorts) {
@@ -55,6 +56,7 @@ export class BrokerHolding implements Holding {
     this.#keyspace = keyspace;
     this.#startLists = ports.startLists;
     this.#meter = new CallMeter(ports.metrics, clock, "Replicate");
+    this.#counts = ports.metrics;
     this.replication = replicationPorts({
       ...ports,
       local: {
@@ -81,8 +83,8 @@ export class BrokerHolding implements Holding {
   /** What others reach of it. */
   door(resolver: Resolver, journals: LocalJournals): LocalPeerDoor {
     const { lists, clock } = this.#ports;
-    const [keyspace, meter] = [this.#keyspace, this.#meter];
-    this.#door = new LocalPeerDoor({ keyspace, resolver, journals, lists, clock, meter });
+    const [keyspace, meter, counts] = [this.#keyspace, this.#meter, this.#counts];
+    this.#door = new LocalPeerDoor({ keyspace, resolver, journals, lists, clock, meter, counts });
     return this.#door;
   }
 

@@ -7,6 +7,6 @@ test("metrics: what Gazette counts without labels -> 0 from the start", () => {
   const registry = new MetricsRegistry();
   brokerMetrics(registry);
   const lines = registry.render().split("\n");
-  for (const name of ["commits", "commit_bytes", "rollbacks", "rollback_bytes", "completed"])
+  for (const name of ["commits", "commit_bytes", "rollbacks", "rollback_bytes"])
     assert.ok(lines.includes(`gazette_spool_${name}_total 0`), name);
 });

@@ -25,7 +25,6 @@ export interface BrokerMetrics {
   readonly commitBytes: Counter;
   readonly rollbacks: Counter;
   readonly rollbackBytes: Counter;
-  readonly rolled: Counter;
   readonly readBytes: Counter;
   /** Calls passed on to other brokers, by operation. */
   readonly proxied: Counter;
@@ -39,6 +38,16 @@ export interface BrokerMetrics {
   readonly drainWaits: Gauge;
   readonly copyWantedBytes: Gauge;
   readonly copiedBytes: Counter;
+}
+
+/** What becomes of appends in this broker's spools, its own ones and those that others replicate to it. */
+export type SpoolCounts = Pick<BrokerMetrics, "commits" | "commitBytes" | "rollbacks" | "rollbackBytes">;
+
+/** Counts content that was taken back; of nothing, nothing. */
+export function countRollback({ rollbacks, rollbackBytes }: SpoolCounts, bytes: number): void {
+  if (bytes === 0) return;
+  rollbacks.add();
+  rollbackBytes.add(bytes);
 }
 
 export function brokerMetrics(metrics: Metrics): BrokerMetrics {
@@ -59,11 +68,19 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
       "Time from the end of an append's content until it is acknowledged, by level.",
       SECONDS_BUCKETS,
     ),
-    commits: counter("gazette_spool_commits_total", "Appends that were committed."),
-    commitBytes: counter("gazette_spool_commit_bytes_total", "Bytes of appends that were committed."),
-    rollbacks: counter("gazette_spool_rollbacks_total", "Appends that were rolled back."),
-    rollbackBytes: counter("gazette_spool_rollback_bytes_total", "Bytes of appends that were rolled back."),
-    rolled: counter("gazette_spool_completed_total", "Fragments that were closed."),
+    commits: counter("gazette_spool_commits_total", "Appends that were committed, at each replica."),
+    commitBytes: counter(
+      "gazette_spool_commit_bytes_total",
+      "Bytes of appends that were committed, at each replica.",
+    ),
+    rollbacks: counter(
+      "gazette_spool_rollbacks_total",
+      "Appends that were rolled back with bytes of them here, at each replica.",
+    ),
+    rollbackBytes: counter(
+      "gazette_spool_rollback_bytes_total",
+      "Bytes of appends that were rolled back, at each replica.",
+    ),
     readBytes: counter("millrace_broker_read_bytes_total", "Bytes given to readers."),
     proxied: counter("millrace_broker_proxied_total", "Calls passed on to other brokers, by operation."),
     replicationSeconds: metrics.histogram(
@@ -95,8 +112,8 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
     ),
   };
   // There from the start, as Gazette's are: rates miss no first increment, and sums no broker.
-  const { commits, commitBytes, rollbacks, rollbackBytes, rolled, readBytes } = all;
-  for (const each of [commits, commitBytes, rollbacks, rollbackBytes, rolled, readBytes]) each.add(0);
+  const { commits, commitBytes, rollbacks, rollbackBytes, readBytes } = all;
+  for (const each of [commits, commitBytes, rollbacks, rollbackBytes, readBytes]) each.add(0);
   return all;
 }
 

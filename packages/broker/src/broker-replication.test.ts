@@ -74,6 +74,21 @@ test("replication: an append is on all three before it is acknowledged, and read
     }
   }));
 
+test("replication: appends -> each member counts each of them, as their primary does", () =>
+  withCluster(async (cluster) => {
+    const primary = await primaryOf(cluster);
+    const contents = Array.from({ length: 40 }, (_, i) => `append ${i} `);
+    await cluster.within(Promise.all(contents.map((content) => append(primary, content))));
+    await cluster.agenda.advance(50);
+    const bytes = contents.join("").length;
+    for (const { metrics } of cluster.members) {
+      const counted = ["commits", "commit_bytes", "rollbacks"].map((name) =>
+        metrics.counter(`gazette_spool_${name}_total`, "").value(),
+      );
+      assert.deepEqual(counted, [40, bytes, 0]);
+    }
+  }));
+
 test("replication: a replica that does not sync -> no answer, nothing is shown; then it goes on", () =>
   withCluster(async (cluster) => {
     const primary = await primaryOf(cluster);

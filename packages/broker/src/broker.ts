@@ -267,7 +267,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const metrics = brokerMetrics(ports.metrics);
   const due = new DueJournals();
   const holding = openHolding(parts, () => resolver, due, metrics);
-  const storage = openStorage(parts, metrics, holding);
+  const storage = openStorage(parts, holding);
   const open = replicasBy(storage.replicaPorts);
   // Alone there is nobody to be told, and nothing to be agreed on.
   const routed = ports.network && { routed: (journal: string) => due.add({ journal, isAwaited: false }) };
@@ -301,7 +301,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const pulsing = { clock, logger, transport, replicas, autoSuspend, due, isPrimary: isPrimaryOf(resolver) };
   tasks.spawn("pulse", (stop) => runPulse(pulsing, stop));
   tasks.spawn("write heads", (stop) => tellWriteHeads(ports.metrics, pulsing, stop));
-  const joining = holding?.join({ ...storage.replicaPorts, resolver }, storage.background);
+  const joining = holding?.join({ ...storage.replicaPorts, resolver, metrics }, storage.background);
   if (ports.network !== undefined) tasks.spawn("lag", (stop) => watchLag({ clock, replicas, metrics }, stop));
   const { storeGate } = storage;
   const healthMeter = new CallMeter(metrics, clock, "FragmentStoreHealth");
@@ -398,11 +398,7 @@ function openHolding(
   });
 }
 
-function openStorage(
-  { ports, options, keyspace, fail }: Parts,
-  metrics: BrokerMetrics,
-  holding: BrokerHolding | undefined,
-): Storage {
+function openStorage({ ports, options, keyspace, fail }: Parts, holding: BrokerHolding | undefined): Storage {
   const { spools, clock } = ports;
   const refresh = { ...ports, codecs: ports.codecs ?? pooledCodecs };
   const background = new TaskGroup("broker's stores", (task, error) => fail(taskFailure(task, error)));
@@ -424,7 +420,6 @@ function openStorage(
     quarantine: new QuarantineRelease({ ...refresh, spools }),
     clock,
     logger: ports.logger,
-    metrics,
     minAppendRate: options.minAppendRate ?? MIN_APPEND_RATE,
     maxAppendRate: options.maxAppendRate ?? 0,
     isJournal: (name) => keyspace.table.item(name) !== undefined,

@@ -29,7 +29,6 @@ import { equivalentRoutes, type JournalSpec, type LabelSet, type Route } from "@
 import type { AppendInput, PreconditionFacts } from "./append-states.ts";
 import { AppendQueue, type PipelineUser } from "./append-queue.ts";
 import type { ResetWish } from "./activation-runner.ts";
-import type { BrokerMetrics } from "./broker-metrics.ts";
 import type { FlowOwner } from "./content-source.ts";
 import { boundRate, type RateBucket } from "./flow-control.ts";
 import { Patience } from "./patience.ts";
@@ -49,7 +48,6 @@ export interface ReplicaPorts {
   readonly quarantine: QuarantineRelease;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly metrics: BrokerMetrics;
   /** Bytes a second; 0 = no bound. */
   readonly minAppendRate: number;
   readonly maxAppendRate: number;
@@ -289,7 +287,6 @@ export class JournalReplica implements FlowOwner {
       this.roll(rollTo, registers);
       return { kind: "sync-gathered", ownEnd: spool.pendingEnd, answers: [] };
     }
-    if (spool.pendingEnd > spool.begin) this.#ports.metrics.rolled.add();
     spool.roll(Math.max(spool.pendingEnd, rollTo), registers);
     return this.#replication.sync(resolution, isFirst);
   }
@@ -348,10 +345,7 @@ export class JournalReplica implements FlowOwner {
   /** Applies the roll rule. */
   roll(rollTo: number, registers?: LabelSet): void {
     const begin = this.#rollBegin(rollTo);
-    if (begin !== undefined) {
-      if (this.spool.pendingEnd > this.spool.begin) this.#ports.metrics.rolled.add();
-      this.spool.roll(begin, registers);
-    }
+    if (begin !== undefined) this.spool.roll(begin, registers);
     this.#replication?.rolled();
   }
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { concatBytes, equalBytes, never, WireError } from "@millrace/base";
+import { concatBytes, equalBytes, MetricsRegistry, never, WireError } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import type { Spool } from "@millrace/fragments";
 import {
@@ -14,6 +14,7 @@ import {
   type LabelSet,
   type ReplicateRequest,
 } from "@millrace/protocol";
+import { brokerMetrics } from "./broker-metrics.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import { CONFIRM_BUSY_MS, CONFIRM_LINGER_MS, PEER_CONTENT_BYTES, PROPOSALS_ASKED_MAX } from "./limits.ts";
 import { ConfirmTimers, PeerCommits } from "./peer-commits.ts";
@@ -47,6 +48,7 @@ const step: fc.Arbitrary<Step> = fc.record({
 
 class Replica {
   readonly requests: ReplicateRequest[] = [];
+  readonly counts = brokerMetrics(new MetricsRegistry());
   readonly spool: Spool;
   readonly #stream: ReplicaSpool;
   readonly #inbox: Uint8Array[] = [];
@@ -57,7 +59,7 @@ class Replica {
       answer: (response) => listener().answered(response),
       failed: (error) => assert.fail(error),
     };
-    this.#stream = new ReplicaSpool(spool, { codec: "NONE", takesCommits }, hooks);
+    this.#stream = new ReplicaSpool(spool, { codec: "NONE", takesCommits, counts: this.counts }, hooks);
   }
 
   send(request: ReplicateRequest): void {
@@ -82,6 +84,8 @@ class World {
   content: Uint8Array[] = [];
   registers: LabelSet = labelSet(["author", "0"]);
   end = 0;
+  /** Committed ones with bytes. */
+  appends = 0;
   #begin = 0;
   #fill = 0;
 
@@ -130,6 +134,7 @@ class World {
     }
     this.content.push(...bytes);
     for (const { length } of bytes) this.end += length;
+    if (bytes.length > 0) this.appends++;
     if (bytes.length > 0) this.registers = labelSet(["author", String(register)]);
     const { end } = this;
     this.commits.commit(this.registers, (failure) => {
@@ -165,9 +170,10 @@ test("commits to peers: any appends -> the same bytes and registers on all, outc
       await world.settle();
       assert.deepEqual(world.told, names);
       const wanted = concatBytes(world.content);
-      for (const { spool } of world.replicas) {
+      for (const { spool, counts } of world.replicas) {
         assert.ok(equalBytes(await contentOf(spool), wanted));
         assert.ok(equalLabelSets(spool.registers, world.registers));
+        assert.deepEqual([counts.commits.value(), counts.commitBytes.value()], [world.appends, world.end]);
       }
       await world.agenda.advance(CONFIRM_BUSY_MS);
       await world.settle();
@@ -195,6 +201,7 @@ test("commits to peers: what comes while they are busy shares a proposal", async
   assert.equal(world.told.length, PROPOSALS_ASKED_MAX + 50);
   const proposals = world.replicas[0]!.requests.filter(({ acknowledge }) => acknowledge);
   assert.ok(proposals.length <= PROPOSALS_ASKED_MAX + 2, `${proposals.length} proposals`);
+  assert.equal(world.replicas[0]!.counts.commits.value(), PROPOSALS_ASKED_MAX + 50);
 });
 
 test("commits to peers: an append that changes registers is the last of its proposal", async () => {

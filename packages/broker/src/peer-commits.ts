@@ -262,6 +262,8 @@ export class PeerCommits implements Waiter {
     const request = this.#request();
     request.acknowledge = true;
     this.#wording.propose(request, this.#range(), this.#registers);
+    const appends = some.length === 1 ? 1 : some.filter(({ bytes }) => bytes > 0).length;
+    if (appends > 1) request.appends = appends;
     if (content !== undefined) {
       request.content = content;
       request.contentDelta = contentDelta;

@@ -21,7 +21,7 @@ import {
   type Route,
 } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import type { CallMeter } from "./broker-metrics.ts";
+import type { CallMeter, SpoolCounts } from "./broker-metrics.ts";
 import { voided } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
 import type { JournalHolder, JournalView } from "./journal-holder.ts";
@@ -45,6 +45,7 @@ export interface PeerDoorPorts {
   readonly clock: Clock;
   /** Of Replicate. */
   readonly meter: CallMeter;
+  readonly counts: SpoolCounts;
 }
 
 /** A journal as the keyspace has it. @param revision that was waited for */
@@ -120,6 +121,7 @@ export class LocalPeerDoor implements PeerDoor {
       markVoid: (journal, confirmed, signal) => this.#markVoid(journal, confirmed, signal),
       headerOf: (journal) => this.#view(journal, 0).header,
       opened: (stream) => this.#onOpened(stream),
+      counts: this.#ports.counts,
       over: (stream, status) => {
         this.#onOver(stream);
         this.#ports.meter.end(status);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { never, WireError } from "@millrace/base";
+import { MetricsRegistry, never, WireError } from "@millrace/base";
 import {
   EMPTY_LABELS,
   newFragment,
@@ -13,6 +13,7 @@ import {
   type ReplicateRequest,
 } from "@millrace/protocol";
 import type { PeerAnswer } from "./append-states.ts";
+import { brokerMetrics } from "./broker-metrics.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import { PeerPipeline, type PeerListener, type PeerStream } from "./peer-pipeline.ts";
 import { ReplicaSpool } from "./replica-spool.ts";
@@ -181,7 +182,9 @@ test("two real replicas: synchronise, append, take back -> equal bytes on both",
   const pipeline = new PeerPipeline(ids, (id, listener) => {
     const failed = (error: WireError): void => listener.ended(error);
     const hooks = { answer: (response: typeof OK) => listener.answered(response), failed };
-    const replica = new ReplicaSpool(spools[ids.indexOf(id)]!, { codec: "NONE", takesCommits: false }, hooks);
+    const counts = brokerMetrics(new MetricsRegistry());
+    const stream = { codec: "NONE", takesCommits: false, counts } as const;
+    const replica = new ReplicaSpool(spools[ids.indexOf(id)]!, stream, hooks);
     return {
       send: (request) => {
         void replica.receive(request, never);

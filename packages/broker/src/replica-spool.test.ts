@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { beforeEach, describe, test } from "node:test";
-import { never, type WireError } from "@millrace/base";
+import { MetricsRegistry, never, type WireError } from "@millrace/base";
 import type { Spool } from "@millrace/fragments";
 import {
   labelSet,
@@ -14,6 +14,7 @@ import {
   type ReplicateResponse,
 } from "@millrace/protocol";
 import { crc32c } from "@millrace/wal";
+import { brokerMetrics, type SpoolCounts } from "./broker-metrics.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import { ReplicaSpool } from "./replica-spool.ts";
 
@@ -23,6 +24,7 @@ const JOURNAL = "a/replica";
 let spools: FakeSpools;
 let spool: Spool;
 let stream: ReplicaSpool;
+let counts: SpoolCounts;
 let answers: ReplicateResponse[];
 let failures: WireError[];
 
@@ -30,6 +32,7 @@ beforeEach(async () => {
   spools = new FakeSpools();
   spools.isHeld = true;
   spool = await spools.claim({ journal: JOURNAL, createRevision: 1, epoch: 1 }, 0);
+  counts = brokerMetrics(new MetricsRegistry());
   stream = open();
 });
 
@@ -38,7 +41,7 @@ function open(takesCommits = false): ReplicaSpool {
   failures = [];
   return new ReplicaSpool(
     spool,
-    { codec: "NONE", takesCommits },
+    { codec: "NONE", takesCommits, counts },
     {
       answer: (response) => answers.push(response),
       failed: (error) => failures.push(error),
@@ -61,6 +64,12 @@ function content(text: string, contentDelta = 0): void {
 function propose(proposal: Fragment, registers: LabelSet = A, acknowledge = true): void {
   void stream.receive(newReplicateRequest({ proposal, registers, acknowledge }), never);
 }
+
+/** Commits and their bytes, what was rolled back and its bytes. */
+const counted = (): number[] => {
+  const { commits, commitBytes, rollbacks, rollbackBytes } = counts;
+  return [commits, commitBytes, rollbacks, rollbackBytes].map((counter) => counter.value());
+};
 
 const statuses = (): string[] => answers.map(({ status }) => status);
 
@@ -180,6 +189,44 @@ describe("a replica's stream", () => {
   });
 });
 
+describe("what a replica counts", () => {
+  test("a commit, once it is synced; content that is taken back, in whatever way -> each with its bytes", () => {
+    content("one");
+    propose(fragment(0, "one"));
+    assert.deepEqual(counted(), [0, 0, 0, 0]);
+    spools.flush();
+    assert.deepEqual(counted(), [1, 3, 0, 0]);
+    content("taken back");
+    propose(fragment(0, "one"));
+    spools.flush();
+    content("cut off");
+    stream.end();
+    assert.deepEqual(counted(), [1, 3, 2, 17]);
+  });
+
+  test("a proposal of several appends -> as many as its primary says, at most one for each byte", () => {
+    const several = (begin: number, text: string, appends: number): void => {
+      content(text);
+      const proposal = fragment(0, "abcdef".slice(0, begin + text.length));
+      void stream.receive(newReplicateRequest({ proposal, registers: A, acknowledge: true, appends }), never);
+      spools.flush();
+    };
+    several(0, "abcd", 3);
+    assert.deepEqual(counted(), [3, 4, 0, 0]);
+    several(4, "ef", 1000);
+    assert.deepEqual(counted(), [5, 6, 0, 0]);
+    const negative = newReplicateRequest({ proposal: fragment(0, "abcdef"), acknowledge: true, appends: -1 });
+    assert.throws(() => stream.receive(negative, never), /invalid Appends \(-1; expected >= 0\)/);
+  });
+
+  test("proposals without content -> nothing", () => {
+    propose(fragment(0, ""));
+    propose(fragment(7, ""));
+    spools.flush();
+    assert.deepEqual(counted(), [0, 0, 0, 0]);
+  });
+});
+
 describe("commits of a primary that keeps lists", () => {
   const commit = (fields: Partial<ReplicateRequest>): void | Promise<void> =>
     stream.receive(newReplicateRequest({ acknowledge: true, epoch: 7, stream: 1, ...fields }), never);
@@ -273,7 +320,7 @@ describe("a replica's stream whose commits are answered early", () => {
     answers = [];
     stream = new ReplicaSpool(
       spool,
-      { codec: "NONE", takesCommits: false },
+      { codec: "NONE", takesCommits: false, counts },
       { answer: ({ status }) => told.push(status), failed: (error) => told.push(error.code) },
       { synced: (end) => told.push(`synced ${end}`), lost: () => told.push("lost") },
     );
@@ -289,8 +336,10 @@ describe("a replica's stream whose commits are answered early", () => {
     content("two");
     propose(fragment(0, "one two"));
     assert.deepEqual(told, ["OK", "OK"]);
+    assert.deepEqual(counted(), [0, 0, 0, 0]);
     spools.flush();
     assert.deepEqual(told, ["OK", "OK", "synced 4", "synced 7"]);
+    assert.deepEqual(counted(), [2, 7, 0, 0]);
   });
 
   test("an answer is owed that waits for a sync -> those behind it wait, too", () => {

@@ -24,7 +24,16 @@ import {
   type ReplicateResponse,
 } from "@millrace/protocol";
 import { crc32c } from "@millrace/wal";
+import { countRollback, type SpoolCounts } from "./broker-metrics.ts";
 import { decideProposal, emptyFragment } from "./replicate-decision.ts";
+
+/** What a stream is, and who counts what comes over it. */
+export interface ReplicaSpoolOptions {
+  readonly codec: CompressionCodec;
+  /** The primary keeps lists. */
+  readonly takesCommits: boolean;
+  readonly counts: SpoolCounts;
+}
 
 const OK = newReplicateResponse({ status: "OK" });
 
@@ -47,6 +56,7 @@ export class ReplicaSpool {
   readonly #hooks: ReplicaSpoolHooks;
   /** P4 */
   readonly #takesCommits: boolean;
+  readonly #counts: SpoolCounts;
   readonly #early: EarlyReplicaHooks | undefined;
   /** Answers that wait for a sync. */
   #owed = 0;
@@ -63,16 +73,16 @@ export class ReplicaSpool {
   /**
    * The stream has the spool to itself. What the spool has is completed: a proposal that continues it would need the
    * sum of bytes that this stream has not seen, and an empty fragment tells the primary where to begin.
-   * @param takesCommits the primary keeps lists
    */
   constructor(
     spool: Spool,
-    { codec, takesCommits }: { readonly codec: CompressionCodec; readonly takesCommits: boolean },
+    { codec, takesCommits, counts }: ReplicaSpoolOptions,
     hooks: ReplicaSpoolHooks,
     early?: EarlyReplicaHooks,
   ) {
     this.#spool = spool;
     this.#takesCommits = takesCommits;
+    this.#counts = counts;
     this.#hooks = hooks;
     this.#early = early;
     const at = spool.pendingEnd;
@@ -89,9 +99,8 @@ export class ReplicaSpool {
   receive(request: ReplicateRequest, signal: AbortSignal): Promise<void> | void {
     assert(!this.#isOver, "a stream that is over receives nothing");
     validateReplicateRequest(request);
-    const { proposal, acknowledge } = request;
-    if (proposal !== undefined) this.#propose(proposal, request.registers ?? EMPTY_LABELS, acknowledge);
-    else if (acknowledge) return this.#commitWith(request, signal);
+    if (request.proposal !== undefined) this.#propose(request.proposal, request);
+    else if (request.acknowledge) return this.#commitWith(request, signal);
     else if (request.rollback) this.#takeBack();
     else return this.#content(request.content!, request.contentDelta, signal);
   }
@@ -135,7 +144,8 @@ export class ReplicaSpool {
   }
 
   /** @throws {WireError} INVALID_ARGUMENT */
-  #commitTo({ commit, checksum, registers = this.#registers }: ReplicateRequest): void {
+  #commitTo(request: ReplicateRequest): void {
+    const { commit, checksum, registers = this.#registers } = request;
     const delta = this.#append?.bytes ?? 0;
     const end = this.#fragment.end + delta;
     const isOfNothing = delta === 0 && !equalLabelSets(registers, this.#registers);
@@ -147,10 +157,11 @@ export class ReplicaSpool {
       );
     }
     if (delta === 0) this.#inTurn(OK);
-    else this.#commit({ ...this.#fragment, end }, registers, true);
+    else this.#commit({ ...this.#fragment, end }, registers, request);
   }
 
-  #propose(proposal: Fragment, registers: LabelSet, acknowledge: boolean): void {
+  #propose(proposal: Fragment, request: ReplicateRequest): void {
+    const { registers = EMPTY_LABELS, acknowledge } = request;
     const view = {
       fragment: this.#fragment,
       registers: this.#registers,
@@ -171,10 +182,10 @@ export class ReplicaSpool {
       if (acknowledge) this.#inTurn(OK);
       return;
     }
-    this.#commit(proposal, registers, acknowledge);
+    this.#commit(proposal, registers, request);
   }
 
-  #commit(proposal: Fragment, registers: LabelSet, acknowledge: boolean): void {
+  #commit(proposal: Fragment, registers: LabelSet, { acknowledge, appends }: ReplicateRequest): void {
     const changed = equalLabelSets(registers, this.#registers) ? undefined : registers;
     const append = this.#append!;
     this.#append = undefined;
@@ -184,8 +195,15 @@ export class ReplicaSpool {
     this.#fragment = proposal;
     this.#registers = registers;
     const response = acknowledge ? OK : undefined;
-    if (this.#early === undefined) this.#end(append, changed, response);
-    else this.#endEarly(this.#early, append, changed, response);
+    if (this.#early === undefined) this.#end(append, changed, response, appends);
+    else this.#endEarly(this.#early, append, changed, response, appends);
+  }
+
+  /** As many appends as the primary says, each of a byte at least. */
+  #count(appends: number, bytes: number): void {
+    if (bytes === 0) return;
+    this.#counts.commits.add(Math.min(Math.max(appends, 1), bytes));
+    this.#counts.commitBytes.add(bytes);
   }
 
   #endEarly(
@@ -193,8 +211,10 @@ export class ReplicaSpool {
     append: SpoolAppend,
     registers: LabelSet | undefined,
     response: ReplicateResponse | undefined,
+    appends: number,
   ): void {
-    const end = append.begin + append.bytes;
+    const { bytes } = append;
+    const end = append.begin + bytes;
     let isOwed = response !== undefined;
     const mayAnswer = this.#owed === 0;
     if (isOwed) this.#owed++;
@@ -210,6 +230,7 @@ export class ReplicaSpool {
         this.#fail(outcome.error);
         return;
       }
+      this.#count(appends, bytes);
       answer();
       if (!this.#isOver) early.synced(end);
     });
@@ -228,19 +249,30 @@ export class ReplicaSpool {
   #inTurn(response: ReplicateResponse): void {
     // Content that a mismatch leaves open keeps its place: only one append of a spool is open.
     this.#takeBack();
-    this.#end(this.#spool.openAppend(false), undefined, response);
+    this.#end(this.#spool.openAppend(false), undefined, response, 0);
   }
 
-  #end(append: SpoolAppend, registers: LabelSet | undefined, response: ReplicateResponse | undefined): void {
+  #end(
+    append: SpoolAppend,
+    registers: LabelSet | undefined,
+    response: ReplicateResponse | undefined,
+    appends: number,
+  ): void {
+    const { bytes } = append;
     if (response !== undefined) this.#owed++;
     append.commit(registers, (outcome) => {
       if (response !== undefined) this.#owed--;
-      if (outcome.kind !== "acknowledged") this.#fail(outcome.error);
-      else if (response !== undefined && !this.#isOver) this.#hooks.answer(response);
+      if (outcome.kind !== "acknowledged") {
+        this.#fail(outcome.error);
+        return;
+      }
+      this.#count(appends, bytes);
+      if (response !== undefined && !this.#isOver) this.#hooks.answer(response);
     });
   }
 
   #takeBack(): void {
+    countRollback(this.#counts, this.#append?.bytes ?? 0);
     this.#append?.rollback();
     this.#append = undefined;
     this.#nextSums = undefined;

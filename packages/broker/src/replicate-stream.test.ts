@@ -1,9 +1,10 @@
 // A Replicate stream at its replica: how it begins, and how it ends.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { utf8, WireError } from "@millrace/base";
+import { MetricsRegistry, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
 import { newFragment, newReplicateRequest, ZERO_SHA1, type Fragment, type Header } from "@millrace/protocol";
+import { brokerMetrics } from "./broker-metrics.ts";
 import { FakeSpools } from "./fake-spools.ts";
 import type { JournalHolder } from "./journal-holder.ts";
 import type { LocalJournal } from "./local-journal.ts";
@@ -53,6 +54,7 @@ async function open(): Promise<{
       markVoid: () => Promise.resolve(),
       headerOf: () => HEADER,
       opened: () => undefined,
+      counts: brokerMetrics(new MetricsRegistry()),
       over: () => undefined,
     },
     {

@@ -22,6 +22,7 @@ import {
   type ReplicateResponse,
   type Route,
 } from "@millrace/protocol";
+import type { SpoolCounts } from "./broker-metrics.ts";
 import type { JournalHolder, SpoolAttempt } from "./journal-holder.ts";
 import { REPLICATE_QUEUE_BYTES_MAX } from "./limits.ts";
 import type { LocalJournal } from "./local-journal.ts";
@@ -53,6 +54,7 @@ export interface ReplicateStreamPorts {
   headerOf(journal: string): Header;
   /** The stream's journal and route are known. */
   opened(stream: ReplicateStream): void;
+  readonly counts: SpoolCounts;
   /** @param status of its last answer, or a code */
   over(stream: ReplicateStream, status: string): void;
 }
@@ -172,7 +174,7 @@ export class ReplicateStream implements PeerStream, SpoolUser {
     };
     this.#spool = new ReplicaSpool(
       local.spool,
-      { codec: local.spec.fragment.compressionCodec, takesCommits: epoch > 0 },
+      { codec: local.spec.fragment.compressionCodec, takesCommits: epoch > 0, counts: this.#ports.counts },
       { answer: (response) => this.#answer(response), failed: (error) => this.#fail(error) },
       request.early ? early : undefined,
     );

@@ -101,7 +101,7 @@ export class DurableSpool implements Spool, TailOwner {
       log: (entry) => this.#host.log(this, entry),
       syncDirect: (direct, done) => this.#host.syncDirect(this, this.fragmentsHere.open, direct, done),
       apply: (entry) => this.#apply(entry),
-      failed: (outcome) => this.#host.onFailed(outcome),
+      failed: (outcome) => this.#host.metrics.failed.add(1, { outcome }),
       reset: (failure) => this.#reset(failure),
     });
   }
@@ -280,9 +280,8 @@ export class DurableSpool implements Spool, TailOwner {
 
   /** The spool is used no more. */
   forget(): void {
-    assert(this.#append === undefined && !this.hasPending, "a journal goes when nothing is pending", {
-      journal: this.#life.journal,
-    });
+    const { journal } = this.#life;
+    assert(this.#append === undefined && !this.hasPending, "nothing is pending when it goes", { journal });
     this.#removed = true;
     for (const block of [...this.tail.blocks]) this.tail.drop(block);
     this.fragmentsHere.closed.length = 0;
@@ -459,6 +458,7 @@ export class DurableSpool implements Spool, TailOwner {
     this.marks.apply(entry, this.end);
     if (entry.kind === "roll") {
       const closed = this.fragmentsHere.roll(new SpoolFragment(entry.begin, this.#hashSource), this.end);
+      if (closed !== undefined) this.#host.metrics.completed.add();
       if (closed !== undefined && closed.end <= this.end) this.#host.logSum(this, closed);
       this.#checked = { begin: entry.begin, sum: "", end: entry.begin };
     } else if (entry.kind === "cut") {

@@ -63,6 +63,26 @@ suite("append", () => {
     assert.equal(await fixture.text(spool), "xy");
   });
 
+  test("rolled -> a fragment with bytes is counted as completed, an empty one is not", async () => {
+    const fixture = new SpoolFixture("completed");
+    const spool = await fixture.reopen("a");
+    const completed = (): string[] =>
+      fixture.metrics
+        .render()
+        .split("\n")
+        .filter((line) => line.startsWith("gazette_spool_completed_total"));
+    assert.deepEqual(completed(), ["gazette_spool_completed_total 0"]);
+    await fixture.append(spool, "some");
+    for (const begin of [4, 4, 9]) spool.roll(begin);
+    await fixture.append(spool, "more");
+    assert.deepEqual(completed(), ["gazette_spool_completed_total 1"]);
+    spool.roll(13);
+    await fixture.append(spool, "");
+    assert.deepEqual(completed(), ["gazette_spool_completed_total 2"]);
+    await fixture.reopen("a");
+    assert.deepEqual(completed(), ["gazette_spool_completed_total 2"]);
+  });
+
   test("opened twice, ended twice, written after its end -> our mistake", async () => {
     const fixture = new SpoolFixture("mistakes");
     const spool = await fixture.reopen("a");

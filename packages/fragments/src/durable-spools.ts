@@ -71,10 +71,10 @@ export async function openSpools(
 class DurableSpools implements Spools, SpoolHost {
   readonly disk: Disk;
   readonly memory: TailMemory;
+  readonly metrics: SpoolMetrics;
   readonly #ports: SpoolPorts;
   readonly #options: SpoolOptions;
   readonly #logger: Logger;
-  readonly #metrics: SpoolMetrics;
   /** By directory: one for each life. */
   readonly #spools = new Map<string, DurableSpool>();
   readonly #space: SpoolSpace;
@@ -104,9 +104,9 @@ class DurableSpools implements Spools, SpoolHost {
     this.#logger = ports.logger;
     this.disk = ports.disk;
     this.memory = new TailMemory(options);
-    this.#metrics = spoolMetrics(ports.metrics);
-    this.#space = new SpoolSpace(ports, options, this.#metrics.freeBytes, free, () => this.#wakeAll());
-    this.#reads = new SpoolReads(ports, this.#metrics.rotten);
+    this.metrics = spoolMetrics(ports.metrics);
+    this.#space = new SpoolSpace(ports, options, this.metrics.freeBytes, free, () => this.#wakeAll());
+    this.#reads = new SpoolReads(ports, this.metrics.rotten);
     this.#writer = new SpoolWriter(ports, options, {
       onWritten: (spools) => this.#onWritten(spools),
       onFull: () => this.#space.look(),
@@ -138,7 +138,7 @@ class DurableSpools implements Spools, SpoolHost {
     try {
       await applyRecovery(this.#ports, recovered, signal);
       const aside = recovered.actions.filter(({ kind }) => kind === "cut" || kind === "move");
-      this.#metrics.quarantined.add(aside.length);
+      this.metrics.quarantined.add(aside.length);
     } catch (error) {
       this.#space.close();
       await this.#log.close();
@@ -371,10 +371,6 @@ class DurableSpools implements Spools, SpoolHost {
     return new WireError(code, error.message, { cause: error });
   }
 
-  onFailed(outcome: "refused" | "unknown"): void {
-    this.#metrics.failed.add(1, { outcome });
-  }
-
   touched(spool: DurableSpool): void {
     // The log tells the listeners of a group in one go: this runs once for all of them.
     if (this.#touched.size === 0) queueMicrotask(() => this.#flush());
@@ -404,7 +400,7 @@ class DurableSpools implements Spools, SpoolHost {
     for (const spool of touched) spool.notify();
     this.#gate.open();
     this.memory.evict();
-    this.#metrics.tailBytes.set(this.memory.bytes);
+    this.metrics.tailBytes.set(this.memory.bytes);
     if (this.#log.retainedBytes > this.#options.checkpointLogBytes) this.#startCheckpoint();
   }
 
@@ -445,9 +441,9 @@ class DurableSpools implements Spools, SpoolHost {
       )
       .then((outcome) => {
         this.#checkpointing = undefined;
-        this.#metrics.checkpoints.add(1, { outcome });
+        this.metrics.checkpoints.add(1, { outcome });
         if (outcome !== "made") this.#checkpointAfterMs = clock.monotonicMs() + this.#options.retryMs;
-        else this.#metrics.checkpointSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
+        else this.metrics.checkpointSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
       });
   }
 

@@ -4,6 +4,7 @@ import type { Disk } from "@millrace/wal";
 import type { DurableSpool } from "./durable-spool.ts";
 import type { DirectBytes, SpoolEntry } from "./spool-entry.ts";
 import type { SpoolFragment } from "./spool-fragment.ts";
+import type { SpoolMetrics } from "./spool-metrics.ts";
 import type { TailMemory } from "./spool-tail.ts";
 
 /** A spool file from a place on. */
@@ -17,6 +18,7 @@ export interface SpoolHost {
   readonly memory: TailMemory;
   readonly directBytesMin: number;
   readonly syncBehindBytes: number;
+  readonly metrics: Pick<SpoolMetrics, "failed" | "completed">;
   nowMs(): number;
   /** Why nothing may be appended now; undefined when it may. */
   refusal(): WireError | undefined;
@@ -59,8 +61,6 @@ export interface SpoolHost {
   tidyCut(spool: DurableSpool, shortened: FileTail | undefined, moved: readonly string[]): Promise<void>;
   /** The coded error for what the disk answered; a failed sync ends the log (D5). */
   diskFailure(error: unknown): WireError;
-  /** A commit was not acknowledged. */
-  onFailed(outcome: "refused" | "unknown"): void;
   /** The spool's acknowledged state changed: write its bytes and tell its listeners, once a batch. */
   touched(spool: DurableSpool): void;
 }

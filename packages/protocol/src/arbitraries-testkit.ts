@@ -136,6 +136,7 @@ export const replicateRequest = record(
     checksum: fc.nat(2 ** 32 - 1),
     rollback: fc.boolean(),
     early: fc.boolean(),
+    appends: int64,
   },
   { header, proposal: fragment, content, registers: labelSet },
 );

@@ -3,7 +3,8 @@
 //   ReplicateRequest   1 header Header · 2 deprecated_journal string · 3 proposal Fragment · 4 content bytes ·
 //                      5 content_delta int64 · 6 acknowledge bool · 7 registers LabelSet · 1001 epoch int64 ·
 //                      1002 stream int64 · 1003 confirmed int64 · 1004 commit int64 · 1005 checksum fixed32 ·
-//                      1006 rollback bool · 1007 early bool (ours: Gazette's brokers skip them)
+//                      1006 rollback bool · 1007 early bool · 1008 appends int64 (ours: Gazette's brokers skip
+//                      them)
 //   ReplicateResponse  1 status enum · 2 header Header · 3 fragment Fragment · 4 registers LabelSet ·
 //                      1000 synced int64 (ours)
 import {
@@ -61,6 +62,8 @@ export interface ReplicateRequest {
    * besides.
    */
   readonly early: boolean;
+  /** How many appends a proposal is about, for who counts them; 0 = one. */
+  readonly appends: number;
 }
 
 export interface ReplicateResponse {
@@ -87,6 +90,7 @@ const replicateRequestMessage = message<ReplicateRequest>({
   checksum: fixed32(1005),
   rollback: bool(1006),
   early: bool(1007),
+  appends: int64(1008),
 });
 
 const replicateResponseMessage = message<ReplicateResponse>({
@@ -107,7 +111,7 @@ export const newReplicateResponse = builder(replicateResponseMessage);
 
 /** @throws {ValidationError} */
 export function validateReplicateRequest(request: ReplicateRequest): void {
-  const { proposal, epoch, stream, confirmed, commit } = request;
+  const { proposal, epoch, stream, confirmed, commit, appends } = request;
   if (proposal !== undefined) validateProposal(request, proposal);
   else if (epoch > 0 && request.acknowledge) validateCommit(request);
   else validateReplicateContent(request);
@@ -115,6 +119,7 @@ export function validateReplicateRequest(request: ReplicateRequest): void {
   if (stream < 0) invalid(`invalid Stream (${stream}; expected >= 0)`);
   if (confirmed < 0) invalid(`invalid Confirmed (${confirmed}; expected >= 0)`);
   if (commit < 0) invalid(`invalid Commit (${commit}; expected >= 0)`);
+  if (appends < 0) invalid(`invalid Appends (${appends}; expected >= 0)`);
 }
 
 /**

@@ -30,6 +30,7 @@ const request = fc
       stream: integer,
       confirmed: integer,
       commit: integer,
+      appends: integer,
       checksum: fc.oneof(fc.constant(0), fc.nat(2 ** 32 - 1)),
       rollback: fc.boolean(),
       deprecatedJournal: fc.constantFrom("", "a/b"),
@@ -57,7 +58,15 @@ test("replicate requests: any of them -> read as the table reads it, written so 
 });
 
 test("replicate requests: bytes of any kind -> read, or refused, as the table does", () => {
-  const tags = [[0x22], [0x28], [0x30], [0xc8, 0x3e], [0xd0, 0x3e], [0xd8, 0x3e], [0xe0, 0x3e], [0xed, 0x3e]];
+  const wide = [
+    [0xc8, 0x3e],
+    [0xd0, 0x3e],
+    [0xd8, 0x3e],
+    [0xe0, 0x3e],
+    [0xed, 0x3e],
+    [0x80, 0x3f],
+  ];
+  const tags = [[0x22], [0x28], [0x30], ...wide];
   const bytes = fc
     .array(fc.tuple(fc.constantFrom(...tags), fc.uint8Array({ maxLength: 6 })), { maxLength: 5 })
     .map((fields) => Uint8Array.from(fields.flatMap(([tag, rest]) => [...tag, ...rest])));

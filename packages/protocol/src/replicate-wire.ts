@@ -23,6 +23,7 @@ export function emptyReplication(): { -readonly [K in keyof ReplicateRequest]: R
     checksum: 0,
     rollback: false,
     early: false,
+    appends: 0,
   };
 }
 
@@ -37,6 +38,7 @@ const STREAM = 1002 << 3;
 const CONFIRMED = 1003 << 3;
 const COMMIT = 1004 << 3;
 const CHECKSUM = (1005 << 3) | 5;
+const APPENDS = 1008 << 3;
 /** Of a varint's seventh digit: with more of them it may be no safe integer. */
 const SCALE_MAX = 2 ** 42;
 
@@ -73,6 +75,7 @@ function setNumber(request: Writable, tag: number, value: number): boolean {
   else if (tag === STREAM) request.stream = value;
   else if (tag === CONFIRMED) request.confirmed = value;
   else if (tag === COMMIT) request.commit = value;
+  else if (tag === APPENDS) request.appends = value;
   else return false;
   return true;
 }
@@ -103,8 +106,8 @@ export function decodeReplication(bytes: Uint8Array): ReplicateRequest {
   return plainReplicateRequest(bytes) ?? decodeReplicateRequest(bytes);
 }
 
-/** Six integers of at most 8 bytes with their tags, the checksum, and tag and length of the content. */
-const HEAD_BYTES_MAX = 6 * 10 + 6 + 6;
+/** Seven integers of at most 8 bytes with their tags, the checksum, and tag and length of the content. */
+const HEAD_BYTES_MAX = 7 * 10 + 6 + 6;
 const head = new Uint8Array(HEAD_BYTES_MAX);
 
 /**
@@ -128,6 +131,7 @@ export function replicationHead(request: ReplicateRequest): Uint8Array | undefin
   at = wideIntField(head, at, STREAM, request.stream);
   at = wideIntField(head, at, CONFIRMED, request.confirmed);
   at = wideIntField(head, at, COMMIT, request.commit);
+  at = wideIntField(head, at, APPENDS, request.appends);
   if (checksum !== 0) {
     at = varint(head, at, CHECKSUM);
     head[at++] = checksum;
