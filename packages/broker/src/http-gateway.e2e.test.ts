@@ -99,6 +99,34 @@ test("gateway: a blocking GET -> a piece for each append while they are made", a
   });
 });
 
+test("gateway: below /debug/ -> diagnostics, and 404 for those that are not there; private -> journals", async () => {
+  const variables = (): string => '{"pid":7}';
+  await withGateway(
+    async ({ port }) => {
+      const vars = await ask(port, "/debug/vars");
+      assert.deepEqual([vars.status, vars.body], [200, '{"pid":7}\n']);
+      assert.match(String(vars.headers["content-type"]), /^application\/json/);
+      const here = "not found: /debug/ready, /debug/metrics and /debug/vars are here\n";
+      for (const [path, method] of [
+        ["/debug/pprof/", "GET"],
+        ["/debug/requests", "GET"],
+        ["/debug/journal", "PUT"],
+      ] as const) {
+        const { status, body } = await ask(port, path, { method, ...(method === "PUT" && { body: "x" }) });
+        assert.deepEqual([path, status, body], [path, 404, here]);
+      }
+    },
+    { variables },
+  );
+  await withGateway(
+    async ({ port }) => {
+      for (const path of ["/debug/vars", "/debug/metrics"])
+        assert.equal((await ask(port, path)).body, "JOURNAL_NOT_FOUND\n", path);
+    },
+    { variables, debug: false },
+  );
+});
+
 const REFUSED: readonly (readonly [
   what: string,
   path: string,

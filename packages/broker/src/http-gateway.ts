@@ -1,8 +1,8 @@
 // The broker's HTTP door over any transport: journals at their paths (GET, HEAD, PUT), REST under /v1, metrics and
 // probes. A function for node:http; listening, TLS and time limits of connections belong to whoever listens.
 //
-//  Journals named `metrics`, `livez`, `readyz`, `debug/ready`, `debug/metrics` or below `v1/` are not reachable at
-//  their paths; REST and gRPC read them.
+//  Journals named `metrics`, `livez`, `readyz`, or below `v1/` or `debug/`, are not reachable at their paths; REST and
+//  gRPC read them.
 //  Nothing is served before `authorise` allowed it, but for the probes.
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "@millrace/base";
@@ -52,8 +52,10 @@ export interface GatewayOptions {
   readonly putBytesMax?: number;
   /** Silence after which the connection of a body is cut. Default a minute. */
   readonly putIdleMs?: number;
-  /** Whether `/debug/ready` and `/debug/metrics` are here too, where Gazette's dashboards look. Default true. */
+  /** Whether `/debug/` is here too, where Gazette's dashboards look; else journals are. Default true. */
   readonly debug?: boolean;
+  /** What the process uses, as JSON. Default: nothing. */
+  readonly variables?: () => string;
   /** Web origins that may use REST. */
   readonly allowOrigins?: readonly string[];
 }
@@ -66,6 +68,7 @@ const DEBUG_PATHS: ReadonlyMap<string, string> = new Map([
   ["/debug/ready", "/readyz"],
   ["/debug/metrics", "/metrics"],
 ]);
+const NO_DIAGNOSTICS = "not found: /debug/ready, /debug/metrics and /debug/vars are here";
 const REST_NEEDS: Record<RestMethod, Need> = {
   list: "LIST",
   read: "READ",
@@ -106,8 +109,13 @@ class Gateway {
       case "/metrics":
         this.#withPrincipal(request, response, "METRICS", () => this.#answerMetrics(response));
         return;
+      case "/debug/vars":
+        if (isDebug) this.#withPrincipal(request, response, "METRICS", () => this.#answerVariables(response));
+        else this.#serveJournal(path, query, request, response);
+        return;
       default:
-        if (path === DRAIN_PATH) this.#serveDrain(request, response);
+        if (isDebug && path.startsWith("/debug/")) answerText(response, 404, NO_DIAGNOSTICS);
+        else if (path === DRAIN_PATH) this.#serveDrain(request, response);
         else if (path === BROKERS_PATH) this.#serveBrokers(request, response);
         else if (path.startsWith("/v1/")) this.#serveRest(path, request, response);
         else this.#serveJournal(path, query, request, response);
@@ -235,6 +243,11 @@ class Gateway {
   #answerMetrics(response: ServerResponse): void {
     response.writeHead(200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" });
     response.end(this.#options.metrics());
+  }
+
+  #answerVariables(response: ServerResponse): void {
+    response.writeHead(200, { "Content-Type": "application/json; charset=utf-8" });
+    response.end(`${this.#options.variables?.() ?? "{}"}\n`);
   }
 
   #answerReady(response: ServerResponse): void {

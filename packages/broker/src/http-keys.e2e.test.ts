@@ -57,7 +57,7 @@ test("gateway with keys: no token, or one without the capability -> 401; probes 
         assert.equal(answer.headers["www-authenticate"], "Bearer");
       }
     }
-    for (const path of ["/livez", "/readyz", "/debug/ready", "/metrics", "/debug/metrics"]) {
+    for (const path of ["/livez", "/readyz", "/debug/ready", "/metrics", "/debug/metrics", "/debug/vars"]) {
       assert.equal((await ask(port, path)).status, 200, path);
     }
   });
@@ -98,13 +98,14 @@ test("gateway with keys: a journal that nobody may PUT to -> 403 for whoever see
   });
 });
 
-test("gateway with keys: token that ends during a blocking read -> the read just ends", async () => {
+test("gateway with keys: token that ends during a blocking read -> the trailer says why it ended", async () => {
   await withKeys(async (port) => {
     const headers = bearing(CAPABILITY.APPEND | CAPABILITY.READ, "", 1999);
     await ask(port, "/examples/one", { method: "PUT", body: "x", headers });
     const answer = await ask(port, "/examples/one?block=true", { headers });
     assert.deepEqual([answer.status, answer.body], [206, "x"]);
-    assert.equal(answer.trailers["x-close-error"], "broker terminated RPC");
+    const why = "UNAUTHENTICATED: the token of the request has expired";
+    assert.equal(answer.trailers["x-close-error"], why);
   });
 });
 

@@ -57,6 +57,10 @@ export async function serveRead(
     const second = await messages.next();
     writeHead(request, response, first.value);
     await pump(messages, second, first.value.offset, response, gone.signal);
+    if (response.writableEnded) return;
+    // Whoever asks again with the same token is refused: it is told why its read has ended.
+    refuseExpired(transport);
+    endWith(response, "broker terminated RPC");
   } catch (error) {
     if (gone.signal.aborted) return;
     const { code, message } = WireError.from(error);
@@ -65,7 +69,9 @@ export async function serveRead(
   }
 }
 
-/** Writes content until the stream ends or jumps. @param first of the messages behind the metadata */
+/**
+ * Writes content until the stream ends; what says why ends the answer. @param first of the messages behind the metadata
+ */
 async function pump(
   messages: AsyncIterator<ReadResponse>,
   first: IteratorResult<ReadResponse>,
@@ -76,10 +82,7 @@ async function pump(
   let offset = begin;
   try {
     for (let next = first; ; next = await messages.next()) {
-      if (next.done === true) {
-        endWith(response, "broker terminated RPC");
-        return;
-      }
+      if (next.done === true) return;
       const { content, status, offset: at } = next.value;
       if (status !== "OK" || at !== offset) {
         endWith(response, status === "OK" ? "offset jump" : status);

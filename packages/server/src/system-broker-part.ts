@@ -30,6 +30,7 @@ import {
 import { examplesTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { isBrokerGuarded } from "./listen-policy.ts";
+import { processVariables } from "./system-debug-part.ts";
 import { directoryId, renewDirectoryId } from "./system-directory-id.ts";
 import { placeOf } from "./system-directory-place.ts";
 import { peerTls } from "./system-client-tls.ts";
@@ -189,7 +190,7 @@ export async function openBrokerDoor(
     drain: () => part.broker!.drain,
     brokers: () => part.broker!.members(),
     joining: () => part.broker!.joining(),
-    debug: !config["debug.private"],
+    ...diagnostics(config),
     allowOrigins,
     logger,
   });
@@ -257,6 +258,10 @@ function heldReport(metrics: MetricsRegistry): HeldReport {
     "Connections that were ended because they held most of too much.",
   );
   return { held: (held) => bytes.set(held), ended: () => ended.add() };
+}
+
+function diagnostics(config: Config): { readonly debug: boolean; readonly variables: () => string } {
+  return { debug: !config["debug.private"], variables: processVariables };
 }
 
 /** Whoever wants clients verified, and does not get it, is told. */

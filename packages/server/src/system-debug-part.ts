@@ -60,8 +60,7 @@ export function answers({
         if (isAllowed) return answer(200, metrics.render(), "text/plain; version=0.0.4; charset=utf-8");
         break;
       case "/debug/vars":
-        if (isAllowed)
-          return answer(200, `${JSON.stringify(variables())}\n`, "application/json; charset=utf-8");
+        if (isAllowed) return answer(200, `${processVariables()}\n`, "application/json; charset=utf-8");
         break;
       default:
         return answer(404, "not found: /debug/ready, /debug/metrics and /debug/vars are here\n");
@@ -71,15 +70,15 @@ export function answers({
   };
 }
 
-/** Without the command line, which may hold secrets. */
-function variables() {
+/** What the process uses, as JSON: without the command line, which may hold secrets. */
+export function processVariables(): string {
   const { pid, version, versions } = process;
-  return {
+  return JSON.stringify({
     pid,
     node: version,
     v8: versions.v8,
     uptimeSeconds: process.uptime(),
     memstats: process.memoryUsage(),
     cpuMicros: process.cpuUsage(),
-  };
+  });
 }
