@@ -130,7 +130,8 @@ async function startBroker(
   const flags = [
     ...["--broker.host=127.0.0.1", `--broker.port=${port}`, `--broker.file-root=${fragments}`],
     ...[`--broker.id=broker-${number}`, `--broker.zone=zone-${number}`, "--broker.watch-delay=0s"],
-    ...(etcd === undefined ? [] : [`--etcd.address=${etcd}`]),
+    // Without one a broker of ours has a store of its own.
+    `--etcd.address=${etcd ?? ""}`,
     ...[`--etcd.lease=${leaseSeconds}s`, "--log.level=warn"],
   ];
   const started =

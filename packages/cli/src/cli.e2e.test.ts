@@ -447,6 +447,21 @@ suite("processes", { timeout: 120_000 }, () => {
     assert.equal(await dataOf([], {}), "./millrace-data");
   });
 
+  test("Gazette's names -> its defaults for a broker, unless others are given", async () => {
+    const printed = async (...args: readonly string[]): Promise<readonly (string | undefined)[]> => {
+      const { code, out, err } = await millrace(["print-config", ...args]);
+      assert.equal(code, 0, err);
+      return ["etcd.address", "log.format", "broker.limit"].map(
+        (name) => new RegExp(`^${name.replace(".", "\\.")}: (\\S+)`, "m").exec(out)?.[1],
+      );
+    };
+    const gazette = ["http://localhost:2379", "text", "1024"];
+    assert.deepEqual(await printed("--broker.port", "8080"), gazette);
+    assert.deepEqual(await printed("--broker.host", "here"), gazette);
+    assert.deepEqual(await printed("--broker.port", "8080", "--etcd.address="), ['""', "text", "131072"]);
+    assert.deepEqual(await printed(), ['""', "json", "131072"]);
+  });
+
   test("print-config -> the file, the environment and flags in this order, the token masked", async () => {
     const file = join(scratch(), "millrace.yaml");
     writeFileSync(file, "auth: {token: from-the-file-000}\nbroker: {listen: 127.0.0.1:1, memory: 2MiB}\n");

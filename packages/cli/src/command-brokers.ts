@@ -29,7 +29,8 @@ function addDrain(group: Command, io: CliIo): void {
     .command("drain")
     .description(
       "Make a broker leave: others take its journals, and it waits until what it alone holds is safe elsewhere. " +
-        "Drained it runs on without journals, and can be stopped unnoticed",
+        "Drained it runs on without journals, and can be stopped unnoticed; it takes some again only when it is " +
+        "started anew",
     )
     .argument(
       "<BROKER>",

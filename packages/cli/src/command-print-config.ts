@@ -10,7 +10,8 @@ export function addPrintConfigCommand(program: Command, io: CliIo): void {
     .description("Show every setting, its value and where the value comes from; secrets are masked")
     .option("--json", "print JSON");
   addSettingOptions(command).action(async (options: { json?: true }) => {
-    const resolved = await loadConfig(givenSettings(command));
+    // With the place of one of Gazette's brokers it is a broker whose settings are asked for.
+    const resolved = await loadConfig(givenSettings(command), { isBrokerAlone: true });
     checkListeners(resolved.config); // as `up` does: what is shown here can be started
     const printed = printConfig(resolved);
     if (options.json === true) {

@@ -46,7 +46,7 @@ export function addUpCommand(program: Command, io: CliIo): void {
     if (options.exit === true && !options.demo)
       throw new UsageError("--exit waits for the demo: it excludes --no-demo");
     const screen = stderrScreen(io, options.json === true ? "programs" : "people");
-    const resolved = await loadConfig(givenSettings(command));
+    const resolved = await loadConfig(givenSettings(command), { isBrokerAlone: false });
     await runPlatform({
       resolved,
       components: COMPONENTS.filter((component) => component !== "etcd" || isEtcdWanted(resolved)),
@@ -78,9 +78,11 @@ export function addServeCommand(program: Command, io: CliIo): void {
         throw new UsageError(`"${name}" is not a component (expected ${COMPONENTS.join(", ")})`);
       }
     }
+    const components = COMPONENTS.filter((component) => names.includes(component));
+    const isBrokerAlone = components.join() === "broker";
     await runPlatform({
-      resolved: await loadConfig(givenSettings(command)),
-      components: COMPONENTS.filter((component) => names.includes(component)),
+      resolved: await loadConfig(givenSettings(command), { isBrokerAlone }),
+      components,
       screen: stderrScreen(io, options.json === true ? "programs" : "people"),
       exitCode: (code) => io.exitCode(code),
       onReady: async (platform) => {

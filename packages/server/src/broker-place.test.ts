@@ -3,7 +3,6 @@ import { test } from "node:test";
 import {
   brokerAddress,
   brokerEndpoint,
-  coordinatesAlone,
   localBrokerUrl,
   tlsFiles,
   unverifiedClients,
@@ -52,15 +51,6 @@ test("broker's place: a unix port -> its path, endpoint with the host, no TLS, n
   assert.equal(localBrokerUrl(config, bound), "unix:///run/b.sock");
   assert.equal(tlsFiles(config), undefined);
   assert.deepEqual(openListeners(config), []);
-});
-
-test("broker's place: Gazette's names without an etcd -> a cluster of its own, which is worth a word", () => {
-  const gazette = configOf({ "broker.port": "8080" });
-  assert.equal(coordinatesAlone(gazette, ["broker"]), true);
-  assert.equal(coordinatesAlone(gazette, ["broker", "api"]), false);
-  assert.equal(coordinatesAlone(configOf({}), ["broker"]), false);
-  const clustered = configOf({ "broker.port": "8080", "etcd.address": "http://127.0.0.1:2379" });
-  assert.equal(coordinatesAlone(clustered, ["broker"]), false);
 });
 
 test("broker's place: authorities of clients where nobody is verified -> told why", () => {

@@ -12,12 +12,6 @@ export function hasGazettePlace(config: Config): boolean {
   return config["broker.host"] !== "" || config["broker.port"] !== "";
 }
 
-/** Whether it runs by Gazette's names, and yet not on an etcd: Gazette's brokers would be on one of this machine. */
-export function coordinatesAlone(config: Config, components: readonly string[]): boolean {
-  const isBrokerAlone = components.length === 1 && components[0] === "broker";
-  return isBrokerAlone && hasGazettePlace(config) && config["etcd.address"].length === 0;
-}
-
 /** Host "" is every interface. @throws {WireError} INVALID_ARGUMENT */
 export function brokerAddress(config: Config): ListenAddress {
   if (!hasGazettePlace(config)) return listenAddress(config, "broker.listen");

@@ -41,6 +41,9 @@ const REFUSED: readonly [string, Record<string, string>, RegExp][] = [
   ["duration with more", { "etcd.lease": "5s and" }, /a duration such as/],
   ["no duration", { "etcd.lease": "" }, /a duration such as/],
   ["switch that is neither", { "broker.file-only": "yes" }, /"yes" is not true or false/],
+  ["prefix with what parts keys", { "etcd.prefix": "/x#y" }, /"\/x#y" is not a root of keys.* without '#'/],
+  ["prefix with a space", { "etcd.prefix": "/a b" }, /"\/a b" is not a root of keys/],
+  ["no prefix", { "etcd.prefix": "" }, /"" is not a root of keys/],
   ["duration without unit", { "shutdown.timeout": "5" }, /a duration such as/],
 ];
 for (const [name, given, expected] of REFUSED) {

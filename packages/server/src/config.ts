@@ -2,7 +2,7 @@
 // environment is system-config.ts.
 import { WireError } from "@millrace/base";
 import { didYouMean, didYouMeanVariable } from "./closest-setting.ts";
-import { gazetteTexts, gazetteVariable } from "./gazette-names.ts";
+import { GAZETTE_DEFAULTS, gazetteTexts, gazetteVariable } from "./gazette-names.ts";
 import {
   CLUSTER_DEFAULTS,
   environmentName,
@@ -121,6 +121,11 @@ export function environmentSource(environment: Readonly<Record<string, string | 
 export function gazetteSource(environment: Readonly<Record<string, string | undefined>>): ConfigSource {
   const describe = (name: string): string => `environment ${gazetteVariable(name as SettingName)}`;
   return { texts: gazetteTexts(environment), describe };
+}
+
+/** What holds where nobody says otherwise, for a broker that is alone in its process and placed by Gazette's names. */
+export function gazetteDefaults(): ConfigSource {
+  return { texts: GAZETTE_DEFAULTS, describe: () => "default of Gazette's brokers" };
 }
 
 export function flagSource(flags: ReadonlyMap<string, string>): ConfigSource {

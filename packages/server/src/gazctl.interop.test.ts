@@ -84,7 +84,8 @@ async function go(root: string, etcd: string, name: string, more: readonly strin
 
 async function ours(root: string, name: string, more: readonly string[]): Promise<Side> {
   const { port, args } = await flags(root, `millrace-${name}`);
-  const data = ["--data", join(root, `data-${name}`), "--broker.watch-delay=0s"];
+  // A store of its own, where Gazette's names alone would look for an etcd on this machine.
+  const data = ["--data", join(root, `data-${name}`), "--etcd.address=", "--broker.watch-delay=0s"];
   const server = new TestServer(process.execPath, [BIN, "serve", "broker", ...args, ...data, ...more]);
   running.push(server);
   await server.answers(`http://127.0.0.1:${port}/debug/ready`);

@@ -1,5 +1,5 @@
 // Settings by the names that Gazette's brokers have in the environment, so that a deployment keeps its own. Their flags
-// are the names of the settings. Our own variables win.
+// are the names of the settings. Our own variables win. And Gazette's defaults, where they are not ours.
 import { SETTING_NAMES, type SettingName } from "./settings.ts";
 
 /** Settings of Gazette's whose variable is not the name in capitals. */
@@ -37,6 +37,15 @@ const GAZETTE: ReadonlySet<SettingName> = new Set<SettingName>([
   "log.format",
   "debug.port",
   "debug.private",
+]);
+
+/**
+ * Defaults of Gazette's broker that are not ours. Those of a broker on an etcd are CLUSTER_DEFAULTS, which follow from
+ * the first; one that is drawn at each start (its id, its port) is drawn where it is needed.
+ */
+export const GAZETTE_DEFAULTS: ReadonlyMap<SettingName, string> = new Map<SettingName, string>([
+  ["etcd.address", "http://localhost:2379"],
+  ["log.format", "text"],
 ]);
 
 /** `broker.zone` → `BROKER_ZONE`. */

@@ -99,6 +99,15 @@ export const etcdAddressKind: Kind<readonly string[]> = {
   },
 };
 
+/** Root of keys: behind it `#` parts them. */
+export const etcdPrefixKind: Kind<string> = {
+  ...textKind,
+  parse: (text) => {
+    if (/^[^\s#\p{Cc}]+$/u.test(text)) return text;
+    throw invalid(text, "a root of keys, e.g. /gazette/cluster: without '#' and white space");
+  },
+};
+
 /** Also as Go's programs take them. */
 export const booleanKind: Kind<boolean> = {
   name: "true|false",

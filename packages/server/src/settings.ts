@@ -9,6 +9,7 @@ import {
   choiceKind,
   durationKind,
   etcdAddressKind,
+  etcdPrefixKind,
   integerKind,
   listKind,
   storeKind,
@@ -49,7 +50,11 @@ export const SETTINGS = {
   ),
   ports: setting(choiceKind(["default", "free"]), "default", "free: every listener picks a free port"),
   "log.level": setting(logLevelKind, "warn", "Least level that is logged to stderr"),
-  "log.format": setting(choiceKind(["json", "text", "color"]), "json", "Form of the log's lines"),
+  "log.format": setting(
+    choiceKind(["json", "text", "color"]),
+    "json",
+    "Form of the log's lines; with broker.host or broker.port text by default, of serve broker alone",
+  ),
   "auth.token": setting(
     textKind,
     "",
@@ -187,7 +192,8 @@ export const SETTINGS = {
   "etcd.address": setting(
     etcdAddressKind,
     "",
-    "Members of the etcd that brokers of a cluster share, with commas between them; default: a store of this process",
+    "Members of the etcd that brokers of a cluster share, with commas between them; default, or empty: a store of " +
+      "this process; with broker.host or broker.port http://localhost:2379 by default, of serve broker alone",
   ),
   "etcd.user": setting(textKind, "", "User of etcd, when it wants one"),
   "etcd.password": setting(textKind, "", "Password of that user", true),
@@ -198,7 +204,11 @@ export const SETTINGS = {
     "",
     "Authorities (PEM) that etcd's certificate must be from; default: those of the platform",
   ),
-  "etcd.prefix": setting(textKind, "/gazette/cluster", "Root of the brokers' keys in the coordination store"),
+  "etcd.prefix": setting(
+    etcdPrefixKind,
+    "/gazette/cluster",
+    "Root of the brokers' keys in the coordination store",
+  ),
   "etcd.lease": setting(durationKind(1000, 3_600_000), "20s", "Life of the broker's session after its end"),
   "distribution.ttl": setting(
     durationKind(1000, 30_000),

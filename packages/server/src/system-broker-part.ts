@@ -201,10 +201,7 @@ export async function openBrokerDoor(
       handler(request, response);
     }
   };
-  const running = (): Broker => {
-    if (part.broker === undefined) throw new WireError("UNAVAILABLE", "the broker is starting");
-    return part.broker;
-  };
+  const running = (): Broker => startedOf(part.broker);
   const held = new HeldCalls(context.clock);
   const calls = grpcDoor({
     authoriser,
@@ -235,6 +232,11 @@ export async function openBrokerDoor(
       held.open();
     },
   };
+}
+
+function startedOf(broker: Broker | undefined): Broker {
+  if (broker === undefined) throw new WireError("UNAVAILABLE", "the broker is starting");
+  return broker;
 }
 
 /** What one connection may cost, and all of them. */

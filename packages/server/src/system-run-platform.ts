@@ -11,7 +11,6 @@ import {
   WireError,
   type Logger,
 } from "@millrace/base";
-import { coordinatesAlone } from "./broker-place.ts";
 import type { ComponentName } from "./components.ts";
 import type { ResolvedConfig } from "./config.ts";
 import { formattedLine } from "./log-format.ts";
@@ -55,10 +54,6 @@ export async function runPlatform(run: PlatformRun): Promise<void> {
   const logger = jsonLogger(config["log.level"], (line) => run.screen.log(formattedLine(line, format)));
   // As SECURITY.md promises: nobody is left open without a word.
   for (const open of openListeners(config)) logger.warn("listens-without-authentication", { ...open });
-  if (coordinatesAlone(config, run.components)) {
-    const remedy = "set etcd.address: without it this broker forms no cluster with others";
-    logger.warn("coordinates-alone", { setting: "etcd.address", remedy });
-  }
   const { stopping, hurrying } = abortOnSignals(logger);
   // Many parts wait on one signal; Node's warning from the eleventh on would be about nothing.
   setMaxListeners(0);
