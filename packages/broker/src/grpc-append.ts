@@ -126,9 +126,13 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
     this.#end(new WireError("UNAVAILABLE", error.message));
   }
 
-  /** The time that its token grants is over. */
+  /** The time that its token grants is over. What has not begun is refused as a new append: nothing is unknown. */
   expire(): void {
     if (this.#phase === "over") return;
+    if (this.#phase !== "running") {
+      this.failed(new WireError("UNAUTHENTICATED", "the token of the request has expired"));
+      return;
+    }
     this.#call.finish("DEADLINE_EXCEEDED", "append stream: context deadline exceeded");
     this.#end(new WireError("REQUEST_TIMEOUT", "the token of the request has expired"));
   }
