@@ -2,6 +2,7 @@
 // uses. With `debug.private` they are nowhere else.
 import { createServer, type RequestListener } from "node:http";
 import { WireError } from "@millrace/base";
+import { takeTurns } from "./request-turns.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
 import { bindFailure, HTTP_TIMES } from "./system-listen.ts";
@@ -23,6 +24,7 @@ export async function startDebug(
       remedy: "auth.token",
     });
   const server = createServer(HTTP_TIMES, answers(context));
+  takeTurns(server);
   await lifecycle.start(
     "debug.port",
     () =>

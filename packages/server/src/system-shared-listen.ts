@@ -21,6 +21,7 @@ import {
   type ServerTls,
 } from "@millrace/grpc";
 import { connectionBounds } from "./connection-share.ts";
+import { takeTurns } from "./request-turns.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 import { bindFailure, bindHost, HTTP_TIMES, processDescriptors, type HttpListener } from "./system-listen.ts";
 import { readTls, SERVER_TLS_NAMES, type TlsFiles } from "./system-tls-files.ts";
@@ -111,6 +112,7 @@ function httpServer({ guard, onRequest }: SharedListenPorts): Server {
     if (refused === undefined) return onRequest(request, response);
     response.writeHead(403, { "content-type": "text/plain; charset=utf-8" }).end(`${refused}\n`);
   });
+  takeTurns(server);
   server.emit("listening");
   return server;
 }

@@ -6,6 +6,7 @@ import { hostPolicy, refuseHost, WireError, type HostPolicy } from "@millrace/ba
 import type { Authoriser } from "@millrace/broker";
 import type { Target } from "@millrace/ingest";
 import { answerTargetCall, TARGET_PATH } from "@millrace/targets";
+import { takeTurns } from "./request-turns.ts";
 import { brokerAuthoriser } from "./broker-authoriser.ts";
 import { connectionBounds } from "./connection-share.ts";
 import type { Lifecycle } from "./lifecycle.ts";
@@ -41,6 +42,7 @@ export async function startWorkDoor(
       send(response, error.status, TEXT, `${error.message}\n`);
     });
   });
+  takeTurns(server);
   server.maxConnections = connectionBounds(processDescriptors(), 0).other;
   return lifecycle.start(
     "work.listen",
