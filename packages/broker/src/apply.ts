@@ -16,6 +16,7 @@ import { checkJournalName } from "@millrace/stores";
 import { refuseAcknowledgement } from "./acknowledgement-rule.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { HoldersStore } from "./holders-store.ts";
+import { asBroker } from "./own-rights.ts";
 import type { Resolver } from "./resolver.ts";
 
 export interface ApplyPorts {
@@ -28,8 +29,8 @@ export interface ApplyPorts {
 /**
  * Resolves once this broker's keyspace holds the change.
  * @param permitted new specs and deleted names outside are refused; so are changes of journals that are outside now
- * @throws {WireError} FORBIDDEN; INVALID_ARGUMENT for a name that a store cannot have, or what labels of ours say; what
- * the store throws
+ * @throws {WireError} FORBIDDEN for who asks; INVALID_ARGUMENT for a name that a store cannot have, or for what labels
+ * of ours say; what the store throws
  */
 export async function applyJournals(
   ports: ApplyPorts,
@@ -57,7 +58,7 @@ export async function applyJournals(
     );
   }
   const before = ports.resolver.header();
-  const { header, succeeded, results } = await ports.coordination.txn({ compare, success }, signal);
+  const { header, succeeded, results } = await asBroker(ports.coordination.txn({ compare, success }, signal));
   const answered = { ...before, etcd: { ...before.etcd, revision: header.revision } };
   if (!succeeded) return { status: "ETCD_TRANSACTION_FAILED", header: answered };
   // A transaction that changed nothing (it deleted what is not there) makes no revision to wait for.

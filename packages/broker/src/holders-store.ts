@@ -12,6 +12,7 @@ import {
 } from "@millrace/metadata";
 import { decodeHolders, encodeHolders, holdersKey } from "./holders-codec.ts";
 import { names, type HolderId, type HoldersList } from "./holders-list.ts";
+import { asBroker } from "./own-rights.ts";
 
 export interface ReadHolders {
   /** Undefined: this life of the journal has none yet. */
@@ -90,7 +91,9 @@ export class HoldersStore {
     signal: AbortSignal,
   ): Promise<ReadHolders & { readonly refusal?: WireError }> {
     const success: StoreOp[] = [{ kind: "range", key: this.key(journal) }];
-    const { header, results } = await this.#reads.txn({ subject: journal, compare: [], success }, signal);
+    const { header, results } = await asBroker(
+      this.#reads.txn({ subject: journal, compare: [], success }, signal),
+    );
     const [found] = results;
     const kv = found?.kind === "range" ? found.kvs[0] : undefined;
     const readAt = header.revision;
@@ -114,7 +117,7 @@ export class HoldersStore {
     const { key: first, end } = prefixRange(prefix);
     const named: string[] = [];
     for (let key = first; ;) {
-      const { kvs, more } = await this.#store.range({ key, end, limit: LISTS_AT_ONCE }, signal);
+      const { kvs, more } = await asBroker(this.#store.range({ key, end, limit: LISTS_AT_ONCE }, signal));
       for (const kv of kvs) if (mayName(kv.value, holder)) named.push(kv.key.slice(prefix.length));
       const last = kvs.at(-1);
       if (!more || last === undefined) return named;

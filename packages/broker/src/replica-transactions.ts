@@ -4,6 +4,7 @@ import { WireError } from "@millrace/base";
 import type { Compare, SharedTxns, StoreOp } from "@millrace/metadata";
 import { encodeJournalSpec, encodeRoute, equivalentRoutes, type Suspend } from "@millrace/protocol";
 import type { Item } from "./journal-table.ts";
+import { asBroker } from "./own-rights.ts";
 import type { Resolution } from "./resolver.ts";
 
 /**
@@ -52,6 +53,6 @@ async function transact(
     revision: modRevision,
   }));
   const subject = journal?.spec.name ?? "";
-  const { header } = await store.txn({ subject, compare, success }, signal);
+  const { header } = await asBroker(store.txn({ subject, compare, success }, signal));
   return header.revision;
 }
