@@ -3,8 +3,8 @@
 //  M1  Listeners run after each update was applied to the table, in the order they were added; then `changed` opens.
 import { Gate, type Clock, type Logger } from "@millrace/base";
 import { keyOf, Keyspace, type CoordinationStore, type StoreHeader } from "@millrace/metadata";
-import { itemKey } from "@millrace/protocol";
-import { decodeEntity, JournalTable, type Entity } from "./journal-table.ts";
+import { itemKey, memberKey, type ProcessId } from "@millrace/protocol";
+import { decodeEntity, entityInstead, JournalTable, type Entity } from "./journal-table.ts";
 
 export interface KeyspacePorts {
   readonly coordination: CoordinationStore;
@@ -29,6 +29,7 @@ export class BrokerKeyspace {
       // With the slash: another root that begins with this one stays out.
       prefix: keyOf(`${root}/`),
       decode: (key, value) => decodeEntity(root, key, value),
+      instead: (key, known) => entityInstead(root, key, known),
       onUndecodable: () => this.changed.open(),
       applyDelayMs,
     });
@@ -52,6 +53,11 @@ export class BrokerKeyspace {
   /** Whether the newest spec of the journal is there and cannot be decoded. */
   isUndecodable(journal: string): boolean {
     return this.#mirror.isUndecodable(itemKey(this.root, journal));
+  }
+
+  /** Whether the newest spec of the member is there and cannot be decoded. */
+  isUndecodableMember(id: ProcessId): boolean {
+    return this.#mirror.isUndecodable(memberKey(this.root, id));
   }
 
   onUpdate(listener: (changed: ReadonlySet<string>) => void): void {

@@ -14,6 +14,7 @@ import { HoldersStore } from "./holders-store.ts";
 import { keepToken } from "./directory-token.ts";
 import { runUpkeep } from "./holders-upkeep.ts";
 import type { ReplicaPorts } from "./journal-replica.ts";
+import { keepMemberKey } from "./member-key.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import type { Resolver } from "./resolver.ts";
 
@@ -62,6 +63,8 @@ export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
   });
   forgetDeleted({ keyspace, resolver, journals: replicaPorts.journals }, tasks);
   tasks.spawn("allocate", allocateJournals(ports, keyspace, allocation));
+  const own = { coordination, keyspace, session, clock, logger };
+  tasks.spawn("member-key", (signal) => keepMemberKey(own, self.id, signal));
   if (failOver !== undefined) tasks.spawn("fail-over", (signal) => failOver.run(signal));
   if (lists !== undefined && self.holder !== "") {
     const upkeep = {

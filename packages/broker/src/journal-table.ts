@@ -9,6 +9,7 @@ import {
   decodeAssignmentValue,
   decodeItemValue,
   decodeMemberValue,
+  EMPTY_ROUTE,
   equalProcessIds,
   parseEntityKey,
   type BrokerSpec,
@@ -37,9 +38,9 @@ export interface Assignment {
   readonly key: Key;
   readonly member: ProcessId;
   readonly slot: number;
-  /** As the primary stored it; the empty one while it has not. */
+  /** As the primary stored it; the empty one while it has not, or what is stored cannot be decoded. */
   readonly route: Route;
-  /** The route's bytes. */
+  /** The route's bytes; none for the empty one. */
   readonly value: Uint8Array;
   /** Changes when the member leaves and comes back, and not before. */
   readonly createRevision: number;
@@ -73,6 +74,22 @@ export function decodeEntity(root: string, key: Key, value: Uint8Array): Entity 
       return { kind: "assignment", journal, member, slot, route: decodeAssignmentValue(value), value };
     }
   }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+/**
+ * What an entity counts as whose value cannot be decoded, if as anything. An assignment says by its key who is
+ * assigned: it counts as one in which the primary has stored no route yet, and so the primary stores it again. A member
+ * counts as what it was known for, at its newest revision, which the allocator compares.
+ * @throws {WireError} INVALID_ARGUMENT for a key that is nobody's
+ */
+export function entityInstead(root: string, key: Key, known: Entity | undefined): Entity | undefined {
+  const place = parseEntityKey(root, key);
+  if (place.kind === "item") return undefined;
+  if (place.kind === "member") return known;
+  const { item: journal, member, slot } = place;
+  return { kind: "assignment", journal, member, slot, route: EMPTY_ROUTE, value: NO_BYTES };
 }
 
 /** Names that come and go one by one before sorting all of them is cheaper. */

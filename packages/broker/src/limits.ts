@@ -184,3 +184,5 @@ export const JOIN_GRACE_MS = 10_000;
 export const DIRECTORY_LOOK_MS = 10_000;
 /** After so many of them the token is renewed: a copy of a running broker's directory may lack what came since. */
 export const LOOKS_PER_TOKEN = 6;
+/** Before the own member's key, which nobody can decode, is put again after that has failed. */
+export const MEMBER_KEY_RETRY_MS = 1_000;

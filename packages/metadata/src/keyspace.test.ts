@@ -217,6 +217,30 @@ test("decoding: a bad new key is absent, a bad new value keeps the old one, a la
   await w.stop();
 });
 
+test("decoding: what a bad value counts as -> taken at its own revision, and counted until a good one", async () => {
+  const instead = (key: string, known: string | undefined): string | undefined => {
+    if (key === "p/throw") throw new Error("thrown");
+    return key === "p/none" ? undefined : (known ?? "-");
+  };
+  const w = await world({ instead });
+  await write(w.store, put("p/a", "bad"), put("p/b", "1"), put("p/none", "bad"), put("p/throw", "bad"));
+  await w.keyspace.load(0, never);
+  w.run();
+  deepEqual([shown(w.keyspace), w.keyspace.undecodable], ["p/a=- p/b=1", 3]);
+  const second = await write(w.store, put("p/b", "bad"), put("p/c", "bad"));
+  await w.keyspace.waitForRevision(second, never);
+  deepEqual([shown(w.keyspace), w.keyspace.undecodable], ["p/a=- p/b=1 p/c=-", 5]);
+  const { modRevision, version } = w.keyspace.get("p/b")!;
+  deepEqual([modRevision, version, w.updates.at(-1)], [second, 2, "p/b:1>1 p/c:>-"]);
+  await w.keyspace.load(0, never);
+  deepEqual([shown(w.keyspace), w.keyspace.undecodable], ["p/a=- p/b=1 p/c=-", 5], "loaded again");
+  const third = await write(w.store, put("p/a", "2"), put("p/b", "2"), { kind: "delete", key: "p/c" });
+  await w.keyspace.waitForRevision(third, never);
+  deepEqual([shown(w.keyspace), w.keyspace.undecodable], ["p/a=2 p/b=2", 2]);
+  deepEqual(new Set(w.events), new Set(["keyspace-value-undecodable"]));
+  await w.stop();
+});
+
 test("observers: in order of registration, after the update, before the waiters; and until they leave", async () => {
   const w = await world();
   const order: string[] = [];

@@ -3,8 +3,9 @@
 // K1 `revision` is that of the load, then the greatest modRevision seen under the prefix: writes elsewhere do not move
 //    it, so two mirrors with equal revisions hold the same. `seenRevision` also moves with the store's progress.
 // K2 An update is whole revisions. Observers are called after it in the order of their registration, then waiters wake.
-// K3 What cannot be decoded is logged; a new key is treated as absent, a known one keeps its old value. A later value
-//    that can be decoded is taken.
+// K3 What cannot be decoded is logged and counted. `instead` may say what it counts as, at its own revisions; otherwise
+//    a new key is treated as absent, and a known one keeps its old value and its old revisions: whoever compares these
+//    overwrites nothing that he cannot read. A later value that can be decoded is taken.
 // K4 A watch that fails starts again behind the last update; when that has been compacted, the prefix is loaded again
 //    and the difference is one update.
 // K5 A key whose versions do not follow each other shows that the watch has left out changes: the store was put back as
@@ -42,7 +43,14 @@ interface Mirrored<T> extends KeyspaceEntry<T> {
 /** What a load or a watch brings for a key, decoded. */
 type Decoded<T> =
   | { readonly kind: "entry"; readonly entry: Mirrored<T> }
-  | { readonly kind: "undecodable"; readonly key: Key; readonly modRevision: number; readonly error: Error };
+  | {
+      readonly kind: "undecodable";
+      readonly key: Key;
+      readonly modRevision: number;
+      readonly error: Error;
+      /** What is mirrored for it (K3). */
+      readonly instead: Mirrored<T> | undefined;
+    };
 
 /** What a load has found at a key; `known`: what is mirrored already (K5). */
 type Found<T> = Decoded<T> | { readonly kind: "known"; readonly key: Key };
@@ -62,6 +70,11 @@ export interface KeyspaceOptions<T> {
   readonly parts?: readonly Key[];
   /** The decoded value, or why it cannot be decoded. What it throws counts as that, too. */
   readonly decode: (key: Key, value: Uint8Array) => T | Error;
+  /**
+   * What a value that cannot be decoded counts as (K3); `known` is mirrored there. Undefined, or an error thrown: it
+   * counts as nothing.
+   */
+  readonly instead?: (key: Key, known: T | undefined) => T | undefined;
   /** Called after a key's newest value turned out not to be decodable, or such a key is decodable or gone. */
   readonly onUndecodable?: () => void;
   /** Milliseconds that the first event of an update waits for more. Default 0. */
@@ -295,9 +308,16 @@ export class Keyspace<T> {
   #decode(kv: KeyValue): Decoded<T> {
     const { key, createRevision, modRevision, version, lease } = kv;
     const value = attempt(() => this.#options.decode(key, kv.value));
-    if (value instanceof Error) return { kind: "undecodable", key, modRevision, error: value };
     const sum = crc32c(kv.value);
-    return { kind: "entry", entry: { key, value, createRevision, modRevision, version, lease, sum } };
+    const entryOf = (of: T): Mirrored<T> => ({
+      ...{ key, createRevision, modRevision, version, lease, sum },
+      value: of,
+    });
+    if (!(value instanceof Error)) return { kind: "entry", entry: entryOf(value) };
+    const known = this.#entries.get(key)?.value;
+    const stands = attempt(() => this.#options.instead?.(key, known));
+    const instead = stands === undefined || stands instanceof Error ? undefined : entryOf(stands);
+    return { kind: "undecodable", key, modRevision, error: value, instead };
   }
 
   #take(decoded: Decoded<T>, changes: Map<Key, KeyspaceChange<T>>): void {
@@ -306,12 +326,16 @@ export class Keyspace<T> {
       this.#undecodable.add(key); // K3
       this.#hasNewUndecodable = true;
       this.#options.logger.warn("keyspace-value-undecodable", { key: textOf(key), modRevision, error });
+      if (decoded.instead !== undefined) this.#set(decoded.instead, changes);
       return;
     }
-    const { entry } = decoded;
+    this.#forgetUndecodable(decoded.entry.key);
+    this.#set(decoded.entry, changes);
+  }
+
+  #set(entry: Mirrored<T>, changes: Map<Key, KeyspaceChange<T>>): void {
     const { key } = entry;
     const before = this.#entries.get(key);
-    this.#forgetUndecodable(key);
     this.#entries.set(key, entry);
     note(changes, key, before, entry);
   }

@@ -117,6 +117,46 @@ onEtcd(
   },
 );
 
+onEtcd(
+  "what brokers wrote of assignments and themselves is garbage, and one comes -> all is written again",
+  async (etcd) => {
+    await etcd.run();
+    const store = await etcdClient(etcd);
+    const brokers = [
+      await TestBrokerProcess.started({ etcd: etcd.address }),
+      await TestBrokerProcess.started({ etcd: etcd.address }),
+    ];
+    const transport = brokers[0]!.transport();
+    const load = await ClusterLoad.start(transport, { prefix: "written", journals: 3, replication: 2 });
+    await load.goesOn();
+    await load.pause();
+    const assignments = await keysBelow(store, "/gazette/cluster/assign/");
+    const members = await keysBelow(store, MEMBERS);
+    assert.deepEqual([assignments.length, members.length], [6, 2]);
+    const garbage = (key: string): StoreOp => ({
+      kind: "put",
+      key,
+      value: utf8("garbage"),
+      ignoreLease: true,
+    });
+    await store.txn({ compare: [], success: [...assignments, ...members].map(garbage) }, never);
+    const newcomer = await TestBrokerProcess.started({ etcd: etcd.address });
+    const there = newcomer.transport();
+    const more = await ClusterLoad.start(there, { prefix: "more", journals: 3, replication: 2 });
+    load.resume();
+    await Promise.all([load.goesOn(), more.goesOn()]);
+    for (const broker of [...brokers, newcomer]) await broker.says(200, /^ok\n$/);
+    assert.equal((await keysBelow(store, MEMBERS)).length, 3);
+    for (const one of [load, more]) {
+      await one.pause();
+      await one.check();
+    }
+    for (const one of [transport, there]) await one.close();
+    for (const broker of [...brokers, newcomer]) await broker.stop();
+    await store.close();
+  },
+);
+
 onEtcd("etcd dies and comes back -> appends go on, and the silence is said while it lasts", async (etcd) => {
   await etcd.run();
   const broker = await TestBrokerProcess.started({ etcd: etcd.address, flags: LONG_LEASE });
