@@ -43,6 +43,9 @@ const REFUSED: readonly [string, Record<string, string>, RegExp][] = [
   ["switch that is neither", { "broker.file-only": "yes" }, /"yes" is not true or false/],
   ["prefix with what parts keys", { "etcd.prefix": "/x#y" }, /"\/x#y" is not a root of keys.* without '#'/],
   ["prefix with a space", { "etcd.prefix": "/a b" }, /"\/a b" is not a root of keys/],
+  ["prefix that ends in a slash", { "etcd.prefix": "/a/" }, /etcd\.prefix.*"\/a\/" is not a clean path/],
+  ["prefix with two slashes", { "etcd.prefix": "/a//b" }, /is not a clean path/],
+  ["prefix with dots", { "etcd.prefix": "/a/../b" }, /is not a clean path/],
   ["no prefix", { "etcd.prefix": "" }, /"" is not a root of keys/],
   ["duration without unit", { "shutdown.timeout": "5" }, /a duration such as/],
 ];

@@ -99,12 +99,19 @@ export const etcdAddressKind: Kind<readonly string[]> = {
   },
 };
 
-/** Root of keys: behind it `#` parts them. */
+/** Root of keys: behind it `#` parts them. A clean path, checked before a data directory is bound to it. */
 export const etcdPrefixKind: Kind<string> = {
   ...textKind,
   parse: (text) => {
-    if (/^[^\s#\p{Cc}]+$/u.test(text)) return text;
-    throw invalid(text, "a root of keys, e.g. /gazette/cluster: without '#' and white space");
+    if (!/^[^\s#\p{Cc}]+$/u.test(text))
+      throw invalid(text, "a root of keys, e.g. /gazette/cluster: without '#' and white space");
+    const names = text.slice(text.startsWith("/") ? 1 : 0).split("/");
+    if (text !== "/" && names.some((name) => name === "" || name === "." || name === ".."))
+      throw invalid(
+        text,
+        "a clean path, e.g. /gazette/cluster: without '//', '.', '..' and a '/' at its end",
+      );
+    return text;
   },
 };
 
