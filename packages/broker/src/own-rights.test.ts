@@ -17,7 +17,7 @@ function refusing(real: CoordinationStore, refusal: { code: Code | undefined }):
   const ask = <T>(call: () => Promise<T>): Promise<T> =>
     refusal.code === undefined
       ? call()
-      : Promise.reject(new WireError(refusal.code, "etcdserver: permission denied"));
+      : Promise.reject(new WireError(refusal.code, "etcdserver: permission denied (key secret/one)"));
   return {
     range: (request, signal) => ask(() => real.range(request, signal)),
     txn: (request, signal) => ask(() => real.txn(request, signal)),
@@ -44,7 +44,7 @@ for (const code of ["FORBIDDEN", "UNAUTHENTICATED"] as const) {
       transport.append(preamble(journal, fields), EMPTY, never);
     const told = {
       code: "UNAVAILABLE",
-      message: "the coordination store refuses this broker: etcdserver: permission denied",
+      message: "the coordination store refuses this broker: its log says what",
     };
     try {
       await applySpec(transport, journalSpec("a/journal"));

@@ -10,7 +10,8 @@ export async function asBroker<T>(answer: Promise<T>): Promise<T> {
   } catch (error) {
     if (!(error instanceof WireError) || (error.code !== "FORBIDDEN" && error.code !== "UNAUTHENTICATED"))
       throw error;
-    const text = `the coordination store refuses this broker: ${error.message}`;
+    // Without the store's text, which names keys of journals that the caller may not see. It is in the log.
+    const text = "the coordination store refuses this broker: its log says what";
     throw new WireError("UNAVAILABLE", text, { cause: error });
   }
 }

@@ -1,6 +1,7 @@
 import { deepEqual } from "node:assert/strict";
 import { test } from "node:test";
-import { failureOf } from "./etcd-errors.ts";
+import { WireError } from "@millrace/base";
+import { failureOf, namingKeys } from "./etcd-errors.ts";
 
 test("failures of etcd: truth table", () => {
   const table: readonly (readonly [code: string, message: string, verdict: string])[] = [
@@ -43,4 +44,12 @@ test("failures of etcd: truth table", () => {
 test("failures of etcd: never reached a member -> has not happened", () => {
   const failure = failureOf({ code: "UNAVAILABLE", message: "connection refused", maybeProcessed: false });
   deepEqual([failure.kind, failure.kind === "member" && failure.mayHaveHappened], ["member", false]);
+});
+
+test("failures of etcd: what it denies -> the keys are named, of many a few", () => {
+  const says = (...keys: readonly string[]): string =>
+    namingKeys(new WireError("FORBIDDEN", "denied"), keys).message;
+  deepEqual(says("/a/b"), "denied (key /a/b)");
+  deepEqual(says("a", "b"), "denied (one of the keys a, b)");
+  deepEqual(says("a", "b", "c", "d", "e", "f"), "denied (one of the keys a, b, c, d and 2 more)");
 });

@@ -1,7 +1,9 @@
 // What a failed call to etcd means: whether the cluster has answered, whether to ask another member, and whether what
 // was asked may have happened. etcd's texts are part of its API; codes alone do not tell these apart.
 import { WireError, type Code } from "@millrace/base";
+import type { Key } from "./coordination.ts";
 import { refusalText } from "./etcd-refusals.ts";
+import { textOf } from "./key.ts";
 
 /** How a call ended, as a channel says it; a part of `CallEnd` of @millrace/grpc. */
 export interface RpcEnd {
@@ -51,6 +53,9 @@ const NOT_PROPOSED: readonly string[] = [
   "etcdserver: too many requests",
 ];
 
+/** Keys of a transaction that an error names. */
+const NAMED_MAX = 4;
+
 /** Other codes are those of a member that is away, stopping or broken. */
 const REFUSAL_CODES: Readonly<Record<string, Code>> = {
   INVALID_ARGUMENT: "INVALID_ARGUMENT",
@@ -85,6 +90,14 @@ export function failureOf({ code, message, maybeProcessed }: RpcEnd): Failure {
   const text = message === "" ? `etcd: ${code}` : message;
   const error = new WireError("UNAVAILABLE", text, { facts: { grpc: code } });
   return { kind: "member", error, mayHaveHappened: maybeProcessed };
+}
+
+/** `error`, with the keys that were asked for: etcd does not say what it denies. */
+export function namingKeys(error: WireError, keys: readonly Key[]): WireError {
+  const some = keys.slice(0, NAMED_MAX).map(textOf).join(", ");
+  const more = keys.length > NAMED_MAX ? ` and ${keys.length - NAMED_MAX} more` : "";
+  const text = `${error.message} (${keys.length === 1 ? "key" : "one of the keys"} ${some}${more})`;
+  return new WireError(error.code, text, { cause: error });
 }
 
 /** The end that the reason of a watch's cancellation stands for. */

@@ -293,6 +293,8 @@ async function administer(process: EtcdProcess, token = "") {
   await channel.close(never);
 }
 
+const DENIED = "etcdserver: permission denied (key denied)";
+
 test("etcd with users: passwords, permissions, tokens that a restart forgets", options, async () => {
   const guarded = await EtcdProcess.start();
   const endpoints = [guarded.address];
@@ -317,8 +319,8 @@ test("etcd with users: passwords, permissions, tokens that a restart forgets", o
 
     const reader = await open({ ...root, user: "reader", password: "word" });
     await put(reader, "allowed/2");
-    await refused(put(reader, "denied"), "FORBIDDEN");
-    await refused(reader.range({ key: "denied" }, never), "FORBIDDEN");
+    await rejects(put(reader, "denied"), { code: "FORBIDDEN", message: DENIED });
+    await rejects(reader.range({ key: "denied" }, never), { code: "FORBIDDEN", message: DENIED });
     await refused(follow(reader, "denied", 1).ended, "FORBIDDEN");
     const watch = follow(reader, "allowed/", header.revision);
     await watch.until(2);

@@ -7,6 +7,7 @@
 import { TaskGroup, WireError, type Clock, type Logger, type Random } from "@millrace/base";
 import type {
   CoordinationStore,
+  Key,
   RangeRequest,
   RangeResponse,
   TxnRequest,
@@ -18,7 +19,7 @@ import { CLUSTER } from "./etcd-api/cluster.ts";
 import { KV, type CompactionResponse } from "./etcd-api/kv.ts";
 import { LEASE, type LeaseGrantResponse, type LeaseRevokeResponse } from "./etcd-api/lease.ts";
 import { EtcdCluster, type RequestKind } from "./etcd-cluster.ts";
-import type { EtcdAlarm } from "./etcd-errors.ts";
+import { namingKeys, type EtcdAlarm } from "./etcd-errors.ts";
 import { EtcdKeepAlives } from "./etcd-keep-alive.ts";
 import {
   headerOf,
@@ -37,6 +38,8 @@ import { checkRange, checkRevision, checkTtl, checkTxn } from "./txn-rules.ts";
 
 /** Waits for etcd for as long as nobody can be reached, and says so soon. */
 const OPEN_RETRY_MS = 1000;
+/** Whoever is denied a key asks for it again and again. */
+const DENIED_EVERY_MS = 60_000;
 
 /** Reads and renewals of leases are not refused under any. */
 const CORRUPT: readonly EtcdAlarm[] = ["corrupt"];
@@ -69,6 +72,8 @@ export class EtcdStore implements CoordinationStore {
   readonly #cluster: EtcdCluster;
   readonly #keepAlives: EtcdKeepAlives;
   readonly #tasks: TaskGroup;
+  /** Until then nothing more is said of keys that etcd denies. */
+  #deniedUntilMs = 0;
   /** Watches that still find out where they begin (E3). */
   readonly #beginning = new Set<Promise<number>>();
 
@@ -131,7 +136,9 @@ export class EtcdStore implements CoordinationStore {
     signal.throwIfAborted();
     checkRange(request);
     const kind = { operation: "range", isRepeatable: true };
-    const response = await this.#cluster.call(KV.range, rangeMessage(request), kind, signal);
+    const response = await this.#cluster
+      .call(KV.range, rangeMessage(request), kind, signal)
+      .catch((error: unknown) => this.#denied(error, [request.key]));
     const header = headerOf(response);
     this.#cluster.note(header);
     return rangeResponseOf(response, header);
@@ -144,10 +151,10 @@ export class EtcdStore implements CoordinationStore {
     const writes = mayWrite(request);
     const refusedUnder = mayPut(request) ? ANY_ALARM : writes ? CORRUPT : [];
     const kind = { operation: "txn", isRepeatable: !writes, refusedUnder };
-    const response = txnResponseOf(
-      request,
-      await this.#cluster.call(KV.txn, txnMessage(request), kind, signal),
-    );
+    const answer = await this.#cluster
+      .call(KV.txn, txnMessage(request), kind, signal)
+      .catch((error: unknown) => this.#denied(error, keysOf(request)));
+    const response = txnResponseOf(request, answer);
     this.#cluster.note(response.header);
     return response;
   }
@@ -231,6 +238,18 @@ export class EtcdStore implements CoordinationStore {
     await this.#cluster.close();
   }
 
+  /** Whoever operates etcd learns it from the log, since callers of this process are not told keys. */
+  #denied(error: unknown, keys: readonly Key[]): never {
+    if (!(error instanceof WireError) || error.code !== "FORBIDDEN") throw error;
+    const named = namingKeys(error, keys);
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs >= this.#deniedUntilMs) {
+      this.#deniedUntilMs = nowMs + DENIED_EVERY_MS;
+      this.#logger.warn("etcd-denies", { error: named.message });
+    }
+    throw named;
+  }
+
   #now(request: WatchRequest, signal: AbortSignal): Promise<number> {
     const range = { key: request.key, countOnly: true };
     const now = this.range(range, signal).then(({ header }) => header.revision + 1);
@@ -272,6 +291,10 @@ export class EtcdStore implements CoordinationStore {
     const id = (BigInt(this.#random.u32() >>> 1) << 32n) | BigInt(this.#random.u32());
     return id === 0n ? 1n : id;
   }
+}
+
+function keysOf({ compare, success, failure = [] }: TxnRequest): readonly Key[] {
+  return [...new Set([...compare, ...success, ...failure].map(({ key }) => key))];
 }
 
 async function settled(work: ReadonlySet<Promise<unknown>>): Promise<void> {

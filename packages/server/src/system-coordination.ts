@@ -28,6 +28,8 @@ const SILENT_MS = 3000;
 /** How often an etcd that refuses is asked again at the start. */
 const REFUSED_RETRY_MS = 2000;
 const PROBE_LEASE_SECONDS = 5;
+/** Begin of keys that every process has to reach. A role for what is below it lacks the key without the slash. */
+const OWN_PREFIX = "/millrace/";
 
 export function isCluster(config: Config): boolean {
   return config["etcd.address"].length > 0;
@@ -108,7 +110,7 @@ async function firstAnswer(
 ): Promise<StoreHeader> {
   for (;;) {
     try {
-      const { header } = await store.range({ key: "/millrace", countOnly: true }, signal);
+      const { header } = await store.range({ key: OWN_PREFIX, countOnly: true }, signal);
       await store.revokeLease(await store.grantLease(PROBE_LEASE_SECONDS, signal), signal);
       return header;
     } catch (thrown) {
