@@ -262,8 +262,10 @@ test("read: stores that cannot be listed -> waits, then says so; the head is kno
         await agenda.advance(10_000);
         return lines;
       };
-      const about = "is not on this disk, and its stores could not be listed yet";
-      assert.equal(await answer({ offset: -1 }), `UNAVAILABLE: offset 0 of ${J} ${about}`);
+      const unlisted = ", and its stores could not be listed yet";
+      const about = `is not on this disk${unlisted}`;
+      const end = `UNAVAILABLE: where ${J} ends is not known here${unlisted}`;
+      assert.equal(await answer({ offset: -1 }), end);
       spools.spools.get(J)!.roll(30);
       await settle();
       assert.equal(await answer({ offset: 0 }), `UNAVAILABLE: offset 0 of ${J} ${about}`);

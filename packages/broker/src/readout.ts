@@ -242,7 +242,11 @@ export class Readout {
     const { index, journal } = this.#replica;
     const isUnknown = offset < writeHead || writeHead === 0;
     if (index.isRefreshed || !isUnknown || this.#isAskedOf) return { kind: "not-yet", offset, writeHead };
-    const message = `offset ${offset} of ${journal} is not on this disk, and its stores could not be listed yet`;
+    const about =
+      this.#offset === -1
+        ? `where ${journal} ends is not known here`
+        : `offset ${offset} of ${journal} is not on this disk`;
+    const message = `${about}, and its stores could not be listed yet`;
     throw new WireError("UNAVAILABLE", message, { facts: { journal, offset, writeHead } });
   }
 
