@@ -48,6 +48,8 @@ export async function runList(options: ListOptions, io: CliIo): Promise<void> {
   });
 }
 
+const ACKNOWLEDGEMENT_LABELS: readonly string[] = ["millrace.dev/ack", "millrace.dev/min-replicas"];
+
 /** What table and YAML do not show: labels that are not in force (docs/cluster.md). */
 export function warnOfReduced(
   { journals }: Pick<ListResponse, "journals">,
@@ -55,7 +57,11 @@ export function warnOfReduced(
   io: Pick<CliIo, "err">,
 ): void {
   if (json === true || format === "json" || format === "proto") return;
-  const reduced = journals.filter(({ acknowledgement }) => acknowledgement?.isReduced === true);
+  const reduced = journals.filter(
+    ({ spec, acknowledgement }) =>
+      acknowledgement?.isReduced === true &&
+      spec.labels.labels.some(({ name }) => ACKNOWLEDGEMENT_LABELS.includes(name)),
+  );
   const [first] = reduced;
   if (first === undefined) return;
   const more = reduced.length === 1 ? "" : ` and ${reduced.length - 1} more`;
@@ -68,8 +74,9 @@ export function warnOfReduced(
 export async function renderListing(listing: ListResponse, options: ListOptions): Promise<string> {
   const { format } = options;
   if (options.json === true) return `${JSON.stringify(listResponseToJson(listing))}\n`;
-  if (format === "json") return `${JSON.stringify(withProtoNames(listResponseToJson(listing)))}\n`;
-  if (format === "proto") return listResponseToText(listing);
+  if (format === "json")
+    return `${JSON.stringify(withProtoNames(listResponseToJson(asGazettes(listing))))}\n`;
+  if (format === "proto") return listResponseToText(asGazettes(listing));
   if (format === "yaml") {
     if (listing.journals.length === 0) return "{}\n";
     const { stringify } = await import("yaml");
@@ -81,6 +88,12 @@ export async function renderListing(listing: ListResponse, options: ListOptions)
     columns.map((column) => column.header),
     rows,
   );
+}
+
+/** Without the fields that Gazette's definition lacks: parsers of its texts refuse what they do not know. */
+function asGazettes(listing: ListResponse): ListResponse {
+  const journals = listing.journals.map(({ acknowledgement: _, ...journal }) => journal);
+  return { ...listing, journals };
 }
 
 /** The fields by their names in the protocol's definition, as gazctl prints them: `mod_revision`. */
