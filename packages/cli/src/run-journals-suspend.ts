@@ -1,9 +1,11 @@
 // `millrace journals suspend`: an empty append to each journal that asks to suspend it (specification section 4.5).
 import { WireError } from "@millrace/base";
-import { appendOnce } from "@millrace/client";
+import { appendOnce, listAllFragments } from "@millrace/client";
+import type { JournalSpec } from "@millrace/protocol";
 import type { CliIo } from "./cli-io.ts";
 import { forEachJournal } from "./each-journal.ts";
 import { awake, selectedJournals } from "./journal-selection.ts";
+import { notSuspended, quietAfterMs } from "./not-suspended.ts";
 import { withBroker, type BrokerDoor, type BrokerDoorOptions } from "./system-broker-door.ts";
 
 export interface SuspendOptions extends BrokerDoorOptions {
@@ -12,16 +14,14 @@ export interface SuspendOptions extends BrokerDoorOptions {
   readonly json?: true;
 }
 
-const NOT_SUSPENDED =
-  "not suspended: it has bytes that no store has yet; try again once they are persisted, or with --force";
-
 export async function runSuspend(options: SuspendOptions, io: CliIo): Promise<void> {
   await withBroker(options, io, async (door) => {
     const journals = await selectedJournals(door.transport, options.selector, io.signal);
-    await forEachJournal(awake(journals), io, async ({ spec: { name: journal } }) => {
+    await forEachJournal(awake(journals), io, async ({ spec }) => {
+      const { name: journal } = spec;
       const status = await suspend(door, journal, options.force === true, io.signal);
       if (options.json === true) io.out(`${JSON.stringify({ journal, status })}\n`);
-      else io.err(`${journal}: ${status === "OK" ? NOT_SUSPENDED : "suspended"}\n`);
+      else io.err(`${journal}: ${status === "OK" ? await whyNot(door, spec, io.signal) : "suspended"}\n`);
     });
   });
 }
@@ -42,4 +42,16 @@ async function suspend(
     if (error instanceof WireError && error.code === "SUSPENDED") return "SUSPENDED";
     throw error;
   }
+}
+
+async function whyNot(
+  { transport, clock }: BrokerDoor,
+  spec: JournalSpec,
+  signal: AbortSignal,
+): Promise<string> {
+  const nowMs = clock.wallMs();
+  // Older fragments are not why; a journal may have very many.
+  const beginModTime = Math.max(0, Math.floor((nowMs - quietAfterMs(spec)) / 1000));
+  const { fragments } = await listAllFragments(transport, { journal: spec.name, beginModTime }, signal);
+  return notSuspended(spec, fragments.at(-1)?.spec, nowMs);
 }
