@@ -104,6 +104,9 @@ const ALL = ["-l", "prefix=test/"];
 const ODD_LABELS = ["y", "n", "yes", "on", "null", "1_000", "0x1f", "017", "1e3"]
   .map((value, i) => `\n  - {name: odd-${i}, value: "${value}"}`)
   .join("");
+/** Templates that YAML cannot have without quotes, or has to fold. */
+const FORMAT = (layout: string): string => `{{ .Spool.FirstAppendTime.Format "${layout}" }}`;
+const TEMPLATES = [`date=${FORMAT("2006-01-02")}/hour=${FORMAT("15")}`, FORMAT("2006"), "a=1/b=2"];
 const ONE = ["-l", "name=test/one"];
 /** Ten of the sixty. */
 const PARTS = ["-l", "name:prefix=test/part-00"];
@@ -142,6 +145,26 @@ test("list of labels that look like numbers and switches -> quoted as by gazctl"
     { args: ["apply"], stdin: "name: test/odd\nrevision: -1\ndelete: true\n" },
   ]);
   assert.match(said[1]!.out, /value: "yes"/);
+});
+
+test("list of templates -> quoted and folded as by gazctl", { skip }, async (t) => {
+  const names = TEMPLATES.map((_, i) => `postfix-${i}`);
+  let yaml = specs(names);
+  for (const [i, template] of TEMPLATES.entries()) {
+    const named = `test/postfix-${i}\n`;
+    yaml = yaml.replace(named, `${named}  fragment: {path_postfix_template: '${template}'}\n`);
+  }
+  const which = ["-l", "name:prefix=test/postfix-"];
+  const gone = names.map((name) => `- {name: test/${name}, revision: -1}\n`);
+  const said = await compare(t, [
+    { args: ["apply"], stdin: yaml },
+    { args: ["list", ...which, "-o", "yaml"] },
+    { args: ["list", "-l", "name=test/postfix-0", "-o", "yaml"] },
+    { args: ["apply"], stdin: `name: test/\ndelete: true\nchildren:\n${gone.join("")}` },
+    { args: ["list", ...which] },
+  ]);
+  assert.match(said[1]!.out, /path_postfix_template: '\{\{/);
+  assert.doesNotMatch(said.at(-1)!.out, /postfix/);
 });
 
 test(

@@ -9,9 +9,9 @@ import { plainOfJournalTree, treeOfListing, type ApplyChange } from "@millrace/p
 import { applyChanges } from "./apply-changes.ts";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import { composeEdit, verdictOf, writtenIn } from "./edit-file.ts";
+import { goYaml } from "./go-yaml.ts";
 import { selectorOf } from "./journal-selection.ts";
 import { journalChanges, reportApplied, transactionSize } from "./run-journals-apply.ts";
-import { YAML_STYLE } from "./run-journals-list.ts";
 import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
 import { openEditor } from "./system-editor.ts";
 
@@ -28,12 +28,11 @@ export async function runEdit(options: EditOptions, io: CliIo): Promise<void> {
     listJournals(transport, selector, io.signal),
   );
   if (journals.length === 0) throw new WireError("NOT_FOUND", `no journal matches ${options.selector}`);
-  const { stringify } = await import("yaml");
   const directory = mkdtempSync(join(tmpdir(), "millrace-journals-edit-"));
   const file = join(directory, "specs.yaml");
   const changes = await editUntilValid(
     file,
-    stringify(plainOfJournalTree(treeOfListing({ journals })), YAML_STYLE),
+    await goYaml(plainOfJournalTree(treeOfListing({ journals }))),
     io,
   );
   if (changes === undefined) {

@@ -8,7 +8,13 @@ const SYNCED = labelSet(["millrace.dev/ack", "synced"]);
 function listed(name: string, isReduced: boolean, labels = SYNCED): ListedJournal {
   const acknowledgement = { level: "replicated", minReplicas: 3, isReduced } as const;
   const route = { members: [], endpoints: [], primary: -1 };
-  return { spec: newJournalSpec({ name, labels }), modRevision: 1, createRevision: 1, route, acknowledgement };
+  return {
+    spec: newJournalSpec({ name, labels }),
+    modRevision: 1,
+    createRevision: 1,
+    route,
+    acknowledgement,
+  };
 }
 
 function said(journals: readonly ListedJournal[], format: "table" | "yaml" | "json", json?: true): string {

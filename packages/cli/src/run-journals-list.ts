@@ -12,6 +12,7 @@ import {
 } from "@millrace/protocol";
 import { columnTitle, renderBoxTable } from "./box-table.ts";
 import type { CliIo } from "./cli-io.ts";
+import { goYaml } from "./go-yaml.ts";
 import { selectorOf } from "./journal-selection.ts";
 import { withBroker, type BrokerDoorOptions } from "./system-broker-door.ts";
 
@@ -79,8 +80,7 @@ export async function renderListing(listing: ListResponse, options: ListOptions)
   if (format === "proto") return listResponseToText(asGazettes(listing));
   if (format === "yaml") {
     if (listing.journals.length === 0) return "{}\n";
-    const { stringify } = await import("yaml");
-    return stringify(plainOfJournalTree(treeOfListing(listing)), YAML_STYLE);
+    return goYaml(plainOfJournalTree(treeOfListing(listing)));
   }
   const columns = columnsOf(options);
   const rows = listing.journals.map((journal) => columns.map((column) => column.cell(journal)));
@@ -106,12 +106,6 @@ function withProtoNames(json: unknown): unknown {
   ]);
   return Object.fromEntries(named) as unknown;
 }
-
-/**
- * As Go's library writes lists: not further to the right than what they belong to; long scalars stay whole; and text
- * that YAML 1.1 takes for something else (`y`, `0b1`, `1:30`) is quoted.
- */
-export const YAML_STYLE = { indentSeq: false, lineWidth: 0, compat: "yaml-1.1" } as const;
 
 interface Column {
   readonly header: string;
