@@ -52,6 +52,19 @@ export function textAnswer(
   return { status, headers: [...first, ...headers], body };
 }
 
+/**
+ * The same under a clean path. Of all redirects this one alone makes every client repeat its method and its body.
+ * @param location encoded
+ */
+export function answerMoved(response: ServerResponse, method: string | undefined, location: string): void {
+  const isRead = method === "GET" || method === "HEAD";
+  const href = location.replaceAll("&", "&amp;").replaceAll("'", "&#39;");
+  const body = isRead ? `<a href="${href}">Temporary Redirect</a>.\n\n` : "";
+  const type = isRead ? { "Content-Type": "text/html; charset=utf-8" } : {};
+  response.writeHead(307, { Location: location, ...type, "Content-Length": Buffer.byteLength(body) });
+  response.end(method === "HEAD" ? "" : body);
+}
+
 /** @param thrown an InvariantError is thrown on: it ends the process */
 export function errorAnswer(thrown: unknown): TextAnswer {
   const error = WireError.from(thrown);

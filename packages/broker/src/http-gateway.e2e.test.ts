@@ -133,6 +133,7 @@ const REFUSED: readonly (readonly [
   method: string,
   status: number,
   body: string,
+  sent?: string,
 ])[] = [
   ["missing journal", "/not/here", "GET", 404, "JOURNAL_NOT_FOUND\n"],
   ["PUT of a missing journal", "/not/here", "PUT", 404, "JOURNAL_NOT_FOUND\n"],
@@ -148,21 +149,49 @@ const REFUSED: readonly (readonly [
   ],
   ["bad name", "/zz", "GET", 400, "Journal: invalid length (2; expected 4 <= length <= 512)\n"],
   ["other method", "/examples/foobar", "DELETE", 400, "unknown method: DELETE\n"],
-  ["unclean path", "/examples//foobar?offset=1", "GET", 301, "Moved Permanently\n"],
+  [
+    "unclean path",
+    "/examples//foobar?offset=1&block=true",
+    "GET",
+    307,
+    '<a href="/examples/foobar?offset=1&amp;block=true">Temporary Redirect</a>.\n\n',
+  ],
+  [
+    "REST with an invalid selector",
+    "/v1/journals/list",
+    "POST",
+    400,
+    '{"error":{"grpcCode":3,"httpCode":400,"message":"Selector.Include.Labels[0].Name: not a valid token (a b)",' +
+      '"httpStatus":"Bad Request","details":[]}}',
+    '{"selector":{"include":{"labels":[{"name":"a b","value":"x"}]}}}',
+  ],
   ["unknown REST path", "/v1/other", "POST", 501, '{"code":12,"message":"Not Implemented","details":[]}'],
   ["REST without JSON", "/v1/journals/list", "POST", 400, ""],
 ];
 
-for (const [what, path, method, status, body] of REFUSED) {
+for (const [what, path, method, status, body, sent = "{"] of REFUSED) {
   test(`gateway: ${what} -> ${status}`, async () => {
     await withGateway(async ({ port }) => {
-      const answer = await ask(port, path, { method, ...(method === "GET" ? {} : { body: "{" }) });
+      const answer = await ask(port, path, { method, ...(method === "GET" ? {} : { body: sent }) });
       assert.equal(answer.status, status);
       if (body !== "") assert.equal(answer.body, body);
       if (status === 404) assert.equal(answer.headers["x-error-code"], "JOURNAL_NOT_FOUND");
     });
   });
 }
+
+test("gateway: PUT to an unclean path -> 307, which makes clients send it again as it was", async () => {
+  await withGateway(async ({ port }) => {
+    const moved = await ask(port, "/examples//foobar?offset=0", { method: "PUT", body: "hello" });
+    assert.deepEqual(
+      [moved.status, moved.headers["location"], moved.body],
+      [307, "/examples/foobar?offset=0", ""],
+    );
+    const url = `http://127.0.0.1:${port}/examples//foobar`;
+    assert.equal((await fetch(url, { method: "PUT", body: "hello" })).status, 204);
+    assert.equal((await ask(port, "/examples/foobar")).body, "hello");
+  });
+});
 
 test("gateway: bytes that rotted -> the status says so; found in mid-body, the trailer; clients are told", async () => {
   await withGateway(async ({ port, spools }) => {
@@ -293,7 +322,9 @@ test("gateway: the authoriser refuses -> 401 on journals, REST and metrics, but 
       const put = await ask(port, "/examples/foobar", { method: "PUT", body: "x" });
       assert.deepEqual([put.status, put.body], [401, "missing or empty Authorization token\n"]);
       const list = await ask(port, "/v1/journals/list", { method: "POST" });
-      const body = '{"code":16,"message":"missing or empty Authorization token","details":[]}';
+      const body =
+        '{"error":{"grpcCode":16,"httpCode":401,"message":"missing or empty Authorization token",' +
+        '"httpStatus":"Unauthorized","details":[]}}';
       assert.deepEqual([list.status, list.body], [401, body]);
       assert.equal((await ask(port, "/livez")).status, 200);
     },

@@ -10,7 +10,7 @@ import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { cleanPath, stripMeta } from "@millrace/protocol";
 import type { Need, Principal, RefuseAppend } from "./authoriser.ts";
-import { answerError, answerText } from "./http-answers.ts";
+import { answerError, answerMoved, answerText } from "./http-answers.ts";
 import { parseAppendRequest, serveAppend } from "./http-append.ts";
 import type { ListedBroker } from "./cluster-members.ts";
 import { DRAIN_PATH, serveDrain, type DrainDoor } from "./http-drain.ts";
@@ -18,6 +18,8 @@ import type { JoiningProgress } from "./joining.ts";
 import { sendJson } from "./http-json.ts";
 import { parseReadRequest, serveRead } from "./http-read.ts";
 import {
+  answerStreamError,
+  isStream,
   answerNotImplemented,
   answerRestError,
   restMethodOf,
@@ -128,8 +130,7 @@ class Gateway {
       const journal = journalOf(path);
       if (journal === undefined) {
         const clean = encodeURI(cleanPath(decodeURIComponent(path)));
-        response.setHeader("Location", query === "" ? clean : `${clean}?${query}`);
-        answerText(response, 301, "Moved Permanently");
+        answerMoved(response, method, query === "" ? clean : `${clean}?${query}`);
       } else if (method === "GET" || method === "HEAD") {
         const read = parseReadRequest(journal, query, method);
         this.#withPrincipal(request, response, "READ", (transport) =>
@@ -175,7 +176,7 @@ class Gateway {
       REST_NEEDS[method],
       (transport) =>
         serveRest({ transport, storeHealth: this.#options.storeHealth }, method, request, response),
-      answerRestError,
+      isStream(method) ? answerStreamError : answerRestError,
     );
   }
 

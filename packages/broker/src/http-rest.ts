@@ -1,6 +1,6 @@
 // REST under /v1/journals (section 7.3): list and read as streams of JSON lines; apply, fragments and store-health as
 // one answer each. These are Millrace's, in the same JSON mapping.
-import type { IncomingMessage, ServerResponse } from "node:http";
+import { STATUS_CODES, type IncomingMessage, type ServerResponse } from "node:http";
 import { WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import {
@@ -23,7 +23,9 @@ import {
   type FragmentStoreHealthRequest,
   type FragmentStoreHealthResponse,
   type Header,
+  type ListRequest,
   type ListResponse,
+  type ReadRequest,
 } from "@millrace/protocol";
 import { refuseExpired } from "./expiring-transport.ts";
 import { grpcCodeOf } from "./http-answers.ts";
@@ -71,24 +73,47 @@ export async function serveRest(
   response.once("close", () => gone.abort(new WireError("UNAVAILABLE", "the client went away")));
   try {
     const json = parseJson(await bodyOf(request, BODY_BYTES_MAX));
-    if (method !== "list" && method !== "read") {
+    if (!isStream(method)) {
       const answer = await callUnary(doors, method, json, gone.signal);
       sendJson(response, 200, answer);
       return;
     }
-    await pipe(streamOf(doors.transport, method, json, gone.signal), response, gone.signal);
+    await pipe(streamOf(doors.transport, requestOf(method, json), gone.signal), response, gone.signal);
   } catch (error) {
     if (!gone.signal.aborted) answerRestError(response, error);
   }
 }
 
-/** The error of a call that has sent nothing. */
+/** Whether its answer is a line for each message. */
+export function isStream(method: RestMethod): method is "list" | "read" {
+  return method === "list" || method === "read";
+}
+
+/** The error of a call that has sent nothing, and would send one answer; or whose request could not be read. */
 export function answerRestError(response: ServerResponse, thrown: unknown): void {
   const error = WireError.from(thrown);
   const { code } = grpcCodeOf(error);
+  setErrorHeaders(response, error);
+  sendJson(response, error.status, { code, message: error.message, details: [] });
+}
+
+/** The error of a call of many messages that has sent none. */
+export function answerStreamError(response: ServerResponse, thrown: unknown): void {
+  const error = WireError.from(thrown);
+  setErrorHeaders(response, error);
+  sendJson(response, error.status, lastMessage(error));
+}
+
+function setErrorHeaders(response: ServerResponse, error: WireError): void {
   if (error.status === 503 || error.status === 429) response.setHeader("Retry-After", "1");
   if (error.code === "UNAUTHENTICATED") response.setHeader("WWW-Authenticate", "Bearer");
-  sendJson(response, error.status, { code, message: error.message, details: [] });
+}
+
+/** What ends a stream of messages, or stands in its place. */
+function lastMessage(error: WireError): unknown {
+  const { status: httpCode, message } = error;
+  const httpStatus = STATUS_CODES[httpCode] ?? "";
+  return { error: { grpcCode: grpcCodeOf(error).code, httpCode, message, httpStatus, details: [] } };
 }
 
 export function answerNotImplemented(response: ServerResponse): void {
@@ -115,20 +140,27 @@ async function callUnary(
   return fragmentsResponseToJson(await transport.listFragments(request, signal));
 }
 
+type StreamRequest =
+  | { readonly method: "read"; readonly request: ReadRequest }
+  | { readonly method: "list"; readonly request: ListRequest };
+
+/** @throws {WireError} INVALID_ARGUMENT about JSON that is no such request */
+function requestOf(method: "list" | "read", json: unknown): StreamRequest {
+  if (method === "read") return { method, request: readRequestFromJson(json) };
+  return { method, request: listRequestFromJson(json) };
+}
+
 async function* streamOf(
   transport: JournalTransport,
-  method: "list" | "read",
-  json: unknown,
+  { method, request }: StreamRequest,
   signal: AbortSignal,
 ): AsyncGenerator<unknown, void, undefined> {
   if (method === "read") {
-    const request = readRequestFromJson(json);
     validateReadRequest(request);
     for await (const message of transport.read(request, signal)) yield readResponseToJson(message);
     refuseExpired(transport);
     return;
   }
-  const request = listRequestFromJson(json);
   validateListRequest(request);
   if (!request.watch) {
     for (const message of messagesOf(await transport.list(request, signal)))
@@ -174,11 +206,9 @@ async function pipe(
     if (gone.aborted) return;
     const error = WireError.from(thrown);
     if (!response.headersSent) {
-      answerRestError(response, error);
+      answerStreamError(response, error);
       return;
     }
-    const { code: grpcCode, name: httpStatus } = grpcCodeOf(error);
-    const last = { grpcCode, httpCode: error.status, message: error.message, httpStatus, details: [] };
-    response.end(`${JSON.stringify({ error: last })}\n`);
+    response.end(`${JSON.stringify(lastMessage(error))}\n`);
   }
 }
