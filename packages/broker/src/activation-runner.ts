@@ -28,6 +28,8 @@ import {
 import { newestSegment, relisted, voided, type HolderId, type HoldersList } from "./holders-list.ts";
 import { RESET_HEAD_REMEDY, type HoldersStore, type KnownJournal } from "./holders-store.ts";
 import { ACTIVATION_PATIENCE_MS, ACTIVATION_RETRY_MS, BRING_TIMEOUT_MS, FENCE_TIMEOUT_MS } from "./limits.ts";
+import { headResetFacts } from "./head-reset-facts.ts";
+import { brokerName } from "./journal-table.ts";
 import type { HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
 import type { Resolution } from "./resolver.ts";
 
@@ -153,9 +155,9 @@ export async function activateRoute(
 /** The allocator takes the journal from it. */
 function notThere({ item, header }: Resolution, at: number): WireError {
   const journal = item!.spec.name;
-  const { zone, suffix } = header.route.members[at]!;
-  const text = `journal ${journal} is assigned to broker ${zone}/${suffix}, which is not there`;
-  return new WireError("UNAVAILABLE", text, { facts: { journal, member: `${zone}/${suffix}` } });
+  const member = brokerName(header.route.members[at]!);
+  const text = `journal ${journal} is assigned to broker ${member}, which is not there`;
+  return new WireError("UNAVAILABLE", text, { facts: { journal, member } });
 }
 
 function blocked(journal: string, state: ActivationState): WireError {
@@ -184,7 +186,7 @@ function namedTwice(
 }
 
 function copied(journal: string, [one, other]: readonly [Holder, Holder]): WireError {
-  const names = [one, other].map(({ peer: { id } }) => `${id.zone}/${id.suffix}`);
+  const names = [one, other].map(({ peer }) => brokerName(peer.id));
   const text = `brokers ${names.join(" and ")} announce the same data directory ${one.id}: stop the one with the copy`;
   return new WireError("UNAVAILABLE", `journal ${journal}: ${text}`, { facts: { journal, holder: one.id } });
 }
@@ -321,12 +323,9 @@ class ActivationAttempt {
     return { kind: "list-read", list: "unreadable", listRevision, readAt };
   }
 
-  #sayGivenUp({ givenUp, begin, end, attempt }: Extract<ActivationState, { kind: "recording" }>): void {
-    if (givenUp.length === 0) return;
-    const { journal } = this;
-    const goesOnAt = Math.max(end, attempt.reset?.offset ?? 0);
-    const facts = { journal, begin, end, goesOnAt, givenUp: givenUp.join(", ") };
-    this.#ports.logger.warn("journal-head-reset", facts);
+  #sayGivenUp(state: Extract<ActivationState, { kind: "recording" }>): void {
+    const facts = headResetFacts(this.journal, state);
+    if (facts !== undefined) this.#ports.logger.warn("journal-head-reset", { ...facts });
   }
 
   async #fence(member: HolderId): Promise<ActivationInput> {
@@ -463,7 +462,7 @@ class ActivationAttempt {
     } catch (error) {
       this.#scope.signal.throwIfAborted();
       const { message } = WireError.from(error);
-      const text = `${wants.wants} ${holder.peer.id.zone}/${holder.peer.id.suffix}: ${message}`;
+      const text = `${wants.wants} ${brokerName(holder.peer.id)}: ${message}`;
       this.failure = new WireError("UNAVAILABLE", `journal ${this.journal}: ${text}`, { cause: error });
       return undefined;
     } finally {

@@ -113,7 +113,7 @@ test("broker: without a network, beside another -> refused, and it leaves nothin
   const coordination = await openMemoryStore(clock, seededRandom("company"));
   const first = await openTestBroker({ coordination, clock });
   const other = openTestBroker({ coordination, clock, id: { zone: "b", suffix: "other" } });
-  await assert.rejects(other, { code: "CONFLICT", message: /local#broker is there already/ });
+  await assert.rejects(other, { code: "CONFLICT", message: /local\/broker is there already/ });
   const { count } = await coordination.range(
     { key: memberKey(DEFAULT_ROOT, { zone: "b", suffix: "other" }) },
     never,

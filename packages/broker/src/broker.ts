@@ -51,7 +51,7 @@ import { PeerCalls } from "./peer-calls.ts";
 import type { PeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
 import { readLists, type StartLists } from "./start-lists.ts";
-import { memberName } from "./journal-table.ts";
+import { brokerName, memberName } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { NOTHING_TO_JOIN, type JoiningProgress } from "./joining.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE, READS_HELD_BYTES_MAX } from "./limits.ts";
@@ -234,7 +234,7 @@ export async function openBroker(
 function refuseCompany(keyspace: BrokerKeyspace, self: ProcessId): void {
   for (const { spec } of keyspace.table.members()) {
     if (memberName(spec.id) === memberName(self)) continue;
-    const text = `broker ${memberName(spec.id)} is there already (${keyspace.root})`;
+    const text = `broker ${brokerName(spec.id)} is there already (${keyspace.root})`;
     throw new WireError("CONFLICT", `${text}, and this one replicates to no other`);
   }
 }

@@ -30,7 +30,7 @@ import { decodeMark, encodeMark, markKey, marksPrefix, type Mark } from "./fail-
 import { changeWithin } from "./gate-timeout.ts";
 import { newestSegment } from "./holders-list.ts";
 import { holdersKey } from "./holders-codec.ts";
-import { memberName, type Assignment, type Member } from "./journal-table.ts";
+import { brokerName, memberName, type Assignment, type Member } from "./journal-table.ts";
 import {
   FAIL_OVER_LOOK_MS,
   FAIL_OVER_RETRY_MS,
@@ -219,7 +219,10 @@ export class EarlyFailOver {
       key: markKey(keyspace.root, { member }),
     }));
     await coordination.txn({ compare: this.#compared([this.#self], all), success }, signal);
-    logger.info("member-is-back", { members: back.map(({ id }) => id) });
+    const members = all
+      .map(({ spec }) => spec.id)
+      .filter((id) => back.some((one) => one.id === memberName(id)));
+    logger.info("member-is-back", { members: members.map(brokerName) });
   }
 
   async #mark(
@@ -244,7 +247,7 @@ export class EarlyFailOver {
     const { succeeded } = await coordination.txn({ compare, success: [put] }, signal);
     if (!succeeded) throw new WireError("ETCD_TRANSACTION_FAILED", "what was compared has changed");
     this.#idleUntilMs = 0;
-    logger.warn("member-is-out", { member: mark.member });
+    logger.warn("member-is-out", { member: brokerName(member.spec.id) });
   }
 
   /** Deletes the assignments of the journals that others hold too. */
@@ -271,7 +274,7 @@ export class EarlyFailOver {
       if (await this.#delete(some, compared, signal)) count += some.length;
       else for (const one of some) if (await this.#delete([one], compared, signal)) count++;
     }
-    if (taken.length > 0) logger.warn("assignments-taken", { member: decided.member, count });
+    if (taken.length > 0) logger.warn("assignments-taken", { member: brokerName(member.spec.id), count });
     if (count === taken.length) this.#idleUntilMs = clock.monotonicMs() + FAIL_OVER_LOOK_MS;
   }
 

@@ -48,7 +48,7 @@ test("append at a peer whose connection breaks -> unknown, in words that say wha
     code: "OUTCOME_UNKNOWN",
     status: 503,
     message:
-      "broker a#two had the append and did not answer (read ECONNRESET): it may have happened; " +
+      "broker a/two had the append and did not answer (read ECONNRESET): it may have happened; " +
       "look at the journal's end before trying again",
   });
   const said = { ...end, message: "the log failed", trailers: new Map([[CODE_TRAILER, "OUTCOME_UNKNOWN"]]) };

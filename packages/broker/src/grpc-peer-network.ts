@@ -36,7 +36,7 @@ import {
   type ReplicateRequest,
 } from "@millrace/protocol";
 import { holdAnswerOf, holdRequestMessage } from "./holder-wire.ts";
-import { memberName } from "./journal-table.ts";
+import { brokerName } from "./journal-table.ts";
 import { PROBE_FOR_MS, PROBE_INTERVAL_MS } from "./limits.ts";
 import type { PeerDial } from "./peer-dial.ts";
 import {
@@ -310,6 +310,6 @@ function failureOf(peer: Peer, error: RpcError, isWhole: boolean): WireError {
 }
 
 function unknownText({ id }: Peer, why: string): string {
-  const lost = `broker ${memberName(id)} had the append and did not answer (${why})`;
+  const lost = `broker ${brokerName(id)} had the append and did not answer (${why})`;
   return `${lost}: it may have happened; look at the journal's end before trying again`;
 }

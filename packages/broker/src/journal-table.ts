@@ -227,6 +227,11 @@ export class JournalTable {
   }
 }
 
+/** As texts and the command line have it. */
+export function brokerName({ zone, suffix }: ProcessId): string {
+  return `${zone}/${suffix}`;
+}
+
 /** As the keys of members and assignments have it. */
 export function memberName(id: ProcessId): string {
   return `${id.zone}#${id.suffix}`;

@@ -10,7 +10,7 @@
 import { abortScope, WireError, type Clock } from "@millrace/base";
 import { equalProcessIds, type ProcessId, type Route } from "@millrace/protocol";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
-import { memberName } from "./journal-table.ts";
+import { brokerName, memberName } from "./journal-table.ts";
 import { PEER_ANSWER_MS, PEER_GONE_GRACE_MS, PEER_SILENCE_MS } from "./limits.ts";
 import type { HolderCalls, Peer, PeerNetwork, ProxiedCalls } from "./peer-network.ts";
 
@@ -118,7 +118,7 @@ export class PeerCalls {
       awaitAnswer: () => {
         const late = new WireError(
           "UNAVAILABLE",
-          `broker ${name} did not answer within ${PEER_ANSWER_MS} ms`,
+          `broker ${brokerName(peer.id)} did not answer within ${PEER_ANSWER_MS} ms`,
         );
         const nowMs = this.#clock.monotonicMs();
         // It was silent: others wait for what becomes of this call.
@@ -146,10 +146,11 @@ export class PeerCalls {
       const names = new Set([...this.#keyspace.table.members()].map(({ spec }) => memberName(spec.id)));
       for (const name of this.#silent.keys()) if (!names.has(name)) this.#silent.delete(name);
     }
-    for (const [name, calls] of this.#underWay) {
+    for (const calls of this.#underWay.values()) {
       const [first] = calls;
       if (first === undefined || this.#keyspace.table.member(first.peer) !== undefined) continue;
-      const error = new WireError("UNAVAILABLE", `broker ${name} is gone`, { facts: { peer: name } });
+      const gone = brokerName(first.peer);
+      const error = new WireError("UNAVAILABLE", `broker ${gone} is gone`, { facts: { peer: gone } });
       const those = [...calls];
       this.#clock.after(PEER_GONE_GRACE_MS, () => {
         for (const call of those) if (calls.has(call)) call.gone(error);

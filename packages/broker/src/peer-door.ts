@@ -8,6 +8,7 @@
 //  D5  What a list says is held is fenced. Who was assigned the journal, and has been brought to nothing yet, holds
 //      nothing, also where a list names it: an older one, that came back with a backup of etcd.
 import { WireError, type Clock } from "@millrace/base";
+import { brokerName } from "./journal-table.ts";
 import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest } from "./peer-network.ts";
 import {
   equalProcessIds,
@@ -156,7 +157,7 @@ export class LocalPeerDoor implements PeerDoor {
     const { id } = request.source;
     const member = this.#ports.keyspace.table.member(id);
     if (member !== undefined) return { ...request, source: { id, endpoint: member.spec.endpoint } };
-    throw new WireError("UNAVAILABLE", `broker ${id.zone}/${id.suffix}, the source, is not known here`);
+    throw new WireError("UNAVAILABLE", `broker ${brokerName(id)}, the source, is not known here`);
   }
 
   async *#fetch(

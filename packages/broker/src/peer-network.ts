@@ -7,6 +7,7 @@ import type { PeerListener, PeerStream } from "./peer-pipeline.ts";
 import type { Range } from "./holders-list.ts";
 import type { HeldBytes } from "./holders-activation.ts";
 import type { BoundRequest } from "./route-bound.ts";
+import { brokerName } from "./journal-table.ts";
 
 export interface Peer {
   readonly id: ProcessId;
@@ -100,7 +101,7 @@ export interface PeerNetwork {
 
 /** Why a call certainly did not reach a broker. */
 export function unseenByPeer({ id }: Pick<Peer, "id">, why: string, cause?: unknown): WireError {
-  const peer = `${id.zone}#${id.suffix}`;
+  const peer = brokerName(id);
   return new WireError("UNAVAILABLE", `broker ${peer}: ${why}`, { facts: { peer, isUnseen: true }, cause });
 }
 
