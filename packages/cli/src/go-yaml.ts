@@ -1,5 +1,5 @@
-// YAML as Go's library (gopkg.in/yaml.v2) writes it, which is what gazctl prints: files that are kept under version control
-// do not change with the tool that wrote them.
+// YAML as the library of gazctl writes it (gopkg.in/yaml.v2): files under version control do not change with the tool
+// that wrote them.
 //
 // Y1 Lists stand not further to the right than what they belong to.
 // Y2 Text that YAML 1.1 takes for something else (`y`, `0b1`, `1:30`) is in "double" quotes, text whose signs YAML
@@ -38,7 +38,7 @@ function folded(line: string): string {
   const indent = " ".repeat(head.replace(/[A-Za-z0-9_]+: $/, "").length + (head.endsWith("- ") ? 0 : 2));
   let out = head;
   let column = head.length;
-  for (const [i, sign] of [...text].entries()) {
+  for (const [i, sign] of Array.from(text).entries()) {
     const isLone = sign === " " && i > 1 && i < text.length - 2 && text[i - 1] !== " " && text[i + 1] !== " ";
     if (isLone && column > WIDTH) {
       out += `\n${indent}`;

@@ -92,7 +92,9 @@ export async function renderListing(listing: ListResponse, options: ListOptions)
 
 /** Without the fields that Gazette's definition lacks: parsers of its texts refuse what they do not know. */
 function asGazettes(listing: ListResponse): ListResponse {
-  const journals = listing.journals.map(({ acknowledgement: _, ...journal }) => journal);
+  const journals = listing.journals.map(({ spec, modRevision, route, createRevision }) => {
+    return { spec, modRevision, route, createRevision };
+  });
   return { ...listing, journals };
 }
 
