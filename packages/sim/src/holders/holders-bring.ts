@@ -3,13 +3,7 @@
 import { bind } from "@millrace/broker";
 import { bringTo, countedHere, primaryOf } from "./holders-requests.ts";
 import type { Variant } from "./holders-rules.ts";
-import {
-  patch,
-  registerBehind,
-  type BroughtBytes,
-  type ModelBroker,
-  type ModelState,
-} from "./holders-state.ts";
+import { patch, registerAt, type BroughtBytes, type ModelBroker, type ModelState } from "./holders-state.ts";
 
 /**
  * The request was taken. Before the member is brought, the list judges what it has (K2 of journal-holder.ts).
@@ -33,6 +27,7 @@ export function bringJudged(
   return patch(state, to, {
     log: log.slice(0, end),
     register: isKept ? register : registerAt(state, broker, end),
+    inner: broker.inner.filter((one) => one.end <= end),
     copiedFrom: isUnknown ? copiedFrom : undefined,
     binding: { ...binding, isBrought: false },
     bringing: { binding, bring },
@@ -79,11 +74,6 @@ function cutFor(
   let at = Math.max(begin, released);
   if (variant !== "cut-whole") while (at < end && log[at] === entries[at - begin]) at++;
   return at < end ? at : undefined;
-}
-
-/** Behind what is left: what the member has given up to the store is acknowledged. */
-function registerAt({ acknowledged }: ModelState, { log }: ModelBroker, end: number): number {
-  return registerBehind(log[end - 1] || acknowledged[end - 1]);
 }
 
 function judged(state: ModelState, i: number): ModelState {

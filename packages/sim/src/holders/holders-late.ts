@@ -1,7 +1,7 @@
 // Requests of the model that come late: what a primary had sent when it gave up, and what becomes of it.
 import type { ActivationEffect } from "@millrace/broker";
 import { bringJudged } from "./holders-bring.ts";
-import { applyWrite, request, takeEntry } from "./holders-requests.ts";
+import { applyWrite, request, takeEntries } from "./holders-requests.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
   memberOf,
@@ -53,7 +53,7 @@ export function unsent(state: ModelState, i: number): Late[] {
   const route = routeAt(state, epoch)!;
   for (const to of route.members) {
     if (!append.got.includes(to))
-      lates.push({ kind: "append", to, binding, at: append.at, entry: log[append.at]! });
+      lates.push({ kind: "append", to, binding, at: append.at, entries: log.slice(append.at) });
   }
   return lates;
 }
@@ -73,6 +73,6 @@ export function lateMoves(state: ModelState, variant: Variant | undefined, out: 
   const next =
     late.kind === "bring"
       ? bringJudged(taken, late.to, late.bring, variant)
-      : takeEntry(taken, late.to, late.at, late.entry);
+      : takeEntries(taken, late.to, late.at, late.entries);
   out.push([`the late ${late.kind} reaches ${late.to}`, next]);
 }

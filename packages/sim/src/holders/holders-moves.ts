@@ -25,11 +25,12 @@ import {
   ownEntries,
   entersVoid,
   settleTo,
-  takeEntry,
+  takeEntries,
 } from "./holders-requests.ts";
 import type { Variant } from "./holders-rules.ts";
 import {
   BROKERS,
+  changesRegister,
   NOBODYS,
   ended,
   isMixed,
@@ -110,7 +111,7 @@ function lifeMoves(
     const gone =
       i < state.keepers
         ? ended(broker)
-        : ended({ ...broker, log: [], register: 0, copiedFrom: undefined, released: 0 });
+        : ended({ ...broker, log: [], register: 0, inner: [], copiedFrom: undefined, released: 0 });
     const { brokers } = bringEnds(state, i);
     const crashed = { ...next, brokers: brokers.map((b, j) => (j === i ? gone : b)) };
     if (isHeadKnown(crashed)) out.push([`${i} crashes`, crashed]);
@@ -420,8 +421,14 @@ function appendMoves(
       out.push([`${i} finds itself retired`, patch(state, i, STOPPED)]);
       return;
     }
-    if (state.tokens < bounds.tokens)
-      out.push([`${i} appends ${state.tokens + 1} at ${log.length}`, appends(state, i)]);
+    const first = state.tokens + 1;
+    if (first <= bounds.tokens) out.push([`${i} appends ${first} at ${log.length}`, appends(state, i)]);
+    // C10: an append that changes registers is the last of its proposal.
+    const mayShare = !changesRegister(first) || variant === "changed-within";
+    if (first < bounds.tokens && i < state.keepers && mayShare) {
+      const name = `${i} appends ${first} and ${first + 1} at ${log.length}`;
+      out.push([name, appends(appends(state, i), i)]);
+    }
     const isAdopted =
       variant === "adopted-roll-back" && log.length === activation.confirmed && state.tokens < bounds.tokens;
     const begin = activation.list.segments.at(-1)?.begin ?? 0;
@@ -439,28 +446,37 @@ function appendMoves(
     const next =
       taken === "refused"
         ? patch(state, i, STOPPED)
-        : patch(takeEntry(taken, j, at, log[at]!), i, {
+        : patch(takeEntries(taken, j, at, log.slice(at)), i, {
             append: { ...append, got: [...got, j].toSorted((a, b) => a - b) },
           });
     out.push([taken === "refused" ? `${j} refuses ${i}` : `${j} takes it from ${i}`, next]);
   }
   if (members.every((j) => got.includes(j))) {
-    const taken = acknowledge(state, at, log[at]!);
+    const taken = log.slice(at).reduce((acked, entry, n) => acknowledge(acked, at + n, entry), state);
     const acked = activation.attempt.isMixed ? onMixed(taken, at) : taken;
     out.push([
       `${i} acknowledges`,
-      patch(acked, i, { append: undefined, known: { ...known!, end: at + 1 } }),
+      patch(acked, i, { append: undefined, known: { ...known!, end: log.length } }),
     ]);
-  } else if (!isMixed(state, routeAt(state, epoch))) {
+  }
+  // Where a broker keeps no list, members of one end are taken to have the same: nothing that was proposed is undone.
+  if (isMixed(state, routeAt(state, epoch))) return;
+  if (log.length > at + 1) {
+    // Its own log has them one by one, and may refuse the second alone.
+    const cut = patch(state, i, { log: log.slice(0, at + 1), register: log[at]! % 16 });
+    out.push([`${i} rolls back the second`, cut]);
+  }
+  if (!members.every((j) => got.includes(j))) {
     const cut = patch(state, i, { log: log.slice(0, at), register: before, append: undefined });
     out.push([`${i} rolls back`, cut]);
   }
 }
 
+/** One more append of a proposal, or the first. */
 function appends(state: ModelState, i: number): ModelState {
-  const { log, register } = state.brokers[i]!;
+  const { log, register, append: begun } = state.brokers[i]!;
   const entry = entryOf(state.tokens + 1, register);
-  const append = { at: log.length, got: [i], before: register };
+  const append = begun ?? { at: log.length, got: [i], before: register };
   const next = { ...state, tokens: state.tokens + 1 };
   return patch(next, i, { log: [...log, entry], register: entry % 16, append });
 }

@@ -17,6 +17,7 @@ import {
   memberOf,
   patch,
   presentedEnd,
+  registerAt,
   registerOf,
   routeAt,
   sameRoute,
@@ -102,7 +103,8 @@ export function bringTo(
   { begin, entries, register }: BroughtBytes,
   variant: Variant | undefined,
 ): ModelState {
-  const { log: before, known, knownBefore, binding } = state.brokers[to]!;
+  const broker = state.brokers[to]!;
+  const { log: before, known, knownBefore, binding } = broker;
   const log = Array.from({ length: begin }, (_, at) => before[at] ?? 0);
   log.push(...entries);
   if (variant === "no-replace") for (let at = begin; at < before.length; at++) log[at] = before[at]!;
@@ -112,6 +114,7 @@ export function bringTo(
   return patch(state, to, {
     log,
     register,
+    inner: broker.inner.filter(({ end }) => end < log.length),
     copiedFrom: undefined,
     known: goesOn ? known : { begin, end: begin },
     knownBefore: grown,
@@ -156,10 +159,19 @@ export function levelTo(
   return own !== 0 && last !== 0 && own !== last ? undefined : patch(state, to, { tenure: binding.epoch });
 }
 
-/** One entry of the primary's current append; replaces whatever is there. */
-export function takeEntry(state: ModelState, to: number, at: number, entry: number): ModelState {
-  const { log } = state.brokers[to]!;
-  return patch(state, to, { log: [...log.slice(0, at), entry], register: entry % 16 });
+/** The primary's current proposal; replaces whatever is there. */
+export function takeEntries(
+  state: ModelState,
+  to: number,
+  at: number,
+  entries: readonly number[],
+): ModelState {
+  const broker = state.brokers[to]!;
+  const register = at === broker.log.length ? broker.register : registerAt(state, broker, at);
+  const inner = broker.inner.filter(({ end }) => end <= at);
+  if (entries.length > 1) inner.push({ end: at + 1, register });
+  const log = [...broker.log.slice(0, at), ...entries];
+  return patch(state, to, { log, register: entries.at(-1)! % 16, inner });
 }
 
 /** The transaction: compares the list and the assignments that the writer knows. @returns undefined: refused */

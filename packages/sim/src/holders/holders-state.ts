@@ -2,6 +2,7 @@
 // through. Offsets count appends, one entry each. What decides is the broker's own code; this is only what it has.
 //
 // An entry is a token times 16 plus the journal's register behind it; 0 is nothing. An odd token sets the register.
+// A proposal is of one append, or of two: a member takes it whole, and knows the register before it and that behind it.
 import type { ActivationEffect, ActivationState, Binding, HoldersList, Range } from "@millrace/broker";
 import { labelSet, type LabelSet } from "@millrace/protocol";
 
@@ -16,6 +17,12 @@ export interface ModelRoute {
 /** The journal is suspended, or has lost all of its brokers. */
 export const NOBODYS: ModelRoute = { members: [], primary: -1 };
 
+/** An end within a proposal of two appends, and the register that a member knows there: the one before both. */
+export interface InnerEnd {
+  readonly end: number;
+  readonly register: number;
+}
+
 /** What a primary sends on: entries from `begin` on, and the register behind them. */
 export interface Snapshot {
   readonly entries: readonly number[];
@@ -26,9 +33,11 @@ export interface ModelBroker {
   readonly up: boolean;
   /** Revision of its keyspace. */
   readonly view: number;
-  /** On its disk, synced: lasts through crashes, as `register`, `copiedFrom` and `released` do. */
+  /** On its disk, synced: lasts through crashes, as `register`, `inner`, `copiedFrom` and `released` do. */
   readonly log: readonly number[];
   readonly register: number;
+  /** Within proposals that it took from others. */
+  readonly inner: readonly InnerEnd[];
   /** From there on it has copied what it was brought, and not the register behind that: before, it is `register`. */
   readonly copiedFrom: number | undefined;
   /** Below it, what it had was persisted and given up. */
@@ -45,7 +54,7 @@ export interface ModelBroker {
   readonly activation: ActivationState | undefined;
   readonly effects: readonly ActivationEffect[];
   readonly snapshot: Snapshot | undefined;
-  /** The append that is under way, with the brokers that have it. */
+  /** The appends that are under way, which are one proposal, with the brokers that have it. */
   readonly append:
     { readonly at: number; readonly got: readonly number[]; readonly before: number } | undefined;
   /** The list as it was read to copy what older segments have (D14), and whatever became of it since. */
@@ -67,7 +76,7 @@ export type Late =
       readonly to: number;
       readonly binding: Binding;
       readonly at: number;
-      readonly entry: number;
+      readonly entries: readonly number[];
     }
   | {
       readonly kind: "write";
@@ -125,6 +134,7 @@ const FRESH: ModelBroker = {
   view: 1,
   log: [],
   register: 0,
+  inner: [],
   copiedFrom: undefined,
   released: 0,
   binding: UNBOUND,
@@ -162,8 +172,8 @@ export function initialState({ keepers }: Bounds): ModelState {
 
 /** What a broker is when its process has ended: its disk. */
 export function ended(broker: ModelBroker): ModelBroker {
-  const { log, register, copiedFrom, released } = broker;
-  return { ...FRESH, up: false, view: 0, log, register, copiedFrom, released };
+  const { log, register, inner, copiedFrom, released } = broker;
+  return { ...FRESH, up: false, view: 0, log, register, inner, copiedFrom, released };
 }
 
 /** A new data directory. */
@@ -192,7 +202,12 @@ export function sameRoute(a: ModelRoute | undefined, b: ModelRoute | undefined):
 }
 
 export function entryOf(token: number, registerBefore: number): number {
-  return token * 16 + (token % 2 === 1 ? token : registerBefore);
+  return token * 16 + (changesRegister(token) ? token : registerBefore);
+}
+
+/** C10 of peer-commits.ts. */
+export function changesRegister(token: number): boolean {
+  return token % 2 === 1;
 }
 
 /** An offset below which nothing will be written any more, though nobody may have what stood there. */
@@ -204,6 +219,15 @@ export function holeOf(register: number): number {
 export function registerBehind(entry: number | undefined): number {
   if (entry === undefined) return 0;
   return entry < 0 ? -1 - entry : entry % 16;
+}
+
+/**
+ * Behind what a member has below `end`: within a proposal that it took whole it holds the one from before that (G1 of
+ * spool-registers.ts); what it has given up to the store is acknowledged.
+ */
+export function registerAt({ acknowledged }: ModelState, { log, inner }: ModelBroker, end: number): number {
+  const within = inner.find((one) => one.end === end);
+  return within?.register ?? registerBehind(log[end - 1] || acknowledged[end - 1]);
 }
 
 const SETS: readonly LabelSet[] = Array.from({ length: 16 }, (_, value) => labelSet(["by", String(value)]));
