@@ -2,7 +2,7 @@
 import { Option, type Command } from "commander";
 import type { CliIo } from "./cli-io.ts";
 import type { BrokersDrainOptions, BrokersListOptions } from "./run-brokers.ts";
-import { addBrokerOptions } from "./system-broker-door.ts";
+import { addBrokerPlaceOptions } from "./system-broker-door.ts";
 
 export function addBrokersCommand(program: Command, io: CliIo): void {
   const group = program.command("brokers").description("The brokers of the cluster");
@@ -18,7 +18,7 @@ function addList(group: Command, io: CliIo): void {
       new Option("-o, --format <FORMAT>", "how to print").choices(["table", "yaml", "json"]).default("table"),
     )
     .option("--json", "the same as --format json: an array of brokers");
-  addBrokerOptions(command).action(async (options: BrokersListOptions) => {
+  addBrokerPlaceOptions(command).action(async (options: BrokersListOptions) => {
     const { runBrokersList } = await import("./run-brokers.ts");
     await runBrokersList(options, io);
   });
@@ -40,7 +40,7 @@ function addDrain(group: Command, io: CliIo): void {
     .option("--timeout <DURATION>", "how long to wait (default: until it is interrupted)")
     .option("--force", "end the waiting: its next stop is at once, and what is printed stays behind")
     .option("--json", "print how far it is at the end as JSON");
-  addBrokerOptions(command).action(async (broker: string, options: BrokersDrainOptions) => {
+  addBrokerPlaceOptions(command).action(async (broker: string, options: BrokersDrainOptions) => {
     const { runBrokersDrain } = await import("./run-brokers.ts");
     await runBrokersDrain(broker, options, io);
   });

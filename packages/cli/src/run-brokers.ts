@@ -1,9 +1,9 @@
 // `millrace brokers list` and `drain`, over the HTTP routes of Millrace's brokers. Any of them tells of all; the one
 // that is to leave is asked itself, at the endpoint that it announces.
 import { systemClock, WireError } from "@millrace/base";
-import { parseDuration } from "@millrace/protocol";
 import { renderBoxTable } from "./box-table.ts";
 import { UsageError, type CliIo } from "./cli-io.ts";
+import { durationOption } from "./duration-option.ts";
 import { brokerAddress, callBroker, isBrokerNamed, type BrokerDoorOptions } from "./system-broker-door.ts";
 
 export interface BrokersListOptions extends BrokerDoorOptions {
@@ -69,9 +69,9 @@ export async function runBrokersList(options: BrokersListOptions, io: CliIo): Pr
 }
 
 export async function runBrokersDrain(name: string, options: BrokersDrainOptions, io: CliIo): Promise<void> {
-  const address = await addressOf(name, options, io);
   const patienceMs =
-    options.timeout === undefined ? Number.POSITIVE_INFINITY : parseDuration(options.timeout);
+    options.timeout === undefined ? Number.POSITIVE_INFINITY : durationOption("--timeout", options.timeout);
+  const address = await addressOf(name, options, io);
   const endMs = systemClock.monotonicMs() + patienceMs;
   const body = options.force === true ? { force: true } : {};
   const ask = async (method: "GET" | "POST"): Promise<DrainProgress> => {
@@ -103,7 +103,10 @@ function inWords({ state, waitsFor, heldJournals }: DrainProgress): string {
 
 /** @param name `ZONE/ID`, or an address @throws {UsageError}; {WireError} NOT_FOUND */
 async function addressOf(name: string, options: BrokerDoorOptions, io: CliIo): Promise<string> {
-  if (/^https?:\/\//.test(name)) return name.replace(/\/$/, "");
+  if (/^https?:\/\//.test(name)) {
+    if (URL.canParse(name)) return name.replace(/\/$/, "");
+    throw new UsageError(`${name}: expected http://HOST:PORT or https://HOST:PORT`);
+  }
   const [, zone, id] = /^([^/]+)\/([^/]+)$/.exec(name) ?? [];
   if (zone === undefined) {
     throw new UsageError(

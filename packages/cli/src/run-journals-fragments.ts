@@ -1,14 +1,10 @@
 // `millrace journals fragments`.
 import { systemClock } from "@millrace/base";
 import { listAllFragments } from "@millrace/client";
-import {
-  fragmentsResponseToText,
-  parseDuration,
-  type FragmentsResponse,
-  type ListedFragment,
-} from "@millrace/protocol";
+import { fragmentsResponseToText, type FragmentsResponse, type ListedFragment } from "@millrace/protocol";
 import { renderBoxTable } from "./box-table.ts";
-import { UsageError, type CliIo } from "./cli-io.ts";
+import type { CliIo } from "./cli-io.ts";
+import { durationOption } from "./duration-option.ts";
 import { goFragmentLine } from "./go-fragment-line.ts";
 import { awake, selectedJournals } from "./journal-selection.ts";
 import { ago, iecBytes } from "./readable-amounts.ts";
@@ -51,7 +47,7 @@ export async function runFragments(options: FragmentsOptions, io: CliIo): Promis
 
 /** None, or 0: no URLs are signed. */
 function signatureTtl(text: string | undefined): { signatureTtlMs?: number } {
-  const signatureTtlMs = text === undefined ? 0 : durationOf("--url-ttl", text);
+  const signatureTtlMs = text === undefined ? 0 : durationOption("--url-ttl", text);
   return signatureTtlMs === 0 ? {} : { signatureTtlMs };
 }
 
@@ -76,12 +72,4 @@ function renderFragments(fragments: readonly ListedFragment[], withUrls: boolean
     ...(withUrls ? [signedUrl] : []),
   ]);
   return renderBoxTable(header, rows);
-}
-
-function durationOf(flag: string, text: string): number {
-  try {
-    return parseDuration(text);
-  } catch (error) {
-    throw new UsageError(`${flag}: ${(error as Error).message}`);
-  }
 }

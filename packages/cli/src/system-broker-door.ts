@@ -56,20 +56,8 @@ const GROUP = "The broker:";
 
 /** Adds the options that {@link withBroker} reads. */
 export function addBrokerOptions(command: Command): Command {
-  const add = (flags: string, help: string, variable: string): void => {
-    command.addOption(new Option(flags, `${help} (env: ${variable})`).helpGroup(GROUP));
-  };
-  addDoorOptions(command, "broker");
-  add("--broker.address <URL>", "the same as --address; also unix:///path", "BROKER_ADDRESS");
-  add("--broker.auth-token <TOKEN>", "the same as --token", "BROKER_AUTH_TOKEN");
-  add("--broker.auth-keys <KEYS>", "base64 keys: the first signs a token for each call", "BROKER_AUTH_KEYS");
-  add("--broker.cert-file <FILE>", "certificate to show to brokers, PEM", "BROKER_CERT_FILE");
-  add("--broker.cert-key-file <FILE>", "its private key, PEM", "BROKER_CERT_KEY_FILE");
-  add(
-    "--broker.trusted-ca-file <FILE>",
-    "authorities of brokers' certificates, PEM",
-    "BROKER_TRUSTED_CA_FILE",
-  );
+  addBrokerPlaceOptions(command);
+  const add = adder(command);
   add(
     "--broker.cache.size <N>",
     "routes to keep, to call the broker that has a journal; 0: brokers pass calls on (default: 4096)",
@@ -83,6 +71,28 @@ export function addBrokerOptions(command: Command): Command {
     "LOG_LEVEL",
   );
   return command;
+}
+
+/** Adds the options that {@link callBroker} reads: which broker, and by what it knows who asks. */
+export function addBrokerPlaceOptions(command: Command): Command {
+  const add = adder(command);
+  addDoorOptions(command, "broker");
+  add("--broker.address <URL>", "the same as --address; also unix:///path", "BROKER_ADDRESS");
+  add("--broker.auth-token <TOKEN>", "the same as --token", "BROKER_AUTH_TOKEN");
+  add("--broker.auth-keys <KEYS>", "base64 keys: the first signs a token for each call", "BROKER_AUTH_KEYS");
+  add("--broker.cert-file <FILE>", "certificate to show to brokers, PEM", "BROKER_CERT_FILE");
+  add("--broker.cert-key-file <FILE>", "its private key, PEM", "BROKER_CERT_KEY_FILE");
+  add(
+    "--broker.trusted-ca-file <FILE>",
+    "authorities of brokers' certificates, PEM",
+    "BROKER_TRUSTED_CA_FILE",
+  );
+  return command;
+}
+
+function adder(command: Command): (flags: string, help: string, variable: string) => void {
+  return (flags, help, variable) =>
+    void command.addOption(new Option(flags, `${help} (env: ${variable})`).helpGroup(GROUP));
 }
 
 /** Whether somebody has given the address, instead of a directory or nothing. */
@@ -99,7 +109,7 @@ export function brokerAddress(options: BrokerDoorOptions): string {
   if (address === undefined) return doorAddress("broker", options);
   if (address.startsWith("unix://")) return address;
   const name = given === undefined ? "BROKER_ADDRESS" : "--address";
-  if (!/^https?:\/\/[^/]/.test(address)) {
+  if (!/^https?:\/\/[^/]/.test(address) || !URL.canParse(address)) {
     throw new UsageError(`${name} ${address}: expected http://HOST:PORT, https://HOST:PORT or unix:///PATH`);
   }
   return address.replace(/\/$/, "");
@@ -234,15 +244,17 @@ function logLevel(options: BrokerDoorOptions): LogLevel {
 async function routesOf(options: BrokerDoorOptions): Promise<{ routesMax?: number; ttlMs?: number }> {
   const { BROKER_CACHE_SIZE, BROKER_CACHE_TTL } = process.env;
   const size = options["broker.cache.size"] ?? BROKER_CACHE_SIZE;
-  const ttl = options["broker.cache.ttl"] ?? BROKER_CACHE_TTL;
+  const givenTtl = options["broker.cache.ttl"];
+  const ttl = givenTtl ?? BROKER_CACHE_TTL;
+  const ttlName = givenTtl === undefined ? "BROKER_CACHE_TTL" : "--broker.cache.ttl";
   const routesMax = Number(size);
   if (size !== undefined && !(/^\d+$/.test(size) && routesMax <= ROUTES_MAX)) {
     throw new UsageError(`--broker.cache.size ${size}: expected a whole number in [0, ${ROUTES_MAX}]`);
   }
-  const { parseDuration } = await import("@millrace/protocol");
+  const { durationOption } = await import("./duration-option.ts");
   return {
     ...(size === undefined ? {} : { routesMax }),
-    ...(ttl === undefined ? {} : { ttlMs: parseDuration(ttl) }),
+    ...(ttl === undefined ? {} : { ttlMs: durationOption(ttlName, ttl) }),
   };
 }
 

@@ -38,7 +38,7 @@ export function dataOption(help: string): Option {
 export function doorAddress(door: Door, options: DoorOptions): string {
   const { address, data } = options;
   if (address !== undefined) {
-    if (!/^https?:\/\/[^/]+/.test(address))
+    if (!/^https?:\/\/[^/]+/.test(address) || !URL.canParse(address))
       throw new UsageError(`--address ${address}: expected http://HOST:PORT`);
     return address.replace(/\/$/, "");
   }

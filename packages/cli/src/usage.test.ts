@@ -43,7 +43,17 @@ const BAD_USAGE: readonly (readonly [args: string, message: RegExp])[] = [
     "journals list --broker.cache.size -1",
     /--broker\.cache\.size -1: expected a whole number in \[0, 1000000\]$/,
   ],
-  ["journals list --broker.cache.ttl x", /invalid duration/],
+  ["journals list --broker.cache.ttl x", /--broker\.cache\.ttl: time: invalid duration "x"$/],
+  [`brokers drain local/a --timeout soon --address ${NOBODY}`, /--timeout: time: invalid duration "soon"$/],
+  ["brokers list --address http://127.0.0.1:195160", /--address http:\/\/127\.0\.0\.1:195160: expected http/],
+  ["brokers drain http://127.0.0.1:195160", /http:\/\/127\.0\.0\.1:195160: expected http:\/\/HOST:PORT or/],
+  [
+    "journals list --address http://127.0.0.1:195160",
+    /--address http:\/\/127\.0\.0\.1:195160: expected http/,
+  ],
+  ["sql --address http://127.0.0.1:195160 x", /--address http:\/\/127\.0\.0\.1:195160: expected http/],
+  ["brokers list --zone a", /unknown option '--zone'/],
+  ["brokers drain local/a --broker.cache.size 1", /unknown option '--broker\.cache\.size'/],
   [
     "journals list --broker.auth-keys !",
     /--broker\.auth-keys: failed to decode key at index 0: illegal base64 data$/,
