@@ -413,7 +413,7 @@ test("apply: a name that a store of files cannot have -> refused with the bound"
   await machine.stop();
 });
 
-test("a stored template that cannot be evaluated here -> served all the same, its fragments wait, and one line says so", async () => {
+test("a stored template that cannot be evaluated -> served, its fragments wait, one line says so", async () => {
   const machine = new Machine();
   const warned: string[] = [];
   machine.logger = {

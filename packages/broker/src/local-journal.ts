@@ -154,11 +154,11 @@ export class LocalJournal {
     }
   }
 
-  #evaluate(template: string, { begin, end, firstAppendMs }: LocalFragment): string {
+  #evaluate(template: string, fragment: LocalFragment): string {
     if (template === "") return "";
+    const { begin, end, firstAppendMs } = fragment;
     const { spec, spool } = this;
-    const { name: journal, labels, replication } = spec;
-    const scope = { journal, begin, end, firstAppendMs, registers: spool.registers, replication, labels };
+    const scope = { spec, begin, end, sum: fragment.sum(), firstAppendMs, registers: spool.registers };
     return evaluatePathTemplate(parsePathTemplate(template), scope);
   }
 }

@@ -91,7 +91,10 @@ test("validation: truth table of fragment specs", () => {
     [{ flushIntervalMs: 1000 }, "invalid FlushInterval (1s; expected >= 1m0s)"],
     [{ flushIntervalMs: -1000 }, "invalid FlushInterval (-1s; expected >= 1m0s)"],
     [{ flushIntervalMs: 60_000, retentionMs: -1 }, ""],
-    [{ pathPostfixTemplate: "{{ bad template" }, "PathPostfixTemplate: template: postfix:1: unclosed action"],
+    [
+      { pathPostfixTemplate: "{{ bad template" },
+      'PathPostfixTemplate: template: postfix:1: function "bad" not defined',
+    ],
     [{ pathPostfixTemplate: 'date={{ .Spool.FirstAppendTime.Format "2006-01-02" }}' }, ""],
   ];
   for (const [fields, text] of cases) {

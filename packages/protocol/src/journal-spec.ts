@@ -35,7 +35,7 @@ import {
   REPLICATION_MAX,
 } from "./limits.ts";
 import { validateMediaType } from "./media-type.ts";
-import { parsePathTemplate } from "./path-template.ts";
+import { validatePathTemplate } from "./path-template.ts";
 
 export interface JournalSpec {
   readonly name: string;
@@ -185,7 +185,7 @@ export function validateFragmentSpec(fragment: FragmentSpec, origin: SpecOrigin 
   });
   validateIntervals(fragment);
   if (origin === "asked")
-    within("PathPostfixTemplate", () => parsePathTemplate(fragment.pathPostfixTemplate));
+    within("PathPostfixTemplate", () => validatePathTemplate(fragment, newJournalSpec({})));
 }
 
 function validateIntervals(fragment: FragmentSpec): void {

@@ -30,5 +30,9 @@ export const PAGE_LIMIT_MAX = 10_000;
 export const SELECTOR_CHARS_MAX = 1 << 16;
 /** Ours: characters of a path postfix template. */
 export const TEMPLATE_CHARS_MAX = 4096;
+/** Ours: nodes that the evaluation of one visits, times round a loop included. */
+export const TEMPLATE_STEPS_MAX = 10_000;
+/** Ours: characters that one gives, at any time. A path has 512 bytes at most. */
+export const TEMPLATE_OUTPUT_CHARS_MAX = 1 << 16;
 /** Ours: nesting of a journalspace tree. Names have at most 256 components. */
 export const TREE_DEPTH_MAX = 512;
