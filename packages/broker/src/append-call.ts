@@ -469,7 +469,7 @@ export class AppendCall implements PipelineUser, Abortable {
       meter.end(state.response.status);
       this.#caller.answered(state.response);
     } else {
-      meter.end(state.error instanceof WireError ? state.error.code : "cancelled");
+      meter.end(state.error instanceof WireError ? state.error : "cancelled");
       this.#caller.failed(state.error);
     }
   }

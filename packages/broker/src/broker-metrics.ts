@@ -17,6 +17,8 @@ export type Operation =
 export interface BrokerMetrics {
   readonly started: Counter;
   readonly completed: Counter;
+  /** Of those, which had no answer: by operation and code. */
+  readonly failed: Counter;
   /** Seconds from an append's call to its answer. */
   readonly appendSeconds: Histogram;
   /** Seconds from the end of an append's content to its acknowledgement, by level. */
@@ -58,6 +60,7 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
       "gazette_journal_server_completed_totals",
       "Calls that ended, by operation and status.",
     ),
+    failed: counter("millrace_broker_failed_calls_total", "Calls that failed, by operation and error code."),
     appendSeconds: metrics.histogram(
       "gazette_append_duration_seconds",
       "Time from an append's call to its acknowledgement.",
@@ -131,11 +134,14 @@ export class CallMeter {
   readonly #started: Tally;
   /** By status. */
   readonly #completed = new Map<string, Tally>();
+  /** By code. */
+  readonly #failed = new Map<string, Tally>();
   #isScheduled = false;
   readonly #handOn = (): void => {
     this.#isScheduled = false;
     give(this.#metrics.started, this.#started);
     for (const tally of this.#completed.values()) give(this.#metrics.completed, tally);
+    for (const tally of this.#failed.values()) give(this.#metrics.failed, tally);
   };
 
   constructor(metrics: BrokerMetrics, clock: Clock, operation: Operation) {
@@ -152,16 +158,13 @@ export class CallMeter {
     return this.#clock.monotonicMs();
   }
 
-  /** @param status a Status, or a code */
-  end(status: string): void {
-    let tally = this.#completed.get(status);
-    if (tally === undefined) {
-      // Gazette's word: dashboards ask for it.
-      const label = status === "OK" ? "ok" : status;
-      tally = { count: 0, labels: { operation: this.#operation, status: label } };
-      this.#completed.set(status, tally);
-    }
-    tally.count++;
+  /** @param end the answer's status, or why there was none */
+  end(end: string | WireError): void {
+    const operation = this.#operation;
+    if (end instanceof WireError) count(this.#failed, end.code, (code) => ({ operation, code }));
+    // Gazette's words: dashboards ask for them.
+    const status = end instanceof WireError ? "<error>" : end === "OK" ? "ok" : end;
+    count(this.#completed, status, () => ({ operation, status }));
     this.#schedule();
   }
 
@@ -170,6 +173,12 @@ export class CallMeter {
     this.#isScheduled = true;
     queueMicrotask(this.#handOn);
   }
+}
+
+function count(tallies: Map<string, Tally>, key: string, labelsOf: (key: string) => Labels): void {
+  let tally = tallies.get(key);
+  if (tally === undefined) tallies.set(key, (tally = { count: 0, labels: labelsOf(key) }));
+  tally.count++;
 }
 
 function give(counter: Counter, tally: Tally): void {
@@ -188,7 +197,7 @@ export async function metered<T extends { readonly status: string }>(
     meter.end(answer.status);
     return answer;
   } catch (error) {
-    meter.end(WireError.from(error).code);
+    meter.end(WireError.from(error));
     throw error;
   }
 }

@@ -123,9 +123,9 @@ export class LocalPeerDoor implements PeerDoor {
       headerOf: (journal) => this.#view(journal, 0).header,
       opened: (stream) => this.#onOpened(stream),
       counts: this.#ports.counts,
-      over: (stream, status) => {
+      over: (stream, end) => {
         this.#onOver(stream);
-        this.#ports.meter.end(status);
+        this.#ports.meter.end(end);
       },
     };
     this.#ports.meter.start();

@@ -33,7 +33,7 @@ const READ_PAUSE_MS = 100;
 export async function* readJournal(ports: ReadPorts, request: ReadRequest, signal: AbortSignal): Responses {
   signal.throwIfAborted();
   ports.meter.start();
-  let ended = "cancelled";
+  let ended: string | WireError = "cancelled";
   const place = new ReadPlace(request);
   try {
     for await (const response of new ReadCall(ports, place).run(signal)) {
@@ -42,7 +42,7 @@ export async function* readJournal(ports: ReadPorts, request: ReadRequest, signa
     }
     if (ended === "cancelled") ended = "OK";
   } catch (error) {
-    ended = signal.aborted ? "cancelled" : WireError.from(error).code;
+    ended = signal.aborted ? "cancelled" : WireError.from(error);
     throw error;
   } finally {
     ports.meter.end(ended);

@@ -55,8 +55,8 @@ export interface ReplicateStreamPorts {
   /** The stream's journal and route are known. */
   opened(stream: ReplicateStream): void;
   readonly counts: SpoolCounts;
-  /** @param status of its last answer, or a code */
-  over(stream: ReplicateStream, status: string): void;
+  /** @param end the status of its last answer, or why it failed */
+  over(stream: ReplicateStream, end: string | WireError): void;
 }
 
 type Phase = "waiting" | "opening" | "running" | "closing" | "over";
@@ -342,7 +342,7 @@ export class ReplicateStream implements PeerStream, SpoolUser {
     this.#ended.abort(failure ?? new WireError("UNAVAILABLE", "the stream has ended"));
     this.#spool?.end();
     if (!this.#isWriting) this.#release();
-    this.#ports.over(this, failure?.code ?? (isTold ? (this.#last?.status ?? "OK") : "cancelled"));
+    this.#ports.over(this, failure ?? (isTold ? (this.#last?.status ?? "OK") : "cancelled"));
     if (isTold) this.#listener.ended(failure);
   }
 

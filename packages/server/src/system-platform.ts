@@ -20,6 +20,7 @@ import { openCoordination } from "./system-coordination.ts";
 import { startDebug } from "./system-debug-part.ts";
 import { startEtcd } from "./system-etcd-part.ts";
 import { startIngest } from "./system-ingest.ts";
+import { addProcessMetrics } from "./system-process-metrics.ts";
 import { openSecrets } from "./system-secrets.ts";
 import { startTokens } from "./system-tokens-part.ts";
 import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
@@ -158,6 +159,7 @@ async function openBase(
   }
   const secrets = openSecrets(config, ports.logger);
   const metrics = new MetricsRegistry();
+  addProcessMetrics(metrics, ports.clock);
   const fileOnly = config["broker.file-only"];
   const stores = openStores({ ...storePorts, env: process.env, metrics, fileOnly });
   stores.open(config["journal.store"]);
