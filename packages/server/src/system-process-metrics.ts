@@ -1,5 +1,5 @@
-// What every Prometheus client says of its process, by the names that all of them have; dashboards ask for it. Looked at
-// when somebody asks for the metrics. What only Linux tells of a process (/proc) is absent elsewhere.
+// What every Prometheus client says of its process, by the names that all of them have: dashboards ask for it.
+// Looked at when somebody asks for the metrics. What only Linux tells of a process (/proc) is absent elsewhere.
 import { readdirSync, readFileSync } from "node:fs";
 import type { Clock, Metrics } from "@millrace/base";
 
