@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { WireError } from "@millrace/base";
 import type { Principal } from "./authoriser.ts";
 import type { DrainProgress } from "./drain.ts";
-import { bodyOf, parseJson, sendJson } from "./http-json.ts";
+import { parseJson, sendJson, type RequestBodies } from "./http-json.ts";
 
 export const DRAIN_PATH = "/v1/brokers/drain";
 const BODY_BYTES_MAX = 4096;
@@ -21,6 +21,7 @@ export interface DrainDoor {
 export async function serveDrain(
   door: DrainDoor,
   principal: Principal,
+  bodies: RequestBodies,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -30,7 +31,7 @@ export async function serveDrain(
   }
   if (request.method === "POST") {
     if (!door.canLeave) throw new WireError("CONFLICT", "the broker is alone: nobody can take over");
-    const body = parseJson(await bodyOf(request, BODY_BYTES_MAX));
+    const body = parseJson(await bodies.read(request, response, BODY_BYTES_MAX));
     if (isForced(body)) door.force();
     else door.begin();
   }

@@ -15,7 +15,7 @@ import { parseAppendRequest, serveAppend } from "./http-append.ts";
 import type { ListedBroker } from "./cluster-members.ts";
 import { DRAIN_PATH, serveDrain, type DrainDoor } from "./http-drain.ts";
 import type { JoiningProgress } from "./joining.ts";
-import { sendJson } from "./http-json.ts";
+import { RequestBodies, sendJson } from "./http-json.ts";
 import { parseReadRequest, serveRead } from "./http-read.ts";
 import {
   answerStreamError,
@@ -63,6 +63,8 @@ export interface GatewayOptions {
 }
 
 const PUT_BYTES_MAX = 1024 ** 3;
+/** Of requests with a body in JSON that are under way. */
+const BODIES_BYTES_MAX = 64 * 1024 ** 2;
 const CORS_HEADERS =
   "Cache-Control, Content-Language, Content-Length, Content-Type, Expires, Last-Modified, Pragma, Authorization";
 const BROKERS_PATH = "/v1/brokers";
@@ -89,6 +91,7 @@ export function httpGateway(options: GatewayOptions): RequestHandler {
 class Gateway {
   readonly #options: GatewayOptions;
   readonly #timers = new LateTimers();
+  readonly #bodies = new RequestBodies(BODIES_BYTES_MAX);
 
   constructor(options: GatewayOptions) {
     this.#options = options;
@@ -170,12 +173,12 @@ class Gateway {
       answerNotImplemented(response);
       return;
     }
+    const { storeHealth } = this.#options;
     this.#withPrincipal(
       request,
       response,
       REST_NEEDS[method],
-      (transport) =>
-        serveRest({ transport, storeHealth: this.#options.storeHealth }, method, request, response),
+      (transport) => serveRest({ transport, storeHealth, bodies: this.#bodies }, method, request, response),
       isStream(method) ? answerStreamError : answerRestError,
     );
   }
@@ -190,7 +193,7 @@ class Gateway {
       request,
       response,
       "APPLY",
-      (_, principal) => serveDrain(drain(), principal, request, response),
+      (_, principal) => serveDrain(drain(), principal, this.#bodies, request, response),
       answerRestError,
     );
   }

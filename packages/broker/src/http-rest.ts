@@ -29,11 +29,13 @@ import {
 } from "@millrace/protocol";
 import { refuseExpired } from "./expiring-transport.ts";
 import { grpcCodeOf } from "./http-answers.ts";
-import { bodyOf, parseJson, sendJson } from "./http-json.ts";
+import { parseJson, sendJson, type RequestBodies } from "./http-json.ts";
 import { LIST_MESSAGE_JOURNALS } from "./limits.ts";
 
 /** A listing of 10,000 journals as an Apply of all of them fits. */
-const BODY_BYTES_MAX = 16 * 1024 * 1024;
+const APPLY_BYTES_MAX = 16 * 1024 * 1024;
+/** Of the other methods: names, selectors and numbers. */
+const BODY_BYTES_MAX = 256 * 1024;
 /** Continuation messages of a listing carry no header. */
 const ZERO_HEADER: Header = {
   processId: EMPTY_PROCESS_ID,
@@ -54,6 +56,7 @@ export type CheckStore = (
 export interface RestDoors {
   readonly transport: JournalTransport;
   readonly storeHealth: CheckStore;
+  readonly bodies: RequestBodies;
 }
 
 /** The method of a path below /v1, or undefined when there is none. */
@@ -72,7 +75,8 @@ export async function serveRest(
   const gone = new AbortController();
   response.once("close", () => gone.abort(new WireError("UNAVAILABLE", "the client went away")));
   try {
-    const json = parseJson(await bodyOf(request, BODY_BYTES_MAX));
+    const bytesMax = method === "apply" ? APPLY_BYTES_MAX : BODY_BYTES_MAX;
+    const json = parseJson(await doors.bodies.read(request, response, bytesMax));
     if (!isStream(method)) {
       const answer = await callUnary(doors, method, json, gone.signal);
       sendJson(response, 200, answer);

@@ -206,6 +206,8 @@ export class Readout {
       const writeHead = Math.max(answer.writeHead, found?.writeHead ?? 0);
       const offset = this.#offset === -1 ? writeHead : this.#offset;
       if (!block && offset >= writeHead && (await this.#isEndUnknown(found))) continue;
+      // An activation may have ended meanwhile, and told more than was seen before it was asked for.
+      if (!block && this.#replica.spool.end > writeHead) continue;
       if (!block) return this.#notYet(offset, writeHead);
       // Whoever asked for the head waits where it was when he came.
       this.#offset = offset;
