@@ -369,6 +369,18 @@ export class AppendCall implements PipelineUser, Abortable {
       content: this.#content.standing,
     });
     if (wanted === "now") return facts();
+    if (wanted === "with-holders") {
+      return replica
+        .replication!.isHeldElsewhere(this.#lifetime.signal)
+        .then((isHeldElsewhere): AppendInput => {
+          const { standing } = this.#content;
+          return {
+            kind: "facts-gathered",
+            facts: { ...replica.facts(), isHeldElsewhere },
+            content: standing,
+          };
+        });
+    }
     if (wanted === "after-store-check") return replica.nextStoreCheck(this.#lifetime.signal).then(facts);
     return replica.nextListing(this.#lifetime.signal).then(facts);
   }

@@ -51,6 +51,7 @@ export function facts(fields: Partial<PreconditionFacts> = {}): PreconditionFact
     spoolBegin: 0,
     spoolEnd: 0,
     registers: EMPTY_LABELS,
+    isHeldElsewhere: false,
     now: 1_000_000,
     ...fields,
   };

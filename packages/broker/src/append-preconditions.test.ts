@@ -106,6 +106,31 @@ const CASES: readonly Case[] = [
     want: "update-suspend FULL 7",
   },
   {
+    what: "NOW without any fragment here, nobody has looked for others",
+    request: { suspend: "SUSPEND_NOW" },
+    facts: { spoolBegin: 7, spoolEnd: 7, isHeldElsewhere: undefined },
+    want: "gather-facts with-holders",
+  },
+  {
+    what: "NOW without any fragment here, others have some",
+    request: { suspend: "SUSPEND_NOW" },
+    facts: { spoolBegin: 7, spoolEnd: 7, isHeldElsewhere: true },
+    want: "update-suspend PARTIAL 7",
+  },
+  {
+    what: "NOW of a suspended journal without any fragment here, others have some",
+    request: { suspend: "SUSPEND_NOW" },
+    spec: suspended("PARTIAL", 7),
+    facts: { spoolBegin: 7, spoolEnd: 7, isHeldElsewhere: true },
+    want: "open-append 0 SUSPENDED",
+  },
+  {
+    what: "IF_FLUSHED without any fragment here, others have some",
+    request: { suspend: "SUSPEND_IF_FLUSHED" },
+    facts: { spoolBegin: 7, spoolEnd: 7, isHeldElsewhere: true },
+    want: "open-append 0",
+  },
+  {
     what: "IF_FLUSHED of a journal with a local fragment",
     request: { suspend: "SUSPEND_IF_FLUSHED" },
     facts: { indexEnd: 7, spoolBegin: 5, spoolEnd: 7 },

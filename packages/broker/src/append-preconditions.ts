@@ -90,7 +90,9 @@ function decideSuspension(
     case "SUSPEND_IF_FLUSHED":
     case "SUSPEND_NOW":
       if (level !== "FULL" && facts.indexBegin === facts.indexEnd) {
-        return { kind: "suspend", suspend: { level: "FULL", offset: at }, rollTo };
+        if (facts.isHeldElsewhere === undefined) return { kind: "wait", wanted: "with-holders" };
+        if (!facts.isHeldElsewhere)
+          return { kind: "suspend", suspend: { level: "FULL", offset: at }, rollTo };
       }
       if (level === "NONE" && (request.suspend === "SUSPEND_NOW" || !isDirty(spec, facts))) {
         return { kind: "suspend", suspend: { level: "PARTIAL", offset: at }, rollTo: at };

@@ -69,6 +69,8 @@ export interface PreconditionFacts {
   readonly spoolBegin: number;
   readonly spoolEnd: number;
   readonly registers: LabelSet;
+  /** Whether the list of holders names others for content that this broker has not; undefined: nobody has looked. */
+  readonly isHeldElsewhere: boolean | undefined;
   /** Unix seconds. */
   readonly now: number;
 }
@@ -185,7 +187,7 @@ export type AppendInput =
   /** The effect in progress failed. */
   | { readonly kind: "effect-failed"; readonly error: Error };
 
-export type FactsWanted = "now" | "after-first-refresh" | "after-store-check";
+export type FactsWanted = "now" | "after-first-refresh" | "after-store-check" | "with-holders";
 
 /** To be performed in order; the first that fails is reported and the rest is dropped. */
 export type AppendEffect =

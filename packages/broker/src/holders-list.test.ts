@@ -5,6 +5,7 @@ import {
   closed,
   dropPersisted,
   heldByOthers,
+  isHeldWithout,
   names,
   newestSegment,
   segmentEnd,
@@ -85,6 +86,18 @@ test("list: segments that others hold -> the members of the one that goes on tak
     for (const [index, end] of [3, 5].entries())
       if (at < end) assert.equal(validateHolders(takenOver(list, index, at)), undefined);
   }
+});
+
+test("list: content that others hold, and a member need not -> below the end, of somebody, without that member", () => {
+  const list = held("1@0 a", "2@3 ", "3@5 bc");
+  const isHeld = (member: string, end: number): boolean => isHeldWithout(list, member, end);
+  assert.deepEqual(
+    [isHeld("a", 5), isHeld("a", 6), isHeld("b", 0), isHeld("b", 1), isHeld("b", 9)],
+    [false, true, false, true, true],
+  );
+  assert.equal(isHeldWithout(held("2@3 ", "3@5 bc"), "b", 9), false, "what nobody has is nobody's");
+  assert.equal(isHeldWithout(closedAt(7, "1@0 a"), "b", 9), true);
+  assert.equal(isHeldWithout(closedAt(7), "b", 9), false);
 });
 
 test("list: closed and void -> what is known to be acknowledged stays listed", () => {

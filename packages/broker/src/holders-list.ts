@@ -102,6 +102,14 @@ export function names(list: HoldersList | undefined, member: HolderId): boolean 
   return list?.segments.some(({ members }) => members.includes(member)) ?? false;
 }
 
+/** Whether content below `end` is with others, and need not be with `member`. */
+export function isHeldWithout(list: HoldersList, member: HolderId, end: number): boolean {
+  return list.segments.some(({ begin, members }, index) => {
+    const isOthers = members.length > 0 && !members.includes(member);
+    return isOthers && begin < Math.min(end, segmentEnd(list, index) ?? end);
+  });
+}
+
 /** The greatest offset that a list names. */
 export function promisedEnd(list: HoldersList | undefined): number {
   if (list === undefined) return 0;

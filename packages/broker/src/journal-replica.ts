@@ -370,6 +370,7 @@ export class JournalReplica implements FlowOwner {
       spoolBegin,
       spoolEnd,
       registers: spool.pendingRegisters,
+      isHeldElsewhere: this.#replication === undefined ? false : undefined,
       now: Math.floor(this.#ports.clock.wallMs() / 1000),
     };
   }

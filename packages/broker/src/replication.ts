@@ -37,6 +37,7 @@ import {
 import type { AppendInput, PeerAnswer } from "./append-states.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
+import { isHeldWithout } from "./holders-list.ts";
 import { PIPELINE_CLOSE_MS } from "./limits.ts";
 import type { JournalHolder } from "./journal-holder.ts";
 import type { LocalJournal } from "./local-journal.ts";
@@ -296,6 +297,14 @@ export class Replication implements SpoolUser {
       const text = "this broker's lease was not renewed in time, another one may have the journal";
       done({ kind: "unknown", error: new WireError("OUTCOME_UNKNOWN", text) });
     };
+  }
+
+  /** Whether others hold content that this broker need not have. @throws {WireError} of the store; CORRUPT */
+  async isHeldElsewhere(signal: AbortSignal): Promise<boolean> {
+    const { lists, holders } = this.#ports;
+    const { life, pendingEnd } = this.#local.spool;
+    const { list } = await lists.read(life.journal, life.createRevision, signal);
+    return list !== undefined && isHeldWithout(list, holders.self, pendingEnd);
   }
 
   /** The keyspace has a route for the journal. One that was left has a moment to come to its end. */

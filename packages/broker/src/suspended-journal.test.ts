@@ -2,7 +2,7 @@
 // holders-upkeep.ts, K8 of journal-holder.ts).
 import assert from "node:assert/strict";
 import { mock, test } from "node:test";
-import { Gate, never, text, utf8, waitUntil } from "@millrace/base";
+import { Gate, never, text, utf8, waitUntil, WireError } from "@millrace/base";
 import { getJournal } from "@millrace/client";
 import { newAppendRequest, type AppendSuspend } from "@millrace/protocol";
 import { applySpec, journalSpec, readAll, readRequest } from "./broker-testkit.ts";
@@ -184,5 +184,32 @@ test("the same, control: nothing is retired -> the append stands behind the end 
     assert.equal(tail.kind === "closed" && tail.end, 5);
   } finally {
     unretired.mock.restore();
+  }
+});
+
+test("suspended when its new broker has not copied it yet -> it has content, and stays with that broker", async () => {
+  const cluster = await openTestCluster({ zones: ["a", "b"] });
+  const fixture = new Fixture(cluster);
+  // Nothing is copied while the former broker does not give its bytes away.
+  const kept = mock.method(JournalHolder.prototype, "fetch", () => {
+    throw new WireError("UNAVAILABLE", "not now");
+  });
+  try {
+    const [any] = cluster.members;
+    await cluster.within(applySpec(any!.transport, journalSpec(J, { replication: 1 })));
+    await cluster.agenda.advance(1000);
+    assert.equal(await fixture.append(any!, "SUSPEND_RESUME", "hello"), "OK");
+    const leaving = await fixture.primary();
+    leaving.broker.drain.begin();
+    for (let i = 0; (await fixture.primary()) === leaving; i++) {
+      assert.ok(i < 60, "another broker has it");
+      await cluster.agenda.advance(1000);
+    }
+    assert.equal(await fixture.append(await fixture.primary(), "SUSPEND_NOW"), "SUSPENDED");
+    const { spec, route } = await cluster.within(getJournal(any!.transport, J, never));
+    assert.deepEqual([spec.suspend, route.members.length], [{ level: "PARTIAL", offset: 5 }, 1]);
+  } finally {
+    kept.mock.restore();
+    await cluster.close();
   }
 });
