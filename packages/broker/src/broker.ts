@@ -315,7 +315,8 @@ async function compose(parts: Parts): Promise<Broker> {
       metered(healthMeter, () => storeGate.check(request, resolver.header(), signal)),
     failingStores: () => storeGate.failing(),
     undecodableKeys: () => keyspace.undecodable,
-    lackingPaths: () => [...storage.replicaPorts.journals.all()].filter((journal) => journal.lacksPaths).length,
+    lackingPaths: () =>
+      [...storage.replicaPorts.journals.all()].filter((journal) => journal.lacksPaths).length,
     fragmentRemoved: (fragment) => storage.replicaPorts.journals.fragmentRemoved(fragment),
     health: () => [...failures, ...unready(storeGate.unready(servedJournals(resolver)), drain, spools)],
     backlog: () => storage.persister.backlog(),
@@ -405,7 +406,11 @@ function openStorage({ ports, options, keyspace, fail }: Parts, holding: BrokerH
   const health = new StoreHealth({ ...ports, fetch: ports.fetch ?? fetchNothing }, background);
   const storeGate = new StoreGate(health);
   const onStoreFailure = (url: string): void => health.suspect(url);
-  const persister = new Persister({ ...refresh, onStoreFailure }, PERSISTER_LIMITS, background);
+  const persister = new Persister(
+    { ...refresh, onStoreFailure, leftMs: spools.newestMs },
+    PERSISTER_LIMITS,
+    background,
+  );
   const journals = new LocalJournals({
     spools,
     persister,

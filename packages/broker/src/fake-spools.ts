@@ -37,6 +37,7 @@ export class FakeSpools implements Spools {
   /** While set, commits wait until `flush`. */
   isHeld = false;
   mark: StoreMark | undefined;
+  newestMs: number | undefined;
   readonly spools = new Map<string, FakeSpool>();
   readonly #found = new Map<string, FakeSpool>();
   readonly removed: JournalLife[] = [];

@@ -387,3 +387,25 @@ suite("open and close", () => {
     assert.equal(await fixture.claim("a"), spool);
   });
 });
+
+suite("the newest time that is left", () => {
+  const HOUR_MS = 3_600_000;
+
+  test("nothing yet -> none; killed, then stopped -> that of the newest record", async () => {
+    const fixture = new SpoolFixture("newest time");
+    let spool = await fixture.reopen("a");
+    assert.equal(fixture.spools.newestMs, undefined);
+    const ends = [async () => fixture.disk.kill(), () => fixture.close()];
+    for (const end of ends) {
+      await fixture.append(spool, "one");
+      await fixture.agenda.advance(HOUR_MS);
+      const sinceMs = fixture.clock.wallMs();
+      await fixture.append(spool, "an hour later");
+      await end();
+      fixture.clock.epochMs += 5 * HOUR_MS;
+      spool = await fixture.reopen("a");
+      const leftMs = fixture.spools.newestMs!;
+      assert.ok(sinceMs <= leftMs && leftMs < sinceMs + 60_000, `${leftMs - sinceMs} ms behind it`);
+    }
+  });
+});

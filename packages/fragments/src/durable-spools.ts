@@ -91,6 +91,7 @@ class DurableSpools implements Spools, SpoolHost {
   #checkpointing: Promise<void> | undefined;
   /** After a checkpoint that could not be made the next one waits until then. */
   #checkpointAfterMs = 0;
+  readonly newestMs: number | undefined;
   readonly #touched = new Set<DurableSpool>();
   readonly #unsummable = new WeakSet<DurableSpool>();
   #nextId = 1;
@@ -113,6 +114,7 @@ class DurableSpools implements Spools, SpoolHost {
       onBroken: (error) => this.#fail(WireError.from(error)),
     });
     this.#mark = recovered.replay.mark;
+    this.newestMs = recovered.replay.newestMs;
     for (const journal of recovered.journals) this.#adopt(journal.image).markRecovered(journal);
   }
 

@@ -74,6 +74,8 @@ export class LogReplay {
   /** Directories of lives that were removed since the checkpoint, and whether their files are kept in quarantine. */
   readonly removed = new Map<string, { quarantine: boolean; sequence: number }>();
   mark: StoreMark | undefined;
+  /** Newest wall time that a record has, or a fragment of the checkpoint; undefined: there is none. */
+  newestMs: number | undefined;
   readonly #from: number;
   readonly #lives = new Map<number, Life>();
 
@@ -83,12 +85,15 @@ export class LogReplay {
     for (const image of journals) {
       const journal = fromImage(image);
       this.journals.set(journal.dir, journal);
+      this.#seen(image.firstAppendMs);
+      for (const { firstAppendMs } of image.fragments) this.#seen(firstAppendMs);
     }
   }
 
   /** @throws {WireError} CORRUPT, naming file and offset, when the record cannot follow what came before */
   apply(bytes: Uint8Array, place: RecordPlace): void {
     const record = this.#decode(bytes, place);
+    this.#seen(record.timeMs);
     if (record.kind === "define") {
       const { id, journal, createRevision, epoch } = record;
       this.#lives.set(id, { dir: spoolDir(journal, createRevision), journal, createRevision, epoch });
@@ -128,6 +133,11 @@ export class LogReplay {
     const span = data && journal.logged.find(({ begin, end }) => begin <= data.begin && data.begin < end);
     if (journal === undefined || data === undefined || span === undefined) return undefined;
     return { journal, fragment: span.fragment, data };
+  }
+
+  /** @param timeMs 0: nobody knows */
+  #seen(timeMs: number): void {
+    if (timeMs > (this.newestMs ?? 0)) this.newestMs = timeMs;
   }
 
   #decode(bytes: Uint8Array, place: RecordPlace): LogRecord {

@@ -46,16 +46,20 @@ export function expiredFragments(
 
 /**
  * The time for what cannot be undone. A wall clock that is set ahead, and soon back again, must not age a journal's
- * only copy by that much: it is believed once it has stayed ahead for an hour. One set back is believed at once.
+ * only copy by that much: it is believed once it has stayed ahead for an hour. One set back is believed at once. A
+ * process that starts with a wall clock ahead of all that the one before has left cannot tell whether it was set or
+ * time has passed: it waits its hour as well.
  */
 export class CautiousClock {
   readonly #clock: Pick<Clock, "wallMs" | "monotonicMs">;
   #believed: { readonly wallMs: number; readonly monotonicMs: number };
   #aheadSinceMs: number | undefined;
 
-  constructor(clock: Pick<Clock, "wallMs" | "monotonicMs">) {
+  /** @param leftMs newest wall time that an earlier process has left; undefined: there was none */
+  constructor(clock: Pick<Clock, "wallMs" | "monotonicMs">, leftMs: number | undefined) {
     this.#clock = clock;
-    this.#believed = { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() };
+    const wallMs = Math.min(clock.wallMs(), leftMs ?? Number.POSITIVE_INFINITY);
+    this.#believed = { wallMs, monotonicMs: clock.monotonicMs() };
   }
 
   /** Unix ms. Ask more often than the clock drifts by a minute. */

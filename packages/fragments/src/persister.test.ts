@@ -219,7 +219,7 @@ test("retention: nothing goes unless age, bytes or trimming say so; then the old
 
 test("retention: a clock that is set ahead -> believed after an hour; one that is set back, at once", () => {
   let [wall, monotonic] = [1_000_000_000, 0];
-  const clock = new CautiousClock({ wallMs: () => wall, monotonicMs: () => monotonic });
+  const clock = new CautiousClock({ wallMs: () => wall, monotonicMs: () => monotonic }, undefined);
   const pass = (ms: number, stepMs = 0): number => {
     monotonic += ms;
     wall += ms + stepMs;
@@ -235,4 +235,27 @@ test("retention: a clock that is set ahead -> believed after an hour; one that i
   assert.equal(pass(1), YEAR_MS + 6_640_000);
   assert.equal(pass(0, -YEAR_MS - 3_600_000), 3_040_000);
   assert.equal(pass(10_000, 50_000), 3_100_000, "drift and corrections are no leaps");
+});
+
+test("retention: a start with a clock ahead of what is left of the life before -> believed after an hour", () => {
+  const HOUR_MS = 3_600_000;
+  let [wall, monotonic] = [10 * HOUR_MS, 500];
+  const begun = (leftMs: number | undefined): CautiousClock =>
+    new CautiousClock({ wallMs: () => wall, monotonicMs: () => monotonic }, leftMs);
+  assert.equal(begun(undefined).nowMs(), 10 * HOUR_MS, "nothing is left: nothing is old");
+  assert.equal(begun(10 * HOUR_MS - 60_000).nowMs(), 10 * HOUR_MS, "a moment later");
+  assert.equal(begun(11 * HOUR_MS).nowMs(), 10 * HOUR_MS, "it was ahead then");
+  const clock = begun(8 * HOUR_MS);
+  const pass = (ms: number, stepMs = 0): number => {
+    monotonic += ms;
+    wall += ms + stepMs;
+    return clock.nowMs();
+  };
+  assert.equal(pass(0), 8 * HOUR_MS);
+  assert.equal(pass(HOUR_MS - 1), 9 * HOUR_MS - 1);
+  assert.equal(pass(1), 11 * HOUR_MS);
+  const mended = begun(8 * HOUR_MS);
+  assert.equal(mended.nowMs(), 8 * HOUR_MS);
+  wall -= 3 * HOUR_MS;
+  assert.equal(mended.nowMs(), 8 * HOUR_MS, "it was put right");
 });

@@ -20,6 +20,8 @@ export interface PersisterPorts extends UploadPorts {
   readonly metrics: Metrics;
   /** Told of each attempt that failed at its store. */
   readonly onStoreFailure?: (url: string) => void;
+  /** Newest wall time that an earlier process has left. Default: there was none. */
+  readonly leftMs?: number | undefined;
 }
 
 export interface PersisterLimits {
@@ -122,7 +124,7 @@ export class Persister {
     this.#queue = new PersistQueue({ tasksMax: limits.uploadsMax, bytesMax: limits.uploadBytesMax });
     this.#metrics = persisterMetrics(ports.metrics);
     this.#sweptMs = ports.clock.monotonicMs();
-    this.#cautious = new CautiousClock(ports.clock);
+    this.#cautious = new CautiousClock(ports.clock, ports.leftMs);
     tasks.spawn("persister", (signal) => this.#run(signal));
   }
 

@@ -176,6 +176,8 @@ export interface Spools {
     life: Pick<JournalLife, "journal" | "createRevision">,
     isStored: (fragment: AsideFragment) => Promise<boolean>,
   ): Promise<Released>;
+  /** Newest wall time that recovery found, Unix ms: this process may have begun with another one. */
+  readonly newestMs: number | undefined;
   /** Of the coordination store whose journals these are; undefined when there is none yet. */
   readonly mark: StoreMark | undefined;
   /** Resolves when the mark is durable. @throws {WireError} DISK_FULL, OVERLOADED, OUTCOME_UNKNOWN, SHUTTING_DOWN */
