@@ -21,7 +21,7 @@ interface Case {
 
 const check = parseLabelSelector("author=me");
 const theirs = labelSet(["author", "them"]);
-const suspended = (level: "PARTIAL" | "NONE", offset: number): Partial<JournalSpec> => ({
+const suspended = (level: "PARTIAL" | "NONE", offset: number | bigint): Partial<JournalSpec> => ({
   suspend: { level, offset },
 });
 
@@ -74,6 +74,12 @@ const CASES: readonly Case[] = [
     request: { offset: 60 },
     facts: { indexEnd: 60, spoolEnd: 10 },
     want: "sync 60",
+  },
+  {
+    what: "the journal resumes where no offset here can be",
+    spec: suspended("NONE", 2n ** 53n),
+    facts: { spoolEnd: 10 },
+    want: "INDEX_HAS_GREATER_OFFSET",
   },
   {
     what: "the first known write is rolled",

@@ -4,6 +4,7 @@ import { unreachable } from "@millrace/base";
 import {
   matchesSelector,
   mayWrite,
+  resumeOffset,
   suspension,
   type AppendPreamble,
   type JournalSpec,
@@ -61,7 +62,8 @@ function decideOffsets(
   if (check !== undefined && registers.labels.length > 0 && !matchesSelector(check, registers)) {
     return { kind: "refuse", status: "REGISTER_MISMATCH", registers };
   }
-  const resumeAt = suspension(spec).offset;
+  const resumeAt = resumeOffset(spec);
+  if (resumeAt === undefined) return { kind: "refuse", status: "INDEX_HAS_GREATER_OFFSET" };
   if (spoolEnd < resumeAt) return { kind: "sync", rollTo: resumeAt };
   if (spoolEnd !== maxOffset && request.offset === 0 && mayWrite(spec)) {
     return { kind: "refuse", status: "INDEX_HAS_GREATER_OFFSET" };

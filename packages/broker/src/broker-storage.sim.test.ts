@@ -444,3 +444,25 @@ test("a stored template that cannot be evaluated -> served, its fragments wait, 
   assert.deepEqual([machine.broker.lackingPaths(), machine.broker.backlog().count], [0, 0]);
   await machine.stop();
 });
+
+test("a stored suspend.offset beyond 2^53 -> decoded, and its appends are refused; other journals go on", async () => {
+  const machine = new Machine();
+  await machine.start();
+  await machine.applyLocal();
+  await machine.append("one;");
+  const strange = journalSpec("a/strange", { suspend: { level: "NONE", offset: 2n ** 53n + 1n } });
+  const item = {
+    kind: "put",
+    key: itemKey(DEFAULT_ROOT, "a/strange"),
+    value: encodeJournalSpec(strange),
+  } as const;
+  await machine.run(machine.coordination.txn({ compare: [], success: [item] }, machine.signal));
+  await machine.agenda.advance(5000);
+  assert.equal(machine.broker.undecodableKeys(), 0);
+  const content = { kind: "bytes", bytes: [utf8("x")] } as const;
+  const refused = machine.broker.transport.append(preamble("a/strange"), content, machine.signal);
+  await assert.rejects(machine.run(refused), /suspend.offset is 9007199254740993, and offsets here end at/);
+  await machine.append("two;");
+  assert.equal(await machine.content(), "one;two;");
+  await machine.stop();
+});

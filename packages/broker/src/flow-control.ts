@@ -44,7 +44,8 @@ export function refillSustain(sustainMs: SustainMs, bytes: number, rate: number)
 }
 
 /** The journal's own rate and the broker's, whichever is smaller; 0 = no bound. */
-export function boundRate(journalRate: number, brokerRate: number): number {
+export function boundRate(journalRate: number | bigint, brokerRate: number): number {
   if (journalRate === 0) return brokerRate;
-  return brokerRate === 0 ? journalRate : Math.min(journalRate, brokerRate);
+  const rate = Number(journalRate);
+  return brokerRate === 0 ? rate : Math.min(rate, brokerRate);
 }

@@ -23,7 +23,13 @@ import {
   type Spool,
   type Spools,
 } from "@millrace/fragments";
-import { evaluatePathTemplate, parsePathTemplate, type Fragment, type JournalSpec } from "@millrace/protocol";
+import {
+  evaluatePathTemplate,
+  parsePathTemplate,
+  resumeOffset,
+  type Fragment,
+  type JournalSpec,
+} from "@millrace/protocol";
 import type { JournalHolder } from "./journal-holder.ts";
 
 /**
@@ -255,7 +261,11 @@ export class LocalJournals {
   /** As {@link open}, without trying again. @throws {WireError} */
   async openOnce(life: JournalLife, spec: JournalSpec): Promise<LocalJournal> {
     const { journal, createRevision } = life;
-    const atLeast = spec.suspend?.offset ?? 0;
+    const atLeast = resumeOffset(spec);
+    if (atLeast === undefined) {
+      const why = `its suspend.offset is ${spec.suspend?.offset}, and offsets here end at 2^53 - 1`;
+      throw new WireError("UNAVAILABLE", `journal ${journal} cannot be opened: ${why}`);
+    }
     // Whoever opens it at the same time gets the same.
     for (let other = this.#opening.get(journal); other !== undefined; other = this.#opening.get(journal)) {
       await other.catch(() => undefined);

@@ -38,6 +38,7 @@ export {
   uint32,
   uint64,
   uint64s,
+  wideInt64,
 } from "./message-fields.ts";
 export { builder, codecs, decode, encode, jsonCodecs, textOf } from "./wire-codec.ts";
 export { WIRE, WireReader } from "./wire-reader.ts";

@@ -16,6 +16,7 @@ import {
   hexIdScalar,
   INT32,
   int64Scalar,
+  WIDE_INT64,
   openEnumScalar,
   SFIXED64,
   SINT32,
@@ -58,6 +59,14 @@ export function uint32(number: number): Field<number> {
  */
 export function int64(number: number, beyond: "refuse" | "saturate" = "refuse"): Field<number> {
   return scalarField(number, int64Scalar(beyond));
+}
+
+/**
+ * An int64 that is written back as it was read: a number, or a bigint beyond +-(2^53 - 1). For what others write, and
+ * what is not counted with.
+ */
+export function wideInt64(number: number): Field<number | bigint> {
+  return scalarField(number, WIDE_INT64);
 }
 
 /** An int64 all of whose bits are used, such as an id. */

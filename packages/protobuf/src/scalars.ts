@@ -100,6 +100,22 @@ export function int64Scalar(beyond: "refuse" | "saturate"): Scalar<number> {
   };
 }
 
+export const WIDE_INT64: Scalar<number | bigint> = {
+  wireType: WIRE.VARINT,
+  zero: 0,
+  read: (reader) => narrowed(reader.exactInt64()),
+  write: (writer, value) => writer.exactInt64(BigInt(value)),
+  toJson: String,
+  fromJson: (json) => narrowed(jsonInteger(json, INT64_BOUNDS)),
+  toText: String,
+};
+
+/** A number where it is a safe integer. */
+function narrowed(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
 export const EXACT_INT64: Scalar<bigint> = {
   wireType: WIRE.VARINT,
   zero: 0n,

@@ -95,6 +95,7 @@ export {
   mayWrite,
   newJournalSpec,
   NOT_SUSPENDED,
+  resumeOffset,
   SINGLE_VALUE_LABELS,
   suspension,
   validateFragmentSpec,

@@ -20,6 +20,7 @@ import {
   strings,
   uint32,
   ValidationError,
+  wideInt64,
   within,
 } from "@millrace/protobuf";
 import { printDuration, durationField } from "./duration.ts";
@@ -45,8 +46,8 @@ export interface JournalSpec {
   readonly fragment: FragmentSpec;
   /** One of FLAG. */
   readonly flags: number;
-  /** Bytes a second, 0 = no limit. Values from 2^53 on are read as 2^53-1. */
-  readonly maxAppendRate: number;
+  /** Bytes a second, 0 = no limit. A bigint from 2^53 on. */
+  readonly maxAppendRate: number | bigint;
   /** Absent = { NONE, 0 }. */
   readonly suspend?: Suspend;
 }
@@ -70,8 +71,8 @@ export interface FragmentSpec {
 
 export interface Suspend {
   readonly level: SuspendLevel;
-  /** Lower bound of the write head on resume. */
-  readonly offset: number;
+  /** Lower bound of the write head on resume. A bigint from 2^53 on: the journal cannot be opened here. */
+  readonly offset: number | bigint;
 }
 
 /** What a spec without `suspend` means. */
@@ -103,7 +104,7 @@ const fragmentSpecMessage = message<FragmentSpec>({
 
 const suspendMessage = message<Suspend>({
   level: enumeration(1, SUSPEND_LEVEL, "Level variant"),
-  offset: int64(2),
+  offset: wideInt64(2),
 });
 
 export const journalSpecMessage = message<JournalSpec>({
@@ -112,7 +113,7 @@ export const journalSpecMessage = message<JournalSpec>({
   labels: nested(3, labelSetMessage),
   fragment: nested(4, fragmentSpecMessage),
   flags: uint32(6),
-  maxAppendRate: int64(7, "saturate"),
+  maxAppendRate: wideInt64(7),
   suspend: optional(8, suspendMessage),
 });
 
@@ -134,6 +135,12 @@ export function mayWrite(spec: JournalSpec): boolean {
 /** The suspension of a spec, whether it states one or not. */
 export function suspension(spec: JournalSpec): Suspend {
   return spec.suspend ?? NOT_SUSPENDED;
+}
+
+/** Lower bound of the write head; undefined where no offset here can be as large. */
+export function resumeOffset(spec: JournalSpec): number | undefined {
+  const { offset } = suspension(spec);
+  return typeof offset === "number" ? offset : undefined;
 }
 
 /** Replicas that the allocator should place. @param replicationMax bound of the cluster, >= 0 */

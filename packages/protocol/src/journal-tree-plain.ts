@@ -81,7 +81,7 @@ function readSpec(fields: FieldReader): JournalSpec {
     labels: sortedSet(fields.each("labels", readLabel)),
     fragment: fields.read("fragment", readFragment, ZERO_FRAGMENT),
     flags: fields.read("flags", (value) => asEnum(FLAG, "JournalSpec_Flag", value), 0),
-    maxAppendRate: fields.read("max_append_rate", asInteger, 0),
+    maxAppendRate: fields.read<number | bigint>("max_append_rate", asWideInteger, 0),
     ...(suspend === undefined ? {} : { suspend }),
   });
 }
@@ -113,7 +113,7 @@ function readSuspend(plain: unknown): Suspend {
   const level = fields.read("level", (value) => asEnum(SUSPEND_LEVEL, "JournalSpec_Suspend_Level", value), 0);
   return {
     level: nameOf(SUSPEND_LEVEL, level) ?? within("level", () => invalid(`invalid Level variant (${level})`)),
-    offset: fields.read("offset", asInteger, 0),
+    offset: fields.read<number | bigint>("offset", asWideInteger, 0),
   };
 }
 
@@ -185,6 +185,14 @@ function asInteger(value: unknown): number {
   const number = typeof value === "string" && /^-?[0-9]+$/.test(value) ? Number(value) : value;
   if (typeof number === "number" && Number.isSafeInteger(number)) return number;
   return invalid("expected an integer of at most 2^53 - 1");
+}
+
+/** An int64: a bigint where no number has it. */
+function asWideInteger(value: unknown): number | bigint {
+  if (typeof value !== "string" || !/^-?[0-9]{16,19}$/.test(value)) return asInteger(value);
+  const exact = BigInt(value);
+  if (exact !== BigInt.asIntN(64, exact)) return invalid("expected an integer of 64 bits");
+  return Number.isSafeInteger(Number(exact)) ? Number(exact) : exact;
 }
 
 /** Go's notation, or an integer count of nanoseconds. */

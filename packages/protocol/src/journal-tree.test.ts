@@ -295,6 +295,25 @@ test("plain: other ways to write values", () => {
   });
 });
 
+test("plain: integers of 64 bits -> kept as they are", () => {
+  const tree = journalTreeOfPlain({
+    name: "a/journal",
+    max_append_rate: "9223372036854775807",
+    suspend: { offset: "9007199254740993" },
+  });
+  assert.deepEqual([tree.spec.maxAppendRate, tree.spec.suspend?.offset], [2n ** 63n - 1n, 2n ** 53n + 1n]);
+  assert.deepEqual(plainOfJournalTree(tree), {
+    name: "a/journal",
+    max_append_rate: 2n ** 63n - 1n,
+    suspend: { offset: 2n ** 53n + 1n },
+  });
+  const beyond = { name: "a/journal", max_append_rate: "9223372036854775808" };
+  assert.match(
+    refusal(() => journalTreeOfPlain(beyond)),
+    /expected an integer of 64 bits/,
+  );
+});
+
 test("plain: what does not fit -> refused with the path to it", () => {
   const cases: readonly (readonly [plain: unknown, text: string])[] = [
     [[], "expected a mapping"],

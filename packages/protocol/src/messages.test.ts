@@ -3,6 +3,8 @@ import { test } from "node:test";
 import { concatBytes, hex, InvariantError, unhex, utf8 } from "@millrace/base";
 import { DECODED_ITEMS_MAX } from "@millrace/protobuf";
 import {
+  applyRequestFromJson,
+  applyRequestToJson,
   decodeAppendRequest,
   decodeFragmentsRequest,
   decodeJournalSpec,
@@ -13,12 +15,14 @@ import {
   decodeRoute,
   encodeAppendRequest,
   encodeFragmentsRequest,
+  encodeJournalSpec,
   encodeReadRequest,
   encodeReadResponse,
   newAppendRequest,
   newFragmentsRequest,
   newReadRequest,
   newReadResponse,
+  upsertChange,
 } from "./index.ts";
 import { refusal } from "./refusal-testkit.ts";
 
@@ -127,10 +131,14 @@ test("content: absent and empty differ when decoded, and neither is encoded", ()
   assert.equal(decodeAppendRequest(bytes).content?.buffer, bytes.buffer, "a view of the input");
 });
 
-test("int64: offsets beyond 2^53 are refused, bounds are clamped", () => {
+test("int64: offsets beyond 2^53 are refused, bounds are clamped, what a spec holds is kept", () => {
   const max = "ffffffffffffffff7f";
   assert.equal(decodeReadRequest(unhex(`38${max}`)!).endOffset, Number.MAX_SAFE_INTEGER);
-  assert.equal(decodeJournalSpec(unhex(`38${max}`)!).maxAppendRate, Number.MAX_SAFE_INTEGER);
+  const spec = decodeJournalSpec(unhex(`38${max}4209108180808080808010`)!);
+  assert.deepEqual([spec.maxAppendRate, spec.suspend?.offset], [2n ** 63n - 1n, 2n ** 53n + 1n]);
+  assert.deepEqual(decodeJournalSpec(encodeJournalSpec(spec)), spec);
+  const request = { changes: [upsertChange(spec, 0)] };
+  assert.deepEqual(applyRequestFromJson(applyRequestToJson(request)), request);
   assert.equal(decodeReadRequest(unhex("40ffffffffffffffffff01")!).beginModTime, -1);
   assert.throws(() => encodeReadRequest(newReadRequest({ offset: 2 ** 53 })), InvariantError);
 });

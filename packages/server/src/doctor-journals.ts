@@ -10,7 +10,7 @@ import {
   type Spool,
   type Spools,
 } from "@millrace/fragments";
-import { contentPath, type JournalSpec } from "@millrace/protocol";
+import { contentPath, resumeOffset, type JournalSpec } from "@millrace/protocol";
 import { coverageOf, type CoverSpan } from "./doctor-coverage.ts";
 import type { CheckNotes } from "./doctor-report.ts";
 import type { PartitionRows } from "./doctor-rows.ts";
@@ -67,7 +67,11 @@ export async function examineJournal(
   const remote = await remotePieces(journal, ports, checks.remote, signal);
   const pieces = [...local, ...remote].sort((a, b) => a.begin - b.begin || a.end - b.end);
   const storeEnd = remote.reduce((end, piece) => Math.max(end, piece.end), 0);
-  const head = Math.max(spool?.end ?? 0, storeEnd, journal.spec?.suspend?.offset ?? 0);
+  const head = Math.max(
+    spool?.end ?? 0,
+    storeEnd,
+    journal.spec === undefined ? 0 : (resumeOffset(journal.spec) ?? 0),
+  );
   rows?.start(pieces[0]?.begin ?? head);
   for (const piece of pieces) {
     const onBytes = (offset: number, bytes: Uint8Array): void =>
@@ -94,7 +98,7 @@ async function claim(
 ): Promise<Spool | undefined> {
   if (spools === undefined || life === undefined) return undefined;
   try {
-    return await spools.claim(life, spec?.suspend?.offset ?? 0);
+    return await spools.claim(life, spec === undefined ? 0 : (resumeOffset(spec) ?? 0));
   } catch (thrown) {
     notes.bad(`${name}: ${WireError.from(thrown).message}`);
     return undefined;
