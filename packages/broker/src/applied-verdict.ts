@@ -2,6 +2,7 @@
 // judged-spool.ts.
 import { WireError, type Logger } from "@millrace/base";
 import type { Spool } from "@millrace/fragments";
+import { heldBytes } from "./held-bytes.ts";
 import type { HolderId, HoldersList } from "./holders-list.ts";
 import { RESET_HEAD_REMEDY } from "./holders-store.ts";
 import { judgeSpool } from "./judged-spool.ts";
@@ -12,15 +13,19 @@ export function unlisted(journal: string): WireError {
   return new WireError("UNAVAILABLE", text, { facts: { journal } });
 }
 
-/**
- * Shows what the list says is acknowledged, and puts aside what it says is not.
- * @param cut whoever has appends under way in the spool hears of it
- */
+export interface VerdictOptions {
+  /** Whoever has appends under way in the spool hears of it. */
+  readonly cut?: (begin: number) => Promise<void>;
+  /** What is here from there on, without a gap, is left as it is: it is compared with what others have. */
+  readonly comparedFrom?: number | undefined;
+}
+
+/** Shows what the list says is acknowledged, and puts aside what it says is not. */
 export async function applyVerdict(
   spool: Spool,
   list: HoldersList,
   { self, logger }: { readonly self: HolderId; readonly logger: Logger },
-  cut = (begin: number): Promise<void> => spool.cut(begin),
+  { cut = (begin) => spool.cut(begin), comparedFrom }: VerdictOptions = {},
 ): Promise<void> {
   const { journal } = spool.life;
   const { end: shown, syncedEnd: end } = spool;
@@ -30,7 +35,9 @@ export async function applyVerdict(
     throw new WireError("CORRUPT", text, { facts: { journal, shown, end } });
   }
   spool.confirm(verdict.shown);
-  if (verdict.kept >= end) return;
+  const from = Math.max(comparedFrom ?? end, spool.end);
+  const isCompared = verdict.kept >= from && heldBytes(spool).base <= from;
+  if (isCompared || verdict.kept >= end) return;
   const facts = { journal, begin: verdict.kept, end };
   logger.warn("journal-bytes-set-aside", facts);
   await cut(Math.max(verdict.kept, spool.end));

@@ -1,11 +1,11 @@
-// Who may write to the spool of a journal, and what of a restart's find is shown.
+// Who may write to the spool of a journal, and what of what is hidden in it is shown, or stays.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, silentLogger } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
 import { applyVerdict } from "./applied-verdict.ts";
 import type { HoldersList } from "./holders-list.ts";
-import { REGISTERS, World, held, routeOf } from "./journal-holder-fixture.ts";
+import { REGISTERS, World, held, peerOf, routeOf } from "./journal-holder-fixture.ts";
 
 test("verdict: what a restart found -> shown up to where a segment is over, kept behind, aside beyond", async () => {
   const world = new World();
@@ -40,6 +40,26 @@ test("go on: a broker without lists finds nothing of what a restart found; what 
   world.joined = 6;
   await a!.holder.goOn();
   assert.equal(await a!.text(), "sure ");
+});
+
+test("bring: brought already, by who could not list it yet -> equal bytes stay all the time, others go", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  world.list = { segments: [{ epoch: 3, begin: 0, members: ["a"] }], tail: { kind: "held" } };
+  await a!.append("acknowledged");
+  const bring = { wants: "bring", begin: 0, end: 12, source: peerOf("a") } as const;
+  await world.hold("b", bring);
+  const cuts: number[] = [];
+  const cut = b!.spool.cut.bind(b!.spool);
+  b!.spool.cut = (begin, registers) => {
+    cuts.push(begin);
+    return cut(begin, registers);
+  };
+  await world.hold("b", bring, { stream: 2 });
+  assert.deepEqual([await b!.text(), cuts], ["[acknowledged]", []]);
+  await b!.append(" and not");
+  await world.hold("b", bring, { stream: 3 });
+  assert.deepEqual([await b!.text(), cuts], ["[acknowledged]", [12]]);
 });
 
 test("the spool: the primary of whoever has it is seen to have left -> evicted at once, nobody need ask", async () => {

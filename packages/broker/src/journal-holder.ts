@@ -10,8 +10,8 @@
 //      a broker that keeps no lists, had from it alone. What the others do not have there is set aside.
 //  K5  Nobody is moved beyond what its source has, or, without a source, what the list promises: whoever may call this,
 //      by a mistake too, would have the journal go on there for ever.
-//  K6  A bring may end anywhere, and what it leaves has to be all that this member promised: it lets go only of what is
-//      other than its source's, and of nothing below what it has left to the store, which is acknowledged.
+//  K6  A bring may end anywhere, and what it leaves has to be all that this member promised, also by a list that is
+//      written late: only what is other than its source's goes, and nothing that it has left to the store.
 //  K7  Whoever was brought is found again after a restart, though the journal is empty: the list may name it.
 //  K8  Between an activation's write of the list and its taking of the spool nobody has the token. Who closes the list
 //      then retires what was brought (B6 of route-bound.ts), or the append that follows would stand behind its end.
@@ -357,7 +357,8 @@ export class JournalHolder {
     const { begin, end, registers } = request;
     const source = this.#sourceOf(request);
     await this.#checkReach(request, signal); // K5
-    const list = source !== undefined || request.source === undefined ? await this.#judge(signal) : undefined; // K2
+    const isJudged = source !== undefined || request.source === undefined;
+    const list = isJudged ? await this.#judge(signal, source && begin) : undefined; // K2, K6
     if (end < spool.end) {
       // K4. One that was claimed where its journal was suspended may stand further, and has nothing to be cut.
       if ((spool.held().at(-1)?.end ?? 0) > end) return false;
@@ -408,14 +409,14 @@ export class JournalHolder {
   }
 
   /** Lets the list judge what is hidden; what is left of it stands in the segment that goes on. */
-  async #judge(signal: AbortSignal): Promise<HoldersList | undefined> {
+  async #judge(signal: AbortSignal, comparedFrom?: number): Promise<HoldersList | undefined> {
     const spool = this.#spool;
     if (spool.end === spool.syncedEnd) return undefined;
     const { list } = await this.#ports.lists.read(this.#journal, spool.life.createRevision, signal);
     if (list?.tail.kind === "void")
       throw new WireError("UNAVAILABLE", `the list of holders of ${this.#journal} is void`);
     if (list === undefined) throw unlisted(this.#journal);
-    await applyVerdict(spool, list, this.#ports, (begin) => this.#cut(begin));
+    await applyVerdict(spool, list, this.#ports, { cut: (begin) => this.#cut(begin), comparedFrom });
     return list;
   }
 

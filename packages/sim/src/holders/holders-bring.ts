@@ -15,7 +15,7 @@ export function bringJudged(
   bring: BroughtBytes,
   variant: Variant | undefined,
 ): ModelState {
-  const state = judged(before, to);
+  const state = judged(before, to, variant === "judged-brought" ? undefined : bring);
   const broker = state.brokers[to]!;
   const cutAt = cutFor(broker, bring, variant);
   const { binding, log, register, copiedFrom } = broker;
@@ -76,9 +76,11 @@ function cutFor(
   return at < end ? at : undefined;
 }
 
-function judged(state: ModelState, i: number): ModelState {
+/** What can be compared with its source's needs no judge: the list may come to name it for that. */
+function judged(state: ModelState, i: number, bring: BroughtBytes | undefined): ModelState {
   const { acknowledged, held } = countedHere(state, i);
   const kept = [...acknowledged, ...held];
+  if (bring !== undefined) kept.push({ begin: bring.begin, end: bring.begin + bring.entries.length });
   const log = state.brokers[i]!.log.map((entry, at) =>
     kept.some(({ begin, end }) => begin <= at && at < end) ? entry : 0,
   );

@@ -136,6 +136,27 @@ const RUNS: Partial<Record<Variant, readonly string[]>> = {
     "2 takes it from 0",
     "0 acknowledges",
   ],
+  "judged-brought": [
+    "0 begins an activation",
+    "0 brings 0 to [0, 0)",
+    "0 brings 1 to [0, 0)",
+    "0 writes the list",
+    "0 appends 1 at 0",
+    "1 takes it from 0",
+    "0 acknowledges",
+    "route 12 primary 2",
+    "2 sees the route",
+    "2 begins an activation",
+    "2 fences 1",
+    "2 brings 1 to [0, 1)",
+    "2 brings 2 to [0, 1), which stands at 0",
+    "2 has what it was brought",
+    "2 gives up, write may come late",
+    "2 begins an activation",
+    "2 fences 1",
+    "2 brings 2 to [0, 1), which stands at 0",
+    "the late write is applied",
+  ],
   "changed-within": [
     "0 begins an activation",
     "0 brings 0 to [0, 0)",
@@ -218,6 +239,40 @@ const CUT_WITHIN: readonly string[] = [
   "1 takes it from 0",
   "0 acknowledges",
 ];
+
+/** Broker 2 is brought by an attempt and the next one, and the first one's list is written late. */
+const LISTED_LATE: readonly string[] = [
+  "0 begins an activation",
+  "0 brings 0 to [0, 0)",
+  "0 brings 1 to [0, 0)",
+  "0 writes the list",
+  "0 appends 1 at 0",
+  "1 takes it from 0",
+  "0 acknowledges",
+  "route 12 primary 2",
+  "2 sees the route",
+  "2 begins an activation",
+  "2 fences 1",
+  "2 brings 1 to [0, 1)",
+  "2 brings 2 to [0, 1), which stands at 0",
+  "2 has what it was brought",
+  "2 gives up, write may come late",
+  "2 begins an activation",
+  "2 fences 1",
+  "2 brings 2 to [0, 1)",
+  "the late write is applied",
+  "2 crashes",
+  "2 restarts",
+  "2 begins an activation",
+  "2 fences 2",
+  "2 brings 1 to [0, 1)",
+  "2 brings 2 to [0, 1)",
+  "2 writes the list",
+];
+
+test("holders model: brought again before the list is written late -> the member has what it says", () => {
+  assert.deepEqual(replay(LISTED_LATE, LARGE, undefined), { why: undefined, played: LISTED_LATE.length });
+});
 
 test("holders model: a proposal of two that is cut between them -> its first append has its register", () => {
   assert.deepEqual(replay(CUT_WITHIN, LARGE, undefined), { why: undefined, played: CUT_WITHIN.length });

@@ -11,6 +11,7 @@ export const VARIANTS = {
   "no-stream-order": "a replica takes requests of any stream of an epoch",
   "no-replace": "a member that is brought keeps what it holds beyond",
   "cut-whole": "a member that is brought lets go of all that it is brought before it copies",
+  "judged-brought": "a member that is brought again lets go of what no list names it for yet",
   "changed-within": "appends before a proposal's last change registers",
   "cut-registers": "a member that lets go of what is other keeps the registers behind that",
   "copied-told": "a member says that it has what it copied of a bring that ended half-way",
