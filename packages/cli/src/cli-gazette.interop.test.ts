@@ -233,7 +233,7 @@ test("read with offsets, fragments -> what gazctl prints, and the same files", {
   }
 });
 
-test("suspend, reset-head, prune, store-health -> what gazctl does", { skip }, async (t) => {
+test("suspend, reset-head, store-health -> what gazctl does", { skip }, async (t) => {
   const TWO = ["-l", "name=test/two"];
   const status = ["list", ...TWO, "-p", "-r", "--rf"];
   const said = await compare(t, [
