@@ -256,6 +256,32 @@ test("append: a journal with a maximum rate -> chunks beyond it are delayed and 
   );
 });
 
+test("append: late chunks, then the journal changes -> each waits for its turn, the rest goes at once", async () => {
+  await withBroker(
+    async ({ transport, agenda, content }) => {
+      const client = handFed();
+      const append = transport.append(preamble(J), { kind: "chunks", chunks: client.chunks }, never);
+      let doneMs = 0;
+      const done = append.finally(() => (doneMs = agenda.nowMs));
+      client.feed("x".repeat(1000));
+      await agenda.advance(1000);
+      client.feed("y".repeat(60_000));
+      client.feed("z");
+      client.end();
+      await agenda.advance(5000);
+      assert.equal(doneMs, 0, "60,000 bytes take a minute");
+      const atMs = agenda.nowMs;
+      const labels = labelSet(["is", "new"]);
+      await applySpec(transport, journalSpec(J, { maxAppendRate: 1000, labels }));
+      await agenda.advance(100);
+      const { status, delayedChunks } = await done;
+      assert.deepEqual([status, delayedChunks, doneMs - atMs <= 100], ["OK", 1, true]);
+      assert.equal((await content()).length, 61_001);
+    },
+    { maxAppendRate: 1000 },
+  );
+});
+
 test("append: the caller's abort -> before the commit nothing is written; the queue goes on", async () => {
   await withBroker(async ({ transport, content }) => {
     const blocker = handFed();

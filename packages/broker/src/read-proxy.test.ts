@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { never, text, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
-import { ANY_LABELS, newFragmentsRequest, type ReadRequest, type ReadResponse } from "@millrace/protocol";
+import {
+  ANY_LABELS,
+  FLAG,
+  newFragmentsRequest,
+  type ReadRequest,
+  type ReadResponse,
+} from "@millrace/protocol";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
 import { openPuppet, serves, whenAborted, type Puppet, type ReadScript } from "./puppet-testkit.ts";
@@ -76,6 +82,22 @@ describe("a read at a broker that does not have the journal", () => {
       assert.equal((await here!).fragments.length, 1);
       const direct = { ...request, doNotProxy: true };
       assert.equal((await other.transport.listFragments(direct, never)).status, "NOT_JOURNAL_BROKER");
+    });
+  });
+
+  test("fragments of a journal that is not there, or not to be read -> says so, wherever asked", async () => {
+    await withCluster(async (cluster, own, other) => {
+      const statuses = async (journal: string): Promise<readonly string[]> => {
+        const asked = [own, other].map(({ transport }) =>
+          cluster.within(transport.listFragments(newFragmentsRequest({ journal }), never)),
+        );
+        return (await Promise.all(asked)).map(({ status }) => status);
+      };
+      assert.deepEqual(await statuses(J), ["OK", "OK"]);
+      assert.deepEqual(await statuses("not/there"), ["JOURNAL_NOT_FOUND", "JOURNAL_NOT_FOUND"]);
+      await cluster.within(applySpec(own.transport, journalSpec(J, { flags: FLAG.O_WRONLY })));
+      await cluster.agenda.advance(100);
+      assert.deepEqual(await statuses(J), ["NOT_ALLOWED", "NOT_ALLOWED"]);
     });
   });
 
