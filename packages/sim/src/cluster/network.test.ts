@@ -59,6 +59,25 @@ test("stream: a link is cut and mended, slow, its process pauses -> all once, in
   }
 });
 
+test("calls: many at once -> overtake each other on the way there and back, and each happens once", async () => {
+  const { agenda, network, ports } = twoHosts();
+  const [came, answered]: [number[], number[]] = [[], []];
+  network.slowDown("a", "b", 50);
+  for (const i of numbers(100)) {
+    const call = ask(ports, "b", () => Promise.resolve(came.push(i)), signal);
+    void call.then(() => answered.push(i));
+  }
+  await agenda.advance(1000);
+  const isInOrder = (these: readonly number[]): boolean => these.every((one, at) => one === at);
+  assert.deepEqual([isInOrder(came), isInOrder(answered)], [false, false]);
+  assert.notDeepEqual(answered, came);
+  for (const these of [came, answered])
+    assert.deepEqual(
+      these.sort((x, y) => x - y),
+      numbers(100),
+    );
+});
+
 test("stream: one direction is cut -> what goes the other way arrives", async () => {
   const { agenda, network, a } = twoHosts();
   const came: string[] = [];
