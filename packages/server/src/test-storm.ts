@@ -1,5 +1,5 @@
 // A cluster of real processes and the misfortunes that come over it, drawn from a seed: three brokers, each with a path
-// of its own to one etcd and, where that is permitted, a small file system of its own.
+// of its own to one etcd, one for its clients and, where that is permitted, a small file system of its own.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@millrace/base";
@@ -24,7 +24,10 @@ const RUNNING_MS = 90_000;
 const LOOK_MS = 100;
 
 interface Member {
+  /** What leads from the broker to etcd. */
   readonly proxy: TcpProxy;
+  /** What leads from clients to the broker. */
+  readonly door: TcpProxy;
   readonly disk: SmallDisk | undefined;
   readonly broker: TestBrokerProcess;
   /** Its life is in the hands of a misfortune. */
@@ -66,7 +69,8 @@ export class Storm {
       const disk = SmallDisk.mounted(DISK_MIB);
       const place = { etcd: `http://127.0.0.1:${proxy.port}`, fileRoot, flags: FLAGS };
       const broker = await TestBrokerProcess.started({ ...place, ...(disk && { data: disk.data }) });
-      members.push({ proxy, disk, broker, isStruck: false });
+      const door = await TcpProxy.to(broker.port);
+      members.push({ proxy, door, disk, broker, isStruck: false });
     }
     return new Storm(etcd, fileRoot, members, random);
   }
@@ -120,9 +124,10 @@ export class Storm {
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.#supervised.catch(() => undefined);
-    for (const { broker, proxy, disk } of this.members) {
+    for (const { broker, proxy, door, disk } of this.members) {
       await broker.kill();
       await proxy.close();
+      await door.close();
       disk?.unmount();
     }
     await this.etcd.close();
@@ -161,6 +166,8 @@ const MISFORTUNES: readonly Misfortune[] = [
   { strike: frozenPastLease, endsLife: true },
   { strike: frozen },
   { strike: cutOff },
+  { strike: clientsCutOff },
+  { strike: clientsUnanswered },
   { strike: etcdKilled },
   { strike: diskFull, takesDisk: true },
   { strike: diskFullAndKilled, takesDisk: true, endsLife: true },
@@ -201,6 +208,26 @@ async function cutOff({ random }: Storm, { proxy }: Member): Promise<string> {
   await sleep(300 + random.below(1500));
   proxy.forward();
   return "cut off from etcd";
+}
+
+/** Appends end in their midst, or are refused. */
+async function clientsCutOff({ random }: Storm, { door }: Member): Promise<string> {
+  for (let times = 1 + random.below(5); times > 0; times--) {
+    door.refuse();
+    await sleep(random.below(300));
+    door.forward();
+    await sleep(random.below(300));
+  }
+  return "cut off from its clients";
+}
+
+/** Appends happen, and their clients never hear of it. */
+async function clientsUnanswered({ random }: Storm, { door }: Member): Promise<string> {
+  door.swallowAnswers();
+  await sleep(300 + random.below(1500));
+  door.cut();
+  door.forward();
+  return "unheard by its clients";
 }
 
 async function etcdKilled({ etcd }: Storm): Promise<string> {
