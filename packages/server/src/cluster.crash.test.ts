@@ -1,6 +1,6 @@
 // Three brokers as real processes on one etcd, journals with three replicas, and one misfortune after the other, drawn
 // from a seed: kill -9, SIGTERM, SIGSTOP past the lease and shorter, a full disk, etcd cut off from one broker, a
-// broker cut off from its clients, or its answers lost on their way to them, etcd killed. Appends must go on after each;
+// broker cut off from its clients, or its answers lost on their way to them, etcd killed. Appends must go on after;
 // then every writer's book is compared with what each broker reads. In the end all are killed at once: the doctor looks
 // at what they leave, the books are compared with what it reads, and once more with what is read of the brokers.
 //
