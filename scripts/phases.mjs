@@ -36,7 +36,7 @@ export const PHASES = [
   {
     name: "e2e",
     what: "whole processes",
-    run: (input) => runKind("e2e", { ...input, limitMs: 20 * MINUTE_MS }),
+    run: (input) => runKind("e2e", { ...input, limitMs: 35 * MINUTE_MS }),
   },
   { name: "crash", what: "kill -9", run: (input) => runKind("crash", { ...input, limitMs: 25 * MINUTE_MS }) },
   {

@@ -11,7 +11,7 @@
 //      would be answered with what a verdict has left of it.
 //  O5  Where the template of the path's postfix cannot be evaluated, fragments wait here until it can: under another
 //      path, those who read the store by its directories would not find them, and nothing would bring them there.
-import { WireError, type Clock, type Logger } from "@millrace/base";
+import { never, WireError, type Clock, type Logger } from "@millrace/base";
 import {
   FragmentIndex,
   type FoundLife,
@@ -171,6 +171,9 @@ export class LocalJournal {
 
 /** Pause between attempts to claim a spool while the disk refuses. */
 const CLAIM_RETRY_MS = 1000;
+/** How often it is looked whether the files of a life that is set aside are gone: mostly in a moment. */
+const LEAVING_LOOK_MS = 20;
+const LEAVING_LOOKS_MAX = 250;
 
 export interface LocalJournalsPorts {
   readonly spools: Spools;
@@ -282,13 +285,15 @@ export class LocalJournals {
   }
 
   async #open(life: JournalLife, spec: JournalSpec, atLeast: number): Promise<LocalJournal> {
-    const { spools, holding } = this.#ports;
+    const { holding } = this.#ports;
     const before = this.#journals.get(life.journal);
     if (before !== undefined && before.createRevision > life.createRevision)
       throw new WireError("NOT_FOUND", `journal ${life.journal} of revision ${life.createRevision} is over`);
     if (before !== undefined) await this.end(before);
-    const isFound = holding !== undefined && this.found(life) !== undefined && !(await this.forsake(life));
-    const spool = await spools.claim(life, isFound ? 0 : atLeast);
+    const wasFound = holding !== undefined && this.found(life) !== undefined;
+    const isForsaken = wasFound && (await this.forsake(life));
+    const isFound = wasFound && !isForsaken;
+    const spool = await this.#claim(life, isFound ? 0 : atLeast, isForsaken);
     if (isFound) {
       spool.hide(0); // O2
       await holding.judgeFound(spool);
@@ -300,9 +305,24 @@ export class LocalJournals {
     return journal;
   }
 
+  /** Where the life's files are just being set aside, once they are gone. */
+  async #claim(life: JournalLife, atLeast: number, isLeaving: boolean): Promise<Spool> {
+    const { spools, clock } = this.#ports;
+    for (let looks = 0; ; looks++) {
+      try {
+        return await spools.claim(life, atLeast);
+      } catch (error) {
+        const isTooEarly =
+          isLeaving && WireError.from(error).code === "UNAVAILABLE" && looks < LEAVING_LOOKS_MAX;
+        if (!isTooEarly) throw error;
+        await clock.sleep(LEAVING_LOOK_MS, never);
+      }
+    }
+  }
+
   /**
    * Sets aside what a restart found of a life, if nothing of it counts any more (O4).
-   * @returns whether it was; opening the life is refused until its files are gone, and begins anew
+   * @returns whether it was; claiming the life is refused until its files are gone, and begins anew
    */
   async forsake(life: JournalLife): Promise<boolean> {
     const { spools, holding, logger } = this.#ports;
