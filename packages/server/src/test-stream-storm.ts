@@ -39,6 +39,8 @@ export class StreamStorm {
   /** How often what was suffered. */
   readonly #suffered = new Map<string, number>();
   #left: Misfortune[] = [];
+  /** How often leases may have got their whole time again: they do when an etcd starts. */
+  #renewals = 0;
   #rounds = -1;
   #isOver = false;
 
@@ -134,9 +136,11 @@ export class StreamStorm {
 
   #away(what: string, needed: Needed, ms: number): Misfortune {
     const strike = async (): Promise<void> => {
+      this.#renewals++;
       await needed.kill();
       await sleep(ms);
       if (!this.#isOver) await needed.run();
+      this.#renewals++;
     };
     return { what: `${what} killed`, victims: [needed], strike };
   }
@@ -159,14 +163,17 @@ export class StreamStorm {
     await this.#ready(node);
   }
 
-  /** A broker ends itself once it knows; the others get another lease. */
+  /** A broker ends itself once it knows, unless an etcd came back meanwhile; the others get another lease. */
   readonly #pausedPastLease = async (node: TestNode): Promise<void> => {
+    const renewals = this.#renewals;
     node.freeze();
     await sleep(PAST_LEASE_MS(node.role));
     node.thaw();
     if (node.role === "broker") {
       const claim = (): string => `${node.name} ends itself: ${node.life.stderr.slice(-3000)}`;
-      await until(claim, ENDS_ITSELF_MS, () => node.life.exit !== undefined);
+      const wasRenewed = (): boolean => this.#renewals > renewals;
+      await until(claim, ENDS_ITSELF_MS, () => node.life.exit !== undefined || wasRenewed());
+      if (node.life.exit === undefined) return this.#ready(node);
       this.#excuse(node);
       await this.#back(node);
     } else {
