@@ -1,5 +1,7 @@
 // The head of a request as the parser leaves it: places in the received bytes. Headers become strings only when
 // somebody asks for them; a record's mapping seldom does.
+import { utf8 } from "./bytes.ts";
+import { isWord } from "./http1-grammar.ts";
 
 export type Method = "GET" | "HEAD" | "POST" | "PUT" | "DELETE" | "OPTIONS" | "PATCH" | "TRACE" | "CONNECT";
 
@@ -62,8 +64,38 @@ export class RequestHead {
 
 /** Header lines in their order, names as received, values without whitespace around. */
 export function headerLines(head: RequestHead): [name: string, value: string][] {
-  const lines: [string, string][] = [];
-  const bytes = head.bytes;
+  const { bytes } = head;
+  return Array.from(linePlaces(head), ({ nameBegin, nameEnd, begin, end }) => [
+    latin1(bytes, nameBegin, nameEnd),
+    latin1(bytes, begin, end),
+  ]);
+}
+
+/** The first value of the header `name`. @param name in lower case */
+export function headerValue(head: RequestHead, name: string): string | undefined {
+  return headerValues(head, name)[0];
+}
+
+/** Values of all lines of the header `name`, in their order. @param name in lower case */
+export function headerValues(head: RequestHead, name: string): string[] {
+  const values: string[] = [];
+  const { bytes } = head;
+  const word = utf8(name);
+  for (const { nameBegin, nameEnd, begin, end } of linePlaces(head))
+    if (isWord(bytes, nameBegin, nameEnd, word)) values.push(latin1(bytes, begin, end));
+  return values;
+}
+
+interface LinePlace {
+  readonly nameBegin: number;
+  readonly nameEnd: number;
+  /** Of the value. */
+  readonly begin: number;
+  readonly end: number;
+}
+
+function* linePlaces(head: RequestHead): Generator<LinePlace, void, void> {
+  const { bytes } = head;
   let at = head.linesBegin;
   while (at < head.linesEnd) {
     let colon = at;
@@ -74,15 +106,9 @@ export function headerLines(head: RequestHead): [name: string, value: string][] 
     let last = end;
     while (begin < last && isBlank(bytes[begin]!)) begin++;
     while (last > begin && isBlank(bytes[last - 1]!)) last--;
-    lines.push([latin1(bytes, at, colon), latin1(bytes, begin, last)]);
+    yield { nameBegin: at, nameEnd: colon, begin, end: last };
     at = end + 2;
   }
-  return lines;
-}
-
-/** The first value of the header `name`. @param name in lower case */
-export function headerValue(head: RequestHead, name: string): string | undefined {
-  return headerLines(head).find(([line]) => line.toLowerCase() === name)?.[1];
 }
 
 function isBlank(byte: number): boolean {

@@ -37,9 +37,18 @@ export {
   type TokenRole,
 } from "./system-token-book.ts";
 export { RequestIds } from "./request-ids.ts";
+export {
+  formatAddress,
+  formatNetwork,
+  isInNetwork,
+  parseAddress,
+  parseNetwork,
+  type IpAddress,
+  type IpNetwork,
+} from "./ip-address.ts";
 export { sizeText } from "./size-text.ts";
 export { BodyBytes } from "./body-bytes.ts";
 export { isWord } from "./http1-grammar.ts";
-export { headerLines, headerValue, latin1, type RequestHead } from "./http1-head.ts";
+export { headerLines, headerValue, headerValues, latin1, type RequestHead } from "./http1-head.ts";
 export { HeadParser, type Refusal } from "./http1-head-parser.ts";
 export { Http1Parser, type BodyPlan, type Http1Listener } from "./http1-parser.ts";

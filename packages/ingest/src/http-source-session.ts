@@ -4,12 +4,15 @@ import {
   type BodyPlan,
   headerLines,
   headerValue,
+  headerValues,
+  type IpNetwork,
   isWord,
   type Refusal,
   type RequestHead,
   utf8,
 } from "@millrace/base";
 import type { OtlpHttpRequest } from "@millrace/otlp";
+import { clientAddress, clientPeer, type ClientPeer } from "./client-address.ts";
 import { encodingOf, type Encoding } from "./body-decompress.ts";
 import type { Lateness, Session } from "./http1-connection.ts";
 import type { Exchange } from "./http1-exchange.ts";
@@ -42,6 +45,8 @@ export interface SessionPorts {
   readonly answers: Answers;
   readonly intake: Intake;
   readonly otlp: OtlpIntake;
+  /** Whose word is taken for who sent a request. */
+  readonly trustedProxies: readonly IpNetwork[];
   /** Refuses whoever may not use this address, or answers; undefined: welcome, but there is no such page. */
   readonly page: (request: OtherRequest) => DoorPage | undefined;
   /** No records are taken any more. */
@@ -55,16 +60,16 @@ const NDJSON_CONTENT: Content = { kind: "ndjson", charset: undefined };
 
 export class DoorSession implements Session {
   readonly #ports: SessionPorts;
-  readonly #clientIp: Uint8Array;
+  readonly #peer: ClientPeer;
   /** Of the request at hand: between its head and its body no other request is looked at. */
   #target: DoorTarget = { kind: "error", error: ROUTE_NOT_FOUND };
   #content: Content = JSON_CONTENT;
   #encoding: Encoding = "identity";
 
-  constructor(ports: SessionPorts, clientAddress: string) {
+  /** @param peerAddress as the socket says it */
+  constructor(ports: SessionPorts, peerAddress: string) {
     this.#ports = ports;
-    // IPv4 over an IPv6 socket is IPv4.
-    this.#clientIp = utf8(clientAddress.replace(/^::ffff:(?=[0-9.]+$)/, ""));
+    this.#peer = clientPeer(peerAddress, ports.trustedProxies);
   }
 
   onHead(head: RequestHead): BodyPlan {
@@ -90,7 +95,7 @@ export class DoorSession implements Session {
     if (target.kind === "otlp")
       return this.#export(target.request, head, body.bytes.slice(begin, end), exchange);
     const { route } = target;
-    const received = { route, head, content: this.#content, clientIp: this.#clientIp, exchange };
+    const received = { route, head, content: this.#content, clientIp: this.#clientIp(head), exchange };
     intake.take(received, this.#encoding, body, begin, end);
   }
 
@@ -102,12 +107,19 @@ export class DoorSession implements Session {
   ): void {
     const caller: OtlpCaller = {
       route: request.source,
-      clientIp: this.#clientIp,
+      clientIp: this.#clientIp(head),
       headers: recordHeaders(headerLines(head)),
       key: head.keyEnd > head.keyBegin ? head.idempotencyKey : undefined,
       isOver: () => exchange.answer !== undefined,
     };
     this.#ports.otlp.take(request, caller, body, exchange);
+  }
+
+  #clientIp(head: RequestHead): Uint8Array {
+    return clientAddress(this.#peer, this.#ports.trustedProxies, () => ({
+      xForwardedFor: headerValues(head, "x-forwarded-for"),
+      forwarded: headerValues(head, "forwarded"),
+    }));
   }
 
   #answer(target: OtherTarget, head: RequestHead, exchange: Exchange): void {

@@ -7,6 +7,7 @@ import {
   concatBytes,
   MetricsRegistry,
   never,
+  parseNetwork,
   silentLogger,
   systemClock,
   text,
@@ -86,6 +87,8 @@ export interface DoorOptions {
   readonly diskUse?: Partial<DiskUse>;
   readonly share?: () => number;
   readonly quotaBytes?: number;
+  /** Networks as texts. */
+  readonly trustedProxies?: readonly string[];
   readonly clock?: Clock;
   readonly lanes?: number;
   readonly logger?: Logger;
@@ -145,6 +148,7 @@ export class DoorHarness {
         limits: { ...DEFAULT_DOOR_LIMITS, ...options.limits },
         lanes: options.lanes ?? 1,
         quotaBytes: options.quotaBytes ?? 0,
+        trustedProxies: (options.trustedProxies ?? []).map(parseNetwork),
       },
     );
     ({ port: this.port } = await this.source.listen({ host: "127.0.0.1", port: 0 }));

@@ -1,6 +1,6 @@
 // The HTTP source put together: listener, sessions, routes from the mirror, dispatcher; and on the same port OTLP, over
 // HTTP and gRPC.
-import { type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+import { type Clock, type IpNetwork, type Logger, type Metrics, type Random } from "@millrace/base";
 import { GrpcServer } from "@millrace/grpc";
 import type { ProgramEvaluator } from "@millrace/jsonata";
 import { OTLP_GRPC_ENCODINGS, otlpHandlers } from "@millrace/otlp";
@@ -49,6 +49,8 @@ export interface HttpSourceOptions {
   readonly lanes: number;
   /** Bytes of all sinks together that may wait for their tables; 0: any number. */
   readonly quotaBytes: number;
+  /** Proxies whose X-Forwarded-For or Forwarded says who sent a request. */
+  readonly trustedProxies: readonly IpNetwork[];
 }
 
 /** A gRPC peer that is gone without a word holds its calls no longer than this. */
@@ -65,7 +67,7 @@ export class HttpSource {
 
   /** @param ports the mirror is loaded and runs */
   constructor(ports: HttpSourcePorts, options: HttpSourceOptions) {
-    const { limits, lanes } = options;
+    const { limits, lanes, trustedProxies } = options;
     const { random, clock, turns, evaluator, onFatal } = ports;
     this.#logger = ports.logger;
     const { onAppended } = ports.diskUse;
@@ -95,6 +97,7 @@ export class HttpSource {
       evaluator,
       onFatal,
       isStopping,
+      trustedProxies,
     };
     const intake = new Intake(shared);
     this.#secrets = new SecretIndex(mirror, "otlp");
@@ -111,7 +114,16 @@ export class HttpSource {
       },
       keepalive: KEEPALIVE,
     });
-    const session: SessionPorts = { table: this.#table, answers, intake, otlp, page: ports.page, isStopping };
+    const { page } = ports;
+    const session: SessionPorts = {
+      table: this.#table,
+      answers,
+      intake,
+      otlp,
+      page,
+      isStopping,
+      trustedProxies,
+    };
     this.#server = new Http1Server({
       limits,
       clock,

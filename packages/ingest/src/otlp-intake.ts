@@ -3,7 +3,9 @@
 // O1 The records of a request know its headers, without the one that authorises it.
 // O2 While it is not known of some records whether they were appended, that is said of the request: a partial success
 //    would tell the client not to send them again.
-import { BodyBytes, type Clock, utf8, WireError } from "@millrace/base";
+// O3 Over gRPC Forwarded counts for nothing: metadata leaves out what is not ASCII, so a client could have its proxy's
+//    X-Forwarded-For left out, and write a Forwarded of its own.
+import { BodyBytes, type Clock, type IpNetwork, utf8, WireError } from "@millrace/base";
 import type { ServerCall } from "@millrace/grpc";
 import type { ProgramEvaluator } from "@millrace/jsonata";
 import {
@@ -17,6 +19,7 @@ import {
   type OtlpPorts,
   type SourceFound,
 } from "@millrace/otlp";
+import { clientAddress, clientPeer } from "./client-address.ts";
 import { decompressBody } from "./body-decompress.ts";
 import { takesSignal } from "./definitions.ts";
 import type { Exchange } from "./http1-exchange.ts";
@@ -58,6 +61,8 @@ export interface OtlpIntakePorts {
   readonly evaluator: ProgramEvaluator;
   /** The source with a secret, when there is one. */
   readonly findBySecret: (secret: string) => SourceRoute | undefined;
+  /** Whose word is taken for who sent a request. */
+  readonly trustedProxies: readonly IpNetwork[];
   readonly isStopping: () => boolean;
   /** A failure that is a bug. */
   readonly onFatal: (error: unknown) => void;
@@ -106,14 +111,19 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
   }
 
   findBySecret(secret: string, call: ServerCall): SourceFound<OtlpCaller> {
-    const { findBySecret, isStopping } = this.#ports;
+    const { findBySecret, isStopping, trustedProxies } = this.#ports;
     if (isStopping()) return { kind: "refused", refusal: SHUTDOWN };
     const route = findBySecret(secret);
     const bytes = utf8(secret);
     if (route === undefined || !isSecret(route.secret, bytes, 0, bytes.length))
       return { kind: "refused", refusal: NO_SOURCE_FOUND };
     if (!route.isEnabled) return { kind: "refused", refusal: DISABLED_SOURCE };
-    const clientIp = utf8(hostOf(call.peer.address));
+    const peer = clientPeer(hostOf(call.peer.address), trustedProxies);
+    // O3
+    const clientIp = clientAddress(peer, trustedProxies, () => ({
+      xForwardedFor: [call.metadata.get("x-forwarded-for") ?? []].flat(),
+      forwarded: [],
+    }));
     const headers = recordHeaders(call.metadata);
     const key = call.metadata.get("idempotency-key");
     if (key !== undefined && !isKey(key)) return { kind: "refused", refusal: wrongKey(key) };
@@ -206,8 +216,8 @@ function allRejected(total: number, { status, message, retryAfter }: DoorError):
   return { total, rejected: total, failure };
 }
 
-/** `127.0.0.1:54321` without its port; IPv4 over an IPv6 socket is IPv4. */
+/** `127.0.0.1:54321` without its port. */
 function hostOf(address: string): string {
   const host = /^(?:\[([^\]]+)\]|([^:]+)):\d+$/.exec(address);
-  return (host?.[1] ?? host?.[2] ?? address).replace(/^::ffff:(?=[0-9.]+$)/, "");
+  return host?.[1] ?? host?.[2] ?? address;
 }

@@ -19,7 +19,12 @@ const COLUMNS: readonly Column[] = [
   { type: "body", name: "body" },
 ];
 const NDJSON = { "content-type": "application/x-ndjson" };
-const FLAGS = ["--http-source.request-timeout", "1s", "--http-source.idle-timeout", "1s"];
+/** Tests come from 127.0.0.1, and from here when they are a proxy. */
+const PROXY = "127.0.0.2";
+const FLAGS = [
+  ...["--http-source.request-timeout", "1s", "--http-source.idle-timeout", "1s"],
+  ...["--http-source.trusted-proxies", `${PROXY},10.0.0.0/8,fd00::/8`],
+];
 
 let platform: TestPlatform;
 let url = "";
@@ -77,6 +82,21 @@ test("a JSON record -> 200 OK, and each column has its value", async () => {
   assert.equal(row!["tags"], JSON.stringify('b "quoted"'));
   assert.equal(row!["body"], body);
   assert.match(row!["_journal"]!, /^stream\/1\/1\/records\/records\/p\d+$/);
+});
+
+test("X-Forwarded-For from a trusted proxy, from another peer -> the client's address, the peer's", async () => {
+  const from = async (localAddress: string, header: string, value: string): Promise<unknown> => {
+    const headers = { "content-type": "application/json", [header]: value };
+    const answer = await ask(url, { method: "POST", body: '{"origin":"PRG"}', headers, localAddress });
+    assert.equal(answer.status, 200, answer.text);
+    await waitForRows(platform.endpoints, "main.records", ++accepted);
+    return ((await newest(1, "ip")) as Record<string, unknown>[])[0]!["ip"];
+  };
+  const forged = "6.6.6.6, 2001:DB8::7, 10.1.1.1";
+  assert.equal(await from(PROXY, "X-Forwarded-For", forged), "2001:db8::7");
+  assert.equal(await from(PROXY, "Forwarded", "for=6.6.6.6, for=203.0.113.7;proto=https"), "203.0.113.7");
+  assert.equal(await from("127.0.0.1", "X-Forwarded-For", forged), "127.0.0.1");
+  assert.equal(await from("127.0.0.1", "Forwarded", "for=6.6.6.6"), "127.0.0.1");
 });
 
 test("a form -> a record", async () => {

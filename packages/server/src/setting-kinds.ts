@@ -1,5 +1,5 @@
 // Kinds of settings: how a text becomes a value, which values are in range, and how a value is shown.
-import { parseAuthKeys, WireError } from "@millrace/base";
+import { formatNetwork, parseAuthKeys, parseNetwork, WireError, type IpNetwork } from "@millrace/base";
 
 export interface ListenAddress {
   /** As given: `127.0.0.1`, `localhost`, `[::1]`, `0.0.0.0`. */
@@ -48,6 +48,14 @@ export const listKind: Kind<readonly string[]> = {
   isList: true,
   parse: (text) => text.split(/[\s,]+/).filter((one) => one !== ""),
   format: (texts) => texts.join(","),
+};
+
+/** Addresses, and networks of them. */
+export const networksKind: Kind<readonly IpNetwork[]> = {
+  name: "CIDRs",
+  isList: true,
+  parse: (text) => listKind.parse(text).map(parseNetwork),
+  format: (networks) => networks.map(formatNetwork).join(","),
 };
 
 /** Of each scheme what must be in it, then a prefix that ends in '/', then arguments. */

@@ -14,6 +14,7 @@ import {
   listKind,
   storeKind,
   logLevelKind,
+  networksKind,
   textKind,
   type Kind,
   type ListenAddress,
@@ -82,6 +83,12 @@ export const SETTINGS = {
     textKind,
     "",
     "Base of the source URLs that the API shows; default: the address",
+  ),
+  "http-source.trusted-proxies": setting(
+    networksKind,
+    "",
+    "Addresses and networks (10.0.0.0/8, fd00::/8) of proxies whose X-Forwarded-For, or Forwarded, says who sent a " +
+      "record, with commas between them; default: none, the peer did",
   ),
   "http-source.max-body": setting(bytesKind(100, 4 * MIB), "1MiB", "Bytes of a single record's body"),
   "http-source.max-batch": setting(

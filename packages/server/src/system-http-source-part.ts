@@ -55,6 +55,7 @@ export async function startHttpSource(
     {
       lanes: LANES,
       quotaBytes: config["http-source.quota"],
+      trustedProxies: config["http-source.trusted-proxies"],
       limits: {
         ...DEFAULT_DOOR_LIMITS,
         recordBytesMax: config["http-source.max-body"],

@@ -7,6 +7,8 @@ export interface Ask {
   readonly body?: string | Uint8Array;
   /** Default: a connection of its own. */
   readonly agent?: Agent;
+  /** Of this machine, from which the connection is made. */
+  readonly localAddress?: string;
   readonly limitMs?: number;
 }
 
@@ -24,12 +26,12 @@ const LIMIT_MS = 30_000;
 
 /** The head of an answer; the body is still to be read. */
 export function begin(url: string, ask: Ask = {}): Promise<IncomingMessage> {
-  const { method = "GET", headers = {}, body, agent, limitMs = LIMIT_MS } = ask;
+  const { method = "GET", headers = {}, body, agent, limitMs = LIMIT_MS, localAddress } = ask;
   return new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { "content-length": String(Buffer.byteLength(body)) };
     const outgoing = request(
       url,
-      { method, headers: { ...length, ...headers }, agent: agent ?? false },
+      { method, headers: { ...length, ...headers }, agent: agent ?? false, localAddress },
       resolve,
     );
     outgoing.setTimeout(limitMs, () =>
