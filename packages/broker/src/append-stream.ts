@@ -86,7 +86,7 @@ function onContentMessage(state: Streaming, message: StreamMessage): AppendStep 
         return [{ kind: "streaming", attempt, opened, phase: "intent", counts }, RECEIVE];
       // Nothing was written yet: the first bytes are refused already.
       if (!mayHaveContent(attempt))
-        return barrier(attempt, counts, { kind: "status", status: "NOT_ALLOWED" });
+        return barrier(attempt, NO_COUNTS, { kind: "status", status: "NOT_ALLOWED" });
       return [{ kind: "streaming", attempt, opened, phase: "content", counts }, WRITE_AND_RECEIVE];
     }
     default:

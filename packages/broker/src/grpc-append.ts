@@ -14,13 +14,14 @@ import {
   stripMeta,
   validateAppendRequest,
   type AppendPreamble,
+  type AppendRequest,
   type AppendResponse,
 } from "@millrace/protocol";
 import type { AppendCaller, RunningAppend } from "./append-ports.ts";
 import { AppendFeed } from "./append-feed.ts";
 import type { Principal, RefuseAppend } from "./authoriser.ts";
 import { ContentCopies, SMALL_BYTES_MAX } from "./content-copies.ts";
-import { finishFailed } from "./grpc-calls.ts";
+import { finishFailed, finishUndecoded } from "./grpc-calls.ts";
 import { APPEND_LINGER_MS, EXPIRY_SWEEP_MS } from "./limits.ts";
 import type { AppendDoor } from "./local-transport.ts";
 import { PlainPreambles } from "./plain-preambles.ts";
@@ -204,7 +205,8 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
       const request =
         plain.kind === "preamble"
           ? this.#shared.preambles.read(bytes, plain.begin)
-          : decodeValidRequest(bytes);
+          : this.#decodeFirst(bytes);
+      if (request === undefined) return;
       const refusal = this.#shared.ports.refuseAppend(stripMeta(request.journal), this.#principal!);
       const bringsFrames = this.#call.metadata.get(FRAMES_METADATA) === "1";
       if (refusal !== undefined && !bringsFrames) throw new WireError("FORBIDDEN", refusal);
@@ -215,6 +217,20 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
     } catch (error) {
       this.failed(WireError.from(error));
     }
+  }
+
+  /** @returns undefined when the call has ended, with what is no request @throws {ValidationError} */
+  #decodeFirst(bytes: Uint8Array): AppendPreamble | undefined {
+    let request: AppendRequest;
+    try {
+      request = decodeAppendRequest(bytes);
+    } catch (error) {
+      this.#leave();
+      finishUndecoded(this.#call, error);
+      return undefined;
+    }
+    validateAppendRequest(request);
+    return request;
   }
 
   #onContent(bytes: Uint8Array): void {
@@ -246,11 +262,11 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   #onUnusual(bytes: Uint8Array): void {
     try {
       const request = decodeAppendRequest(bytes);
+      validateAppendRequest(request);
       if (request.journal !== "") {
         this.#feed.push({ shape: "preamble" });
         return;
       }
-      validateAppendRequest(request);
       const content = request.content ?? INTENT;
       if (this.#unlessFrames !== undefined && content.length > 0) this.#onFirst(content);
       else this.#feed.push(content.slice());
@@ -258,13 +274,6 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
       this.#feed.push({ shape: "invalid", text: WireError.from(error).message });
     }
   }
-}
-
-/** @throws {ValidationError} */
-function decodeValidRequest(bytes: Uint8Array): AppendPreamble {
-  const request = decodeAppendRequest(bytes);
-  validateAppendRequest(request);
-  return request;
 }
 
 /** Begins appends whose stream is not whole after a while. Most are, when what was read has been looked at. */

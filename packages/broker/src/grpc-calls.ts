@@ -6,6 +6,7 @@
 import { WireError } from "@millrace/base";
 import { CODE_TRAILER } from "@millrace/client";
 import type { CallHandler, ServerCall, ServerCallListener, StatusCode } from "@millrace/grpc";
+import { UnknownValueError } from "@millrace/protocol";
 import { statusCodeOf } from "./grpc-status.ts";
 
 /** Ends a call that failed; one that was cancelled has ended. */
@@ -16,6 +17,17 @@ export function finishFailed(
 ): void {
   const error = WireError.from(thrown);
   if (!call.isOver) call.finish(codeOf(error), error.message, new Map([[CODE_TRAILER, error.code]]));
+}
+
+/** Ends a call whose request cannot be read. A number that an enumeration has not is refused as Go validates it. */
+export function finishUndecoded(
+  call: ServerCall,
+  thrown: unknown,
+  codeOf: (error: WireError) => StatusCode = statusCodeOf,
+): void {
+  if (thrown instanceof UnknownValueError) return finishFailed(call, thrown, codeOf);
+  const { message } = WireError.from(thrown);
+  if (!call.isOver) call.finish("INTERNAL", `grpc: failed to unmarshal the received message: ${message}`);
 }
 
 /** A call with one request; what it answers is up to `serve`. @param admit throws when the caller may not */
@@ -45,8 +57,7 @@ export function oneRequest<Request, Admitted>(
         try {
           request = { message: decode(bytes) };
         } catch (error) {
-          const { message } = WireError.from(error);
-          call.finish("INTERNAL", `grpc: failed to unmarshal the received message: ${message}`);
+          finishUndecoded(call, error, codeOf);
         }
       },
       () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { concatBytes, never, utf8, WireError } from "@millrace/base";
+import { concatBytes, never, unhex, utf8, WireError } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import { AuthKeys, FRAMES_METADATA } from "@millrace/client";
 import {
@@ -73,6 +73,11 @@ for (const [what, preamble, contents, end] of [
 
 for (const [what, message, expected] of [
   ["a second preamble", encoded({ journal: J }), "append stream: expected Content chunk"],
+  [
+    "a second preamble that is not valid",
+    encoded({ journal: J, offset: -1 }),
+    "append stream: invalid Offset (-1; expected >= 0)",
+  ],
   ["a chunk with an offset", encoded({ offset: 7, content: utf8("x") }), "append stream: unexpected Offset"],
   ["bytes that are no message", Uint8Array.of(0x12, 0x7f), /^append stream: /],
 ] as const) {
@@ -320,6 +325,17 @@ test("grpc: the broker still starts -> every method is UNAVAILABLE with the reas
   );
 });
 
+test("grpc: values that no enumeration has -> refused as Go's validation does, with where they are", async () => {
+  await withDoor(async (door) => {
+    for (const [path, digits, text] of [
+      [apply.path, "0a06120422021009", "Changes[0].Upsert.Fragment.CompressionCodec: invalid value (9)"],
+      [apply.path, "0a06120442020805", "Changes[0].Upsert.Suspend.Level: invalid Level variant (5)"],
+      [append.path, "4809", "Suspend: invalid Suspend variant (9)"],
+    ] as const)
+      assert.deepEqual(await door.begin(path).receive(unhex(digits)!).halfClose().end(), failure(text));
+  });
+});
+
 test("grpc: bytes that are no message, none, or two where one is due -> INTERNAL", async () => {
   await withDoor(async (door) => {
     const one = read.encodeRequest(readRequest(J));
@@ -327,6 +343,10 @@ test("grpc: bytes that are no message, none, or two where one is due -> INTERNAL
       [
         door.begin(read.path).receive(Uint8Array.of(0xff)),
         /^grpc: failed to unmarshal the received message: /,
+      ],
+      [
+        door.begin(append.path).receive(Uint8Array.of(0xff)),
+        /^grpc: failed to unmarshal the received message: truncated varint$/,
       ],
       [door.begin(read.path).halfClose(), /none came$/],
       [door.begin(read.path).receive(one, one), /another came$/],

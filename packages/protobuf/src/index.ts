@@ -45,5 +45,12 @@ export { WIRE, WireReader } from "./wire-reader.ts";
 export { WireWriter } from "./wire-writer.ts";
 export { isJsonObject, jsonArray, jsonString } from "./json-value.ts";
 export { quoteBytes } from "./proto-text.ts";
-export { inContext, invalid, ValidationError, within, withinEach } from "./validation-error.ts";
+export {
+  inContext,
+  invalid,
+  UnknownValueError,
+  ValidationError,
+  within,
+  withinEach,
+} from "./validation-error.ts";
 export { DECODED_ITEMS_MAX, NESTED_MESSAGES_MAX, SKIPPED_GROUPS_MAX } from "./limits.ts";

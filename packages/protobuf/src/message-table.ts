@@ -10,7 +10,7 @@
 import { assert } from "@millrace/base";
 import { isJsonObject } from "./json-value.ts";
 import type { ProtoText } from "./proto-text.ts";
-import { inContext, invalid } from "./validation-error.ts";
+import { inContext, invalid, UnknownValueError } from "./validation-error.ts";
 import type { WireReader } from "./wire-reader.ts";
 import type { WireWriter } from "./wire-writer.ts";
 
@@ -159,10 +159,17 @@ function readMessage<M extends object>(
       result[row.key] = read(reader, before === undefined ? field.zero : before);
       for (const rival of row.rivals) if (result[rival] !== undefined) delete result[rival]; // T4
     } catch (thrown) {
-      throw inContext(row.protoName, thrown);
+      const isUnknown = thrown instanceof UnknownValueError;
+      throw inContext(isUnknown ? goName(row.jsonName, result[row.key]) : row.protoName, thrown);
     }
   }
   return result;
+}
+
+/** What Go calls the property. @param before what it has: the next item of a list is meant */
+function goName(jsonName: string, before: unknown): string {
+  const name = jsonName[0]!.toUpperCase() + jsonName.slice(1);
+  return Array.isArray(before) ? `${name}[${before.length}]` : name;
 }
 
 function otherRead<T>(field: Field<T>, wireType: number): Field<T>["read"] {

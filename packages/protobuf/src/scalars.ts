@@ -3,7 +3,7 @@
 import { hex, unhex } from "@millrace/base";
 import { base64, jsonBoolean, jsonBytes, jsonDouble, jsonInteger, jsonString } from "./json-value.ts";
 import { quoteBytes } from "./proto-text.ts";
-import { invalid } from "./validation-error.ts";
+import { invalid, UnknownValueError } from "./validation-error.ts";
 import { WIRE, type WireReader } from "./wire-reader.ts";
 import type { WireWriter } from "./wire-writer.ts";
 
@@ -259,17 +259,22 @@ export function enumScalar<E extends string>(table: Readonly<Record<E, number>>,
   // Object.keys of a literal table typed by E.
   const names = Object.keys(table) as E[];
   const byNumber = new Map(names.map((name) => [table[name], name]));
-  const ofNumber = (value: number): E => byNumber.get(value) ?? invalid(`invalid ${what} (${value})`);
+  const unknown = (value: number | string): string => `invalid ${what} (${value})`;
   return {
     wireType: WIRE.VARINT,
     zero: byNumber.get(0) ?? names[0]!,
-    read: (reader) => ofNumber(reader.int32()),
+    read: (reader) => {
+      const value = reader.int32();
+      const name = byNumber.get(value);
+      if (name === undefined) throw new UnknownValueError(unknown(value));
+      return name;
+    },
     write: (writer, value) => writer.uint32(table[value]),
     toJson: (value) => value,
     fromJson: (json) => {
-      if (typeof json === "number") return ofNumber(json);
+      if (typeof json === "number") return byNumber.get(json) ?? invalid(unknown(json));
       const name = jsonString(json);
-      return names.find((known) => known === name) ?? invalid(`invalid ${what} (${name})`);
+      return names.find((known) => known === name) ?? invalid(unknown(name));
     },
     toText: (value) => value,
   };

@@ -13,6 +13,13 @@ export class ValidationError extends WireError {
   }
 }
 
+/**
+ * A number that an enumeration has no name for. Who validates messages after reading them, as protobuf's own
+ * libraries do, takes it for a value that is not valid, and not for bytes that are no message: so its contexts are the
+ * names of properties in Go, with the place in a list: `Changes[0].Upsert.Suspend.Level`.
+ */
+export class UnknownValueError extends ValidationError {}
+
 /** @throws {ValidationError} always */
 export function invalid(reason: string): never {
   throw new ValidationError(reason);
@@ -29,9 +36,11 @@ export function within<T>(context: string, check: () => T): T {
 
 /** `thrown` with `context` in front when it is a ValidationError, else `thrown` itself. */
 export function inContext(context: string, thrown: unknown): unknown {
-  return thrown instanceof ValidationError
-    ? new ValidationError(thrown.reason, [context, ...thrown.contexts])
-    : thrown;
+  if (!(thrown instanceof ValidationError)) return thrown;
+  const contexts = [context, ...thrown.contexts];
+  return thrown instanceof UnknownValueError
+    ? new UnknownValueError(thrown.reason, contexts)
+    : new ValidationError(thrown.reason, contexts);
 }
 
 /** Runs `check` on each item; a refusal gets the context `name[index]`. */

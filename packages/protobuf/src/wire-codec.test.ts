@@ -229,7 +229,7 @@ test("numbers of a repeated field: packed, one by one or both -> all of them", (
   );
   assert.equal(
     refusal(() => decode(unhex("7a0105")!)),
-    "colours: invalid colour (5)",
+    "Colours[0]: invalid colour (5)",
   );
 });
 

@@ -12,7 +12,7 @@ export {
 } from "./enums.ts";
 export { JOURNAL_LIMIT_MAX } from "./limits.ts";
 export { compareText } from "./text-order.ts";
-export { invalid, ValidationError, within, withinEach } from "@millrace/protobuf";
+export { invalid, UnknownValueError, ValidationError, within, withinEach } from "@millrace/protobuf";
 export { utf8Length, validatePathComponent, validateToken, type LengthBounds } from "./token.ts";
 export { cleanPath, joinPath } from "./go-path.ts";
 export { goQuote } from "./go-quote.ts";

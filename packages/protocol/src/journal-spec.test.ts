@@ -53,6 +53,7 @@ test("validation: truth table of specs", () => {
     [{ flags: 3 }, "Flags: invalid combination (3)"],
     [{ flags: 5 }, "Flags: invalid combination (5)"],
     [{ flags: 8 }, "Flags: invalid combination (8)"],
+    [{ flags: 0xffff_ffff }, "Flags: invalid combination (-1)"],
     [{ flags: FLAG.NOT_SPECIFIED }, ""],
     [{ maxAppendRate: -1 }, "invalid MaxAppendRate (-1; expected >= 0)"],
     [{ suspend: { level: "FULL", offset: 1234 } }, ""],

@@ -171,7 +171,7 @@ export function validateJournalSpec(spec: JournalSpec, origin: SpecOrigin = "ask
   within("Labels", () => validateWellKnownLabels(spec.labels));
   within("Fragment", () => validateFragmentSpec(spec.fragment, origin));
   if (!Object.values<number>(FLAG).includes(spec.flags)) {
-    within("Flags", () => invalid(`invalid combination (${spec.flags})`));
+    within("Flags", () => invalid(`invalid combination (${spec.flags | 0})`)); // as Go, whose flags are int32
   }
   if (spec.maxAppendRate < 0) invalid(`invalid MaxAppendRate (${spec.maxAppendRate}; expected >= 0)`);
   within("Suspend", () => validateSuspend(suspension(spec)));

@@ -51,9 +51,9 @@ test("decode: malformed bytes -> refused with the path to the field", () => {
     ["54", decodeReadRequest, "unexpected end of group (field 10)"],
     ["5355", decodeReadRequest, "truncated (need 4 bytes, have 0)"],
     ["0a0412020a05", decodeReadRequest, "header.route.members: truncated (need 5 bytes, have 0)"],
-    ["0863", decodeReadResponse, "status: invalid status (99)"],
-    ["2202" + "1063", decodeJournalSpec, "fragment.compression_codec: invalid value (99)"],
-    ["4863", decodeAppendRequest, "suspend: invalid Suspend variant (99)"],
+    ["0863", decodeReadResponse, "Status: invalid status (99)"],
+    ["2202" + "1063", decodeJournalSpec, "Fragment.CompressionCodec: invalid value (99)"],
+    ["4863", decodeAppendRequest, "Suspend: invalid Suspend variant (99)"],
     ["3a0610ffffffff07", decodeFragmentsRequest, "signatureTTL: nanos out of range (2147483647)"],
     [
       "3a0d080110ffffffffffffffffff01",
