@@ -36,6 +36,21 @@ test("broker's place: our name -> as it says; Gazette's -> every interface, know
   assert.equal(brokerEndpoint(named, { host: "", port: 1234 }, "me"), "https://broker.example:1234");
 });
 
+test("broker's place: advertised -> others are told that, whatever it listens on; port 0 or none -> refused", () => {
+  const advertise = { "broker.advertise": "broker-1.example:443" };
+  const bound = { host: "127.0.0.1", port: 9080 };
+  assert.equal(brokerEndpoint(configOf(advertise), bound, "me"), "http://broker-1.example:443");
+  const gazette = configOf({ ...advertise, ...PEM, "broker.host": "me", "broker.port": "8080" });
+  assert.equal(brokerEndpoint(gazette, bound, "me"), "https://broker-1.example:443");
+  assert.equal(localBrokerUrl(gazette, bound), "https://127.0.0.1:9080");
+  assert.deepEqual(brokerAddress(gazette), { host: "", port: 8080 });
+  for (const text of ["broker-1.example", "broker-1.example:0", "http://broker-1.example:443"])
+    assert.throws(
+      () => configOf({ "broker.advertise": text }),
+      /broker\.advertise: "[^"]+" is not HOST:PORT/,
+    );
+});
+
 test("broker's place: port that is none, certificate without its key -> refused, naming the setting", () => {
   assert.throws(() => brokerAddress(configOf({ "broker.port": "65536" })), /broker\.port: "65536"/);
   assert.throws(() => brokerAddress(configOf({ "broker.port": "unix://x" })), /broker\.port/);

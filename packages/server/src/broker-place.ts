@@ -33,6 +33,8 @@ export function brokerEndpoint(
   bound: { readonly host: string; readonly port: number },
   hostName: string,
 ): string {
+  const advertised = config["broker.advertise"];
+  if (advertised !== undefined) return brokerUrl(config, advertised.host, advertised.port);
   const path = unixPath(config["broker.port"]);
   if (path !== undefined)
     return `unix://${config["broker.host"] === "" ? hostName : config["broker.host"]}${path}`;

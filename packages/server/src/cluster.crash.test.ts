@@ -1,8 +1,9 @@
 // Three brokers as real processes on one etcd, journals with three replicas, and one misfortune after the other, drawn
 // from a seed: kill -9, SIGTERM, SIGSTOP past the lease and shorter, a full disk, etcd cut off from one broker, a
-// broker cut off from its clients, or its answers lost on their way to them, etcd killed. Appends must go on after;
-// then every writer's book is compared with what each broker reads. In the end all are killed at once: the doctor looks
-// at what they leave, the books are compared with what it reads, and once more with what is read of the brokers.
+// broker cut off from its clients or from the other brokers, or its answers lost on their way to them, etcd killed.
+// Appends must go on after; then every writer's book is compared with what each broker reads. In the end all are killed
+// at once: the doctor looks at what they leave, the books are compared with what it reads, and once more with what is
+// read of the brokers.
 //
 // MILLRACE_CRASH_SEED repeats the choices (not their timing), MILLRACE_CRASH_CLUSTER_SECONDS makes it longer: new
 // journals are taken every few minutes then, so that books stay small, and it says how far it is.

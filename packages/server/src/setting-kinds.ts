@@ -256,6 +256,18 @@ export const addressKind: Kind<ListenAddress> = {
   format: ({ host, port }) => `${host}:${port}`,
 };
 
+/** Where something is reached, or nothing. */
+export const advertisedKind: Kind<ListenAddress | undefined> = {
+  name: addressKind.name,
+  parse: (text) => {
+    if (text === "") return undefined;
+    const address = addressKind.parse(text);
+    if (address.port === 0) throw invalid(text, "HOST:PORT with a port in 1..65535");
+    return address;
+  },
+  format: (address) => (address === undefined ? "" : addressKind.format(address)),
+};
+
 function inRange(
   value: number,
   text: string,

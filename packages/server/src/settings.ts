@@ -2,6 +2,7 @@
 // (`MILLRACE_BROKER_LISTEN`), the YAML file (`broker: {listen: …}`) and `print-config` all come from this table.
 import {
   addressKind,
+  advertisedKind,
   authKeysKind,
   booleanKind,
   brokerIdKind,
@@ -139,6 +140,12 @@ export const SETTINGS = {
     textKind,
     "",
     "Port in place of that of broker.listen, or unix:///PATH; without it a free one",
+  ),
+  "broker.advertise": setting(
+    advertisedKind,
+    "",
+    "HOST:PORT at which other brokers and clients reach the broker, when that is not where it listens (a published " +
+      "port, NAT, a proxy)",
   ),
   "broker.server-cert-file": setting(textKind, "", "Certificate of the broker (PEM): turns TLS on"),
   "broker.server-cert-key-file": setting(textKind, "", "Its private key (PEM)"),

@@ -1,5 +1,6 @@
 // A cluster of real processes and the misfortunes that come over it, drawn from a seed: three brokers, each with a path
-// of its own to one etcd, one for its clients and, where that is permitted, a small file system of its own.
+// of its own to one etcd, one for its clients, one for the other brokers and, where that is permitted, a small file
+// system of its own.
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "@millrace/base";
@@ -28,6 +29,8 @@ interface Member {
   readonly proxy: TcpProxy;
   /** What leads from clients to the broker. */
   readonly door: TcpProxy;
+  /** What leads from the other brokers to it: where it says that it is. */
+  readonly peers: TcpProxy;
   readonly disk: SmallDisk | undefined;
   readonly broker: TestBrokerProcess;
   /** Its life is in the hands of a misfortune. */
@@ -67,10 +70,14 @@ export class Storm {
     for (let i = 0; i < BROKERS; i++) {
       const proxy = await TcpProxy.to(etcd.port);
       const disk = SmallDisk.mounted(DISK_MIB);
-      const place = { etcd: `http://127.0.0.1:${proxy.port}`, fileRoot, flags: FLAGS };
-      const broker = await TestBrokerProcess.started({ ...place, ...(disk && { data: disk.data }) });
+      const peers = await TcpProxy.to(0);
+      const flags = [...FLAGS, "--broker.advertise", `127.0.0.1:${peers.port}`];
+      const place = { etcd: `http://127.0.0.1:${proxy.port}`, fileRoot, flags };
+      const broker = await TestBrokerProcess.at({ ...place, ...(disk && { data: disk.data }) });
+      peers.leadTo(broker.port);
+      await broker.start();
       const door = await TcpProxy.to(broker.port);
-      members.push({ proxy, door, disk, broker, isStruck: false });
+      members.push({ proxy, door, peers, disk, broker, isStruck: false });
     }
     return new Storm(etcd, fileRoot, members, random);
   }
@@ -124,10 +131,9 @@ export class Storm {
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.#supervised.catch(() => undefined);
-    for (const { broker, proxy, door, disk } of this.members) {
+    for (const { broker, proxy, door, peers, disk } of this.members) {
       await broker.kill();
-      await proxy.close();
-      await door.close();
+      for (const path of [proxy, door, peers]) await path.close();
       disk?.unmount();
     }
     await this.etcd.close();
@@ -168,6 +174,8 @@ const MISFORTUNES: readonly Misfortune[] = [
   { strike: cutOff },
   { strike: clientsCutOff },
   { strike: clientsUnanswered },
+  { strike: peersCutOff },
+  { strike: peersUnanswered },
   { strike: etcdKilled },
   { strike: diskFull, takesDisk: true },
   { strike: diskFullAndKilled, takesDisk: true, endsLife: true },
@@ -204,10 +212,20 @@ async function frozen({ random }: Storm, { broker }: Member): Promise<string> {
 }
 
 async function cutOff({ random }: Storm, { proxy }: Member): Promise<string> {
-  proxy.refuse();
-  await sleep(300 + random.below(1500));
-  proxy.forward();
+  await refuse(proxy, random);
   return "cut off from etcd";
+}
+
+/** It still reaches the others, and they do not reach it. */
+async function peersCutOff({ random }: Storm, { peers }: Member): Promise<string> {
+  await refuse(peers, random);
+  return "cut off from the others";
+}
+
+/** It syncs what the others bring, and they never hear of it. */
+async function peersUnanswered({ random }: Storm, { peers }: Member): Promise<string> {
+  await swallowAnswers(peers, random);
+  return "unheard by the others";
 }
 
 /** Appends end in their midst, or are refused. */
@@ -223,10 +241,7 @@ async function clientsCutOff({ random }: Storm, { door }: Member): Promise<strin
 
 /** Appends happen, and their clients never hear of it. */
 async function clientsUnanswered({ random }: Storm, { door }: Member): Promise<string> {
-  door.swallowAnswers();
-  await sleep(300 + random.below(1500));
-  door.cut();
-  door.forward();
+  await swallowAnswers(door, random);
   return "unheard by its clients";
 }
 
@@ -262,6 +277,19 @@ async function diskFullAndKilled(_: Storm, { broker, disk }: Member): Promise<st
   disk!.clear();
   await broker.start();
   return "killed while its disk was full";
+}
+
+async function refuse(path: TcpProxy, random: Random): Promise<void> {
+  path.refuse();
+  await sleep(300 + random.below(1500));
+  path.forward();
+}
+
+async function swallowAnswers(path: TcpProxy, random: Random): Promise<void> {
+  path.swallowAnswers();
+  await sleep(300 + random.below(1500));
+  path.cut();
+  path.forward();
 }
 
 function hasEnded({ life }: TestBrokerProcess): boolean {
