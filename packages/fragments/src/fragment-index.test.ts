@@ -259,6 +259,21 @@ test("index: a confirmed fragment that was removed on purpose -> gone at once, n
   assert.deepEqual(index.setRemote([], 7000), []);
 });
 
+test("index: confirmed before a listing began that does not show it -> its store is to be asked", () => {
+  const index = new FragmentIndex();
+  const asked = (listed: Parameters<typeof index.unlisted>[0], startedMs: number): string =>
+    shape(index.unlisted(listed, startedMs));
+  assert.equal(asked([], 0), "");
+  index.confirm(remote(0, 100), 1000);
+  index.confirm(remote(100, 200), 2000);
+  assert.equal(asked([], 999), "");
+  assert.equal(asked([], 1000), "r0-100");
+  assert.equal(asked([remote(0, 100)], 2000), "r100-200");
+  assert.equal(asked([remote(0, 100), remote(100, 200)], 2000), "");
+  index.setRemote([remote(0, 100)], 2000);
+  assert.equal(asked([], 2000), "r100-200", "what was listed once needs no asking");
+});
+
 test("index: a confirmed fragment that was listed once and is then gone -> pruned, not missing", () => {
   const index = new FragmentIndex();
   index.confirm(remote(0, 100), 0);

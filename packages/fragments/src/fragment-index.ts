@@ -1,7 +1,8 @@
 // What a broker knows of one journal's fragments: those of its stores and those on this disk, as one cover set.
 // I1 The set is remote ∪ (local that no run of contiguous remote fragments covers).
 // I2 A fragment that this process persisted and confirmed stays in the set although a listing does not show it yet:
-//    its local copy is gone, and a hole there would turn readers away. It stays for `graceMs` after its confirmation.
+//    its local copy is gone, and a hole there would turn readers away. It stays for `graceMs` after its confirmation,
+//    or until its store says that it is not there: then it was removed.
 // I3 The index never releases local bytes: a listing says only that a name exists (D18). The persister does.
 // Spools report growth after every batch of appends, so growth of the last local fragment costs O(1).
 import { assert, Gate } from "@millrace/base";
@@ -156,7 +157,15 @@ export class FragmentIndex {
     this.changed.open();
   }
 
-  /** A fragment was removed from its store on purpose: it is not missed, and no reader is sent to it. */
+  /** Fragments that were confirmed before a listing began that does not show them: it lags, or they were removed. */
+  unlisted(listed: readonly RemoteEntry[], startedMs: number): readonly RemoteEntry[] {
+    const before = [...this.#confirmed.values()].filter(({ atMs }) => atMs <= startedMs);
+    if (before.length === 0) return [];
+    const seen = new Set(listed.map(nameOf));
+    return before.map(({ entry }) => entry).filter((entry) => !seen.has(nameOf(entry)));
+  }
+
+  /** A fragment was removed from its store: it is not missed, and no reader is sent to it. */
   forget(fragment: Fragment): void {
     const name = nameOf(remoteEntry(fragment));
     const before = this.#remote.length;

@@ -182,6 +182,32 @@ test("a confirmed fragment that no listing ever shows -> an error is logged when
   await w.end();
 });
 
+test("a confirmed fragment that is removed before any listing shows it -> gone with the next one", async () => {
+  const w = world({ listLagMs: 1 });
+  await w.agenda.advance(1);
+  for (const [begin, end] of [
+    [0, 10],
+    [10, 20],
+  ] as const) {
+    w.store.set(key(begin, end), Uint8Array.of(1));
+    const fragment = remoteFragmentOf({ begin, end, sum: SUM, compressionCodec: "GZIP", backingStore: URL });
+    w.index.confirm(remoteEntry(fragment), w.clock.monotonicMs());
+  }
+  w.refresh.refreshNow();
+  await settle();
+  assert.deepEqual(ends(w), [10, 20], "they are there, and not listed yet");
+  w.store.delete(key(0, 10));
+  w.store.script = (operation) => (operation === "head" ? "unavailable" : undefined);
+  w.refresh.refreshNow();
+  await settle();
+  assert.deepEqual([ends(w), w.events], [[10, 20], ["fragment-refresh-failed"]]);
+  w.store.script = undefined;
+  w.refresh.refreshNow();
+  await settle();
+  assert.deepEqual([ends(w), w.events.slice(1)], [[20], ["confirmed-fragment-removed"]]);
+  await w.end();
+});
+
 test("a listing that hangs -> given up after ten minutes, tried again", async () => {
   let listings = 0;
   const w = world({ script: () => (listings++ === 0 ? "slow" : "none") });

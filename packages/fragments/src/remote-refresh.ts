@@ -9,6 +9,7 @@ import {
   type Metrics,
   type Random,
 } from "@millrace/base";
+import { contentPath } from "@millrace/protocol";
 import type { FragmentIndex, RemoteEntry } from "./fragment-index.ts";
 import { listRemoteFragments, type RemoteJournal, type RemotePorts } from "./remote-fragments.ts";
 
@@ -94,6 +95,7 @@ export class RemoteRefresh {
     const outcomes = metrics.counter("millrace_fragments_refreshes_total", "Listings of a journal's stores.");
     try {
       const listed = await listRemoteFragments(this.#ports, journal, scope.signal);
+      await this.#forgetRemoved(journal, listed, { startedMs, signal: scope.signal });
       if (openMs >= this.#listLagMsMax(journal)) this.#index.settle();
       this.#listedMs = startedMs;
       const missing = this.#index.setRemote(listed, startedMs);
@@ -120,6 +122,24 @@ export class RemoteRefresh {
     } finally {
       cancel();
       scope.dispose();
+    }
+  }
+
+  /**
+   * What is pruned before any listing has shown it is not kept for its grace (I2 of the index): each of its listed
+   * stores is asked. @throws {WireError} what a store says; nothing is known then
+   */
+  async #forgetRemoved(
+    { name, stores }: RefreshedJournal,
+    listed: readonly RemoteEntry[],
+    { startedMs, signal }: { readonly startedMs: number; readonly signal: AbortSignal },
+  ): Promise<void> {
+    for (const { fragment } of this.#index.unlisted(listed, startedMs)) {
+      if (!stores.includes(fragment.backingStore)) continue;
+      const store = this.#ports.stores.open(fragment.backingStore);
+      if ((await store.head(contentPath(fragment), signal)) !== undefined) continue;
+      this.#index.forget(fragment);
+      this.#ports.logger.warn("confirmed-fragment-removed", { journal: name, fragment });
     }
   }
 

@@ -19,6 +19,7 @@ import {
 } from "@millrace/protocol";
 import { BUCKET, startMinio } from "@millrace/stores/testkit";
 import { releaseCluster } from "./test-cluster.ts";
+import { runProgram } from "./test-lost-holder.ts";
 import {
   missingPeer,
   MixedCluster,
@@ -27,7 +28,7 @@ import {
   type BrokerKind,
   type MixedBroker,
 } from "./test-mixed-cluster.ts";
-import { until } from "./test-platform.ts";
+import { BIN, until } from "./test-platform.ts";
 
 const skip = missingPeer;
 const minio = peerProgram("minio");
@@ -73,6 +74,80 @@ test(
     }
   },
 );
+
+test(
+  "prune by either program at either kind of broker -> the oldest fragments are gone from the bucket",
+  { skip: skip === false ? minio.missing : skip, timeout: 180_000 },
+  async () => {
+    const server = await startMinio(minio.path);
+    try {
+      const store = `s3://${BUCKET}/?endpoint=${server.address}&region=us-east-1`;
+      const cluster = await MixedCluster.started([], {});
+      for (const kind of KINDS) {
+        const broker = await cluster.add(kind, `/${kind}/prunes`);
+        for (const program of ["gazctl", "millrace"] as const) {
+          const journal = `${kind}/${program}`;
+          await pruned(program, journal, store, { address: broker.address, at: cluster.transport(broker) });
+        }
+      }
+    } finally {
+      await server.stop();
+    }
+  },
+);
+
+/** Three fragments in the store; what may go is named first, then goes, and the rest is read. */
+async function pruned(
+  program: "gazctl" | "millrace",
+  journal: string,
+  store: string,
+  { address, at }: { readonly address: string; readonly at: ReturnType<MixedCluster["transport"]> },
+): Promise<void> {
+  const { fragment } = mixedSpec(journal);
+  const stored = { ...fragment, length: 1 << 15, stores: [store], retentionMs: 1 };
+  await applyJournals(at, [upsertChange(mixedSpec(journal, { replication: 1, fragment: stored }), 0)], never);
+  const parts = Array.from({ length: FRAGMENTS }, (_, i) => content(journal, i));
+  for (const part of parts) await write(at, journal, part);
+  // The last one is complete once something is written behind it.
+  await write(at, journal, utf8("behind"));
+  const begins = async (): Promise<readonly number[]> => {
+    const request = newFragmentsRequest({ journal });
+    const { fragments } = await at.listFragments(request, AbortSignal.timeout(CALL_MS));
+    return fragments.filter(({ spec }) => spec.backingStore !== "").map(({ spec }) => spec.begin);
+  };
+  let last: readonly number[] = [];
+  const has = (what: string, isSo: () => boolean): Promise<void> =>
+    until(
+      () => `${journal}: ${what}: ${last.join(", ")}`,
+      30_000,
+      async () => {
+        last = await begins();
+        return isSo();
+      },
+      100,
+    );
+  await has("three fragments are in the store", () => last.length === FRAGMENTS);
+  const [, second] = last;
+  const file = program === "gazctl" ? peerProgram("gazctl").path : BIN;
+  const args = ["journals", "prune", "-l", `name=${journal}`, `--broker.address=${address}`];
+  await runProgram(file, [...args, "--dry-run"]);
+  assert.equal((await begins()).length, FRAGMENTS, "a dry run removes nothing");
+  // A fragment that was stored in this second is not old enough for everybody.
+  let said = "";
+  await until(
+    () => `${journal}: the first one is gone: ${last.join(", ")}; ${said}`,
+    30_000,
+    async () => {
+      said = await runProgram(file, args);
+      last = await begins();
+      return !last.includes(0);
+    },
+    500,
+  );
+  // Gazette's tool may remove the last one too.
+  assert.ok(last.length < FRAGMENTS - 1 && !last.includes(second!), last.join(", "));
+  if (program === "millrace") assert.equal(last.length, 1, "the newest stays");
+}
 
 interface Exchange {
   readonly gazette?: string;
