@@ -3,8 +3,11 @@ import { callerOf, tokenOf } from "@millrace/api";
 import { hostPolicy, refuseHost, WireError, type HostPolicy, type TokenBook } from "@millrace/base";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
-/** Paths that anybody may have: they say nothing, or are the page that asks for the token. */
-const OPEN_PATHS = /^\/(livez|readyz|health-check|console(\/(?!api\/).*)?|v1\/?|v1\/documentation(\/.*)?|)$/;
+/**
+ * Routes that anybody may have: they say nothing, or are the page that asks for the token. Routes, as the router found
+ * them: one path can be written in many ways.
+ */
+const OPEN_ROUTES = /^\/(livez|readyz|console(\/(?!api\/).*)?|v1\/?|v1\/documentation(\/.*)?)$/;
 
 const CORS_HEADERS = {
   "access-control-allow-origin": "*",
@@ -33,13 +36,18 @@ export function guardApi(app: FastifyInstance, options: ApiGuardOptions): void {
         return;
       }
       if (isCrossOriginApi) void reply.headers(CORS_HEADERS);
-      if (!OPEN_PATHS.test(path)) checkToken(request, reply, tokens);
+      if (!isOpen(request)) checkToken(request, reply, tokens);
     } catch (error) {
       done(error as Error);
       return;
     }
     done();
   });
+}
+
+/** What has no route is as closed as most. */
+function isOpen({ routeOptions: { url } }: FastifyRequest): boolean {
+  return url !== undefined && OPEN_ROUTES.test(url);
 }
 
 function isPreflight(request: FastifyRequest): boolean {

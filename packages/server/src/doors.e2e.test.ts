@@ -188,6 +188,17 @@ test("with a token: nobody's request -> 401 at every door; the token's -> served
   }
 });
 
+test("with a token: a path with any of its letters percent-encoded -> nobody gets an answer by it", async () => {
+  for (const request of REQUESTS.filter(({ isOpen }) => isOpen === undefined)) {
+    for (const { index, 0: letter } of request.path.matchAll(/[a-z0-9]/g)) {
+      const code = letter.charCodeAt(0).toString(16);
+      const path = `${request.path.slice(0, index)}%${code}${request.path.slice(index + 1)}`;
+      const answer = await send(closed.endpoints, { ...request, path });
+      assert.ok(answer.status >= 400, `${request.door}: ${path}: ${answer.status}`);
+    }
+  }
+});
+
 test("with a token: the console's feed -> 401 without it, events with it", async () => {
   const feed = `${closed.endpoints.console}api/feed`;
   assert.equal((await ask(feed)).status, 401);
