@@ -111,6 +111,7 @@ export type AggregatedSources = {
           readonly staging?: Level;
           readonly target?: Level;
         };
+        readonly lag: Lag;
         /** Records that could not be mapped and wait for a replay, if there ever were any */
         readonly deadLetters?: {
           readonly count: number;
@@ -223,6 +224,14 @@ export type FileStatistics = {
 
 export type FilesStatistics = {
   readonly files: readonly FileStatistics[];
+};
+
+/** How far the table is behind what was accepted */
+export type Lag = {
+  /** Since the oldest record that is not in the table was accepted */
+  readonly seconds: number;
+  /** Of the partitions, that are not in the table */
+  readonly bytes: number;
 };
 
 export type Level = {
@@ -352,6 +361,7 @@ export type SinkStatistics = {
     readonly staging?: Level;
     readonly target?: Level;
   };
+  readonly lag: Lag;
   /** Records that could not be mapped and wait for a replay, if there ever were any */
   readonly deadLetters?: {
     readonly count: number;

@@ -158,8 +158,22 @@ const levels = {
 
 export const totalAnswer = named("TotalStatistics", object(levels));
 
+const lag = named(
+  "Lag",
+  object(
+    {
+      seconds: required(
+        integer({ min: 0, description: "Since the oldest record that is not in the table was accepted" }),
+      ),
+      bytes: required(integer({ min: 0, description: "Of the partitions, that are not in the table" })),
+    },
+    { description: "How far the table is behind what was accepted" },
+  ),
+);
+
 const ofSink = {
   ...levels,
+  lag: required(lag),
   deadLetters: optional(
     object(
       { count: required(number), bytes: required(number) },

@@ -6,6 +6,7 @@ import type {
   FileStatistics,
   LevelStatistics,
   SinkKey,
+  SinkLag,
   SourcePurge,
   Target,
   TargetSettings,
@@ -18,6 +19,8 @@ import type { TaskStore } from "./task-store.ts";
 /** Who answers for statistics: the pipeline. */
 export interface StatisticsPort {
   total(key: SinkKey): LevelStatistics;
+  /** How far the sink's table is behind now. */
+  lag(key: SinkKey): SinkLag;
   files(key: SinkKey, options: { readonly failedFiles?: boolean }): readonly FileStatistics[];
   /** Lets the statistics of sinks begin anew; they are seen so when it resolves. */
   clear(sinks: readonly SinkKey[], signal: AbortSignal): Promise<void>;

@@ -157,12 +157,18 @@ describe("API: sources and their sinks", () => {
   });
 
   test("aggregation: sources page by page, with their sinks and what these have", async () => {
+    api.lag = { bytes: 5, ms: 7000 };
     for (const sourceId of ["a", "b"]) await api.change("POST", SOURCES, { ...FLIGHTS, sourceId });
     const url = SOURCES.replace("/sources", "/aggregation/sources");
     const all = await api.get(url);
     assert.deepEqual(ids(all["sources"], "sourceId"), ["a", "b", "flights"]);
     const [sink] = at(all["sources"], "2", "sinks") as Json[];
-    assert.deepEqual(sink?.["statistics"], { total: null, levels: {}, files: [] });
+    assert.deepEqual(sink?.["statistics"], {
+      total: null,
+      levels: {},
+      lag: { seconds: 7, bytes: 5 },
+      files: [],
+    });
     assert.deepEqual(at(all["sources"], "0", "sinks"), []);
     const rest = await api.get(`${url}?limit=2&afterId=b`);
     assert.deepEqual(rest["page"], { limit: 2, totalCount: 3, afterId: "b", lastId: "flights" });

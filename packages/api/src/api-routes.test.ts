@@ -55,7 +55,10 @@ describe("API", () => {
     assert.deepEqual(await api.mirror.columns(key, 1, never), SINK.table.mapping.columns);
     await assert.rejects(api.mirror.columns(key, 2, never), { code: "NOT_FOUND" });
     const { body: total } = await api.call("GET", `${SINKS}/flights/statistics/total`);
-    assert.deepEqual(total, { total: null, levels: {} });
+    assert.deepEqual(total, { total: null, levels: {}, lag: { seconds: 0, bytes: 0 } });
+    api.lag = { bytes: 1234, ms: 61_999 };
+    const { body: behind } = await api.call("GET", `${SINKS}/flights/statistics/total`);
+    assert.deepEqual(behind["lag"], { seconds: 61, bytes: 1234 });
   });
 
   test("create a sink with settings: taken over in their units", async () => {

@@ -12,6 +12,7 @@ import {
   Purges,
   SourcePurge,
   type Column,
+  type SinkLag,
   type Target,
   type TargetSettings,
 } from "@millrace/ingest";
@@ -76,6 +77,8 @@ export class ApiHarness {
     get: () => Promise.resolve(undefined),
     replay: () => Promise.resolve({ replayed: 0, refused: 0, isDone: true }),
   };
+  /** Of every sink. */
+  lag: SinkLag = { bytes: 0, ms: 0 };
   refusePrepare: WireError | undefined;
   /** Targets that were looked for. */
   asked: TargetSettings[] = [];
@@ -123,6 +126,7 @@ export class ApiHarness {
         book: this.book,
         statistics: {
           total: () => ({ total: null, levels: {} }),
+          lag: () => this.lag,
           files: () => [],
           clear: () => Promise.resolve(),
         },

@@ -1,5 +1,5 @@
 // Statistics: rows 25, 26 and 31 of the specification's table (1.3, 1.12).
-import { DEFINITION_LIMITS, effectiveSink, type SourceDefinition } from "@millrace/ingest";
+import { DEFINITION_LIMITS, effectiveSink, type SinkKey, type SourceDefinition } from "@millrace/ingest";
 import { aggregationAnswer, emptyAnswer, filesAnswer, sinkTotalAnswer } from "./answer-schemas.ts";
 import type { ApiDependencies } from "./api-dependencies.ts";
 import { pageBody, sinkBody, sourceBody } from "./api-responses.ts";
@@ -21,10 +21,10 @@ export const statisticsOperations: readonly Operation[] = [
     answer: sinkTotalAnswer,
     errors: NOT_FOUND,
     handle: async (asked) => {
-      const { statistics, deadLetters, signal } = asked.deps;
+      const { deadLetters, signal } = asked.deps;
       const sink = await sinkOf(asked);
       const letters = await deadLetters.count(sink, signal);
-      return { ...statistics.total(sink), ...(letters === undefined ? {} : { deadLetters: letters }) };
+      return { ...taken(asked.deps, sink), ...(letters === undefined ? {} : { deadLetters: letters }) };
     },
   }),
   operation({
@@ -93,6 +93,12 @@ export const statisticsOperations: readonly Operation[] = [
   }),
 ];
 
+/** What a sink has taken, and how far its table is behind. */
+function taken({ statistics }: ApiDependencies, sink: SinkKey): object {
+  const { bytes, ms } = statistics.lag(sink);
+  return { ...statistics.total(sink), lag: { seconds: Math.floor(ms / 1000), bytes } };
+}
+
 async function aggregated(deps: ApiDependencies, source: SourceDefinition): Promise<object> {
   const all = { afterId: "", limit: DEFINITION_LIMITS.sinksPerSourceMax };
   const { items } = await deps.repository.sinks(source, all, deps.signal);
@@ -100,7 +106,7 @@ async function aggregated(deps: ApiDependencies, source: SourceDefinition): Prom
   const sinks = items.map((sink) => {
     const letters = counts.get(sink.sinkId);
     const counted = letters === undefined ? {} : { deadLetters: letters };
-    const statistics = { ...deps.statistics.total(sink), ...counted, files: deps.statistics.files(sink, {}) };
+    const statistics = { ...taken(deps, sink), ...counted, files: deps.statistics.files(sink, {}) };
     return { ...sinkBody(effectiveSink(sink, source)), statistics };
   });
   return { ...sourceBody(source, deps.urls()), sinks };

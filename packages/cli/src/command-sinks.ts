@@ -151,6 +151,7 @@ function addStatistics(group: Command, io: CliIo): void {
     const { local, staging, target } = total.levels;
     const rows = Object.entries({ local, staging, target }).map(([name, level]) => levelRow(name, level));
     io.out(renderTable(["LEVEL", "RECORDS", "BYTES", "FIRST", "LAST"], rows));
+    io.out(`Not in the table: ${total.lag.bytes} bytes, the oldest record for ${total.lag.seconds} s.\n`);
   });
 }
 

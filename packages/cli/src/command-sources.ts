@@ -111,11 +111,13 @@ function addStatistics(group: Command, io: CliIo): void {
       })),
     );
     if (options.json === true) return io.out(`${JSON.stringify(found)}\n`);
-    const rows = found.map(({ sinkId, levels: { local, staging, target } }) => [
+    const rows = found.map(({ sinkId, levels: { local, staging, target }, lag }) => [
       sinkId,
       ...[local, staging, target].map((level) => String(level?.recordsCount ?? 0)),
+      String(lag.bytes),
+      String(lag.seconds),
     ]);
-    io.out(renderTable(["SINK", "LOCAL", "STAGING", "TARGET"], rows));
+    io.out(renderTable(["SINK", "LOCAL", "STAGING", "TARGET", "LAG BYTES", "LAG SECONDS"], rows));
   });
 }
 

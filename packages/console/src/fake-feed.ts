@@ -116,7 +116,7 @@ function busySink(options: {
     version: sinkId === "flights" ? 3 : 1,
     acceptedRecords: accepted,
     loadedRows: loaded,
-    lagBytes: (accepted - loaded) * 214,
+    lag: { bytes: (accepted - loaded) * 214, ms: accepted > loaded ? 2400 : 0 },
     partitions: Array.from({ length: partitions }, (_, i) => `stream/1/${sinkId}/part-00${i}`),
     problems: [],
     files: FILE_STATES.map((state, i) => busyFile({ state, i, n, atMs, partitions })),

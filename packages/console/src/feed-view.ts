@@ -12,7 +12,7 @@ export const SLICE_STATES = [
 export interface Lag {
   readonly records: number;
   readonly bytes: number;
-  /** Age of the oldest file with records that are not in the target; null when there is none. */
+  /** Age of the oldest record that is not in the target; null when there is none. */
   readonly ageMs: number | null;
 }
 
@@ -26,7 +26,7 @@ export interface Sums {
 
 export function sumsOf(snapshot: FeedSnapshot): Sums {
   const sinks = snapshot.sources.flatMap((source) => source.sinks);
-  const lags = sinks.map((sink) => lagOf(sink, snapshot.atMs));
+  const lags = sinks.map(lagOf);
   const ages = lags.map((lag) => lag.ageMs).filter((age) => age !== null);
   return {
     acceptedRecords: sum(sinks.map((sink) => sink.acceptedRecords)),
@@ -46,15 +46,11 @@ export function warningsOf(snapshot: FeedSnapshot): number {
   return snapshot.degraded.length + sum(sinks.map((sink) => sink.problems.length));
 }
 
-export function lagOf(sink: FeedSink, nowMs: number): Lag {
-  const records = Math.max(0, sink.acceptedRecords - sink.loadedRows);
-  const waiting = sink.files.filter((file) => file.state !== "imported" && file.records > 0);
-  const opened = waiting.map((file) => Date.parse(file.openedAt)).filter((ms) => Number.isFinite(ms));
-  const isBehind = records > 0 || sink.lagBytes > 0;
+export function lagOf({ acceptedRecords, loadedRows, lag }: FeedSink): Lag {
   return {
-    records,
-    bytes: Math.max(0, sink.lagBytes),
-    ageMs: !isBehind || opened.length === 0 ? null : Math.max(0, nowMs - Math.min(...opened)),
+    records: Math.max(0, acceptedRecords - loadedRows),
+    bytes: lag.bytes,
+    ageMs: lag.ms === 0 ? null : lag.ms,
   };
 }
 

@@ -43,8 +43,8 @@ export interface FeedSink {
   /** Records seen in partitions, and rows in the target. */
   readonly acceptedRecords: number;
   readonly loadedRows: number;
-  /** Accepted bytes that are not in the target yet. */
-  readonly lagBytes: number;
+  /** Accepted bytes that are not in the target yet, and the age of the oldest record of them; 0 when there is none. */
+  readonly lag: { readonly bytes: number; readonly ms: number };
   /** Partition journals, for the journal tail. */
   readonly partitions: readonly string[];
   /** Why records of it do not become rows, or are not taken; each once. */

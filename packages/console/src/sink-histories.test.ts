@@ -12,7 +12,7 @@ function snapshot(atMs: number, accepted: number, loaded: number, sinkId = "main
     version: 1,
     acceptedRecords: accepted,
     loadedRows: loaded,
-    lagBytes: 0,
+    lag: { bytes: 0, ms: 0 },
     partitions: [],
     problems: [],
     files: [],

@@ -5,11 +5,11 @@ import type {
   Column,
   DeadLetters,
   FileStatistics,
-  TotalStatistics,
   MappedRow,
   NewToken,
   Setting,
   Sink,
+  SinkStatistics,
   Source,
   Task,
   Token,
@@ -87,8 +87,8 @@ export class StreamApi {
     return ((await this.#get(`${pathOf(place)}/settings`, signal)) as { settings: Setting[] }).settings;
   }
 
-  async total(place: SinkPlace, signal: AbortSignal): Promise<TotalStatistics> {
-    return (await this.#get(`${pathOf(place)}/statistics/total`, signal)) as TotalStatistics;
+  async total(place: SinkPlace, signal: AbortSignal): Promise<SinkStatistics> {
+    return (await this.#get(`${pathOf(place)}/statistics/total`, signal)) as SinkStatistics;
   }
 
   async files(place: SinkPlace, signal: AbortSignal): Promise<readonly FileStatistics[]> {

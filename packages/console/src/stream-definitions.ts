@@ -12,10 +12,10 @@ export type {
   FileStatistics,
   Level,
   NewToken,
+  SinkStatistics,
   Source,
   Task,
   Token,
-  TotalStatistics,
   Version,
 } from "@millrace/api-client";
 

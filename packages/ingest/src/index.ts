@@ -118,6 +118,7 @@ export type { LetterCount, LetterPage, ListedLetter } from "./dead-letter-list.t
 export type { ReplayOptions, ReplayOutcome, ReplayProgress } from "./dead-letter-replay.ts";
 export type { DeadLetterPort } from "./dispatcher.ts";
 export { holdsFrames, Partitions, type PartitionTemplate } from "./partition-registry.ts";
+export type { SinkLag } from "./sink-lag.ts";
 export type { FileStatistics, LevelStatistics, SinkSnapshot, SliceSnapshot } from "./statistics.ts";
 export type { DiskUse } from "./disk-quota.ts";
 export { HttpSource, type HttpSourceOptions, type HttpSourcePorts } from "./http-source.ts";

@@ -151,8 +151,8 @@ describe("clean-up and statistics", () => {
     const [shown] = pipeline.statistics.snapshot(world.clock.wallMs());
     assert.equal(shown!.accepted, 5);
     assert.equal(shown!.loaded, 0);
-    assert.equal(shown!.lagBytes, world.journals.content(partitionJournal(sink, 0)).length);
-    assert.ok(shown!.lagMs >= 100);
+    assert.equal(shown!.lag.bytes, world.journals.content(partitionJournal(sink, 0)).length);
+    assert.ok(shown!.lag.ms >= 100);
     assert.deepEqual(
       shown!.slices.map(({ state }) => state),
       ["writing", "uploaded"],

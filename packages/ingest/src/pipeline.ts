@@ -6,6 +6,7 @@ import type { CoordinationStore, StoreOp } from "@millrace/metadata";
 import type { Fragment } from "@millrace/protocol";
 import type { ObjectStore, ObjectStores } from "@millrace/stores";
 import { AppendedEnds } from "./appended-ends.ts";
+import { Backlog } from "./backlog.ts";
 import { Cleanup, importedEnd, type CleanupOptions } from "./cleanup.ts";
 import { StoreTrimmer } from "./cleanup-fragments.ts";
 import { Coordinator } from "./coordinator.ts";
@@ -17,7 +18,8 @@ import type { ProgressFeed } from "./reader-progress.ts";
 import { publishedFeed, publishProgress } from "./reader-publisher.ts";
 import type { OnAppended } from "./publisher.ts";
 import { StorageReader, type ReaderOptions } from "./reader.ts";
-import { StorageStatistics, type StatisticsFeed } from "./statistics.ts";
+import type { LagFeed } from "./sink-lag.ts";
+import { StorageStatistics } from "./statistics.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import { retryWaitMs } from "./retry-block.ts";
 import type { PartitionKey, Slice, StorageFile } from "./storage-entities.ts";
@@ -129,6 +131,8 @@ export class Pipeline {
   readonly #shares: { readonly reader: WorkOwner; readonly coordinator: WorkOwner };
   readonly #changed = new Gate();
   readonly #stops: (() => void)[] = [];
+  /** Of a coordinator. */
+  #backlog: Backlog | undefined;
   #onFailure: (error: unknown) => void = () => {};
   /** Rejects with the first failure that is a bug; never resolves. */
   readonly failure: Promise<never>;
@@ -150,7 +154,10 @@ export class Pipeline {
       ? new StorageReader({ ...inner, share: this.#shares.reader }, options.reader ?? {})
       : undefined;
     const appended = new AppendedEnds(storage.view);
-    this.onAppended = (key, journal, end) => appended.note(key, journal, end);
+    this.onAppended = (key, journal, end) => {
+      appended.note(key, journal, end);
+      this.#backlog?.note(sinkPath(key));
+    };
     const feed = feedOf(storage, reader, appended);
     const coordinator = components.includes("storage-coordinator")
       ? new Coordinator({ ...inner, feed, share: this.#shares.coordinator })
@@ -159,7 +166,8 @@ export class Pipeline {
     this.#coordinator = coordinator;
     this.statistics = new StorageStatistics(storage.view, feed);
     this.#tasks.spawn("storage model", (signal) => storage.run(signal));
-    this.#stops.push(storage.observe(() => this.#changed.open()));
+    this.#stops.push(storage.observe((paths) => this.#onChanged(paths)));
+    if (coordinator !== undefined) this.#backlog = this.#openBacklog();
     if (reader !== undefined) this.#startReader(reader, inner, coordinator, options);
     if (coordinator !== undefined) this.#startCoordinator(coordinator, inner, options);
   }
@@ -243,6 +251,22 @@ export class Pipeline {
     await this.#tasks.close();
   }
 
+  #openBacklog(): Backlog {
+    const backlog = new Backlog({
+      ...this.#ports,
+      behind: (path, nowMs) => this.statistics.behind(path, nowMs),
+      all: () => this.#storage.view.sinks.keys(),
+      share: this.#shares.coordinator,
+    });
+    this.#stops.push(() => backlog.close());
+    return backlog;
+  }
+
+  #onChanged(paths: Iterable<string>): void {
+    if (this.#backlog !== undefined) for (const path of paths) this.#backlog.note(path);
+    this.#changed.open();
+  }
+
   #startReader(
     reader: StorageReader,
     inner: InnerPorts,
@@ -252,7 +276,7 @@ export class Pipeline {
     this.#stops.push(
       reader.onProgress((path) => {
         coordinator?.onProgress(path);
-        this.#changed.open();
+        this.#onChanged([path]);
       }),
     );
     this.#tasks.spawn("storage-reader", (signal) => reader.run(signal));
@@ -322,11 +346,7 @@ export class Pipeline {
 }
 
 /** What this process reads as its reader sees it, the rest as it was published. */
-function feedOf(
-  storage: StorageStore,
-  reader: StorageReader | undefined,
-  appended: AppendedEnds,
-): ProgressFeed & StatisticsFeed {
+function feedOf(storage: StorageStore, reader: StorageReader | undefined, appended: AppendedEnds): LagFeed {
   const published = publishedFeed(storage.view);
   const of = (key: PartitionKey): ProgressFeed => (reader?.status(key) === undefined ? published : reader);
   return {

@@ -2,7 +2,8 @@
 // Nothing is counted twice or kept beside the entities, so the numbers are those of the rows.
 import type { SinkKey } from "./definitions.ts";
 import type { RetryBlock } from "./retry-block.ts";
-import { statisticsOfTotals, type ProgressFeed } from "./reader-progress.ts";
+import { statisticsOfTotals } from "./reader-progress.ts";
+import { SinkLags, type LagFeed, type PartitionLag, type SinkLag } from "./sink-lag.ts";
 import {
   addStatistics,
   endOf,
@@ -15,7 +16,7 @@ import {
   type Statistics,
   type StorageFile,
 } from "./storage-entities.ts";
-import { isoTime, msOf } from "./storage-json.ts";
+import { isoTime } from "./storage-json.ts";
 import { withoutReset } from "./statistics-reset.ts";
 import type { SinkView, StorageView } from "./storage-view.ts";
 
@@ -56,18 +57,10 @@ export interface SliceSnapshot extends RetryStatistics {
 export interface SinkSnapshot extends SinkKey {
   readonly accepted: number;
   readonly loaded: number;
-  /** Bytes of the partition journals that are not in the table yet. */
-  readonly lagBytes: number;
-  /** Wall time since the oldest record that is not in the table was accepted; 0 when there is none. */
-  readonly lagMs: number;
+  readonly lag: SinkLag;
   readonly files: readonly FileStatistics[];
   /** Those that are not imported, and the newest of the others. */
   readonly slices: readonly SliceSnapshot[];
-}
-
-export interface StatisticsFeed extends ProgressFeed {
-  /** Write head of a partition's journal, as far as it is known. */
-  writeHead(key: SinkKey & { readonly n: number }): number | undefined;
 }
 
 const LEVELS: readonly Level[] = ["local", "staging", "target"];
@@ -77,11 +70,13 @@ const FILES_SHOWN = 40;
 
 export class StorageStatistics {
   readonly #view: StorageView;
-  readonly #feed: StatisticsFeed;
+  readonly #feed: LagFeed;
+  readonly #lags: SinkLags;
 
-  constructor(view: StorageView, feed: StatisticsFeed) {
+  constructor(view: StorageView, feed: LagFeed) {
     this.#view = view;
     this.#feed = feed;
+    this.#lags = new SinkLags(feed);
   }
 
   /** Everything that was accepted for the sink since its statistics were cleared. */
@@ -143,38 +138,31 @@ export class StorageStatistics {
   /** Bytes of a sink's partitions that are not in its table. */
   lagBytes(key: SinkKey): number {
     const sink = this.#view.sink(key);
-    return sink === undefined ? 0 : this.#lagBytes(sink);
+    return sink === undefined ? 0 : this.#lags.bytes(sink);
   }
 
   /** The same of all sinks. */
   allLagBytes(): number {
     let sum = 0;
-    for (const sink of this.#view.sinks.values()) sum += this.#lagBytes(sink);
+    for (const sink of this.#view.sinks.values()) sum += this.#lags.bytes(sink);
     return sum;
   }
 
-  #lagBytes({ key, partitions }: SinkView): number {
-    let sum = 0;
-    for (const { n, slices, entity } of partitions.values()) {
-      if (entity?.value.state !== "active") continue;
-      const begin = slices.find(({ value }) => value.state !== "imported")?.value.begin ?? 0;
-      sum += Math.max(0, (this.#feed.writeHead({ ...key, n }) ?? 0) - begin);
-    }
-    return sum;
+  lag(key: SinkKey, nowMs: number): SinkLag {
+    const sink = this.#view.sink(key);
+    return sink === undefined ? { bytes: 0, ms: 0 } : this.#lags.of(sink, nowMs);
+  }
+
+  /** Partitions of the sink with a path that are behind. */
+  behind(path: string, nowMs: number): readonly PartitionLag[] {
+    const sink = this.#view.sinks.get(path);
+    return sink === undefined ? [] : [...this.#lags.partitions(sink, nowMs)];
   }
 
   #sink(sink: SinkView, nowMs: number): SinkSnapshot {
     const { total, levels } = levelStatistics(this.#sums(sink.key));
     const shown: Slice[] = [];
-    let oldestMs = nowMs;
-    for (const { slices } of sink.partitions.values()) {
-      const pending = slices.filter(({ value }) => value.state !== "imported").map(({ value }) => value);
-      for (const slice of pending) {
-        const first = this.#statistics(slice).firstRecordAt;
-        if (first !== undefined) oldestMs = Math.min(oldestMs, msOf(first));
-      }
-      shown.push(...slices.map(({ value }) => value));
-    }
+    for (const { slices } of sink.partitions.values()) shown.push(...slices.map(({ value }) => value));
     shown.sort((a, b) => Number(a.state === "imported") - Number(b.state === "imported") || newest(a, b));
     const slices = shown.slice(0, SLICES_SHOWN).map((slice) => this.#slice(slice));
     const files = [...this.files(sink.key)]
@@ -184,8 +172,7 @@ export class StorageStatistics {
       ...sink.key,
       accepted: total?.recordsCount ?? 0,
       loaded: levels.target?.recordsCount ?? 0,
-      lagBytes: this.#lagBytes(sink),
-      lagMs: nowMs - oldestMs,
+      lag: this.#lags.of(sink, nowMs),
       files,
       slices,
     };

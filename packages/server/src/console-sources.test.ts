@@ -23,8 +23,7 @@ test("console: a slice and a file that failed -> attempt, reason and next try of
     sinkId: "k",
     accepted: 4,
     loaded: 0,
-    lagBytes: 9,
-    lagMs: 1,
+    lag: { bytes: 9, ms: 1 },
     files: [
       {
         fileId: "7",

@@ -46,7 +46,7 @@ function feedSink(
     version: sink.version.number,
     acceptedRecords: snapshot?.accepted ?? 0,
     loadedRows: snapshot?.loaded ?? 0,
-    lagBytes: snapshot?.lagBytes ?? 0,
+    lag: snapshot?.lag ?? { bytes: 0, ms: 0 },
     partitions: [...partitions].sort(),
     problems: problemsOf(sinkPath(sink), problems),
     files: (snapshot?.files ?? [])

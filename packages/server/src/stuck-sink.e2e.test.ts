@@ -90,6 +90,7 @@ test("a table that refuses its rows -> ready, degraded, said at the sink; SIGTER
   const problems = new Map(sinks.map((sink) => [sink.sinkId, sink.problems]));
   assert.deepEqual(problems.get("whole"), []);
   assert.match(problems.get("stuck")![0]!, /^import into main\.stuck failed: /);
+  await lagGrows();
   const beginMs = performance.now();
   await platform.stop();
   const ms = performance.now() - beginMs;
@@ -124,10 +125,38 @@ test("a partition that ends before what its table has -> 503 for its records onl
   assert.deepEqual(await sql(platform.endpoints, "select count(*) as n from main.lost"), [{ n: 1 }]);
 });
 
+/** What a sink that fails has not loaded grows old: in its statistics, the feed and the metrics. */
+async function lagGrows(): Promise<void> {
+  const { api } = platform.endpoints;
+  const statistics = `${api}/v1/branches/default/sources/stuck/sinks/stuck/statistics/total`;
+  const lag = async (): Promise<{ seconds: number; bytes: number }> =>
+    (JSON.parse((await ask(statistics)).text) as { lag: { seconds: number; bytes: number } }).lag;
+  const shown = async (name: string): Promise<number> => {
+    const { text } = await ask(`${api}/metrics`);
+    return Number(
+      new RegExp(`^millrace_storage_backlog_${name}\\{target="duckdb"\\} (\\S+)$`, "m").exec(text)?.[1],
+    );
+  };
+  const before = [(await lag()).seconds, await shown("seconds")] as const;
+  await until("the lag is older", 20_000, async () => {
+    return (await lag()).seconds > before[0] && (await shown("seconds")) > before[1] + 1;
+  });
+  const { bytes } = await lag();
+  assert.ok(bytes > 0);
+  assert.equal(await shown("bytes"), bytes);
+  const sinks = (await snapshot()).sources.flatMap((source) => source.sinks);
+  const fed = sinks.find(({ sinkId }) => sinkId === "stuck")!.lag;
+  assert.ok(fed.bytes === bytes && fed.ms >= 1000, JSON.stringify(fed));
+}
+
 interface Snapshot {
   readonly unhealthy: readonly string[];
   readonly sources: readonly {
-    readonly sinks: readonly { readonly sinkId: string; readonly problems: string[] }[];
+    readonly sinks: readonly {
+      readonly sinkId: string;
+      readonly problems: string[];
+      readonly lag: { readonly bytes: number; readonly ms: number };
+    }[];
   }[];
 }
 

@@ -62,6 +62,7 @@ export async function startApiParts(
       book: context.tokens,
       statistics: {
         total: (key) => pipeline.statistics.total(key),
+        lag: (key) => pipeline.statistics.lag(key, clock.wallMs()),
         files: (key, options) => pipeline.statistics.files(key, options),
         clear: (sinks, within) => pipeline.clearStatistics(sinks, within),
       },
