@@ -1,7 +1,8 @@
 // Sinks with targets outside the warehouse: what requests may say, what answers show, and what becomes of passwords.
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { WireError } from "@millrace/base";
+import { setImmediate } from "node:timers/promises";
+import { Gate, never, WireError } from "@millrace/base";
 import { ApiHarness, at, FLIGHTS, SINK, SINKS, SOURCES, type Json } from "./api-testkit.ts";
 
 const SINK_URL = `${SINKS}/flights`;
@@ -23,6 +24,10 @@ async function refusal(method: "POST" | "PATCH", url: string, body: object): Pro
   const { status, body: answer } = await api.call(method, url, body);
   assert.equal(status, 400, JSON.stringify(answer));
   return String(answer["message"]);
+}
+
+async function untilAsked(count: number): Promise<void> {
+  while (api.asked.length < count) await setImmediate();
 }
 
 const patch = (table: object): Promise<Json> => api.change("PATCH", SINK_URL, { table });
@@ -84,6 +89,27 @@ test("PATCH without a password -> the one there is stays, unless it would go to 
     "Connection.password must be given again when host, port, database, user or TLS change.",
   );
   assert.equal(at(await api.get(SINK_URL), "version", "number"), 3);
+});
+
+test("PATCH whose check takes long -> takes nothing back of what was changed meanwhile", async () => {
+  await api.change("POST", SINKS, sinkWith({ type: "postgres", connection: LOGIN }));
+  const check = new Gate();
+  api.held = check.next(never);
+  const slow = patch({ tableId: "main.other" });
+  await untilAsked(2);
+  const columns = [...SINK.table.mapping.columns, { type: "datetime", name: "later" }];
+  await patch({ mapping: { columns } });
+  await patch({ connection: { ...LOGIN, password: "two" } });
+  check.open();
+  await slow;
+  const sink = await api.get(SINK_URL);
+  const names = (at(sink, "table", "mapping", "columns") as Json[]).map(({ name }) => name);
+  assert.deepEqual([at(sink, "table", "tableId"), names.at(-1)], ["main.other", "later"]);
+  assert.deepEqual(at(api.asked.at(-1), "connection", "password"), "two");
+  assert.deepEqual(api.prepared.at(-1), {
+    tableId: "main.other",
+    columns: at(sink, "table", "mapping", "columns"),
+  });
 });
 
 test("PATCH to another target and back by a rollback -> with the login of that version", async () => {

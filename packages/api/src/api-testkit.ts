@@ -82,6 +82,8 @@ export class ApiHarness {
   refusePrepare: WireError | undefined;
   /** Targets that were looked for. */
   asked: TargetSettings[] = [];
+  /** What the next check of a table waits for. */
+  held: Promise<void> | undefined;
   /** Why no target can be asked. */
   away: WireError | undefined;
   /** What the target says against any table. */
@@ -158,7 +160,13 @@ export class ApiHarness {
   #target(settings: TargetSettings): Pick<Target, "check" | "prepare"> {
     this.asked.push(settings);
     return {
-      check: () => (this.away === undefined ? Promise.resolve(this.tableProblem) : Promise.reject(this.away)),
+      check: async () => {
+        const { held } = this;
+        this.held = undefined;
+        await held;
+        if (this.away !== undefined) throw this.away;
+        return this.tableProblem;
+      },
       prepare: (tableId, columns) => {
         if (this.refusePrepare !== undefined) return Promise.reject(this.refusePrepare);
         this.prepared.push({ tableId, columns });

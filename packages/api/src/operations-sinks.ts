@@ -25,7 +25,7 @@ import {
 } from "./lookups.ts";
 import { operation, type Operation } from "./operation.ts";
 import { createSinkSchema, idOf, pageQuery, updateSinkSchema } from "./request-schemas.ts";
-import { changedPlan, checkNewTable, checkTable } from "./table-changes.ts";
+import { changedPlan, checkedPlan, checkTable, planFor } from "./table-changes.ts";
 import { runTask } from "./task-runner.ts";
 
 const SINKS = "/branches/{branchId}/sources/{sourceId}/sinks";
@@ -124,14 +124,16 @@ export const sinkOperations: readonly Operation[] = [
       checkVersions(sink);
       const key = keyOfSink(sink);
       const { type: _type, table: given, ...update } = body;
-      const plan = changedPlan(sink, given);
-      const table = await checkNewTable(deps, sink, plan, "same");
+      const planned = await planFor(sink, (found) =>
+        checkedPlan(deps, found, changedPlan(found, given), "same"),
+      );
       return runTask(deps, {
         type: "api.update.sink",
         key,
         result: "Sink has been updated successfully.",
         isRepeatable: false,
         work: async (within) => {
+          const { plan, table } = await planned(await sinkOf(asked));
           await table?.prepare(within);
           const command = { kind: "update", ...update, ...plan } as const;
           return deps.repository.changeSink(key, command, by, within);

@@ -124,14 +124,17 @@ export const sourceOperations: readonly Operation[] = [
       checkVersions(source);
       const key = keyOfSource(source);
       const { signature: _signature, ...update } = body;
-      const signed = signatureOf(body, body.type ?? source.type);
-      const command = { kind: "update", ...update, ...signed } as const;
+      const commandFor = ({ type }: SourceDefinition) =>
+        ({ kind: "update", ...update, ...signatureOf(body, body.type ?? type) }) as const;
+      commandFor(source);
       return runTask(asked.deps, {
         type: "api.update.source",
         key,
         result: "Source has been updated successfully.",
         isRepeatable: false,
-        work: (within) => asked.deps.repository.changeSource(key, command, by, within),
+        // As it is under its lock: its type may have changed since.
+        work: async (within) =>
+          asked.deps.repository.changeSource(key, commandFor(await sourceOf(asked)), by, within),
       });
     },
   }),

@@ -14,7 +14,7 @@ import {
 } from "./lookups.ts";
 import { operation, type Operation } from "./operation.ts";
 import { pageQuery, parseVersion } from "./request-schemas.ts";
-import { checkNewTable } from "./table-changes.ts";
+import { checkedPlan, planFor } from "./table-changes.ts";
 import { runTask } from "./task-runner.ts";
 
 const SOURCE = "/branches/{branchId}/sources/{sourceId}";
@@ -130,20 +130,18 @@ export const versionOperations: readonly Operation[] = [
       const found = await repository.sinkVersion(key, version, signal);
       if (found === undefined) throw versionNotFound("sink", key.sinkId, version);
       const { tableId, mapping } = found.table;
-      const target = rolledBack(sink.table, settingsOf(found.table));
-      // It was the sink's own in that version.
-      const table = await checkNewTable(
-        asked.deps,
-        sink,
-        { target, tableId, columns: mapping.columns },
-        "growing",
-      );
+      const planned = await planFor(sink, (now) => {
+        const target = rolledBack(now.table, settingsOf(found.table));
+        // It was the sink's own in that version.
+        return checkedPlan(asked.deps, now, { target, tableId, columns: mapping.columns }, "growing");
+      });
       return runTask(asked.deps, {
         type: "api.rollback.sinkVersion",
         key,
         result: "Sink version was rolled back successfully.",
         isRepeatable: false,
         work: async (within) => {
+          const { table } = await planned(await sinkOf(asked));
           await table?.prepare(within);
           return repository.changeSink(key, { kind: "rollback", version }, by, within);
         },

@@ -73,12 +73,36 @@ export async function checkPrograms(
   throw new ApiError("badRequest", problem.message, `${field}[${problem.index}].template.content`);
 }
 
+export interface CheckedPlan {
+  readonly plan: TablePlan;
+  /** What has to be made ready; undefined when nothing changes about the table. */
+  readonly table: TableChange | undefined;
+}
+
 /**
- * @param fit of a table that the sink has not now
- * @returns what has to be made ready; undefined when nothing changes about the table
- * @throws {ApiError} 400
+ * What is wrong with a change is told before its task begins. The task asks what it returns with the sink as it is
+ * under its lock: if that has changed meanwhile, the change is planned again, and takes nothing back.
+ * @throws what `plan` throws
  */
-export async function checkNewTable(
+export async function planFor(
+  sink: SinkDefinition,
+  plan: (sink: SinkDefinition) => Promise<CheckedPlan>,
+): Promise<(now: SinkDefinition) => Promise<CheckedPlan>> {
+  const early = await plan(sink);
+  return async (now) => (now.version.number === sink.version.number ? early : plan(now));
+}
+
+/** @param fit of a table that the sink has not now @throws {ApiError} 400 */
+export async function checkedPlan(
+  deps: ApiDependencies,
+  sink: SinkDefinition,
+  plan: TablePlan,
+  fit: TableFit,
+): Promise<CheckedPlan> {
+  return { plan, table: await checkNewTable(deps, sink, plan, fit) };
+}
+
+async function checkNewTable(
   deps: ApiDependencies,
   { table }: SinkDefinition,
   plan: TablePlan,
