@@ -10,6 +10,7 @@ import type {
   SourcePurge,
   Target,
   TargetSettings,
+  WorkTurns,
 } from "@millrace/ingest";
 import type { ProgramEvaluator } from "@millrace/jsonata";
 import type { ApiUrls } from "./api-responses.ts";
@@ -43,6 +44,8 @@ export interface ApiDependencies {
   readonly targets: TargetsPort;
   readonly purge: Pick<SourcePurge, "begin" | "progress">;
   readonly evaluator: ProgramEvaluator;
+  /** For work that takes long in this process. */
+  readonly turns: WorkTurns;
   /** Resolves once this process's doors know what the store held at `revision`. */
   readonly settled: (revision: number, signal: AbortSignal) => Promise<void>;
   readonly urls: () => ApiUrls;

@@ -62,7 +62,7 @@ export const editorOperations: readonly Operation[] = [
     errors: ["sourceNotFound", "payloadTooLarge", "unsupportedMediaType", "unprocessableContent"],
     handle: async ({ body, ip, ...asked }) => {
       await sourceOf(asked);
-      const { clock, random, evaluator } = asked.deps;
+      const { clock } = asked.deps;
       await checkPrograms(asked.deps, body.mapping.columns, "body.mapping.columns");
       const { headers = {}, body: content = "" } = body.record;
       const record = {
@@ -71,7 +71,7 @@ export const editorOperations: readonly Operation[] = [
         headers: Object.entries(headers),
         body: utf8(content),
       };
-      const outcome = await sampleRows(body.mapping.columns, record, { random, evaluator });
+      const outcome = await sampleRows(body.mapping.columns, record, asked.deps);
       return outcome.kind === "refused" ? refuse(refusalOf(outcome)) : { rows: outcome.rows };
     },
   }),

@@ -3,6 +3,7 @@ import {
   DEFINITION_LIMITS,
   sampleRows,
   takesSignal,
+  TemplateBudget,
   type SampleOutcome,
   type SampleRecord,
   type SinkDefinition,
@@ -52,7 +53,9 @@ export const testOperations: readonly Operation[] = [
         body,
       };
       const sinks = items.filter((sink) => takesSignal(sink, signal));
-      return { ...key, tables: await Promise.all(sinks.map((sink) => tableOf(deps, sink, record))) };
+      const budget = new TemplateBudget(body.length);
+      const tables = sinks.map((sink) => tableOf(deps, sink, record, budget));
+      return { ...key, tables: await Promise.all(tables) };
     },
   }),
 ];
@@ -62,8 +65,9 @@ async function tableOf(
   ports: ApiDependencies,
   { sinkId, table }: SinkDefinition,
   record: SampleRecord,
+  budget: TemplateBudget,
 ): Promise<object> {
-  const outcome = await sampleRows(table.mapping.columns, record, ports);
+  const outcome = await sampleRows(table.mapping.columns, record, ports, budget);
   if (outcome.kind === "refused") throw refusalOf(outcome);
   return { sinkId, tableId: table.tableId, rows: outcome.rows };
 }

@@ -24,6 +24,7 @@ import { FrameFilter } from "./frame-filter.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
 import { lookInto } from "./http-source-look.ts";
 import { DoorRecord } from "./http-source-record.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import { PathTree } from "./mapping-path.ts";
 import { Fixture } from "./pipeline-fixture.ts";
 import { frame, TEMPLATE } from "./pipeline-world.ts";
@@ -164,7 +165,8 @@ function letterLine(body: string): string {
   const record = new DoorRecord();
   record.scanner.use(new PathTree());
   const bytes = new BodyBytes(utf8(body));
-  record.startRequest(Date.UTC(2026, 0, 1), utf8("192.0.2.1"), new RecordHeaders([["Authorization", "x"]]));
+  const headers = new RecordHeaders([["Authorization", "x"]]);
+  record.startRequest(Date.UTC(2026, 0, 1), utf8("192.0.2.1"), headers, new TemplateBudget(0));
   record.start(bytes, 0, bytes.bytes.length);
   lookInto(record, "json");
   const out = new RowBuffer(64);

@@ -40,6 +40,7 @@ import { compileMapping, type CompiledMapping } from "./mapping.ts";
 import { SinkGone, type FramePort, type PartitionPort } from "./publisher.ts";
 import { evaluateRecord } from "./records-ahead.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
+import { Piece } from "./work-turns.ts";
 
 export interface ReplayPorts {
   readonly store: CoordinationStore;
@@ -191,6 +192,9 @@ export class DeadLetterReplay {
   ): Promise<Step> {
     const { position, pending, journal } = state;
     const mapper = new LetterMapper(sink, { columns, version }, this.#ports);
+    const { clock } = this.#ports;
+    const piece = new Piece(clock, true);
+    piece.begin();
     const planned = pending === undefined ? undefined : new Set(pending.refused.map(placeName));
     const filter = new FrameFilter(position.filter);
     const refused: LetterPlace[] = [];
@@ -218,6 +222,10 @@ export class DeadLetterReplay {
         const isRefused = planned?.has(placeName(place)) === true;
         if (!(await mapper.take(letter, isRefused, key, signal))) refused.push(place);
         count++;
+        if (piece.isOver()) {
+          await clock.sleep(0, signal);
+          piece.begin();
+        }
       }
       if (end.offset !== frame.end) break;
     }

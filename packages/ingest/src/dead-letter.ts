@@ -11,6 +11,7 @@ import { RecordHeaders } from "./http-source-headers.ts";
 import { lookInto } from "./http-source-look.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { LETTER_BYTES_MAX } from "./limits.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import type { MappingFailure, RecordContext } from "./mapping-record.ts";
 import { isoTime, JsonFields, msOf, parseJson } from "./storage-json.ts";
 
@@ -125,7 +126,8 @@ export function decodeLetter(line: Uint8Array, what: string): DeadLetter {
 /** Makes `record` the one of the letter; its scanner has the tree of the mapping. end() must follow. */
 export function startLetter(record: DoorRecord, letter: DeadLetter): void {
   const headers = new RecordHeaders(Object.entries(letter.headers));
-  record.startRequest(msOf(letter.receivedAt), utf8(letter.ip), headers);
+  const budget = new TemplateBudget(letter.body.length);
+  record.startRequest(msOf(letter.receivedAt), utf8(letter.ip), headers, budget);
   record.start(new BodyBytes(letter.body), 0, letter.body.length);
   lookInto(record, letter.kind);
   if (letter.problem !== undefined) record.refuse(letter.problem);

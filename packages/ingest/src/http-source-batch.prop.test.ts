@@ -33,6 +33,7 @@ import {
 import { PathTree } from "./mapping-path.ts";
 import { ProgramSet } from "./mapping-programs.ts";
 import { compileMapping } from "./mapping.ts";
+import { Piece } from "./work-turns.ts";
 
 const KEY = { projectId: 1, branchId: 1, sourceId: "s", sinkId: "k" };
 const COLUMNS: readonly Column[] = [
@@ -50,7 +51,15 @@ interface Outcome {
 
 function walked(body: string): WalkedBody {
   const bytes = utf8(body);
-  return { body: new BodyBytes(bytes), begin: 0, end: bytes.length, bounds: { bytes: 40, records: 2 } };
+  let ms = 0;
+  const piece = new Piece({ monotonicMs: () => (ms += 3) }, true);
+  return {
+    body: new BodyBytes(bytes),
+    begin: 0,
+    end: bytes.length,
+    piece,
+    bounds: { bytes: 40, records: 3 },
+  };
 }
 
 class Fixture {
@@ -96,6 +105,7 @@ class Fixture {
     this.route = {
       name: "",
       programs,
+      hasTemplates: false,
       source: sourceDefinition(),
       secret: new Uint8Array(48),
       isEnabled: true,

@@ -26,11 +26,14 @@ import {
   type ArrayProblem,
   type BodyWalk,
   type RecordTaker,
+  type WalkedBody,
 } from "./http-source-walk.ts";
 import type { DoorLimits } from "./limits.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import { undecodable } from "./mapping-record.ts";
 import { evaluateRecord, RecordsAhead } from "./records-ahead.ts";
 import { signatureProblem } from "./webhook-signature.ts";
+import { Piece } from "./work-turns.ts";
 
 /** A request whose body is to become records. */
 export interface Received {
@@ -124,7 +127,7 @@ export class Intake {
   #decode(received: Received, acceptedAtMs: number, body: BodyBytes, begin: number, end: number): void {
     const { content, clientIp, head } = received;
     received.route.limiter?.count("bytes", end - begin);
-    this.#ports.record.startRequest(acceptedAtMs, clientIp, head);
+    this.#ports.record.startRequest(acceptedAtMs, clientIp, head, new TemplateBudget(end - begin));
     if (content.charset === undefined) {
       this.#records(received, body, begin, end);
       return;
@@ -150,18 +153,18 @@ export class Intake {
       return;
     }
     this.#startRecords(received);
+    const walked = { body, begin, end, piece: new Piece(this.#ports.clock, route.hasTemplates) };
     if (content.kind === "ndjson") {
       const { scanner } = this.#ports.record;
       const batch = this.#batch(received, batchHead(received.head));
-      this.#walk(received, body, batch, (taker) => new LineWalk({ body, begin, end }, scanner, taker));
+      this.#walk(received, walked, batch, (taker) => new LineWalk(walked, scanner, taker));
     } else if (isArray) {
       const { scanner } = this.#ports.record;
       const refuse = ({ problem, at }: ArrayProblem): void =>
         this.#refuseBody(received, `invalid JSON: ${problem} at position ${at - begin}`);
       const batch = this.#batch(received, batchHead(received.head));
-      const walkOf = (taker: RecordTaker): BodyWalk =>
-        new ArrayWalk({ body, begin, end }, scanner, () => taker, refuse);
-      this.#walk(received, body, batch, walkOf);
+      const walkOf = (taker: RecordTaker): BodyWalk => new ArrayWalk(walked, scanner, () => taker, refuse);
+      this.#walk(received, walked, batch, walkOf);
     } else {
       this.#single(received, body, begin, end);
     }
@@ -186,16 +189,21 @@ export class Intake {
   }
 
   /** Goes through a body; after each step others have their turn. */
-  #walk(received: Received, body: BodyBytes, batch: Batch, walkOf: (taker: RecordTaker) => BodyWalk): void {
+  #walk(
+    received: Received,
+    { body, piece }: WalkedBody,
+    batch: Batch,
+    walkOf: (taker: RecordTaker) => BodyWalk,
+  ): void {
     const { record, steps, evaluator, limits } = this.#ports;
     const { route } = received;
     const held = (): SteppedBody => {
-      const { acceptedAtMs, clientIp } = record;
+      const { acceptedAtMs, clientIp, budget } = record;
       const head = received.head.copy();
       return {
         bytes: body.bytes.length,
         resume: () => {
-          record.startRequest(acceptedAtMs, clientIp, head);
+          record.startRequest(acceptedAtMs, clientIp, head, budget);
           this.#startRecords(received);
         },
         // Answered already: it took too long.
@@ -207,7 +215,7 @@ export class Intake {
       return;
     }
     const { recordBytesMax } = limits;
-    const options = { source: route.name, programs: route.programs, evaluator, recordBytesMax };
+    const options = { source: route.name, programs: route.programs, evaluator, recordBytesMax, piece };
     const ahead = new RecordsAhead(record, batch, options);
     steps.walkAhead(walkOf(ahead), ahead, held());
   }
@@ -248,14 +256,14 @@ export class Intake {
   #writeEvaluated(received: Received, problem: string | undefined): void {
     const { record, evaluator, onFatal } = this.#ports;
     const { route, exchange } = received;
-    const { acceptedAtMs, clientIp } = record;
+    const { acceptedAtMs, clientIp, budget } = record;
     const isOver = (): boolean => exchange.answer !== undefined;
     const kept = { ...received, head: received.head.copy() };
     const bytes = record.body.bytes.slice(record.bodyBegin, record.bodyEnd);
     evaluateRecord(record, { source: route.name, programs: route.programs, evaluator }, isOver)
       .then((evaluated) => {
         if (isOver()) return;
-        record.startRequest(acceptedAtMs, clientIp, kept.head);
+        record.startRequest(acceptedAtMs, clientIp, kept.head, budget);
         record.scanner.use(route.tree);
         this.#look(kept, new BodyBytes(bytes), 0, bytes.length, problem);
         record.evaluated = evaluated;

@@ -5,6 +5,7 @@ import type { ProgramResult } from "@millrace/jsonata";
 import type { BodyKind } from "./http-source-content.ts";
 import { headersOf, RecordHeaders } from "./http-source-headers.ts";
 import { JsonScanner } from "./body-json.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import type { BodyForm, RecordContext } from "./mapping-record.ts";
 import { RecordValues } from "./mapping-values.ts";
 
@@ -23,12 +24,22 @@ export class DoorRecord implements RecordContext {
   readonly scanner = new JsonScanner();
   readonly values = new RecordValues();
   evaluated: readonly ProgramResult[] = [];
+  budget = new TemplateBudget(0);
   #head: RequestHead | undefined;
   #headers: RecordHeaders | undefined;
 
-  /** What all records of a request share. @param head must stay valid while records of it are mapped */
-  startRequest(acceptedAtMs: number, clientIp: Uint8Array, head: RequestHead | RecordHeaders): void {
+  /**
+   * What all records of a request share.
+   * @param head must stay valid while records of it are mapped @param budget that its templates have left
+   */
+  startRequest(
+    acceptedAtMs: number,
+    clientIp: Uint8Array,
+    head: RequestHead | RecordHeaders,
+    budget: TemplateBudget,
+  ): void {
     this.acceptedAtMs = acceptedAtMs;
+    this.budget = budget;
     this.key = undefined;
     this.clientIp = clientIp;
     const isMade = head instanceof RecordHeaders;
@@ -38,6 +49,7 @@ export class DoorRecord implements RecordContext {
 
   /** The record lies in body[begin, end). end() must follow. */
   start(body: BodyBytes, begin: number, end: number): void {
+    this.budget.startRecord();
     this.body = body;
     this.bodyBegin = begin;
     this.bodyEnd = end;

@@ -46,6 +46,8 @@ export interface SourceRoute {
   readonly tree: PathTree;
   /** Programs of all its sinks' mappings: a record waits for them. */
   readonly programs: ProgramSet;
+  /** Of any sink (mapping.ts). */
+  readonly hasTemplates: boolean;
   /** Enabled ones. */
   readonly sinks: readonly SinkRoute[];
   /** The first column that looks into the body, of any sink. */
@@ -71,6 +73,7 @@ export function sourceRoute(
   const routes = enabled.map((sink) => sinkRoute(sink, scope, ports));
   const looking = routes.find(({ mapping }) => mapping.readingColumn !== undefined);
   const readingColumn = looking?.mapping.readingColumn;
+  const hasTemplates = routes.some(({ mapping }) => mapping.hasTemplates);
   const isEnabled = source.disabled === undefined;
   const limiter = ports.limiters.of(source, settingsInForce(source.settings ?? {}).limits);
   const name = sourcePath(source);
@@ -82,6 +85,7 @@ export function sourceRoute(
     limiter,
     tree,
     programs,
+    hasTemplates,
     sinks: routes,
     readingColumn,
   };

@@ -1,7 +1,7 @@
-// Bodies of many records, gone through step by step: after each step others have their turn.
-import type { Clock } from "@millrace/base";
+// Bodies of many records, gone through step by step: after each step others have their turn (work-turns.ts).
 import type { BodyWalk } from "./http-source-walk.ts";
 import type { RecordsAhead } from "./records-ahead.ts";
+import type { WorkTurns } from "./work-turns.ts";
 
 export interface SteppedBody {
   /** Bytes that are held until the end. */
@@ -13,18 +13,18 @@ export interface SteppedBody {
 }
 
 export class BodySteps {
-  readonly #clock: Clock;
+  readonly #turns: WorkTurns;
   readonly #onFatal: (error: unknown) => void;
   readonly #heldBytesMax: number;
   /** Of the bodies that are not at their end. */
   #heldBytes = 0;
 
   constructor(ports: {
-    readonly clock: Clock;
+    readonly turns: WorkTurns;
     readonly onFatal: (error: unknown) => void;
     readonly limits: { readonly receivingBytesMax: number };
   }) {
-    this.#clock = ports.clock;
+    this.#turns = ports.turns;
     this.#onFatal = ports.onFatal;
     this.#heldBytesMax = ports.limits.receivingBytesMax;
   }
@@ -47,12 +47,12 @@ export class BodySteps {
       try {
         resume();
         if (walk.step()) this.#heldBytes -= bytes;
-        else this.#clock.after(0, goOn);
+        else this.#turns.ask(goOn);
       } catch (error) {
         this.#onFatal(error);
       }
     };
-    this.#clock.after(0, goOn);
+    this.#turns.ask(goOn);
   }
 
   /** The same of a body with records that wait for their programs after each step. @param ahead takes the walk's */
@@ -71,10 +71,13 @@ export class BodySteps {
     for (let isDone = false; !isDone;) {
       isDone = walk.step();
       // Of a step that has only looked through an array, others still have their turns.
-      if (!(await ahead.evaluate(isOver))) await new Promise<void>((next) => this.#clock.after(0, next));
-      if (isOver()) return;
-      resume();
-      ahead.flush();
+      if (!(await ahead.evaluate(isOver))) await this.#turns.next();
+      for (;;) {
+        if (isOver()) return;
+        resume();
+        if (ahead.flush()) break;
+        await this.#turns.next();
+      }
     }
   }
 }

@@ -6,6 +6,7 @@
 // K3 Between steps the scanner may serve others; nothing but the place in the body is kept.
 import type { BodyBytes } from "@millrace/base";
 import type { JsonScanner } from "./body-json.ts";
+import type { Piece } from "./work-turns.ts";
 
 /** Who takes the records that are found. */
 export interface RecordTaker {
@@ -31,6 +32,8 @@ export interface WalkedBody {
   readonly body: BodyBytes;
   readonly begin: number;
   readonly end: number;
+  /** Ends a step that takes too long. */
+  readonly piece: Piece;
   readonly bounds?: StepBounds;
 }
 
@@ -40,8 +43,8 @@ export interface StepBounds {
   readonly records: number;
 }
 
-/** Some milliseconds. */
-export const STEP: StepBounds = { bytes: 512 * 1024, records: 4000 };
+/** Some milliseconds, unless a record takes long. */
+const STEP: StepBounds = { bytes: 512 * 1024, records: 4000 };
 
 const LF = 0x0a;
 const COMMA = 0x2c;
@@ -62,14 +65,15 @@ export class LineWalk implements BodyWalk {
   }
 
   step(): boolean {
-    const { body, end, bounds = STEP } = this.#walked;
+    const { body, end, piece, bounds = STEP } = this.#walked;
     const { bytes } = body;
     const scanner = this.#scanner;
+    piece.begin();
     const stop = this.#at + bounds.bytes;
     let at = this.#at;
     for (let records = 0; at < end; records++) {
       const first = bytes[at]!;
-      if (at >= stop || records === bounds.records) {
+      if (at >= stop || records === bounds.records || (records > 0 && piece.isOver())) {
         this.#at = at;
         return false;
       }
@@ -130,12 +134,13 @@ export class ArrayWalk implements BodyWalk {
   }
 
   step(): boolean {
-    const { body, end, bounds = STEP } = this.#walked;
+    const { body, end, piece, bounds = STEP } = this.#walked;
     const { bytes } = body;
     const scanner = this.#scanner;
+    piece.begin();
     let left = bounds.bytes;
     for (let records = 0; ; records++) {
-      if (left <= 0 || records === bounds.records) return false;
+      if (left <= 0 || records === bounds.records || (records > 0 && piece.isOver())) return false;
       const from = this.#at;
       let at = skipSpace(bytes, from, end);
       const isEmpty = from === this.#first && at < end && bytes[at] === ARRAY_END;

@@ -21,6 +21,7 @@ import { SecretIndex } from "./source-secrets.ts";
 import type { Turns } from "./publisher-turns.ts";
 import type { FramePort, PartitionPort } from "./publisher.ts";
 import { SourceLimiters } from "./rate-limit.ts";
+import { WorkTurns } from "./work-turns.ts";
 
 export interface HttpSourcePorts {
   readonly mirror: DefinitionMirror;
@@ -86,7 +87,7 @@ export class HttpSource {
       compiledMax: COMPILED_SOURCES_MAX,
     });
     const answers = new Answers(random, ports.metrics);
-    const steps = new BodySteps({ clock, limits, onFatal });
+    const steps = new BodySteps({ turns: new WorkTurns(turns), limits, onFatal });
     const isStopping = (): boolean => this.#isStopping;
     const shared = {
       answers,

@@ -127,6 +127,7 @@ export type { DoorPage } from "./http-source-answers.ts";
 export type { OtherRequest } from "./http-source-session.ts";
 export type { FramePort, PartitionPort } from "./publisher.ts";
 export type { Turns } from "./publisher-turns.ts";
+export { WorkTurns } from "./work-turns.ts";
 export { openStaged, STAGED_BYTES_MAX, StagedRows } from "./staged-rows.ts";
 export { DoorSync, publishSeen, type SeenDefinitions } from "./door-sync.ts";
 export { ownsAll, type WorkOwner } from "./work-owner.ts";
@@ -138,3 +139,4 @@ export {
   type SampleRecord,
   type SampleRow,
 } from "./mapping-sample.ts";
+export { TemplateBudget } from "./mapping-budget.ts";

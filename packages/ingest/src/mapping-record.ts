@@ -5,6 +5,7 @@ import type { JsonScanner } from "./body-json.ts";
 import type { BodyKind } from "./http-source-content.ts";
 import type { RecordHeaders } from "./http-source-headers.ts";
 import { ROW_BYTES_MAX } from "./limits.ts";
+import type { TemplateBudget } from "./mapping-budget.ts";
 import type { RecordValues } from "./mapping-values.ts";
 
 /** Why a record is not mapped. `name` is the error's name without `stream.in.`. */
@@ -41,6 +42,8 @@ export interface RecordContext {
   readonly scanner: JsonScanner;
   /** What was made of the body so far, for all who ask again. */
   readonly values: RecordValues;
+  /** What its templates may still take. */
+  readonly budget: TemplateBudget;
   /** What the programs of the record's mappings have made of it, by slot (mapping-programs.ts). */
   evaluated: readonly ProgramResult[];
   /** The client's address in ASCII. */

@@ -7,6 +7,7 @@ import { localEvaluator } from "@millrace/jsonata/testkit";
 
 import type { Column } from "./definitions.ts";
 import { SAMPLE_ROWS_MAX, sampleRows, type SampleOutcome } from "./mapping-sample.ts";
+import { WorkTurns } from "./work-turns.ts";
 
 const COLUMNS: readonly Column[] = [
   { type: "uuid", name: "id" },
@@ -32,8 +33,17 @@ function sample(columns: readonly Column[], type: string, body: string | Uint8Ar
     ] as const,
     body: typeof body === "string" ? utf8(body) : body,
   };
-  return sampleRows(columns, record, { random: seededRandom("sample"), evaluator: localEvaluator() });
+  const turns = new WorkTurns({ atEnd: (run) => void (turnCount++, setImmediate(run)) });
+  const clock = { monotonicMs: () => (ms += 3) };
+  const ports = { random: seededRandom("sample"), evaluator: localEvaluator(), clock, turns, signal };
+  return sampleRows(columns, record, ports);
 }
+
+/** Each look at the clock finds it 3 ms later. */
+let ms = 0;
+/** Turns of the loop that the samples gave to others. */
+let turnCount = 0;
+const { signal } = new AbortController();
 
 /** The values of each row, but for the uuid. */
 function values(outcome: SampleOutcome): string[][] {
@@ -45,6 +55,32 @@ const PATH: readonly Column[] = [{ type: "path", name: "p", path: "a" }];
 const TEXT: readonly Column[] = [{ type: "body", name: "b" }];
 
 describe("a sample", () => {
+  test("many rows of many heavy templates -> refused with the bound of the request, others had turns", async () => {
+    const content = "std.foldl(function(a, b) a + b, std.range(1, 3000), 0)";
+    const columns = Array.from({ length: 100 }, (_, i): Column => {
+      return { type: "template", name: `t${i}`, template: { language: "jsonnet", content } };
+    });
+    const before = turnCount;
+    const outcome = await sample(columns, "application/x-ndjson", "{}\n".repeat(100));
+    assert.ok(outcome.kind === "refused");
+    assert.equal(outcome.status, 422);
+    assert.match(outcome.message, /more than 2009600 steps of all templates for the request's body\.$/);
+    assert.ok(turnCount - before >= 2, `${turnCount - before} turns`);
+  });
+
+  test("many rows that are not heavy -> all of them, in pieces", async () => {
+    const before = turnCount;
+    const light = {
+      type: "template",
+      name: "t",
+      template: { language: "jsonnet", content: "Body('n')" },
+    } as const;
+    const outcome = await sample([light], "application/x-ndjson", '{"n":1}\n'.repeat(150));
+    assert.ok(outcome.kind === "rows");
+    assert.equal(outcome.rows.length, SAMPLE_ROWS_MAX);
+    assert.ok(turnCount - before >= SAMPLE_ROWS_MAX / 2, `${turnCount - before} turns`);
+  });
+
   test("has every column with its name and value, as the door would write them", async () => {
     const outcome = await sample(COLUMNS, "application/json", '{"a": "x\\"y,\\n"}');
     const [row = []] = values(outcome);

@@ -1,6 +1,6 @@
 // A request's row without a source: for the API's `test` and whoever edits a mapping. It goes the way of the door, with
 // the same code, and is stored nowhere.
-import { BodyBytes, text, utf8, type Random } from "@millrace/base";
+import { BodyBytes, text, utf8, type Clock, type Random } from "@millrace/base";
 import type { ProgramEvaluator } from "@millrace/jsonata";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column } from "./definitions.ts";
@@ -8,12 +8,14 @@ import { decodeCharset, parseContentType } from "./http-source-content.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
 import { isArrayBody, lookInto } from "./http-source-look.ts";
 import { DoorRecord } from "./http-source-record.ts";
-import { ArrayWalk, LineWalk, type RecordTaker } from "./http-source-walk.ts";
+import { ArrayWalk, LineWalk, type BodyWalk, type RecordTaker } from "./http-source-walk.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import { PathTree } from "./mapping-path.ts";
 import { type MappingFailure, undecodable } from "./mapping-record.ts";
 import { evaluateRecord, RecordsAhead } from "./records-ahead.ts";
 import { ProgramSet } from "./mapping-programs.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
+import { Piece, type WorkTurns } from "./work-turns.ts";
 
 /** A request as the door would get it. */
 export interface SampleRecord {
@@ -43,19 +45,28 @@ export type SampleOutcome =
 /** Rows that a person looks at. */
 export const SAMPLE_ROWS_MAX = 100;
 
-const UNBOUNDED = { bytes: Number.POSITIVE_INFINITY, records: Number.POSITIVE_INFINITY };
+/** A step of a walk: as many records as may become rows. */
+const BOUNDS = { bytes: 512 * 1024, records: SAMPLE_ROWS_MAX };
 
 export interface SamplePorts {
   /** For uuid columns. */
   readonly random: Random;
   readonly evaluator: ProgramEvaluator;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** Of the process: whoever waits beside gets one too. */
+  readonly turns: WorkTurns;
+  readonly signal: AbortSignal;
 }
 
-/** Maps what a request holds. */
+/**
+ * Maps what a request holds, piece by piece.
+ * @param budget that the templates of the request have left @throws the signal's reason
+ */
 export async function sampleRows(
   columns: readonly Column[],
   { acceptedAtMs, clientIp, headers: lines, body }: SampleRecord,
-  { random, evaluator }: SamplePorts,
+  { random, evaluator, clock, turns, signal }: SamplePorts,
+  budget = new TemplateBudget(body.length),
 ): Promise<SampleOutcome> {
   const tree = new PathTree();
   const programs = new ProgramSet();
@@ -70,29 +81,32 @@ export async function sampleRows(
   const decoded = content.charset === undefined ? body : decodeCharset(content.charset, body);
   const record = new DoorRecord();
   record.scanner.use(tree);
-  record.startRequest(acceptedAtMs, utf8(clientIp), headers);
+  record.startRequest(acceptedAtMs, utf8(clientIp), headers, budget);
   const sample = new Sample(columns, mapping, record);
   const whole = { body: new BodyBytes(decoded ?? body), begin: 0, end: (decoded ?? body).length };
-  const walked = { ...whole, bounds: UNBOUNDED };
+  const piece = new Piece(clock, mapping.hasTemplates);
+  const walked = { ...whole, piece, bounds: BOUNDS };
   const bounds = { recordBytesMax: Number.POSITIVE_INFINITY, recordsMax: SAMPLE_ROWS_MAX };
-  const ahead = new RecordsAhead(record, sample, { source: "", programs, evaluator, ...bounds });
+  const ahead = new RecordsAhead(record, sample, { source: "", programs, evaluator, piece, ...bounds });
   const refuse = (problem: string): void => sample.refuse(undecodable(mapping.readingColumn, problem));
   record.kind = "json";
   record.form = "scanned";
   record.bodyIsText = true;
+  await turns.next();
+  let walk: BodyWalk | undefined;
   if (decoded === undefined) {
     const problem = `the body is not ${content.charset}`;
     if (content.kind === "ndjson") refuse(problem);
     else ahead.writeUndecodable(whole.body, whole, problem);
   } else if (content.kind === "ndjson") {
-    new LineWalk(walked, record.scanner, ahead).step();
+    walk = new LineWalk(walked, record.scanner, ahead);
   } else if (content.kind === "json" && isArrayBody(decoded, 0, decoded.length)) {
-    new ArrayWalk(
+    walk = new ArrayWalk(
       walked,
       record.scanner,
       () => ahead,
       ({ problem, at }) => refuse(`invalid JSON: ${problem} at position ${at}`),
-    ).step();
+    );
   } else {
     record.start(whole.body, 0, decoded.length);
     lookInto(record, content.kind);
@@ -100,8 +114,13 @@ export async function sampleRows(
     sample.write(whole.body, 0, decoded.length);
     return sample.outcome();
   }
-  await ahead.evaluate(() => false);
-  ahead.flush();
+  for (let isDone = false; !isDone && !sample.isDone;) {
+    signal.throwIfAborted();
+    isDone = walk?.step() ?? true;
+    await ahead.evaluate(() => signal.aborted);
+    do await turns.next();
+    while (!ahead.flush());
+  }
   return sample.outcome();
 }
 
@@ -119,8 +138,13 @@ class Sample implements RecordTaker {
     this.#record = record;
   }
 
+  /** What follows changes nothing. */
+  get isDone(): boolean {
+    return this.#failure !== undefined || this.#rows.length === SAMPLE_ROWS_MAX;
+  }
+
   write(body: BodyBytes, begin: number, end: number): void {
-    if (this.#failure !== undefined || this.#rows.length === SAMPLE_ROWS_MAX) return;
+    if (this.isDone) return;
     this.#record.start(body, begin, end);
     this.#out.at = 0;
     this.#failure = this.#mapping.write(this.#record, this.#out);

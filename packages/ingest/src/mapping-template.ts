@@ -2,7 +2,8 @@
 // compact JSON; null is empty, as in a path column, and with rawString a string is its text.
 //
 // T1 Whatever a template does on a record, the record is refused (422) and nothing else: also when it exceeds a bound.
-// T2 The bounds of a row's templates are shared, so that many columns take no longer than one.
+// T2 The bounds of a row's templates are shared, so that many columns take no longer than one; so are those of all rows
+//    of a record, and of a body (mapping-budget.ts).
 import { utf8 } from "@millrace/base";
 import { compile, JsonnetError, JsonText, LIMITS_DEFAULT, type Limits } from "@millrace/jsonnet";
 import { decimalText } from "./csv-json.ts";
@@ -37,7 +38,7 @@ export function templateWriter(
   return (record, out) => {
     let value: string | number | boolean | null | JsonText;
     try {
-      value = program.evaluateShallow(record);
+      value = program.evaluateShallow(record, record.budget);
     } catch (error) {
       return failureOf(error, record, name);
     }
@@ -63,5 +64,6 @@ function failureOf(error: unknown, record: RecordContext, column: string): Mappi
   if (!(error instanceof JsonnetError)) throw error;
   // T1
   const failure = error.cause instanceof UnreadableBody ? unreadable(record, column) : undefined;
-  return failure ?? unprocessable(column, error.message);
+  const exhausted = error.kind === "limit" ? record.budget.problem() : undefined;
+  return failure ?? unprocessable(column, exhausted ?? error.message);
 }

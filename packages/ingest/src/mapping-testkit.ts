@@ -6,6 +6,7 @@ import { JsonScanner } from "./body-json.ts";
 import { RowBuffer } from "./csv-writer.ts";
 import type { Column, TemplateColumn, TemplateLanguage } from "./definitions.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import { PathTree } from "./mapping-path.ts";
 import { ProgramSet } from "./mapping-programs.ts";
 import type { MappingFailure, RecordContext } from "./mapping-record.ts";
@@ -51,6 +52,7 @@ export function recordOf(given: GivenRecord, tree: PathTree): RecordContext {
     scanner,
     values: new RecordValues(),
     evaluated: [],
+    budget: new TemplateBudget(bytes.length),
     clientIp: utf8("203.0.113.7"),
     headers: () => headers,
   };

@@ -11,6 +11,7 @@ import { ProgramSet } from "./mapping-programs.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
 import type { RecordContext } from "./mapping-record.ts";
 import { RecordValues } from "./mapping-values.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import { compileMapping } from "./mapping.ts";
 
 const FLIGHT = '{"date":"2001/01/01 00:01","delay":14,"distance":405,"origin":"MCI","destination":"MDW"}';
@@ -69,6 +70,7 @@ for (const [name, body] of Object.entries({ flight: FLIGHT, event: EVENT })) {
     scanner,
     values: new RecordValues(),
     evaluated: [],
+    budget: new TemplateBudget(0),
     clientIp: utf8("127.0.0.1"),
     headers: () => headers,
   };

@@ -24,6 +24,8 @@ import { UuidWriter } from "./mapping-uuid.ts";
 export interface CompiledMapping {
   /** The first column that looks into bodies, or may do so: for messages about those of which no record is known. */
   readonly readingColumn: string | undefined;
+  /** Some column is evaluated while a record is mapped: a single one may take milliseconds. */
+  readonly hasTemplates: boolean;
   /** Appends the record's row to `out`; on failure `out` is as it was. */
   write(record: RecordContext, out: RowBuffer): MappingFailure | undefined;
 }
@@ -59,8 +61,12 @@ export function compileMapping(columns: readonly Column[], scope: MappingScope):
   });
   const tooBig = columns.map((column) => tooLarge(column.name));
   const readingColumn = columns.find((column) => column.type === "path" || column.type === "template")?.name;
+  const hasTemplates = columns.some(
+    (column) => column.type === "template" && column.template.language !== "jsonata",
+  );
   return {
     readingColumn,
+    hasTemplates,
     write: (record, out) => {
       const begin = out.at;
       for (let i = 0; i < writers.length; i++) {

@@ -39,7 +39,9 @@ import { isSecret, type SourceRoute } from "./http-source-routes.ts";
 import type { BodySteps, SteppedBody } from "./http-source-steps.ts";
 import { LineWalk } from "./http-source-walk.ts";
 import type { DoorLimits } from "./limits.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import { RecordsAhead } from "./records-ahead.ts";
+import { Piece } from "./work-turns.ts";
 
 /** Whose records they are, and where they come from. */
 export interface OtlpCaller {
@@ -158,9 +160,11 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
     route.limiter?.count("bytes", bytes.length);
     const view = { ...route, sinks: route.sinks.filter(({ sink }) => takesSignal(sink, signal)) };
     const acceptedAtMs = clock.wallMs();
+    const budget = new TemplateBudget(bytes.length);
+    const piece = new Piece(clock, route.hasTemplates);
     return new Promise((resolve) => {
       const start = (): void => {
-        record.startRequest(acceptedAtMs, clientIp, headers);
+        record.startRequest(acceptedAtMs, clientIp, headers, budget);
         record.scanner.use(route.tree);
         record.kind = "json";
         record.form = "scanned";
@@ -175,7 +179,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
         },
       });
       start();
-      const walked = { body: new BodyBytes(bytes), begin: 0, end: bytes.length };
+      const walked = { body: new BodyBytes(bytes), begin: 0, end: bytes.length, piece };
       const held: SteppedBody = {
         bytes: bytes.length,
         resume: start,
@@ -191,7 +195,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
         return;
       }
       const { recordBytesMax } = limits;
-      const ahead = new RecordsAhead(record, batch, { source, programs, evaluator, recordBytesMax });
+      const ahead = new RecordsAhead(record, batch, { source, programs, evaluator, recordBytesMax, piece });
       steps.walkAhead(new LineWalk(walked, record.scanner, ahead), ahead, held);
     });
   }

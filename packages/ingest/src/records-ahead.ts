@@ -10,6 +10,7 @@ import type { DoorRecord } from "./http-source-record.ts";
 import type { RecordTaker } from "./http-source-walk.ts";
 import type { ProgramSet } from "./mapping-programs.ts";
 import type { RecordContext } from "./mapping-record.ts";
+import type { Piece } from "./work-turns.ts";
 
 /** Programs of records, and who evaluates them. */
 export interface Evaluated {
@@ -22,6 +23,8 @@ export interface Evaluated {
 export interface AheadOptions extends Evaluated {
   /** Longer records are refused by the taker, and not evaluated. */
   readonly recordBytesMax: number;
+  /** Ends a flush that takes too long. */
+  readonly piece: Piece;
   /** The taker wants no more than the first ones. */
   readonly recordsMax?: number;
 }
@@ -54,6 +57,8 @@ export class RecordsAhead implements RecordTaker {
   readonly #taker: RecordTaker;
   readonly #options: AheadOptions;
   #found: Found[] = [];
+  /** How many of these the taker has. */
+  #given = 0;
   #inputs: RecordInput[] = [];
   #results: readonly (readonly ProgramResult[])[] = [];
   #isClosed = false;
@@ -92,24 +97,34 @@ export class RecordsAhead implements RecordTaker {
     return true;
   }
 
-  /** Gives to the taker what was found and evaluated; the record is the body's again. */
-  flush(): void {
-    const found = this.#found;
-    const results = this.#results;
-    this.#found = [];
-    this.#results = [];
-    const { scanner } = this.#record;
-    for (const { body, begin, end, problem, index } of found) {
-      this.#record.evaluated = index === undefined ? [] : results[index]!;
-      if (problem !== undefined) {
-        this.#taker.writeUndecodable(body, { begin, end }, problem);
-        continue;
-      }
-      scanner.scanWhole(body, begin, end);
-      this.#taker.write(body, begin, end);
+  /**
+   * Gives to the taker what was found and evaluated, for as long as a piece of work may take; the record is the body's
+   * again. @returns whether that was all
+   */
+  flush(): boolean {
+    const { piece } = this.#options;
+    piece.begin();
+    while (this.#given < this.#found.length) {
+      this.#give(this.#found[this.#given++]!);
+      if (piece.isOver()) break;
     }
     this.#record.evaluated = [];
+    if (this.#given < this.#found.length) return false;
+    this.#found = [];
+    this.#results = [];
+    this.#given = 0;
     if (this.#isClosed) this.#taker.close();
+    return true;
+  }
+
+  #give({ body, begin, end, problem, index }: Found): void {
+    this.#record.evaluated = index === undefined ? [] : this.#results[index]!;
+    if (problem !== undefined) {
+      this.#taker.writeUndecodable(body, { begin, end }, problem);
+      return;
+    }
+    this.#record.scanner.scanWhole(body, begin, end);
+    this.#taker.write(body, begin, end);
   }
 
   #find(body: BodyBytes, begin: number, end: number, problem: string | undefined): void {

@@ -11,6 +11,14 @@ export interface Limits {
   readonly bytes: number;
 }
 
+/** Steps that several evaluations have together. */
+export interface StepBudget {
+  /** 0 or more. */
+  readonly left: number;
+  /** An evaluation has taken so many, which may be more than were left. */
+  take(steps: number): void;
+}
+
 export const LIMITS_DEFAULT: Limits = { steps: 250_000, stack: 500, bytes: 16 * 1024 * 1024 };
 
 /** Characters of one source. */

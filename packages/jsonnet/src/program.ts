@@ -4,7 +4,7 @@ import type { Surroundings } from "./compiler.ts";
 import { JsonnetError, type Source, type Span } from "./error.ts";
 import { call } from "./functions.ts";
 import { HostFunction, fromHost, type HostValue, type NativeFunction } from "./host.ts";
-import { IMPORTS_MAX, LIMITS_DEFAULT, type Limits } from "./limits.ts";
+import { IMPORTS_MAX, LIMITS_DEFAULT, type Limits, type StepBudget } from "./limits.ts";
 import { COMPACT, jsonText, toJson, type Json } from "./manifest.ts";
 import { parse } from "./parser.ts";
 import { Runtime, type ImportedFile, type Outside } from "./runtime.ts";
@@ -35,8 +35,12 @@ export interface Program<C> {
   evaluate(context: C): Json;
   /** The program's value as compact JSON with its fields in order. @throws {JsonnetError} */
   evaluateText(context: C): string;
-  /** The program's value if it is a scalar, else as compact JSON. @throws {JsonnetError} */
-  evaluateShallow(context: C): null | boolean | number | string | JsonText;
+  /**
+   * The program's value if it is a scalar, else as compact JSON.
+   * @param budget that its steps are taken from, besides the program's own limit
+   * @throws {JsonnetError}
+   */
+  evaluateShallow(context: C, budget?: StepBudget): null | boolean | number | string | JsonText;
 }
 
 /** Compact JSON of an array or an object. */
@@ -82,14 +86,16 @@ class CompiledProgram<C> implements Program<C> {
     return this.#run(context, (value, rt) => jsonText(value, COMPACT, rt));
   }
 
-  evaluateShallow(context: C): Primitive | JsonText {
-    return this.#run(context, shallow);
+  evaluateShallow(context: C, budget?: StepBudget): Primitive | JsonText {
+    return this.#run(context, shallow, budget);
   }
 
-  #run<T>(context: C, manifest: (value: Value, rt: Runtime) => T): T {
+  #run<T>(context: C, manifest: (value: Value, rt: Runtime) => T, budget?: StepBudget): T {
     const rt = this.#idle ?? new Runtime(this.#limits, this.#outside);
     this.#idle = undefined;
     rt.context = context;
+    rt.stepsMax =
+      budget === undefined ? this.#limits.steps : Math.max(1, Math.min(this.#limits.steps, budget.left));
     let result: T;
     try {
       rt.enter(this.#site);
@@ -98,8 +104,10 @@ class CompiledProgram<C> implements Program<C> {
       result = manifest(value, rt);
       rt.leave();
     } catch (error) {
+      budget?.take(rt.steps);
       throw asJsonnetError(error, this.#site.span, this.#limits);
     }
+    budget?.take(rt.steps);
     rt.reset();
     this.#idle = rt;
     return result;

@@ -34,6 +34,8 @@ export interface Outside {
 
 export class Runtime {
   readonly limits: Limits;
+  /** Of the evaluation at hand. */
+  stepsMax: number;
   /** The host's, handed to natives. */
   context: unknown = undefined;
   steps = 0;
@@ -56,6 +58,7 @@ export class Runtime {
 
   constructor(limits: Limits, outside: Outside) {
     this.limits = limits;
+    this.stepsMax = limits.steps;
     this.#outside = outside;
   }
 
@@ -81,7 +84,7 @@ export class Runtime {
     const { depth, load } = this;
     if (depth >= this.limits.stack) this.failStack(site);
     if (load + height > LOAD_MAX) this.#failLoad(site);
-    if (++this.steps > this.limits.steps) this.#failSteps();
+    if (++this.steps > this.stepsMax) this.#failSteps();
     this.#loads[depth] = load;
     this.load = load + height + LEVEL_HEIGHT;
     this.sites[depth] = site;
@@ -102,7 +105,7 @@ export class Runtime {
   /** Counts `count` steps that need no stack. */
   step(count: number): void {
     this.steps += count;
-    if (this.steps > this.limits.steps) this.#failSteps();
+    if (this.steps > this.stepsMax) this.#failSteps();
   }
 
   /** Counts `bytes` before they are made. */
@@ -162,7 +165,7 @@ export class Runtime {
   }
 
   #failSteps(): never {
-    this.failLimit(`more than ${this.limits.steps} steps`);
+    this.failLimit(`more than ${this.stepsMax} steps`);
   }
 
   #throw(kind: JsonnetErrorKind, reason: string, site?: Site, cause?: unknown): never {

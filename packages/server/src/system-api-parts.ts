@@ -3,6 +3,8 @@ import type { ProjectTokens } from "@millrace/api";
 import {
   DefinitionRepository,
   SourcePurge,
+  systemTurns,
+  WorkTurns,
   type DeadLetters,
   type DefinitionMirror,
   type DoorSync,
@@ -69,6 +71,7 @@ export async function startApiParts(
       targets: parts.targets,
       purge: new SourcePurge({ store: coordination, clock }),
       evaluator: parts.evaluator,
+      turns: new WorkTurns(systemTurns),
       deadLetters: parts.deadLetters,
       settled: async (revision, signal) => {
         await catalog.waitForRevision(revision, signal);
