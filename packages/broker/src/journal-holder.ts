@@ -28,8 +28,9 @@ import {
   type Route,
 } from "@millrace/protocol";
 import { applyVerdict, unlisted } from "./applied-verdict.ts";
+import { BringSource } from "./bring-source.ts";
 import { copyHeld } from "./copy-held.ts";
-import { digestOfHeld, equalUntil, heldBytes, readHeldBytes, sureBytes, toldBytes } from "./held-bytes.ts";
+import { digestOfHeld, heldBytes, readHeldBytes, sureBytes, toldBytes } from "./held-bytes.ts";
 import { promisedEnd, type HolderId, type HoldersList } from "./holders-list.ts";
 import type { HoldersStore } from "./holders-store.ts";
 import { KnownEnd } from "./known-end.ts";
@@ -375,7 +376,7 @@ export class JournalHolder {
       both.end = Math.min(both.end, spool.syncedEnd);
     }
     if (source !== undefined && both.begin < both.end) {
-      const equal = await equalUntil(both, (range) => this.#isSame(source, range, signal));
+      const equal = await source.sameUntil(both, signal);
       if (equal < both.end) await this.#cut(equal); // K9
     }
     if (spool.syncedEnd > end) await this.#cut(end, registers);
@@ -383,7 +384,7 @@ export class JournalHolder {
     if (spool.syncedEnd < end) {
       if (source === undefined) throw new WireError("INVALID_ARGUMENT", `nobody has [${begin}, ${end})`);
       const range = { begin: spool.syncedEnd, end };
-      await copyHeld(spool, this.#fetched(source, range), range, this.#ports.clock, signal);
+      await copyHeld(spool, (scope) => source.fetch(range, scope), range, this.#ports.clock, signal);
     }
     await beginAt(spool, end, registers);
     spool.confirm(begin);
@@ -398,8 +399,7 @@ export class JournalHolder {
     // What is copied is there.
     if (end <= spool.syncedEnd || (source !== undefined && Math.max(begin, spool.syncedEnd) < end)) return;
     if (source !== undefined) {
-      // Of nothing, at its end: who does not reach as far refuses.
-      await this.#ports.holderOf(source).digest(this.#requestFor({ begin: end, end }), signal);
+      await source.checkReach(end, signal);
       return;
     }
     const { list } = await this.#ports.lists.read(this.#journal, spool.life.createRevision, signal);
@@ -430,23 +430,15 @@ export class JournalHolder {
     await this.#checkReach(request, signal); // K5
     if (!goesOn) {
       await this.#cutHidden();
-      await this.#setAside(Math.min(head, await this.#equalTo(source, head, signal))); // K4
+      const same = await source?.sameTailUntil(head, signal);
+      await this.#setAside(Math.min(head, same ?? head)); // K4
     }
     if (head < spool.syncedEnd) return false; // B5
     const last = spool.held().at(-1);
-    if (source !== undefined && last?.end === head && !(await this.#isSameTail(source, last, signal)))
-      return false;
+    if (last?.end === head && (await source?.isSameTail(last, signal)) === false) return false;
     spool.hide(spool.end);
     await beginAt(spool, head, registers);
     return true;
-  }
-
-  /** Up to where this broker has what the source has, as far as that can be told: at most `head`, or the end. */
-  async #equalTo(source: Peer | undefined, head: number, signal: AbortSignal): Promise<number> {
-    const last = this.#spool.held().at(-1);
-    const end = Math.min(head, this.#spool.syncedEnd);
-    if (source === undefined || last === undefined || last.begin >= end) return end;
-    return equalUntil({ begin: last.begin, end }, (range) => this.#isSameTail(source, range, signal));
   }
 
   /** Forgets what stands from `begin` on, though it was shown: quarantine has it, and the route goes on without. */
@@ -459,37 +451,10 @@ export class JournalHolder {
     await this.#cut(begin);
   }
 
-  /** What the source has let go of to the store is not compared. */
-  #isSameTail(source: Peer, range: { begin: number; end: number }, signal: AbortSignal): Promise<boolean> {
-    return this.#isSame(source, range, signal).catch((error: unknown) => {
-      if (WireError.from(error).code === "NOT_FOUND") return true;
-      throw error;
-    });
-  }
-
   /** Undefined when nobody else has to be asked. */
-  #sourceOf({ source }: BringRequest): Peer | undefined {
-    return source === undefined || equalProcessIds(source.id, this.#ports.id) ? undefined : source;
-  }
-
-  async #isSame(source: Peer, range: { begin: number; end: number }, signal: AbortSignal): Promise<boolean> {
-    const request = this.#requestFor(range);
-    const [own, theirs] = await Promise.all([
-      digestOfHeld(this.#spool, range, signal),
-      this.#ports.holderOf(source).digest(request, signal),
-    ]);
-    return own === theirs;
-  }
-
-  #fetched(
-    source: Peer,
-    range: { begin: number; end: number },
-  ): (signal: AbortSignal) => AsyncIterable<Uint8Array> {
-    return (signal) => this.#ports.holderOf(source).fetch(this.#requestFor(range), signal);
-  }
-
-  #requestFor({ begin, end }: { begin: number; end: number }): FetchRequest {
-    return { journal: this.#journal, createRevision: this.#spool.life.createRevision, begin, end };
+  #sourceOf({ source }: BringRequest): BringSource | undefined {
+    if (source === undefined || equalProcessIds(source.id, this.#ports.id)) return undefined;
+    return new BringSource(this.#spool, this.#ports.holderOf(source));
   }
 }
 
