@@ -4,7 +4,7 @@ import { WireError, type Logger } from "@millrace/base";
 import type { Spool } from "@millrace/fragments";
 import { heldBytes } from "./held-bytes.ts";
 import type { HolderId, HoldersList } from "./holders-list.ts";
-import { RESET_HEAD_REMEDY } from "./holders-store.ts";
+import { RESET_HEAD_REMEDY, type HoldersStore } from "./holders-store.ts";
 import { judgeSpool } from "./judged-spool.ts";
 
 /** Bytes that no list judges. */
@@ -41,4 +41,29 @@ export async function applyVerdict(
   const facts = { journal, begin: verdict.kept, end };
   logger.warn("journal-bytes-set-aside", facts);
   await cut(Math.max(verdict.kept, spool.end));
+}
+
+interface VerdictPorts {
+  readonly lists: Pick<HoldersStore, "read">;
+  readonly self: HolderId;
+  readonly logger: Logger;
+}
+
+/**
+ * Shows what a void list names this member for, and puts aside whatever else is hidden: others go on without it (D15).
+ * @throws {WireError} UNAVAILABLE: there is no list, or it is void no more; of the store; CORRUPT
+ */
+export async function cutLeftovers(
+  spool: Spool,
+  ports: VerdictPorts,
+  cut: (begin: number) => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  if (spool.end === spool.syncedEnd) return;
+  const { journal, createRevision } = spool.life;
+  const { list } = await ports.lists.read(journal, createRevision, signal);
+  if (list?.tail.kind !== "void")
+    throw new WireError("UNAVAILABLE", `the list of holders of ${journal} is not void`);
+  await applyVerdict(spool, list, ports, { cut });
+  if (spool.end < spool.syncedEnd) await cut(spool.end);
 }

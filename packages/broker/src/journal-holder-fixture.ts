@@ -19,6 +19,8 @@ import type { HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.
 export const J = "a/journal";
 export const LIFE = { journal: J, createRevision: 7, epoch: 1 };
 export const REGISTERS = labelSet(["author", "a"]);
+/** Of a journal that had none before a broker that keeps no list joined its route. */
+export const VOID: HoldersList = { segments: [], tail: { kind: "void", begin: 0 } };
 
 const idOf = (name: string): ProcessId => ({ zone: name, suffix: `broker-${name}` });
 export const peerOf = (name: string): Peer => ({ id: idOf(name), endpoint: `http://${name}` });

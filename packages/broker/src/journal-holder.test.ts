@@ -4,7 +4,17 @@ import { test } from "node:test";
 import { concatBytes, never, text, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
 import { FakeSpools } from "./fake-spools.ts";
-import { Directory, J, LIFE, REGISTERS, World, held, peerOf, routeOf } from "./journal-holder-fixture.ts";
+import {
+  Directory,
+  J,
+  LIFE,
+  REGISTERS,
+  VOID,
+  World,
+  held,
+  peerOf,
+  routeOf,
+} from "./journal-holder-fixture.ts";
 import type { HolderCalls } from "./peer-network.ts";
 
 test("fence: says what is here, and older attempts change nothing from then on", async () => {
@@ -382,6 +392,7 @@ test("ask: a member that got another slot goes on; one that left and came back d
 
 test("level: all go on at the largest end; sealed bytes go, equal ends with other bytes are refused", async () => {
   const world = new World();
+  world.list = VOID;
   const [a, b, c] = await world.open("a", "b", "c");
   await a!.append("0123456789");
   b!.spool.hide(0);

@@ -17,6 +17,7 @@
 //      then retires what was brought (B6 of route-bound.ts), or the append that follows would stand behind its end.
 //  K9  A cut leaves the registers that stood behind what stays, and what is copied has none before all of it is here:
 //      who reads this member after a bring that ended half-way is told of no bytes without their registers.
+//  K10 On a void list who is new, or back, begins without leftovers; what the list names it for is none, shown or not.
 import { abortScope, assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
 import {
@@ -27,7 +28,7 @@ import {
   type ProcessId,
   type Route,
 } from "@millrace/protocol";
-import { applyVerdict, unlisted } from "./applied-verdict.ts";
+import { applyVerdict, cutLeftovers, unlisted } from "./applied-verdict.ts";
 import { BringSource } from "./bring-source.ts";
 import { copyHeld } from "./copy-held.ts";
 import { digestOfHeld, heldBytes, readHeldBytes, sureBytes, toldBytes } from "./held-bytes.ts";
@@ -208,13 +209,13 @@ export class JournalHolder {
   }
 
   /**
-   * A broker that keeps no lists writes behind what is here: whatever a restart found and nobody has judged goes to
-   * quarantine, so that an empty spool is presented (D15). Whoever calls has the spool.
+   * A broker that keeps no lists writes behind what is here: whatever a restart found goes to quarantine, but for what
+   * the list, which is void, names this member for (K10). Whoever calls has the spool. @throws as {@link hold}
    */
-  async goOn(): Promise<void> {
+  async goOn(signal: AbortSignal): Promise<void> {
     const { joined } = this.#ports.view(this.#journal, 0);
     await atRest(this.#spool);
-    if (joined === 0 || joined !== this.#joined) await this.#cutHidden();
+    if (joined === 0 || joined !== this.#joined) await this.#cutLeftovers(signal);
     this.#joined = joined;
   }
 
@@ -229,9 +230,8 @@ export class JournalHolder {
     }
   }
 
-  async #cutHidden(): Promise<void> {
-    const spool = this.#spool;
-    if (spool.end < spool.syncedEnd) await this.#cut(spool.end);
+  #cutLeftovers(signal: AbortSignal): Promise<void> {
+    return cutLeftovers(this.#spool, this.#ports, (begin) => this.#cut(begin), signal);
   }
 
   /** The log has refused what others were told is here. */
@@ -429,7 +429,7 @@ export class JournalHolder {
     const source = this.#sourceOf(request);
     await this.#checkReach(request, signal); // K5
     if (!goesOn) {
-      await this.#cutHidden();
+      await this.#cutLeftovers(signal);
       const same = await source?.sameTailUntil(head, signal);
       await this.#setAside(Math.min(head, same ?? head)); // K4
     }

@@ -21,7 +21,7 @@ const HEADER: Header = {
 };
 const EMPTY: Fragment = newFragment({ journal: J, sum: ZERO_SHA1, compressionCodec: "NONE" });
 
-async function open(): Promise<{
+async function open(route: { readonly isConfirming?: boolean; readonly isMixed?: boolean } = {}): Promise<{
   stream: PeerStream;
   user: () => SpoolUser;
   spools: FakeSpools;
@@ -34,6 +34,7 @@ async function open(): Promise<{
   let user: SpoolUser | undefined;
   const holder = {
     answerAppend: () => "take",
+    goOn: () => Promise.resolve(void log.push("goes on")),
     takeSpool: (taker: SpoolUser) => {
       user = taker;
       return Promise.resolve({ release: () => log.push("released") });
@@ -47,11 +48,12 @@ async function open(): Promise<{
     header: HEADER,
     isConfirming: true,
     isMixed: false,
+    ...route,
   };
   const stream = new ReplicateStream(
     {
       resolve: () => Promise.resolve(found),
-      markVoid: () => Promise.resolve(),
+      markVoid: () => Promise.resolve(void log.push("marked void")),
       headerOf: () => HEADER,
       opened: () => undefined,
       counts: brokerMetrics(new MetricsRegistry()),
@@ -107,4 +109,9 @@ test("replicate stream: content at another place -> it fails, and the spool is f
   const { stream, log } = await open();
   stream.send(newReplicateRequest({ content: utf8("half"), contentDelta: 7 }));
   assert.deepEqual(log.slice(1), ["released", "failed: invalid ContentDelta (7; expected 0)"]);
+});
+
+test("replicate stream: a primary without lists -> the list is void before leftovers are judged", async () => {
+  const { log } = await open({ isConfirming: false, isMixed: true });
+  assert.deepEqual(log, ["marked void", "goes on", "OK with header"]);
 });

@@ -163,8 +163,8 @@ export class ReplicateStream implements PeerStream, SpoolUser {
     const { local, holder, isConfirming, isMixed } = found;
     this.#local = local;
     if (isMixed) {
-      if (!isConfirming) await holder.goOn();
       await this.#ports.markVoid(this.#journal, local.spool.end, signal);
+      if (!isConfirming) await holder.goOn(signal);
     }
     signal.throwIfAborted();
     if (!isConfirming) local.spool.confirm(Number.POSITIVE_INFINITY); // T4

@@ -289,7 +289,7 @@ function brought(
   const { activation, snapshot } = state.brokers[i]!;
   const isVoid = activation?.kind === "bringing" && activation.list?.tail.kind === "void";
   const next = isVoid
-    ? levelTo(state, to, effect.end, snapshot)
+    ? levelTo(state, to, effect.end, snapshot, variant)
     : bringJudged(state, to, broughtBytes(state, i, effect), variant);
   if (next === undefined) return patch(state, i, STOPPED);
   return next.brokers[to]!.bringing === undefined ? answers(next, i, to) : next;
@@ -311,7 +311,7 @@ function copyMoves(state: ModelState, to: number, variant: Variant | undefined, 
 }
 
 function asked(before: ModelState, i: number, from: number, variant: Variant | undefined): ModelState {
-  const state = entersVoid(before, from);
+  const state = entersVoid(before, from, variant);
   const { register, known, knownBefore } = state.brokers[from]!;
   const end =
     variant === "restarted-presents" ? toldEntries(state.brokers[from]!).length : presentedEnd(state, from);
@@ -348,13 +348,13 @@ function synchronises(state: ModelState, i: number, variant: Variant | undefined
   for (const j of members) {
     const taken = request(next, j, { epoch, stream, wants: "bring" }, variant);
     if (taken === undefined || taken === "refused") return undefined;
-    next = entersVoid(taken, j);
+    next = entersVoid(taken, j, variant);
   }
   const head = Math.max(...members.map((j) => presentedEnd(next, j)));
   const source = next.brokers[members.find((j) => presentedEnd(next, j) === head)!]!;
   const snapshot = head === 0 ? undefined : { entries: ownEntries(source), register: source.register };
   for (const j of members) {
-    const level = levelTo(next, j, head, snapshot);
+    const level = levelTo(next, j, head, snapshot, variant);
     if (level === undefined) return undefined;
     next = level;
   }

@@ -132,13 +132,14 @@ export function ownEntries(broker: ModelBroker): readonly number[] {
  * Who keeps lists and has less than where a list became void that had been closed takes that for its end, with the
  * registers there. Without registers it may not: it would say an end that another one knows better.
  */
-export function entersVoid(state: ModelState, i: number): ModelState {
+export function entersVoid(state: ModelState, i: number, variant: Variant | undefined): ModelState {
   const { list, keepers } = state;
   if (i >= keepers || list?.tail.kind !== "void" || list.tail.registers === undefined) return state;
   const { begin, registers } = list.tail;
   // Never below what it knows to be acknowledged itself.
   if (presentedEnd(state, i) >= begin || (state.brokers[i]!.known?.end ?? 0) > begin) return state;
-  return bringTo(state, i, { begin, entries: [], register: registerOf(registers) }, undefined);
+  const judged = isTenured(state, i) ? state : withoutLeftovers(state, i, variant);
+  return bringTo(judged, i, { begin, entries: [], register: registerOf(registers) }, undefined);
 }
 
 /**
@@ -149,14 +150,26 @@ export function levelTo(
   to: number,
   head: number,
   source: Snapshot | undefined,
+  variant: Variant | undefined,
 ): ModelState | undefined {
   const { log, known, binding } = state.brokers[to]!;
   const last = source?.entries[head - 1] ?? 0;
   if (known === undefined || log.length !== head || presentedEnd(state, to) !== head) {
-    return bringTo(state, to, { begin: head, entries: [], register: source?.register ?? 0 }, undefined);
+    const judged = isTenured(state, to) ? state : withoutLeftovers(state, to, variant);
+    return bringTo(judged, to, { begin: head, entries: [], register: source?.register ?? 0 }, undefined);
   }
   const own = ownEntries(state.brokers[to]!)[head - 1] ?? 0;
   return own !== 0 && last !== 0 && own !== last ? undefined : patch(state, to, { tenure: binding.epoch });
+}
+
+/** K10 of journal-holder.ts: what the void list names it for stays, and what it knows to be acknowledged. */
+function withoutLeftovers(state: ModelState, i: number, variant: Variant | undefined): ModelState {
+  const { log, known, knownBefore } = state.brokers[i]!;
+  if (variant === "level-leftovers") return state;
+  const sure = known === undefined ? knownBefore : [...knownBefore, known];
+  const kept = variant === "level-unjudged" ? sure : countedHere(state, i).acknowledged;
+  const isKept = (at: number): boolean => kept.some(({ begin, end }) => begin <= at && at < end);
+  return patch(state, i, { log: log.map((entry, at) => (isKept(at) ? entry : 0)) });
 }
 
 /** The primary's current proposal; replaces whatever is there. */

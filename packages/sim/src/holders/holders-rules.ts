@@ -33,6 +33,8 @@ export const VARIANTS = {
   "void-ignored": "a list is not marked void before a route with a member that keeps none",
   "void-for-closed": "a void list is taken for one that is closed where it became void",
   "restarted-presents": "a member that restarted says on a void list what it has from before",
+  "level-leftovers": "who comes back on a void list keeps leftovers below where all go on",
+  "level-unjudged": "who comes back on a void list lets go of what the list names it for",
 } as const;
 
 export type Variant = keyof typeof VARIANTS;
