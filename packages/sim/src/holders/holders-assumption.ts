@@ -1,5 +1,5 @@
 // What the model takes for granted where a broker keeps no list (D15): Gazette's own assumption.
-import { isMixed, isTenured, registerBehind, revisionOf, type ModelState } from "./holders-state.ts";
+import { isMixed, isTenured, registerBehind, revisionOf, routeAt, type ModelState } from "./holders-state.ts";
 
 /**
  * Where a broker keeps no list, an end survives only with a member that has been one without a break; changes of route
@@ -12,8 +12,8 @@ export function isHeadKnown(state: ModelState): boolean {
   if (!wasMixed && list?.tail.kind !== "void") return true;
   const before = state.routes.at(-2)?.members ?? route.members;
   if (!route.members.some((i) => before.includes(i))) return false;
-  // Nothing is written and nobody is about to.
-  if (state.tokens === 0 && brokers.every(({ activation }) => activation?.kind !== "active")) return true;
+  const isIdleAll = brokers.every((_, i) => isIdle(state, i));
+  if (state.tokens === 0 && isIdleAll) return true;
   const last = acknowledged.at(-1);
   const { tail } = list ?? {};
   const end =
@@ -22,10 +22,7 @@ export function isHeadKnown(state: ModelState): boolean {
       : tail?.kind === "void" && tail.registers !== undefined
         ? tail.begin
         : -1;
-  const isActive = brokers.some(
-    ({ activation }) => activation?.kind === "active" && activation.attempt.isMixed,
-  );
-  const isListed = end === acknowledged.length && !isActive;
+  const isListed = end === acknowledged.length && isIdleAll;
   return route.members.some((i) => {
     const { up, log, register } = brokers[i]!;
     if (!up) return false;
@@ -35,4 +32,11 @@ export function isHeadKnown(state: ModelState): boolean {
     const goesOn = isTenured(state, i, revisionOf(state)) && log.length >= acknowledged.length;
     return goesOn && (knows || last === undefined || last < 0);
   });
+}
+
+/** Nor will it begin to write without lists on a route that is over, which it has not seen. */
+function isIdle(state: ModelState, i: number): boolean {
+  const { activation, view } = state.brokers[i]!;
+  const route = routeAt(state, view);
+  return activation === undefined && !(route?.primary === i && isMixed(state, route));
 }

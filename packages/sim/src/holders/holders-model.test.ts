@@ -319,6 +319,55 @@ const LISTED_LATE: readonly string[] = [
   "2 writes the list",
 ];
 
+/** A primary that lags would begin to write on a route without lists, and the last change shares nobody with it. */
+const LAGS: readonly (readonly [why: string, run: readonly string[]])[] = [
+  [
+    "is bringing",
+    [
+      "route 12 primary 1",
+      "1 sees the route",
+      "1 marks the list void",
+      "1 begins an activation",
+      "1 asks 1",
+      "1 asks 2",
+      "1 brings 2 to [0, 0)",
+      "route 02 primary 2",
+      "route 01 primary 1",
+    ],
+  ],
+  ["has not begun", ["route 02 primary 0", "route 2 primary 2", "2 sees the route", "route 12 primary 1"]],
+  [
+    "has not begun behind a closed list",
+    [
+      "0 begins an activation",
+      "0 brings 0 to [0, 0)",
+      "0 brings 1 to [0, 0)",
+      "0 writes the list",
+      "0 appends 1 at 0",
+      "1 takes it from 0",
+      "0 acknowledges",
+      "0 closes the list",
+      "route 012 primary 0",
+      "0 sees the route",
+      "0 marks the list void",
+      "route 02 primary 2",
+      "2 sees the route",
+      "2 synchronises",
+      "route 2 primary 2",
+      "2 appends 2 at 1",
+      "2 sees the route",
+      "route 12 primary 1",
+      "route 01 primary 1",
+    ],
+  ],
+];
+
+for (const [why, run] of LAGS) {
+  test(`holders model: a primary that lags ${why} -> its route is not left behind`, () => {
+    assert.deepEqual(replay(run, MIXED, undefined), { why: undefined, played: run.length - 1 });
+  });
+}
+
 test("holders model: brought again before the list is written late -> the member has what it says", () => {
   assert.deepEqual(replay(LISTED_LATE, LARGE, undefined), { why: undefined, played: LISTED_LATE.length });
 });
