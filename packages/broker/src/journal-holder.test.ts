@@ -372,22 +372,23 @@ test("ask: what a member has without a break; after a restart it has nothing but
   assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 4 })), nothing);
 });
 
-test("ask: a member that got another slot goes on; one that left and came back does not", async () => {
+test("ask, level: one that leaves and comes back in between -> asked anew, and nothing goes before that", async () => {
   const world = new World();
   const [a] = await world.open("a");
-  await a!.append("12345678");
-  await world.hold("a", { wants: "bring", begin: 8, end: 8, source: peerOf("a") });
-  const isSeen = (joined: number): void => {
-    world.joined = joined;
-    a!.holder.assignmentsSeen();
-  };
-  isSeen(6);
-  const promoted = await world.hold("a", { wants: "ask" }, { stream: 2 });
-  assert.deepEqual(held(promoted), { base: 0, confirmed: 8, end: 8 });
-  isSeen(0);
-  isSeen(7);
-  const back = await world.hold("a", { wants: "ask" }, { stream: 3 });
-  assert.deepEqual(held(back), { base: 0, confirmed: 0, end: 0 });
+  world.list = VOID;
+  await a!.append("1234");
+  await world.hold("a", { wants: "bring", begin: 4, end: 4, source: peerOf("a") });
+  a!.spool.hide(4);
+  await a!.append("5678");
+  const level = { wants: "level", begin: 8, end: 8, source: peerOf("a"), registers: REGISTERS } as const;
+  assert.deepEqual(held(await world.hold("a", { wants: "ask" })), { base: 0, confirmed: 4, end: 8 });
+  world.joined = 7;
+  assert.equal(held(await world.hold("a", level)), "different");
+  assert.equal(await a!.text(), "1234[5678]");
+  const nothing = { base: 0, confirmed: 0, end: 0 };
+  assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 2 })), nothing);
+  assert.deepEqual(held(await world.hold("a", level, { stream: 2 })), { base: 8, confirmed: 4, end: 8 });
+  assert.deepEqual(a!.spool.held(), [{ begin: 0, end: 4 }]);
 });
 
 test("level: all go on at the largest end; sealed bytes go, equal ends with other bytes are refused", async () => {

@@ -54,7 +54,7 @@ export interface JournalView {
   /** Not below what was waited for. */
   readonly revision: number;
   readonly header: Header;
-  /** Create revision of this broker's own assignment; 0: it has none. */
+  /** Revision since which this broker has been assigned without a break; 0: it is not. */
   readonly joined: number;
 }
 
@@ -91,8 +91,10 @@ export class JournalHolder {
   #userRoute: Route | undefined;
   /** Least offset from which on bytes were given up. */
   #cutAt = Number.POSITIVE_INFINITY;
-  /** Create revision of this broker's assignment while it is a member without a break since it was brought (D15). */
+  /** What that was when this broker was brought, or went on last: while it is, it is a member without a break (D15). */
   #joined = 0;
+  /** What it was when this broker said last what it has on a void list (B5 of route-bound.ts). */
+  #asked = 0;
   readonly knownEnd: KnownEnd;
   /** Epoch under which this broker was brought last, while nothing was lost since (H8 of holders-activation.ts). */
   #whole = 0;
@@ -111,11 +113,6 @@ export class JournalHolder {
 
   get #journal(): string {
     return this.#spool.life.journal;
-  }
-
-  /** The journal's assignments changed: another slot is another key, and no break (D15). */
-  assignmentsSeen(): void {
-    if (this.#joined !== 0) this.#joined = this.#ports.view(this.#journal, 0).joined;
   }
 
   /** The keyspace shows another route than before, at `revision` (D12). */
@@ -342,6 +339,7 @@ export class JournalHolder {
     const spool = this.#spool;
     const { joined } = this.#ports.view(this.#journal, 0);
     const goesOn = joined !== 0 && joined === this.#joined;
+    this.#asked = joined;
     const { held, registers } = toldBytes(spool);
     return {
       kind: "taken",
@@ -425,6 +423,7 @@ export class JournalHolder {
     const spool = this.#spool;
     const { end: head, registers } = request;
     const { joined } = this.#ports.view(this.#journal, 0);
+    if (joined !== this.#asked) return false; // B5
     const goesOn = joined !== 0 && joined === this.#joined;
     const source = this.#sourceOf(request);
     await this.#checkReach(request, signal); // K5

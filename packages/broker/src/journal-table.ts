@@ -3,6 +3,8 @@
 //
 //  K1  The assignments of a journal are in key order.
 //  K2  `apply` names every journal of which the item or an assignment changed; a change of a member names all of its.
+//  K3  An assignment goes on where a member gets another slot, which is another key, in one revision. One that ends
+//      before the next begins is a break, though both come in one update: others may have written meanwhile.
 import type { Key, KeyspaceChange, KeyspaceEntry } from "@millrace/metadata";
 import {
   compareText,
@@ -42,8 +44,8 @@ export interface Assignment {
   readonly route: Route;
   /** The route's bytes; none for the empty one. */
   readonly value: Uint8Array;
-  /** Changes when the member leaves and comes back, and not before. */
-  readonly createRevision: number;
+  /** Revision since which the member has been assigned without a break, as far as is known (K3). */
+  readonly since: number;
   readonly modRevision: number;
   readonly lease: bigint;
 }
@@ -146,16 +148,19 @@ export class JournalTable {
   /** @returns names of the journals concerned (K2) */
   apply(changes: readonly KeyspaceChange<Entity>[]): ReadonlySet<string> {
     const changed = new Set<string>();
-    for (const { before, after } of changes) {
-      if (after !== undefined) this.#put(after, changed);
-      else if (before !== undefined) this.#delete(before, changed);
-    }
+    const deleted = new Map<Key, number>();
+    for (const { key, after, deletedAt = 0 } of changes) if (after === undefined) deleted.set(key, deletedAt);
+    // What goes on as another key is there still (K3).
+    for (const { after } of changes) if (after !== undefined) this.#put(after, changed, deleted);
+    for (const { before, after } of changes)
+      if (after === undefined && before !== undefined) this.#delete(before, changed);
     return changed;
   }
 
   #put(
     { key, value, createRevision, modRevision, lease }: KeyspaceEntry<Entity>,
     changed: Set<string>,
+    deleted: ReadonlyMap<Key, number>,
   ): void {
     switch (value.kind) {
       case "item": {
@@ -178,15 +183,29 @@ export class JournalTable {
       case "assignment": {
         const { journal, member, slot, route, value: bytes } = value;
         const others = this.assignments(journal).filter((other) => other.key !== key);
-        const all = [
-          ...others,
-          { key, member, slot, route, value: bytes, createRevision, modRevision, lease },
-        ];
+        const since = this.#since(journal, { key, member }, createRevision, deleted);
+        const all = [...others, { key, member, slot, route, value: bytes, since, modRevision, lease }];
         all.sort((a, b) => (a.key < b.key ? -1 : 1)); // K1
         this.#assignments.set(journal, all);
         changed.add(journal);
       }
     }
+  }
+
+  /** K3. @param deleted keys that end with this update, and when */
+  #since(
+    journal: string,
+    { key, member }: Pick<Assignment, "key" | "member">,
+    createRevision: number,
+    deleted: ReadonlyMap<Key, number>,
+  ): number {
+    const before = this.assignments(journal).filter((other) => {
+      if (!equalProcessIds(other.member, member)) return false;
+      // Of one key, an older one has ended before.
+      if (other.key === key) return other.modRevision >= createRevision;
+      return (deleted.get(other.key) ?? Number.POSITIVE_INFINITY) >= createRevision;
+    });
+    return Math.min(createRevision, ...before.map(({ since }) => since));
   }
 
   #delete({ key, value }: KeyspaceEntry<Entity>, changed: Set<string>): void {

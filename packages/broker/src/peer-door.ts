@@ -64,7 +64,7 @@ export function journalView(
   return {
     revision: keyspace.holds(revision) ? Math.max(seen, revision) : seen,
     header: { ...header, route: resolver.routeOf(journal) },
-    joined: own?.createRevision ?? 0,
+    joined: own?.since ?? 0,
   };
 }
 
@@ -284,7 +284,6 @@ export class LocalPeerDoor implements PeerDoor {
     if (item === undefined) this.#routes.delete(journal);
     else this.#routes.set(journal, route);
     const local = item && journals.get({ journal, createRevision: item.createRevision });
-    local?.holder?.assignmentsSeen();
     if (before === undefined || equivalentRoutes(before, route)) return;
     local?.holder?.routeSeen(keyspace.header.revision);
     const streams = this.#streams.get(journal);

@@ -59,6 +59,8 @@ export interface KeyspaceChange<T> {
   readonly key: Key;
   readonly before: KeyspaceEntry<T> | undefined;
   readonly after: KeyspaceEntry<T> | undefined;
+  /** Revision at which `before` was deleted, whatever came after; undefined: it was not, or a load does not tell. */
+  readonly deletedAt?: number | undefined;
 }
 
 export interface KeyspaceOptions<T> {
@@ -295,7 +297,7 @@ export class Keyspace<T> {
         this.#warn("keyspace-delete-of-unknown-key", kv, before);
       this.#forgetUndecodable(key);
       this.#entries.delete(key);
-      note(changes, key, before, undefined);
+      note(changes, key, before, undefined, kv.modRevision);
       return;
     }
     if (!this.#undecodable.has(key) && !follows(kv, before)) {
@@ -450,7 +452,13 @@ function note<T>(
   key: Key,
   before: KeyspaceEntry<T> | undefined,
   after: KeyspaceEntry<T> | undefined,
+  deletedAt?: number,
 ): void {
   const earlier = changes.get(key);
-  changes.set(key, { key, before: earlier === undefined ? before : earlier.before, after });
+  changes.set(key, {
+    key,
+    before: earlier === undefined ? before : earlier.before,
+    after,
+    deletedAt: earlier?.deletedAt ?? deletedAt,
+  });
 }
