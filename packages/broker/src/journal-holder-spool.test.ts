@@ -5,7 +5,7 @@ import { never, silentLogger } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
 import { applyVerdict } from "./applied-verdict.ts";
 import type { HoldersList } from "./holders-list.ts";
-import { REGISTERS, VOID, World, held, peerOf, routeOf } from "./journal-holder-fixture.ts";
+import { REGISTERS, World, held, peerOf, routeOf } from "./journal-holder-fixture.ts";
 
 test("verdict: what a restart found -> shown up to where a segment is over, kept behind, aside beyond", async () => {
   const world = new World();
@@ -24,23 +24,6 @@ test("verdict: what a restart found -> shown up to where a segment is over, kept
   assert.equal(await a!.text(), "0123[456789]");
   await applyVerdict(a!.spool, { ...list, tail: { kind: "closed", end: 7, registers: REGISTERS } }, ports);
   assert.equal(await a!.text(), "0123456");
-});
-
-test("go on: a broker without lists finds nothing of what a restart found; what came since stays", async () => {
-  const world = new World();
-  world.list = VOID;
-  const [a] = await world.open("a");
-  await a!.append("sure ");
-  a!.spool.hide(5);
-  await a!.append("found");
-  await a!.holder.goOn(never);
-  assert.equal(await a!.text(), "sure ");
-  await a!.append("taken since");
-  await a!.holder.goOn(never);
-  assert.equal(await a!.text(), "sure [taken since]");
-  world.joined = 6;
-  await a!.holder.goOn(never);
-  assert.equal(await a!.text(), "sure ");
 });
 
 test("bring: brought already, by who could not list it yet -> equal bytes stay all the time, others go", async () => {
@@ -92,48 +75,4 @@ test("the spool: another route is seen while somebody waits for it -> who waited
   await assert.rejects(append, /WRONG_ROUTE, a newer attempt is known/);
   assert.equal(held(await bring), "WRONG_ROUTE");
   assert.equal(a!.holder.answerAppend({ epoch: 10, stream: 2 }), "WRONG_ROUTE");
-});
-
-/** [0, 4) is acknowledged at `a` and `b`; what stands behind is not theirs. */
-const VOID_AT_FOUR: HoldersList = {
-  segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }],
-  tail: { kind: "void", begin: 4 },
-};
-
-test("level: who comes back keeps what the void list names it for, shown or not; the rest goes", async () => {
-  const world = new World();
-  const [a, b] = await world.open("a", "b");
-  world.list = VOID_AT_FOUR;
-  await a!.append("0123456789");
-  b!.spool.hide(0);
-  await b!.append("0123xxx");
-  await world.hold("b", { wants: "ask" });
-  const level = { wants: "level", begin: 10, end: 10, source: peerOf("a"), registers: REGISTERS } as const;
-  assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 4, end: 10 });
-  assert.deepEqual(b!.spool.held(), [{ begin: 0, end: 4 }]);
-});
-
-test("go on: what the void list names a member for stays, shown or not; the rest goes", async () => {
-  const world = new World();
-  const [a] = await world.open("a");
-  world.list = VOID_AT_FOUR;
-  a!.spool.hide(0);
-  await a!.append("0123xxx");
-  await a!.holder.goOn(never);
-  assert.equal(await a!.text(), "0123");
-});
-
-test("go on, level: another list stands there meanwhile, or none -> nothing goes", async () => {
-  for (const list of [{ ...VOID_AT_FOUR, tail: { kind: "held" } } as const, undefined]) {
-    const world = new World();
-    const [a] = await world.open("a");
-    world.list = list;
-    a!.spool.hide(0);
-    await a!.append("0123xxx");
-    await assert.rejects(a!.holder.goOn(never), { code: "UNAVAILABLE" });
-    await world.hold("a", { wants: "ask" });
-    const level = { wants: "level", begin: 7, end: 7, source: peerOf("a"), registers: REGISTERS } as const;
-    await assert.rejects(world.hold("a", level), { code: "UNAVAILABLE" });
-    assert.equal(await a!.text(), "[0123xxx]");
-  }
 });

@@ -4,17 +4,7 @@ import { test } from "node:test";
 import { concatBytes, never, text, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
 import { FakeSpools } from "./fake-spools.ts";
-import {
-  Directory,
-  J,
-  LIFE,
-  REGISTERS,
-  VOID,
-  World,
-  held,
-  peerOf,
-  routeOf,
-} from "./journal-holder-fixture.ts";
+import { Directory, J, LIFE, REGISTERS, World, held, peerOf, routeOf } from "./journal-holder-fixture.ts";
 import type { HolderCalls } from "./peer-network.ts";
 
 test("fence: says what is here, and older attempts change nothing from then on", async () => {
@@ -353,90 +343,6 @@ test("a newer attempt of the route ends the one that copies; an older one is ref
   await world.hold("b", bring, { stream: 2 });
   await first;
   assert.equal(await b!.text(), "[0123]");
-});
-
-test("ask: what a member has without a break; after a restart it has nothing but what is sure", async () => {
-  const world = new World();
-  const [a] = await world.open("a");
-  await a!.append("sure ");
-  a!.spool.hide(5);
-  await a!.append("not");
-  const nothing = { base: 0, confirmed: 0, end: 0 };
-  const answer = await world.hold("a", { wants: "ask" });
-  assert.ok(answer.kind === "taken");
-  assert.deepEqual([answer.held, answer.sure], [nothing, [{ begin: 0, end: 5 }]]);
-  await world.hold("a", { wants: "bring", begin: 5, end: 8, source: peerOf("a") }, { stream: 2 });
-  const joined = await world.hold("a", { wants: "ask" }, { stream: 3 });
-  assert.deepEqual(held(joined), { base: 0, confirmed: 5, end: 8 });
-  world.joined = 6;
-  assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 4 })), nothing);
-});
-
-test("ask, level: one that leaves and comes back in between -> asked anew, and nothing goes before that", async () => {
-  const world = new World();
-  const [a] = await world.open("a");
-  world.list = VOID;
-  await a!.append("1234");
-  await world.hold("a", { wants: "bring", begin: 4, end: 4, source: peerOf("a") });
-  a!.spool.hide(4);
-  await a!.append("5678");
-  const level = { wants: "level", begin: 8, end: 8, source: peerOf("a"), registers: REGISTERS } as const;
-  assert.deepEqual(held(await world.hold("a", { wants: "ask" })), { base: 0, confirmed: 4, end: 8 });
-  world.joined = 7;
-  assert.equal(held(await world.hold("a", level)), "different");
-  assert.equal(await a!.text(), "1234[5678]");
-  const nothing = { base: 0, confirmed: 0, end: 0 };
-  assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 2 })), nothing);
-  assert.deepEqual(held(await world.hold("a", level, { stream: 2 })), { base: 8, confirmed: 4, end: 8 });
-  assert.deepEqual(a!.spool.held(), [{ begin: 0, end: 4 }]);
-});
-
-test("level: all go on at the largest end; sealed bytes go, equal ends with other bytes are refused", async () => {
-  const world = new World();
-  world.list = VOID;
-  const [a, b, c] = await world.open("a", "b", "c");
-  await a!.append("0123456789");
-  b!.spool.hide(0);
-  await b!.append("0123");
-  const level = { wants: "level", begin: 10, end: 10, source: peerOf("a"), registers: REGISTERS } as const;
-  assert.equal(held(await world.hold("b", level)), "WRONG_STREAM", "it was not asked");
-  await world.hold("b", { wants: "ask" });
-  assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 0, end: 10 });
-  assert.deepEqual([b!.spool.held(), b!.spool.registers], [[], REGISTERS]);
-  await c!.append("012345678x");
-  await world.hold("c", { wants: "bring", begin: 10, end: 10, source: peerOf("c") });
-  await world.hold("c", { wants: "ask" }, { stream: 2 });
-  assert.equal(held(await world.hold("c", level, { stream: 2 })), "different");
-});
-
-test("level: who came back has shown bytes beyond everybody's end, or others -> they are set aside", async () => {
-  const world = new World();
-  const [a, b] = await world.open("a", "b");
-  await a!.append("0123456789");
-  await b!.append("0123xxxxxxxxxxx");
-  const level = { wants: "level", begin: 10, end: 10, source: peerOf("a"), registers: REGISTERS } as const;
-  world.joined = 6;
-  assert.deepEqual(held(await world.hold("b", { wants: "ask" })), { base: 0, confirmed: 0, end: 0 });
-  assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 4, end: 10 });
-  assert.deepEqual(b!.spool.held(), [{ begin: 0, end: 4 }]);
-  assert.deepEqual(b!.spool.registers, REGISTERS);
-  assert.deepEqual(world.told, ["warn shown-bytes-set-aside"], "nobody has to do anything at once");
-  // What was known before it left is compared where the others have gone on, too.
-  const [c, d] = await world.open("c", "d");
-  await c!.append("0123xx");
-  await d!.append("012345");
-  for (const [name, confirmed] of [
-    ["c", 4],
-    ["d", 6],
-  ] as const) {
-    await world.hold(name, { wants: "ask" });
-    assert.deepEqual(held(await world.hold(name, level)), { base: 10, confirmed, end: 10 });
-  }
-  const kept = [c!, d!].map(({ spool }) => spool.held());
-  assert.deepEqual(kept, [[{ begin: 0, end: 4 }], [{ begin: 0, end: 6 }]]);
-  // Who goes on has what it said: whatever asks for less is mistaken.
-  await world.hold("d", { wants: "ask" }, { stream: 2 });
-  assert.equal(held(await world.hold("d", { ...level, begin: 9, end: 9 }, { stream: 2 })), "different");
 });
 
 test("the spool: whoever was not brought does not get it; a newer attempt takes it from who has it", async () => {

@@ -7,7 +7,8 @@
 //  K2  Hidden bytes that a list may have something to say about are judged before anything is written behind them.
 //  K3  What is brought is synced when it is answered, and hidden until the primary says that it is confirmed.
 //  K4  What was shown is never cut, but where a list is void: who left and came back may have shown what its primary,
-//      a broker that keeps no lists, had from it alone. What the others do not have there is set aside.
+//      a broker that keeps no lists, had from it alone. What the others do not have there is set aside, and the member
+//      is asked anew (B5 of route-bound.ts): the list would name it for what it has said.
 //  K5  Nobody is moved beyond what its source has, or, without a source, what the list promises: whoever may call this,
 //      by a mistake too, would have the journal go on there for ever.
 //  K6  A bring may end anywhere, and what it leaves has to be all that this member promised, also by a list that is
@@ -430,7 +431,7 @@ export class JournalHolder {
     if (!goesOn) {
       await this.#cutLeftovers(signal);
       const same = await source?.sameTailUntil(head, signal);
-      await this.#setAside(Math.min(head, same ?? head)); // K4
+      if (await this.#setAside(Math.min(head, same ?? head))) return false; // K4
     }
     if (head < spool.syncedEnd) return false; // B5
     const last = spool.held().at(-1);
@@ -440,14 +441,18 @@ export class JournalHolder {
     return true;
   }
 
-  /** Forgets what stands from `begin` on, though it was shown: quarantine has it, and the route goes on without. */
-  async #setAside(begin: number): Promise<void> {
+  /**
+   * Forgets what stands from `begin` on, though it was shown: quarantine has it, and the route goes on without.
+   * @returns whether there was any
+   */
+  async #setAside(begin: number): Promise<boolean> {
     const spool = this.#spool;
-    if (begin >= spool.syncedEnd) return;
+    if (begin >= spool.syncedEnd) return false;
     const facts = { journal: this.#journal, begin, end: spool.syncedEnd };
     this.#ports.logger.warn("shown-bytes-set-aside", facts);
     if (begin < spool.end) spool.hide(begin);
     await this.#cut(begin);
+    return true;
   }
 
   /** Undefined when nobody else has to be asked. */

@@ -1,0 +1,164 @@
+// What a member says and keeps where the list of a journal is void (durability.md D15).
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { never } from "@millrace/base";
+import type { HoldersList } from "./holders-list.ts";
+import { REGISTERS, VOID, World, held, peerOf } from "./journal-holder-fixture.ts";
+
+test("ask: what a member has without a break; after a restart it has nothing but what is sure", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  await a!.append("sure ");
+  a!.spool.hide(5);
+  await a!.append("not");
+  const nothing = { base: 0, confirmed: 0, end: 0 };
+  const answer = await world.hold("a", { wants: "ask" });
+  assert.ok(answer.kind === "taken");
+  assert.deepEqual([answer.held, answer.sure], [nothing, [{ begin: 0, end: 5 }]]);
+  await world.hold("a", { wants: "bring", begin: 5, end: 8, source: peerOf("a") }, { stream: 2 });
+  const joined = await world.hold("a", { wants: "ask" }, { stream: 3 });
+  assert.deepEqual(held(joined), { base: 0, confirmed: 5, end: 8 });
+  world.joined = 6;
+  assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 4 })), nothing);
+});
+
+test("ask, level: one that leaves and comes back in between -> asked anew, and nothing goes before that", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  world.list = VOID;
+  await a!.append("1234");
+  await world.hold("a", { wants: "bring", begin: 4, end: 4, source: peerOf("a") });
+  a!.spool.hide(4);
+  await a!.append("5678");
+  const level = { wants: "level", begin: 8, end: 8, source: peerOf("a"), registers: REGISTERS } as const;
+  assert.deepEqual(held(await world.hold("a", { wants: "ask" })), { base: 0, confirmed: 4, end: 8 });
+  world.joined = 7;
+  assert.equal(held(await world.hold("a", level)), "different");
+  assert.equal(await a!.text(), "1234[5678]");
+  const nothing = { base: 0, confirmed: 0, end: 0 };
+  assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 2 })), nothing);
+  assert.deepEqual(held(await world.hold("a", level, { stream: 2 })), { base: 8, confirmed: 4, end: 8 });
+  assert.deepEqual(a!.spool.held(), [{ begin: 0, end: 4 }]);
+});
+
+test("level: all go on at the largest end; sealed bytes go, equal ends with other bytes are refused", async () => {
+  const world = new World();
+  world.list = VOID;
+  const [a, b, c] = await world.open("a", "b", "c");
+  await a!.append("0123456789");
+  b!.spool.hide(0);
+  await b!.append("0123");
+  const level = { wants: "level", begin: 10, end: 10, source: peerOf("a"), registers: REGISTERS } as const;
+  assert.equal(held(await world.hold("b", level)), "WRONG_STREAM", "it was not asked");
+  await world.hold("b", { wants: "ask" });
+  assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 0, end: 10 });
+  assert.deepEqual([b!.spool.held(), b!.spool.registers], [[], REGISTERS]);
+  await c!.append("012345678x");
+  await world.hold("c", { wants: "bring", begin: 10, end: 10, source: peerOf("c") });
+  await world.hold("c", { wants: "ask" }, { stream: 2 });
+  assert.equal(held(await world.hold("c", level, { stream: 2 })), "different");
+});
+
+test("level: who came back has shown bytes beyond everybody's end, or others -> they are set aside", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  await a!.append("0123456789");
+  await b!.append("0123xxxxxxxxxxx");
+  const level = { wants: "level", begin: 10, end: 10, source: peerOf("a"), registers: REGISTERS } as const;
+  world.joined = 6;
+  const sureOf = async (stream: number): Promise<unknown> => {
+    const answer = await world.hold("b", { wants: "ask" }, { stream });
+    assert.ok(answer.kind === "taken");
+    assert.deepEqual(answer.held, { base: 0, confirmed: 0, end: 0 });
+    return answer.sure;
+  };
+  assert.deepEqual(await sureOf(1), [{ begin: 0, end: 15 }]);
+  // The list would name it for what it has said: it has to say it again.
+  assert.equal(held(await world.hold("b", level)), "different");
+  assert.deepEqual(await sureOf(2), [{ begin: 0, end: 4 }]);
+  assert.deepEqual(held(await world.hold("b", level, { stream: 2 })), { base: 10, confirmed: 4, end: 10 });
+  assert.deepEqual(b!.spool.held(), [{ begin: 0, end: 4 }]);
+  assert.deepEqual(b!.spool.registers, REGISTERS);
+  assert.deepEqual(world.told, ["warn shown-bytes-set-aside"], "nobody has to do anything at once");
+  // What was known before it left is compared where the others have gone on, too.
+  const [c, d] = await world.open("c", "d");
+  await c!.append("0123xx");
+  await d!.append("012345");
+  for (const [name, confirmed] of [
+    ["c", 4],
+    ["d", 6],
+  ] as const) {
+    await world.hold(name, { wants: "ask" });
+    const isOther = confirmed < 6;
+    assert.equal(held(await world.hold(name, level)) === "different", isOther);
+    if (!isOther) continue;
+    await world.hold(name, { wants: "ask" }, { stream: 2 });
+    assert.deepEqual(held(await world.hold(name, level, { stream: 2 })), { base: 10, confirmed, end: 10 });
+  }
+  const kept = [c!, d!].map(({ spool }) => spool.held());
+  assert.deepEqual(kept, [[{ begin: 0, end: 4 }], [{ begin: 0, end: 6 }]]);
+  // Who goes on has what it said: whatever asks for less is mistaken.
+  await world.hold("d", { wants: "ask" }, { stream: 2 });
+  assert.equal(held(await world.hold("d", { ...level, begin: 9, end: 9 }, { stream: 2 })), "different");
+});
+
+/** [0, 4) is acknowledged at `a` and `b`; what stands behind is not theirs. */
+const VOID_AT_FOUR: HoldersList = {
+  segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }],
+  tail: { kind: "void", begin: 4 },
+};
+
+test("level: who comes back keeps what the void list names it for, shown or not; the rest goes", async () => {
+  const world = new World();
+  const [a, b] = await world.open("a", "b");
+  world.list = VOID_AT_FOUR;
+  await a!.append("0123456789");
+  b!.spool.hide(0);
+  await b!.append("0123xxx");
+  await world.hold("b", { wants: "ask" });
+  const level = { wants: "level", begin: 10, end: 10, source: peerOf("a"), registers: REGISTERS } as const;
+  assert.deepEqual(held(await world.hold("b", level)), { base: 10, confirmed: 4, end: 10 });
+  assert.deepEqual(b!.spool.held(), [{ begin: 0, end: 4 }]);
+});
+
+test("go on: a broker without lists finds nothing of what a restart found; what came since stays", async () => {
+  const world = new World();
+  world.list = VOID;
+  const [a] = await world.open("a");
+  await a!.append("sure ");
+  a!.spool.hide(5);
+  await a!.append("found");
+  await a!.holder.goOn(never);
+  assert.equal(await a!.text(), "sure ");
+  await a!.append("taken since");
+  await a!.holder.goOn(never);
+  assert.equal(await a!.text(), "sure [taken since]");
+  world.joined = 6;
+  await a!.holder.goOn(never);
+  assert.equal(await a!.text(), "sure ");
+});
+
+test("go on: what the void list names a member for stays, shown or not; the rest goes", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  world.list = VOID_AT_FOUR;
+  a!.spool.hide(0);
+  await a!.append("0123xxx");
+  await a!.holder.goOn(never);
+  assert.equal(await a!.text(), "0123");
+});
+
+test("go on, level: another list stands there meanwhile, or none -> nothing goes", async () => {
+  for (const list of [{ ...VOID_AT_FOUR, tail: { kind: "held" } } as const, undefined]) {
+    const world = new World();
+    const [a] = await world.open("a");
+    world.list = list;
+    a!.spool.hide(0);
+    await a!.append("0123xxx");
+    await assert.rejects(a!.holder.goOn(never), { code: "UNAVAILABLE" });
+    await world.hold("a", { wants: "ask" });
+    const level = { wants: "level", begin: 7, end: 7, source: peerOf("a"), registers: REGISTERS } as const;
+    await assert.rejects(world.hold("a", level), { code: "UNAVAILABLE" });
+    assert.equal(await a!.text(), "[0123xxx]");
+  }
+});
