@@ -368,6 +368,69 @@ for (const [why, run] of LAGS) {
   });
 }
 
+/** Brokers 0 and 1 would have other bytes up to the same end, and nothing is replaced on a void list. */
+const ROLLED_BACK: readonly string[] = [
+  "0 begins an activation",
+  "0 brings 0 to [0, 0)",
+  "0 brings 1 to [0, 0)",
+  "0 writes the list",
+  "0 appends 1 at 0",
+  "1 takes it from 0",
+  "0 acknowledges",
+  "0 appends 2 and 3 at 1",
+  "1 takes it from 0",
+  "0 rolls back the second",
+  "0 acknowledges",
+  "0 appends 4 at 2",
+];
+
+test("holders model: beside a broker that keeps no list, who rolled back activates the route before he appends", () => {
+  const played = ROLLED_BACK.length - 1;
+  assert.deepEqual(replay(ROLLED_BACK, MIXED, undefined), { why: undefined, played });
+  assert.deepEqual(replay(ROLLED_BACK, LARGE, undefined), { why: undefined, played: played + 1 });
+});
+
+/** The late list would name broker 1 for what it has let go of since it restarted. */
+const VOID_LATE: readonly string[] = [
+  "0 begins an activation",
+  "0 brings 0 to [0, 0)",
+  "0 brings 1 to [0, 0)",
+  "0 writes the list",
+  "route 012 primary 0",
+  "0 sees the route",
+  "0 marks the list void",
+  "0 begins an activation",
+  "0 asks 0",
+  "0 asks 1",
+  "0 asks 2",
+  "0 brings 0 to [0, 0)",
+  "0 brings 1 to [0, 0)",
+  "0 brings 2 to [0, 0)",
+  "0 appends 1 at 0",
+  "1 takes it from 0",
+  "2 takes it from 0",
+  "0 acknowledges",
+  "route 01 primary 0",
+  "0 sees the route",
+  "0 begins an activation",
+  "0 asks 0",
+  "0 asks 1",
+  "0 brings 0 to [1, 1)",
+  "0 brings 1 to [1, 1)",
+  "0 gives up, write may come late",
+  "1 crashes",
+  "1 restarts",
+  "0 begins an activation",
+  "0 asks 0",
+  "0 asks 1",
+  "0 brings 1 to [1, 1)",
+  "the late write is applied",
+];
+
+test("holders model: a list of before a member restarted is refused", () => {
+  assert.deepEqual(replay(VOID_LATE, MIXED, undefined), { why: undefined, played: VOID_LATE.length - 1 });
+});
+
 test("holders model: brought again before the list is written late -> the member has what it says", () => {
   assert.deepEqual(replay(LISTED_LATE, LARGE, undefined), { why: undefined, played: LISTED_LATE.length });
 });

@@ -3,6 +3,7 @@
 // late requests; holders-upkeep.ts has what happens to the store and to the list besides.
 import {
   afterLoad,
+  retired,
   routeSeen,
   startActivation,
   stepActivation,
@@ -45,6 +46,7 @@ import {
   toldEntries,
   UNBOUND,
   type Bounds,
+  type Late,
   type ModelRoute,
   type ModelState,
   type Move,
@@ -97,7 +99,8 @@ function lifeMoves(
   const revision = revisionOf(state);
   if (!broker.up) {
     const binding = variant === "fence-forgotten" ? UNBOUND : afterLoad(revision);
-    out.push([`${i} restarts`, patch(state, i, { up: true, view: revision, binding })]);
+    const next = { ...state, late: lateAfterRestart(state, i) };
+    out.push([`${i} restarts`, patch(next, i, { up: true, view: revision, binding })]);
     return;
   }
   if (broker.view < revision) routeMoves(state, i, out);
@@ -116,6 +119,16 @@ function lifeMoves(
     const crashed = { ...next, brokers: brokers.map((b, j) => (j === i ? gone : b)) };
     if (isHeadKnown(crashed)) out.push([`${i} crashes`, crashed]);
   }
+}
+
+/**
+ * A broker revokes the lease of its earlier life before it announces itself (D16): its assignments are made anew, and
+ * whoever had written a list under the earlier ones is refused.
+ */
+function lateAfterRestart(state: ModelState, i: number): Late | undefined {
+  const { late } = state;
+  const isRefused = late?.kind === "write" && routeAt(state, late.epoch)!.members.includes(i);
+  return isRefused ? undefined : late;
 }
 
 /** The broker's keyspace catches up. An append that is in its log may come to its end after that, as one last thing. */
@@ -461,14 +474,17 @@ function appendMoves(
   }
   // Where a broker keeps no list, members of one end are taken to have the same: nothing that was proposed is undone.
   if (isMixed(state, routeAt(state, epoch))) return;
+  // That breaks the pipeline: the route is activated again before anything is appended (N3 of replication.ts). What is
+  // promised where all keep lists is so without that, too.
+  const breaks = state.keepers < BROKERS ? { binding: retired(state.brokers[i]!.binding) } : {};
   if (log.length > at + 1) {
     // Its own log has them one by one, and may refuse the second alone.
-    const cut = patch(state, i, { log: log.slice(0, at + 1), register: log[at]! % 16 });
-    out.push([`${i} rolls back the second`, cut]);
+    const cut = { log: log.slice(0, at + 1), register: log[at]! % 16 };
+    out.push([`${i} rolls back the second`, patch(state, i, { ...cut, ...breaks })]);
   }
   if (!members.every((j) => got.includes(j))) {
-    const cut = patch(state, i, { log: log.slice(0, at), register: before, append: undefined });
-    out.push([`${i} rolls back`, cut]);
+    const cut = { log: log.slice(0, at), register: before, append: undefined };
+    out.push([`${i} rolls back`, patch(state, i, { ...cut, ...breaks })]);
   }
 }
 
