@@ -1,9 +1,12 @@
 // What a member says and keeps where the list of a journal is void (durability.md D15).
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never } from "@millrace/base";
+import { never, utf8, WireError } from "@millrace/base";
 import type { HoldersList } from "./holders-list.ts";
-import { REGISTERS, VOID, World, held, peerOf } from "./journal-holder-fixture.ts";
+import { labelSet } from "@millrace/protocol";
+import { REGISTERS, VOID, World, held, peerOf, type Directory } from "./journal-holder-fixture.ts";
+
+const OTHERS = labelSet(["author", "b"]);
 
 test("ask: what a member has without a break; after a restart it has nothing but what is sure", async () => {
   const world = new World();
@@ -161,4 +164,41 @@ test("go on, level: another list stands there meanwhile, or none -> nothing goes
     await assert.rejects(world.hold("a", level), { code: "UNAVAILABLE" });
     assert.equal(await a!.text(), "[0123xxx]");
   }
+});
+
+/** `b` has "sure" and has copied a part of what follows, when the source, `a`, dies. */
+async function copiedInPart(world: World): Promise<Directory> {
+  const [a, b] = await world.open("a", "b");
+  world.list = { segments: [{ epoch: 3, begin: 0, members: ["a", "b"] }], tail: { kind: "held" } };
+  for (const one of [a!, b!]) await one.append("sure", REGISTERS);
+  await a!.append("more", OTHERS);
+  await world.hold("b", { wants: "bring", begin: 4, end: 4, source: peerOf("a"), registers: REGISTERS });
+  world.instead.set("a", {
+    fetch: async function* () {
+      yield utf8("mo");
+      throw new WireError("UNAVAILABLE", "the source died");
+    },
+  });
+  const bring = { wants: "bring", begin: 4, end: 8, source: peerOf("a"), registers: OTHERS } as const;
+  await assert.rejects(world.hold("b", bring), /the source died/);
+  assert.equal(await b!.text(), "sure[mo]");
+  world.list = VOID;
+  return b!;
+}
+
+test("level: what a bring left that did not end, and nobody was told of -> goes, and the route goes on", async () => {
+  const world = new World();
+  const b = await copiedInPart(world);
+  const sure = { base: 0, confirmed: 4, end: 4 };
+  assert.deepEqual(held(await world.hold("b", { wants: "ask" }, { stream: 2 })), sure);
+  const level = { wants: "level", begin: 4, end: 4, source: peerOf("b"), registers: REGISTERS } as const;
+  assert.deepEqual(held(await world.hold("b", level, { stream: 2 })), sure);
+  assert.equal(await b.text(), "sure");
+});
+
+test("go on: what a bring left that did not end goes, since nobody knows the registers behind it", async () => {
+  const b = await copiedInPart(new World());
+  await b.holder.goOn(never);
+  assert.equal(await b.text(), "sure");
+  assert.deepEqual(b.spool.marks.at(b.spool.end), REGISTERS);
 });

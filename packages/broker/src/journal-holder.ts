@@ -17,7 +17,8 @@
 //  K8  Between an activation's write of the list and its taking of the spool nobody has the token. Who closes the list
 //      then retires what was brought (B6 of route-bound.ts), or the append that follows would stand behind its end.
 //  K9  A cut leaves the registers that stood behind what stays, and what is copied has none before all of it is here:
-//      who reads this member after a bring that ended half-way is told of no bytes without their registers.
+//      who reads this member after a bring that ended half-way is told of no bytes without their registers. Where all
+//      go on without those, on a void list, they go.
 //  K10 On a void list who is new, or back, begins without leftovers; what the list names it for is none, shown or not.
 import { abortScope, assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
@@ -214,6 +215,7 @@ export class JournalHolder {
     const { joined } = this.#ports.view(this.#journal, 0);
     await atRest(this.#spool);
     if (joined === 0 || joined !== this.#joined) await this.#cutLeftovers(signal);
+    else await this.#cutUntold();
     this.#joined = joined;
   }
 
@@ -230,6 +232,12 @@ export class JournalHolder {
 
   #cutLeftovers(signal: AbortSignal): Promise<void> {
     return cutLeftovers(this.#spool, this.#ports, (begin) => this.#cut(begin), signal);
+  }
+
+  /** K9 */
+  async #cutUntold(): Promise<void> {
+    const { end } = toldBytes(this.#spool).held;
+    if (end < this.#spool.syncedEnd) await this.#cut(end);
   }
 
   /** The log has refused what others were told is here. */
@@ -428,7 +436,8 @@ export class JournalHolder {
     const goesOn = joined !== 0 && joined === this.#joined;
     const source = this.#sourceOf(request);
     await this.#checkReach(request, signal); // K5
-    if (!goesOn) {
+    if (goesOn) await this.#cutUntold();
+    else {
       await this.#cutLeftovers(signal);
       const same = await source?.sameTailUntil(head, signal);
       if (await this.#setAside(Math.min(head, same ?? head))) return false; // K4
