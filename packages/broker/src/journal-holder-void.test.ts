@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, utf8, WireError } from "@millrace/base";
 import type { HoldersList } from "./holders-list.ts";
-import { labelSet } from "@millrace/protocol";
+import { EMPTY_LABELS, labelSet } from "@millrace/protocol";
 import { REGISTERS, VOID, World, held, peerOf, type Directory } from "./journal-holder-fixture.ts";
 
 const OTHERS = labelSet(["author", "b"]);
@@ -23,6 +23,17 @@ test("ask: what a member has without a break; after a restart it has nothing but
   assert.deepEqual(held(joined), { base: 0, confirmed: 5, end: 8 });
   world.joined = 6;
   assert.deepEqual(held(await world.hold("a", { wants: "ask" }, { stream: 4 })), nothing);
+});
+
+test("ask: who begins with nothing, and does not know the registers behind what it has -> says none", async () => {
+  const world = new World();
+  const [a] = await world.open("a");
+  await a!.append("1234", REGISTERS);
+  a!.spool.hide(0);
+  await a!.spool.cut(2);
+  const answer = await world.hold("a", { wants: "ask" });
+  assert.ok(answer.kind === "taken");
+  assert.deepEqual([answer.held.end, answer.registers], [0, EMPTY_LABELS]);
 });
 
 test("ask, level: one that leaves and comes back in between -> asked anew, and nothing goes before that", async () => {

@@ -23,6 +23,7 @@
 import { abortScope, assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { rollTo, type Spool } from "@millrace/fragments";
 import {
+  EMPTY_LABELS,
   equalProcessIds,
   equivalentRoutes,
   type Header,
@@ -353,7 +354,8 @@ export class JournalHolder {
     return {
       kind: "taken",
       held: goesOn ? held : { base: 0, confirmed: 0, end: 0 },
-      registers,
+      // Who has nothing to be gone on from is not asked for those behind what it had.
+      registers: goesOn ? registers : EMPTY_LABELS,
       sure: sureBytes(spool),
       whole: this.#whole,
     };
