@@ -124,7 +124,7 @@ function stream(
 }
 
 /** Something was written lately: its last fragment is local, or younger than the flush interval. */
-function isDirty(spec: JournalSpec, facts: PreconditionFacts): boolean {
+export function isDirty(spec: JournalSpec, facts: Pick<PreconditionFacts, "lastModTime" | "now">): boolean {
   const flushSeconds = spec.fragment.flushIntervalMs / 1000 || FLUSHED_AFTER_SECONDS;
   return facts.lastModTime === 0 || facts.lastModTime > facts.now - flushSeconds;
 }

@@ -432,7 +432,7 @@ test("pulse: a broker that suspends idle journals -> suspends an empty one after
       await agenda.advance(2 * 60_000);
       assert.equal((await spec())?.suspend?.level, "FULL");
     },
-    { autoSuspend: true },
+    { autoSuspend: () => true },
   );
 });
 

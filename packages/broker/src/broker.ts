@@ -125,8 +125,8 @@ export interface BrokerOptions {
   readonly maxAppendRate?: number;
   /** Bytes that all readers may have in hand, from which on their chunks are small. Default 256 MiB. */
   readonly readsHeldBytesMax?: number;
-  /** Suspend journals that are idle and persisted. Default false. */
-  readonly autoSuspend?: boolean;
+  /** Whether a journal with these labels is suspended when it is idle and persisted. Default: none is. */
+  readonly autoSuspend?: (labels: LabelSet) => boolean;
   /** Told once when the broker cannot go on: its lease is lost, or the store became another one. End the process. */
   readonly onFatal?: (error: WireError) => void;
 }
@@ -296,7 +296,7 @@ async function compose(parts: Parts): Promise<Broker> {
     stopping: tasks.signal,
   };
   const transport = new LocalTransport(served, undefined);
-  const { autoSuspend = false } = options;
+  const { autoSuspend = () => false } = options;
   const replicas = (): readonly JournalReplica[] => resolver.replicas();
   const pulsing = { clock, logger, transport, replicas, autoSuspend, due, isPrimary: isPrimaryOf(resolver) };
   tasks.spawn("pulse", (stop) => runPulse(pulsing, stop));

@@ -111,6 +111,7 @@ export class LocalTransport implements JournalTransport, AppendDoor {
       elsewhere: ports.elsewhere,
       stopped: ports.resolver.stopped,
       resolve: (request, signal) => this.#resolveMember(request, request.minEtcdRevision, signal),
+      changed: (resolution, signal) => ports.resolver.changed(resolution, signal),
     };
     this.#meters = {
       list: new CallMeter(metrics, clock, "List"),

@@ -22,7 +22,7 @@ async function pulsed(failures: readonly Code[], seconds: number): Promise<reado
   const due = new DueJournals();
   const quiet: Pick<PulsePorts, "replicas" | "autoSuspend" | "isPrimary"> = {
     replicas: () => [],
-    autoSuspend: false,
+    autoSuspend: () => false,
     isPrimary: () => true,
   };
   const stop = new AbortController();

@@ -9,7 +9,14 @@
 //    upkeep closes for it, would be written twice a minute for ever.
 import { abortScope, waitUntil, WireError, type Clock, type Code, type Logger } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
-import { newAppendRequest, suspension, type AppendSuspend, type Status } from "@millrace/protocol";
+import {
+  newAppendRequest,
+  suspension,
+  type AppendSuspend,
+  type LabelSet,
+  type Status,
+} from "@millrace/protocol";
+import { isDirty } from "./append-preconditions.ts";
 import type { DueJournals } from "./due-journals.ts";
 import type { JournalReplica } from "./journal-replica.ts";
 import {
@@ -25,7 +32,8 @@ export interface PulsePorts {
   readonly logger: Logger;
   readonly transport: JournalTransport;
   readonly replicas: () => readonly JournalReplica[];
-  readonly autoSuspend: boolean;
+  /** Whether a journal with these labels is suspended when it is idle. */
+  readonly autoSuspend: (labels: LabelSet) => boolean;
   readonly due: DueJournals;
   /** Whether this broker is the primary. */
   readonly isPrimary: (journal: string) => boolean;
@@ -48,7 +56,8 @@ async function runTicks(ports: PulsePorts, failures: PulseFailures, signal: Abor
       const seen = quiet.get(replica);
       const pulses = seen?.invalidations === invalidations ? seen.pulses + 1 : 1;
       quiet.set(replica, { pulses, invalidations });
-      const mode = wantedPulse(replica, ports.autoSuspend && pulses >= QUIET_PULSES_BEFORE_SUSPEND);
+      const isQuiet = pulses >= QUIET_PULSES_BEFORE_SUSPEND && ports.autoSuspend(replica.spec.labels);
+      const mode = wantedPulse(replica, isQuiet);
       if (mode !== undefined) await pulse(ports, failures, replica.journal, mode, signal);
     }
   }
@@ -58,11 +67,21 @@ async function runTicks(ports: PulsePorts, failures: PulseFailures, signal: Abor
 function wantedPulse(replica: JournalReplica, isQuiet: boolean): AppendSuspend | undefined {
   const wantsRoll = replica.wantsRoll();
   if (suspension(replica.spec).level !== "PARTIAL")
-    return isQuiet ? "SUSPEND_IF_FLUSHED" : wantsRoll ? "SUSPEND_NO_RESUME" : undefined;
+    return isQuiet && mayBeSuspended(replica)
+      ? "SUSPEND_IF_FLUSHED"
+      : wantsRoll
+        ? "SUSPEND_NO_RESUME"
+        : undefined;
   // P2
   if (wantsRoll) return "SUSPEND_KEEP";
   const { begin, end } = replica.index.summary();
   return isQuiet && begin === end ? "SUSPEND_IF_FLUSHED" : undefined;
+}
+
+/** Whether a pulse that asks for it may find that it can be: journals in use are asked for nothing. */
+function mayBeSuspended(replica: JournalReplica): boolean {
+  const facts = replica.facts();
+  return facts.indexBegin === facts.indexEnd || !isDirty(replica.spec, facts);
 }
 
 async function runDue(ports: PulsePorts, failures: PulseFailures, signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@
 //  S1  Only acknowledged bytes are read (D9): indexes show no others.
 //  S2  The stream of one broker ends without error when it no longer serves the journal; the caller's abort rejects.
 //  S6  What one broker does not serve any more, another may: a read goes on with the next member from where it stood.
+//  S7  A read that awaits the resume of a suspended journal costs no more than the wait: nobody serves the journal.
 import { WireError, type Clock } from "@millrace/base";
 import { mayRead, type Header, type ReadRequest, type ReadResponse, type Status } from "@millrace/protocol";
 import type { CallMeter } from "./broker-metrics.ts";
@@ -24,6 +25,8 @@ export interface ReadPorts extends ReadoutPorts {
   /** Aborts when the broker stops. */
   readonly stopped: AbortSignal;
   resolve(request: ReadRequest, signal: AbortSignal): Resolution | Promise<Resolution>;
+  /** Resolves when the journal is another one than was resolved. @throws {WireError} SHUTTING_DOWN */
+  changed(resolution: Resolution, signal: AbortSignal): Promise<void>;
 }
 
 /** Before a read that nobody serves is resolved again, unless the keyspace changes sooner. */
@@ -66,6 +69,10 @@ class ReadCall {
     for (;;) {
       const resolution = await this.#resolve(signal);
       if (resolution === undefined) return;
+      if (resolution.status === "SUSPENDED" && awaitsResume(this.#place.request)) {
+        await this.#ports.changed(resolution, signal); // S7
+        continue;
+      }
       const refused = refusalOf(resolution);
       if (refused !== undefined) {
         if (this.#place.messages === 0) yield refused;
@@ -126,6 +133,10 @@ class ReadCall {
     await changeWithin(calls.keyspaceChanged, READ_PAUSE_MS, clock, signal);
     return true;
   }
+}
+
+function awaitsResume({ block, awaitsResume: isWanted }: ReadRequest): boolean {
+  return block && isWanted === true;
 }
 
 function refusalOf({ status, spec, header }: Resolution): ReadResponse | undefined {

@@ -125,7 +125,7 @@ test("suspended to one replica: a broker that suspends idle journals -> the list
       await fixture.cluster.agenda.advance(30 * 60_000);
       assert.equal(await fixture.writes(), before);
     },
-    { autoSuspend: true },
+    { autoSuspend: () => true },
   );
 });
 

@@ -20,6 +20,8 @@ export interface ReaderOptions {
   readonly offset: number;
   /** Wait at the write head for more, instead of ending there. */
   readonly block: boolean;
+  /** With `block`: wait while the journal is suspended, where its broker can; others say SUSPENDED. */
+  readonly awaitsResume?: boolean;
   /** End of the wanted range; absent = none. */
   readonly endOffset?: number;
   /** Unix seconds: skip persisted fragments older than this. */
@@ -54,6 +56,7 @@ export function readRequest(options: ReaderOptions): ReadRequest {
     endOffset: options.endOffset ?? 0,
     beginModTime: options.beginModTime ?? 0,
     minEtcdRevision: 0,
+    ...(options.awaitsResume === true ? { awaitsResume: true } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 // Removes fragments of partition journals that are imported and no longer kept (D27).
-import type { Logger } from "@millrace/base";
+import { WireError, type Logger } from "@millrace/base";
 import { listFragments, type JournalTransport } from "@millrace/client";
 import { contentPath, type Fragment } from "@millrace/protocol";
 import type { ObjectStores } from "@millrace/stores";
@@ -85,7 +85,7 @@ export class StoreTrimmer implements JournalTrimmer {
     let isWaiting = false;
     for (const { journal, imported: below, keysBegin, isBehind } of journals) {
       const gone = this.#removed.get(journal) ?? 0;
-      for await (const { spec } of listFragments(this.#transport, { journal }, signal)) {
+      for (const spec of await this.#fragments(journal, signal)) {
         const isRecent = isBehind || nowMs - spec.modTime * 1000 < WINDOW_MS;
         const hasKeys = spec.end > keysBegin && isRecent;
         if (spec.backingStore === "" || spec.end > below || hasKeys) isWaiting ||= spec.begin < below;
@@ -105,5 +105,15 @@ export class StoreTrimmer implements JournalTrimmer {
       removed: remove.length,
       againMs: isWaiting ? Math.min(againMs ?? policy.keptMs, policy.keptMs) : againMs,
     };
+  }
+  /** None of a suspended journal: it is suspended without any broker only when it has none. */
+  async #fragments(journal: string, signal: AbortSignal): Promise<readonly Fragment[]> {
+    const found: Fragment[] = [];
+    try {
+      for await (const { spec } of listFragments(this.#transport, { journal }, signal)) found.push(spec);
+    } catch (thrown) {
+      if (signal.aborted || WireError.from(thrown).code !== "SUSPENDED") throw thrown;
+    }
+    return found;
   }
 }

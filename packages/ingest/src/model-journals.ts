@@ -51,12 +51,18 @@ interface ModelJournal {
   length: number;
   /** Begins of appends: offsets that were heads. */
   readonly heads: Set<number>;
+  /** Opens when it has grown, or is suspended or not any more. */
   readonly grown: Gate;
+  isSuspended: boolean;
 }
 
 export class ModelJournals implements JournalTransport {
   readonly journals = new Map<string, ModelJournal>();
   faults: JournalFaults;
+  /** Whether reads can wait for the resume of a suspended journal: Gazette's brokers know no such wait. */
+  knowsResumes = true;
+  /** Times that a suspended journal was resumed by an append. */
+  resumes = 0;
   /** Whether fragments are listed as persisted; false: only local yet. */
   isPersisted = true;
   readonly #options: ModelJournalsOptions;
@@ -75,9 +81,10 @@ export class ModelJournals implements JournalTransport {
     return journal === undefined ? new Uint8Array(0) : journal.bytes.subarray(0, journal.length);
   }
 
-  /** Puts `bytes` at the end of a journal at once. @returns where they begin */
+  /** Puts `bytes` at the end of a journal at once, suspended or not. @returns where they begin */
   push(name: string, bytes: Uint8Array): number {
     const journal = this.journals.get(name)!;
+    journal.isSuspended = false;
     const begin = journal.length;
     if (begin + bytes.length > journal.bytes.length) {
       const grown = new Uint8Array(Math.max(begin + bytes.length, journal.bytes.length * 2, 4096));
@@ -89,6 +96,13 @@ export class ModelJournals implements JournalTransport {
     journal.heads.add(journal.length);
     journal.grown.open();
     return begin;
+  }
+
+  /** Nobody serves the journal until its next append. */
+  suspend(name: string): void {
+    const journal = this.journals.get(name)!;
+    journal.isSuspended = true;
+    journal.grown.open();
   }
 
   /** Loses what stands from `length` on. */
@@ -108,6 +122,11 @@ export class ModelJournals implements JournalTransport {
     if (journal === undefined) return { ...response, status: "JOURNAL_NOT_FOUND" };
     if (this.#chance("refused")) throw new WireError("UNAVAILABLE", "the broker is not reachable");
     if (this.#chance("unknownLost")) throw new WireError("OUTCOME_UNKNOWN", "the connection was lost");
+    if (journal.isSuspended) {
+      journal.isSuspended = false;
+      this.resumes++;
+      await this.#pause(signal);
+    }
     const parts = content.kind === "bytes" ? content.bytes : await collect(content.chunks);
     const begin = this.push(name, concatBytes(parts));
     await this.#pause(signal);
@@ -125,6 +144,13 @@ export class ModelJournals implements JournalTransport {
       yield newReadResponse({ status: "JOURNAL_NOT_FOUND" });
       return;
     }
+    while (journal.isSuspended) {
+      if (!this.knowsResumes || !request.block || request.awaitsResume !== true) {
+        yield newReadResponse({ status: "SUSPENDED", header: this.#header() });
+        return;
+      }
+      await journal.grown.next(signal);
+    }
     let at = request.offset === -1 ? journal.length : request.offset;
     const head = (): ReadResponse =>
       newReadResponse({ offset: at, writeHead: journal.length, header: this.#header() });
@@ -141,6 +167,8 @@ export class ModelJournals implements JournalTransport {
         }
         await journal.grown.next(signal);
         await this.#pause(signal);
+        if (journal.isSuspended) return;
+        if (at >= journal.length) continue;
       }
       yield head();
       const stop = Math.min(journal.length, end);
@@ -176,6 +204,7 @@ export class ModelJournals implements JournalTransport {
           length: 0,
           heads: new Set([0]),
           grown: new Gate(),
+          isSuspended: false,
         };
         this.journals.set(upsert.name, made);
       } else {
@@ -204,6 +233,14 @@ export class ModelJournals implements JournalTransport {
 
   listFragments({ journal: name }: FragmentsRequest): Promise<FragmentsResponse> {
     const { fragments, clock } = this.#options;
+    if (this.journals.get(name)?.isSuspended === true) {
+      return Promise.resolve({
+        status: "SUSPENDED",
+        header: this.#header(),
+        fragments: [],
+        nextPageToken: 0,
+      });
+    }
     const listed: { spec: ReturnType<typeof newFragment>; signedUrl: string }[] = [];
     const length = this.journals.get(name)?.length ?? 0;
     for (let begin = 0; fragments !== undefined && begin < length; begin += fragments.bytes) {

@@ -12,6 +12,7 @@ import type { ObjectStore } from "@millrace/stores";
 import { memoryStore, type MemoryStore } from "@millrace/stores/testkit";
 import type { Column, EffectiveSink, SinkDefinition } from "./definitions.ts";
 import { encodeFrameHead } from "./frame.ts";
+import { importedEnd } from "./cleanup.ts";
 import { ModelCatalog, modelSink } from "./model-catalog.ts";
 import { ModelJournals } from "./model-journals.ts";
 import { ModelTarget } from "./model-target.ts";
@@ -148,6 +149,7 @@ export class World {
     for (let i = 0; i <= this.random.below(2); i++) this.#addSink(i);
     for (let door = 0; door < 2; door++) this.#background(this.#door(door, signal));
     this.#background(this.#trouble(signal));
+    this.#background(this.#suspend(signal));
     await this.#run(() => false, TROUBLE_MS + this.random.below(2000));
     this.#troubled = false;
     this.journals.faults = {};
@@ -296,6 +298,22 @@ export class World {
       else if (what < 7) this.#changeColumns(random);
       else if (what < 8) this.#changeLife(random);
       else this.#changeTable(random);
+    }
+  }
+
+  /** Suspends journals of which nothing is left to be read or imported, as brokers do once that is removed. */
+  async #suspend(signal: AbortSignal): Promise<void> {
+    const random = this.random.fork("suspend");
+    this.journals.knowsResumes = random.below(4) > 0;
+    while (this.#troubled) {
+      await this.clock.sleep(random.below(150), signal);
+      for (const sink of this.storage.view.sinks.values()) {
+        for (const partition of sink.partitions.values()) {
+          const name = partition.entity?.value.journal ?? "";
+          const length = this.journals.journals.get(name)?.length;
+          if (length === importedEnd(partition) && random.below(2) === 0) this.journals.suspend(name);
+        }
+      }
     }
   }
 

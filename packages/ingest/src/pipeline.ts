@@ -1,6 +1,14 @@
 // The back of ingest put together: storage-reader (tails) and storage-coordinator (rotation, import, clean-up), in one
 // process or each in its own, over one mirror of the storage model.
-import { Gate, TaskGroup, type Clock, type Logger, type Metrics, type Random } from "@millrace/base";
+import {
+  Gate,
+  TaskGroup,
+  WireError,
+  type Clock,
+  type Logger,
+  type Metrics,
+  type Random,
+} from "@millrace/base";
 import { readHead, type JournalTransport } from "@millrace/client";
 import type { CoordinationStore, StoreOp } from "@millrace/metadata";
 import type { Fragment } from "@millrace/protocol";
@@ -336,7 +344,9 @@ export class Pipeline {
           const { writeHead } = await readHead(this.#ports.transport, journal, signal);
           heads.push({ key, journal, head: Math.max(known, writeHead) });
         } catch (error) {
-          this.#ports.logger.warn("write-head-unknown", { journal, sink: sinkPath(key), error });
+          // All of a suspended one was read long ago.
+          if (WireError.from(error).code !== "SUSPENDED")
+            this.#ports.logger.warn("write-head-unknown", { journal, sink: sinkPath(key), error });
           heads.push({ key, journal, head: known });
         }
       }

@@ -1,6 +1,6 @@
 // The window of a partition's keys (key-window.ts) as it is at an offset: nothing of it is stored but where it begins,
 // and what stands from there on is read again. Of what the clean-up has removed nothing matters any more.
-import type { Clock, Logger } from "@millrace/base";
+import { WireError, type Clock, type Logger } from "@millrace/base";
 import { readJournal, type JournalTransport } from "@millrace/client";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { KeyWindow } from "./key-window.ts";
@@ -26,14 +26,19 @@ export async function keysAt(
   if (keysBegin >= offset) return window;
   let decoder = new FrameDecoder(keysBegin);
   const range = { journal, offset: keysBegin, endOffset: offset, block: true };
-  for await (const event of readJournal(ports, range, signal)) {
-    if (event.kind === "jump") {
-      // Fragments begin where frames do.
-      if (event.to >= offset) return window;
-      decoder = new FrameDecoder(event.to);
-      continue;
+  try {
+    for await (const event of readJournal(ports, range, signal)) {
+      if (event.kind === "jump") {
+        // Fragments begin where frames do.
+        if (event.to >= offset) return window;
+        decoder = new FrameDecoder(event.to);
+        continue;
+      }
+      for (const frame of decoder.push(event.bytes)) window.kept(frame);
     }
-    for (const frame of decoder.push(event.bytes)) window.kept(frame);
+  } catch (thrown) {
+    // Nothing is left of it to be read.
+    if (signal.aborted || WireError.from(thrown).code !== "SUSPENDED") throw thrown;
   }
   return window;
 }

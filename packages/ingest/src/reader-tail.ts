@@ -7,8 +7,9 @@
 // R3 What is held is bounded, by slice and by reader. At a bound the tail stops reading and asks for rotation (`full`).
 // R4 A slice that ends where the tail has no boundary (another process decided) starts the tail again from `staged`.
 // R5 Nothing is read of a partition that has lost acknowledged bytes (partition-integrity.ts).
+// R6 A partition that is suspended goes on where it ended: the tail waits for that as for the next record.
 import { Gate, WireError, type Clock, type Logger } from "@millrace/base";
-import { readJournal, type JournalTransport } from "@millrace/client";
+import { readJournal, type JournalTransport, type ReadEvent } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
 import type { BytePool } from "./byte-pool.ts";
 import { sinkPath } from "./definitions.ts";
@@ -56,6 +57,9 @@ const COMMIT_RETRY_MS = 100;
 /** After few bytes the next ones are awaited: to read each group of the log by itself cost as much as its rows. */
 const PAUSE_MS = 10;
 const PAUSE_BELOW_BYTES = 64 * 1024;
+
+/** Before a broker is asked again that cannot wait for a suspended journal (Gazette's). */
+const SUSPENDED_WAIT_MS = 5000;
 
 /** Thrown inside a tail to start it again (R4). */
 class Misaligned extends Error {}
@@ -183,7 +187,7 @@ export class PartitionTail {
   // Reading
 
   async #read(signal: AbortSignal): Promise<void> {
-    const { transport, clock, logger, metrics } = this.#ports;
+    const { clock, metrics } = this.#ports;
     this.#keys = await keysAt(
       this.#ports,
       this.journal,
@@ -191,9 +195,8 @@ export class PartitionTail {
       signal,
     );
     const decoder = new FrameDecoder(this.offset, FRAME_LIMITS, this.#ports.pool);
-    const options = { journal: this.journal, offset: this.offset, block: true };
     this.#sealAtEnds();
-    for await (const event of readJournal({ transport, clock, logger }, options, signal)) {
+    for await (const event of this.#events(signal)) {
       if (event.kind === "jump") {
         const facts = { journal: this.journal, from: event.from, to: event.to };
         throw new WireError(
@@ -215,6 +218,24 @@ export class PartitionTail {
       metrics.heldBytes.set(this.#ports.held.bytes);
       this.#ports.onProgress(this.#path);
       if (event.bytes.length < PAUSE_BELOW_BYTES) await clock.sleep(PAUSE_MS, signal);
+    }
+  }
+
+  /** What is read from here on, for ever. R6 */
+  async *#events(signal: AbortSignal): AsyncGenerator<ReadEvent, never, void> {
+    const { transport, clock, logger } = this.#ports;
+    let at = this.offset;
+    for (;;) {
+      const options = { journal: this.journal, offset: at, block: true, awaitsResume: true };
+      try {
+        for await (const event of readJournal({ transport, clock, logger }, options, signal)) {
+          yield event;
+          at = event.kind === "content" ? event.offset + event.bytes.length : event.to;
+        }
+      } catch (thrown) {
+        if (signal.aborted || WireError.from(thrown).code !== "SUSPENDED") throw thrown;
+        await clock.sleep(SUSPENDED_WAIT_MS, signal);
+      }
     }
   }
 

@@ -100,7 +100,7 @@ export const readRequest = record(
     beginModTime: int64,
     minEtcdRevision: int64,
   },
-  { header },
+  { header, awaitsResume: fc.boolean() },
 );
 
 export const readResponse = record(

@@ -1,9 +1,12 @@
 // Read: one request, a stream of responses (metadata, content chunks, metadata, ...).
 //
 //   ReadRequest   1 header Header · 2 journal string · 3 offset int64 · 4 block bool · 5 do_not_proxy bool ·
-//                 6 metadata_only bool · 7 end_offset int64 · 8 begin_mod_time int64 · 9 min_etcd_revision int64
+//                 6 metadata_only bool · 7 end_offset int64 · 8 begin_mod_time int64 · 9 min_etcd_revision int64 ·
+//                 1000 awaits_resume bool
 //   ReadResponse  1 status enum · 2 header Header · 3 offset int64 · 4 write_head int64 · 5 fragment Fragment ·
 //                 6 fragment_url string · 7 content bytes
+//
+// That a read awaits a resume is Millrace's: other brokers answer it SUSPENDED, as they do any read.
 import {
   bool,
   builder,
@@ -14,6 +17,7 @@ import {
   message,
   optional,
   optionalBytes,
+  present,
   string,
   textOf,
   within,
@@ -42,6 +46,8 @@ export interface ReadRequest {
   /** Unix seconds: skip persisted fragments older than this. */
   readonly beginModTime: number;
   readonly minEtcdRevision: number;
+  /** With `block`: of a journal that is suspended, wait until it is not any more. */
+  readonly awaitsResume?: boolean;
 }
 
 export interface ReadResponse {
@@ -67,6 +73,7 @@ const readRequestMessage = message<ReadRequest>({
   endOffset: int64(7, "saturate"),
   beginModTime: int64(8, "saturate"),
   minEtcdRevision: int64(9),
+  awaitsResume: present.bool(1000),
 });
 
 const readResponseMessage = message<ReadResponse>({

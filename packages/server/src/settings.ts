@@ -278,6 +278,11 @@ export const SETTINGS = {
     "1",
     "Brokers that have each partition journal of a sink: that of the http-source that creates it",
   ),
+  "stream.auto-suspend": setting(
+    booleanKind,
+    "true",
+    "Suspend journals of sinks that are idle and persisted, as broker.auto-suspend does all: on the brokers",
+  ),
   "staging.store": setting(
     storeKind,
     "file:///staging/",

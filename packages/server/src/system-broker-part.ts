@@ -300,7 +300,8 @@ function brokerOptions(
     minAppendRate: config["broker.min-append-rate"],
     maxAppendRate: config["broker.max-append-rate"],
     autoCreate: [{ prefix: "examples/", template: examplesTemplate(config) }],
-    autoSuspend: config["broker.auto-suspend"],
+    autoSuspend: (labels) =>
+      config["broker.auto-suspend"] || (config["stream.auto-suspend"] && holdsFrames(labels)),
   };
 }
 

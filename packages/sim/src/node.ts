@@ -72,7 +72,7 @@ export async function openNode(world: World, process: Process): Promise<Node> {
         { prefix: RAW_PREFIX, template: template(world, [FRAGMENTS]) },
         { prefix: LOCAL_PREFIX, template: template(world, []) },
       ],
-      autoSuspend: world.swarm.autoSuspend,
+      autoSuspend: () => world.swarm.autoSuspend,
       onFatal,
     },
     signal,
