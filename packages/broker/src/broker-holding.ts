@@ -14,7 +14,7 @@ import { JournalHolder, type HolderPorts } from "./journal-holder.ts";
 import type { Holding, LocalJournals } from "./local-journal.ts";
 import { journalView, LocalPeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
-import type { ReplicationPorts } from "./replication.ts";
+import type { BrokerLease, ReplicationPorts } from "./replication.ts";
 import type { Resolver } from "./resolver.ts";
 import type { StartLists } from "./start-lists.ts";
 
@@ -34,8 +34,8 @@ export interface BrokerHoldingPorts {
   /** As they were read when the broker had announced itself. */
   readonly startLists: StartLists;
   readonly metrics: BrokerMetrics;
-  /** This broker's lease was not renewed in time. */
-  readonly isLate: () => boolean;
+  /** This broker's. */
+  readonly lease: BrokerLease;
 }
 
 const FOR_PRIMARY = { authority: "primary", mayProxy: true, visible: undefined } as const;

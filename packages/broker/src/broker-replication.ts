@@ -8,7 +8,7 @@ import { HoldersStore } from "./holders-store.ts";
 import type { Route } from "@millrace/protocol";
 import { ConfirmTimers } from "./peer-commits.ts";
 import type { HolderCalls, PeerNetwork } from "./peer-network.ts";
-import type { ReplicationPorts } from "./replication.ts";
+import type { BrokerLease, ReplicationPorts } from "./replication.ts";
 import type { Resolution } from "./resolver.ts";
 
 export interface ReplicationParts {
@@ -26,12 +26,12 @@ export interface ReplicationParts {
   readonly routeOf: (journal: string) => Route;
   readonly broken: (journal: string) => void;
   readonly metrics: BrokerMetrics;
-  readonly isLate: () => boolean;
+  readonly lease: BrokerLease;
 }
 
 export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
   const { coordination, keyspace, network, clock, logger, holder, local } = parts;
-  const { resolve, routeOf, broken, metrics, isLate } = parts;
+  const { resolve, routeOf, broken, metrics, lease } = parts;
   let streams = 0;
   return {
     lists: new HoldersStore(coordination, keyspace.root),
@@ -44,7 +44,7 @@ export function replicationPorts(parts: ReplicationParts): ReplicationPorts {
     routeOf,
     broken,
     metrics,
-    isLate,
+    lease,
     holds: (revision) => keyspace.holds(revision),
     nextStream: () => ++streams,
   };

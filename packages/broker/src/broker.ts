@@ -395,7 +395,7 @@ function openHolding(
     broken: (journal) => due.add({ journal, isAwaited: true }),
     startLists,
     metrics,
-    isLate: () => session.isLate,
+    lease: session,
   });
 }
 

@@ -38,7 +38,7 @@ import type { AppendInput, PeerAnswer } from "./append-states.ts";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
 import { isHeldWithout } from "./holders-list.ts";
-import { PIPELINE_CLOSE_MS } from "./limits.ts";
+import { LIMBO_MS, PIPELINE_CLOSE_MS } from "./limits.ts";
 import type { JournalHolder } from "./journal-holder.ts";
 import type { LocalJournal } from "./local-journal.ts";
 import { PeerCommits, type ConfirmTimers } from "./peer-commits.ts";
@@ -59,10 +59,17 @@ export interface ReplicationPorts extends ActivationPorts {
   readonly resolve: (journal: string) => Resolution;
   readonly routeOf: (journal: string) => Route;
   readonly metrics: Pick<BrokerMetrics, "replicationSeconds">;
-  /** This broker's lease was not renewed in time: its journals may be others'. */
-  readonly isLate: () => boolean;
+  readonly lease: BrokerLease;
   /** Appends wait for the journal's route to be activated again. */
   readonly broken: (journal: string) => void;
+}
+
+/** What this broker's journals are its own by. */
+export interface BrokerLease {
+  /** It was not renewed in time: its journals may be others'. */
+  readonly isLate: boolean;
+  /** Whether it lives; the store is asked at once while it is late. @throws what aborted `signal` */
+  isAlive(signal: AbortSignal): Promise<boolean>;
 }
 
 /** Whoever has the journal's pipeline. */
@@ -289,14 +296,31 @@ export class Replication implements SpoolUser {
 
   /**
    * An append is about to be handed to the log, on a route of one member: no peer tells there that the journal is
-   * another broker's by now, as it may be after a pause of this process (D12).
+   * another broker's by now, as it may be after a pause of this process (D12). A lease that is late may be so by a wall
+   * clock that was set ahead: the outcome waits for what the store says of it, no longer than in limbo.
    */
   committedAlone(done: (outcome: CommitOutcome) => void): (outcome: CommitOutcome) => void {
     return (outcome) => {
-      if (outcome.kind !== "acknowledged" || !this.#ports.isLate()) return done(outcome);
+      if (outcome.kind !== "acknowledged" || !this.#ports.lease.isLate) return done(outcome);
       const text = "this broker's lease was not renewed in time, another one may have the journal";
-      done({ kind: "unknown", error: new WireError("OUTCOME_UNKNOWN", text) });
+      const unknown: CommitOutcome = { kind: "unknown", error: new WireError("OUTCOME_UNKNOWN", text) };
+      this.#livesOn().then(
+        (isAlive) => done(isAlive ? outcome : unknown),
+        () => done(unknown),
+      );
     };
+  }
+
+  async #livesOn(): Promise<boolean> {
+    const { clock, lease } = this.#ports;
+    const scope = new AbortController();
+    const text = "nobody says whether the lease lives";
+    const cancel = clock.after(LIMBO_MS, () => scope.abort(new WireError("UNAVAILABLE", text)));
+    try {
+      return await lease.isAlive(scope.signal);
+    } finally {
+      cancel();
+    }
   }
 
   /** Whether others hold content that this broker need not have. @throws {WireError} of the store; CORRUPT */

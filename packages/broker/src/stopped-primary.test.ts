@@ -169,28 +169,35 @@ test("stopped primary: its own clients -> acknowledged only what the next primar
   });
 });
 
-test("stopped primary, alone on its route: goes on after its lease -> acknowledges nothing", async () => {
-  const cluster = await openTestCluster({ zones: ["a"], leaseSeconds: LEASE_SECONDS });
-  try {
-    const { transport } = cluster.members[0]!;
-    await cluster.within(applySpec(transport, journalSpec(J)));
-    const append = async (part: string): Promise<string> => {
-      const content = { kind: "bytes", bytes: [utf8(part)] } as const;
-      return transport.append(preamble(J), content, never).then(
-        ({ status }) => status,
-        (error: unknown) => WireError.from(error).code,
-      );
-    };
-    assert.equal(await cluster.within(append("one ")), "OK");
-    cluster.agenda.stall((LEASE_SECONDS - 1) * 1000);
-    assert.equal(await ended(append("two ")), "OK");
-    // No timer has run yet, nor has the store taken the lease away: only the clock tells.
-    cluster.agenda.stall(1000);
-    assert.equal(await ended(append("three ")), "OUTCOME_UNKNOWN");
-  } finally {
-    await cluster.close();
-  }
-});
+for (const { what, isGone, end } of [
+  { what: "the store has taken it away", isGone: true, end: "OUTCOME_UNKNOWN" },
+  { what: "the store has it still", isGone: false, end: "OK" },
+]) {
+  test(`stopped primary, alone on its route: goes on after its lease, ${what} -> ${end}`, async () => {
+    const cluster = await openTestCluster({ zones: ["a"], leaseSeconds: LEASE_SECONDS });
+    try {
+      const [{ transport, broker }] = cluster.members as [ClusterMember];
+      await cluster.within(applySpec(transport, journalSpec(J)));
+      const append = async (part: string): Promise<string> => {
+        const content = { kind: "bytes", bytes: [utf8(part)] } as const;
+        return transport.append(preamble(J), content, never).then(
+          ({ status }) => status,
+          (error: unknown) => WireError.from(error).code,
+        );
+      };
+      assert.equal(await cluster.within(append("one ")), "OK");
+      cluster.agenda.stall((LEASE_SECONDS - 1) * 1000);
+      assert.equal(await ended(append("two ")), "OK");
+      // No timer has run yet: of this broker's lease only the clock tells, and the store when it is asked.
+      cluster.agenda.stall(1000);
+      const last = append("three ");
+      if (isGone) void cluster.coordination.revokeLease(broker.lease, never);
+      assert.equal(await ended(last), end);
+    } finally {
+      await cluster.close();
+    }
+  });
+}
 
 /** What it came to without any time. */
 async function ended<T>(work: Promise<T>): Promise<T | "waits"> {

@@ -182,3 +182,55 @@ test("session: the machine slept past the lease -> it is late, though the monoto
   await sleeper.agenda.advance(3000);
   equal(session.isLate, false);
 });
+
+test("session: late, and asked whether it lives -> renewed at once; not late -> nobody is asked", async () => {
+  const w = await world();
+  let [asked, aheadMs] = [0, 0];
+  let isAway = false;
+  const counted: CoordinationStore = {
+    ...unreachable(w.store, () => isAway),
+    keepAlive: (lease, signal) => {
+      asked++;
+      return unreachable(w.store, () => isAway).keepAlive(lease, signal);
+    },
+  };
+  const session = await w.open(counted, undefined, () => aheadMs);
+  await w.agenda.advance(1000);
+  equal(await session.isAlive(never), true);
+  equal(asked, 0);
+  aheadMs += 3_600_000;
+  const both = Promise.all([session.isAlive(never), session.isAlive(never)]);
+  await w.agenda.advance(1);
+  deepEqual([await both, asked, session.isLate], [[true, true], 1, false]);
+  await w.agenda.advance(2990);
+  equal(asked, 1, "the next one is a third of the lease behind it");
+  await w.agenda.advance(20);
+  equal(asked, 2);
+  isAway = true;
+  aheadMs += 3_600_000;
+  const lost = session.isAlive(never);
+  await w.agenda.advance(1);
+  deepEqual([await lost, w.lost.length, session.isLost], [false, 1, true]);
+});
+
+test("session: asked whether it lives, nobody answers -> as long as who asks waits; closed -> no", async () => {
+  const w = await world();
+  let aheadMs = 0;
+  const mute: CoordinationStore = {
+    ...unreachable(w.store, () => false),
+    keepAlive: (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      }),
+  };
+  const session = await w.open(mute, undefined, () => aheadMs);
+  aheadMs += 3_600_000;
+  const impatient = new AbortController();
+  const refused = rejects(session.isAlive(impatient.signal), /enough/);
+  const waiting = session.isAlive(never);
+  await w.agenda.advance(1);
+  impatient.abort(new Error("enough"));
+  await refused;
+  await session.close(never);
+  equal(await waiting, false);
+});

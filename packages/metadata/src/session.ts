@@ -1,5 +1,5 @@
 // A process's presence in the coordination store: one lease, kept alive, and the keys that end with it.
-import { abortScope, assert, PassedTime, WireError, type Clock, type Logger } from "@millrace/base";
+import { abortScope, assert, Gate, PassedTime, WireError, type Clock, type Logger } from "@millrace/base";
 import type { CoordinationStore, Key } from "./coordination.ts";
 
 export interface SessionOptions {
@@ -45,6 +45,10 @@ export class Session {
   #dueMs = Number.POSITIVE_INFINITY;
   #sentMs: number | undefined;
   #isLost = false;
+  /** A renewal was answered, or there will be none. */
+  readonly #renewed = new Gate();
+  /** Ends the pause before the next renewal. */
+  #hurry: (() => void) | undefined;
 
   /** Use {@link openSession}. */
   constructor(
@@ -66,6 +70,18 @@ export class Session {
   /** The lease would have ended by now, for all that this process knows: a pause may just be over. */
   get isLate(): boolean {
     return this.#time.ms() >= this.#deadlineMs;
+  }
+
+  /**
+   * Whether the lease lives. While it is late, by all that this process knows, the store is asked at once: the wall
+   * clock may have been set ahead. @throws what aborted `signal`
+   */
+  async isAlive(signal: AbortSignal): Promise<boolean> {
+    while (this.isLate && !this.signal.aborted) {
+      this.#hurry?.();
+      await this.#renewed.next(signal);
+    }
+    return !this.signal.aborted;
   }
 
   /** How the lease is, for whoever runs the process and asks why what stood under it is gone. */
@@ -157,12 +173,12 @@ export class Session {
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
-    const { store, clock, logger, ttlSeconds } = this.#options;
+    const { store, logger, ttlSeconds } = this.#options;
     let waitMs = (ttlSeconds * 1000) / 3;
     for (;;) {
       this.#dueMs = this.#time.ms() + waitMs;
       this.#sentMs = undefined;
-      if (!(await slept(clock, waitMs, signal))) return;
+      if (!(await this.#pause(waitMs, signal))) return;
       const sentMs = this.#time.ms();
       this.#sentMs = sentMs;
       const attempt = abortScope(signal);
@@ -182,8 +198,20 @@ export class Session {
         logger.warn("session-renewal-failed", { lease: this.lease, error });
       } finally {
         attempt.dispose();
+        this.#renewed.open();
       }
     }
+  }
+
+  /** @returns whether the next renewal is due; else the session closes */
+  async #pause(ms: number, signal: AbortSignal): Promise<boolean> {
+    const pause = abortScope(signal);
+    this.#hurry = () => pause.abort(new WireError("UNAVAILABLE", "the lease is late"));
+    await this.#options.clock.sleep(ms, pause.signal).catch(() => undefined);
+    this.#hurry = undefined;
+    pause.dispose();
+    if (signal.aborted) this.#renewed.open();
+    return !signal.aborted;
   }
 
   #lose(error: WireError): void {
@@ -192,15 +220,6 @@ export class Session {
     const reason = new WireError("UNAVAILABLE", text, { cause: error });
     this.#controller.abort(reason);
     this.#options.onLost(reason);
-  }
-}
-
-async function slept(clock: Clock, ms: number, signal: AbortSignal): Promise<boolean> {
-  try {
-    await clock.sleep(ms, signal);
-    return true;
-  } catch {
-    return false;
   }
 }
 
