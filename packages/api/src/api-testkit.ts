@@ -1,7 +1,7 @@
 // The configuration API over a memory store, asked without sockets. For its tests.
 import assert from "node:assert/strict";
 
-import { never, silentLogger, systemClock, TokenBook, type WireError } from "@millrace/base";
+import { MetricsRegistry, never, silentLogger, systemClock, TokenBook, type WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import { localEvaluator } from "@millrace/jsonata/testkit";
 import {
@@ -93,6 +93,7 @@ export class ApiHarness {
   /** What becomes of tables whose sinks are purged. */
   drop: (tableId: string) => Promise<void> = () => Promise.resolve();
   readonly book: TokenBook;
+  readonly metrics = new MetricsRegistry();
   readonly #closers: (() => Promise<unknown>)[] = [];
 
   constructor(platformToken = "") {
@@ -120,7 +121,7 @@ export class ApiHarness {
       share: ownsAll,
     });
     const purging = purges.run(stop.signal);
-    const tasks = new TaskStore(ports);
+    const tasks = new TaskStore({ ...ports, metrics: this.metrics });
     this.app = fastify();
     await this.app.register(
       apiRoutes({

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
-import { Gate, never, silentLogger, WireError } from "@millrace/base";
+import { Gate, MetricsRegistry, never, silentLogger, WireError } from "@millrace/base";
 import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
 import type { CoordinationStore } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
@@ -16,10 +16,12 @@ const HOUR_MS = 3_600_000;
 let agenda: Agenda;
 let store: CoordinationStore;
 let tasks: TaskStore;
+let metrics: MetricsRegistry;
 
 function open(): TaskStore {
   const clock = new SimulatedClock(agenda);
-  return new TaskStore({ store, clock, random: seededRandom("tasks"), logger: silentLogger });
+  metrics = new MetricsRegistry();
+  return new TaskStore({ store, clock, random: seededRandom("tasks"), logger: silentLogger, metrics });
 }
 
 async function start(work: () => Promise<TaskSuccess>): Promise<TaskRecord> {
@@ -69,9 +71,14 @@ describe("tasks", () => {
       return DONE;
     });
     assert.deepEqual([record.status, record.finishedAt], ["processing", undefined]);
+    const { type } = REQUEST;
+    const running = metrics.gauge("millrace_api_running_tasks", "");
+    const seconds = metrics.histogram("millrace_api_task_seconds", "", []);
+    assert.deepEqual([running.value({ type }), seconds.count({ type, outcome: "success" })], [1, 0]);
     gate.open();
     for (let i = 0; i < 10; i++) await settle();
     assert.equal((await tasks.get(1, record.taskId, never))?.status, "success");
+    assert.deepEqual([running.value({ type }), seconds.count({ type, outcome: "success" })], [0, 1]);
   });
 
   test("start: work that fails -> its text for what a user did, nothing of our own mistakes", async () => {

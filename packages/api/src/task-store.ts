@@ -11,7 +11,10 @@ import {
   WireError,
   utf8,
   type Clock,
+  type Gauge,
+  type Histogram,
   type Logger,
+  type Metrics,
   type Random,
   TaskGroup,
 } from "@millrace/base";
@@ -87,8 +90,22 @@ export class TaskStore {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #running: TaskGroup;
+  readonly #runningTasks: Gauge;
+  readonly #taskSeconds: Histogram;
 
-  constructor(ports: { store: CoordinationStore; clock: Clock; random: Random; logger: Logger }) {
+  constructor(ports: {
+    store: CoordinationStore;
+    clock: Clock;
+    random: Random;
+    logger: Logger;
+    metrics: Metrics;
+  }) {
+    this.#runningTasks = ports.metrics.gauge("millrace_api_running_tasks", "Tasks under way, by type.");
+    this.#taskSeconds = ports.metrics.histogram(
+      "millrace_api_task_seconds",
+      "Duration of tasks that have ended, by type and outcome.",
+      [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+    );
     this.#store = ports.store;
     this.#clock = ports.clock;
     this.#random = ports.random;
@@ -117,6 +134,7 @@ export class TaskStore {
     const ops = [putOp(projectId, record)]; // T1
     const taken = await takeLock(ports, lockKey(projectId, objectKey), taskId, ops, signal); // T3
     if (taken.kind === "taken") return { kind: "locked", by: taken.by };
+    this.#runningTasks.add(1, { type });
     let reported: Pick<TaskRecord, "outputs"> = {};
     const finished = new Promise<TaskRecord>((resolve) => {
       this.#running.spawn(taskId, async (taskSignal) => {
@@ -128,9 +146,11 @@ export class TaskStore {
           const reporting = (within: AbortSignal): Promise<TaskSuccess> => work(within, report);
           const ended = await this.#perform(record, reporting, taken.lock, taskSignal);
           const done = { ...reported, ...ended };
+          this.#taskSeconds.observe((done.durationMs ?? 0) / 1000, { type, outcome: done.status });
           await this.#finish(projectId, done, taskSignal);
           resolve(done);
         } finally {
+          this.#runningTasks.add(-1, { type });
           await taken.lock.release();
         }
       });

@@ -7,7 +7,7 @@ test("metrics: counters, gauges and histograms -> text format with cumulative bu
   metrics.counter("a_total", "A").add(2, { kind: 'q"uo\nte' });
   metrics.gauge("b", "B").set(-1.5);
   const seconds = metrics.histogram("c_seconds", "C", [0.1, 1]);
-  for (const value of [0.05, 0.5, 0.5, 7]) seconds.observe(value);
+  for (const [value, times] of [[0.05], [0.5, 2], [7, 1]] as const) seconds.observe(value, undefined, times);
   assert.equal(
     metrics.render(),
     [

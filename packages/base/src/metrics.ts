@@ -16,7 +16,8 @@ export interface Gauge {
   clear(): void;
 }
 export interface Histogram {
-  observe(value: number, labels?: Labels): void;
+  /** @param times that it was observed; default once */
+  observe(value: number, labels?: Labels, times?: number): void;
   /** The smallest bucket bound that holds at least the fraction `q` of what was observed; NaN when nothing was. */
   quantile(q: number, labels?: Labels): number;
   count(labels?: Labels): number;
@@ -102,12 +103,12 @@ class Family {
     this.#recent = undefined;
   }
 
-  observe(value: number, labels?: Labels): void {
+  observe(value: number, labels?: Labels, times = 1): void {
     const series = this.of(labels);
-    series.value += value;
-    series.count++;
+    series.value += value * times;
+    series.count += times;
     const at = this.bounds.findIndex((bound) => value <= bound);
-    if (at >= 0) series.buckets[at]!++;
+    if (at >= 0) series.buckets[at]! += times;
   }
 
   count(labels?: Labels): number {

@@ -102,7 +102,7 @@ suite("D5: failed syncs and full disks", () => {
     await assert.rejects(Promise.resolve(append.write(Buffer.from("x"), never)), WireError);
     append.rollback();
     assert.equal(await fixture.text(spool), expected);
-    assert.ok((await fixture.drive(fixture.session.freeBytes())) > 30 * 1024); // the reserve was not eaten
+    assert.ok((await fixture.drive(fixture.session.space())).freeBytes > 30 * 1024); // the reserve was not eaten
     fixture.disk.capacityBytes *= 10;
     await fixture.agenda.advance(2000);
     assert.equal(fixture.spools.unhealthy(), undefined);

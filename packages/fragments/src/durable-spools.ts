@@ -14,7 +14,7 @@ import {
   type Random,
 } from "@millrace/base";
 import { EMPTY_LABELS } from "@millrace/protocol";
-import { DiskError, WriteAheadLog, type Disk, type DiskOp } from "@millrace/wal";
+import { DiskError, WriteAheadLog, type Disk, type DiskOp, type DiskSpace } from "@millrace/wal";
 import { DurableSpool } from "./durable-spool.ts";
 import { applyRecovery, readRecovery, sumRecovered, type Recovered } from "./recovery.ts";
 import { releaseAside, type AsideFragment, type Released } from "./quarantine-release.ts";
@@ -59,7 +59,7 @@ export async function openSpools(
   const all = { ...SPOOL_DEFAULTS, ...options };
   try {
     const recovered = await readRecovery(ports.disk, all, signal);
-    const spools = new DurableSpools(ports, all, recovered, await ports.disk.freeBytes());
+    const spools = new DurableSpools(ports, all, recovered, await ports.disk.space());
     await spools.start(recovered, signal);
     return spools;
   } catch (error) {
@@ -99,14 +99,14 @@ class DurableSpools implements Spools, SpoolHost {
   #state: "recovering" | "open" | "closing" | "closed" = "recovering";
   #failure: WireError | undefined;
 
-  constructor(ports: SpoolPorts, options: SpoolOptions, recovered: Recovered, free: number) {
+  constructor(ports: SpoolPorts, options: SpoolOptions, recovered: Recovered, space: DiskSpace) {
     this.#ports = ports;
     this.#options = options;
     this.#logger = ports.logger;
     this.disk = ports.disk;
     this.memory = new TailMemory(options);
     this.metrics = spoolMetrics(ports.metrics);
-    this.#space = new SpoolSpace(ports, options, this.metrics.freeBytes, free, () => this.#wakeAll());
+    this.#space = new SpoolSpace(ports, options, this.metrics, space, () => this.#wakeAll());
     this.#reads = new SpoolReads(ports, this.metrics.rotten);
     this.#writer = new SpoolWriter(ports, options, {
       onWritten: (spools) => this.#onWritten(spools),

@@ -4,6 +4,7 @@ import { SECONDS_BUCKETS, type Counter, type Gauge, type Histogram, type Metrics
 export interface SpoolMetrics {
   readonly tailBytes: Gauge;
   readonly freeBytes: Gauge;
+  readonly diskBytes: Gauge;
   /** Labels: outcome = made | postponed | failed. */
   readonly checkpoints: Counter;
   readonly checkpointSeconds: Histogram;
@@ -20,6 +21,10 @@ export function spoolMetrics(metrics: Metrics): SpoolMetrics {
     freeBytes: metrics.gauge(
       "millrace_spool_free_bytes",
       "Free space of the data directory, when last asked.",
+    ),
+    diskBytes: metrics.gauge(
+      "millrace_spool_disk_bytes",
+      "Size of the file system of the data directory, when last asked.",
     ),
     checkpoints: metrics.counter("millrace_spool_checkpoints_total", "Checkpoints of the log, by outcome."),
     checkpointSeconds: metrics.histogram(

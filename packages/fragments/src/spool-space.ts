@@ -1,7 +1,8 @@
 // The low-space reserve (D5): appends are refused while the disk has less room than log and checkpoint need to finish.
 // Between looks at the disk the bytes handed out are counted, so that a burst cannot eat the reserve unseen.
-import { WireError, type Clock, type Gauge, type Logger } from "@millrace/base";
-import type { Disk } from "@millrace/wal";
+import { WireError, type Clock, type Logger } from "@millrace/base";
+import type { Disk, DiskSpace } from "@millrace/wal";
+import type { SpoolMetrics } from "./spool-metrics.ts";
 
 export class SpoolSpace {
   readonly #disk: Disk;
@@ -10,7 +11,7 @@ export class SpoolSpace {
   readonly #reserveBytes: number;
   readonly #retryMs: number;
   readonly #onChange: () => void;
-  readonly #gauge: Gauge;
+  readonly #metrics: Pick<SpoolMetrics, "freeBytes" | "diskBytes">;
   /** What may be handed out until the disk is asked again. */
   #left: number;
   #free: number;
@@ -20,12 +21,12 @@ export class SpoolSpace {
   #closed = false;
   #cancel: (() => void) | undefined;
 
-  /** @param free bytes, asked just now */
+  /** @param space asked just now */
   constructor(
     ports: { disk: Disk; clock: Clock; logger: Logger },
     options: { reserveBytes: number; retryMs: number },
-    gauge: Gauge,
-    free: number,
+    metrics: Pick<SpoolMetrics, "freeBytes" | "diskBytes">,
+    space: DiskSpace,
     onChange: () => void,
   ) {
     this.#disk = ports.disk;
@@ -34,8 +35,8 @@ export class SpoolSpace {
     this.#reserveBytes = options.reserveBytes;
     this.#retryMs = options.retryMs;
     this.#onChange = onChange;
-    this.#gauge = gauge;
-    gauge.set(free);
+    this.#metrics = metrics;
+    const free = this.#noted(space);
     this.#free = free;
     this.#lookedMs = ports.clock.monotonicMs();
     this.#left = this.#allowance(free);
@@ -73,8 +74,8 @@ export class SpoolSpace {
     this.#looking = true;
     this.#lookedMs = this.#clock.monotonicMs();
     this.#disk
-      .freeBytes()
-      .then((free) => this.#onFree(free))
+      .space()
+      .then((space) => this.#onFree(this.#noted(space)))
       .catch((error: unknown) => {
         this.#logger.warn("spool-space-unknown", { error: String(error) });
         this.#lookLater();
@@ -89,9 +90,15 @@ export class SpoolSpace {
     this.#cancel?.();
   }
 
+  /** @returns bytes that are free */
+  #noted({ freeBytes, totalBytes }: DiskSpace): number {
+    this.#metrics.freeBytes.set(freeBytes);
+    this.#metrics.diskBytes.set(totalBytes);
+    return freeBytes;
+  }
+
   #onFree(free: number): void {
     this.#free = free;
-    this.#gauge.set(free);
     this.#left = this.#allowance(free);
     const low = free < this.#reserveBytes;
     if (low) this.#lookLater();

@@ -59,6 +59,13 @@ const TRIM_DELAY_MS = 30_000;
 const SWEEP_INTERVAL_MS = 3_600_000;
 const RETRY_MS = 10_000;
 
+const CLEANUPS = { files: "file-cleanup", sweep: "staging-cleanup", trim: "fragment-cleanup" } as const;
+
+/** What is cleaned up: `sweep` all staging, the others a sink. */
+type Chore =
+  | { readonly kind: "sweep"; readonly path?: undefined }
+  | { readonly kind: "files" | "trim"; readonly path: string };
+
 type Imported = Stored<Extract<StorageFile, { state: "imported" }>>;
 
 export class Cleanup {
@@ -90,7 +97,7 @@ export class Cleanup {
         this.#look(path);
         this.#trimAfter(path, TRIM_DELAY_MS);
       }
-      this.#after("sweep", REMOVE_DELAY_MS, (inner) => this.#sweep(inner));
+      this.#after({ kind: "sweep" }, REMOVE_DELAY_MS, (inner) => this.#sweep(inner));
     };
     const unobserve = [
       storage.observe((paths) => {
@@ -113,7 +120,7 @@ export class Cleanup {
   /** The rows of these slices are in their table: nobody reads their objects again. */
   onImported(file: StorageFile, slices: readonly SliceUploaded[]): void {
     this.#trimAfter(sinkPath(file), TRIM_DELAY_MS);
-    this.#after("sweep", SWEEP_INTERVAL_MS, (signal) => this.#sweep(signal));
+    this.#after({ kind: "sweep" }, SWEEP_INTERVAL_MS, (signal) => this.#sweep(signal));
     const paths = slices.flatMap(({ objects }) => objects.map(({ path }) => path));
     if (paths.length === 0) return;
     this.#tasks?.spawn("staged objects", async (signal) => {
@@ -127,8 +134,9 @@ export class Cleanup {
   }
 
   /** Runs `task` after `ms`; an earlier run that is due already wins. */
-  #after(name: string, ms: number, task: (signal: AbortSignal) => Promise<void>): void {
-    const { clock } = this.#ports;
+  #after(chore: Chore, ms: number, task: (signal: AbortSignal) => Promise<void>): void {
+    const { clock, metrics } = this.#ports;
+    const name = nameOf(chore);
     const dueMs = clock.monotonicMs() + ms;
     const known = this.#timers.get(name);
     if (known !== undefined && known.dueMs <= dueMs) return;
@@ -137,11 +145,11 @@ export class Cleanup {
       this.#timers.delete(name);
       this.#tasks?.spawn(name, async (signal) => {
         try {
-          await task(signal);
+          await metrics.operations.of(CLEANUPS[chore.kind], clock, () => task(signal));
         } catch (thrown) {
           if (signal.aborted) throw thrown;
           this.#failed(name, WireError.from(thrown));
-          this.#after(name, RETRY_MS, task);
+          this.#after(chore, RETRY_MS, task);
         }
       });
     });
@@ -160,12 +168,12 @@ export class Cleanup {
     const soonMs = this.#ports.clock.monotonicMs() + REMOVE_DELAY_MS;
     if (
       sink === undefined ||
-      (this.#timers.get(`files ${path}`)?.dueMs ?? Number.POSITIVE_INFINITY) <= soonMs
+      (this.#timers.get(nameOf({ kind: "files", path }))?.dueMs ?? Number.POSITIVE_INFINITY) <= soonMs
     )
       return;
     const { waitMs } = this.#removable(sink);
     if (waitMs === undefined || !this.#ports.share.owns(path)) return;
-    this.#after(`files ${path}`, Math.max(REMOVE_DELAY_MS, waitMs), (signal) =>
+    this.#after({ kind: "files", path }, Math.max(REMOVE_DELAY_MS, waitMs), (signal) =>
       this.#removeFiles(path, signal),
     );
   }
@@ -230,7 +238,7 @@ export class Cleanup {
 
   #trimAfter(path: string, ms: number): void {
     if (this.#ports.trimmer === undefined) return;
-    this.#after(`trim ${path}`, ms, (signal) => this.#trim(path, signal));
+    this.#after({ kind: "trim", path }, ms, (signal) => this.#trim(path, signal));
   }
 
   async #trim(path: string, signal: AbortSignal): Promise<void> {
@@ -304,6 +312,10 @@ export function removal(
   };
   changes.push({ kind: "sum", before: sink.sum, after: sum });
   return { changes, count };
+}
+
+function nameOf({ kind, path = "" }: Chore): string {
+  return `${kind} ${path}`;
 }
 
 function onAbort(signal: AbortSignal, run: () => void): void {

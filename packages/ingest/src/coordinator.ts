@@ -61,6 +61,8 @@ type Slices = ReadonlyMap<string, Stored<Slice>>;
 
 /** A transaction, and what is noted once it was made. */
 interface Step {
+  /** Undefined: it is not measured. */
+  readonly operation?: "slice-rotation" | "file-rotation";
   readonly changes: readonly StorageChange[];
   readonly onMade: () => void;
 }
@@ -195,11 +197,17 @@ export class Coordinator {
       if (typeof next === "number" || next === undefined) return next;
       if (next.changes.every(({ before, after }) => after === before?.value)) return undefined;
       // Whether it was made or something had changed: the view is newer, decide again.
-      const made = await this.#ports.storage.commit(next.changes, signal);
+      const made = await this.#commit(next, signal);
       if (made) next.onMade();
       conflicts = made ? 0 : conflicts + 1;
     }
     throw new WireError("CONFLICT", `${CONFLICTS_MAX} conflicts in a row`);
+  }
+
+  #commit({ operation, changes }: Step, signal: AbortSignal): Promise<boolean> {
+    const { storage, metrics, clock } = this.#ports;
+    const commit = (): Promise<boolean> => storage.commit(changes, signal);
+    return operation === undefined ? commit() : metrics.operations.of(operation, clock, commit);
   }
 
   /** The next transaction of a sink, or ms until there may be one. */
@@ -271,7 +279,7 @@ export class Coordinator {
       metrics.filesRotated.add(1, { reason });
       logger.debug("file-rotated", { sink: sinkPath(sink.key), file: file.value.fileId, reason });
     };
-    return { changes, onMade };
+    return { operation: "file-rotation", changes, onMade };
   }
 
   #rotateSlices(file: Stored<FileIn<"writing">>, slices: Slices, due: LanePlan["slices"]): Step {
@@ -283,7 +291,7 @@ export class Coordinator {
       for (const { reason } of due) metrics.slicesRotated.add(1, { reason });
       logger.debug("slices-rotated", { sink: sinkPath(file.value), slices: due.length });
     };
-    return { changes, onMade };
+    return { operation: "slice-rotation", changes, onMade };
   }
 }
 

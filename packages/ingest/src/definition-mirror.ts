@@ -2,7 +2,7 @@
 // pipeline look at, so that no record costs a request to the coordination store. Older versions are read when rows of
 // them are on their way (version-columns.ts).
 import { WireError, type Clock, type Logger } from "@millrace/base";
-import { Keyspace, type CoordinationStore, type KeyspaceChange } from "@millrace/metadata";
+import { Keyspace, type CoordinationStore, type KeyspaceChange, type MirrorSize } from "@millrace/metadata";
 import { decodeSink, decodeSource } from "./definition-codec.ts";
 import { effectiveSink } from "./definition-effective.ts";
 import {
@@ -87,6 +87,10 @@ export class DefinitionMirror implements SinkCatalog, SeenDefinitions {
   /** Resolves once everything up to `revision` of the store is seen, and its observers have been told. */
   waitForRevision(revision: number, signal: AbortSignal): Promise<void> {
     return this.#keyspace.waitForRevision(revision, signal);
+  }
+
+  get size(): MirrorSize {
+    return { keys: this.#keyspace.size, bytes: this.#keyspace.bytes };
   }
 
   get revision(): number {

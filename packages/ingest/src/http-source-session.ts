@@ -27,6 +27,8 @@ import { parseContentType, type Content } from "./http-source-content.ts";
 import type { Intake } from "./http-source-intake.ts";
 import type { SourceIndex } from "./http-source-index.ts";
 import type { SourceRoute } from "./http-source-routes.ts";
+import type { SourceType } from "./definitions.ts";
+import type { RequestMeter } from "./request-meter.ts";
 import { isKey, wrongKey } from "./idempotency-key.ts";
 import { recordHeaders, type OtlpCaller, type OtlpIntake } from "./otlp-intake.ts";
 import { targetOf, type DoorTarget, type OtherTarget } from "./http-source-target.ts";
@@ -45,6 +47,7 @@ export interface SessionPorts {
   readonly answers: Answers;
   readonly intake: Intake;
   readonly otlp: OtlpIntake;
+  readonly meters: Readonly<Record<SourceType, RequestMeter>>;
   /** Whose word is taken for who sent a request. */
   readonly trustedProxies: readonly IpNetwork[];
   /** Refuses whoever may not use this address, or answers; undefined: welcome, but there is no such page. */
@@ -65,6 +68,8 @@ export class DoorSession implements Session {
   #target: DoorTarget = { kind: "error", error: ROUTE_NOT_FOUND };
   #content: Content = JSON_CONTENT;
   #encoding: Encoding = "identity";
+  /** Undefined: the request is to no source. */
+  #meter: RequestMeter | undefined;
 
   /** @param peerAddress as the socket says it */
   constructor(ports: SessionPorts, peerAddress: string) {
@@ -74,6 +79,7 @@ export class DoorSession implements Session {
 
   onHead(head: RequestHead): BodyPlan {
     this.#target = targetOf(head, this.#ports.table);
+    this.#meter = this.#meterOf(this.#target);
     if (this.#target.kind === "otlp") {
       const key = head.idempotencyKey;
       if (key === "" || isKey(key)) return this.#ports.otlp.bodyBytesMax;
@@ -90,6 +96,7 @@ export class DoorSession implements Session {
   onRequest(head: RequestHead, body: BodyBytes, begin: number, end: number, exchange: Exchange): void {
     const { answers, intake, isStopping } = this.#ports;
     const target = this.#target;
+    if (this.#meter !== undefined) exchange.measure(this.#meter, end - begin);
     if (target.kind !== "record" && target.kind !== "otlp") return this.#answer(target, head, exchange);
     if (isStopping()) return exchange.send(answers.error(SHUTDOWN, exchange.isLast));
     if (target.kind === "otlp")
@@ -110,9 +117,16 @@ export class DoorSession implements Session {
       clientIp: this.#clientIp(head),
       headers: recordHeaders(headerLines(head)),
       key: head.keyEnd > head.keyBegin ? head.idempotencyKey : undefined,
+      begunMs: this.#ports.meters.otlp.begin(),
       isOver: () => exchange.answer !== undefined,
     };
     this.#ports.otlp.take(request, caller, body, exchange);
+  }
+
+  #meterOf({ kind }: DoorTarget): RequestMeter | undefined {
+    const { meters } = this.#ports;
+    if (kind === "record") return meters.http;
+    return kind === "otlp" ? meters.otlp : undefined;
   }
 
   #clientIp(head: RequestHead): Uint8Array {

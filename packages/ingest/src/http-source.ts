@@ -17,6 +17,7 @@ import { publishedJournals, sourceRoute, type SourceRoute } from "./http-source-
 import { DoorSession, type SessionPorts } from "./http-source-session.ts";
 import { COMPILED_SOURCES_MAX, OTLP_CALLS_MAX, type DoorLimits } from "./limits.ts";
 import { OtlpIntake } from "./otlp-intake.ts";
+import { RequestMeter } from "./request-meter.ts";
 import { SecretIndex } from "./source-secrets.ts";
 import type { Turns } from "./publisher-turns.ts";
 import type { FramePort, PartitionPort } from "./publisher.ts";
@@ -89,6 +90,7 @@ export class HttpSource {
     const answers = new Answers(random, ports.metrics);
     const steps = new BodySteps({ turns: new WorkTurns(turns), limits, onFatal });
     const isStopping = (): boolean => this.#isStopping;
+    const meters = { http: new RequestMeter("http", ports), otlp: new RequestMeter("otlp", ports) };
     const shared = {
       answers,
       record: new DoorRecord(),
@@ -102,25 +104,19 @@ export class HttpSource {
     };
     const intake = new Intake(shared);
     this.#secrets = new SecretIndex(mirror, "otlp");
-    const otlp = new OtlpIntake({ ...shared, findBySecret: (secret) => this.#findBySecret(secret) });
-    this.#grpc = new GrpcServer({
-      handlers: otlpHandlers(otlp),
-      passEncodings: OTLP_GRPC_ENCODINGS,
-      clock,
-      logger: ports.logger,
-      limits: {
-        receiveBytesMax: otlp.bodyBytesMax,
-        headerListBytesMax: limits.headBytesMax,
-        maxConcurrentStreams: OTLP_CALLS_MAX,
-      },
-      keepalive: KEEPALIVE,
+    const otlp = new OtlpIntake({
+      ...shared,
+      meter: meters.otlp,
+      findBySecret: (secret) => this.#findBySecret(secret),
     });
+    this.#grpc = grpcServer(otlp, ports, limits);
     const { page } = ports;
     const session: SessionPorts = {
       table: this.#table,
       answers,
       intake,
       otlp,
+      meters,
       page,
       isStopping,
       trustedProxies,
@@ -169,4 +165,23 @@ export class HttpSource {
     if (key === undefined) return undefined;
     return this.#table.findOne(key, ({ source }) => source.branchId === key.branchId);
   }
+}
+
+function grpcServer(
+  otlp: OtlpIntake,
+  { clock, logger }: Pick<HttpSourcePorts, "clock" | "logger">,
+  { headBytesMax }: DoorLimits,
+): GrpcServer {
+  return new GrpcServer({
+    handlers: otlpHandlers(otlp),
+    passEncodings: OTLP_GRPC_ENCODINGS,
+    clock,
+    logger,
+    limits: {
+      receiveBytesMax: otlp.bodyBytesMax,
+      headerListBytesMax: headBytesMax,
+      maxConcurrentStreams: OTLP_CALLS_MAX,
+    },
+    keepalive: KEEPALIVE,
+  });
 }

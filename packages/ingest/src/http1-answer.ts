@@ -29,7 +29,16 @@ const REASONS: Readonly<Record<number, string>> = {
   507: "Insufficient Storage",
 };
 
+/** `HTTP/1.1 404`: the first digit. */
+const STATUS_AT = 9;
+const DIGIT_4 = 0x34;
+
 export const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+
+/** Of what `encodeAnswer` made, or begins as that does: whether its status is 4xx or 5xx. */
+export function isErrorAnswer(answer: string): boolean {
+  return answer.charCodeAt(STATUS_AT) >= DIGIT_4;
+}
 
 /** @param isLast adds `Connection: close` */
 export function encodeAnswer(answer: Answer, isLast: boolean): string {

@@ -1,4 +1,6 @@
 // One request and its answer on a connection. Answers leave in the order of their requests, whenever they come.
+import { isErrorAnswer } from "./http1-answer.ts";
+import type { RequestMeter } from "./request-meter.ts";
 
 /** What an exchange needs of its connection. */
 export interface ExchangeOwner {
@@ -18,6 +20,9 @@ export class Exchange {
   /** Coarse monotonic milliseconds at which the request was whole. */
   readonly sinceMs: number;
   readonly #owner: ExchangeOwner;
+  #meter: RequestMeter | undefined;
+  #begunMs = 0;
+  #bodyBytes = 0;
 
   constructor(owner: ExchangeOwner, sinceMs: number, isLast: boolean) {
     this.#owner = owner;
@@ -25,9 +30,17 @@ export class Exchange {
     this.isLast = isLast;
   }
 
+  /** Has the answer noted in `meter`. @param bodyBytes of the request, as they were received */
+  measure(meter: RequestMeter, bodyBytes: number): void {
+    this.#meter = meter;
+    this.#begunMs = meter.begin();
+    this.#bodyBytes = bodyBytes;
+  }
+
   /** Sends `answer`; a second one is dropped: it comes when the first was that of a time-out. */
   send(answer: string): void {
     if (this.answer !== undefined) return;
+    this.#meter?.end(this.#begunMs, this.#bodyBytes, isErrorAnswer(answer));
     this.answer = this.extraLines === undefined ? answer : withLines(answer, this.extraLines());
     this.#owner.onAnswered();
   }

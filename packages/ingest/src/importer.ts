@@ -192,12 +192,16 @@ export class Importer {
       ...(view?.files.get(file.value.fileId)?.slices.values() ?? []),
     ] as Stored<SliceUploaded>[];
     const startMs = clock.monotonicMs();
+    const note = (outcome: "ok" | "conflict" | "failed"): void =>
+      metrics.operations.note("import", outcome, clock.monotonicMs() - startMs);
     try {
       const request = await this.#request(file.value, slices, signal);
       const outcome =
         request.partitions.length === 0 ? "already" : await this.#load(file.value, request, signal);
       const nowMs = clock.wallMs();
-      if (!(await storage.commit(endImportChanges(file, slices, nowMs), signal))) {
+      const made = await storage.commit(endImportChanges(file, slices, nowMs), signal);
+      note(made ? "ok" : "conflict");
+      if (!made) {
         await clock.sleep(CONFLICT_WAIT_MS, signal); // somebody else has imported it
         return undefined;
       }
@@ -215,6 +219,7 @@ export class Importer {
       );
       return undefined;
     } catch (thrown) {
+      note("failed");
       if (signal.aborted) throw thrown;
       const failure = thrown instanceof ImportFailure ? thrown : WireError.from(thrown);
       await this.#failed(file, slices, failure, signal);
@@ -224,9 +229,14 @@ export class Importer {
 
   #count(slices: readonly Stored<SliceUploaded>[], nowMs: number): void {
     const total = slices.reduce((sum, { value }) => addStatistics(sum, value.statistics), NO_STATISTICS);
-    this.#ports.metrics.importedRecords.add(total.recordsCount);
+    const { metrics } = this.#ports;
+    metrics.importedRecords.add(total.recordsCount);
+    metrics.importedBytes.add(total.uncompressedSize);
+    metrics.importedStagedBytes.add(
+      slices.flatMap(({ value }) => value.objects).reduce((sum, object) => sum + object.bytes, 0),
+    );
     if (total.firstRecordAt === undefined) return;
-    this.#ports.metrics.visibleSeconds.observe(Math.max(0, nowMs - msOf(total.firstRecordAt)) / 1000);
+    metrics.visibleSeconds.observe(Math.max(0, nowMs - msOf(total.firstRecordAt)) / 1000);
   }
 
   async #request(

@@ -9,6 +9,7 @@ import { BodyBytes, type Clock, type IpNetwork, utf8, WireError } from "@millrac
 import type { ServerCall } from "@millrace/grpc";
 import type { ProgramEvaluator } from "@millrace/jsonata";
 import {
+  type AnsweredExport,
   exportOverHttp,
   FLATTEN_LIMITS,
   type ExportOutcome,
@@ -34,6 +35,7 @@ import {
 import { Batch, type SettledBatch } from "./http-source-batch.ts";
 import { RecordHeaders } from "./http-source-headers.ts";
 import { isKey, wrongKey } from "./idempotency-key.ts";
+import type { RequestMeter } from "./request-meter.ts";
 import type { DoorRecord } from "./http-source-record.ts";
 import { isSecret, type SourceRoute } from "./http-source-routes.ts";
 import type { BodySteps, SteppedBody } from "./http-source-steps.ts";
@@ -50,6 +52,8 @@ export interface OtlpCaller {
   readonly headers: RecordHeaders;
   /** Of the request, if it has one (idempotency-key.ts). */
   readonly key: string | undefined;
+  /** When the request came, for its meter. */
+  readonly begunMs: number;
   /** Nobody waits for the answer any more. */
   readonly isOver: () => boolean;
 }
@@ -61,6 +65,8 @@ export interface OtlpIntakePorts {
   readonly clock: Clock;
   readonly steps: BodySteps;
   readonly evaluator: ProgramEvaluator;
+  /** Of calls of gRPC; those over HTTP are noted with their answers. */
+  readonly meter: RequestMeter;
   /** The source with a secret, when there is one. */
   readonly findBySecret: (secret: string) => SourceRoute | undefined;
   /** Whose word is taken for who sent a request. */
@@ -129,7 +135,12 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
     const headers = recordHeaders(call.metadata);
     const key = call.metadata.get("idempotency-key");
     if (key !== undefined && !isKey(key)) return { kind: "refused", refusal: wrongKey(key) };
-    return { kind: "source", source: { route, clientIp, headers, key, isOver: () => call.isOver } };
+    const begunMs = this.#ports.meter.begin();
+    return { kind: "source", source: { route, clientIp, headers, key, begunMs, isOver: () => call.isOver } };
+  }
+
+  onAnswered({ begunMs }: OtlpCaller, { receivedBytes, isFailed }: AnsweredExport): void {
+    this.#ports.meter.end(begunMs, receivedBytes, isFailed);
   }
 
   async gunzip(body: Uint8Array): Promise<Gunzipped> {

@@ -10,7 +10,7 @@ import {
   type Random,
 } from "@millrace/base";
 import { readHead, type JournalTransport } from "@millrace/client";
-import type { CoordinationStore, StoreOp } from "@millrace/metadata";
+import { addMirrorMetrics, type CoordinationStore, type StoreOp } from "@millrace/metadata";
 import type { Fragment } from "@millrace/protocol";
 import type { ObjectStore, ObjectStores } from "@millrace/stores";
 import { AppendedEnds } from "./appended-ends.ts";
@@ -174,7 +174,10 @@ export class Pipeline {
     this.#coordinator = coordinator;
     this.statistics = new StorageStatistics(storage.view, feed);
     this.#tasks.spawn("storage model", (signal) => storage.run(signal));
-    this.#stops.push(storage.observe((paths) => this.#onChanged(paths)));
+    this.#stops.push(
+      storage.observe((paths) => this.#onChanged(paths)),
+      addMirrorMetrics(ports.metrics, "storage", () => storage.size),
+    );
     if (coordinator !== undefined) this.#backlog = this.#openBacklog();
     if (reader !== undefined) this.#startReader(reader, inner, coordinator, options);
     if (coordinator !== undefined) this.#startCoordinator(coordinator, inner, options);

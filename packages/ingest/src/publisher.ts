@@ -267,6 +267,7 @@ export class PartitionPublisher {
       if (!frame.isAwaited)
         logger.error("accepted-records-lost", { partition: this.#name, count, error: failure });
     }
+    metrics.onSettled(count, clock.wallMs() - frame.acceptedAtMs, failure?.code ?? "OK");
     this.#sealedBytes -= bytes;
     budget.bytes -= bytes;
     lane.isBusy = false;

@@ -401,12 +401,16 @@ export class PartitionTail {
       throw new Misaligned("the first slice does not begin where this tail begins");
     }
     const partition = this.#view()!.entity!;
+    const begunMs = clock.monotonicMs();
+    const note = (outcome: "ok" | "conflict" | "failed"): void =>
+      metrics.operations.note("upload", outcome, clock.monotonicMs() - begunMs);
     let objects;
     try {
       objects = await putStaged(stagingStore, { ...slice, journal: this.journal }, segments, signal);
     } catch (thrown) {
       // The store may not have ended yet: whatever it writes now must be what it was given.
       for (const segment of segments) segment.lent = true;
+      note("failed");
       signal.throwIfAborted();
       return this.#uploadFailed(stored, slice, WireError.from(thrown), signal);
     }
@@ -421,7 +425,9 @@ export class PartitionTail {
       ],
       signal,
     );
+    note(made ? "ok" : "conflict");
     if (!made) return;
+    metrics.stagedRowBytes.add(statistics.uncompressedSize);
     metrics.stagedObjects.add(objects.length);
     metrics.stagedBytes.add(objects.reduce((sum, object) => sum + object.bytes, 0));
     metrics.uploadSeconds.observe(Math.max(0, nowMs - msOf(slice.closingAt)) / 1000);

@@ -1,5 +1,6 @@
 // Metrics of the back of the pipeline, declared in one place. Labels come from closed sets, never from users.
 import { SECONDS_BUCKETS, type Metrics } from "@millrace/base";
+import { OperationSeconds } from "./operation-metrics.ts";
 
 /** From 1 ms to 10 minutes: what lies between a record's acceptance and its row. */
 const VISIBLE_BUCKETS: readonly number[] = [
@@ -10,6 +11,8 @@ export type StorageMetrics = ReturnType<typeof storageMetrics>;
 
 export function storageMetrics(metrics: Metrics) {
   return {
+    ...byteMetrics(metrics),
+    operations: new OperationSeconds(metrics),
     readRecords: metrics.counter(
       "millrace_storage_read_records_total",
       "Records read from partitions, repeated ones too.",
@@ -67,5 +70,22 @@ export function storageMetrics(metrics: Metrics) {
       "Fragments of partitions removed.",
     ),
     removedFiles: metrics.counter("millrace_storage_removed_files_total", "Imported files removed."),
+  };
+}
+
+function byteMetrics(metrics: Metrics) {
+  return {
+    stagedRowBytes: metrics.counter(
+      "millrace_storage_staged_row_bytes_total",
+      "Bytes of the rows of slices that were staged, before compression.",
+    ),
+    importedBytes: metrics.counter(
+      "millrace_storage_imported_bytes_total",
+      "Bytes of the rows that were imported.",
+    ),
+    importedStagedBytes: metrics.counter(
+      "millrace_storage_imported_staged_bytes_total",
+      "Bytes of the staged objects that were imported.",
+    ),
   };
 }

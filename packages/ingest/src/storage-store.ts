@@ -1,7 +1,7 @@
 // The storage model over the coordination store: a mirror of it, and transactions that hold only if what they were
 // decided on is still so.
 import { type WireError, type Clock, type Logger } from "@millrace/base";
-import { Keyspace, type CoordinationStore } from "@millrace/metadata";
+import { Keyspace, type CoordinationStore, type MirrorSize } from "@millrace/metadata";
 import { checkChanges, keyOfChange, txnOf, type StorageChange } from "./storage-change.ts";
 import { STORAGE_PREFIX } from "./storage-keys.ts";
 import { decodeStorageValue, StorageView, type StorageValue } from "./storage-view.ts";
@@ -41,6 +41,10 @@ export class StorageStore {
 
   run(signal: AbortSignal): Promise<void> {
     return this.#keyspace.run(signal);
+  }
+
+  get size(): MirrorSize {
+    return { keys: this.#keyspace.size, bytes: this.#keyspace.bytes };
   }
 
   /** Entities that cannot be decoded: nothing is done with them until they can. */

@@ -30,6 +30,7 @@ export {
   type KeyspaceObserver,
   type KeyspaceOptions,
 } from "./keyspace.ts";
+export { addMirrorMetrics, type MirrorSize } from "./mirror-metrics.ts";
 export { SharedTxns, type TxnPart } from "./shared-txns.ts";
 export { openSession, Session, type SessionOptions } from "./session.ts";
 export {

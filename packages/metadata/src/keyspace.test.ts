@@ -382,7 +382,7 @@ test("another cluster's header -> run ends with CORRUPT", async () => {
 test("any writes, delays and compactions -> the mirror becomes what the store holds", async () => {
   const name = fc.constantFrom("p/a", "p/b", "p/c", "q", "p");
   const kind = fc.constantFrom("put", "put", "put", "delete", "wait", "compact");
-  const step = fc.record({ kind, name, value: fc.constantFrom("1", "2", "bad") });
+  const step = fc.record({ kind, name, value: fc.constantFrom("1", "22", "bad") });
   const property = fc.asyncProperty(
     fc.array(step, { maxLength: 40, size: "max" }),
     fc.constantFrom(0, 30),
@@ -412,6 +412,8 @@ test("any writes, delays and compactions -> the mirror becomes what the store ho
       const present = new Set(kvs.map(({ key }) => key));
       ok(w.keyspace.scan().every(({ key }) => present.has(key)));
       deepEqual(new Map(w.keyspace.scan().map(({ key, value }) => [key, value])), mirror);
+      const bytes = [...mirror].reduce((sum, [key, value]) => sum + key.length + value.length, 0);
+      deepEqual([w.keyspace.size, w.keyspace.bytes], [mirror.size, bytes]);
       await w.keyspace.waitForRevision(w.store.header.revision, never);
       await w.stop();
     },

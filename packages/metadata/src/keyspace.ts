@@ -38,6 +38,8 @@ export interface KeyspaceEntry<T> {
 interface Mirrored<T> extends KeyspaceEntry<T> {
   /** CRC-32C of the encoded value (K5). */
   readonly sum: number;
+  /** Of the key and the encoded value. */
+  readonly bytes: number;
 }
 
 /** What a load or a watch brings for a key, decoded. */
@@ -99,6 +101,7 @@ export class Keyspace<T> {
   readonly #range: { readonly key: Key; readonly end: Key };
   readonly #parts: readonly { readonly key: Key; readonly end: Key }[];
   readonly #entries = new OrderedMap<Mirrored<T>>();
+  #bytes = 0;
   readonly #undecodable = new Set<Key>();
   /** Keys were added to the undecodable ones, or removed from them, since it was told. */
   #hasNewUndecodable = false;
@@ -137,6 +140,11 @@ export class Keyspace<T> {
 
   get size(): number {
     return this.#entries.size;
+  }
+
+  /** Of the mirrored keys and of their values, as they are encoded. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Keys under the prefix whose newest value could not be decoded. */
@@ -297,6 +305,7 @@ export class Keyspace<T> {
         this.#warn("keyspace-delete-of-unknown-key", kv, before);
       this.#forgetUndecodable(key);
       this.#entries.delete(key);
+      this.#bytes -= before?.bytes ?? 0;
       note(changes, key, before, undefined, kv.modRevision);
       return;
     }
@@ -311,8 +320,9 @@ export class Keyspace<T> {
     const { key, createRevision, modRevision, version, lease } = kv;
     const value = attempt(() => this.#options.decode(key, kv.value));
     const sum = crc32c(kv.value);
+    const bytes = key.length + kv.value.length;
     const entryOf = (of: T): Mirrored<T> => ({
-      ...{ key, createRevision, modRevision, version, lease, sum },
+      ...{ key, createRevision, modRevision, version, lease, sum, bytes },
       value: of,
     });
     if (!(value instanceof Error)) return { kind: "entry", entry: entryOf(value) };
@@ -339,6 +349,7 @@ export class Keyspace<T> {
     const { key } = entry;
     const before = this.#entries.get(key);
     this.#entries.set(key, entry);
+    this.#bytes += entry.bytes - (before?.bytes ?? 0);
     note(changes, key, before, entry);
   }
 
@@ -392,6 +403,7 @@ export class Keyspace<T> {
       const loaded = new Set(found.map((one) => (one.kind === "entry" ? one.entry.key : one.key)));
       for (const entry of before) {
         if (loaded.has(entry.key)) continue;
+        this.#bytes -= this.#entries.get(entry.key)?.bytes ?? 0;
         this.#entries.delete(entry.key);
         note(changes, entry.key, entry, undefined);
       }

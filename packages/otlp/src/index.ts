@@ -20,4 +20,4 @@ export {
   type OtlpHttpTarget,
   type SourceLocator,
 } from "./otlp-http.ts";
-export { OTLP_GRPC_ENCODINGS, otlpHandlers, type OtlpGrpcPorts } from "./otlp-grpc.ts";
+export { OTLP_GRPC_ENCODINGS, otlpHandlers, type AnsweredExport, type OtlpGrpcPorts } from "./otlp-grpc.ts";

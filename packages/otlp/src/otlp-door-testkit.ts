@@ -3,6 +3,7 @@ import { gunzipSync } from "node:zlib";
 import { text } from "@millrace/base";
 import {
   FLATTEN_LIMITS,
+  type AnsweredExport,
   type ExportOutcome,
   type FlatRecords,
   type OtlpHttpPorts,
@@ -24,6 +25,12 @@ export class FakeDoor implements OtlpHttpPorts<string> {
   /** What is said of the records of the next write. */
   outcome: Omit<ExportOutcome, "total"> = { rejected: 0 };
   gunzips = 0;
+  /** Exports over gRPC, as they were answered. */
+  readonly answered: AnsweredExport[] = [];
+
+  onAnswered(_source: string, answered: AnsweredExport): void {
+    this.answered.push(answered);
+  }
 
   find({
     projectId,

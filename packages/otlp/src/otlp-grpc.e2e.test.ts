@@ -35,6 +35,7 @@ for (const compression of ["identity", "gzip"] as const) {
         findBySecret: (secret) => door.findBySecret(secret),
         gunzip: (bytes) => door.gunzip(bytes),
         write: (source, records) => door.write(source, records),
+        onAnswered: (source, answered) => door.onAnswered(source, answered),
         limits: new FakeDoor().limits,
       });
       const options = {
@@ -90,6 +91,10 @@ for (const compression of ["identity", "gzip"] as const) {
         assert.equal((await exportCase(i)).length, 0);
         assert.deepEqual(door.written, records.length === 0 ? [] : [{ source: "otel", signal, records }]);
         assert.equal(door.gunzips, compression === "gzip" ? 1 : 0);
+        const [answered] = door.answered;
+        assert.equal(answered?.isFailed, false);
+        if (compression === "identity")
+          assert.equal(answered.receivedBytes, unhex(golden.get(CASES[i]!.name)!)!.length);
       }
     });
 
@@ -130,6 +135,7 @@ for (const compression of ["identity", "gzip"] as const) {
       for (const [failure, code, seconds] of failures) {
         door.outcome = { rejected: 1, failure };
         await assert.rejects(exportCase(), (error: grpcJs.ServiceError) => {
+          assert.equal(door.answered.at(-1)?.isFailed, true);
           assert.equal(error.code, code);
           assert.equal(error.details, "1 of 1 records rejected; first error: x");
           const [details] = error.metadata.get("grpc-status-details-bin");

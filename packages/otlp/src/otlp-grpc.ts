@@ -20,6 +20,15 @@ import { encodeResponse, isRejected, rejectionText } from "./partial-success.ts"
 export interface OtlpGrpcPorts<S> extends OtlpPorts<S> {
   /** In a time that does not tell how much of the secret is right. @param call that has the secret, and the records */
   findBySecret(secret: string, call: ServerCall): SourceFound<S>;
+  /** Called for each export of a source that was found, when it is known what its client is told. */
+  onAnswered(source: S, answered: AnsweredExport): void;
+}
+
+export interface AnsweredExport {
+  /** Of the message, as it came. */
+  readonly receivedBytes: number;
+  /** Nothing of it was taken. */
+  readonly isFailed: boolean;
 }
 
 /** `grpc-encoding` that the handlers open themselves: for GrpcServerOptions.passEncodings. */
@@ -41,10 +50,13 @@ function exportHandler<S>(signal: Signal, ports: OtlpGrpcPorts<S>): CallHandler 
     const source = sourceOf(call, ports); // G1
     const handler = unary(async (request, { isCompressed }) => {
       const body = { signal, encoding: "protobuf", isGzip: isCompressed, bytes: request } as const;
+      const receivedBytes = request.length;
       const exported = await exportBody(source, body, ports);
+      const isFailed = exported.kind === "refused" || isRejected(exported.outcome);
+      ports.onAnswered(source, { receivedBytes, isFailed });
       if (exported.kind === "refused") throw rpcError(exported.refusal);
       const { outcome } = exported;
-      if (!isRejected(outcome)) return encodeResponse(signal, "protobuf", outcome);
+      if (!isFailed) return encodeResponse(signal, "protobuf", outcome);
       throw rpcError({ status: 500, ...outcome.failure, message: rejectionText(outcome) });
     });
     return handler(call);

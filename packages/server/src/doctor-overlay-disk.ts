@@ -9,6 +9,7 @@ import {
   DiskError,
   type Disk,
   type DiskEntry,
+  type DiskSpace,
   type DiskLane,
   type DiskOp,
 } from "@millrace/wal";
@@ -94,8 +95,8 @@ export class OverlayDisk implements Disk {
     return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  freeBytes(): Promise<number> {
-    return Promise.resolve(FREE_BYTES);
+  space(): Promise<DiskSpace> {
+    return Promise.resolve({ freeBytes: FREE_BYTES, totalBytes: FREE_BYTES });
   }
 
   close(): Promise<void> {

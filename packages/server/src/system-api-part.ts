@@ -5,6 +5,7 @@ import { apiRoutes, type ApiDependencies } from "@millrace/api";
 import { RequestIds, SECONDS_BUCKETS, WireError } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { guardApi } from "./api-guard.ts";
+import { addRequestMetrics } from "./api-request-metrics.ts";
 import { ConsoleFeed, type FeedSample } from "./console-feed.ts";
 import { addConsoleRoutes, type SqlAnswer } from "./console-routes.ts";
 import { LatencyWindow } from "./latency-window.ts";
@@ -42,6 +43,7 @@ export async function startApi(
     requestTimeout: BODY_MS_MAX,
   });
   app.server.maxConnections = connectionBounds(processDescriptors(), 0).other;
+  addRequestMetrics(app, metrics);
   const ids = new RequestIds(context.random);
   app.addHook("onRequest", (_request, reply, done) => {
     // On the raw answer: event streams take it over.

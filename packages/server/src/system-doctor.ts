@@ -138,7 +138,7 @@ function coordinationElsewhere({ cluster, prefix }: Member): Recovered<never> {
 
 async function examineSpace(disk: Disk): Promise<DoctorCheck> {
   const notes = new CheckNotes("free space", ["bytes"]);
-  const free = await disk.freeBytes();
+  const { freeBytes: free } = await disk.space();
   notes.add("bytes", free);
   const reserve = SETTINGS["broker.reserve"];
   if (free < reserve.kind.parse(reserve.default)) {

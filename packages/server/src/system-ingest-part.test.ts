@@ -1,7 +1,7 @@
 // What the platform starts beside its doors, over a store in memory.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, silentLogger } from "@millrace/base";
+import { MetricsRegistry, never, silentLogger } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { EVERYTHING } from "@millrace/metadata";
 import { openMemoryStore } from "@millrace/metadata/testkit";
@@ -15,7 +15,8 @@ test("tasks: finished ones -> their records are removed after their time while t
   const coordination = await openMemoryStore(clock, random);
   const lifecycle = new Lifecycle(silentLogger);
   const onFatal = (error: unknown): void => assert.fail(String(error));
-  const context = { coordination, clock, random, logger: silentLogger, onFatal };
+  const metrics = new MetricsRegistry();
+  const context = { coordination, clock, random, logger: silentLogger, metrics, onFatal };
   const tasks = await startTasks(lifecycle, context);
   const records = async (): Promise<number> =>
     (await coordination.range({ key: EVERYTHING, end: EVERYTHING, countOnly: true }, never)).count;

@@ -17,7 +17,7 @@ import {
   type TargetRegistry,
 } from "@millrace/ingest";
 import { Evaluators, evaluatorProcesses, launchEvaluator } from "@millrace/jsonata";
-import { wholeShare, type GroupShare } from "@millrace/metadata";
+import { addMirrorMetrics, wholeShare, type GroupShare } from "@millrace/metadata";
 import { partitionTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
@@ -31,6 +31,7 @@ export async function startDefinitions(
   signal: AbortSignal,
 ): Promise<DefinitionMirror> {
   const mirror = new DefinitionMirror({ ...context, store: context.coordination });
+  addMirrorMetrics(context.metrics, "definitions", () => mirror.size);
   const tasks = new TaskGroup("definitions", (_task, error) => context.onFatal(error));
   return lifecycle.start(
     "definitions",
@@ -46,7 +47,7 @@ export async function startDefinitions(
 /** Tasks of the API, and the removal of the records of old ones (D27). */
 export function startTasks(
   lifecycle: Lifecycle,
-  context: Pick<PartContext, "coordination" | "clock" | "random" | "logger" | "onFatal">,
+  context: Pick<PartContext, "coordination" | "clock" | "random" | "logger" | "metrics" | "onFatal">,
 ): Promise<TaskStore> {
   const store = new TaskStore({ ...context, store: context.coordination });
   const tasks = new TaskGroup("task records", (_task, error) => context.onFatal(error));

@@ -73,7 +73,7 @@ function reader(disk: SimulatedDisk): Disk {
     read: (path, position, bytes) => Promise.resolve(disk.read(path, position, bytes)),
     list: (path) => Promise.resolve(disk.list(path)),
     run: unused,
-    freeBytes: unused,
+    space: unused,
     close: unused,
   };
 }

@@ -191,9 +191,10 @@ for (const [name, withDisk] of [
         );
       }));
 
-    test("freeBytes -> a positive number; after close a run -> refused", () =>
+    test("space -> free and whole, not more free than there is; after close a run -> refused", () =>
       withDisk(async (disk) => {
-        assert.ok((await disk.freeBytes()) > 0);
+        const { freeBytes, totalBytes } = await disk.space();
+        assert.ok(freeBytes > 0 && freeBytes <= totalBytes, `${freeBytes} of ${totalBytes}`);
         await disk.close();
         await assert.rejects(disk.run("log", []), DiskError);
       }));

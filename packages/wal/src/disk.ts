@@ -18,6 +18,13 @@ export type DiskOp =
   | { readonly kind: "remove"; readonly path: string }
   | { readonly kind: "truncate"; readonly path: string; readonly bytes: number };
 
+export interface DiskSpace {
+  /** Bytes that may still be written. */
+  readonly freeBytes: number;
+  /** What the file system holds when it is empty. */
+  readonly totalBytes: number;
+}
+
 export interface DiskEntry {
   readonly name: string;
   readonly kind: "file" | "dir";
@@ -35,8 +42,7 @@ export interface Disk {
   read(path: string, position: number, bytes: number): Promise<Uint8Array>;
   /** Entries sorted by name; none when the directory is missing. */
   list(dir: string): Promise<readonly DiskEntry[]>;
-  /** Bytes that may still be written. */
-  freeBytes(): Promise<number>;
+  space(): Promise<DiskSpace>;
   /** Waits for what was started, closes files and ends the threads. */
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@ export {
   DiskError,
   type Disk,
   type DiskEntry,
+  type DiskSpace,
   type DiskErrorKind,
   type DiskLane,
   type DiskOp,

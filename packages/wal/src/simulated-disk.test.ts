@@ -111,7 +111,7 @@ test("kill: operations under way -> never end", async () => {
   const ending = (): void => {
     ended = true;
   };
-  medium.open().freeBytes().then(ending, ending);
+  medium.open().space().then(ending, ending);
   medium.kill();
   for (const run of runs) run();
   await new Promise((done) => setImmediate(done));
@@ -143,7 +143,7 @@ test("capacity: a write that grows too far -> full after the part that fits; ove
     isFull,
   );
   assert.equal(Buffer.from(await disk.read("f", 0, 9)).toString(), "123abc");
-  assert.equal(await disk.freeBytes(), 0);
+  assert.equal((await disk.space()).freeBytes, 0);
   await disk.run("log", [{ kind: "write", path: "f", position: 0, bytes: bytes("zz") }]);
   medium.capacityBytes = 7;
   await disk.run("log", [{ kind: "write", path: "f", position: 6, bytes: bytes("!") }]);

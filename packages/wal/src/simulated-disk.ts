@@ -10,7 +10,7 @@
 //   withoutSync  the negative control: syncs do nothing
 import type { Random } from "@millrace/base";
 import { assertDiskPath } from "./disk-path.ts";
-import { DiskError, type Disk, type DiskEntry, type DiskLane, type DiskOp } from "./disk.ts";
+import { DiskError, type Disk, type DiskEntry, type DiskLane, type DiskOp, type DiskSpace } from "./disk.ts";
 import {
   copyTree,
   crashTree,
@@ -314,8 +314,11 @@ class SimulatedDiskSession implements Disk {
     return this.#soon(undefined, "read", () => this.#disk.list(dir));
   }
 
-  freeBytes(): Promise<number> {
-    return this.#soon(undefined, "read", () => Math.max(0, this.#disk.capacityBytes - this.#disk.usedBytes));
+  space(): Promise<DiskSpace> {
+    return this.#soon(undefined, "read", () => {
+      const { capacityBytes: totalBytes, usedBytes } = this.#disk;
+      return { freeBytes: Math.max(0, totalBytes - usedBytes), totalBytes };
+    });
   }
 
   async close(): Promise<void> {

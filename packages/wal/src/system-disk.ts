@@ -2,7 +2,7 @@
 import type { Dirent } from "node:fs";
 import { mkdir, readdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import type { Disk, DiskEntry, DiskLane, DiskOp } from "./disk.ts";
+import type { Disk, DiskEntry, DiskLane, DiskOp, DiskSpace } from "./disk.ts";
 import { assertDiskPath } from "./disk-path.ts";
 import { SystemDiskLane } from "./system-disk-lane.ts";
 import { codeOf, diskErrorOf } from "./system-disk-ops.ts";
@@ -66,10 +66,10 @@ class SystemDisk implements Disk {
     return entries.filter((entry) => entry !== undefined).sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
-  async freeBytes(): Promise<number> {
+  async space(): Promise<DiskSpace> {
     try {
-      const { bavail, bsize } = await statfs(this.#root);
-      return bavail * bsize;
+      const { bavail, blocks, bsize } = await statfs(this.#root);
+      return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     } catch (error) {
       throw diskErrorOf("", "statfs", error);
     }
