@@ -149,7 +149,7 @@ export function modulo(left: Value, right: Value, rt: Runtime, site: Site): Valu
   if (typeof left !== "string") {
     return rt.fail(`Operator % cannot be used on types ${typeOf(left)} and ${typeOf(right)}.`, site);
   }
-  const format = parseFormat(left);
+  const format = parseFormat(left, rt);
   if (typeof format === "string") rt.fail(format, site);
   return formatted(format, right, rt, site);
 }

@@ -27,8 +27,12 @@ export type Format = readonly (string | Code)[];
 /** Digits that a width or a precision may have; the bound on bytes is what counts. */
 const SIZE_DIGITS_MAX = 9;
 
-/** The parts of a format, or what is wrong with it. */
-export function parseFormat(text: string): Format | string {
+/** A code takes the steps of some calls, and is kept with what it says. */
+const CODE_STEPS = 4;
+const CODE_BYTES = 128;
+
+/** The parts of a format, or what is wrong with it. @param rt whose evaluation it is; a program's own text is short */
+export function parseFormat(text: string, rt?: Runtime): Format | string {
   const parts: (string | Code)[] = [];
   let at = 0;
   for (;;) {
@@ -38,6 +42,8 @@ export function parseFormat(text: string): Format | string {
       return parts;
     }
     if (next > at) parts.push(text.slice(at, next));
+    rt?.step(CODE_STEPS);
+    rt?.charge(CODE_BYTES);
     // Key, flags, width, precision, a length that means nothing, conversion.
     const match = /^(?:\(([^)]*)\))?([#0\- +]*)(\*|\d*)(?:\.(\*|\d*))?[hlL]?([\s\S]?)/.exec(
       text.slice(next + 1, next + 1 + 200),

@@ -111,7 +111,7 @@ export class LazyBuiltin extends JFunction {
 }
 
 /** What a function gives instead of a value when it ends with a call that is to need no stack. */
-export const TAIL: Value = new JObject([], true);
+export const TAIL: Value = new JObject([], false);
 
 /** Calls `target` with arguments by position and by name. */
 export function call(

@@ -102,6 +102,7 @@ function writeObject(object: JObject, style: JsonStyle, indent: string, rt: Runt
     const name = names[i]!;
     if (i > 0) text += style.comma + style.newline;
     rt.charge(inner.length + name.length + 4);
+    rt.step(1);
     text += inner + quoted(name) + style.colon + write(lookUp(object, name, rt) ?? null, style, inner, rt);
   }
   rt.leave();
@@ -126,6 +127,7 @@ export function toJson(value: Value, rt: Runtime): Json {
   checkAsserts(value, rt);
   const names = visibleNames(value, rt);
   rt.charge(64 + 32 * names.length);
+  rt.step(names.length);
   rt.enter(here(rt));
   const object: Record<string, Json> = Object.create(null) as Record<string, Json>;
   for (let i = 0; i < names.length; i++) {

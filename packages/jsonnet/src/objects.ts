@@ -20,9 +20,12 @@ export const LAYER_SLOT = 2;
 /** Layers that are looked through in one step, as a power of two. */
 const LAYERS_A_STEP_BITS = 3;
 
+/** Names that are compared in one step, as a power of two. */
+const NAMES_A_STEP_BITS = 2;
+
 /** An object of one layer. */
 export function objectOfLayer(layer: Layer): JObject {
-  return new JObject([layer], layer.code.asserts.length === 0);
+  return new JObject([layer], layer.code.asserts.length > 0);
 }
 
 /** An object with `values` as its fields. */
@@ -49,11 +52,8 @@ export function valueLayer(shape: Shape, values: Slot[]): Layer {
 export function merge(left: JObject, right: JObject, rt: Runtime): JObject {
   const count = left.layers.length + right.layers.length;
   rt.charge(64 + 8 * count);
-  const layers = [...left.layers, ...right.layers];
-  return new JObject(
-    layers,
-    layers.every((layer) => layer.code.asserts.length === 0),
-  );
+  rt.step(count >> LAYERS_A_STEP_BITS);
+  return new JObject([...left.layers, ...right.layers], left.hasAsserts || right.hasAsserts);
 }
 
 /** The place of the topmost layer at or below `top` that has the field; -1 if there is none. */
@@ -123,10 +123,8 @@ export function without(object: JObject, name: string, rt: Runtime): JObject {
     removes: object.layers.length,
   };
   const layers = [...object.layers, valueLayer(new Shape(new Map([[name, gone]])), [])];
-  return new JObject(
-    layers,
-    layers.every((layer) => layer.code.asserts.length === 0),
-  );
+  rt.step(layers.length >> LAYERS_A_STEP_BITS);
+  return new JObject(layers, object.hasAsserts);
 }
 
 /** Names of the fields that are shown, in order. */
@@ -164,6 +162,8 @@ function sortedNames(object: JObject, hiddenToo: boolean, rt: Runtime): readonly
       : isShown || hiddenToo;
     if (isWanted) names.push(name);
   }
+  if (names.length < 2) return names;
+  rt.step((names.length * (31 - Math.clz32(names.length))) >> NAMES_A_STEP_BITS);
   return names.sort(compareText);
 }
 

@@ -5,6 +5,7 @@ import { compare, equals, item } from "./operators.ts";
 import { force, type Runtime } from "./runtime.ts";
 import { wantArray, wantBoolean, wantFunction, wantInteger, wantString } from "./std-check.ts";
 import { here } from "./std-types.ts";
+import { placesOf } from "./text-search.ts";
 import { charactersOf, numberText } from "./text.ts";
 import { JArray, Thunk, times, typeOf, type JFunction, type Slot, type Value } from "./value.ts";
 
@@ -269,8 +270,8 @@ function repeat(rt: Runtime, what: Value, count: number): Value {
 
 function isMember(from: Value, x: Value, rt: Runtime): boolean {
   if (typeof from === "string") {
-    rt.step(from.length >> 8);
-    return from.includes(wantString(x, rt));
+    const wanted = wantString(x, rt);
+    return wanted === "" || placesOf(from, wanted, rt, { most: 1 }).length > 0;
   }
   if (from instanceof JArray) return places(from, x, rt, 1).length > 0;
   return rt.fail("std.member first argument must be an array or a string");

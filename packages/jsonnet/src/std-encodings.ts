@@ -1,4 +1,5 @@
 // std: bytes, hashes, JSON and YAML as texts.
+import { latin1 } from "@millrace/base";
 import type { BuiltinTable } from "./std.ts";
 import { fromHost } from "./host.ts";
 import { toText } from "./manifest.ts";
@@ -12,6 +13,9 @@ import { quoted } from "./text.ts";
 import { JArray, typeOf, type Value } from "./value.ts";
 
 const BASE64_CHARACTERS = /^[A-Za-z0-9+/]*={0,2}$/;
+
+/** Bytes that are made base64 at once: three become four characters. */
+const PIECE_BYTES = 3 * 1024;
 
 const TEXT = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -45,6 +49,7 @@ export const ENCODINGS: BuiltinTable = {
     "str",
     (rt, text) => {
       rt.chargeItems(3 * wantString(text, rt).length);
+      rt.step(wantString(text, rt).length >> 4);
       return new JArray([...new TextEncoder().encode(wantString(text, rt))]);
     },
   ],
@@ -64,10 +69,13 @@ export const ENCODINGS: BuiltinTable = {
   escapeStringXml: ["str_", (rt, text) => escaped(text, rt, xmlText)],
 };
 
+/** Of a hash of nothing. */
+const HASH_STEPS = 32;
+
 function hash(name: HashName): BuiltinTable[string][1] {
   return (rt, text) => {
     const bytes = wantString(text, rt);
-    rt.step(bytes.length >> 6);
+    rt.step(HASH_STEPS + (bytes.length >> 5));
     return hashHex(name, bytes);
   };
 }
@@ -76,6 +84,7 @@ function escaped(value: Value, rt: Runtime, escape: (text: string) => string): s
   const text = toText(value, rt, here(rt));
   // The longest escape is six characters.
   rt.charge(6 * text.length);
+  rt.step(text.length >> 4);
   return escape(text);
 }
 
@@ -109,24 +118,24 @@ function base64(input: Value, rt: Runtime): string {
   if (input instanceof JArray) {
     const bytes = bytesOf(input, BASE64_COMPLAINTS, rt);
     rt.charge(2 * bytes.length);
-    return toBase64(bytes);
+    return toBase64(bytes, rt);
   }
   if (typeof input !== "string") {
     return rt.fail(`base64 can only base64 encode strings / arrays of single bytes, got ${typeOf(input)}`);
   }
   rt.charge(3 * input.length);
-  rt.step(input.length >> 6);
-  for (const character of input) {
-    const code = character.codePointAt(0)!;
-    if (code > 255) rt.fail(BASE64_COMPLAINTS.range(code));
-  }
-  return toBase64(new TextEncoder().encode(input));
+  const wide = input.search(/[\u0100-\uffff]/);
+  if (wide !== -1) rt.fail(BASE64_COMPLAINTS.range(input.codePointAt(wide)!));
+  return toBase64(new TextEncoder().encode(input), rt);
 }
 
-function toBase64(bytes: Uint8Array): string {
+function toBase64(bytes: Uint8Array, rt: Runtime): string {
+  rt.step(bytes.length >> 5);
   let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    text += btoa(latin1(bytes, at, Math.min(bytes.length, at + PIECE_BYTES)));
+  }
+  return text;
 }
 
 function bytesOfBase64(name: string, value: Value, rt: Runtime): Uint8Array {
@@ -138,7 +147,11 @@ function bytesOfBase64(name: string, value: Value, rt: Runtime): Uint8Array {
   if (!match)
     rt.fail(`failed to decode: illegal base64 data at input byte ${value.search(/[^A-Za-z0-9+/]/)}`);
   rt.chargeItems(value.length);
-  return Uint8Array.from(atob(value), (c) => c.charCodeAt(0));
+  rt.step(value.length >> 4);
+  const binary = atob(value);
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
 function parseJson(text: string, rt: Runtime): Value {

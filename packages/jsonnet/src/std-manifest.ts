@@ -108,6 +108,7 @@ function iniLines(lines: string[], value: Value, rt: Runtime): void {
 }
 
 function pythonText(value: Value, rt: Runtime): string {
+  rt.step(1);
   if (value === null) return "None";
   const scalar = scalarText(value, ["False", "True"], rt);
   if (scalar !== undefined) return scalar;
@@ -128,6 +129,7 @@ function pythonText(value: Value, rt: Runtime): string {
 
 /** `[tag, {attributes}?, ...children]` */
 function xmlElement(element: Value, rt: Runtime): string {
+  rt.step(1);
   if (typeof element === "string") return element;
   const array = wantArray(element, rt);
   if (array.items.length === 0) rt.fail("a JSONML element has no tag");

@@ -97,6 +97,7 @@ function pairs(rt: Runtime, o: Value, hiddenToo: boolean): JArray {
 function fieldLater(object: JObject, name: string, rt: Runtime): Slot {
   const site = here(rt);
   rt.charge(32);
+  rt.step(1);
   return new Thunk((_, later) => getField(object, name, later, site), [], site);
 }
 

@@ -6,6 +6,7 @@ import { toText } from "./manifest.ts";
 import type { Runtime } from "./runtime.ts";
 import { wantInteger, wantNumber, wantString } from "./std-check.ts";
 import { here } from "./std-types.ts";
+import { placesOf } from "./text-search.ts";
 import { charactersOf, isNarrow, lengthOf, numberText } from "./text.ts";
 import { JArray, typeOf, type Value } from "./value.ts";
 
@@ -39,17 +40,13 @@ export const STRINGS: BuiltinTable = {
   isEmpty: ["str", (rt, text) => wantString(text, rt) === ""],
   equalsIgnoreCase: [
     "str1 str2",
-    (rt, a, b) => lower(made(wantString(a, rt), rt)) === lower(made(wantString(b, rt), rt)),
+    (rt, a, b) => {
+      const [one, other] = [wantString(a, rt), wantString(b, rt)];
+      return one.length === other.length && asciiCase(one, "lower", rt) === asciiCase(other, "lower", rt);
+    },
   ],
-  asciiUpper: [
-    "str",
-    (rt, text) =>
-      made(
-        wantString(text, rt).replace(/[a-z]+/g, (s) => s.toUpperCase()),
-        rt,
-      ),
-  ],
-  asciiLower: ["str", (rt, text) => made(lower(wantString(text, rt)), rt)],
+  asciiUpper: ["str", (rt, text) => asciiCase(wantString(text, rt), "upper", rt)],
+  asciiLower: ["str", (rt, text) => asciiCase(wantString(text, rt), "lower", rt)],
   stringChars: ["str", (rt, text) => new JArray([...charactersOf(wantString(text, rt), rt)])],
   format: [
     "str vals",
@@ -70,6 +67,9 @@ export const STRINGS: BuiltinTable = {
   parseHex: ["str", (rt, text) => parseDigits(looked(text, rt), 16, "hexadecimal", rt)],
 };
 
+/** Code units that are made a string at once: they are arguments of a call. */
+const PIECE_UNITS = 4096;
+
 function made(text: string, rt: Runtime): string {
   rt.charge(text.length);
   return text;
@@ -82,8 +82,25 @@ function looked(value: Value, rt: Runtime): string {
   return text;
 }
 
-function lower(text: string): string {
-  return text.replace(/[A-Z]+/g, (s) => s.toLowerCase());
+/** The letters of ASCII in one case, others as they are. */
+function asciiCase(text: string, wanted: "upper" | "lower", rt: Runtime): string {
+  rt.charge(text.length);
+  rt.step(text.length >> 6);
+  if (!/[\u0080-\uffff]/.test(text)) return wanted === "upper" ? text.toUpperCase() : text.toLowerCase();
+  rt.charge(text.length);
+  rt.step(text.length >> 4);
+  const first = wanted === "upper" ? 0x61 : 0x41;
+  const pieces: string[] = [];
+  const units = new Uint16Array(PIECE_UNITS);
+  for (let at = 0; at < text.length; at += PIECE_UNITS) {
+    const count = Math.min(PIECE_UNITS, text.length - at);
+    for (let i = 0; i < count; i++) {
+      const unit = text.charCodeAt(at + i);
+      units[i] = unit >= first && unit < first + 26 ? unit ^ 0x20 : unit;
+    }
+    pieces.push(String.fromCharCode(...units.subarray(0, count)));
+  }
+  return pieces.join("");
 }
 
 function substring(rt: Runtime, text: Value, from: Value, length: Value): string {
@@ -112,21 +129,16 @@ function substringBound(which: string, value: Value, rt: Runtime): number {
 function findAll(pattern: string, text: string, rt: Runtime): JArray {
   const found: number[] = [];
   if (pattern === "") return new JArray(found);
-  const narrow = isNarrow(text, rt);
-  rt.step((text.length * Math.min(pattern.length, 64)) >> 8);
+  const places = placesOf(text, pattern, rt, { overlapping: true });
+  if (isNarrow(text, rt)) return new JArray(places);
   let characters = 0;
   let counted = 0;
-  for (let at = text.indexOf(pattern); at !== -1; at = text.indexOf(pattern, at + 1)) {
-    rt.step(1);
-    rt.charge(8);
-    if (narrow) found.push(at);
-    else {
-      for (; counted < at; counted++) {
-        const unit = text.charCodeAt(counted);
-        if (unit < 0xdc00 || unit > 0xdfff) characters++;
-      }
-      found.push(characters);
+  for (const at of places) {
+    for (; counted < at; counted++) {
+      const unit = text.charCodeAt(counted);
+      if (unit < 0xdc00 || unit > 0xdfff) characters++;
     }
+    found.push(characters);
   }
   return new JArray(found);
 }
@@ -164,8 +176,7 @@ function split(name: string, value: Value, by: Value, most: Value, rt: Runtime):
   const limit = splitCount(name, most, rt);
   const parts: string[] = [];
   let from = 0;
-  for (let at = text.indexOf(between); at !== -1 && parts.length < limit; at = text.indexOf(between, from)) {
-    rt.step(1);
+  for (const at of placesOf(text, between, rt, { most: limit })) {
     rt.charge(32);
     parts.push(text.slice(from, at));
     from = at + between.length;
@@ -181,10 +192,7 @@ function splitRight(value: Value, by: Value, most: Value, rt: Runtime): JArray {
   const limit = splitCount("splitLimitR", most, rt);
   const parts: string[] = [];
   let to = text.length;
-  while (parts.length < limit && to >= between.length) {
-    const at = text.lastIndexOf(between, to - between.length);
-    if (at === -1) break;
-    rt.step(1);
+  for (const at of placesOf(text, between, rt, { most: limit, fromEnd: true })) {
     rt.charge(32);
     parts.push(text.slice(at + between.length, to));
     to = at;
@@ -199,8 +207,7 @@ function replace(rt: Runtime, value: Value, from: Value, to: Value): string {
   if (old === "") rt.fail("'from' string must not be zero length.");
   const parts: string[] = [];
   let begin = 0;
-  for (let at = text.indexOf(old); at !== -1; at = text.indexOf(old, begin)) {
-    rt.step(1);
+  for (const at of placesOf(text, old, rt)) {
     rt.charge(at - begin + replacement.length + 16);
     parts.push(text.slice(begin, at));
     begin = at + old.length;
@@ -211,6 +218,7 @@ function replace(rt: Runtime, value: Value, from: Value, to: Value): string {
 }
 
 function parseInteger(text: string, rt: Runtime): number {
+  rt.step(text.length >> 5);
   const match = /^[+-]?[0-9]+$/.exec(text);
   const value = Number(text);
   if (match === null || !Number.isFinite(value)) return rt.fail(`${text} is not a base 10 integer`);
@@ -218,6 +226,7 @@ function parseInteger(text: string, rt: Runtime): number {
 }
 
 function parseDigits(text: string, radix: 8 | 16, what: string, rt: Runtime): number {
+  rt.step(text.length >> 5);
   if (text === "") rt.fail(`Not ${what}: ""`);
   if (!(radix === 8 ? /^[0-7]+$/ : /^[0-9a-fA-F]+$/).test(text))
     rt.fail(`${text} is not a base ${radix} integer`);

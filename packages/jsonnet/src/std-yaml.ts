@@ -5,7 +5,7 @@ import type { Runtime } from "./runtime.ts";
 import { here } from "./std-types.ts";
 import type { Value } from "./value.ts";
 
-/** Of one text: the package takes some 25 us a character, and more when a collection has thousands of elements. */
+/** Of one text: the package takes up to some 10 us a character, more when a collection has thousands of elements. */
 const CHARS_MAX = 16 * 1024;
 
 /** Aliases of a text that may be resolved. */
@@ -29,7 +29,7 @@ export function parseYaml(text: string, rt: Runtime): Value {
     rt.failLimit(`a YAML text of ${text.length} characters, the limit is ${CHARS_MAX}`);
   }
   rt.charge(64 * text.length);
-  rt.step(8 * text.length);
+  rt.step(12 * text.length);
   const nesting = nestingOf(text);
   if (nesting > NESTING_MAX) {
     rt.fail(`failed to parse YAML: nesting and indentation of ${nesting}, at most ${NESTING_MAX}`);

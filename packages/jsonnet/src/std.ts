@@ -51,7 +51,7 @@ export function stdObject(file: string): JObject {
     frames: undefined,
     values,
   };
-  return new JObject([layer], true);
+  return new JObject([layer], false);
 }
 
 function makeBuiltins(): Map<string, JFunction> {

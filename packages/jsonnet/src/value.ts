@@ -121,13 +121,15 @@ export class JObject {
   /** From the leftmost operand of `+` to the rightmost. */
   readonly layers: readonly Layer[];
   readonly states: (LayerState | undefined)[];
+  readonly hasAsserts: boolean;
   /** Whether its asserts were run, or need not be. */
   asserted: boolean;
 
-  constructor(layers: readonly Layer[], asserted: boolean) {
+  constructor(layers: readonly Layer[], hasAsserts: boolean) {
     this.layers = layers;
     this.states = layers.length === 1 ? [undefined] : times(layers.length, () => undefined);
-    this.asserted = asserted;
+    this.hasAsserts = hasAsserts;
+    this.asserted = !hasAsserts;
   }
 }
 
