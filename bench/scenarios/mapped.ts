@@ -1,6 +1,7 @@
 // What mapping costs: single-record POSTs of 300 B over 64 kept connections, acknowledged after fdatasync, into a sink
-// of five columns with a template among them, against the same into a sink that keeps the body as it is. And templates
-// by themselves, as sinks have them: slots of the scanner, rows written.
+// that keeps the body as it is and has five columns with a template among them beside it, against the same into a sink
+// of the body alone: rows without the body would be shorter, and mapping would seem to cost less than nothing. And
+// templates by themselves, as sinks have them: slots of the scanner, rows written.
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { createStream, startPlatform, type BenchColumn } from "../platform.ts";
@@ -17,7 +18,9 @@ const benchOf = (name: string): string =>
 const JSONNET_BENCH = benchOf("mapping-template");
 const JSONATA_BENCH = benchOf("mapping-evaluated");
 
+const UNMAPPED: readonly BenchColumn[] = [{ type: "body", name: "body" }];
 const MAPPED: readonly BenchColumn[] = [
+  ...UNMAPPED,
   { type: "uuid", name: "id" },
   { type: "datetime", name: "received_at" },
   { type: "ip", name: "ip" },
@@ -29,15 +32,14 @@ const MAPPED: readonly BenchColumn[] = [
     rawString: true,
   },
 ];
-const UNMAPPED: readonly BenchColumn[] = [{ type: "body", name: "body" }];
 
 export const mapped: readonly Scenario[] = [
   {
     name: "mapped",
     family: "platform",
     title:
-      "POST of one 300 B record with 5 mapped columns (one Jsonnet template), 64 connections, synced: " +
-      "requests per CPU second against the same without mapping",
+      "POST of one 300 B record with 5 mapped columns (one Jsonnet template) beside its body, 64 connections, " +
+      "synced: requests per CPU second against its body alone",
     atLeast: "0.7",
     aim: "0.9",
     run: measureMapped,
