@@ -112,6 +112,7 @@ test(name, { skip, timeout: 180_000 }, async (t) => {
 
   await dialog.getByRole("tab", { name: "Statistics" }).click();
   await dialog.locator("[data-level=together]").getByText("1", { exact: true }).waitFor();
+  await dialog.locator("[data-lag]", { hasText: "Nothing waits for the table." }).waitFor();
   await dialog.getByRole("tab", { name: "Files" }).click();
   await dialog.locator("[data-file]").first().waitFor();
   for (const width of [1280, 768, 390, 320]) {
