@@ -77,6 +77,7 @@ export class BrokerHolding implements Holding {
       loadedAt: keyspace.header.revision,
       view: (journal, revision) => journalView({ keyspace, resolver: ports.resolver() }, journal, revision),
       holderOf: (peer) => network.holder(peer),
+      lease: ports.lease,
     };
   }
 

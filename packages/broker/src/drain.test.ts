@@ -55,7 +55,7 @@ describe("drain", () => {
     withCluster(["a", "b"], async ({ agenda, clock }) => {
       const told: string[] = [];
       let held = ["a/journal"];
-      let attempts = 0;
+      let [attempts, assigned] = [0, 1];
       const self = { holder: "holder-0", id: { zone: "a", suffix: "one" }, exiting: false };
       const ports = {
         session: {
@@ -71,8 +71,8 @@ describe("drain", () => {
         },
         self,
         lists: { namedBy: () => Promise.resolve(held) },
-        view: () => assert.fail("nothing is assigned"),
-        assigned: () => 0,
+        view: () => assert.fail("the others' room is not known before it has announced itself"),
+        assigned: () => assigned,
         backlogBytes: () => 0,
         hurry: () => undefined,
         waiting: { set: () => undefined },
@@ -82,8 +82,12 @@ describe("drain", () => {
       const drain = new Drain(ports);
       const stop = new AbortController();
       const running = drain.run(stop.signal).catch(() => undefined);
-      drain.begin();
+      let outcome = "none";
+      void drain.outcome(never).then((found) => (outcome = found));
       await agenda.advance(10_000);
+      assert.equal(outcome, "none");
+      assigned = 0;
+      await agenda.advance(5000);
       assert.match(
         drain.progress.waitsFor.join("; "),
         /etcd to take .*space exceeded.*; 1 journal with bytes/,

@@ -239,9 +239,9 @@ export class Drain {
     waiting.set(held?.length ?? 0, { reason: "held" });
   }
 
-  /** What the allocator leaves to this broker although it is exiting. */
+  /** What the allocator leaves to this broker although it is exiting: nobody knows before it has announced that. */
   #withoutRoom(): number {
-    if (this.#ports.assigned() === 0) return 0;
+    if (this.#ports.assigned() === 0 || this.#unannounced !== "") return 0;
     const state = stateOf((this.#view ??= this.#ports.view()).snapshot());
     const self = state.members.findIndex(({ name }) => name === memberName(this.#ports.self.id));
     return self < 0 ? 0 : Math.min(state.capacity[self]!, this.#ports.assigned());

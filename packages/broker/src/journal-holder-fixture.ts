@@ -48,6 +48,7 @@ export class Directory {
         loadedAt: 1,
         view: () => ({ revision: world.revision, header: world.header(name), joined: world.joined }),
         holderOf: (peer) => world.callsOf(peer),
+        lease: { isLate: false, isAlive: () => Promise.resolve(true) },
       },
       spool,
       true,

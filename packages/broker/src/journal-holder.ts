@@ -28,7 +28,6 @@ import {
   equivalentRoutes,
   type Header,
   type LabelSet,
-  type ProcessId,
   type Route,
 } from "@millrace/protocol";
 import { applyVerdict, cutLeftovers, unlisted } from "./applied-verdict.ts";
@@ -36,8 +35,7 @@ import { BringSource } from "./bring-source.ts";
 import { copyHeld } from "./copy-held.ts";
 import { digestOfHeld, heldBytes, readHeldBytes, sureBytes, toldBytes } from "./held-bytes.ts";
 import { promisedEnd, type HolderId, type HoldersList } from "./holders-list.ts";
-import type { HoldersStore } from "./holders-store.ts";
-import { KnownEnd } from "./known-end.ts";
+import { KnownEnd, type KnownEndPorts } from "./known-end.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
 import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
 import {
@@ -61,11 +59,9 @@ export interface JournalView {
   readonly joined: number;
 }
 
-export interface HolderPorts {
-  readonly lists: HoldersStore;
+export interface HolderPorts extends KnownEndPorts {
   /** Id of this broker's data directory. */
   readonly self: HolderId;
-  readonly id: ProcessId;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Greatest revision below the root when the keyspace was loaded (B4 of route-bound.ts). */

@@ -4,11 +4,13 @@ import { WireError } from "@millrace/base";
 import type { JournalLife } from "@millrace/fragments";
 import { equalProcessIds, type ProcessId, type Route } from "@millrace/protocol";
 import type { HoldersStore } from "./holders-store.ts";
+import type { BrokerLease } from "./replication.ts";
 
 export interface KnownEndPorts {
   readonly lists: HoldersStore;
   /** This broker. */
   readonly id: ProcessId;
+  readonly lease: BrokerLease;
 }
 
 export class KnownEnd {
@@ -36,13 +38,19 @@ export class KnownEnd {
     if (id === undefined || !equalProcessIds(id, this.#ports.id)) this.forget();
   }
 
+  /** Others may have the journal, and have acknowledged more: this broker's keyspace may be of before that (D12). */
+  get isLate(): boolean {
+    return this.#ports.lease.isLate;
+  }
+
   /**
    * Whether something may be acknowledged behind what is shown here, and nobody has looked yet.
    * @param isWhole a replica whose primary is silent was brought in this life: it knows what it had then, and a little
    * more
-   * @throws {WireError} of the coordination store
+   * @throws {WireError} of the coordination store, `signal.reason`
    */
   async mayLackTail(isWhole: boolean, signal: AbortSignal): Promise<boolean> {
+    if (this.isLate && !(await this.#ports.lease.isAlive(signal))) return true;
     if (this.#isKnown || isWhole) return false;
     const { journal, createRevision } = this.#life;
     try {

@@ -174,7 +174,8 @@ export class Readout {
     this.#endUntilMs ??= clock.monotonicMs() + (this.#isAskedOf ? 0 : ACTIVATION_PATIENCE_MS);
     if (clock.monotonicMs() >= this.#endUntilMs) {
       // Who lost a journal's newest bytes for good asks for the head that is left (reset-head).
-      if (this.#request.offset === -1 && !this.#request.block) return false;
+      const isLate = local.holder?.knownEnd.isLate === true;
+      if (this.#request.offset === -1 && !this.#request.block && !isLate) return false;
       const text = `where journal ${journal} ends is not known: those that have its newest bytes cannot be reached now`;
       throw new WireError("UNAVAILABLE", text, { facts: { journal } });
     }

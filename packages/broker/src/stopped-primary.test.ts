@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, text, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
-import { newFragmentsRequest } from "@millrace/protocol";
+import type { JournalTransport } from "@millrace/client";
+import { newFragmentsRequest, type ReadRequest, type ReadResponse } from "@millrace/protocol";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
 import { PEER_ANSWER_MS, PEER_GONE_GRACE_MS, PEER_SILENCE_MS } from "./limits.ts";
@@ -197,6 +198,41 @@ for (const { what, isGone, end } of [
       await cluster.close();
     }
   });
+}
+
+for (const { what, isGone } of [
+  { what: "others may have the journal", isGone: true },
+  { what: "the store has it still", isGone: false },
+]) {
+  test(`stopped primary: asked for the journal's end after its lease, ${what} -> told only if it lives`, async () => {
+    const cluster = await openTestCluster({ zones: ["a"], leaseSeconds: LEASE_SECONDS });
+    try {
+      const [{ transport, broker }] = cluster.members as [ClusterMember];
+      await cluster.within(applySpec(transport, journalSpec(J)));
+      const content = { kind: "bytes", bytes: [utf8("one ")] } as const;
+      await cluster.within(transport.append(preamble(J), content, never));
+      // No timer has run: its keyspace has the journal as its own.
+      cluster.agenda.stall(LEASE_SECONDS * 1000);
+      const asked = [4, -1].map(async (offset) => {
+        const [first] = await responses(transport, readRequest(J, { offset }));
+        return first?.status;
+      });
+      if (isGone) void cluster.coordination.revokeLease(broker.lease, never);
+      for (const end of asked) {
+        const told = await ended(end.catch((error: unknown) => WireError.from(error).code));
+        if (isGone) assert.notEqual(told, "OFFSET_NOT_YET_AVAILABLE");
+        else assert.equal(told, "OFFSET_NOT_YET_AVAILABLE");
+      }
+    } finally {
+      await cluster.close();
+    }
+  });
+}
+
+async function responses(transport: JournalTransport, request: ReadRequest): Promise<ReadResponse[]> {
+  const all: ReadResponse[] = [];
+  for await (const response of transport.read(request, never)) all.push(response);
+  return all;
 }
 
 /** What it came to without any time. */
