@@ -11,20 +11,36 @@ export const systemClock: Clock = {
         return;
       }
       const onAbort = (): void => {
-        clearTimeout(timer);
+        cancel();
         reject(signal.reason as Error);
       };
-      const timer = setTimeout(() => {
+      const cancel = runAfter(ms, () => {
         signal.removeEventListener("abort", onAbort);
         resolve();
-      }, ms);
+      });
       signal.addEventListener("abort", onAbort, { once: true });
     }),
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
+  after: runAfter,
 };
+
+/** The most that a timer of node takes; one that is longer would be over at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+/** @returns what cancels it */
+function runAfter(ms: number, run: () => void): () => void {
+  let cancelRest = (): void => undefined;
+  const timer = setTimeout(
+    () => {
+      if (ms <= TIMER_MS_MAX) run();
+      else cancelRest = runAfter(ms - TIMER_MS_MAX, run);
+    },
+    Math.min(ms, TIMER_MS_MAX),
+  );
+  return () => {
+    clearTimeout(timer);
+    cancelRest();
+  };
+}
 
 const pool = new Uint8Array(4096);
 let used = pool.length;

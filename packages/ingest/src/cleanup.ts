@@ -188,11 +188,16 @@ export class Cleanup {
     const surplus = imported.length - this.#filesKept;
     const files: Imported[] = [];
     for (const [i, file] of imported.entries()) {
-      const leftMs = msOf(file.value.importedAt) + this.#filesKeptMs - nowMs;
+      const leftMs = this.#keptFor(msOf(file.value.importedAt) - nowMs);
       if (i >= surplus && leftMs > 0) return { files, waitMs: files.length > 0 ? 0 : leftMs };
       files.push(file);
     }
     return { files, waitMs: files.length > 0 ? 0 : undefined };
+  }
+
+  /** @param aheadMs of a time that lies in the future: beyond what clocks differ by, the clock was set back since */
+  #keptFor(aheadMs: number): number {
+    return aheadMs > this.#filesKeptMs ? 0 : aheadMs + this.#filesKeptMs;
   }
 
   async #removeFiles(path: string, signal: AbortSignal): Promise<void> {

@@ -45,6 +45,18 @@ describe("clean-up and statistics", () => {
     assert.deepEqual(world.fileStates(sink), ["writing"]);
   });
 
+  test("files imported while the clock was far ahead -> removed after their time, not when it gets there", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    world.clock.epochMs += 60 * 86_400_000;
+    await world.append(sink, 0, 2);
+    await world.during(world.pipeline());
+    await world.until(() => world.fileStates(sink).includes("imported"));
+    world.clock.epochMs -= 60 * 86_400_000;
+    await world.agenda.advance(3_610_000);
+    assert.deepEqual(world.fileStates(sink), ["writing"]);
+  });
+
   test("staged objects that nobody knows -> swept once their rows are imported, not before", async () => {
     const world = await Fixture.open();
     const sink = world.sink({ conditions: NEVER });
