@@ -179,8 +179,7 @@ export class GrpcServerCall implements ServerCall, StreamListener, MessageSink {
       return;
     }
     const fields: string[] = ["grpc-status", String(STATUS_CODES[code])];
-    if (message !== "")
-      fields.push("grpc-message", encodeStatusMessage(message).slice(0, STATUS_MESSAGE_CHARS_MAX));
+    if (message !== "") fields.push("grpc-message", encodeStatusMessage(message, STATUS_MESSAGE_CHARS_MAX));
     if (trailers !== undefined) pushMetadata(fields, trailers);
     if (this.#hasSentHead) sender.end(stream, fields);
     else sender.headers(stream, canned.head, { isEnd: true, extra: fields });

@@ -27,6 +27,8 @@ export type StatusCode = keyof typeof STATUS_CODES;
 
 const NAMES = Object.keys(STATUS_CODES) as StatusCode[];
 
+const SPACE = 0x20;
+
 const NO_METADATA: Metadata = new Map();
 
 /** A call that did not end with OK; also what a handler throws to refuse one. */
@@ -79,15 +81,25 @@ export function codeOfHttpStatus(status: number): StatusCode {
   }
 }
 
-/** Printable ASCII without `%` stands for itself; every other byte of the UTF-8 form becomes `%XX`. */
-export function encodeStatusMessage(message: string): string {
-  if (/^[ -$&-~]*$/.test(message)) return message;
+/**
+ * Printable ASCII without `%` stands for itself; every other byte of the UTF-8 form becomes `%XX`, and so do spaces at
+ * both ends, where no field's value may have one (RFC 9113, 8.2.1).
+ * @returns at most `charsMax` characters, no escape cut
+ */
+export function encodeStatusMessage(message: string, charsMax: number): string {
+  if (message.length <= charsMax && /^(?:[!-$&-~](?:[ -$&-~]*[!-$&-~])?)?$/.test(message)) return message;
+  const bytes = utf8(message.slice(0, charsMax));
   let out = "";
-  for (const byte of utf8(message)) {
-    const isPlain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
-    out += isPlain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+  for (const [i, byte] of bytes.entries()) {
+    const isEnd = byte === SPACE && (i === 0 || i === bytes.length - 1);
+    const isPlain = byte >= SPACE && byte <= 0x7e && byte !== 0x25 && !isEnd;
+    const piece = isPlain
+      ? String.fromCharCode(byte)
+      : `%${byte.toString(16).toUpperCase().padStart(2, "0")}`;
+    if (out.length + piece.length > charsMax) break;
+    out += piece;
   }
-  return out;
+  return out.trimEnd();
 }
 
 /** Never fails: what is no escape stays as it is, malformed UTF-8 becomes U+FFFD. */

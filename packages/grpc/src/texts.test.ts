@@ -51,16 +51,29 @@ test("grpc-status: numbers -> codes; unknown numbers -> UNKNOWN; no number -> no
   for (const value of ["", "x", "-1", "1e3", "9999999999"]) assert.equal(parseStatusCode(value), undefined);
 });
 
-test("grpc-message: any text -> printable ASCII, and itself again; any bytes -> some text", () => {
+test("grpc-message: any text -> printable ASCII without spaces around it, and itself again, or its begin", () => {
+  const spaced = fc.tuple(
+    fc.constantFrom("", " ", "  "),
+    fc.string({ unit: anyCharacter }),
+    fc.constantFrom("", " "),
+  );
   fc.assert(
-    fc.property(fc.string({ unit: anyCharacter }), (text) => {
-      const encoded = encodeStatusMessage(text);
-      assert.match(encoded, /^[ -~]*$/);
+    fc.property(spaced, fc.nat(20), (parts, charsMax) => {
+      const text = parts.join("");
+      const encoded = encodeStatusMessage(text, 10_000);
+      assert.match(encoded, /^(?:[!-~](?:[ -~]*[!-~])?)?$/);
       assert.equal(decodeStatusMessage(encoded), Buffer.from(text).toString());
+      const cut = encodeStatusMessage(text, charsMax);
+      assert.ok(cut.length <= charsMax);
+      assert.match(cut, /^(?:[!-~](?:[ -~]*[!-~])?)?$/);
+      assert.ok(encoded.startsWith(cut) || cut.endsWith("%20"), `${encoded}: ${cut}`);
+      assert.doesNotMatch(cut, /%.?$/);
       decodeStatusMessage(text);
     }),
   );
-  assert.equal(encodeStatusMessage("100% grün\n"), "100%25 gr%C3%BCn%0A");
+  assert.equal(encodeStatusMessage("100% grün\n", 100), "100%25 gr%C3%BCn%0A");
+  assert.equal(encodeStatusMessage(" a b ", 100), "%20a b%20");
+  assert.equal(encodeStatusMessage("aü", 4), "a%C3");
   assert.equal(decodeStatusMessage("50%"), "50%");
   assert.equal(decodeStatusMessage("%zz%4"), "%zz%4");
 });
