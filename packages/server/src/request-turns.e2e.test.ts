@@ -3,8 +3,7 @@ import assert from "node:assert/strict";
 import { createServer, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { connect, type AddressInfo, type Socket } from "node:net";
 import { test } from "node:test";
-import { utf8 } from "@millrace/base";
-import { headsEnd, takeTurns } from "./request-turns.ts";
+import { utf8, headsEnd, takeTurns } from "@millrace/base";
 
 async function listening(onRequest: RequestListener): Promise<Server> {
   const server = createServer(onRequest);

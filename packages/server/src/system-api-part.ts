@@ -2,7 +2,7 @@
 import type { AddressInfo } from "node:net";
 import fastify, { type FastifyInstance } from "fastify";
 import { apiRoutes, type ApiDependencies } from "@millrace/api";
-import { RequestIds, SECONDS_BUCKETS, WireError } from "@millrace/base";
+import { RequestIds, SECONDS_BUCKETS, WireError, takeTurns } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { guardApi } from "./api-guard.ts";
 import { addRequestMetrics } from "./api-request-metrics.ts";
@@ -42,6 +42,7 @@ export async function startApi(
     http: HTTP_TIMES,
     requestTimeout: BODY_MS_MAX,
   });
+  takeTurns(app.server);
   app.server.maxConnections = connectionBounds(processDescriptors(), 0).other;
   addRequestMetrics(app, metrics);
   const ids = new RequestIds(context.random);

@@ -1,8 +1,7 @@
 // A listener for diagnostics alone, plain and on every interface as Gazette's is: probes, metrics, and what the process
 // uses. With `debug.private` they are nowhere else.
 import { createServer, type RequestListener } from "node:http";
-import { WireError } from "@millrace/base";
-import { takeTurns } from "./request-turns.ts";
+import { WireError, takeTurns } from "@millrace/base";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { PartContext } from "./part-context.ts";
 import { bindFailure, HTTP_TIMES } from "./system-listen.ts";

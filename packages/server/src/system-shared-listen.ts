@@ -10,6 +10,7 @@ import {
   type HostPolicy,
   type Logger,
   type RequestIds,
+  takeTurns,
 } from "@millrace/base";
 import { PlainPutDoor, type PlainPutPorts } from "@millrace/broker";
 import {
@@ -21,7 +22,6 @@ import {
   type ServerTls,
 } from "@millrace/grpc";
 import { connectionBounds } from "./connection-share.ts";
-import { takeTurns } from "./request-turns.ts";
 import type { ListenAddress } from "./setting-kinds.ts";
 import { bindFailure, bindHost, HTTP_TIMES, processDescriptors, type HttpListener } from "./system-listen.ts";
 import { readTls, SERVER_TLS_NAMES, type TlsFiles } from "./system-tls-files.ts";

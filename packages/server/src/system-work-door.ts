@@ -2,11 +2,10 @@
 // loads into the warehouse that this process has.
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { hostPolicy, refuseHost, WireError, type HostPolicy } from "@millrace/base";
+import { hostPolicy, refuseHost, WireError, type HostPolicy, takeTurns } from "@millrace/base";
 import type { Authoriser } from "@millrace/broker";
 import type { Target } from "@millrace/ingest";
 import { answerTargetCall, TARGET_PATH } from "@millrace/targets";
-import { takeTurns } from "./request-turns.ts";
 import { brokerAuthoriser } from "./broker-authoriser.ts";
 import { connectionBounds } from "./connection-share.ts";
 import type { Lifecycle } from "./lifecycle.ts";

@@ -16,6 +16,7 @@ import {
   unreachable,
   WireError,
   type Logger,
+  takeTurns,
 } from "@millrace/base";
 import { DuckDBTarget } from "./duckdb-target.ts";
 import { openEngine, type Engine } from "./engine.ts";
@@ -106,6 +107,7 @@ async function start(options: WarehouseOptions): Promise<(message: ToWarehouse) 
       metrics: new MetricsRegistry(),
     }),
   );
+  takeTurns(server);
   server.maxConnections = CONNECTIONS_MAX;
   const address = await listen(server, options);
   send({ kind: "ready", host: address.address, port: address.port });
