@@ -136,7 +136,7 @@ export async function activateRoute(
       continue;
     }
     const failure = attempt.failure ?? blocked(journal, state);
-    logger.info("journal-not-activated", { journal, attempt: count + 1, why: failure.message });
+    logger.debug("journal-not-activated", { journal, attempt: count + 1, why: failure.message });
     if (attempt.isOutrun && count >= OUTRUN_ATTEMPTS && !isTouched) {
       isTouched = true;
       await attempt.touch(signal); // R7

@@ -331,7 +331,8 @@ export class LocalJournals {
     if (found === undefined) return true; // somebody else did
     this.#found.delete(life.journal);
     const { journal, base: begin, end } = found;
-    logger.warn("journal-bytes-set-aside", { journal, begin, end });
+    // Of most that were left nothing is here but where they end.
+    if (begin < end) logger.warn("journal-bytes-set-aside", { journal, begin, end });
     spools.discard(life, { quarantine: true });
     return true;
   }
