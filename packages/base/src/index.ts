@@ -48,7 +48,7 @@ export {
 } from "./ip-address.ts";
 export { sizeText } from "./size-text.ts";
 export { BodyBytes } from "./body-bytes.ts";
-export { headsEnd, takeTurns } from "./request-turns.ts";
+export { headsEnd, takeTurns } from "./system-request-turns.ts";
 export { isWord } from "./http1-grammar.ts";
 export { headerLines, headerValue, headerValues, latin1, type RequestHead } from "./http1-head.ts";
 export { HeadParser, type Refusal } from "./http1-head-parser.ts";

@@ -28,18 +28,13 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 
 /** @returns what cancels it */
 function runAfter(ms: number, run: () => void): () => void {
-  let cancelRest = (): void => undefined;
-  const timer = setTimeout(
-    () => {
-      if (ms <= TIMER_MS_MAX) run();
-      else cancelRest = runAfter(ms - TIMER_MS_MAX, run);
-    },
-    Math.min(ms, TIMER_MS_MAX),
-  );
-  return () => {
-    clearTimeout(timer);
-    cancelRest();
+  let timer: NodeJS.Timeout;
+  const wait = (leftMs: number): void => {
+    const next = leftMs <= TIMER_MS_MAX ? run : () => wait(leftMs - TIMER_MS_MAX);
+    timer = setTimeout(next, Math.min(leftMs, TIMER_MS_MAX));
   };
+  wait(ms);
+  return () => clearTimeout(timer);
 }
 
 const pool = new Uint8Array(4096);
