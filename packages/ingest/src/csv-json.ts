@@ -5,12 +5,19 @@
 // J3 Strings: their text when raw, else their JSON; objects and arrays: compact JSON, members in the body's order,
 //    strings and numbers by the same rules.
 // J4 A number that no double holds (1e400) cannot be written, wherever it stands.
-import { text, utf8 } from "@millrace/base";
+// J5 What is longer than any row may be is written no further than it takes to see that: a number of five characters
+//    may have 309 digits. Whoever looks at the row's bound refuses it.
+import { latin1, text, utf8 } from "@millrace/base";
 import { KIND, type JsonScanner, type Kind } from "./body-json.ts";
 import { putPlainBytes, putQuotedBytes, type RowBuffer } from "./csv-writer.ts";
+import { ROW_BYTES_MAX } from "./limits.ts";
 
 /** A number of at most so many characters, sign and point included, has at most 15 significant digits. */
 const EXACT_CHARACTERS_MAX = 15;
+
+/** A number of so many characters is made a string character by character: that takes no longer than to decode it. */
+const SHORT_BYTES = 40;
+const ZERO = 0x30;
 
 /**
  * Appends what `scanner` found at `slot`, without quotes around; nothing when it is missing.
@@ -63,28 +70,44 @@ function putNumber(out: RowBuffer, bytes: Uint8Array, begin: number, end: number
     putPlainBytes(out, bytes, begin, end);
     return true;
   }
-  const number = Number(text(bytes.subarray(begin, end)));
+  const isShort = end - begin <= SHORT_BYTES;
+  const number = Number(isShort ? latin1(bytes, begin, end) : text(bytes.subarray(begin, end)));
   if (!Number.isFinite(number)) return false; // J4
-  out.put(utf8(decimalText(number)));
+  putDecimal(out, number);
   return true;
 }
 
-/** The shortest decimal that reads back as `n`, without exponent. @param n a finite number */
-export function decimalText(n: number): string {
+/** Appends the shortest decimal that reads back as `n`, without exponent. @param n a finite number */
+export function putDecimal(out: RowBuffer, n: number): void {
   const shortest = String(n);
-  const match = /^(-?)([0-9])(?:\.([0-9]+))?e([+-][0-9]+)$/.exec(shortest);
-  if (match === null) return shortest;
-  const [, sign = "", lead = "", fraction = "", power = ""] = match;
-  const exponent = Number(power);
-  const digits = lead + fraction;
-  if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${digits}`;
-  return `${sign}${digits}${"0".repeat(exponent - fraction.length)}`;
+  const split = shortest.indexOf("e");
+  if (split === -1) return putAsciiText(out, shortest);
+  const exponent = Number(shortest.slice(split + 1));
+  const digits = shortest.slice(n < 0 ? 1 : 0, split).replace(".", "");
+  if (n < 0) out.putByte(0x2d);
+  if (exponent < 0) putAsciiText(out, "0.");
+  else putAsciiText(out, digits);
+  // Of an exponent there is one digit before the point.
+  const zeros = exponent < 0 ? -exponent - 1 : exponent + 1 - digits.length;
+  out.reserve(zeros);
+  out.bytes.fill(ZERO, out.at, out.at + zeros);
+  out.at += zeros;
+  if (exponent < 0) putAsciiText(out, digits);
 }
 
-/** Compact JSON of a scanned object or array (J3). */
+function putAsciiText(out: RowBuffer, ascii: string): void {
+  out.reserve(ascii.length);
+  const { bytes } = out;
+  let { at } = out;
+  for (let i = 0; i < ascii.length; i++) bytes[at++] = ascii.charCodeAt(i);
+  out.at = at;
+}
+
+/** Compact JSON of a scanned object or array (J3); of one that is too long, more than a row may have (J5). */
 function putCompact(out: RowBuffer, bytes: Uint8Array, begin: number, end: number): boolean {
+  const stop = out.at + ROW_BYTES_MAX;
   let at = begin;
-  while (at < end) {
+  while (at < end && out.at <= stop) {
     const byte = bytes[at]!;
     if (byte === 0x22) {
       let after = at + 1;

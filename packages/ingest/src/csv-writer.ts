@@ -30,13 +30,9 @@ export class RowBuffer {
     this.view = new DataView(grown.buffer);
   }
 
-  /** Appends `source` as it is. Meant for short constants; for longer ones see copyBytes. */
+  /** Appends `source` as it is. */
   put(source: Uint8Array): void {
-    this.reserve(source.length);
-    const bytes = this.bytes;
-    let at = this.at;
-    for (let i = 0; i < source.length; i++) bytes[at++] = source[i]!;
-    this.at = at;
+    putPlainBytes(this, source, 0, source.length);
   }
 
   putByte(byte: number): void {

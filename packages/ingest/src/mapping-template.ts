@@ -4,14 +4,19 @@
 // T1 Whatever a template does on a record, the record is refused (422) and nothing else: also when it exceeds a bound.
 // T2 The bounds of a row's templates are shared, so that many columns take no longer than one; so are those of all rows
 //    of a record, and of a body (mapping-budget.ts).
-import { utf8 } from "@millrace/base";
 import { compile, JsonnetError, JsonText, LIMITS_DEFAULT, type Limits } from "@millrace/jsonnet";
-import { decimalText } from "./csv-json.ts";
+import { putDecimal } from "./csv-json.ts";
 import { putJsonString, putQuotedText, type RowBuffer } from "./csv-writer.ts";
 import type { TemplateColumn } from "./definitions.ts";
 import { ROW_BYTES_MAX } from "./limits.ts";
 import type { PathTree } from "./mapping-path.ts";
-import { type MappingFailure, type RecordContext, unprocessable, unreadable } from "./mapping-record.ts";
+import {
+  type MappingFailure,
+  type RecordContext,
+  tooLarge,
+  unprocessable,
+  unreadable,
+} from "./mapping-record.ts";
 import { templateNatives, UnreadableBody } from "./template-natives.ts";
 
 /** Steps of all templates of a row: some 50 ms. Four templates have the bound of a program, a hundred 10,000 steps. */
@@ -43,14 +48,16 @@ export function templateWriter(
       return failureOf(error, record, name);
     }
     if (typeof value === "string") {
-      // What is too long is found to be so by the row's bound: one character too many is enough.
-      const text = value.length <= ROW_BYTES_MAX ? value : value.slice(0, ROW_BYTES_MAX + 1);
-      if (raw) putQuotedText(out, text);
-      else putJsonString(out, text);
+      if (value.length > ROW_BYTES_MAX) return tooLarge(name);
+      if (raw) putQuotedText(out, value);
+      else putJsonString(out, value);
     } else if (value instanceof JsonText) {
+      if (value.text.length > ROW_BYTES_MAX) return tooLarge(name);
       putQuotedText(out, value.text);
+    } else if (typeof value === "number") {
+      putDecimal(out, value);
     } else if (value !== null) {
-      out.put(utf8(typeof value === "number" ? decimalText(value) : String(value)));
+      putQuotedText(out, String(value));
     }
     return undefined;
   };

@@ -1,5 +1,4 @@
 // std: bytes, hashes, JSON and YAML as texts.
-import { latin1 } from "@millrace/base";
 import type { BuiltinTable } from "./std.ts";
 import { fromHost } from "./host.ts";
 import { toText } from "./manifest.ts";
@@ -12,10 +11,10 @@ import { hashHex, type HashName } from "./system-hash.ts";
 import { quoted } from "./text.ts";
 import { JArray, typeOf, type Value } from "./value.ts";
 
+const BASE64_ALPHABET = new TextEncoder().encode(
+  "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+);
 const BASE64_CHARACTERS = /^[A-Za-z0-9+/]*={0,2}$/;
-
-/** Bytes that are made base64 at once: three become four characters. */
-const PIECE_BYTES = 3 * 1024;
 
 const TEXT = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -131,11 +130,16 @@ function base64(input: Value, rt: Runtime): string {
 
 function toBase64(bytes: Uint8Array, rt: Runtime): string {
   rt.step(bytes.length >> 5);
-  let text = "";
-  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
-    text += btoa(latin1(bytes, at, Math.min(bytes.length, at + PIECE_BYTES)));
+  const { length } = bytes;
+  const out = new Uint8Array(4 * Math.ceil(length / 3)).fill(0x3d);
+  for (let from = 0, to = 0; from < length; from += 3, to += 4) {
+    const bits = (bytes[from]! << 16) | ((bytes[from + 1] ?? 0) << 8) | (bytes[from + 2] ?? 0);
+    out[to] = BASE64_ALPHABET[bits >> 18]!;
+    out[to + 1] = BASE64_ALPHABET[(bits >> 12) & 63]!;
+    if (from + 1 < length) out[to + 2] = BASE64_ALPHABET[(bits >> 6) & 63]!;
+    if (from + 2 < length) out[to + 3] = BASE64_ALPHABET[bits & 63]!;
   }
-  return text;
+  return TEXT.decode(out);
 }
 
 function bytesOfBase64(name: string, value: Value, rt: Runtime): Uint8Array {

@@ -87,12 +87,14 @@ describe("work of the library", () => {
     assert.ok(stepsOf(doubled) >= 3 * 2 ** 14);
   });
 
-  test("base64 of more than one piece", () => {
-    const given = "aé\u0000ÿ".repeat(2500);
-    const value = compile(`std.base64(${JSON.stringify(given)})`).evaluate(undefined);
-    assert.equal(value, Buffer.from(given).toString("base64"));
-    const back = compile(`std.base64Decode(${JSON.stringify(value)})`).evaluate(undefined);
-    assert.equal(back, given);
+  test("base64 of bytes of all kinds, of any remainder", () => {
+    for (const tail of ["", "a", "ab"]) {
+      const given = "aé\u0000ÿ".repeat(2500) + tail;
+      const value = compile(`std.base64(${JSON.stringify(given)})`).evaluate(undefined);
+      assert.equal(value, Buffer.from(given).toString("base64"));
+      const back = compile(`std.base64Decode(${JSON.stringify(value)})`).evaluate(undefined);
+      assert.equal(back, given);
+    }
   });
 
   test("letters of ASCII among others, of more than one piece", () => {
