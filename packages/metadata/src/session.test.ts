@@ -62,6 +62,17 @@ function unreachable(store: EmbeddedStore, isFailing: () => boolean): Coordinati
   };
 }
 
+/** The store, but renewals are never answered. */
+function mute(store: EmbeddedStore): CoordinationStore {
+  return {
+    ...unreachable(store, () => false),
+    keepAlive: (_, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      }),
+  };
+}
+
 test("session: renewed -> its keys live on; closed -> they go, and nobody is told of a loss", async () => {
   const w = await world();
   const session = await w.open();
@@ -158,6 +169,16 @@ test("lost: the store is away -> tried until the lease must have ended, not long
   match(w.lost[0]!, /its lease \(etcd\.lease, 9 s\) ended 0\.\d s ago: no renewal was answered in time: /);
 });
 
+test("lost: the store says nothing any more -> when the lease ends, whatever a request may take", async () => {
+  const w = await world();
+  const session = await w.open(mute(w.store));
+  await w.agenda.advance(8999);
+  equal(session.isLost, false);
+  await w.agenda.advance(1);
+  equal(session.isLost, true);
+  match(w.lost.join(), /no renewal was answered in time: no answer before the lease ended at 9000$/);
+});
+
 test("lost: the process was held up past its lease -> says by how much it was late", async () => {
   const w = await world();
   let behindMs = 0;
@@ -216,14 +237,7 @@ test("session: late, and asked whether it lives -> renewed at once; not late -> 
 test("session: asked whether it lives, nobody answers -> as long as who asks waits; closed -> no", async () => {
   const w = await world();
   let aheadMs = 0;
-  const mute: CoordinationStore = {
-    ...unreachable(w.store, () => false),
-    keepAlive: (_, signal) =>
-      new Promise((_resolve, reject) => {
-        signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-      }),
-  };
-  const session = await w.open(mute, undefined, () => aheadMs);
+  const session = await w.open(mute(w.store), undefined, () => aheadMs);
   aheadMs += 3_600_000;
   const impatient = new AbortController();
   const refused = rejects(session.isAlive(impatient.signal), /enough/);

@@ -182,6 +182,7 @@ export class Session {
       const sentMs = this.#time.ms();
       this.#sentMs = sentMs;
       const attempt = abortScope(signal);
+      const cancel = this.#endAtDeadline(sentMs, (reason) => attempt.abort(reason));
       try {
         const remaining = await store.keepAlive(this.lease, attempt.signal);
         this.#deadlineMs = sentMs + remaining * 1000;
@@ -197,10 +198,25 @@ export class Session {
         waitMs = RENEW_RETRY_MS;
         logger.warn("session-renewal-failed", { lease: this.lease, error });
       } finally {
+        cancel();
         attempt.dispose();
         this.#renewed.open();
       }
     }
+  }
+
+  /**
+   * Nobody waits for an answer beyond the lease (D16): who is cut off without a word must end when others go on. But
+   * what comes late, since this process was held up, is no silence of the store's: its answer may be here already.
+   * @returns what cancels it
+   */
+  #endAtDeadline(sentMs: number, end: (reason: WireError) => void): () => void {
+    const leftMs = this.#deadlineMs - sentMs;
+    if (leftMs <= 0) return () => undefined;
+    return this.#options.clock.after(leftMs, () => {
+      if (this.#time.ms() - this.#deadlineMs >= LATE_MS) return;
+      end(new WireError("UNAVAILABLE", "no answer before the lease ended"));
+    });
   }
 
   /** @returns whether the next renewal is due; else the session closes */
