@@ -29,6 +29,8 @@ export interface TakenPartition {
   readonly stagedEnd: number;
   /** Of the sink; undefined when that is not known. */
   readonly target: TargetRef | undefined;
+  /** Told where the journal ends, if it is asked, whatever else cannot be. */
+  readonly onHead?: (head: number) => void;
 }
 
 /** Thrown for a partition that has lost acknowledged bytes. */
@@ -61,6 +63,7 @@ export class PartitionIntegrity {
     if (this.#whole.has(journal)) return;
     const head = await this.#head(journal, signal);
     if (head === undefined) return;
+    partition.onHead?.(head);
     if (head < stagedEnd) throw lost(journal, { head, taken: stagedEnd, what: "were staged" });
     if (target !== undefined) {
       const taken = (await this.#ends(target, sink, signal)).get(journal) ?? 0;

@@ -20,14 +20,15 @@ function world(): {
   shown(): Progress | undefined;
   /** What another process puts there, as every view sees it. */
   put(progress: Progress): void;
-  /** @returns tells that it has read so far */
-  reader(name: string): (progress: Progress) => void;
+  /** @returns tells that it has read so far, or cannot read a journal that ends there */
+  reader(name: string): (progress: Progress | number) => void;
   stop(): void;
 } {
   const agenda = new Agenda();
-  const partition: { n: number; entity: object; progress: Progress | undefined } = {
+  const partition: { n: number; entity: object; slices: object[]; progress: Progress | undefined } = {
     n: 0,
     entity: { value: { state: "active" } },
+    slices: [{ value: { begin: 0 } }],
     progress: undefined,
   };
   const view = { sinks: new Map([[PATH, { key: KEY, partitions: new Map([[0, partition]]) }]]) };
@@ -44,7 +45,8 @@ function world(): {
     shown: () => partition.progress,
     put,
     reader: (name) => {
-      let own: Progress | undefined;
+      let own: Progress | number | undefined;
+      const read = (): Progress | undefined => (typeof own === "number" ? undefined : own);
       const told: ((path: string) => void)[] = [];
       const ports = {
         store: {
@@ -66,8 +68,9 @@ function world(): {
           },
         },
         feed: {
-          progress: () => own,
-          seal: () => own,
+          progress: read,
+          seal: read,
+          unreadHead: () => (typeof own === "number" ? own : undefined),
           onProgress: (listener: (path: string) => void) => {
             told.push(listener);
             return () => undefined;
@@ -112,5 +115,26 @@ test("publisher: what it said is overwritten by who is behind, or of an older sl
   assert.equal(w.puts.length, 3);
   await w.agenda.advance(5000);
   assert.equal(w.puts.length, 3, "once each");
+  w.stop();
+});
+
+test("publisher: a partition that cannot be read -> where it ends is said, and what was read stays", async () => {
+  const w = world();
+  const barred = w.reader("barred");
+  barred(70);
+  await w.agenda.advance(1000);
+  assert.deepEqual(w.puts, ["barred 0 0"]);
+  assert.deepEqual([w.shown()?.writeHead, w.shown()?.records], [70, 0]);
+  w.put(progressAt(40));
+  await w.agenda.advance(1000);
+  const { records, offset, writeHead } = w.shown()!;
+  assert.deepEqual([records, offset, writeHead], [1, 40, 70]);
+  assert.equal(w.puts.length, 2);
+  barred(60);
+  await w.agenda.advance(1000);
+  assert.equal(w.puts.length, 2, "less is no news");
+  barred(progressAt(90));
+  await w.agenda.advance(1000);
+  assert.deepEqual([w.shown()?.offset, w.shown()?.writeHead], [90, 90]);
   w.stop();
 });

@@ -3,7 +3,8 @@
 //
 // Two may read a partition for a while, and both publish under its key: who is behind says nothing, and who sees that
 // what stands there is behind, or of another slice, says it again. Else rows that one of them has read would wait for
-// the next record.
+// the next record. Of a partition that it cannot read a reader says where the journal ends, and leaves the rest as it
+// stands: others know that something waits, and how much.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import type { CoordinationStore, StoreOp } from "@millrace/metadata";
 import type { Progress, ProgressFeed } from "./reader-progress.ts";
@@ -11,14 +12,21 @@ import { encodeJson } from "./storage-codec.ts";
 import type { PartitionKey } from "./storage-entities.ts";
 import { progressKey } from "./storage-keys.ts";
 import type { StorageStore } from "./storage-store.ts";
-import { progressOf, type StorageView } from "./storage-view.ts";
+import { progressOf, type PartitionView, type StorageView } from "./storage-view.ts";
 
 export interface PublisherPorts {
   readonly store: CoordinationStore;
   readonly storage: Pick<StorageStore, "view" | "observe">;
-  readonly feed: ProgressFeed & { onProgress(listener: (sinkPath: string) => void): () => void };
+  readonly feed: ReaderFeed;
   readonly clock: Clock;
   readonly logger: Logger;
+}
+
+/** A reader as its publisher sees it. */
+export interface ReaderFeed extends ProgressFeed {
+  onProgress(listener: (sinkPath: string) => void): () => void;
+  /** Write head of a partition that cannot be read now, as far as it is known. */
+  unreadHead(key: PartitionKey): number | undefined;
 }
 
 /** Operations of one transaction: below the bound of D26. */
@@ -107,26 +115,35 @@ interface Publication {
 
 function putsOf(
   view: StorageView,
-  feed: ProgressFeed,
+  feed: ReaderFeed,
   path: string,
   published: Map<string, Publication>,
 ): StoreOp[] {
-  return unsaid(view, feed, path, published).flatMap(({ partition, journal, over }) => {
-    const progress = feed.seal(partition);
+  return unsaid(view, feed, path, published).flatMap(({ partition, journal, over, unread }) => {
+    const progress = unread ?? feed.seal(partition);
     if (progress === undefined) return [];
     const key = progressKey(partition);
-    published.set(key, { said: textOf(progress), over });
+    if (unread === undefined) published.set(key, { said: textOf(progress), over });
     return [{ kind: "put", key, value: encodeJson({ ...partition, journal, ...progress }) }];
   });
+}
+
+interface Unsaid {
+  readonly partition: PartitionKey;
+  readonly journal: string;
+  /** What stands there. */
+  readonly over: string;
+  /** In the place of what the reader has read. */
+  readonly unread?: Progress;
 }
 
 /** Partitions of a sink of which others do not know how far this reader is. */
 function unsaid(
   view: StorageView,
-  feed: ProgressFeed,
+  feed: ReaderFeed,
   path: string,
   published: ReadonlyMap<string, Publication>,
-): readonly { readonly partition: PartitionKey; readonly journal: string; readonly over: string }[] {
+): readonly Unsaid[] {
   const sink = view.sinks.get(path);
   if (sink === undefined) return [];
   return [...sink.partitions.values()].flatMap((view) => {
@@ -136,12 +153,26 @@ function unsaid(
     const shown = progressOf(view);
     const partition = { ...sink.key, n };
     const own = feed.progress(partition);
-    if (own === undefined || !saysMore(own, shown)) return [];
     const over = textOf(shown);
+    if (own === undefined) {
+      const unread = withHead(view, feed.unreadHead(partition));
+      return unread === undefined ? [] : [{ partition, journal, over, unread }];
+    }
+    if (!saysMore(own, shown)) return [];
     const last = published.get(progressKey(partition));
     // It is on its way.
     return last?.said === textOf(own) && last.over === over ? [] : [{ partition, journal, over }];
   });
+}
+
+/** What stands there with the head of a journal that ends later; undefined: it does not. */
+function withHead(view: PartitionView, head: number | undefined): Progress | undefined {
+  const begin = head === undefined ? undefined : view.slices.at(-1)?.value.begin;
+  const shown = progressOf(view);
+  if (head === undefined || begin === undefined || head <= Math.max(begin, shown?.writeHead ?? 0))
+    return undefined;
+  if (shown?.begin === begin) return { ...shown, writeHead: head };
+  return { begin, offset: begin, writeHead: head, records: 0, bytes: 0, firstMs: 0, lastMs: 0, full: false };
 }
 
 function saysMore(own: Progress, shown: Progress | undefined): boolean {

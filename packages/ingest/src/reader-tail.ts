@@ -134,7 +134,10 @@ export class PartitionTail {
     const definition = this.#ports.catalog.sink(this.key);
     const target = definition === undefined ? undefined : targetOf(definition);
     const { journal, staged: before } = partition;
-    const taken = { journal, sink: this.key, stagedEnd: before.offset, target };
+    const onHead = (head: number): void => {
+      this.#writeHead = Math.max(this.#writeHead, head);
+    };
+    const taken = { journal, sink: this.key, stagedEnd: before.offset, target, onHead };
     await this.#ports.integrity.check(taken, signal); // R5
     const staged = this.#view()?.entity?.value.staged;
     if (staged === undefined) return;

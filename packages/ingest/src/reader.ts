@@ -121,6 +121,12 @@ export class StorageReader implements ProgressFeed {
     return { journal, offset, writeHead, problem: running.problem };
   }
 
+  /** Write head of a partition that cannot be read now, as far as it is known. */
+  unreadHead(key: PartitionKey): number | undefined {
+    const running = this.#at(key);
+    return running?.problem === undefined ? undefined : running.tail.writeHead;
+  }
+
   /** What stands against reading, by partition. */
   problems(): readonly {
     readonly key: PartitionKey;

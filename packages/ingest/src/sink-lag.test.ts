@@ -113,6 +113,24 @@ describe("lag of a sink", () => {
     assert.deepEqual(pipeline.statistics.lag(sink, world.clock.wallMs()), { bytes: head, ms: 20_000 });
   });
 
+  test("started while the target is away -> what nobody may read has its bytes, and grows old", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const journal = await world.append(sink, 0, 3);
+    const head = world.journals.content(journal).length;
+    world.target.loadedEnds = () => Promise.reject(new WireError("UNAVAILABLE", "the target is away"));
+    const reads = { components: ["storage-reader"], publishes: true } as const;
+    const reader = await world.during(world.pipeline(reads));
+    const elsewhere = await world.during(world.pipeline({ components: ["storage-coordinator"] }));
+    const both = [reader, elsewhere];
+    const lags = (): readonly SinkLag[] => both.map((one) => one.statistics.lag(sink, world.clock.wallMs()));
+    await world.until(() => lags().every(({ bytes }) => bytes === head));
+    await world.agenda.advance(30_000);
+    for (const { bytes, ms } of lags()) assert.ok(bytes === head && ms >= 30_000, `${bytes} bytes, ${ms} ms`);
+    assert.ok(backlog(world)['seconds{target="duckdb"}']! >= 30);
+    for (const one of both) await world.during(one.close());
+  });
+
   test("what was read and holds no record, as a doubled frame -> it has no age", async () => {
     const world = await Fixture.open();
     const sink = world.sink();

@@ -12,6 +12,24 @@ const BEHIND: readonly Role[] = ["storage-reader", "storage-coordinator", "http-
 
 const openCluster = clusterOfFile();
 
+/** What nobody has read is known, and grows old, where nothing was appended all the same. */
+async function lagGrows(coordinator: string, api: string): Promise<void> {
+  const statistics = `${api}/v1/branches/default/sources/away/sinks/away/statistics/total`;
+  const lag = async (): Promise<{ seconds: number; bytes: number }> =>
+    ((await ask(statistics)).json() as { lag: { seconds: number; bytes: number } }).lag;
+  const shown = async (name: string): Promise<number> => {
+    const { text } = await ask(`${coordinator}/metrics`);
+    const found = new RegExp(`^millrace_storage_backlog_${name}\\{target="duckdb"\\} (\\S+)$`, "m").exec(
+      text,
+    );
+    return Number(found?.[1]);
+  };
+  await until("what waits is known, and grows old", BACK_MS, async () => {
+    const { seconds, bytes } = await lag();
+    return bytes > 0 && seconds > 0 && (await shown("bytes")) > 0 && (await shown("seconds")) > 1;
+  });
+}
+
 test("started while the warehouse, then the broker is away -> records are taken, rows come later", async () => {
   const cluster = await openCluster();
   const all = (role: Role): TestNode => cluster.all(role)[0]!;
@@ -38,6 +56,7 @@ test("started while the warehouse, then the broker is away -> records are taken,
       const answer = await post(url, { n });
       assert.equal(answer.status, 200, answer.text);
     }
+    await lagGrows(all("storage-coordinator").url, endpoints.api);
     await all("warehouse").start();
     await waitForRows(endpoints, "main.away", 6, BACK_MS);
     await waitForRows(endpoints, "main.new", 5, BACK_MS);
