@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MetricsRegistry, silentLogger, text, utf8, WireError, type Logger } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
+import { getJournal } from "@millrace/client";
 import { inlineCodecs, openSpools, prepareCodecs, type Spools } from "@millrace/fragments";
 import { openEmbeddedStore, type EmbeddedStore } from "@millrace/metadata";
 import { MemoryJournal, openMemoryStore } from "@millrace/metadata/testkit";
@@ -44,7 +45,7 @@ class Machine {
   spools!: Spools;
   broker!: Broker;
 
-  async start(root = DEFAULT_ROOT): Promise<void> {
+  async start(root = DEFAULT_ROOT, autoSuspend = false): Promise<void> {
     this.coordination ??= await openMemoryStore(this.clock, this.random);
     const base = {
       clock: this.clock,
@@ -62,7 +63,8 @@ class Machine {
       coordination: this.coordination,
       codecs: inlineCodecs,
     };
-    const options = { id: { zone: "local", suffix: "broker" }, endpoint: "http://localhost:8080", root };
+    const id = { zone: "local", suffix: "broker" };
+    const options = { id, endpoint: "http://localhost:8080", root, autoSuspend: () => autoSuspend };
     this.broker = await this.run(openBroker(ports, options, this.signal));
   }
 
@@ -280,6 +282,36 @@ test("store: a fragment is removed on purpose -> not listed from then on, what f
   );
   const wanted = readRequest(J, { offset: 4 });
   assert.equal(text(await machine.run(readAll(machine.broker.transport, wanted, machine.signal))), "new;");
+  await machine.stop();
+});
+
+test("idle: all is stored -> suspended to one broker; that is removed -> to none; and it goes on", async () => {
+  const machine = new Machine();
+  await machine.start(DEFAULT_ROOT, true);
+  await machine.apply({
+    fragment: { ...journalSpec(J).fragment, stores: [STORE], flushIntervalMs: 600_000 },
+  });
+  const { transport } = machine.broker;
+  const level = async () => (await machine.run(getJournal(transport, J, machine.signal))).spec.suspend?.level;
+  for (const part of ["one;", "two;"]) await machine.append(part);
+  await machine.agenda.advance(12 * 60_000);
+  assert.equal(await level(), undefined);
+  await machine.agenda.advance(30 * 60_000);
+  assert.equal(await level(), "PARTIAL");
+  for (const { spec } of (
+    await machine.run(transport.listFragments(newFragmentsRequest({ journal: J }), machine.signal))
+  ).fragments) {
+    machine.store.delete(contentPath(spec));
+    machine.broker.fragmentRemoved(spec);
+  }
+  await machine.agenda.advance(2 * 60_000);
+  assert.equal(await level(), "FULL");
+  await machine.stop();
+  await machine.start(DEFAULT_ROOT, true);
+  const rest = readRequest(J, { offset: 8, endOffset: 14, block: true, awaitsResume: true });
+  const reading = readAll(machine.broker.transport, rest, machine.signal);
+  assert.equal((await machine.append("three;")).commit?.begin, 8);
+  assert.equal(text(await machine.run(reading)), "three;");
   await machine.stop();
 });
 

@@ -2,9 +2,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, silentLogger, systemClock, TokenBook, utf8, WireError } from "@millrace/base";
-import { AuthKeys, GrpcTransport, type AppendContent, type GrpcTransportOptions } from "@millrace/client";
+import {
+  AuthKeys,
+  getJournal,
+  GrpcTransport,
+  type AppendContent,
+  type GrpcTransportOptions,
+} from "@millrace/client";
 import { GrpcServer, SharedPort } from "@millrace/grpc";
-import { ANY_LABELS, labelSet, parseLabelSelector } from "@millrace/protocol";
+import { ANY_LABELS, deleteChange, labelSet, parseLabelSelector } from "@millrace/protocol";
 import { Authoriser } from "./authoriser.ts";
 import {
   applySpec,
@@ -116,6 +122,24 @@ test("grpc transport: watched listing -> a snapshot at each change, until it is 
     assert.deepEqual(await namesOf(), [J, "b/journal"]);
     stop.abort(new Error("enough"));
     await assert.rejects(snapshots.next(), { message: "enough" });
+  });
+});
+
+test("grpc transport: a read of a suspended journal -> SUSPENDED; awaits its resume -> no answer before", async () => {
+  await withTransport(async ({ transport }) => {
+    const nothing = bytesOf();
+    const suspended = await transport.append(preamble(J, { suspend: "SUSPEND_NOW" }), nothing, never);
+    assert.equal(suspended.status, "SUSPENDED");
+    const statusOf = async (awaitsResume: boolean): Promise<string> => {
+      const request = readRequest(J, { block: true, awaitsResume });
+      for await (const { status } of transport.read(request, never)) return status;
+      return "";
+    };
+    assert.equal(await statusOf(false), "SUSPENDED");
+    const waiting = statusOf(true);
+    const { modRevision } = await getJournal(transport, J, never);
+    await transport.apply({ changes: [deleteChange(J, modRevision)] }, never);
+    assert.equal(await waiting, "JOURNAL_NOT_FOUND");
   });
 });
 
