@@ -35,6 +35,9 @@ import { evaluateRecord, RecordsAhead } from "./records-ahead.ts";
 import { signatureProblem } from "./webhook-signature.ts";
 import { Piece } from "./work-turns.ts";
 
+/** What a request holds besides its body while it waits, about. */
+const HEAD_BYTES = 2048;
+
 /** A request whose body is to become records. */
 export interface Received {
   readonly route: SourceRoute;
@@ -125,8 +128,44 @@ export class Intake {
   }
 
   #decode(received: Received, acceptedAtMs: number, body: BodyBytes, begin: number, end: number): void {
-    const { content, clientIp, head } = received;
+    const { steps } = this.#ports;
     received.route.limiter?.count("bytes", end - begin);
+    if (!received.route.hasTemplates) this.#begin(received, acceptedAtMs, body, begin, end);
+    else if (steps.mustWait) this.#wait(received, acceptedAtMs, body.bytes.subarray(begin, end));
+    else this.#beginTemplates(received, acceptedAtMs, body, begin, end);
+  }
+
+  #wait(received: Received, acceptedAtMs: number, view: Uint8Array): void {
+    const { steps } = this.#ports;
+    if (!steps.hasRoomFor(view.length + HEAD_BYTES)) {
+      const error = new WireError("OVERLOADED", "requests with templates are waiting for their turns");
+      this.#refuse(received, appendError(error));
+      return;
+    }
+    const kept = { ...received, head: received.head.copy() };
+    const body = new BodyBytes(view.slice());
+    const begin = (): void => {
+      // Answered already: it took too long.
+      if (received.exchange.answer !== undefined) return;
+      this.#beginTemplates(kept, acceptedAtMs, body, 0, body.bytes.length);
+    };
+    steps.wait({ bytes: view.length + HEAD_BYTES, begin });
+  }
+
+  #beginTemplates(
+    received: Received,
+    acceptedAtMs: number,
+    body: BodyBytes,
+    begin: number,
+    end: number,
+  ): void {
+    const { record, steps } = this.#ports;
+    this.#begin(received, acceptedAtMs, body, begin, end);
+    steps.spend(record.budget.spent);
+  }
+
+  #begin(received: Received, acceptedAtMs: number, body: BodyBytes, begin: number, end: number): void {
+    const { content, clientIp, head } = received;
     this.#ports.record.startRequest(acceptedAtMs, clientIp, head, new TemplateBudget(end - begin));
     if (content.charset === undefined) {
       this.#records(received, body, begin, end);

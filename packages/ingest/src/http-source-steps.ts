@@ -1,7 +1,9 @@
-// Bodies of many records, gone through step by step: after each step others have their turn (work-turns.ts).
+// Bodies of many records, gone through step by step: after each step others have their turn (work-turns.ts). Requests
+// with templates that come when a turn of the loop has done enough of this wait for later ones, in order: a client
+// may have a hundred of them in one packet.
 import type { BodyWalk } from "./http-source-walk.ts";
 import type { RecordsAhead } from "./records-ahead.ts";
-import type { WorkTurns } from "./work-turns.ts";
+import { TURN_STEPS, type WorkTurns } from "./work-turns.ts";
 
 export interface SteppedBody {
   /** Bytes that are held until the end. */
@@ -12,12 +14,21 @@ export interface SteppedBody {
   readonly isOver: () => boolean;
 }
 
+interface WaitingRequest {
+  /** That are held meanwhile. */
+  readonly bytes: number;
+  readonly begin: () => void;
+}
+
 export class BodySteps {
   readonly #turns: WorkTurns;
   readonly #onFatal: (error: unknown) => void;
   readonly #heldBytesMax: number;
-  /** Of the bodies that are not at their end. */
+  /** Of the bodies that are not at their end, or have not begun. */
   #heldBytes = 0;
+  /** Steps of templates in this turn of the loop, of requests that have begun in it. */
+  #turnSteps = 0;
+  readonly #waiting: WaitingRequest[] = [];
 
   constructor(ports: {
     readonly turns: WorkTurns;
@@ -33,6 +44,38 @@ export class BodySteps {
   hasRoomFor(bytes: number): boolean {
     return this.#heldBytes === 0 || this.#heldBytes + bytes <= this.#heldBytesMax;
   }
+
+  /** Whether a request with templates has to wait for a turn. */
+  get mustWait(): boolean {
+    return this.#waiting.length > 0 || this.#turnSteps >= TURN_STEPS;
+  }
+
+  /** A request has taken so many steps of templates. */
+  spend(steps: number): void {
+    if (this.#turnSteps === 0 && steps > 0) this.#turns.atEnd(() => (this.#turnSteps = 0));
+    this.#turnSteps += steps;
+  }
+
+  /** Begins a request in a later turn, if there is room for it. */
+  wait(request: WaitingRequest): void {
+    this.#heldBytes += request.bytes;
+    this.#waiting.push(request);
+    if (this.#waiting.length === 1) this.#turns.ask(this.#beginWaiting);
+  }
+
+  readonly #beginWaiting = (): void => {
+    do {
+      const { bytes, begin } = this.#waiting[0]!;
+      this.#heldBytes -= bytes;
+      try {
+        begin();
+      } catch (error) {
+        this.#onFatal(error);
+      }
+      this.#waiting.shift();
+    } while (this.#waiting.length > 0 && this.#turnSteps < TURN_STEPS);
+    if (this.#waiting.length > 0) this.#turns.ask(this.#beginWaiting);
+  };
 
   /** Goes through a body, for which the scanner is ready now. @param held asked when one step does not do */
   walk(walk: BodyWalk, held: () => SteppedBody): void {

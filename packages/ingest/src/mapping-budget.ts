@@ -34,6 +34,11 @@ export class TemplateBudget implements StepBudget {
     this.#record = Math.max(0, this.#record - steps);
   }
 
+  /** Of the body, so far. */
+  get spent(): number {
+    return this.#bodyMax - this.#body;
+  }
+
   /** What follows is of another record. */
   startRecord(): void {
     this.#record = RECORD_STEPS_MAX;

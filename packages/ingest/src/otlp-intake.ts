@@ -189,7 +189,6 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
           resolve(outcomeOf(count, settled));
         },
       });
-      start();
       const walked = { body: new BodyBytes(bytes), begin: 0, end: bytes.length, piece };
       const held: SteppedBody = {
         bytes: bytes.length,
@@ -200,14 +199,26 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
           return true;
         },
       };
-      const { name: source, programs } = route;
-      if (programs.count === 0) {
-        steps.walk(new LineWalk(walked, record.scanner, batch), () => held);
-        return;
-      }
-      const { recordBytesMax } = limits;
-      const ahead = new RecordsAhead(record, batch, { source, programs, evaluator, recordBytesMax, piece });
-      steps.walkAhead(new LineWalk(walked, record.scanner, ahead), ahead, held);
+      const { name: source, programs, hasTemplates } = route;
+      const begin = (): void => {
+        if (held.isOver()) return;
+        start();
+        if (programs.count === 0) steps.walk(new LineWalk(walked, record.scanner, batch), () => held);
+        else {
+          const { recordBytesMax } = limits;
+          const ahead = new RecordsAhead(record, batch, {
+            source,
+            programs,
+            evaluator,
+            recordBytesMax,
+            piece,
+          });
+          steps.walkAhead(new LineWalk(walked, record.scanner, ahead), ahead, held);
+        }
+        steps.spend(budget.spent);
+      };
+      if (hasTemplates && steps.mustWait) steps.wait({ bytes: bytes.length, begin });
+      else begin();
     });
   }
 }

@@ -12,6 +12,9 @@ const PIECE_MS = 5;
 /** Records of a piece without templates between two looks at the clock; they take some microseconds for each sink. */
 const RECORDS_A_LOOK = 64;
 
+/** Steps of templates that new requests may take in one turn of the loop: as long as a piece, or one template. */
+export const TURN_STEPS = 50_000;
+
 /** Says when a piece has taken its time. */
 export class Piece {
   readonly #clock: Pick<Clock, "monotonicMs">;
@@ -51,6 +54,11 @@ export class WorkTurns {
   ask(run: () => void): void {
     this.#waiting.push(run);
     this.#arm();
+  }
+
+  /** Calls `run` when the present turn of the loop ends. It must not throw. */
+  atEnd(run: () => void): void {
+    this.#turns.atEnd(run);
   }
 
   /** Resolves in a later turn of the loop. */
