@@ -90,7 +90,7 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     const listed = await ok(["sources", "list"]);
     assert.match(
       listed,
-      /^ID +NAME +TYPE +VERSION +URL\nflights +Flights +http +1 +http:\S+\nother +other +http +1 /,
+      /^ID +NAME +TYPE +STATE +VERSION +URL\nflights +Flights +http +enabled +1 +http:\S+\nother +other +http /,
     );
     const all = JSON.parse(await ok(["sources", "list", "--json"])) as readonly { sourceId: string }[];
     assert.deepEqual(
@@ -128,7 +128,7 @@ suite("commands against a platform", { timeout: 240_000 }, () => {
     const listed = await ok(["sinks", "list", "flights"]);
     assert.match(
       listed,
-      /^ID +NAME +TABLE .*\nflights +flights +main\.flights +id,received_at,origin,body +1\n$/,
+      /^ID +NAME +TABLE .*\nflights +flights +main\.flights +id,received_at,origin,body +enabled +1\n$/,
     );
     assert.equal((JSON.parse(await ok(["sinks", "list", "other", "--json"])) as unknown[]).length, 2);
     const none = await run(["sinks", "list", "nowhere"]);

@@ -12,6 +12,7 @@ import {
   readJson,
   renderFields,
   stateOf,
+  stateWord,
   type JsonOptions,
 } from "./stream-options.ts";
 import { openApi } from "./system-api-door.ts";
@@ -75,7 +76,7 @@ function addReading(group: Command, io: CliIo): void {
     const page = (afterId: string) => api.call(name, { ...key, ...(afterId === "" ? {} : { afterId }) });
     const sinks = await api.all(page, (one) => one.sinks);
     if (options.json === true) return io.out(`${JSON.stringify(sinks)}\n`);
-    io.out(renderTable(["ID", "NAME", "TABLE", "COLUMNS", "VERSION"], sinks.map(rowOf)));
+    io.out(renderTable(["ID", "NAME", "TABLE", "COLUMNS", "STATE", "VERSION"], sinks.map(rowOf)));
   });
   const get = entityCommand(group, "get", "sink").description("Show a sink").option("--json", "print JSON");
   addDoorOptions(get, "api").action(async (...args: unknown[]) => {
@@ -168,9 +169,10 @@ function filesTable(files: readonly FileStatistics[]): string {
   return renderTable(["FILE", "STATE", "RECORDS", "OPENED", "IMPORTED", "FAILED"], rows);
 }
 
-function rowOf({ sinkId, name, table, version }: Sink): readonly string[] {
+function rowOf(sink: Sink): readonly string[] {
+  const { sinkId, name, table, version } = sink;
   const columns = table.mapping.columns.map((column) => column.name).join(",");
-  return [sinkId, name, table.tableId, columns, String(version.number)];
+  return [sinkId, name, table.tableId, columns, stateWord(sink), String(version.number)];
 }
 
 function fieldsOf(sink: Sink): string {

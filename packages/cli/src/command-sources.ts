@@ -4,7 +4,7 @@ import type { Source } from "@millrace/api-client";
 import type { CliIo } from "./cli-io.ts";
 import { addLifecycleCommands, entityArguments, entityCommand, onChange } from "./command-lifecycle.ts";
 import { readAll } from "./read-all.ts";
-import { BRANCH, given, renderFields, stateOf, type JsonOptions } from "./stream-options.ts";
+import { BRANCH, given, renderFields, stateOf, stateWord, type JsonOptions } from "./stream-options.ts";
 import { openApi } from "./system-api-door.ts";
 import { addDoorOptions } from "./system-doors.ts";
 import { renderTable } from "./table-output.ts";
@@ -57,7 +57,7 @@ function addReading(group: Command, io: CliIo): void {
     const page = (afterId: string) => api.call(name, { ...BRANCH, ...(afterId === "" ? {} : { afterId }) });
     const sources = await api.all(page, (one) => one.sources);
     if (options.json === true) return io.out(`${JSON.stringify(sources)}\n`);
-    io.out(renderTable(["ID", "NAME", "TYPE", "VERSION", "URL"], sources.map(rowOf)));
+    io.out(renderTable(["ID", "NAME", "TYPE", "STATE", "VERSION", "URL"], sources.map(rowOf)));
   });
   const get = entityCommand(group, "get", "source")
     .description("Show a source")
@@ -158,7 +158,7 @@ function urlOf({ http, otlp }: Source): string {
 
 function rowOf(source: Source): readonly string[] {
   const { sourceId, name, type, version } = source;
-  return [sourceId, name, type, String(version.number), urlOf(source)];
+  return [sourceId, name, type, stateWord(source), String(version.number), urlOf(source)];
 }
 
 function fieldsOf(source: Source): string {

@@ -59,10 +59,17 @@ export function renderVersions(versions: readonly Version[]): string {
   return renderTable(["VERSION", "AT", "BY", "DESCRIPTION"], rows);
 }
 
-export function stateOf(entity: {
+interface Stateful {
   readonly disabled?: { readonly reason: string };
   readonly deleted?: object;
-}): string {
+}
+
+/** In a list: without the reason, one word. */
+export function stateWord(entity: Stateful): string {
+  return stateOf(entity).split(" ", 1)[0]!;
+}
+
+export function stateOf(entity: Stateful): string {
   if (entity.deleted !== undefined) return "deleted";
   return entity.disabled === undefined ? "enabled" : `disabled (${entity.disabled.reason})`;
 }
