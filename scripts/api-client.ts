@@ -56,6 +56,7 @@ export async function clientFiles(document: Document): Promise<Readonly<Record<s
     "api-answers.ts": schemasText(schemas, (name) => !asked.has(name)),
     "api-calls.ts": callsText(operations, asked),
     "api-places.ts": placesText(operations),
+    "api-shapes.ts": shapesText(schemas),
   };
   const formatted = Object.entries(files).map(async ([name, text]) => {
     const options = { parser: "typescript", printWidth: 110 } as const;
@@ -148,6 +149,45 @@ export interface Place {
 
 /** Where each operation is. */
 export const PLACES: Readonly<Record<keyof Calls, Place>> = {\n${entries.join("\n")}\n};`;
+}
+
+/** What is created from files. */
+const SHAPED = ["Column", "CreateSink", "CreateSource"];
+
+function shapesText(schemas: Document["components"]["schemas"]): string {
+  const entries = SHAPED.map((name) => {
+    const schema = schemas[name];
+    if (schema === undefined) throw new Error(`there is no schema ${name}`);
+    return `${name}: ${JSON.stringify(shapeOf(schema))},`;
+  });
+  return `/** Which fields a value may have, at any depth. Of any other kind, or open: none of these. */
+export interface Shape {
+  readonly fields?: Readonly<Record<string, Shape>>;
+  /** The field that tells the variants apart. */
+  readonly by?: string;
+  /** Fields by its values. */
+  readonly variants?: Readonly<Record<string, Readonly<Record<string, Shape>>>>;
+  readonly items?: Shape;
+  /** Null is a value of it; elsewhere it is the same as a field that is not given. */
+  readonly isNullable?: true;
+}
+
+/** Shapes of what is created. */
+export const SHAPES = {\n${entries.join("\n")}\n} as const satisfies Readonly<Record<string, Shape>>;`;
+}
+
+/** What a reference stands for has a shape of its own, and is open here. */
+function shapeOf({ oneOf, anyOf, items, properties }: Schema): object {
+  const fieldsOf = (fields: Readonly<Record<string, Schema>> = {}): object =>
+    Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, shapeOf(field)]));
+  if (anyOf !== undefined) return { ...shapeOf(anyOf[0] ?? {}), isNullable: true };
+  if (items !== undefined) return { items: shapeOf(items) };
+  if (properties !== undefined) return { fields: fieldsOf(properties) };
+  if (oneOf === undefined) return {};
+  // Of one value in each of the variants, and in the first place.
+  const by = Object.keys(oneOf[0]?.properties ?? {})[0] ?? "";
+  const variants = oneOf.map((one) => [one.properties?.[by]?.enum?.[0], fieldsOf(one.properties)]);
+  return { by, variants: Object.fromEntries(variants) as object };
 }
 
 function typeOf(schema: Schema, used?: Set<string>): string {

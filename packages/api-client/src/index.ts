@@ -10,3 +10,4 @@ export {
 export { allPages, taskEnd } from "./api-tasks.ts";
 export type * from "./api-answers.ts";
 export type * from "./api-requests.ts";
+export { SHAPES, type Shape } from "./api-shapes.ts";

@@ -46,6 +46,9 @@ const BOMB = [
   ...Array.from({ length: 8 }, (_, n) => `b${n}: &a${n + 1} [${`*a${n},`.repeat(9)}]`),
 ].join("\n");
 const SINK = "source: a\nsinks: [{ sink: b, table: main.t, columns: []";
+const column = (text: string): string => `source: a\nsinks: [{ sink: b, table: main.t, columns: [${text}] }]`;
+const table = (text: string): string => `source: a\nsinks: [{ sink: b, columns: [], table: { ${text} } }]`;
+const NO_ID = "is not an ID as the API has them \\(expected 1 to 48 of a-z and 0-9, with single hyphens";
 
 for (const [what, text, message] of [
   ["no YAML", "source: [", /^streams\.yaml: /],
@@ -74,6 +77,59 @@ for (const [what, text, message] of [
     /settings: k: expected a text, a number or a flag/,
   ],
   ["a flag that is none", "source: a\ndisabled: 1", /disabled: expected true or false/],
+  [
+    "an unknown field of a column",
+    column("{ type: uuid, name: id }, { type: path, name: x, path: x, rawStrin: true }"),
+    /^streams\.yaml: document 1: source a: sinks\[0\] \(b\): columns\[1\]: "rawStrin" is not a field of type path \(/,
+  ],
+  [
+    "a field of another column",
+    column("{ type: body, name: x, path: x }"),
+    /"path" is not a field of type body/,
+  ],
+  [
+    "an unknown field of a column of no kind",
+    column("{ typ: path, name: x }"),
+    /columns\[0\]: "typ" is not a field \(expected type, name, path, defaultValue, rawString, template\)$/,
+  ],
+  [
+    "an unknown field of a template",
+    column("{ type: template, name: x, template: { lang: jsonnet, content: x } }"),
+    /columns\[0\]: template: "lang" is not a field \(expected language, content\)$/,
+  ],
+  [
+    "an unknown field of a signature",
+    "source: a\nsignature: { scheme: github, secret: { env: HOOK }, tolerance: 5 }",
+    /source a: signature: "tolerance" is not a field \(expected scheme, secret, toleranceSeconds\)$/,
+  ],
+  [
+    "an unknown field of a table",
+    table("tableId: main.t, typ: postgres"),
+    /\(b\): table: "typ" is not a field of type duckdb \(expected type, tableId, mapping\)$/,
+  ],
+  [
+    "a connection of no type",
+    table("tableId: t, connection: {}"),
+    /"connection" is not a field of type duckdb/,
+  ],
+  [
+    "an unknown field of a connection",
+    table("type: postgres, tableId: main.t, connection: { host: h, databse: d }"),
+    /\(b\): table: connection: "databse" is not a field \(expected host, port, database, /,
+  ],
+  [
+    "a field with a name of JavaScript's",
+    column("{ type: uuid, name: x, constructor: 1 }"),
+    /"constructor" is not/,
+  ],
+  ["an ID with a space", "source: My Source", new RegExp(`source: "My Source" ${NO_ID}`)],
+  ["an ID with a hyphen behind", "source: a-", new RegExp(`"a-" ${NO_ID}`)],
+  ["an ID that is too long", `source: ${"i".repeat(49)}`, new RegExp(`"i{49}" ${NO_ID}`)],
+  [
+    "an ID of a sink with an upper case letter",
+    "source: a\nsinks: [{ sink: Rows, table: t, columns: [] }]",
+    new RegExp(`sinks\\[0\\]: sink: "Rows" ${NO_ID}`),
+  ],
   ["aliases that explode", BOMB, /document 1: .*alias/i],
 ] as const) {
   test(`streams file: ${what} -> bad usage that says where`, () => {
@@ -83,6 +139,30 @@ for (const [what, text, message] of [
     );
   });
 }
+
+test("streams file: a field that is null -> not given, but for a signature", () => {
+  const [source] = parse(`
+source: a
+name:
+description: null
+signature: null
+sinks:
+  - sink: b
+    name: null
+    table: { type: postgres, tableId: main.t, connection: { host: h, port: null } }
+    columns: [{ type: path, name: x, path: x, defaultValue: null }]
+`);
+  assert.deepEqual(source?.fields, { signature: null });
+  assert.deepEqual(source?.sinks, [
+    {
+      sinkId: "b",
+      fields: {},
+      table: { type: "postgres", tableId: "main.t", connection: { host: "h" } },
+      columns: [{ type: "path", name: "x", path: "x" }],
+      isDisabled: false,
+    },
+  ]);
+});
 
 test("streams file: a source in two files -> bad usage", () => {
   const [one] = [parse("source: a")];

@@ -1,11 +1,14 @@
 // Streams as a file: YAML, a document for each source with its sinks. What the API has to say about values it says
-// itself; here names of fields are checked, so that a slip of the pen is not passed over. Pure.
+// itself; here names of fields are checked, so that a slip of the pen is not passed over, and IDs: the API makes
+// another one of an ID that is not normal, and the file would never be what is there. A field that is null is not
+// given, but for a signature, which it takes away. Pure.
 //
 //  F1 A value that is written `{ env: NAME }` is a secret: taken from the environment, never shown, never compared,
 //     since no answer of the API holds it.
-import type { Column } from "@millrace/api-client";
+import { SHAPES, type Column, type Shape } from "@millrace/api-client";
 import { parseAllDocuments, type Document } from "yaml";
 import { UsageError } from "./cli-io.ts";
+import { knownFields } from "./known-fields.ts";
 import type { SettingValue } from "./stream-options.ts";
 
 export class Secret {
@@ -56,6 +59,9 @@ const SINK_FIELDS = [
   "settings",
   "disabled",
 ];
+/** As the API makes them of any text. */
+const NORMAL_ID = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
+const ID_LENGTH_MAX = 48;
 const SECRETS = ["secret", "password"];
 const ALIASES_MAX = 100;
 const TEXT_CHARS_MAX = 4 * 1024 * 1024;
@@ -99,7 +105,7 @@ export function joinStreams(files: readonly (readonly DesiredSource[])[]): reado
 
 function sourceOf(value: unknown, where: string, env: Env): DesiredSource {
   const fields = objectOf(value, where, SOURCE_FIELDS);
-  const sourceId = textOf(fields["source"], `${where}: source`);
+  const sourceId = idOf(fields["source"], `${where}: source`);
   const place = `${where}: source ${sourceId}`;
   const { source: _source, settings, disabled, sinks = [], ...own } = fields;
   if (!Array.isArray(sinks)) throw new UsageError(`${place}: sinks: expected a list`);
@@ -111,7 +117,7 @@ function sourceOf(value: unknown, where: string, env: Env): DesiredSource {
   );
   return {
     sourceId,
-    fields: treesOf(own, place, env),
+    fields: treesOf(known(own, SHAPES.CreateSource, place), place, env),
     ...(settings === undefined ? {} : { settings: settingsOf(settings, `${place}: settings`) }),
     isDisabled: flagOf(disabled, `${place}: disabled`),
     sinks: parsed,
@@ -120,21 +126,33 @@ function sourceOf(value: unknown, where: string, env: Env): DesiredSource {
 
 function sinkOf(value: unknown, where: string, env: Env): DesiredSink {
   const fields = objectOf(value, where, SINK_FIELDS);
-  const sinkId = textOf(fields["sink"], `${where}: sink`);
+  const sinkId = idOf(fields["sink"], `${where}: sink`);
   const place = `${where} (${sinkId})`;
   const { sink: _sink, settings, disabled, table, columns, ...own } = fields;
   if (!Array.isArray(columns)) throw new UsageError(`${place}: columns: expected a list`);
   const isNamed = typeof table === "string";
   const given = isNamed ? { tableId: table } : objectOf(table, `${place}: table`);
   if ("mapping" in given) throw new UsageError(`${place}: table: the mapping is the sink's columns`);
+  // One that is not given is looked at as the one that is meant.
+  known({ type: "duckdb", ...given }, SHAPES.CreateSink.fields.table, `${place}: table`);
   return {
     sinkId,
-    fields: treesOf(own, place, env),
-    table: treesOf(given, `${place}: table`, env),
-    columns: columns as readonly Column[],
+    fields: treesOf(known(own, SHAPES.CreateSink, place), place, env),
+    table: treesOf(known(given, SHAPES.CreateSink.fields.table, `${place}: table`), `${place}: table`, env),
+    columns: columns.map((column: unknown, i) => {
+      return knownFields(column, SHAPES.Column, `${place}: columns[${i}]`) as Column;
+    }),
     ...(settings === undefined ? {} : { settings: settingsOf(settings, `${place}: settings`) }),
     isDisabled: flagOf(disabled, `${place}: disabled`),
   };
+}
+
+function known(
+  fields: Readonly<Record<string, unknown>>,
+  shape: Shape,
+  where: string,
+): Readonly<Record<string, unknown>> {
+  return knownFields(fields, shape, where) as Readonly<Record<string, unknown>>;
 }
 
 function treesOf(fields: Readonly<Record<string, unknown>>, where: string, env: Env): Fields {
@@ -188,9 +206,12 @@ function settingsOf(value: unknown, where: string): Readonly<Record<string, Sett
   return fields as Readonly<Record<string, SettingValue>>;
 }
 
-function textOf(value: unknown, where: string): string {
-  if (typeof value === "string" && value !== "") return value;
-  throw new UsageError(`${where}: expected an ID`);
+function idOf(value: unknown, where: string): string {
+  if (typeof value !== "string" || value === "") throw new UsageError(`${where}: expected an ID`);
+  if (NORMAL_ID.test(value) && value.length <= ID_LENGTH_MAX) return value;
+  const shown = JSON.stringify(value.slice(0, 100));
+  const rule = `1 to ${ID_LENGTH_MAX} of a-z and 0-9, with single hyphens between them`;
+  throw new UsageError(`${where}: ${shown} is not an ID as the API has them (expected ${rule})`);
 }
 
 function flagOf(value: unknown, where: string): boolean {

@@ -65,6 +65,10 @@ suite("streams by the command line", { timeout: 240_000 }, () => {
     assert.equal((await json(["sources", "get", "one"]))["name"], "Uno");
     await ok(["sources", "disable", "one"]);
     assert.match(await ok(["sources", "get", "one"]), /\nstate +disabled \(API\)\n/);
+    assert.match(
+      await ok(["sources", "list"]),
+      /^ID +NAME +TYPE +STATE +VERSION +URL\none +Uno +http +disabled +3 /,
+    );
     assert.equal((await json(["sources", "enable", "one"]))["status"], "success");
     assert.match(await ok(["sources", "versions", "one"]), /\n2 +\S+ +system +In Italian\.\n/);
     await ok(["sources", "rollback", "one", "1"]);
@@ -75,7 +79,7 @@ suite("streams by the command line", { timeout: 240_000 }, () => {
       (await run(["sources", "get", "one"])).err,
       /^millrace: Source "one" not found in the branch\.\n$/,
     );
-    assert.match(await ok(["sources", "list", "--deleted"]), /\none +One +http /);
+    assert.match(await ok(["sources", "list", "--deleted"]), /\none +One +http +deleted +/);
     await ok(["sources", "undelete", "one"]);
     const wrong = await run(["sources", "rollback", "one", "x"]);
     assert.deepEqual([wrong.code, wrong.err], [2, "millrace: version x: expected a whole number >= 1\n"]);
@@ -102,10 +106,18 @@ suite("streams by the command line", { timeout: 240_000 }, () => {
     assert.equal(await ok(["sinks", "statistics", "two", "rows", "--files", "--json"]), "[]\n");
     assert.match(await ok(["sources", "statistics", "two"]), /\nrows +0 +0 +0 +0 +0\n$/);
     assert.match(await ok(["sources", "statistics", "two", "--clear"]), /begin anew/);
-    for (const verb of ["disable", "enable", "delete", "undelete"]) await ok(["sinks", verb, "two", "rows"]);
+    for (const verb of ["disable", "enable", "delete", "undelete"]) {
+      await ok(["sinks", verb, "two", "rows"]);
+      const state = { disable: "disabled", enable: "enabled", delete: "deleted", undelete: "enabled" }[verb];
+      const list = await ok(["sinks", "list", "two", ...(verb === "delete" ? ["--deleted"] : [])]);
+      assert.match(
+        list,
+        new RegExp(`^ID +NAME +TABLE +COLUMNS +STATE +VERSION\\nrows .* ${state} +\\d+\\n$`),
+      );
+    }
     await ok(["sinks", "rollback", "two", "rows", "1"]);
     assert.match(await ok(["sinks", "versions", "two", "rows"]), /Rollback to version "1"\./);
-    assert.match(await ok(["sinks", "list", "two"]), /\nrows +rows +main\.two +item +\d+\n$/);
+    assert.match(await ok(["sinks", "list", "two"]), /\nrows +rows +main\.two +item +enabled +\d+\n$/);
     assert.equal((await run(["sinks", "get", "two", "none"])).code, 1);
   });
 
@@ -221,6 +233,23 @@ suite("streams by the command line", { timeout: 240_000 }, () => {
     await ok(["apply", "-f", fewer, "--prune"]);
     assert.match(await ok(["sources", "list"]), /^ID .*\nshop [^\n]*\n$/);
     assert.equal(await ok(["plan", "-f", fewer, "--prune", "--check"]), "nothing to do\n");
+  });
+
+  test("apply: a misspelt field, an ID that is none -> status 2, nothing is done; null -> as not given", async () => {
+    const columns = "[{ type: path, name: item, path: item, rawStrin: true }]";
+    const slip = `source: slip\nsinks: [{ sink: s, table: main.slip, columns: ${columns} }]`;
+    for (const command of ["plan", "apply"]) {
+      const refused = await run([command, "-f", "-"], slip);
+      assert.deepEqual([refused.code, refused.out], [2, ""]);
+      assert.match(refused.err, /^millrace: stdin: [^\n]*: columns\[0\]: "rawStrin" is not a field/);
+      const noId = await run([command, "-f", "-"], "source: My Slip");
+      assert.deepEqual([noId.code, noId.out], [2, ""]);
+    }
+    assert.doesNotMatch(await ok(["sources", "list"]), /slip/);
+    const nulls = slip.replace("rawStrin: true", "defaultValue: null").replace("\n", "\ndescription: null\n");
+    await ok(["apply", "-f", "-"], nulls);
+    assert.match(await ok(["plan", "-f", "-", "--check"], nulls), /nothing to do\n$/);
+    await ok(["sources", "delete", "slip"]);
   });
 
   test("apply: what the API refuses -> its words, and what was done before it stays", async () => {
