@@ -71,7 +71,7 @@ export const editorOperations: readonly Operation[] = [
         headers: Object.entries(headers),
         body: utf8(content),
       };
-      const outcome = await sampleRows(body.mapping.columns, record, asked.deps);
+      const outcome = await sampleRows(body.mapping, record, asked.deps);
       return outcome.kind === "refused" ? refuse(refusalOf(outcome)) : { rows: outcome.rows };
     },
   }),

@@ -2,6 +2,7 @@
 import {
   DEFINITION_LIMITS,
   sampleRows,
+  takesNul,
   takesSignal,
   TemplateBudget,
   type SampleOutcome,
@@ -67,7 +68,8 @@ async function tableOf(
   record: SampleRecord,
   budget: TemplateBudget,
 ): Promise<object> {
-  const outcome = await sampleRows(table.mapping.columns, record, ports, budget);
+  const mapping = { columns: table.mapping.columns, takesNul: takesNul(table.type) };
+  const outcome = await sampleRows(mapping, record, ports, budget);
   if (outcome.kind === "refused") throw refusalOf(outcome);
   return { sinkId, tableId: table.tableId, rows: outcome.rows };
 }

@@ -28,6 +28,7 @@ import { TemplateBudget } from "./mapping-budget.ts";
 import { PathTree } from "./mapping-path.ts";
 import { Fixture } from "./pipeline-fixture.ts";
 import { frame, TEMPLATE } from "./pipeline-world.ts";
+import type { TargetSettings } from "./target-settings.ts";
 
 const DOOR = "00d00500d00500d0";
 const STEP = 10;
@@ -43,6 +44,7 @@ interface Crash {
 interface Given {
   readonly partitions?: number;
   readonly columns?: readonly Column[];
+  readonly target?: TargetSettings;
 }
 
 class World {
@@ -52,9 +54,9 @@ class World {
   /** Steps that were made: transactions and appends. */
   steps = 0;
 
-  private constructor(fixture: Fixture, { partitions, columns }: Required<Given>) {
+  private constructor(fixture: Fixture, { partitions, columns, target }: Required<Given>) {
     this.fixture = fixture;
-    const table = { type: "duckdb", tableId: "main.sink", mapping: { columns } } as const;
+    const table = { ...target, tableId: "main.sink", mapping: { columns } };
     const version = {
       number: 2,
       hash: "0".repeat(16),
@@ -67,8 +69,9 @@ class World {
     this.journals = new DeadLetterJournals({ store, transport, catalog, clock, random }, TEMPLATE);
   }
 
-  static async open({ partitions = 1, columns = MENDED }: Given = {}): Promise<World> {
-    const world = new World(await Fixture.open(), { partitions, columns });
+  static async open(given: Given = {}): Promise<World> {
+    const { partitions = 1, columns = MENDED, target = { type: "duckdb" } } = given;
+    const world = new World(await Fixture.open(), { partitions, columns, target });
     await world.fixture.during(world.journals.ensure(world.sink, world.fixture.signal));
     return world;
   }
@@ -244,6 +247,15 @@ describe("replay", () => {
     assert.deepEqual(await world.replay(), { replayed: 2, refused: 1, isDone: true });
     assert.deepEqual(world.rows, ['"12026"\n', '"{}2026"\n']);
     assert.deepEqual(await world.waiting(), ["{ x2"]);
+  });
+
+  test("text that the sink's target cannot have -> waits again", async () => {
+    const columns: readonly Column[] = [{ type: "path", name: "n", path: "n", rawString: true }];
+    const connection = { host: "db.test", database: "d", user: "u" };
+    const world = await World.open({ columns, target: { type: "postgres", connection } });
+    world.push(1, ['{"n":"\\u0000"}', '{"n":"a"}']);
+    assert.deepEqual(await world.replay(), { replayed: 1, refused: 1, isDone: true });
+    assert.deepEqual(world.rows, ['"a"\n']);
   });
 
   test("no letters, or none yet -> nothing to do", async () => {

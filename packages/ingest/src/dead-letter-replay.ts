@@ -40,6 +40,7 @@ import { compileMapping, type CompiledMapping } from "./mapping.ts";
 import { SinkGone, type FramePort, type PartitionPort } from "./publisher.ts";
 import { evaluateRecord } from "./records-ahead.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
+import { takesNul } from "./target-settings.ts";
 import { Piece } from "./work-turns.ts";
 
 export interface ReplayPorts {
@@ -328,7 +329,8 @@ class LetterMapper {
     { random, evaluator }: Pick<ReplayPorts, "random" | "evaluator">,
   ) {
     const tree = new PathTree();
-    this.#mapping = compileMapping(columns, { tree, programs: this.#programs, random });
+    const scope = { tree, programs: this.#programs, random };
+    this.#mapping = compileMapping(columns, scope, { takesNul: takesNul(sink.table.type) });
     this.#version = version;
     this.#keyedPartitions = sink.keyedPartitions;
     this.#source = sinkPath(sink);

@@ -105,6 +105,29 @@ describe("dead letters at the door", () => {
     );
   });
 
+  test("text that the sink's target cannot have -> a letter, or refused; a sink beside takes it", async () => {
+    await door.close();
+    const connection = { host: "db.test", database: "d", user: "u" };
+    const target = { type: "postgres", connection } as const;
+    const columns: readonly Column[] = [{ type: "path", name: "p", path: "a", rawString: true }];
+    door = await new DoorHarness().open({
+      sinks: [
+        { sinkId: "keeps", columns, target, settings: KEEPS },
+        { sinkId: "strict", columns, target },
+        { sinkId: "warehouse", columns },
+      ],
+    });
+    const answer = await door.post('{"a":"\\u0000"}');
+    assert.equal(answer.status, 422);
+    assert.match(answer.body, /column \\"p\\": it has the character NUL/);
+    assert.deepEqual(door.frames.rows("warehouse/0"), ['"\0"\n']);
+    assert.deepEqual([door.frames.rows("keeps/0"), door.frames.rows("strict/0")], [[], []]);
+    assert.deepEqual(
+      letters().map(({ column, status }) => [column, status]),
+      [["p", 422]],
+    );
+  });
+
   test("an array that is none -> refused: it has no records", async () => {
     assert.equal((await door.post('[{"a":1},')).status, 422);
     assert.deepEqual(letters(), []);

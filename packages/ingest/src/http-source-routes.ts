@@ -17,6 +17,7 @@ import { PathTree } from "./mapping-path.ts";
 import { ProgramSet } from "./mapping-programs.ts";
 import { compileMapping, type CompiledMapping, type MappingScope } from "./mapping.ts";
 import type { PartitionPublisher } from "./publisher.ts";
+import { takesNul } from "./target-settings.ts";
 import type { SourceLimiter, SourceLimiters } from "./rate-limit.ts";
 
 export interface SinkRoute {
@@ -92,7 +93,7 @@ export function sourceRoute(
 }
 
 function sinkRoute(sink: EffectiveSink, scope: MappingScope, { dispatcher, quotas }: RoutePorts): SinkRoute {
-  const mapping = compileMapping(sink.table.mapping.columns, scope);
+  const mapping = compileMapping(sink.table.mapping.columns, scope, { takesNul: takesNul(sink.table.type) });
   const publishers = Array.from({ length: sink.partitions }, (_, n) => dispatcher.publisher(sink, n));
   return {
     sink,

@@ -48,6 +48,7 @@ export {
   connectionProblem,
   type ConnectionProblem,
   SSL_MODES,
+  takesNul,
   TARGET_KINDS,
   withoutPassword,
   type ClickHouseSettings,

@@ -36,7 +36,7 @@ function sample(columns: readonly Column[], type: string, body: string | Uint8Ar
   const turns = new WorkTurns({ atEnd: (run) => void (turnCount++, setImmediate(run)) });
   const clock = { monotonicMs: () => (ms += 3) };
   const ports = { random: seededRandom("sample"), evaluator: localEvaluator(), clock, turns, signal };
-  return sampleRows(columns, record, ports);
+  return sampleRows({ columns }, record, ports);
 }
 
 /** Each look at the clock finds it 3 ms later. */

@@ -14,7 +14,7 @@ import { PathTree } from "./mapping-path.ts";
 import { type MappingFailure, undecodable } from "./mapping-record.ts";
 import { evaluateRecord, RecordsAhead } from "./records-ahead.ts";
 import { ProgramSet } from "./mapping-programs.ts";
-import { compileMapping, type CompiledMapping } from "./mapping.ts";
+import { compileMapping, type CompiledMapping, type MappingRules } from "./mapping.ts";
 import { Piece, type WorkTurns } from "./work-turns.ts";
 
 /** A request as the door would get it. */
@@ -48,6 +48,10 @@ export const SAMPLE_ROWS_MAX = 100;
 /** A step of a walk: as many records as may become rows. */
 const BOUNDS = { bytes: 512 * 1024, records: SAMPLE_ROWS_MAX };
 
+export interface SampleMapping extends MappingRules {
+  readonly columns: readonly Column[];
+}
+
 export interface SamplePorts {
   /** For uuid columns. */
   readonly random: Random;
@@ -63,14 +67,14 @@ export interface SamplePorts {
  * @param budget that the templates of the request have left @throws the signal's reason
  */
 export async function sampleRows(
-  columns: readonly Column[],
+  { columns, ...rules }: SampleMapping,
   { acceptedAtMs, clientIp, headers: lines, body }: SampleRecord,
   { random, evaluator, clock, turns, signal }: SamplePorts,
   budget = new TemplateBudget(body.length),
 ): Promise<SampleOutcome> {
   const tree = new PathTree();
   const programs = new ProgramSet();
-  const mapping = compileMapping(columns, { tree, programs, random });
+  const mapping = compileMapping(columns, { tree, programs, random }, rules);
   const headers = new RecordHeaders(lines);
   const type = headers.get("Content-Type") ?? "";
   const content = parseContentType(type);

@@ -11,7 +11,7 @@ import { PathTree } from "./mapping-path.ts";
 import { ProgramSet } from "./mapping-programs.ts";
 import type { MappingFailure, RecordContext } from "./mapping-record.ts";
 import { RecordValues } from "./mapping-values.ts";
-import { compileMapping, type CompiledMapping } from "./mapping.ts";
+import { compileMapping, type CompiledMapping, type MappingRules } from "./mapping.ts";
 import { evaluateRecord } from "./records-ahead.ts";
 
 export const ACCEPTED_AT = Date.UTC(2026, 0, 2, 3, 4, 5, 67);
@@ -59,9 +59,13 @@ export function recordOf(given: GivenRecord, tree: PathTree): RecordContext {
 }
 
 /** The record's row, or why it has none; then nothing may have been written. */
-export function map(columns: readonly Column[], given: GivenRecord): string | MappingFailure {
+export function map(
+  columns: readonly Column[],
+  given: GivenRecord,
+  rules: MappingRules = {},
+): string | MappingFailure {
   const tree = new PathTree();
-  const mapping = compileMapping(columns, { tree, programs: new ProgramSet(), random: systemRandom });
+  const mapping = compileMapping(columns, { tree, programs: new ProgramSet(), random: systemRandom }, rules);
   return written(mapping, recordOf(given, tree));
 }
 
@@ -70,10 +74,11 @@ export async function mapEvaluated(
   columns: readonly Column[],
   given: GivenRecord,
   evaluator: ProgramEvaluator = LOCAL,
+  rules: MappingRules = {},
 ): Promise<string | MappingFailure> {
   const tree = new PathTree();
   const programs = new ProgramSet();
-  const mapping = compileMapping(columns, { tree, programs, random: systemRandom });
+  const mapping = compileMapping(columns, { tree, programs, random: systemRandom }, rules);
   const record = recordOf(given, tree);
   record.evaluated = await evaluateRecord(record, { source: "", programs, evaluator }, () => false);
   return written(mapping, record);

@@ -30,6 +30,12 @@ export interface CompiledMapping {
   write(record: RecordContext, out: RowBuffer): MappingFailure | undefined;
 }
 
+/** What the table of a sink asks of its rows. */
+export interface MappingRules {
+  /** Its text may have the character NUL; where not, a record that would bring one is refused. Default: it may. */
+  readonly takesNul?: boolean;
+}
+
 type ColumnWriter = (record: RecordContext, out: RowBuffer) => MappingFailure | undefined;
 
 const QUOTE = 0x22;
@@ -50,11 +56,16 @@ export interface MappingScope {
  * A column that the definition's validation would have refused, such as one of another version of the platform, refuses
  * its records: other sinks do not suffer.
  */
-export function compileMapping(columns: readonly Column[], scope: MappingScope): CompiledMapping {
+export function compileMapping(
+  columns: readonly Column[],
+  scope: MappingScope,
+  { takesNul = true }: MappingRules = {},
+): CompiledMapping {
   const templates = columns.filter((column) => column.type === "template").length;
   const writers = columns.map((column) => {
     try {
-      return compileColumn(column, { ...scope, templates });
+      const writer = compileColumn(column, { ...scope, templates });
+      return takesNul || !mayHaveNul(column) ? writer : nulRefuser(column.name, writer);
     } catch (error) {
       return brokenWriter(column.name, error);
     }
@@ -124,6 +135,20 @@ function compileColumn(column: Column, scope: ColumnScope): ColumnWriter {
       if (column.template.language === "jsonata") return evaluatedWriter(column, scope.programs);
       return templateWriter(column, scope);
   }
+}
+
+/** JSON has NUL escaped; what a client gives as text may have it as it is. */
+function mayHaveNul(column: Column): boolean {
+  if (column.type === "path" || column.type === "template") return column.rawString === true;
+  return column.type === "body";
+}
+
+function nulRefuser(column: string, write: ColumnWriter): ColumnWriter {
+  const failure = unprocessable(column, "it has the character NUL, which the sink's target has no text with");
+  return (record, out) => {
+    const begin = out.at;
+    return write(record, out) ?? (out.bytes.subarray(begin, out.at).includes(0) ? failure : undefined);
+  };
 }
 
 function brokenWriter(column: string, error: unknown): ColumnWriter {

@@ -57,6 +57,11 @@ export function settingsOf(table: TargetSettings): TargetSettings {
     : ({ type: table.type, connection: table.connection } as TargetSettings);
 }
 
+/** Whether tables of this kind have text with the character NUL. */
+export function takesNul(kind: TargetKind): boolean {
+  return kind !== "postgres";
+}
+
 /** Which one of its kind; undefined where there is only one. User and password do not count. */
 export function placeOf(settings: TargetSettings): string | undefined {
   switch (settings.type) {

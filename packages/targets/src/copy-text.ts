@@ -1,28 +1,31 @@
 // Staged rows as lines of tab-separated text with backslash escapes, which PostgreSQL's COPY and ClickHouse's
 // TabSeparated both read. Bytes in, bytes out: no string per value.
-import { utf8, WireError } from "@millrace/base";
-import type { Column, StagedRows } from "@millrace/ingest";
+import { utf8 } from "@millrace/base";
+import type { StagedRows } from "@millrace/ingest";
 import { CHUNK_BYTES } from "./limits.ts";
 
 const TAB = 9;
 const NEWLINE = 10;
 const RETURN = 13;
 const BACKSLASH = 92;
-/** An escaped byte becomes two. */
-const WIDEST = 2;
+/** An escaped byte becomes two, one that is replaced three. */
+const WIDEST = 3;
+/** U+FFFD */
+const REPLACEMENT = [0xef, 0xbf, 0xbd] as const;
 const OFFSET_CHARS_MAX = 16;
 
 export interface CopyOptions {
   readonly journal: string;
-  /** One per value of a row. */
-  readonly columns: readonly Column[];
-  /** Whether the target has text with the character NUL; where not, a row that has one can never be loaded. */
+  /**
+   * Whether the target has text with the character NUL; where not, U+FFFD stands for it. The door refuses such rows
+   * (mapping.ts), but not those of before the sink had this target: an accepted record must not block those after it.
+   */
   readonly takesNul: boolean;
 }
 
 /**
  * The values of each row, then its journal and its offset; in chunks that end with a line.
- * @throws {WireError} UNPROCESSABLE: a value that the target can never take, CORRUPT
+ * @throws {WireError} CORRUPT
  */
 export function* copyText(rows: StagedRows, options: CopyOptions): Generator<Uint8Array> {
   const tail = tailOf(options.journal);
@@ -36,7 +39,7 @@ export function* copyText(rows: StagedRows, options: CopyOptions): Generator<Uin
       at = 0;
     }
     for (let i = 0; i < rows.begins.length; i++) {
-      at = escaped(rows, i, out, at, options);
+      at = escaped(rows, i, out, at, options.takesNul);
       out[at++] = TAB;
     }
     out.set(tail, at);
@@ -61,7 +64,7 @@ function roomOf({ begins, ends }: StagedRows): number {
   return room;
 }
 
-function escaped(rows: StagedRows, i: number, out: Uint8Array, at: number, options: CopyOptions): number {
+function escaped(rows: StagedRows, i: number, out: Uint8Array, at: number, takesNul: boolean): number {
   const { bytes, begins, ends } = rows;
   const end = ends[i]!;
   let to = at;
@@ -71,8 +74,11 @@ function escaped(rows: StagedRows, i: number, out: Uint8Array, at: number, optio
       out[to++] = byte;
       continue;
     }
+    if (byte === 0 && !takesNul) {
+      for (const part of REPLACEMENT) out[to++] = part;
+      continue;
+    }
     const escape = escapeOf(byte);
-    if (byte === 0 && !options.takesNul) refuseNul(rows, i, options);
     if (escape !== 0) out[to++] = BACKSLASH;
     out[to++] = escape === 0 ? byte : escape;
   }
@@ -101,11 +107,4 @@ function decimal(n: number, out: Uint8Array, at: number): number {
   const digits = String(n);
   for (let i = 0; i < digits.length; i++) out[at + i] = digits.charCodeAt(i);
   return at + digits.length;
-}
-
-function refuseNul(rows: StagedRows, i: number, { journal, columns }: CopyOptions): never {
-  const column = columns[i]!.name;
-  const where = `the row at offset ${rows.offset} of ${journal} has the character NUL in column "${column}"`;
-  const facts = { journal, offset: rows.offset, column };
-  throw new WireError("UNPROCESSABLE", `${where}: the target has no text with it`, { facts });
 }

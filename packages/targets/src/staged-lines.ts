@@ -7,11 +7,11 @@ import { copyText, type CopyOptions } from "./copy-text.ts";
 export async function* stagedLines(
   store: ObjectStore,
   objects: readonly StagedObject[],
-  options: Omit<CopyOptions, "columns">,
+  options: CopyOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   for (const object of objects) {
     const rows = await openStaged(store, object, signal);
-    yield* copyText(rows, { ...options, columns: object.columns });
+    yield* copyText(rows, options);
   }
 }
