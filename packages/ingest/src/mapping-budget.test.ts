@@ -88,6 +88,16 @@ describe("a budget of templates", () => {
     }
   });
 
+  test("lists that take memory and few steps -> counted by their bytes", () => {
+    const door = new Door([template("t", "std.type(std.range(1, 1000000))")]);
+    door.startBody(0);
+    door.startRecord("{}");
+    const fates = Array.from({ length: 50 }, () => door.map());
+    const rows = fates.findIndex((fate) => fate !== "row");
+    assert.ok(rows >= 1 && rows <= 1_000_000 / (8_000_000 >> 8) + 1, `${rows} sinks had their row`);
+    assert.match(fates.at(-1)!, /more than 1000000 steps of all templates for one record\.$/);
+  });
+
   test("a template's own failure -> its own words, whatever is left", () => {
     const door = new Door([template("t", "error 'mine'")]);
     door.startBody(0);

@@ -15,9 +15,12 @@ export interface Limits {
 export interface StepBudget {
   /** 0 or more. */
   readonly left: number;
-  /** An evaluation has taken so many, which may be more than were left. */
+  /** An evaluation has taken so many, which may be more than were left; what it has made counts too. */
   take(steps: number): void;
 }
+
+/** Bytes made that count as a step of a budget, as a power of two. */
+export const BYTES_A_STEP_BITS = 8;
 
 export const LIMITS_DEFAULT: Limits = { steps: 250_000, stack: 500, bytes: 16 * 1024 * 1024 };
 

@@ -4,7 +4,7 @@ import type { Surroundings } from "./compiler.ts";
 import { JsonnetError, type Source, type Span } from "./error.ts";
 import { call } from "./functions.ts";
 import { HostFunction, fromHost, type HostValue, type NativeFunction } from "./host.ts";
-import { IMPORTS_MAX, LIMITS_DEFAULT, type Limits, type StepBudget } from "./limits.ts";
+import { BYTES_A_STEP_BITS, IMPORTS_MAX, LIMITS_DEFAULT, type Limits, type StepBudget } from "./limits.ts";
 import { COMPACT, jsonText, toJson, type Json } from "./manifest.ts";
 import { parse } from "./parser.ts";
 import { Runtime, type ImportedFile, type Outside } from "./runtime.ts";
@@ -104,10 +104,10 @@ class CompiledProgram<C> implements Program<C> {
       result = manifest(value, rt);
       rt.leave();
     } catch (error) {
-      budget?.take(rt.steps);
+      budget?.take(rt.steps + (rt.bytes >> BYTES_A_STEP_BITS));
       throw asJsonnetError(error, this.#site.span, this.#limits);
     }
-    budget?.take(rt.steps);
+    budget?.take(rt.steps + (rt.bytes >> BYTES_A_STEP_BITS));
     rt.reset();
     this.#idle = rt;
     return result;
