@@ -302,6 +302,11 @@ test("append machine: too many replicas -> waits for the next revision; too few 
     INPUTS["sync-gathered"],
   );
   assert.deepEqual(many.effects, [{ kind: "resolve-changed" }]);
+  const elsewhere = (assignmentsConsistent: boolean): AppendInput =>
+    resolvedAs({ header: two, primaryIsSelf: false, assignmentsConsistent });
+  assert.deepEqual(run(STATES.resolving, elsewhere(true)).effects, [{ kind: "resolve-changed" }]);
+  const inconsistent = run(STATES.resolving, elsewhere(false));
+  assert.deepEqual(inconsistent.effects, [{ kind: "proxy", header: two }], "A8");
   const few = run(
     { ...STATES.syncing, attempt: attempt({ resolution: resolution({ desiredReplicas: 3 }) }) },
     INPUTS["sync-gathered"],

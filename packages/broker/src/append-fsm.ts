@@ -21,6 +21,9 @@
 //      that a newer primary takes, and what was not opened resolves again: it may have moved the primary itself.
 //  A7  Nothing is opened before all of its content is here, or as much as is collected in memory: until then it gives
 //      the pipeline to whoever else wants it, and is judged anew when its turn comes again.
+//  A8  It waits for the allocator to take surplus members away only while the assignments are consistent. Until the
+//      primary has made them so, the allocator keeps all: then an append elsewhere goes there, and has it done at once.
+//      Gazette's primaries do it for an append or once a minute.
 //
 // Replication is in the machine: with no peers `sync-gathered` comes with no answers, at once.
 import { assert, unreachable, WireError } from "@millrace/base";
@@ -216,10 +219,9 @@ function updateAssignments(attempt: Attempt): AppendStep {
 }
 
 function awaitDesiredReplicas(attempt: Attempt): AppendStep {
-  const { header, desiredReplicas, minReplicas, primaryIsSelf } = attempt.resolution;
+  const { header, desiredReplicas, minReplicas, primaryIsSelf, assignmentsConsistent } = attempt.resolution;
   const members = header.route.members.length;
-  // The allocator is about to take the surplus away.
-  if (members > desiredReplicas) return resolveChanged(attempt);
+  if (members > desiredReplicas && assignmentsConsistent) return resolveChanged(attempt); // A8
   if (members < minReplicas) return refuse(attempt, "INSUFFICIENT_JOURNAL_BROKERS");
   if (!primaryIsSelf) return [{ kind: "proxying", attempt }, [{ kind: "proxy", header }]];
   return [{ kind: "validating", attempt, wakeups: 0 }, GATHER_FACTS];

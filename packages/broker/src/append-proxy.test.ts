@@ -3,11 +3,19 @@ import { describe, test } from "node:test";
 import { never, text, utf8, WireError } from "@millrace/base";
 import { settle } from "@millrace/base/testkit";
 import type { AppendContent } from "@millrace/client";
-import { labelSet, parseLabelSelector, type AppendResponse } from "@millrace/protocol";
+import {
+  assignmentKey,
+  encodeRoute,
+  labelSet,
+  parseLabelSelector,
+  type AppendResponse,
+} from "@millrace/protocol";
 import type { AppendCaller } from "./append-ports.ts";
 import { AppendFeed } from "./append-feed.ts";
 import { applySpec, journalSpec, preamble, readAll, readRequest } from "./broker-testkit.ts";
+import { DEFAULT_ROOT } from "./broker.ts";
 import { openTestCluster, type ClusterMember, type TestCluster } from "./cluster-testkit.ts";
+import { openPuppet } from "./puppet-testkit.ts";
 
 const J = "a/journal";
 const bytes = (...parts: readonly string[]): AppendContent => ({ kind: "bytes", bytes: parts.map(utf8) });
@@ -164,6 +172,49 @@ describe("an append at another broker", () => {
       const { commit } = await cluster.within(other.transport.append(preamble(J), bytes("kept"), never));
       assert.deepEqual([commit?.begin, await content()], [0, "kept"]);
     });
+  });
+
+  test("a member too many -> goes to a primary that has yet to make it consistent, else waits (A8)", async () => {
+    const cluster = await openTestCluster({ zones: [] });
+    try {
+      await openPuppet(cluster, { suffix: "leader" }); // The allocator's, which leaves assignments as they are.
+      let taken = 0;
+      const primary = await openPuppet(cluster, {
+        suffix: "a-primary",
+        append: async ({ header }) => {
+          taken++;
+          return { status: "OK", header: header!, totalChunks: 0, delayedChunks: 0, storeHealthError: "" };
+        },
+      });
+      const own = await cluster.open({ zone: "o" });
+      const newcomer = await openPuppet(cluster, { suffix: "b-newcomer" });
+      await cluster.within(applySpec(own.transport, journalSpec(J, { replication: 2 })));
+      const key = (member: typeof own.id, slot: number): string =>
+        assignmentKey(DEFAULT_ROOT, { item: J, member, slot });
+      const keys = [key(primary.id, 0), key(own.id, 1), key(newcomer.id, 2)];
+      const assign = async (...values: readonly Uint8Array[]): Promise<void> => {
+        const success = values.map((value, i) => ({ kind: "put", key: keys[i]!, value }) as const);
+        await cluster.coordination.txn({ compare: [], success }, never);
+        await cluster.agenda.advance(0);
+      };
+      const routeOf = (...members: readonly (typeof own.id)[]): Uint8Array =>
+        encodeRoute({ members, primary: 1, endpoints: [] });
+      const append = (): Promise<AppendResponse> =>
+        cluster.within(own.transport.append(preamble(J), bytes("x"), never));
+      const before = routeOf(own.id, primary.id);
+      await assign(before, before, new Uint8Array());
+      assert.deepEqual([(await append()).status, taken], ["OK", 1]);
+
+      const all = routeOf(own.id, primary.id, newcomer.id);
+      await assign(all, all, all);
+      const waiting = append();
+      await cluster.agenda.advance(10_000);
+      assert.equal(taken, 1);
+      await cluster.coordination.txn({ compare: [], success: [{ kind: "delete", key: keys[2]! }] }, never);
+      assert.deepEqual([(await waiting).status, taken], ["OK", 2]);
+    } finally {
+      await cluster.close();
+    }
   });
 });
 

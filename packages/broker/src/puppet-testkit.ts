@@ -12,13 +12,14 @@ import {
 import { DEFAULT_ROOT } from "./broker.ts";
 import type { TestCluster } from "./cluster-testkit.ts";
 import type { ServedBroker } from "./network-testkit.ts";
-import type { FetchRequest } from "./peer-network.ts";
+import type { FetchRequest, ProxiedCalls } from "./peer-network.ts";
 
 export type ReadScript = (request: ReadRequest, signal: AbortSignal) => AsyncIterable<ReadResponse>;
 
 export interface PuppetOptions {
   readonly suffix: string;
   readonly holder?: string;
+  readonly append?: ProxiedCalls["append"];
   readonly read?: ReadScript;
   readonly fetch?: (request: FetchRequest, signal: AbortSignal) => AsyncIterable<Uint8Array>;
 }
@@ -32,15 +33,15 @@ export interface Puppet {
 }
 
 export async function openPuppet(cluster: TestCluster, options: PuppetOptions): Promise<Puppet> {
-  const { suffix, holder = "", read, fetch } = options;
-  const id = { zone: "p", suffix };
-  const requests: ReadRequest[] = [];
   const refuse = async (): Promise<never> => {
     throw notHere();
   };
+  const { suffix, holder = "", append = refuse, read, fetch } = options;
+  const id = { zone: "p", suffix };
+  const requests: ReadRequest[] = [];
   const served: ServedBroker = {
     transport: {
-      append: refuse,
+      append,
       listFragments: refuse,
       read: (request, signal) => {
         requests.push(request);
