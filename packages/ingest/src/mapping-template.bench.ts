@@ -3,6 +3,7 @@
 import { systemRandom } from "@millrace/base";
 
 import { RowBuffer } from "./csv-writer.ts";
+import { TemplateBudget } from "./mapping-budget.ts";
 import { measureTemplate, RECORD } from "./mapping-bench.ts";
 import { PathTree } from "./mapping-path.ts";
 import { ProgramSet } from "./mapping-programs.ts";
@@ -33,11 +34,13 @@ for (const content of TEMPLATES) {
   const tree = new PathTree();
   const column = templateColumn("jsonnet", content);
   const mapping = compileMapping([column], { tree, programs: new ProgramSet(), random: systemRandom });
-  const record = recordOf({ body: RECORD }, tree);
+  const budget = new TemplateBudget(Number.POSITIVE_INFINITY);
+  const record = { ...recordOf({ body: RECORD }, tree), budget };
   const out = new RowBuffer(1 << 20);
   const round = (): number => {
     for (let i = 0; i < COUNT; i++) {
       if (out.at > 1_000_000) out.at = 0;
+      budget.startRecord();
       if (mapping.write(record, out) !== undefined) throw new Error("not mapped");
       record.values.forget();
     }

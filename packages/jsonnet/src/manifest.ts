@@ -95,6 +95,7 @@ function writeObject(object: JObject, style: JsonStyle, indent: string, rt: Runt
   checkAsserts(object, rt);
   const names = visibleNames(object, rt);
   if (names.length === 0) return style.emptyObject.replace("%", indent);
+  rt.step(names.length);
   const inner = indent + style.indent;
   rt.enter(here(rt));
   let text = `{${style.newline}`;
@@ -102,7 +103,6 @@ function writeObject(object: JObject, style: JsonStyle, indent: string, rt: Runt
     const name = names[i]!;
     if (i > 0) text += style.comma + style.newline;
     rt.charge(inner.length + name.length + 4);
-    rt.step(1);
     text += inner + quoted(name) + style.colon + write(lookUp(object, name, rt) ?? null, style, inner, rt);
   }
   rt.leave();
