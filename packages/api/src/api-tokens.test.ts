@@ -67,9 +67,11 @@ describe("tokens", () => {
     as((await make("admin")).token);
     const reader = await make("readOnly");
     api.headers = { authorization: `Bearer ${reader.token}` };
-    for (const { method, path, access, id } of OPERATIONS) {
+    // By their methods, not by the table that the routes are made of; these two store nothing.
+    const tries = ["testSource", "testMapping"];
+    for (const { method, path, id } of OPERATIONS) {
       const { status, body } = await api.call(method, urlOf(path), method === "GET" ? undefined : { no: 1 });
-      if (access === "read") assert.ok(![401, 403].includes(status), id);
+      if (method === "GET" || tries.includes(id)) assert.ok(![401, 403].includes(status), id);
       else {
         assert.deepEqual([status, body["error"]], [403, "stream.api.forbidden"], id);
         assert.equal(body["message"], "Only admin token can do write operations on streams.");

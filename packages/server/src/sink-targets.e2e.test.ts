@@ -4,6 +4,7 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { missingPostgres, PostgresServer } from "@millrace/targets/testkit";
+import { testApi } from "./test-api.ts";
 import { ask, post } from "./test-http.ts";
 import { parquetRows } from "./test-parquet-rows.ts";
 import { scratch, TestPlatform, until } from "./test-platform.ts";
@@ -178,6 +179,35 @@ describe("sink targets", { skip }, () => {
     await until("the next one is in the warehouse", LIMIT_MS, async () => {
       return (await sql(endpoints, "select n from main.moves where n = '9'")).length === 1;
     });
+  });
+
+  test("a creation while one of the same sink runs -> 409 with its text; the first one ends well", async () => {
+    const { endpoints } = platform;
+    const api = testApi(() => endpoints);
+    await createSource(endpoints, "twice");
+    const sinks = "/v1/branches/default/sources/twice/sinks";
+    const { database } = login as { database: string };
+    // The schema is not there for who looks, and whoever makes it waits.
+    const release = await server.hold({ ...server.connection, database }, "CREATE SCHEMA held");
+    const body = {
+      type: "table",
+      name: "t",
+      sinkId: "t",
+      table: { type: "postgres", connection: login, tableId: "held.t", mapping: { columns: COLUMNS } },
+    };
+    const first = await api.call("POST", sinks, body);
+    assert.deepEqual([first.status, first.body["status"]], [202, "processing"]);
+    const second = await api.refused("POST", sinks, body, 409, "sinkAlreadyExists");
+    assert.equal(second, 'Sink "1/1/twice/t" already exists in the source.');
+    release();
+    await until("the first one has ended", LIMIT_MS, async () => {
+      const task = await api.get(new URL(String(first.body["url"])).pathname);
+      assert.notEqual(task["status"], "error", JSON.stringify(task));
+      return task["status"] === "success";
+    });
+    const third = await api.refused("POST", sinks, body, 409, "sinkAlreadyExists");
+    assert.equal(third, 'Sink "t" already exists in the source.');
+    assert.equal((await api.get(`${sinks}/t`))["sinkId"], "t");
   });
 
   test("a PostgreSQL that hangs -> other sinks have their rows, it says why, and all is there in the end", async () => {

@@ -2,15 +2,12 @@
 // docs/stream-tests.md). One platform for all, every test has sources of its own.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
+import { at, ids, testApi, type Json, type Method } from "./test-api.ts";
 import { ask, post } from "./test-http.ts";
 import { scratch, TestPlatform, until } from "./test-platform.ts";
 import { atDoor, sql, waitForRows, type Row } from "./test-streams.ts";
 
-type Json = Readonly<Record<string, unknown>>;
-type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-
 const SOURCES = "/v1/branches/default/sources";
-const ERROR = "stream.api.";
 
 let platform: TestPlatform;
 before(async () => {
@@ -18,55 +15,33 @@ before(async () => {
 });
 after(() => platform.stop());
 
-async function call(method: Method, path: string, body?: unknown): Promise<{ status: number; body: Json }> {
-  const content =
-    body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
-  const answer = await ask(platform.endpoints.api + path, { method, ...content });
-  return { status: answer.status, body: answer.json() };
-}
-
-async function get(path: string): Promise<Json> {
-  const { status, body } = await call("GET", path);
-  assert.equal(status, 200, JSON.stringify(body));
-  return body;
-}
-
-/** The task of a change, once it has succeeded. */
-async function change(method: Method, path: string, body?: unknown): Promise<Json> {
-  const answer = await call(method, path, body);
-  assert.equal(answer.status, 202, JSON.stringify(answer.body));
-  let task = answer.body;
-  await until("the task has finished", 30_000, async () => {
-    if (task["isFinished"] !== true) task = await get(new URL(String(task["url"])).pathname);
-    return task["isFinished"] === true;
-  });
-  assert.equal(task["status"], "success", JSON.stringify(task));
-  return task;
-}
-
-async function refused(
-  method: Method,
-  path: string,
-  body: unknown,
-  status: number,
-  error: string,
-): Promise<string> {
-  const answer = await call(method, path, body);
-  assert.deepEqual(
-    [answer.status, answer.body["error"]],
-    [status, ERROR + error],
-    JSON.stringify(answer.body),
-  );
-  return String(answer.body["message"]);
-}
-
-const at = (value: unknown, ...path: string[]): unknown =>
-  path.reduce<unknown>((inner, name) => (inner as Json | undefined)?.[name], value);
-const ids = (list: unknown, name: string): unknown[] => (list as Json[]).map((one) => one[name]);
+const { call, get, change, refused } = testApi(() => platform.endpoints);
 
 const COLUMNS = [
   { type: "uuid", name: "id" },
   { type: "path", name: "n", path: "n", rawString: true },
+];
+
+const PROTECTED = "storage.level.local.volume.assignment.count";
+const SOURCE_SETTINGS = ["source.limit.bytes", "source.limit.records"];
+const SETTINGS = [
+  "storage.level.local.deadLetters.enabled",
+  "storage.level.local.deadLetters.retention",
+  "storage.level.local.deadLetters.size",
+  "storage.level.local.encoding.compression.type",
+  "storage.level.local.encoding.encoder.type",
+  "storage.level.local.encoding.sync.mode",
+  "storage.level.local.encoding.sync.wait",
+  "storage.level.local.quota",
+  "storage.level.staging.upload.minInterval",
+  "storage.level.staging.upload.trigger.count",
+  "storage.level.staging.upload.trigger.interval",
+  "storage.level.staging.upload.trigger.size",
+  "storage.level.target.import.minInterval",
+  "storage.level.target.import.trigger.count",
+  "storage.level.target.import.trigger.interval",
+  "storage.level.target.import.trigger.size",
+  "storage.level.target.import.trigger.slicesCount",
 ];
 
 async function createSource(sourceId: string): Promise<string> {
@@ -359,23 +334,64 @@ describe("API of a platform: sinks", () => {
     assert.deepEqual(ids((await get(`${source}/sinks`))["sinks"], "sinkId"), ["a", "b", "c"]);
   });
 
-  test("settings: all listed, an empty patch, a valid one, wrong values, a protected key", async () => {
-    const { sink } = await createBoth("settings");
-    const count = "storage.level.staging.upload.trigger.count";
-    const one = async (): Promise<Json | undefined> =>
-      ((await get(`${sink}/settings`))["settings"] as Json[]).find(({ key }) => key === count);
-    assert.deepEqual([(await one())?.["value"], (await one())?.["overwritten"]], [10_000, false]);
-    await change("PATCH", `${sink}/settings`, { settings: [] });
-    await change("PATCH", `${sink}/settings`, { settings: [{ key: count, value: 5 }] });
-    assert.deepEqual([(await one())?.["value"], (await one())?.["overwritten"]], [5, true]);
-    const bad = [{ key: count, value: 0 }];
-    const text = await refused("PATCH", `${sink}/settings`, { settings: bad }, 400, "badRequest");
-    assert.equal(text, `Invalid "${count}" value "0": must be between 1 and 10000000.`);
-    const key = "storage.level.local.volume.assignment.count";
-    const protectedKey = { settings: [{ key, value: 2 }] };
-    const forbidden = await refused("PATCH", `${sink}/settings`, protectedKey, 403, "forbidden");
-    assert.equal(forbidden, `Cannot modify protected keys: "${key}".`);
-  });
+  for (const [name, owner] of [
+    [
+      "settings of a source: all listed, an empty patch, a valid one, wrong values, a protected key",
+      "source",
+    ],
+    ["settings of a sink: all listed, an empty patch, a valid one, wrong values, a protected key", "sink"],
+  ] as const) {
+    test(name, async () => {
+      const both = await createBoth(`settings${owner}`);
+      const settings = `${both[owner]}/settings`;
+      const count = "storage.level.staging.upload.trigger.count";
+      const size = "storage.level.staging.upload.trigger.size";
+      const all = async (): Promise<Json[]> => (await get(settings))["settings"] as Json[];
+      const one = async (): Promise<unknown[]> => {
+        const { value, overwritten } = (await all()).find(({ key }) => key === count) ?? {};
+        return [value, overwritten];
+      };
+      assert.deepEqual(ids(await all(), "key"), [
+        ...(owner === "source" ? SOURCE_SETTINGS : []),
+        ...SETTINGS,
+      ]);
+      assert.ok((await all()).every(({ overwritten }) => overwritten === false));
+      assert.deepEqual(await one(), [10_000, false]);
+      await change("PATCH", settings, { settings: [] });
+      assert.equal(at(await get(both[owner]), "version", "number"), 1);
+      await change("PATCH", settings, { settings: [{ key: count, value: 5 }] });
+      assert.deepEqual(await one(), [5, true]);
+      const refusals: [changes: readonly [key: string, value: unknown][], status: number, text: string][] = [
+        [
+          [
+            [count, 0],
+            [size, "bar"],
+          ],
+          400,
+          `- Invalid "${count}" value "0": must be between 1 and 10000000.\n` +
+            `- Invalid "${size}" value "bar": invalid syntax.`,
+        ],
+        [[["foo", 1]], 400, 'Key not found: "foo".'],
+        [
+          [
+            [count, 6],
+            [count, 7],
+          ],
+          400,
+          `Key is given twice: "${count}".`,
+        ],
+        [[[PROTECTED, 2]], 403, `Cannot modify protected keys: "${PROTECTED}".`],
+      ];
+      for (const [changes, status, text] of refusals) {
+        const body = { settings: changes.map(([key, value]) => ({ key, value })) };
+        const error = status === 403 ? "forbidden" : "badRequest";
+        assert.equal(await refused("PATCH", settings, body, status, error), text);
+      }
+      assert.deepEqual(await one(), [5, true]);
+      await change("PATCH", settings, { settings: [{ key: count, value: null }] });
+      assert.deepEqual(await one(), [10_000, false]);
+    });
+  }
 
   test("statistics: nothing, then what was loaded, in total and by file; cleared", async () => {
     const { source, sink, table } = await createBoth("counted");

@@ -128,6 +128,13 @@ export class PostgresServer {
     }
   }
 
+  /** What the statements take and make is held, by a transaction that is not committed, until it is let go. */
+  async hold(connection: PostgresConnection, sql: string): Promise<() => void> {
+    const session = await PostgresSession.open(connection, never);
+    await session.query(`BEGIN; ${sql}`);
+    return () => session.destroy();
+  }
+
   async stop(): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       const exit = new Promise<void>((resolve) => this.#child.once("exit", () => resolve()));
