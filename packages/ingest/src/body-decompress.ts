@@ -36,6 +36,11 @@ export function encodingOf(header: string): Encoding | undefined {
   return name === "zstd" ? "zstd" : undefined;
 }
 
+/** Whether decompressBody() has its outcome when it returns. */
+export function isOpenedAtOnce(encoding: Exclude<Encoding, "identity">, bytes: Uint8Array): boolean {
+  return encoding === "gzip" && bytes.length <= AT_ONCE_BYTES_MAX;
+}
+
 export function decompressBody(
   encoding: Exclude<Encoding, "identity">,
   bytes: Uint8Array,
@@ -52,7 +57,7 @@ export function decompressBody(
   };
   if (encoding === "zstd") return decompressZstd(bytes, limit, tooLarge);
   const options = { maxOutputLength: limit };
-  if (bytes.length > AT_ONCE_BYTES_MAX) {
+  if (!isOpenedAtOnce(encoding, bytes)) {
     return new Promise((resolve) => {
       gunzip(bytes, options, (error, out) => {
         resolve(error === null ? { kind: "bytes", bytes: out } : gzipFailure(error, tooLarge));

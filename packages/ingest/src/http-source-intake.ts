@@ -8,7 +8,8 @@
 // their turns in between: head and body are looked at where they were received, and copied only to survive that wait.
 import { BodyBytes, type Clock, headerValue, type RequestHead, sizeText, WireError } from "@millrace/base";
 import type { ProgramEvaluator } from "@millrace/jsonata";
-import { decompressBody, type DecompressOutcome, type Encoding } from "./body-decompress.ts";
+import type { Encoding } from "./body-decompress.ts";
+import type { BodyOpening, OpenOutcome } from "./body-opening.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import { keyHash } from "./idempotency-key.ts";
 import { appendError, type Answers, type DoorError } from "./http-source-answers.ts";
@@ -53,6 +54,7 @@ export interface IntakePorts {
   readonly limits: DoorLimits;
   readonly clock: Clock;
   readonly steps: BodySteps;
+  readonly opening: BodyOpening;
   readonly evaluator: ProgramEvaluator;
   /** A failure that is a bug. */
   readonly onFatal: (error: unknown) => void;
@@ -103,12 +105,15 @@ export class Intake {
     encoding: Exclude<Encoding, "identity">,
     bytes: Uint8Array,
   ): void {
-    const { limits, onFatal } = this.#ports;
-    const outcome = decompressBody(encoding, bytes, {
+    const { limits, opening, onFatal } = this.#ports;
+    const bounds = {
       bytesMax: this.bodyBytesMax(received.content),
       ratioMax: limits.compressionRatioMax,
       bytesFree: limits.recordBytesMax,
-    });
+    };
+    const { exchange } = received;
+    const isOver = (): boolean => exchange.answer !== undefined;
+    const outcome = opening.open({ encoding, bytes, bounds, isOver });
     if (!(outcome instanceof Promise)) {
       this.#onDecompressed(received, acceptedAtMs, outcome);
       return;
@@ -117,13 +122,18 @@ export class Intake {
     outcome.then((done) => this.#onDecompressed(kept, acceptedAtMs, done)).catch(onFatal);
   }
 
-  #onDecompressed(received: Received, acceptedAtMs: number, outcome: DecompressOutcome): void {
-    if (outcome.kind === "bytes") {
-      this.#decode(received, acceptedAtMs, new BodyBytes(outcome.bytes), 0, outcome.bytes.length);
-    } else if (outcome.kind === "tooLarge") {
-      this.#refuse(received, { status: 413, name: "bodyTooLarge", message: outcome.message });
-    } else {
-      this.#refuse(received, { status: 400, name: "badRequest", message: outcome.message });
+  #onDecompressed(received: Received, acceptedAtMs: number, outcome: OpenOutcome): void {
+    switch (outcome.kind) {
+      case "bytes":
+        return this.#decode(received, acceptedAtMs, new BodyBytes(outcome.bytes), 0, outcome.bytes.length);
+      case "tooLarge":
+        return this.#refuse(received, { status: 413, name: "bodyTooLarge", message: outcome.message });
+      case "malformed":
+        return this.#refuse(received, { status: 400, name: "badRequest", message: outcome.message });
+      case "overloaded":
+        return this.#refuse(received, appendError(outcome.error));
+      case "over":
+        return;
     }
   }
 

@@ -20,6 +20,7 @@ import type { ProgramEvaluator } from "@millrace/jsonata";
 import { localEvaluator } from "@millrace/jsonata/testkit";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 
+import { decompressBody } from "./body-decompress.ts";
 import { DefinitionMirror } from "./definition-mirror.ts";
 import { DefinitionRepository, type NewSink } from "./definition-repository.ts";
 import type { Column, SettingValues, SourceKey, SourceType } from "./definitions.ts";
@@ -93,6 +94,7 @@ export interface DoorOptions {
   readonly lanes?: number;
   readonly logger?: Logger;
   readonly evaluator?: ProgramEvaluator;
+  readonly decompress?: typeof decompressBody;
 }
 
 export class DoorHarness {
@@ -132,6 +134,7 @@ export class DoorHarness {
         deadLetters: { ensure: ({ sinkId }) => Promise.resolve(`${sinkId}/dead-letters`) },
         turns: systemTurns,
         evaluator: options.evaluator ?? localEvaluator(),
+        decompress: options.decompress ?? decompressBody,
         diskUse: { sinkBytes: () => 0, allBytes: () => 0, onAppended: () => undefined, ...options.diskUse },
         share: options.share ?? (() => 1),
         metrics: this.metrics,

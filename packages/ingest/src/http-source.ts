@@ -7,6 +7,8 @@ import { OTLP_GRPC_ENCODINGS, otlpHandlers } from "@millrace/otlp";
 import type { DefinitionMirror } from "./definition-mirror.ts";
 import { DiskQuotas, type DiskUse } from "./disk-quota.ts";
 import { Dispatcher, type DeadLetterPort } from "./dispatcher.ts";
+import type { decompressBody } from "./body-decompress.ts";
+import { BodyOpening } from "./body-opening.ts";
 import { Http1Server } from "./http1-server.ts";
 import { Answers } from "./http-source-answers.ts";
 import { BodySteps } from "./http-source-steps.ts";
@@ -32,6 +34,8 @@ export interface HttpSourcePorts {
   readonly clock: Clock;
   readonly turns: Turns;
   readonly evaluator: ProgramEvaluator;
+  /** Opens compressed bodies; default: zlib's threads (body-decompress.ts). */
+  readonly decompress?: typeof decompressBody;
   readonly random: Random;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -89,6 +93,7 @@ export class HttpSource {
     });
     const answers = new Answers(random, ports.metrics);
     const steps = new BodySteps({ turns: new WorkTurns(turns), limits, onFatal });
+    const opening = new BodyOpening({ ...ports, limits });
     const isStopping = (): boolean => this.#isStopping;
     const meters = { http: new RequestMeter("http", ports), otlp: new RequestMeter("otlp", ports) };
     const shared = {
@@ -97,6 +102,7 @@ export class HttpSource {
       limits,
       clock,
       steps,
+      opening,
       evaluator,
       onFatal,
       isStopping,

@@ -39,7 +39,8 @@ export interface DoorLimits {
   readonly maxConnections: number;
   /**
    * Bodies that are being received, all connections together; beyond it reading stops. As many may be gone through in
-   * steps; beyond it bodies of many records are refused with 429.
+   * steps; beyond it bodies of many records are refused with 429. As many bytes of
+   * compressed bodies may wait to be opened; beyond it those are refused, too.
    */
   readonly receivingBytesMax: number;
   /** Rows that wait for their append, all partitions together; beyond it records are refused with 429. */

@@ -21,7 +21,7 @@ import {
   type SourceFound,
 } from "@millrace/otlp";
 import { clientAddress, clientPeer } from "./client-address.ts";
-import { decompressBody } from "./body-decompress.ts";
+import type { BodyOpening } from "./body-opening.ts";
 import { takesSignal } from "./definitions.ts";
 import type { Exchange } from "./http1-exchange.ts";
 import {
@@ -64,6 +64,7 @@ export interface OtlpIntakePorts {
   readonly limits: DoorLimits;
   readonly clock: Clock;
   readonly steps: BodySteps;
+  readonly opening: BodyOpening;
   readonly evaluator: ProgramEvaluator;
   /** Of calls of gRPC; those over HTTP are noted with their answers. */
   readonly meter: RequestMeter;
@@ -143,14 +144,17 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
     this.#ports.meter.end(begunMs, receivedBytes, isFailed);
   }
 
-  async gunzip(body: Uint8Array): Promise<Gunzipped> {
-    const { limits } = this.#ports;
-    const outcome = await decompressBody("gzip", body, {
+  async gunzip({ isOver }: OtlpCaller, bytes: Uint8Array): Promise<Gunzipped> {
+    const { limits, opening } = this.#ports;
+    const bounds = {
       bytesMax: this.bodyBytesMax,
       ratioMax: limits.compressionRatioMax,
       bytesFree: limits.recordBytesMax,
-    });
+    };
+    const outcome = await opening.open({ encoding: "gzip", bytes, bounds, isOver });
     if (outcome.kind === "bytes") return outcome;
+    if (outcome.kind === "overloaded") return { kind: "refused", refusal: appendError(outcome.error) };
+    if (outcome.kind === "over") return { kind: "refused", refusal: UNFINISHED };
     const { message } = outcome;
     const refusal =
       outcome.kind === "tooLarge"

@@ -10,7 +10,7 @@ const NOTHING = { total: 0, rejected: 0 } as const;
 export async function exportBody<S>(source: S, body: ExportBody, ports: OtlpPorts<S>): Promise<Exported> {
   let { bytes } = body;
   if (body.isGzip) {
-    const opened = await ports.gunzip(bytes);
+    const opened = await ports.gunzip(source, bytes);
     if (opened.kind === "refused") return opened;
     bytes = opened.bytes;
   }

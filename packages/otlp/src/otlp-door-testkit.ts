@@ -50,7 +50,7 @@ export class FakeDoor implements OtlpHttpPorts<string> {
     return { kind: "refused", refusal: { status: 404, name: "noSourceFound", message: "Nobody." } };
   }
 
-  gunzip(body: Uint8Array): ReturnType<OtlpHttpPorts<string>["gunzip"]> {
+  gunzip(_source: string, body: Uint8Array): ReturnType<OtlpHttpPorts<string>["gunzip"]> {
     this.gunzips++;
     try {
       return { kind: "bytes", bytes: gunzipSync(body, { maxOutputLength: GUNZIP_BYTES_MAX }) };

@@ -23,7 +23,7 @@ export type Gunzipped =
 
 export interface OtlpPorts<S> {
   /** Opens a gzip body within the door's bounds of size and ratio. */
-  gunzip(body: Uint8Array): Gunzipped | Promise<Gunzipped>;
+  gunzip(source: S, body: Uint8Array): Gunzipped | Promise<Gunzipped>;
   /** Resolves when it is known of each record what became of it. Never rejects for what happens to records. */
   write(source: S, records: FlatRecords): Promise<ExportOutcome>;
   readonly limits: FlattenLimits;

@@ -33,7 +33,7 @@ for (const compression of ["identity", "gzip"] as const) {
       // The handlers ask whatever door the test at hand has.
       const handlers = otlpHandlers<string>({
         findBySecret: (secret) => door.findBySecret(secret),
-        gunzip: (bytes) => door.gunzip(bytes),
+        gunzip: (source, bytes) => door.gunzip(source, bytes),
         write: (source, records) => door.write(source, records),
         onAnswered: (source, answered) => door.onAnswered(source, answered),
         limits: new FakeDoor().limits,
