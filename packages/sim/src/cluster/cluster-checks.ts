@@ -115,7 +115,8 @@ export async function watchSpools(world: ClusterWorld, shift: Shift): Promise<vo
 async function untilStored(world: ClusterWorld, judge: JournalJudge): Promise<void> {
   for (;;) {
     try {
-      return await readStored(world, judge);
+      if (await readStored(world, judge)) return;
+      await pause(world, LOOK_MS);
     } catch (thrown) {
       if (world.swarm.tornObjects === 0 || WireError.from(thrown).code !== "CORRUPT") throw thrown;
       await pause(world, LOOK_MS);
@@ -126,14 +127,16 @@ async function untilStored(world: ClusterWorld, judge: JournalJudge): Promise<vo
 /**
  * Fragments in the store are what their names say, and nothing else than what was appended. One that is cut short is
  * written again by who holds its bytes; whose holder died is passed over where others have all of them.
+ * @returns whether they are all: a listing that lags hides objects to which it sends readers a moment later
  * @throws {WireError} CORRUPT
  */
-async function readStored(world: ClusterWorld, judge: JournalJudge): Promise<void> {
+async function readStored(world: ClusterWorld, judge: JournalJudge): Promise<boolean> {
   const ports = { stores: { open: world.store.bind(world) }, codecs: inlineCodecs, logger: silentLogger };
   const stores = [world.fragments.url];
   const sound: Fragment[] = [];
   const torn: { readonly fragment: Fragment; readonly error: unknown }[] = [];
-  for (const { fragment } of await listRemoteFragments(ports, { name: judge.name, stores }, never)) {
+  const listed = await listRemoteFragments(ports, { name: judge.name, stores }, never);
+  for (const { fragment } of listed) {
     let at = fragment.begin;
     try {
       for await (const bytes of readRemoteFragment(ports, fragment, at, never)) {
@@ -147,6 +150,7 @@ async function readStored(world: ClusterWorld, judge: JournalJudge): Promise<voi
     }
   }
   for (const { fragment, error } of torn) if (!isCovered(fragment, sound)) throw error;
+  return listed.length === world.fragments.keys().filter((key) => key.startsWith(`${judge.name}/`)).length;
 }
 
 function isCovered({ begin, end }: Fragment, fragments: readonly Fragment[]): boolean {

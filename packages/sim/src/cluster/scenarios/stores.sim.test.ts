@@ -1,6 +1,7 @@
 // D18 among several brokers: what one of them has cut short in the store, and what the others make of it.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { gunzipSync } from "node:zlib";
 import { filesOf } from "@millrace/wal/testkit";
 import { ClusterStage, hold, release } from "../cluster-stage.ts";
 
@@ -27,6 +28,30 @@ test("D18: objects are cut short, primaries die behind them -> no broker lets go
   await stage.pass(400_000);
   await stage.end();
   for (const machine of world.machines) assert.equal(machine.broker!.backlog().count, 0);
+});
+
+test("D18: an object that was cut short is not listed yet -> the run waits until it is whole", async () => {
+  const stage = await ClusterStage.open("d18 not listed", {
+    brokers: 3,
+    leaseSeconds: 3,
+    journals: [{ name: "stored/one", replication: 2, isStored: true }],
+    fragmentBytes: 1024,
+    tornObjects: 1000,
+  });
+  const { fragments, machines, tally } = stage.world;
+  fragments.listLagMs = 60_000;
+  stage.world.tornObjects = 1000;
+  await stage.append(machines[0], 1100);
+  await stage.append(machines[0]);
+  await stage.until("an object is cut short", () => (tally.get("torn object") ?? 0) > 0);
+  // The other one looks after two to three minutes; what was there before the healing is listed a minute later.
+  const [primary] = await stage.route();
+  hold(primary!, "kill");
+  await stage.untilAcknowledged(machines.filter((machine) => machine !== primary));
+  await stage.end();
+  const keys = fragments.keys().filter((key) => key.startsWith("stored/one/"));
+  assert.ok(keys.length > 0, "the object is there");
+  for (const key of keys) assert.ok(gunzipSync(fragments.peek(key)!).length > 0, `${key} is whole`);
 });
 
 test("D4: a broker was away until others had stored what it holds -> its quarantine empties again", async () => {
