@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { describe, test } from "node:test";
-import { never, text, utf8 } from "@millrace/base";
+import { never, text, utf8, WireError } from "@millrace/base";
 import { seededRandom, settle } from "@millrace/base/testkit";
 import { keyOf } from "@millrace/metadata";
 import {
@@ -273,6 +273,26 @@ describe("bytes from before a member joined", () => {
         "OK 5 of 10 [5,10)",
         '5 "56789"',
       ]);
+    });
+  });
+
+  test("a holder has only the begin of a span that was pruned behind it -> fetched, not passed over", async () => {
+    const partOf: NonNullable<PuppetOptions["fetch"]> = async function* ({ begin, end }) {
+      if (end > 3) throw new WireError("NOT_FOUND", "not all on this disk");
+      yield utf8("012".slice(begin, end));
+    };
+    const old = { suffix: "old-x", holder: "old", fetch: partOf };
+    const other = { suffix: "other", holder: "new", ...has("56789", 5) };
+    const options = { route: [other, own], others: [old], stores: [STORE] };
+    await onStage(options, async ({ cluster, trace, list, put }) => {
+      await put(5, "56789");
+      await cluster.agenda.advance(660_000);
+      await list([
+        { epoch: 1, begin: 0, members: ["old"] },
+        { epoch: 2, begin: 5, members: ["new", "own"] },
+      ]);
+      const lines = await trace();
+      assert.equal(lines.filter((line) => line.includes('"')).join(" "), '0 "012" 5 "56789"');
     });
   });
 

@@ -5,8 +5,9 @@
 //  E2  What a holder has below the end of its segment is acknowledged (L2 of holders-list.ts); of the segment that goes
 //      on only members of the route can tell, so they alone are asked.
 //  E3  `nobody`: it is certain that the bytes are not on a disk but in a store, or gone with it. Each member of the
-//      segment that covers an offset holds what no store has: one that does not have it is proof. Where no segment
-//      covers it, it is in the store (L3). Without a list, all members of the route have to have said so.
+//      segment that covers an offset holds what no store has: one that does not have the byte there is proof, one that
+//      does not have all that is wanted is none. Where no segment covers it, it is in the store (L3). Without a list,
+//      all members of the route have to have said so.
 //  E4  Who does not answer in PEER_ANSWER_MS is taken for unreachable, and so is who did not a moment ago.
 //  E5  Who was primary by our route and says himself that he is not any more does not know where the journal ends: the
 //      other members are asked, too. Our route may be older than the acknowledgement that a reader has seen.
@@ -53,9 +54,6 @@ export type FoundBytes =
   | { readonly kind: "nobody" | "unreachable"; readonly writeHead: number };
 
 type Messages = AsyncGenerator<ReadResponse, void, undefined>;
-
-/** Bytes below which a holder that does not have all of a span is not asked for less of it. */
-const FETCH_BYTES_MIN = 64 * 1024;
 
 export class Elsewhere {
   readonly #ports: ElsewherePorts;
@@ -160,7 +158,10 @@ export class Elsewhere {
     return { kind: isAbsent ? "nobody" : "unreachable", writeHead };
   }
 
-  /** @returns undefined when the holder does not answer */
+  /**
+   * As much of [offset, until) as the holder has from the offset on. `absent`: not even the first byte.
+   * @returns undefined when it does not answer, or lets go of them meanwhile
+   */
   async #fetch(
     peer: Peer,
     { journal, createRevision, codec, offset: begin }: WantedBytes,
@@ -168,18 +169,23 @@ export class Elsewhere {
     signal: AbortSignal,
   ): Promise<Messages | "absent" | undefined> {
     const { calls } = this.#ports;
-    for (let bytes = until - begin; ; bytes = Math.floor(bytes / 4)) {
-      const end = begin + bytes;
+    // Holders give all of a range or nothing: they have [begin, held), and not [begin, lacking).
+    let [held, lacking] = [begin, until + 1];
+    for (let end = until; ; end = held === begin ? begin + 1 : held + Math.floor((lacking - held) / 2)) {
       const failed: { code: string | undefined } = { code: undefined };
       const request = { journal, createRevision, begin, end };
       const lent = this.#lend(peer, (at) => calls.holder(peer).fetch(request, at), signal, failed);
       const first = await lent.next();
       if (first.done !== true) {
         const fragment = newFragment({ journal, begin, end, compressionCodec: codec });
-        return asRead(fragment, first.value, lent);
+        if (end + 1 === lacking) return asRead(fragment, first.value, lent);
+        await lent.return();
+        held = end;
+        continue;
       }
-      if (failed.code !== "NOT_FOUND") return undefined;
-      if (bytes / 4 < FETCH_BYTES_MIN) return "absent";
+      if (failed.code !== "NOT_FOUND" || end === held) return undefined;
+      if (end === begin + 1) return "absent";
+      lacking = end;
     }
   }
 
