@@ -1,7 +1,8 @@
 // What the commands about sources and sinks share: the key that their arguments name, options, how things are shown.
 import { readFileSync } from "node:fs";
-import type { Column, Version } from "@millrace/api-client";
+import { SHAPES, type Column, type Version } from "@millrace/api-client";
 import { UsageError } from "./cli-io.ts";
+import { knownFields } from "./known-fields.ts";
 import type { DoorOptions } from "./system-doors.ts";
 import { renderTable } from "./table-output.ts";
 
@@ -36,9 +37,13 @@ export function readJson(flag: string, given: string): unknown {
   }
 }
 
-/** @throws {UsageError} */
+/** @throws {UsageError} also of a field that no column has */
 export function readColumns(given: string): readonly Column[] {
-  return readJson("--columns", given) as readonly Column[];
+  return knownFields(
+    readJson("--columns", given),
+    { items: SHAPES.Column },
+    "--columns",
+  ) as readonly Column[];
 }
 
 /** @throws {UsageError} */

@@ -88,6 +88,13 @@ suite("streams by the command line", { timeout: 240_000 }, () => {
 
   test("a sink: created, changed, tried, disabled, deleted, undeleted, rolled back; its statistics", async () => {
     await ok(["sources", "create", "two"]);
+    const slip = COLUMNS.replace("rawString", "rawStrin");
+    const refused = await run(["sinks", "create", "two", "rows", "--table", "main.two", "--columns", slip]);
+    assert.equal(refused.code, 2);
+    assert.match(
+      refused.err,
+      /^millrace: --columns\[0\]: "rawStrin" is not a field of type path \(expected /,
+    );
     await ok(["sinks", "create", "two", "rows", "--table", "main.two", "--columns", COLUMNS]);
     assert.match(await ok(["sinks", "get", "two", "rows"]), /\ntable +main\.two\ncolumns +item \(path\)\n/);
     const more =
