@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -55,6 +55,20 @@ for (const [what, values, problem] of cases) {
     );
   });
 }
+
+test("secrets: a key file that others may read -> the log says so with its mode; of its owner alone -> nothing", () => {
+  const warnings: unknown[] = [];
+  const warn: Logger["warn"] = (event, fields) => void warnings.push([event, fields]);
+  const file = keyFile(`${Buffer.from("1".repeat(32)).toString("base64")}\n`);
+  const config = configOf({ "encryption.provider": "aes", "encryption.key-file": file });
+  for (const mode of [0o600, 0o400, 0o640, 0o604]) {
+    chmodSync(file, mode);
+    openSecrets(config, { ...silentLogger, warn });
+  }
+  chmodSync(file, 0o600);
+  const said = ["640", "604"].map((mode) => ["key-file-open-to-others", { file, mode }]);
+  assert.deepEqual(warnings, said);
+});
 
 test("secrets: plain while other machines send records -> the log says so", () => {
   const events: string[] = [];
