@@ -2,6 +2,9 @@
 import { CODES, WireError } from "@millrace/base";
 import { listOf } from "@millrace/ingest";
 
+/** An API request's body: a hundred columns with long paths fit. */
+export const BODY_BYTES_MAX = 1024 * 1024;
+
 /** Every error that an operation answers with by name, and when. */
 export const API_ERRORS = {
   missingField: { status: 400, when: "a header, parameter or field is missing" },
@@ -26,8 +29,8 @@ export const API_ERRORS = {
   sinkAlreadyExists: { status: 409, when: "there is a sink with this ID" },
   resourceLocked: { status: 409, when: "another task works on it; the message has its URL" },
   lastAdminToken: { status: 409, when: "nobody could administer the project without the token" },
-  payloadTooLarge: { status: 413, when: "the record, or what becomes of it, is too large" },
-  unsupportedMediaType: { status: 415, when: "the record's content type cannot be looked into" },
+  payloadTooLarge: { status: 413, when: "the body, or what becomes of a record, is too large" },
+  unsupportedMediaType: { status: 415, when: "the body's content type cannot be looked into" },
   resourceLimitReached: { status: 422, when: "there are as many as there may be" },
   unprocessableContent: { status: 422, when: "the record cannot be mapped" },
   internalError: { status: 500, when: "something unexpected; the log has it under the exception id" },
@@ -109,6 +112,14 @@ function frameworkError(thrown: unknown): ErrorEnvelope | undefined {
     return undefined;
   const statusCode = thrown.statusCode;
   if (typeof statusCode !== "number" || statusCode < 400 || statusCode >= 500) return undefined;
+  if (statusCode === 413) {
+    const message = `The body is too large: at most ${BODY_BYTES_MAX} bytes are taken.`;
+    return { statusCode, error: "stream.api.payloadTooLarge", message };
+  }
+  if (statusCode === 415) {
+    const message = "The body's content type is not supported: expected application/json.";
+    return { statusCode, error: "stream.api.unsupportedMediaType", message };
+  }
   return { statusCode, error: "stream.api.badRequest", message: sentence(thrown.message) };
 }
 

@@ -372,17 +372,23 @@ describe("API refusals", () => {
     assert.deepEqual([answer.statusCode, answer.json<Json>()["message"]], [400, message]);
   });
 
-  test("a body that is no JSON -> 400; another type -> 415", async () => {
-    const post = (contentType: string) =>
-      api.app.inject({
-        method: "POST",
-        url: SOURCES,
-        headers: { "content-type": contentType },
-        payload: "{",
-      });
-    assert.equal((await post("application/json")).statusCode, 400);
-    assert.equal((await post("text/xml")).statusCode, 415);
-    assert.equal((await post("application/json")).json<Json>()["error"], "stream.api.badRequest");
+  test("a body that is no JSON -> 400; of another type -> 415; too large -> 413 with the bound", async () => {
+    for (const [contentType, payload, status, error, message] of [
+      ["application/json", "{", 400, "badRequest", /./],
+      ["text/xml", "{", 415, "unsupportedMediaType", /expected application\/json\.$/],
+      [
+        "application/json",
+        `{"name":"${"x".repeat(1024 * 1024)}"}`,
+        413,
+        "payloadTooLarge",
+        / 1048576 bytes /,
+      ],
+    ] as const) {
+      const headers = { "content-type": contentType };
+      const answer = await api.app.inject({ method: "POST", url: SOURCES, headers, payload });
+      assert.deepEqual([answer.statusCode, answer.json<Json>()["error"]], [status, `stream.api.${error}`]);
+      assert.match(String(answer.json<Json>()["message"]), message);
+    }
   });
 
   test("the 101st source -> 422", async () => {

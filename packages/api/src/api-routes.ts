@@ -4,14 +4,12 @@ import { RequestIds, WireError, type Random } from "@millrace/base";
 import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from "fastify";
 import { authorOf, callerOf, checkAccess } from "./api-access.ts";
 import type { ApiDependencies } from "./api-dependencies.ts";
-import { ApiError, envelopeOf } from "./api-errors.ts";
+import { ApiError, BODY_BYTES_MAX, envelopeOf } from "./api-errors.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations.ts";
 import { addDocumentRoutes } from "./openapi-routes.ts";
 import { checkBody, checkQuery } from "./schema-check.ts";
 
-/** An API request's body: a hundred columns with long paths fit. */
-const BODY_BYTES_MAX = 1024 * 1024;
 const ID_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /** Routes of `/v1` and `/health-check`. */
