@@ -264,7 +264,7 @@ export class Cleanup {
 }
 
 /** What must be kept of a partition because of its keys: of the reader, and of slices that may be staged again. */
-function keysOf(
+export function keysOf(
   { entity, slices }: PartitionView,
   imported: number,
 ): Pick<ImportedJournal, "keysBegin" | "isBehind"> {

@@ -122,14 +122,20 @@ export class Fixture {
     return definition;
   }
 
-  /** Appends one frame of rows with two values each. @returns the journal */
-  async append(sink: SinkDefinition, n: number, count: number, bytes = 10): Promise<string> {
+  /** Appends one frame of rows with two values each, `keys` of all or of none. @returns the journal */
+  async append(
+    sink: SinkDefinition,
+    n: number,
+    count: number,
+    bytes = 10,
+    keys?: readonly string[],
+  ): Promise<string> {
     const journal = partitionJournal(sink, n);
     if (!this.journals.journals.has(journal)) await this.partitions.ensure(sink, n, this.signal);
     const sequence = (this.#sequences.get(journal) ?? 0) + 1;
     this.#sequences.set(journal, sequence);
     const rows = Array.from({ length: count }, (_, i) => `"${sequence}-${i}","${"v".repeat(bytes)}"\n`);
-    this.journals.push(journal, frame(PRODUCER, sequence, 1, this.clock.wallMs(), rows));
+    this.journals.push(journal, frame(PRODUCER, sequence, 1, this.clock.wallMs(), rows, keys));
     return journal;
   }
 

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { partitionJournal } from "./definitions.ts";
+import { keyHash } from "./idempotency-key.ts";
 import { Fixture } from "./pipeline-fixture.ts";
+import { isSuspendable } from "./pipeline-world.ts";
 
 const FAILED = /^millrace_storage_failures_total\{/m;
 
@@ -71,4 +73,31 @@ describe("a suspended partition", () => {
     assert.ok(removed.length > 0, "fragments of partition 1");
     assert.doesNotMatch(world.metrics.render(), FAILED);
   });
+
+  for (const [what, keys] of [
+    ["rows without keys -> nothing is kept of them", undefined],
+    ["rows with keys -> are kept: repeats are no rows after a restart (D24)", ["a", "b", "c"].map(keyHash)],
+  ] as const) {
+    test(`all is imported, ${what}`, async () => {
+      const world = await Fixture.open({ fragments: { store: "file:///fragments/", bytes: 100 } });
+      const sink = world.sink();
+      const journal = await world.append(sink, 0, 3, 100, keys);
+      const cleanup = { fragments: { keptMs: 0, keptBytes: 0 } };
+      const first = await world.during(world.pipeline({ cleanup }));
+      await world.until(() => world.rows().length === 3);
+      await world.agenda.advance(60_000);
+      const removed = world.fragments.operations.some(({ operation }) => operation === "remove");
+      const partition = world.storage.view.sink(sink)!.partitions.get(0)!;
+      const { length } = world.journals.content(journal);
+      assert.equal(removed, keys === undefined);
+      assert.equal(isSuspendable(partition, length), keys === undefined);
+      await world.during(first.close());
+      await world.append(sink, 0, 3, 100, keys);
+      await world.append(sink, 0, 1);
+      await world.during(world.pipeline({ cleanup }));
+      await world.until(() => world.rows().length >= 4);
+      await world.agenda.advance(10_000);
+      assert.equal(world.rows().length, keys === undefined ? 7 : 4);
+    });
+  }
 });

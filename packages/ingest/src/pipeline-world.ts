@@ -12,7 +12,7 @@ import type { ObjectStore } from "@millrace/stores";
 import { memoryStore, type MemoryStore } from "@millrace/stores/testkit";
 import type { Column, EffectiveSink, SinkDefinition } from "./definitions.ts";
 import { encodeFrameHead } from "./frame.ts";
-import { importedEnd } from "./cleanup.ts";
+import { importedEnd, keysOf } from "./cleanup.ts";
 import { ModelCatalog, modelSink } from "./model-catalog.ts";
 import { ModelJournals } from "./model-journals.ts";
 import { ModelTarget } from "./model-target.ts";
@@ -22,6 +22,7 @@ import { keyHash } from "./idempotency-key.ts";
 import { Partitions, type PartitionTemplate } from "./partition-registry.ts";
 import { openPipeline, type Pipeline, type PipelineComponent } from "./pipeline.ts";
 import { StorageStore } from "./storage-store.ts";
+import type { PartitionView } from "./storage-view.ts";
 import { onlyTarget } from "./target.ts";
 
 export interface WorldOptions {
@@ -71,6 +72,8 @@ export class World {
   readonly sinks: EffectiveSink[] = [];
   /** Whether lives share their work by groups, each member with a lease; otherwise all do everything. */
   readonly #isShared: boolean;
+  /** Whether records have keys. Partitions with keys are hardly ever suspended: fragments are kept for them (D24). */
+  readonly #hasKeys: boolean;
   store!: CoordinationStore;
   /** The judge's own mirror. */
   storage!: StorageStore;
@@ -89,6 +92,7 @@ export class World {
     const swarm = random.fork("swarm");
     const some = (max: number): number => (swarm.below(2) === 0 ? 0 : swarm.below(max));
     this.#isShared = random.fork("shared").below(2) === 0;
+    this.#hasKeys = random.fork("keys").below(2) === 0;
     this.journals = new ModelJournals({
       clock,
       random,
@@ -237,7 +241,7 @@ export class World {
         continue;
       }
       const n = again?.n ?? random.below(sink.partitions);
-      const keys = again?.keys ?? (random.below(3) === 0 ? someKeys(random) : undefined);
+      const keys = again?.keys ?? (random.below(3) === 0 && this.#hasKeys ? someKeys(random) : undefined);
       const journal = await this.#ensured(partitions, sink, n, signal);
       let sequence = (sequences.get(journal) ?? 0) + 1;
       const length = keys?.length ?? 1 + random.below(5);
@@ -301,7 +305,7 @@ export class World {
     }
   }
 
-  /** Suspends journals of which nothing is left to be read or imported, as brokers do once that is removed. */
+  /** Suspends journals as brokers do. */
   async #suspend(signal: AbortSignal): Promise<void> {
     const random = this.random.fork("suspend");
     this.journals.knowsResumes = random.below(4) > 0;
@@ -311,7 +315,8 @@ export class World {
         for (const partition of sink.partitions.values()) {
           const name = partition.entity?.value.journal ?? "";
           const length = this.journals.journals.get(name)?.length;
-          if (length === importedEnd(partition) && random.below(2) === 0) this.journals.suspend(name);
+          if (length === undefined || !isSuspendable(partition, length)) continue;
+          if (random.below(2) === 0) this.journals.suspend(name);
         }
       }
     }
@@ -415,6 +420,14 @@ export class World {
       alive.flatMap(({ pipelines }) => pipelines.flatMap((one) => one.health().problems)),
     );
   }
+}
+
+/**
+ * Whether all of a journal may be gone, so that no broker serves it: everything is imported, and no keys are kept for
+ * rows that may come (cleanup-fragments.ts). A world is over long before the window of keys.
+ */
+export function isSuspendable(partition: PartitionView, length: number): boolean {
+  return importedEnd(partition) === length && keysOf(partition, length).keysBegin === length;
 }
 
 function columns(count: number): readonly Column[] {
