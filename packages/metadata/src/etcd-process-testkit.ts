@@ -12,6 +12,8 @@ export interface EtcdProcessOptions {
   /** Arguments beside those for addresses and data. */
   readonly args?: readonly string[];
   readonly scheme?: "http" | "https";
+  /** Where it tells its clients to find it. Default: its own address. */
+  readonly advertised?: string;
 }
 
 export class EtcdProcess {
@@ -27,10 +29,11 @@ export class EtcdProcess {
     this.port = port;
     this.address = `${scheme}://127.0.0.1:${port}`;
     this.#folder = folder;
+    const { advertised = this.address } = options;
     const peer = `http://127.0.0.1:${peerPort}`;
     this.#args = [
       ...["--name", "default", "--data-dir", join(folder, "data"), "--log-level", "warn"],
-      ...["--listen-client-urls", this.address, "--advertise-client-urls", this.address],
+      ...["--listen-client-urls", this.address, "--advertise-client-urls", advertised],
       ...[
         "--listen-peer-urls",
         peer,

@@ -7,7 +7,7 @@ export class TcpProxy {
   readonly #server: Server;
   #targetPort: number;
   readonly #pairs = new Set<readonly [client: Socket, server: Socket]>();
-  #mode: "forward" | "refuse" | "swallow-answers" = "forward";
+  #mode: "forward" | "refuse" | "swallow" | "swallow-answers" = "forward";
 
   private constructor(server: Server, targetPort: number) {
     this.#server = server;
@@ -44,6 +44,11 @@ export class TcpProxy {
     this.#mode = "swallow-answers";
   }
 
+  /** Nothing passes in either direction, and nobody is told, until `cut` and `forward`. */
+  swallow(): void {
+    this.#mode = "swallow";
+  }
+
   cut(): void {
     for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
   }
@@ -67,9 +72,11 @@ export class TcpProxy {
       for (const socket of pair) socket.destroy();
     };
     for (const socket of pair) socket.on("error", end).on("close", end);
-    client.on("data", (bytes) => server.write(bytes));
+    client.on("data", (bytes) => {
+      if (this.#mode !== "swallow") server.write(bytes);
+    });
     server.on("data", (bytes) => {
-      if (this.#mode !== "swallow-answers") client.write(bytes);
+      if (this.#mode !== "swallow" && this.#mode !== "swallow-answers") client.write(bytes);
     });
   }
 }

@@ -7,7 +7,7 @@ import { never, silentLogger, systemClock, systemRandom } from "@millrace/base";
 import { GrpcTransport, type GrpcTransportOptions } from "@millrace/client";
 import { dialEtcd, ETCD_DEFAULTS, openEtcdStore, prefixRange, type EtcdStore } from "@millrace/metadata";
 import { freePort } from "@millrace/base/testkit";
-import { EtcdProcess, etcdProgram } from "@millrace/metadata/testkit";
+import { EtcdProcess, etcdProgram, type EtcdProcessOptions } from "@millrace/metadata/testkit";
 import type { OnContent } from "./doctor-journals.ts";
 import type { DoctorReport } from "./doctor-report.ts";
 import { FRAGMENT_STORE } from "./journal-templates.ts";
@@ -40,8 +40,12 @@ export interface TestEtcd {
   close(): Promise<void>;
 }
 
-export async function testEtcd(kind: EtcdKind): Promise<TestEtcd> {
-  return kind === "ours" ? ourEtcd() : theirEtcd();
+/** An address where nobody listens: what etcd says of itself leads nowhere, so its clients stay where they were sent. */
+const NOWHERE = "http://127.0.0.1:1";
+
+/** @param isHidden clients do not learn its own address, past the proxy that they were given */
+export async function testEtcd(kind: EtcdKind, { isHidden = false } = {}): Promise<TestEtcd> {
+  return kind === "ours" ? ourEtcd() : theirEtcd(isHidden ? { advertised: NOWHERE } : {});
 }
 
 /** Not running yet. */
@@ -65,8 +69,8 @@ async function ourEtcd(): Promise<TestEtcd> {
   };
 }
 
-async function theirEtcd(): Promise<TestEtcd> {
-  const etcd = await EtcdProcess.prepared();
+async function theirEtcd(options: EtcdProcessOptions): Promise<TestEtcd> {
+  const etcd = await EtcdProcess.prepared(options);
   return {
     address: etcd.address,
     port: etcd.port,

@@ -63,7 +63,9 @@ export class Storm {
   }
 
   static async open(random: Random): Promise<Storm> {
-    const etcd = await testEtcd(missingEtcd("etcd's own") === false ? "etcd's own" : "ours");
+    const etcd = await testEtcd(missingEtcd("etcd's own") === false ? "etcd's own" : "ours", {
+      isHidden: true,
+    });
     await etcd.run();
     const fileRoot = scratch();
     const members: Member[] = [];
@@ -172,6 +174,7 @@ const MISFORTUNES: readonly Misfortune[] = [
   { strike: frozenPastLease, endsLife: true },
   { strike: frozen },
   { strike: cutOff },
+  { strike: cutOffPastLease, endsLife: true },
   { strike: clientsCutOff },
   { strike: clientsUnanswered },
   { strike: peersCutOff },
@@ -198,10 +201,14 @@ async function frozenPastLease(_: Storm, { broker }: Member): Promise<string> {
   broker.freeze();
   await sleep((LEASE_SECONDS * 2 + 1) * 1000);
   broker.thaw();
-  await until("it ends itself once it knows that its lease is over", 60_000, () => hasEnded(broker));
-  assert.match(broker.life.stderr, LEASE_OVER);
+  await endsForLease(broker);
   await broker.start();
   return "frozen past its lease";
+}
+
+async function endsForLease(broker: TestBrokerProcess): Promise<void> {
+  await until("it ends itself once it knows that its lease is over", 60_000, () => hasEnded(broker));
+  assert.match(broker.life.stderr, LEASE_OVER);
 }
 
 async function frozen({ random }: Storm, { broker }: Member): Promise<string> {
@@ -211,9 +218,22 @@ async function frozen({ random }: Storm, { broker }: Member): Promise<string> {
   return "frozen for a moment";
 }
 
+/** It goes on when the path is back within its lease. */
 async function cutOff({ random }: Storm, { proxy }: Member): Promise<string> {
-  await refuse(proxy, random);
-  return "cut off from etcd";
+  const isSilent = random.below(2) === 0;
+  await (isSilent ? swallow(proxy, random) : refuse(proxy, random));
+  return `cut off from etcd${isSilent ? ", without a word" : ""}`;
+}
+
+/** Others take its journals meanwhile; clients and the other brokers reach it as long as it lives. */
+async function cutOffPastLease({ random }: Storm, { proxy, broker }: Member): Promise<string> {
+  const isSilent = random.below(2) === 0;
+  if (isSilent) proxy.swallow();
+  else proxy.refuse();
+  await endsForLease(broker);
+  open(proxy);
+  await broker.start();
+  return `cut off from etcd past its lease${isSilent ? ", without a word" : ""}`;
 }
 
 /** It still reaches the others, and they do not reach it. */
@@ -285,9 +305,20 @@ async function refuse(path: TcpProxy, random: Random): Promise<void> {
   path.forward();
 }
 
+async function swallow(path: TcpProxy, random: Random): Promise<void> {
+  path.swallow();
+  await sleep(300 + random.below(1500));
+  open(path);
+}
+
 async function swallowAnswers(path: TcpProxy, random: Random): Promise<void> {
   path.swallowAnswers();
   await sleep(300 + random.below(1500));
+  open(path);
+}
+
+/** Connections that have lost bytes are of no use. */
+function open(path: TcpProxy): void {
   path.cut();
   path.forward();
 }
