@@ -15,6 +15,8 @@
 //      than to wait until something else makes one.
 //  R8  Who loaded the keyspace anew, after a compaction, has the load's revision, which may be above every change below
 //      the prefix, and takes our epoch for an old one for as long as nothing changes: a newer epoch is made then, too.
+//  R9  Before a reset goes on without anybody of the newest segment, every broker is asked for a life that is later
+//      than the list (T4 of later-lives.ts), and has to answer: what it has would be given up.
 import { abortScope, WireError, type AbortScope, type Clock, type Logger } from "@millrace/base";
 import { EMPTY_LABELS, equivalentRoutes, type LabelSet, type ProcessId } from "@millrace/protocol";
 import {
@@ -25,8 +27,10 @@ import {
   type ActivationState,
   type HeadReset,
 } from "./holders-activation.ts";
+import { blocked, copied, notThere } from "./activation-refusals.ts";
+import { relistedLater } from "./later-lives.ts";
 import { newestSegment, relisted, voided, type HolderId, type HoldersList } from "./holders-list.ts";
-import { RESET_HEAD_REMEDY, type HoldersStore, type KnownJournal } from "./holders-store.ts";
+import type { HoldersStore, KnownJournal } from "./holders-store.ts";
 import { ACTIVATION_PATIENCE_MS, ACTIVATION_RETRY_MS, BRING_TIMEOUT_MS, FENCE_TIMEOUT_MS } from "./limits.ts";
 import { headResetFacts } from "./head-reset-facts.ts";
 import { brokerName } from "./journal-table.ts";
@@ -45,6 +49,8 @@ export interface HolderDirectory {
   readonly self: HolderId;
   /** Undefined while no live broker announces it. */
   find(id: HolderId): Holder | undefined;
+  /** Those of all live brokers. */
+  all(): readonly Holder[];
   /** Of a route's members, in its order; undefined for one whose announcement is not there. */
   members(resolution: Resolution): readonly (Holder | "keeps-no-lists" | undefined)[];
   keepsLists(broker: ProcessId): boolean;
@@ -145,30 +151,12 @@ export async function activateRoute(
       if (reset !== undefined || !attempt.isStuck) throw failure;
       reset = await wish?.(signal); // R6
       if (reset === undefined) throw failure;
+      if (state.kind === "blocked" && state.isGone === true) await attempt.listLater(signal); // R9
       untilMs = clock.monotonicMs() + ACTIVATION_PATIENCE_MS;
     }
     if (state.kind !== "abandoned" || (state.why !== "unmarked" && state.why !== "unlisted"))
       await clock.sleep(ACTIVATION_RETRY_MS * Math.min(count + 1, 10), signal);
   }
-}
-
-/** The allocator takes the journal from it. */
-function notThere({ item, header }: Resolution, at: number): WireError {
-  const journal = item!.spec.name;
-  const member = brokerName(header.route.members[at]!);
-  const text = `journal ${journal} is assigned to broker ${member}, which is not there`;
-  return new WireError("UNAVAILABLE", text, { facts: { journal, member } });
-}
-
-function blocked(journal: string, state: ActivationState): WireError {
-  if (state.kind !== "blocked") {
-    const text = `journal ${journal} is changing hands`;
-    return new WireError("UNAVAILABLE", text, { facts: { journal } });
-  }
-  const holders = state.holders.join(", ");
-  const who = `none of the brokers with the newest bytes of journal ${journal}`;
-  const text = `${who} can be reached (data directories: ${holders}); ${RESET_HEAD_REMEDY}${journal}`;
-  return new WireError("UNAVAILABLE", text, { facts: { journal, holders } });
 }
 
 /** Two brokers of the route that announce the same data directory (R5). */
@@ -183,12 +171,6 @@ function namedTwice(
     seen.set(member.id, member);
   }
   return undefined;
-}
-
-function copied(journal: string, [one, other]: readonly [Holder, Holder]): WireError {
-  const names = [one, other].map(({ peer }) => brokerName(peer.id));
-  const text = `brokers ${names.join(" and ")} announce the same data directory ${one.id}: stop the one with the copy`;
-  return new WireError("UNAVAILABLE", `journal ${journal}: ${text}`, { facts: { journal, holder: one.id } });
 }
 
 type Final = Extract<ActivationState, { kind: "active" | "blocked" | "abandoned" }>;
@@ -425,6 +407,25 @@ class ActivationAttempt {
     logger.warn("journal-list-reset", { journal, members: members.join(", "), outcome: kind });
   }
 
+  /** R9. @throws {WireError} UNAVAILABLE: a broker does not answer; of the store; what aborted `signal` */
+  async listLater(signal: AbortSignal): Promise<void> {
+    const { lists, holders, logger } = this.#ports;
+    const known = this.#known();
+    const { journal, createRevision } = known;
+    const asked = holders.all().map(async (holder) => {
+      const answer = await this.#hold(holder, { wants: "fence" }, FENCE_TIMEOUT_MS, signal);
+      if (answer === undefined) throw this.failure!;
+      return answer.kind === "taken" ? [{ ...answer, id: holder.id, found: answer.found ?? 0 }] : [];
+    });
+    const answers = (await Promise.all(asked)).flat();
+    const { list, listRevision } = await lists.read(journal, createRevision, signal);
+    const next = list && relistedLater(list, this.#state.attempt.epoch, answers);
+    if (next === undefined) return;
+    const { kind } = await lists.write(known, next, listRevision, signal);
+    const members = newestSegment(next)!.members.join(", ");
+    logger.warn("journal-list-reset", { journal, members, outcome: kind });
+  }
+
   /** R7 */
   async touch(signal: AbortSignal): Promise<void> {
     const { lists, holders, logger } = this.#ports;
@@ -446,21 +447,26 @@ class ActivationAttempt {
   }
 
   /** @returns undefined when it cannot be reached, or does not answer in time (R3) */
-  async #hold(holder: Holder | undefined, wants: Wanted, timeoutMs: number): Promise<HoldAnswer | undefined> {
+  async #hold(
+    holder: Holder | undefined,
+    wants: Wanted,
+    timeoutMs: number,
+    signal: AbortSignal = this.#scope.signal,
+  ): Promise<HoldAnswer | undefined> {
     if (holder === undefined) return undefined;
     const { item, header } = this.#resolution;
     const { epoch, stream } = this.#state.attempt;
     const { createRevision } = item!;
     const on = { journal: this.journal, createRevision, epoch, stream };
     const request: HoldRequest = { ...on, header: { ...header, processId: holder.peer.id }, ...wants };
-    const scope = abortScope(this.#scope.signal);
+    const scope = abortScope(signal);
     const cancel = this.#ports.clock.after(timeoutMs, () =>
       scope.abort(new WireError("UNAVAILABLE", `no answer in ${timeoutMs} ms`)),
     );
     try {
       return await holder.calls.hold(request, scope.signal);
     } catch (error) {
-      this.#scope.signal.throwIfAborted();
+      signal.throwIfAborted();
       const { message } = WireError.from(error);
       const text = `${wants.wants} ${brokerName(holder.peer.id)}: ${message}`;
       this.failure = new WireError("UNAVAILABLE", `journal ${this.journal}: ${text}`, { cause: error });

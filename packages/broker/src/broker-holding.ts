@@ -1,16 +1,18 @@
 // What a broker holds for others: made of its keyspace, its resolver and its spools.
 import { assert, never, type Clock, type Logger, type TaskGroup, type WireError } from "@millrace/base";
-import type { JournalLife, Spool } from "@millrace/fragments";
+import type { FoundLife, Spool } from "@millrace/fragments";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { ProcessId } from "@millrace/protocol";
 import { applyVerdict, unlisted } from "./applied-verdict.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
+import { heldBytes } from "./held-bytes.ts";
 import { CallMeter, type BrokerMetrics, type SpoolCounts } from "./broker-metrics.ts";
-import type { HoldersList } from "./holders-list.ts";
+import { names } from "./holders-list.ts";
 import { replicationPorts } from "./broker-replication.ts";
-import { HoldersStore } from "./holders-store.ts";
+import { HoldersStore, type ReadHolders } from "./holders-store.ts";
 import { Joining, type JoiningPorts } from "./joining.ts";
 import { JournalHolder, type HolderPorts } from "./journal-holder.ts";
+import { isLater } from "./later-lives.ts";
 import type { Holding, LocalJournals } from "./local-journal.ts";
 import { journalView, LocalPeerDoor } from "./peer-door.ts";
 import type { PeerNetwork } from "./peer-network.ts";
@@ -116,37 +118,46 @@ export class BrokerHolding implements Holding {
     return this.#door;
   }
 
-  holderOf(spool: Spool, wasFound: boolean): JournalHolder {
-    return new JournalHolder(this.#ports, spool, wasFound);
+  holderOf(spool: Spool, found: number | undefined): JournalHolder {
+    return new JournalHolder(this.#ports, spool, found);
   }
 
-  async isForsaken({ journal, createRevision }: JournalLife): Promise<boolean> {
-    const { list } = await this.#listOf(journal, createRevision);
-    if (list === undefined || list.tail.kind === "void") return false;
-    return !list.segments.some(({ members }) => members.includes(this.#ports.self));
+  async isForsaken({ journal, createRevision, epoch, base, end }: FoundLife): Promise<boolean> {
+    const { self, loadedAt } = this.#ports;
+    const { list, listRevision } = await this.#listOf(journal, createRevision);
+    if (list === undefined || list.tail.kind === "void" || names(list, self)) return false;
+    return base === end || !isLater({ list, listRevision }, { self, epoch, loadedAt });
   }
 
-  async judgeFound(spool: Spool): Promise<void> {
+  async judgeFound(spool: Spool, { epoch }: FoundLife): Promise<void> {
     const { journal, createRevision } = spool.life;
+    const { self, loadedAt, logger } = this.#ports;
     if (spool.held().length === 0) {
       // Nothing is here but where the journal ends.
       spool.confirm(spool.syncedEnd);
       return;
     }
-    const { list, refusal } = await this.#listOf(journal, createRevision);
-    if (list !== undefined) return applyVerdict(spool, list, this.#ports);
+    const { list, listRevision, refusal } = await this.#listOf(journal, createRevision);
+    if (list !== undefined && !isLater({ list, listRevision }, { self, epoch, loadedAt }))
+      return applyVerdict(spool, list, this.#ports);
+    if (list !== undefined) {
+      const { base: begin, end } = heldBytes(spool);
+      logger.error("list-older-than-directory", { journal, begin, end, epoch });
+      return;
+    }
     // Until it is mended everything stays hidden, in its place.
     const { message } = refusal ?? unlisted(journal);
-    this.#ports.logger.error("journal-not-judged", { journal, createRevision, error: message });
+    logger.error("journal-not-judged", { journal, createRevision, error: message });
   }
 
   /** As it was read at the start, else as it is now. */
   async #listOf(
     journal: string,
     createRevision: number,
-  ): Promise<{ readonly list: HoldersList | undefined; readonly refusal?: WireError }> {
-    const known = this.#startLists.get(journal)?.stored;
-    if (known?.createRevision === createRevision) return { list: known.list };
+  ): Promise<Pick<ReadHolders, "list" | "listRevision"> & { readonly refusal?: WireError }> {
+    const known = this.#startLists.get(journal);
+    if (known?.stored?.createRevision === createRevision)
+      return { list: known.stored.list, listRevision: known.modRevision };
     return this.#ports.lists.tryRead(journal, createRevision, never);
   }
 }

@@ -36,6 +36,12 @@ export class KeyspaceHolders implements HolderDirectory {
     return found && this.#holderOf(found);
   }
 
+  all(): readonly Holder[] {
+    const ids = new Set([...this.#table.members()].map(({ spec }) => spec.holder));
+    ids.delete(""); // They keep no lists.
+    return [...ids].map((id) => this.find(id)!);
+  }
+
   members({ header }: Resolution): readonly (Holder | "keeps-no-lists" | undefined)[] {
     return header.route.members.map((id) => {
       const member = this.#table.member(id);

@@ -67,21 +67,22 @@ export function holdResponseMessage(answer: HoldAnswer): HoldResponseMessage {
       sure: [],
       whole: 0,
       isUnsure: false,
+      found: 0,
     };
     return { outcome: REFUSALS[answer.why], header: answer.header, ...nothing };
   }
-  const { held, registers, sure, whole } = answer;
+  const { held, registers, sure, whole, found = 0 } = answer;
   const known = { registers: registers ?? EMPTY_LABELS, isUnsure: registers === undefined };
-  return { outcome: "TAKEN", ...held, ...known, sure, whole };
+  return { outcome: "TAKEN", ...held, ...known, sure, whole, found };
 }
 
 /** @throws {WireError} INVALID_ARGUMENT */
 export function holdAnswerOf(message: HoldResponseMessage): HoldAnswer {
   validateHoldResponse(message);
-  const { outcome, header, base, confirmed, end, registers, sure, whole, isUnsure } = message;
+  const { outcome, header, base, confirmed, end, registers, sure, whole, isUnsure, found } = message;
   const known = isUnsure ? undefined : registers;
   if (outcome === "TAKEN")
-    return { kind: "taken", held: { base, confirmed, end }, registers: known, sure, whole };
+    return { kind: "taken", held: { base, confirmed, end }, registers: known, sure, whole, found };
   if (header === undefined) throw new WireError("INVALID_ARGUMENT", `${outcome} without a header`);
   return { kind: "refused", why: WHY[outcome], header };
 }

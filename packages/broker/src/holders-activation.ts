@@ -131,7 +131,13 @@ export type ActivationState =
    * No holder of the newest bytes can be reached, or the list cannot be read (then there are no holders): appends are
    * refused until one returns, or the head is reset.
    */
-  | { readonly kind: "blocked"; readonly attempt: Attempt; readonly holders: readonly HolderId[] }
+  | {
+      readonly kind: "blocked";
+      readonly attempt: Attempt;
+      readonly holders: readonly HolderId[];
+      /** Nobody announces any of them, or what they answer is that they have nothing. */
+      readonly isGone?: true;
+    }
   | { readonly kind: "abandoned"; readonly attempt: Attempt; readonly why: Abandoned };
 
 /**
@@ -274,7 +280,13 @@ function onFencing(
   );
   const isAll = partial.length === newest.members.length && most?.isUnsure !== true;
   if (!isAll && !mayReset(attempt, newest, partial.length + gone.length))
-    return [{ kind: "blocked", attempt, holders: newest.members }, []];
+    return [
+      {
+        ...{ kind: "blocked", attempt, holders: newest.members },
+        ...(gone.length === newest.members.length && { isGone: true }),
+      },
+      [],
+    ];
   if (most === undefined) {
     const { begin } = newest;
     return bring(state, { begin, end: begin }, undefined, undefined, { givenUp: gone });

@@ -51,7 +51,7 @@ export class Directory {
         lease: { isLate: false, isAlive: () => Promise.resolve(true) },
       },
       spool,
-      true,
+      0,
     );
   }
 

@@ -36,6 +36,7 @@ import { copyHeld } from "./copy-held.ts";
 import { digestOfHeld, heldBytes, readHeldBytes, sureBytes, toldBytes } from "./held-bytes.ts";
 import { promisedEnd, type HolderId, type HoldersList } from "./holders-list.ts";
 import { KnownEnd, type KnownEndPorts } from "./known-end.ts";
+import { isLater } from "./later-lives.ts";
 import { REPLICATION_GRACE_MS } from "./limits.ts";
 import type { FetchRequest, HoldAnswer, HolderCalls, HoldRequest, Peer } from "./peer-network.ts";
 import {
@@ -97,13 +98,16 @@ export class JournalHolder {
   readonly knownEnd: KnownEnd;
   /** Epoch under which this broker was brought last, while nothing was lost since (H8 of holders-activation.ts). */
   #whole = 0;
+  /** Epoch of what a restart found, until this broker is brought; else 0. */
+  #found: number;
   /** False: a list that names this broker is wrong, or its disk was lost: whoever is brought is found again (K7). */
   isHolder: boolean;
 
-  /** @param wasFound by a restart */
-  constructor(ports: HolderPorts, spool: Spool, wasFound: boolean) {
+  /** @param found epoch of what a restart found; undefined: nothing was */
+  constructor(ports: HolderPorts, spool: Spool, found: number | undefined) {
     this.#ports = ports;
-    this.isHolder = wasFound;
+    this.isHolder = found !== undefined;
+    this.#found = found ?? 0;
     this.#spool = spool;
     this.#token = new SpoolToken(spool.life.journal, ports.clock, REPLICATION_GRACE_MS);
     this.#binding = afterLoad(ports.loadedAt);
@@ -221,7 +225,7 @@ export class JournalHolder {
     const lease = await this.takeLast(signal);
     try {
       await atRest(this.#spool);
-      await this.#judge(signal);
+      await this.#judge(signal, undefined, this.#found);
     } finally {
       lease.release();
     }
@@ -328,6 +332,7 @@ export class JournalHolder {
         if (!isDone) return { kind: "refused", why: "different", header };
         this.#binding = bind(this.#binding, { epoch, stream, wants: request.wants });
         this.#whole = epoch;
+        this.#found = 0;
         this.isHolder = true;
         this.#joined = this.#ports.view(this.#journal, epoch).joined;
         return this.#taken();
@@ -337,7 +342,8 @@ export class JournalHolder {
 
   #taken(): HoldAnswer {
     const spool = this.#spool;
-    return { kind: "taken", ...toldBytes(spool), sure: sureBytes(spool), whole: this.#whole };
+    const sure = sureBytes(spool);
+    return { kind: "taken", ...toldBytes(spool), sure, whole: this.#whole, found: this.#found };
   }
 
   /** On a void list what a restart found counts for nothing, but for what is known to be acknowledged. */
@@ -413,14 +419,20 @@ export class JournalHolder {
     throw new WireError("INVALID_ARGUMENT", text, { facts: { journal: this.#journal, end } });
   }
 
-  /** Lets the list judge what is hidden; what is left of it stands in the segment that goes on. */
-  async #judge(signal: AbortSignal, comparedFrom?: number): Promise<HoldersList | undefined> {
+  /**
+   * Lets the list judge what is hidden; what is left of it stands in the segment that goes on.
+   * @param epoch of what is here, where an older list is not believed
+   */
+  async #judge(signal: AbortSignal, comparedFrom?: number, epoch = 0): Promise<HoldersList | undefined> {
     const spool = this.#spool;
+    const { self, loadedAt } = this.#ports;
     if (spool.end === spool.syncedEnd) return undefined;
-    const { list } = await this.#ports.lists.read(this.#journal, spool.life.createRevision, signal);
+    const read = await this.#ports.lists.read(this.#journal, spool.life.createRevision, signal);
+    const { list, listRevision } = read;
     if (list?.tail.kind === "void")
       throw new WireError("UNAVAILABLE", `the list of holders of ${this.#journal} is void`);
     if (list === undefined) throw unlisted(this.#journal);
+    if (isLater({ list, listRevision }, { self, epoch, loadedAt })) return list; // T2 of later-lives.ts
     await applyVerdict(spool, list, this.#ports, { cut: (begin) => this.#cut(begin), comparedFrom });
     return list;
   }

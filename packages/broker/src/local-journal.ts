@@ -8,7 +8,8 @@
 //  O2  Where brokers replicate, bytes that a restart found are hidden until the list of holders has judged them (D11).
 //  O4  What a restart found of a journal whose list names this directory nowhere is set aside as a whole, and nothing
 //      of the life stays found: an older list, that comes back with a backup of etcd, may name the directory, and
-//      would be answered with what a verdict has left of it.
+//      would be answered with what a verdict has left of it. Of a life that is later than its list nothing is set aside
+//      (later-lives.ts).
 //  O5  Where the template of the path's postfix cannot be evaluated, fragments wait here until it can: under another
 //      path, those who read the store by its directories would not find them, and nothing would bring them there.
 import { never, WireError, type Clock, type Logger } from "@millrace/base";
@@ -186,16 +187,19 @@ export interface LocalJournalsPorts {
 
 /** How a journal's bytes here are held for others. */
 export interface Holding {
-  /** @param wasFound by a restart */
-  holderOf(spool: Spool, wasFound: boolean): JournalHolder;
-  /** Whether the life's list is there, and names this directory nowhere. @throws {WireError} of the store */
-  isForsaken(life: JournalLife): Promise<boolean>;
+  /** @param found epoch of what a restart found; undefined: nothing was */
+  holderOf(spool: Spool, found: number | undefined): JournalHolder;
+  /**
+   * Whether the life's list is there, not older than what is here, and names this directory nowhere.
+   * @throws {WireError} of the store
+   */
+  isForsaken(life: FoundLife): Promise<boolean>;
   /**
    * Lets the list judge what a restart found, all of which is hidden.
    * Where nobody can read it, or there is none, it stays hidden.
    * @throws {WireError} CORRUPT when the list does not fit; of the store and the spool
    */
-  judgeFound(spool: Spool): Promise<void>;
+  judgeFound(spool: Spool, found: FoundLife): Promise<void>;
 }
 
 /** All lives that are open here, by journal. */
@@ -290,16 +294,16 @@ export class LocalJournals {
     if (before !== undefined && before.createRevision > life.createRevision)
       throw new WireError("NOT_FOUND", `journal ${life.journal} of revision ${life.createRevision} is over`);
     if (before !== undefined) await this.end(before);
-    const wasFound = holding !== undefined && this.found(life) !== undefined;
-    const isForsaken = wasFound && (await this.forsake(life));
-    const isFound = wasFound && !isForsaken;
-    const spool = await this.#claim(life, isFound ? 0 : atLeast, isForsaken);
-    if (isFound) {
+    const there = holding && this.found(life);
+    const isForsaken = there !== undefined && (await this.forsake(life));
+    const found = isForsaken ? undefined : there;
+    const spool = await this.#claim(life, found ? 0 : atLeast, isForsaken);
+    if (found !== undefined) {
       spool.hide(0); // O2
-      await holding.judgeFound(spool);
+      await holding!.judgeFound(spool, found);
       if (spool.pendingEnd < atLeast) spool.roll(atLeast);
     }
-    const journal = new LocalJournal(spool, spec, this.#ports, holding?.holderOf(spool, isFound));
+    const journal = new LocalJournal(spool, spec, this.#ports, holding?.holderOf(spool, found?.epoch));
     this.#found.delete(life.journal);
     this.#journals.set(life.journal, journal);
     return journal;
@@ -326,7 +330,9 @@ export class LocalJournals {
    */
   async forsake(life: JournalLife): Promise<boolean> {
     const { spools, holding, logger } = this.#ports;
-    if (holding === undefined || !(await holding.isForsaken(life))) return false;
+    if (holding === undefined) return false;
+    const nothing = { ...life, base: 0, end: 0 };
+    if (!(await holding.isForsaken(this.found(life) ?? nothing))) return false;
     const found = this.found(life);
     if (found === undefined) return true; // somebody else did
     this.#found.delete(life.journal);

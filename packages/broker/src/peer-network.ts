@@ -63,6 +63,8 @@ export type HoldAnswer =
       readonly sure: readonly Range[];
       /** Epoch under which it was brought last, with nothing lost since; 0: it may have lost something. */
       readonly whole: number;
+      /** Epoch of what a restart found, until it is brought (later-lives.ts). Default: 0, nothing was found. */
+      readonly found?: number;
     }
   | { readonly kind: "refused"; readonly why: HoldRefusal; readonly header: Header };
 

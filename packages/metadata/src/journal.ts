@@ -65,6 +65,15 @@ export class MemoryJournal implements StoreJournal {
     return this;
   };
 
+  /** One that goes on from what this one has now: a snapshot. */
+  copy(): MemoryJournal {
+    const copy = new MemoryJournal();
+    copy.#checkpoint = this.#checkpoint;
+    copy.#batches = [...this.#batches];
+    copy.#tailBytes = this.#tailBytes;
+    return copy;
+  }
+
   async append(batch: Uint8Array): Promise<void> {
     if (this.#failed !== undefined) throw this.#failed;
     try {

@@ -3,7 +3,11 @@ import { silentLogger, type Clock, type Random } from "@millrace/base";
 import { openEmbeddedStore, type EmbeddedStore } from "./embedded-store.ts";
 import { MemoryJournal } from "./journal.ts";
 
-/** A fresh store that forgets everything when it is dropped. Close it when `clock` is a real one: it keeps a timer. */
-export function openMemoryStore(clock: Clock, random: Random): Promise<EmbeddedStore> {
-  return openEmbeddedStore(new MemoryJournal().recover, { clock, random, logger: silentLogger });
+/** A store that forgets everything when it is dropped. Close it when `clock` is a real one: it keeps a timer. */
+export function openMemoryStore(
+  clock: Clock,
+  random: Random,
+  journal = new MemoryJournal(),
+): Promise<EmbeddedStore> {
+  return openEmbeddedStore(journal.recover, { clock, random, logger: silentLogger });
 }

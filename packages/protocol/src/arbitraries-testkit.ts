@@ -170,6 +170,7 @@ export const holdResponse = record(
     sure: fc.array(range, { maxLength: 3 }),
     isUnsure: fc.boolean(),
     whole: int64,
+    found: int64,
   },
   { header },
 );

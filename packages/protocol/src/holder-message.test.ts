@@ -35,6 +35,7 @@ const RESPONSE: HoldResponseMessage = {
   ],
   whole: 0,
   isUnsure: false,
+  found: 0,
 };
 
 test("holders' messages: what is out of bounds is refused with its value", () => {

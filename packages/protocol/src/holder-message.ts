@@ -5,7 +5,7 @@
 //   HoldRequest    1 journal string · 2 create_revision int64 · 3 header Header · 4 epoch int64 · 5 stream int64 ·
 //                  6 wants enum · 7 begin int64 · 8 end int64 · 9 source ProcessSpec · 10 registers LabelSet
 //   HoldResponse   1 outcome enum · 2 header Header · 3 base int64 · 4 confirmed int64 · 5 end int64 ·
-//                  6 registers LabelSet · 7 sure repeated HeldRange · 8 whole int64 · 9 isUnsure bool
+//                  6 registers LabelSet · 7 sure repeated HeldRange · 8 whole int64 · 9 isUnsure bool · 10 found int64
 //   HeldRange      1 begin int64 · 2 end int64
 //   FetchRequest   1 journal string · 2 create_revision int64 · 3 begin int64 · 4 end int64
 //   FetchResponse  1 content bytes
@@ -70,6 +70,8 @@ export interface HoldResponseMessage {
   readonly whole: number;
   /** It does not know the registers at `end`: those here say nothing. */
   readonly isUnsure: boolean;
+  /** Epoch of what a restart found, until it is brought; else 0. */
+  readonly found: number;
 }
 
 export interface FetchRequestMessage extends HeldRange {
@@ -114,6 +116,7 @@ const holdResponse = codecs(
     sure: repeated(7, rangeMessage),
     whole: int64(8),
     isUnsure: bool(9),
+    found: int64(10),
   }),
 );
 

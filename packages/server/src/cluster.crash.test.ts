@@ -1,7 +1,7 @@
 // Three brokers as real processes on one etcd, journals with three replicas, and one misfortune after the other, drawn
-// from a seed: kill -9, SIGTERM, SIGSTOP past the lease and shorter, a full disk, a broker cut off from etcd, refused or
-// without a word, past its lease and shorter, one cut off from its clients or from the other brokers, or its answers lost
-// on their way to them, etcd killed.
+// from a seed: kill -9, SIGTERM, SIGSTOP past the lease and shorter, a full disk, a broker cut off from etcd, refused
+// or without a word, past its lease and shorter, one cut off from its clients or from the other brokers, or its answers
+// lost on their way to them, etcd killed.
 // Appends must go on after; then every writer's book is compared with what each broker reads. In the end all are killed
 // at once: the doctor looks at what they leave, the books are compared with what it reads, and once more with what is
 // read of the brokers.

@@ -40,7 +40,7 @@ export interface TestEtcd {
   close(): Promise<void>;
 }
 
-/** An address where nobody listens: what etcd says of itself leads nowhere, so its clients stay where they were sent. */
+/** Nobody listens there: what etcd says of itself leads nowhere, so its clients stay where they were sent. */
 const NOWHERE = "http://127.0.0.1:1";
 
 /** @param isHidden clients do not learn its own address, past the proxy that they were given */

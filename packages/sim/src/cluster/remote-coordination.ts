@@ -10,7 +10,7 @@ import type {
   WatchBatch,
   WatchRequest,
 } from "@millrace/metadata";
-import { openMemoryStore } from "@millrace/metadata/testkit";
+import { MemoryJournal, openMemoryStore } from "@millrace/metadata/testkit";
 import { ask, follow, type CallPorts } from "./calls.ts";
 import { SimProcess } from "./sim-process.ts";
 
@@ -19,21 +19,38 @@ export const ETCD = "etcd";
 const ANSWER_MS = 5000;
 
 export class Coordination {
-  readonly store: EmbeddedStore;
   readonly process: SimProcess;
+  #store: EmbeddedStore;
+  #journal: MemoryJournal;
   readonly #random: Random;
   #hasLeader = true;
 
-  private constructor(store: EmbeddedStore, process: SimProcess, random: Random) {
-    this.store = store;
+  private constructor(store: EmbeddedStore, journal: MemoryJournal, process: SimProcess, random: Random) {
+    this.#store = store;
+    this.#journal = journal;
     this.process = process;
     this.#random = random;
   }
 
   static async open(agenda: Agenda, random: Random, epochMs: number): Promise<Coordination> {
     const process = new SimProcess(agenda, ETCD, ETCD, epochMs);
-    const store = await openMemoryStore(process.clock, random.fork("store"));
-    return new Coordination(store, process, random.fork("etcd"));
+    const journal = new MemoryJournal();
+    const store = await openMemoryStore(process.clock, random.fork("store"), journal);
+    return new Coordination(store, journal, process, random.fork("etcd"));
+  }
+
+  get store(): EmbeddedStore {
+    return this.#store;
+  }
+
+  snapshot(): MemoryJournal {
+    return this.#journal.copy();
+  }
+
+  /** It comes back as it was at a snapshot. No broker runs. */
+  async putBack(snapshot: MemoryJournal): Promise<void> {
+    this.#journal = snapshot;
+    this.#store = await openMemoryStore(this.process.clock, this.#random.fork("put back"), snapshot);
   }
 
   get hasLeader(): boolean {
@@ -63,7 +80,6 @@ export class Coordination {
   /** As a client at `ports.from` has it. */
   port(ports: CallPorts): CoordinationStore {
     const { clock } = ports.from;
-    const { store } = this;
     const call = <T>(
       isMutating: boolean,
       run: (signal: AbortSignal) => Promise<T>,
@@ -76,14 +92,14 @@ export class Coordination {
         signal,
       );
     return {
-      range: (request, signal) => call(false, (there) => store.range(request, there), signal),
+      range: (request, signal) => call(false, (there) => this.store.range(request, there), signal),
       txn: (request: TxnRequest, signal): Promise<TxnResponse> =>
-        call(isWrite(request), (there) => store.txn(request, there), signal),
+        call(isWrite(request), (there) => this.store.txn(request, there), signal),
       watch: (request, signal) => follow(ports, ETCD, (there) => this.#watch(request, there), signal),
-      grantLease: (ttl, signal) => call(false, (there) => store.grantLease(ttl, there), signal),
-      keepAlive: (lease, signal) => call(false, (there) => store.keepAlive(lease, there), signal),
-      revokeLease: (lease, signal) => call(false, (there) => store.revokeLease(lease, there), signal),
-      compact: (revision, signal) => call(false, (there) => store.compact(revision, there), signal),
+      grantLease: (ttl, signal) => call(false, (there) => this.store.grantLease(ttl, there), signal),
+      keepAlive: (lease, signal) => call(false, (there) => this.store.keepAlive(lease, there), signal),
+      revokeLease: (lease, signal) => call(false, (there) => this.store.revokeLease(lease, there), signal),
+      compact: (revision, signal) => call(false, (there) => this.store.compact(revision, there), signal),
     };
   }
 

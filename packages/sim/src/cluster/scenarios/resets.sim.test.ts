@@ -254,3 +254,38 @@ test("an older list names a broker whose bytes were set aside -> the true holder
   await stage.untilAcknowledged(machines);
   await stage.end();
 });
+
+test("etcd is put back from before all holders changed -> nothing is set aside, a reset finds it", async () => {
+  const journals = [{ name: "moved/one", replication: 2, isStored: false }];
+  const stage = await ClusterStage.open("reset put back", { brokers: 4, leaseSeconds: 3, journals });
+  const { machines, coordination } = stage.world;
+  const aside = (machine: Machine): number =>
+    filesOf(machine.disk).filter(({ path }) => path.startsWith("quarantine/")).length;
+  for (let i = 0; i < 3; i++) assert.equal(await stage.append(), "acknowledged");
+  const left = await stage.route();
+  const stayed = machines.filter((machine) => !left.includes(machine));
+  const snapshot = coordination.snapshot();
+  // One after the other leaves, and somebody else takes its place.
+  for (const machine of left) {
+    hold(machine, "kill");
+    await stage.pass(10_000);
+    await stage.untilAcknowledged(stayed);
+  }
+  for (const machine of left) release(machine);
+  await stage.until("what was left is set aside", () => left.every((machine) => aside(machine) > 0));
+  assert.deepEqual(new Set(await stage.route()), new Set(stayed));
+  for (const machine of machines) hold(machine, "kill");
+  await stage.finish(coordination.putBack(snapshot));
+  for (const machine of machines) release(machine);
+  await served(stage);
+  for (let i = 0; i < 20; i++) {
+    assert.notEqual(await stage.append(machines[i % 4]), "acknowledged");
+    await stage.pass(500);
+  }
+  assert.deepEqual(stayed.map(aside), [0, 0]);
+  await stage
+    .untilReset(machines)
+    .catch((error: unknown) => assert.match(String(error), /WRONG_APPEND_OFFSET/));
+  await stage.untilAcknowledged(machines);
+  await stage.end();
+});
