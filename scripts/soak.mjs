@@ -1,6 +1,6 @@
-// `npm run soak`: for an hour what `npm test` does for minutes. Runs of random seeds in the simulator, and beside them
-// the storm over a cluster of real processes; then the workflow of streams with a million records. All say on stderr
-// how far they are.
+// `npm run soak`: for an hour what `npm test` does for minutes. Runs of random seeds in the simulator, worlds of the
+// pipeline, and beside them the storm over a cluster of real processes; then the workflow of streams with a million
+// records. All say on stderr how far they are.
 
 import { parseArgs } from "node:util";
 
@@ -44,6 +44,13 @@ const CLUSTER = {
 };
 
 /** @type {Part} */
+const PIPELINES = {
+  name: "pipelines",
+  args: () => ["--enable-source-maps", "packages/ingest/dist/pipeline.sim.test.js"],
+  env: (minutes) => ({ MILLRACE_TEST_PIPELINE_MINUTES: String(minutes) }),
+};
+
+/** @type {Part} */
 const STREAMS = {
   name: "streams",
   args: () => ["--enable-source-maps", "packages/server/dist/streams-workflow.crash.test.js"],
@@ -67,7 +74,7 @@ function wanted() {
     throw new Error(`--minutes ${values.minutes}: expected more than 0 and at most ${MINUTES_MAX}`);
   }
   const alone = [...(values.cluster ? [[CLUSTER]] : []), ...(values.streams ? [[STREAMS]] : [])];
-  return { minutes, parts: alone.length > 0 ? alone : [[SEEDS, CLUSTER], [STREAMS]] };
+  return { minutes, parts: alone.length > 0 ? alone : [[SEEDS, PIPELINES, CLUSTER], [STREAMS]] };
 }
 
 /** @param {Part} part @param {number} minutes */

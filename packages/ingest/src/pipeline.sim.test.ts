@@ -1,10 +1,17 @@
+// The pipeline against a world that fails (pipeline-world.ts): 100 worlds that are always the same, then others, which
+// the commit's seed names, until the minutes are over.
+//
+// MILLRACE_TEST_PIPELINE_SEED plays that one seed alone, MILLRACE_TEST_PIPELINE_MINUTES (4) makes it longer.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-
+import { systemClock, systemRandom } from "@millrace/base";
 import { World, type WorldOptions } from "./pipeline-world.ts";
 
-/** A world takes about half a second. */
-const SEEDS = 300;
+const SEEDS = 100;
+const MINUTES = Number(process.env["MILLRACE_TEST_PIPELINE_MINUTES"] ?? 4);
+const COMMIT_SEED = process.env["MILLRACE_TEST_SEED"] ?? String(systemRandom.u32());
+const ONE_SEED = process.env["MILLRACE_TEST_PIPELINE_SEED"];
+const PROGRESS_MS = 30_000;
 
 async function play(options: WorldOptions): Promise<unknown> {
   try {
@@ -15,10 +22,23 @@ async function play(options: WorldOptions): Promise<unknown> {
   }
 }
 
-test(`pipeline: ${SEEDS} seeds of failures, crashes and doubled processes -> every row once, in order`, async () => {
-  for (let seed = 0; seed < SEEDS; seed++) {
-    const failure = await play({ seed: `pipeline-${seed}` });
-    if (failure !== undefined) throw new Error(`seed pipeline-${seed}`, { cause: failure });
+/** @throws {Error} naming the seed */
+async function mustHold(seed: string): Promise<void> {
+  const failure = await play({ seed });
+  if (failure !== undefined) throw new Error(`seed ${seed}`, { cause: failure });
+}
+
+test("pipeline: failures, crashes and doubled processes, in many worlds -> every row once, in order", async (t) => {
+  if (ONE_SEED !== undefined) return mustHold(ONE_SEED);
+  const beganMs = systemClock.monotonicMs();
+  const passedMs = (): number => systemClock.monotonicMs() - beganMs;
+  for (let seed = 0; seed < SEEDS; seed++) await mustHold(`pipeline-${seed}`);
+  let count = 0;
+  for (let saidMs = passedMs(); passedMs() < MINUTES * 60_000; count++) {
+    await mustHold(`pipeline-${COMMIT_SEED}-${count}`);
+    if (passedMs() - saidMs < PROGRESS_MS) continue;
+    saidMs = passedMs();
+    t.diagnostic(`${SEEDS + count + 1} worlds in ${Math.round(saidMs / 1000)} s`);
   }
 });
 
