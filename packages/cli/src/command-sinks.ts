@@ -8,7 +8,6 @@ import {
   collect,
   given,
   parseSetting,
-  readColumns,
   readJson,
   renderFields,
   stateOf,
@@ -49,9 +48,9 @@ export function addSinksCommand(program: Command, io: CliIo): void {
     .option("--table <SCHEMA.TABLE>", "target table")
     .option("--columns <JSON|@FILE>", COLUMNS)
     .option("--change <TEXT>", "what the new version's description says");
-  onChange<UpdateOptions>(update, "sink", io, (api, ids, _more, options) => {
+  onChange<UpdateOptions>(update, "sink", io, async (api, ids, _more, options) => {
     const { name, description, change, table: tableId, columns } = options;
-    const mapping = columns === undefined ? undefined : { columns: readColumns(columns) };
+    const mapping = columns === undefined ? undefined : await mappingOf(columns);
     const table = tableId === undefined && mapping === undefined ? undefined : given({ tableId, mapping });
     const body = given({ name, description, table, changeDescription: change });
     return api.call("updateSink", { ...BRANCH, ...ids, body });
@@ -105,7 +104,7 @@ function addCreate(group: Command, io: CliIo): void {
     .option("--json", "print the sink as JSON");
   addDoorOptions(create, "api").action(async (source: string, id: string, options: SinkOptions) => {
     const { name = id, description = "" } = options;
-    const table = tableOf(options);
+    const table = await tableOf(options);
     const settings = Object.fromEntries(options.setting.map((one) => parseSetting(one, "--setting")));
     const body = { type: "table", sinkId: id, name, description, table, settings } as const;
     const api = await openApi(options, io);
@@ -118,10 +117,17 @@ function addCreate(group: Command, io: CliIo): void {
 }
 
 /** The API checks what kinds there are, and what each of them needs. @throws {UsageError} */
-function tableOf({ table: tableId, columns, target, connection }: SinkOptions): CreateSink["table"] {
-  const mapping = { columns: readColumns(columns) };
+async function tableOf({ table: tableId, columns, ...rest }: SinkOptions): Promise<CreateSink["table"]> {
+  const { target, connection } = rest;
+  const mapping = await mappingOf(columns);
   const login = connection === undefined ? {} : { connection: readJson("--connection", connection) };
   return { type: target, tableId, mapping, ...login } as CreateSink["table"];
+}
+
+/** @throws {UsageError} */
+async function mappingOf(columns: string): Promise<CreateSink["table"]["mapping"]> {
+  const { readColumns } = await import("./sink-columns.ts");
+  return { columns: [...readColumns(columns)] };
 }
 
 function addStatistics(group: Command, io: CliIo): void {

@@ -1,8 +1,7 @@
 // What the commands about sources and sinks share: the key that their arguments name, options, how things are shown.
 import { readFileSync } from "node:fs";
-import { SHAPES, type Column, type Version } from "@millrace/api-client";
+import type { Version } from "@millrace/api-client";
 import { UsageError } from "./cli-io.ts";
-import { knownFields } from "./known-fields.ts";
 import type { DoorOptions } from "./system-doors.ts";
 import { renderTable } from "./table-output.ts";
 
@@ -35,15 +34,6 @@ export function readJson(flag: string, given: string): unknown {
   } catch (error) {
     throw new UsageError(`${flag}: ${(error as Error).message}`);
   }
-}
-
-/** @throws {UsageError} also of a field that no column has */
-export function readColumns(given: string): readonly Column[] {
-  return knownFields(
-    readJson("--columns", given),
-    { items: SHAPES.Column },
-    "--columns",
-  ) as readonly Column[];
 }
 
 /** @throws {UsageError} */
