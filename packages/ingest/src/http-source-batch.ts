@@ -12,7 +12,7 @@ import { publisherFor, type SinkRoute, type SourceRoute } from "./http-source-ro
 import { beginLetter, OpenLetter } from "./http-source-single.ts";
 import type { RecordTaker } from "./http-source-walk.ts";
 import { REJECTIONS_LISTED_MAX } from "./limits.ts";
-import type { AppendWaiter } from "./publisher-frame.ts";
+import { NO_PLACE, type AppendWaiter } from "./publisher-frame.ts";
 import type { PartitionPublisher } from "./publisher.ts";
 
 export interface BatchOptions {
@@ -236,6 +236,8 @@ class FrameShare implements AppendWaiter {
   readonly frame: number;
   /** Position of the sink in the route. */
   readonly sink: number;
+  /** The records of a body are found piece by piece, and others' come in between. */
+  place = NO_PLACE;
   readonly #batch: Batch;
 
   constructor(batch: Batch, publisher: PartitionPublisher, sink: number) {

@@ -68,6 +68,23 @@ describe("heavy templates", () => {
     client.close();
   });
 
+  test("one body whose pieces share a frame with others' records -> answered once all of it is appended", async () => {
+    let append = (): void => undefined;
+    door.frames.gate = new Promise((resolve) => (append = resolve));
+    const first = door.post('{"n":3}'); // Its append is under way: what comes now is in the next frame.
+    const count = 12;
+    const body = door.post(`{"n":${N}}\n`.repeat(count), { "Content-Type": "application/x-ndjson" });
+    const singles: Promise<unknown>[] = [];
+    for (let turn = 0; turn < 20; turn++) {
+      if (turn === 5) append(); // Pieces and others' records share the open frame by now, and more pieces come.
+      singles.push(door.post('{"n":3}'));
+      await new Promise((next) => setTimeout(next, 1));
+    }
+    assert.equal((JSON.parse((await body).body) as { accepted: number }).accepted, count);
+    await Promise.all([first, ...singles]);
+    assert.equal(door.frames.rows("flights/0").filter((row) => row.includes(String(SUM))).length, count);
+  });
+
   test("one body of many records -> those beyond its steps are refused one by one", async () => {
     const lines = `{"n":${N}}\n`.repeat(60);
     const answer = await door.post(lines, { "Content-Type": "application/x-ndjson" });

@@ -11,7 +11,14 @@ export interface AppendWaiter {
    * @param failure why they are not written; OUTCOME_UNKNOWN: they may be
    */
   onAppended(rows: number, failure: WireError | undefined): void;
+  /**
+   * Of one that may bring more rows to its only frame when others have brought theirs: where the frame has it. The
+   * frame sets it; before, it is {@link NO_PLACE}.
+   */
+  place?: number;
 }
+
+export const NO_PLACE = -1;
 
 const BUFFER_BYTES_FIRST = 64 * 1024;
 const LENGTHS_FIRST = 256;
@@ -60,12 +67,14 @@ export class OpenFrame {
     }
     this.#lengths[this.#count++] = length;
     if (waiter === undefined) return;
-    const last = this.#waiters.length - 1;
-    if (last >= 0 && this.#waiters[last] === waiter) this.#waiterRows[last]!++;
-    else {
-      this.#waiters.push(waiter);
-      this.#waiterRows.push(1);
+    const at = waiter.place ?? this.#waiters.length - 1;
+    if (at >= 0 && this.#waiters[at] === waiter) {
+      this.#waiterRows[at]!++;
+      return;
     }
+    if (waiter.place !== undefined) waiter.place = this.#waiters.length;
+    this.#waiters.push(waiter);
+    this.#waiterRows.push(1);
   }
 
   /** Content of its append. */
