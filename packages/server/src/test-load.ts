@@ -115,13 +115,19 @@ export class Load {
     const body = isZipped ? gzipSync(text) : text;
     const answer = await this.#ask(this.#options.sourceUrl, { method: "POST", body, headers, agent });
     if (answer.status === 503) return;
-    const { accepted, rejected } = answer.json() as { accepted: number; rejected: { index: number }[] };
-    const refused = new Set(rejected.map(({ index }) => index));
-    if (accepted !== batch.length - refused.size)
+    const { accepted, rejected, rejectedCount } = answer.json() as {
+      accepted: number;
+      rejected: { index: number }[];
+      rejectedCount: number;
+    };
+    if (accepted !== batch.length - rejectedCount)
       this.#problems.push(`a batch of ${batch.length} was answered by ${answer.text}`);
+    const refused = new Set(rejected.map(({ index }) => index));
+    // One that is stopped in the middle of a batch refuses the rest, and lists some of it.
+    const isWhole = refused.size === rejectedCount;
     for (const [index, { sequence }] of batch.entries()) {
       if (refused.has(index)) this.#records.refuse(connection, sequence);
-      else this.#records.acknowledge(connection, sequence);
+      else if (isWhole) this.#records.acknowledge(connection, sequence);
     }
   }
 
