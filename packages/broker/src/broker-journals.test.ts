@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, text, utf8 } from "@millrace/base";
-import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
+import { settle } from "@millrace/base/testkit";
 import { keyOf, prefixEnd, type KeyValue } from "@millrace/metadata";
 import {
   assignmentsPrefix,
@@ -18,22 +18,19 @@ import {
 import {
   applySpec,
   journalSpec,
-  openTestBroker,
+  openTimedBroker,
   preamble,
   readAll,
   readRequest,
-  type TestBroker,
   type TestBrokerOptions,
+  type TimedBroker,
 } from "./broker-testkit.ts";
 import { EVERYONE, type Principal } from "./authoriser.ts";
 import { DEFAULT_ROOT } from "./broker.ts";
-import { FakeSpools } from "./fake-spools.ts";
 
 const J = "a/journal";
 
-interface Fixture extends TestBroker {
-  readonly spools: FakeSpools;
-  readonly agenda: Agenda;
+interface Fixture extends TimedBroker {
   readonly list: (selector?: string) => Promise<string[]>;
   readonly spec: (name?: string) => Promise<JournalSpec | undefined>;
   readonly append: (part: string, suspend?: AppendSuspend) => Promise<string>;
@@ -43,19 +40,13 @@ async function withBroker(
   run: (fixture: Fixture) => Promise<void>,
   options: TestBrokerOptions = {},
 ): Promise<void> {
-  const spools = new FakeSpools();
-  const agenda = new Agenda();
-  const clock = new SimulatedClock(agenda);
-  spools.nowMs = () => clock.wallMs();
-  const broker = await openTestBroker({ spools, clock, ...options });
+  const broker = await openTimedBroker(options);
   const { transport } = broker;
   const snapshot = (selector: string): Promise<ListResponse> =>
     transport.list({ selector: parseLabelSelector(selector), watch: false }, never);
   try {
     await run({
       ...broker,
-      spools,
-      agenda,
       list: async (selector = "") => (await snapshot(selector)).journals.map(({ spec }) => spec.name),
       spec: async (name = J) => (await snapshot(`name=${name}`)).journals[0]?.spec,
       append: async (part, suspend = "SUSPEND_RESUME") => {

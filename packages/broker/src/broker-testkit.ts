@@ -69,6 +69,20 @@ export async function openTestBroker(options: TestBrokerOptions = {}): Promise<T
   };
 }
 
+export interface TimedBroker extends TestBroker {
+  readonly spools: FakeSpools;
+  readonly agenda: Agenda;
+}
+
+/** One whose clock, and that of its spools, goes by an agenda. */
+export async function openTimedBroker(options: TestBrokerOptions = {}): Promise<TimedBroker> {
+  const spools = new FakeSpools();
+  const agenda = new Agenda();
+  const clock = new SimulatedClock(agenda);
+  spools.nowMs = () => clock.wallMs();
+  return { ...(await openTestBroker({ spools, clock, ...options })), spools, agenda };
+}
+
 export function journalSpec(name: string, fields: Partial<JournalSpec> = {}): JournalSpec {
   return {
     name,

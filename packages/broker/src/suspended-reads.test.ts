@@ -2,19 +2,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { never, text, utf8 } from "@millrace/base";
-import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
+import { settle, type Agenda } from "@millrace/base/testkit";
 import { getJournal, type JournalTransport } from "@millrace/client";
 import { deleteChange, labelSet, valueOf, type AppendSuspend, type ReadRequest } from "@millrace/protocol";
 import {
   applySpec,
   journalSpec,
-  openTestBroker,
+  openTimedBroker,
   preamble,
   readRequest,
   type TestBrokerOptions,
 } from "./broker-testkit.ts";
 import { openTestCluster } from "./cluster-testkit.ts";
-import { FakeSpools } from "./fake-spools.ts";
 
 const J = "a/journal";
 
@@ -42,12 +41,8 @@ async function withBroker(
   run: (fixture: Fixture) => Promise<void>,
   options: TestBrokerOptions = {},
 ): Promise<void> {
-  const spools = new FakeSpools();
-  const agenda = new Agenda();
-  const clock = new SimulatedClock(agenda);
-  spools.nowMs = () => clock.wallMs();
-  const broker = await openTestBroker({ spools, clock, ...options });
-  const { transport } = broker;
+  const broker = await openTimedBroker(options);
+  const { agenda, transport } = broker;
   try {
     await applySpec(transport, journalSpec(J));
     await run({
