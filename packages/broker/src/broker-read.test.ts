@@ -280,6 +280,34 @@ test("read: stores that cannot be listed -> waits, then says so; the head is kno
   );
 });
 
+test("read: comes at any moment of the first listing -> what is stored, never that there is nothing", async () => {
+  for (let steps = 0; steps < 60; steps++) {
+    await withJournal(
+      async ({ trace, spools, agenda, store }) => {
+        await settle();
+        spools.spools.get(J)!.roll(30);
+        let listed = (): void => undefined;
+        const isListed = new Promise<void>((done) => (listed = done));
+        const list = store.list.bind(store);
+        store.list = async function* (prefix, signal) {
+          await isListed;
+          yield* list(prefix, signal);
+        };
+        store.script = undefined;
+        await agenda.advance(60_000);
+        listed();
+        for (let step = 0; step < steps; step++) await Promise.resolve();
+        assert.equal(
+          (await trace({ endOffset: 1 }))[0],
+          "OK header 0 of 30 [0,5) url",
+          `after ${steps} steps`,
+        );
+      },
+      { stored: OLD, isAway: true },
+    );
+  }
+});
+
 test("append: the store is ahead of this disk -> refused, until an explicit offset says where to go on", async () => {
   await withJournal(
     async ({ transport, trace }) => {

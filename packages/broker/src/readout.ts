@@ -15,6 +15,8 @@
 //      hidden until then. Whoever asks for the end waits for that, and is told when it does not come; who asks just
 //      for the head, and does not wait, is told what is known then.
 //  S10 What waits for the reader to take it is counted, and small while all readers together hold much (read-hands.ts).
+//  S11 What it is told is of one moment: what the index said before others were asked, or a list was read, is no
+//      answer for what has come in since.
 import { type AbortScope, WireError, type Clock } from "@millrace/base";
 import {
   queryIndex,
@@ -207,8 +209,7 @@ export class Readout {
       const writeHead = Math.max(answer.writeHead, found?.writeHead ?? 0);
       const offset = this.#offset === -1 ? writeHead : this.#offset;
       if (!block && offset >= writeHead && (await this.#isEndUnknown(found))) continue;
-      // An activation may have ended meanwhile, and told more than was seen before it was asked for.
-      if (!block && this.#replica.spool.end > writeHead) continue;
+      if (!block && this.#isNews(answer, writeHead)) continue;
       if (!block) return this.#notYet(offset, writeHead);
       // Whoever asked for the head waits where it was when he came.
       this.#offset = offset;
@@ -218,6 +219,12 @@ export class Readout {
       if (waitMs === Number.POSITIVE_INFINITY) await index.changed.next(signal);
       else await changeWithin(index.changed, waitMs, clock, signal);
     }
+  }
+
+  /** S11. The first listing has come in meanwhile, or an activation has ended, and told of more. */
+  #isNews(answer: IndexAnswer, writeHead: number): boolean {
+    const now = this.#ask();
+    return now.writeHead > writeHead || (now.kind === "found" && answer.kind === "not-yet");
   }
 
   /** Nothing of the index begins or goes on at the offset. */
