@@ -203,7 +203,7 @@ const OLD: readonly Stored[] = [
 
 test("read: fragments in a store -> are announced with their URL and read from there", async () => {
   await withJournal(
-    async ({ trace }) => {
+    async ({ transport, trace }) => {
       const last = "OFFSET_NOT_YET_AVAILABLE 10 of 10";
       const from = ["OK header 2 of 10 [0,5) url", '2 "aaa"', "OK 5 of 10 [5,10) url", '5 "bbbbb"', last];
       assert.deepEqual(await trace({ offset: 2 }), from);
@@ -211,6 +211,11 @@ test("read: fragments in a store -> are announced with their URL and read from t
       assert.deepEqual(await trace({ offset: 2, endOffset: 5 }), from.slice(0, 2));
       const young = { beginModTime: EPOCH_SECONDS - DAY - 60 };
       assert.deepEqual(await trace({ ...young, metadataOnly: true }), ["OK header 5 of 10 [5,10) url"]);
+      const newer = { beginModTime: EPOCH_SECONDS };
+      assert.deepEqual(await trace(newer), ["OFFSET_NOT_YET_AVAILABLE header 10 of 10"]);
+      const awaited = trace({ ...newer, block: true, endOffset: 14 });
+      await transport.append(preamble(J, { offset: 10 }), { kind: "bytes", bytes: [utf8("next")] }, never);
+      assert.deepEqual(await awaited, ["OK header 10 of 14 [10,14)", '10 "next"']);
     },
     { stored: OLD },
   );

@@ -196,6 +196,8 @@ export class Readout {
     for (;;) {
       const answer = this.#ask();
       if (answer.kind === "found" && !this.#isHole()) return answer;
+      // Nobody need have what is older than the reader wants.
+      if (answer.kind === "not-yet" && this.#offset !== -1) this.#offset = answer.offset;
       const found = await asking.next(this.#offset, this.#request.endOffset, signal);
       if (found?.kind === "here") return { kind: "lent", messages: found.messages };
       if (found?.kind === "listed") continue;

@@ -67,6 +67,23 @@ test("reader: a missing journal -> tried three times, then told", async () => {
   await assert.rejects(collect(ports, {}), /JOURNAL_NOT_FOUND/);
 });
 
+test("reader: a broker that shows a fragment and says that nothing is there -> said after some attempts", async () => {
+  const ports = fixture();
+  ports.transport.journals.set("j/one", utf8("hello, world"));
+  ports.transport.hole = { begin: 5, end: 7 };
+  const list = ports.transport.listFragments.bind(ports.transport);
+  ports.transport.listFragments = (request) => {
+    ports.transport.hole.end = 5;
+    const shown = list(request);
+    ports.transport.hole.end = 7;
+    return shown;
+  };
+  await assert.rejects(collect(ports, {}), {
+    code: "OFFSET_NOT_YET_AVAILABLE",
+    facts: { journal: "j/one", begin: 5, end: 12 },
+  });
+});
+
 test("reader: what a retry cannot mend -> told at once", async () => {
   const ports = fixture();
   ports.transport.journals.set("j/one", utf8("hello"));

@@ -45,6 +45,8 @@ export type ReadEvent =
 
 /** Attempts before a missing journal is believed to be missing. */
 const NOT_FOUND_ATTEMPTS = 3;
+/** After so many in a row, some ten seconds, a broker that shows a fragment and does not read it is not asked again. */
+const UNREAD_ATTEMPTS = 7;
 
 export function readRequest(options: ReaderOptions): ReadRequest {
   return {
@@ -76,6 +78,7 @@ export async function* readJournal(
   let direct = ports.fragments;
   for (let attempt = 0; at < end; attempt++) {
     let hole: Hole | undefined;
+    let unread: Hole | undefined;
     let stored: Stored | undefined;
     try {
       let writeHead = 0;
@@ -86,6 +89,7 @@ export async function* readJournal(
           const { offset: begin, writeHead: end } = response;
           if (begin >= end) return;
           hole = await holeAt(ports.transport, options.journal, { begin, end }, signal);
+          if (hole === undefined) unread = { begin, end };
           break;
         }
         if (response.status !== "OK") throw statusError(response.status, `read of ${options.journal}`);
@@ -132,7 +136,8 @@ export async function* readJournal(
       yield { kind: "jump", from: hole.begin, to: hole.end };
       at = hole.end;
       attempt = -1;
-    } else if (at < end) await backOff(ports.clock, readBackoffMs(attempt), signal);
+    } else if (unread !== undefined && attempt >= UNREAD_ATTEMPTS) throw holeError(options.journal, unread);
+    else if (at < end) await backOff(ports.clock, readBackoffMs(attempt), signal);
   }
 }
 
@@ -168,7 +173,7 @@ async function holeAt(
 }
 
 function holeError(journal: string, { begin, end }: Hole): WireError {
-  const message = `read of ${journal}: no fragment is known that holds offsets [${begin}, ${end})`;
+  const message = `read of ${journal}: no fragment that can be read holds offsets [${begin}, ${end})`;
   return new WireError("OFFSET_NOT_YET_AVAILABLE", message, { facts: { journal, begin, end } });
 }
 
