@@ -45,6 +45,14 @@ export class BodySteps {
     return this.#heldBytes === 0 || this.#heldBytes + bytes <= this.#heldBytesMax;
   }
 
+  /** Counts the bytes of a body that others go through. @returns what ends it */
+  hold(bytes: number): () => void {
+    this.#heldBytes += bytes;
+    return () => {
+      this.#heldBytes -= bytes;
+    };
+  }
+
   /** Whether a request with templates has to wait for a turn. */
   get mustWait(): boolean {
     return this.#waiting.length > 0 || this.#turnSteps >= TURN_STEPS;

@@ -19,6 +19,7 @@ import { publishedJournals, sourceRoute, type SourceRoute } from "./http-source-
 import { DoorSession, type SessionPorts } from "./http-source-session.ts";
 import { COMPILED_SOURCES_MAX, OTLP_CALLS_MAX, type DoorLimits } from "./limits.ts";
 import { OtlpIntake } from "./otlp-intake.ts";
+import { OtlpWalks } from "./otlp-walks.ts";
 import { RequestMeter } from "./request-meter.ts";
 import { SecretIndex } from "./source-secrets.ts";
 import type { Turns } from "./publisher-turns.ts";
@@ -92,7 +93,8 @@ export class HttpSource {
       compiledMax: COMPILED_SOURCES_MAX,
     });
     const answers = new Answers(random, ports.metrics);
-    const steps = new BodySteps({ turns: new WorkTurns(turns), limits, onFatal });
+    const pieces = new WorkTurns(turns);
+    const steps = new BodySteps({ turns: pieces, limits, onFatal });
     const opening = new BodyOpening({ ...ports, limits });
     const isStopping = (): boolean => this.#isStopping;
     const meters = { http: new RequestMeter("http", ports), otlp: new RequestMeter("otlp", ports) };
@@ -112,6 +114,7 @@ export class HttpSource {
     this.#secrets = new SecretIndex(mirror, "otlp");
     const otlp = new OtlpIntake({
       ...shared,
+      walks: new OtlpWalks({ steps, turns: pieces, clock }),
       meter: meters.otlp,
       findBySecret: (secret) => this.#findBySecret(secret),
     });

@@ -18,7 +18,9 @@ import {
   type OtlpGrpcPorts,
   type OtlpHttpRequest,
   type OtlpPorts,
+  type RequestWalk,
   type SourceFound,
+  type Walked,
 } from "@millrace/otlp";
 import { clientAddress, clientPeer } from "./client-address.ts";
 import type { BodyOpening } from "./body-opening.ts";
@@ -42,6 +44,7 @@ import type { BodySteps, SteppedBody } from "./http-source-steps.ts";
 import { LineWalk } from "./http-source-walk.ts";
 import type { DoorLimits } from "./limits.ts";
 import { TemplateBudget } from "./mapping-budget.ts";
+import type { OtlpWalks } from "./otlp-walks.ts";
 import { RecordsAhead } from "./records-ahead.ts";
 import { Piece } from "./work-turns.ts";
 
@@ -65,6 +68,7 @@ export interface OtlpIntakePorts {
   readonly clock: Clock;
   readonly steps: BodySteps;
   readonly opening: BodyOpening;
+  readonly walks: OtlpWalks;
   readonly evaluator: ProgramEvaluator;
   /** Of calls of gRPC; those over HTTP are noted with their answers. */
   readonly meter: RequestMeter;
@@ -144,6 +148,10 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
     this.#ports.meter.end(begunMs, receivedBytes, isFailed);
   }
 
+  refusal({ route }: OtlpCaller): DoorError | undefined {
+    return route.limiter?.refusal();
+  }
+
   async gunzip({ isOver }: OtlpCaller, bytes: Uint8Array): Promise<Gunzipped> {
     const { limits, opening } = this.#ports;
     const bounds = {
@@ -163,6 +171,12 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
     return { kind: "refused", refusal: { ...refusal, message } };
   }
 
+  async walk({ isOver }: OtlpCaller, walk: RequestWalk, bytes: number): Promise<Walked> {
+    const outcome = await this.#ports.walks.run(walk, { bytes, isOver });
+    if (outcome.kind === "done") return { kind: "records", records: outcome.value };
+    return { kind: "refused", refusal: outcome.kind === "over" ? UNFINISHED : appendError(outcome.error) };
+  }
+
   write(caller: OtlpCaller, { signal, count, bytes }: FlatRecords): Promise<ExportOutcome> {
     const { route, headers, clientIp, key, isOver } = caller;
     const { record, limits, steps, clock, answers, evaluator } = this.#ports;
@@ -170,6 +184,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
       const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
       return Promise.resolve(allRejected(count, appendError(error)));
     }
+    // Others may have come while it was gone through.
     const refusal = route.limiter?.refusal();
     if (refusal !== undefined) return Promise.resolve(allRejected(count, refusal));
     route.limiter?.count("bytes", bytes.length);

@@ -7,7 +7,7 @@ import type { Clock } from "@millrace/base";
 import type { Turns } from "./publisher-turns.ts";
 
 /** Of a piece. */
-const PIECE_MS = 5;
+export const PIECE_MS = 5;
 
 /** Records of a piece without templates between two looks at the clock; they take some microseconds for each sink. */
 const RECORDS_A_LOOK = 64;

@@ -16,78 +16,116 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const INTEGER = /^-?[0-9]+$/;
 const WORDS = [["true", true] as const, ["false", false] as const, ["null", null] as const];
 
+/** Values between two yields: some tenths of a millisecond. */
+const VALUES_A_YIELD = 500;
+
 /**
  * The value that `text` is: as JSON.parse has it, but for integers beyond 2^53, which are bigints, and keys
- * `__proto__`, which are left out.
+ * `__proto__`, which are left out. Yields after some values, so that others may have their turns.
  * @throws {ValidationError} with the position in characters
  */
-export function parseExactJson(text: string): unknown {
+export function* walkExactJson(text: string): Generator<undefined, unknown, undefined> {
   const parser = new Parser(text);
-  const value = parser.value(JSON_NESTED_MAX);
-  parser.end();
-  return value;
+  while (!parser.step(VALUES_A_YIELD)) yield;
+  return parser.value;
 }
+
+/** An array or object that is being read. */
+type Container =
+  | { readonly kind: "array"; readonly array: unknown[] }
+  | { readonly kind: "object"; readonly object: Record<string, unknown>; members: number; key: string };
 
 class Parser {
   readonly #text: string;
   #at = 0;
   #left = JSON_VALUES_MAX;
+  #value: unknown;
+  /** From the outside in. */
+  readonly #open: Container[] = [];
 
   constructor(text: string) {
     this.#text = text;
   }
 
-  end(): void {
-    this.#space();
-    if (this.#at < this.#text.length) this.#fail("unexpected data after the value");
+  /** The whole, once a step has ended with it. */
+  get value(): unknown {
+    return this.#value;
   }
 
-  /** @param levels arrays and objects that may still open */
-  value(levels: number): unknown {
+  /** Reads at most so many values. @returns whether it is done */
+  step(values: number): boolean {
+    for (let i = 0; i < values; i++) {
+      if (!this.#begin()) continue;
+      if (!this.#complete()) continue;
+      this.#space();
+      if (this.#at < this.#text.length) this.#fail("unexpected data after the value");
+      return true;
+    }
+    return false;
+  }
+
+  /** Reads a value, or opens one. @returns whether it is complete */
+  #begin(): boolean {
     if (this.#left-- === 0) invalid(`too many values in JSON (expected <= ${JSON_VALUES_MAX})`);
     const first = this.#space();
-    if (first === QUOTE) return this.#string();
-    if (first === OBJECT || first === ARRAY) {
-      if (levels === 0) invalid(`JSON nests too deeply (expected <= ${JSON_NESTED_MAX})`);
-      this.#at++;
-      return first === OBJECT ? this.#object(levels - 1) : this.#array(levels - 1);
+    if (first !== OBJECT && first !== ARRAY) {
+      this.#value = first === QUOTE ? this.#string() : this.#word();
+      return true;
     }
+    if (this.#open.length === JSON_NESTED_MAX)
+      invalid(`JSON nests too deeply (expected <= ${JSON_NESTED_MAX})`);
+    this.#at++;
+    const isObject = first === OBJECT;
+    if (this.#space() === (isObject ? OBJECT_END : ARRAY_END)) {
+      this.#at++;
+      this.#value = isObject ? {} : [];
+      return true;
+    }
+    if (!isObject) this.#open.push({ kind: "array", array: [] });
+    else this.#open.push({ kind: "object", object: {}, members: 1, key: this.#key() });
+    return false;
+  }
+
+  /** Puts the value where it belongs. @returns whether it is the whole; else the next one begins here */
+  #complete(): boolean {
+    for (;;) {
+      const top = this.#open.at(-1);
+      if (top === undefined) return true;
+      const value = this.#value;
+      if (top.kind === "array") {
+        top.array.push(value);
+        if (this.#goesOn(ARRAY_END, "expected ',' or ']'")) return false;
+        this.#value = top.array;
+      } else {
+        if (top.key !== "__proto__") top.object[top.key] = value;
+        if (this.#goesOn(OBJECT_END, "expected ',' or '}'")) {
+          if (++top.members > JSON_MEMBERS_MAX)
+            invalid(`too many members in a JSON object (expected <= ${JSON_MEMBERS_MAX})`);
+          top.key = this.#key();
+          return false;
+        }
+        this.#value = top.object;
+      }
+      this.#open.pop();
+    }
+  }
+
+  /** Of a member, with its colon. */
+  #key(): string {
+    if (this.#space() !== QUOTE) this.#fail("expected a string");
+    const key = this.#string();
+    if (this.#space() !== COLON) this.#fail("expected ':'");
+    this.#at++;
+    return key;
+  }
+
+  #word(): unknown {
     for (const [word, value] of WORDS) {
       if (!this.#text.startsWith(word, this.#at)) continue;
       this.#at += word.length;
       return value;
     }
     return this.#number();
-  }
-
-  #object(levels: number): Record<string, unknown> {
-    const object: Record<string, unknown> = {};
-    if (this.#space() === OBJECT_END) {
-      this.#at++;
-      return object;
-    }
-    for (let members = 1; ; members++) {
-      if (members > JSON_MEMBERS_MAX)
-        invalid(`too many members in a JSON object (expected <= ${JSON_MEMBERS_MAX})`);
-      if (this.#space() !== QUOTE) this.#fail("expected a string");
-      const key = this.#string();
-      if (this.#space() !== COLON) this.#fail("expected ':'");
-      this.#at++;
-      const value = this.value(levels);
-      if (key !== "__proto__") object[key] = value;
-      if (!this.#goesOn(OBJECT_END, "expected ',' or '}'")) return object;
-    }
-  }
-
-  #array(levels: number): unknown[] {
-    const array: unknown[] = [];
-    if (this.#space() === ARRAY_END) {
-      this.#at++;
-      return array;
-    }
-    do array.push(this.value(levels));
-    while (this.#goesOn(ARRAY_END, "expected ',' or ']'"));
-    return array;
   }
 
   /** Behind an item. @returns whether another one follows */

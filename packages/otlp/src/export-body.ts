@@ -1,41 +1,51 @@
 // From a body to what became of its records.
 import { WireError } from "@millrace/base";
-import { recordsOf } from "./export-request.ts";
-import type { FlatRecords } from "./flat-records.ts";
-import type { ExportBody, Exported, OtlpPorts, OtlpRefusal } from "./otlp-door.ts";
+import { walkRequest } from "./export-request.ts";
+import type { ExportBody, Exported, OtlpPorts, OtlpRefusal, Walked } from "./otlp-door.ts";
 
 const NOTHING = { total: 0, rejected: 0 } as const;
 
-/** Opens, decodes, flattens and writes; an empty batch is a success. */
+/** Opens, decodes, flattens and writes; an empty batch is a success. A source that takes nothing now is asked first. */
 export async function exportBody<S>(source: S, body: ExportBody, ports: OtlpPorts<S>): Promise<Exported> {
+  const refusal = ports.refusal(source);
+  if (refusal !== undefined) return { kind: "refused", refusal };
   let { bytes } = body;
   if (body.isGzip) {
     const opened = await ports.gunzip(source, bytes);
     if (opened.kind === "refused") return opened;
     bytes = opened.bytes;
   }
-  const records = flatten(body, bytes, ports);
-  if ("refusal" in records) return { kind: "refused", refusal: records.refusal };
+  const walked = await flatten(source, body, bytes, ports);
+  if (walked.kind === "refused") return walked;
+  const { records } = walked;
   if (records.count === 0) return { kind: "outcome", outcome: NOTHING };
   return { kind: "outcome", outcome: await ports.write(source, records) };
 }
 
-function flatten<S>(
+async function flatten<S>(
+  source: S,
   body: ExportBody,
   bytes: Uint8Array,
-  { limits }: OtlpPorts<S>,
-): FlatRecords | { readonly refusal: OtlpRefusal } {
+  ports: OtlpPorts<S>,
+): Promise<Walked> {
   try {
-    return recordsOf(body, bytes, limits);
+    return await ports.walk(source, walkRequest(body, bytes, ports.limits), bytes.length);
   } catch (thrown) {
-    if (!(thrown instanceof WireError)) throw thrown;
-    const { code, message } = thrown;
-    if (code === "TOO_LARGE")
-      return { refusal: { status: 413, name: "bodyTooLarge", message: sentence(message) } };
-    if (code !== "INVALID_ARGUMENT") throw thrown;
-    const text = `Cannot decode OTLP ${body.signal} payload: ${message}.`;
-    return { refusal: { status: 400, name: "badRequest", message: text } };
+    return { kind: "refused", refusal: refusalOf(body, thrown) };
   }
+}
+
+/** @throws what is none of the request's matter */
+function refusalOf({ signal }: ExportBody, thrown: unknown): OtlpRefusal {
+  if (!(thrown instanceof WireError)) throw thrown;
+  const { code, message } = thrown;
+  if (code === "TOO_LARGE") return { status: 413, name: "bodyTooLarge", message: sentence(message) };
+  if (code !== "INVALID_ARGUMENT") throw thrown;
+  return {
+    status: 400,
+    name: "badRequest",
+    message: `Cannot decode OTLP ${signal} payload: ${message}.`,
+  };
 }
 
 function sentence(text: string): string {

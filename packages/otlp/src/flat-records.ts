@@ -25,15 +25,22 @@ export class FlatWriter {
     this.#limits = limits;
   }
 
+  /** So many more are there. @throws {WireError} TOO_LARGE */
+  expect(count: number): void {
+    const { recordsMax } = this.#limits;
+    const all = this.#count + count;
+    if (all > recordsMax)
+      tooLarge(`too many records in one request (${all} or more; expected <= ${recordsMax})`);
+  }
+
   /**
    * Adds the record that is the JSON text `json`.
    * @throws {WireError} TOO_LARGE
    */
   add(json: string): void {
-    const { recordsMax, bytesMax } = this.#limits;
-    if (++this.#count > recordsMax) {
-      tooLarge(`too many records in one request (${this.#count} or more; expected <= ${recordsMax})`);
-    }
+    const { bytesMax } = this.#limits;
+    this.expect(1);
+    this.#count++;
     // A char takes at least one byte and, if it is not half of a pair, at most three.
     this.#checkBytes(this.#at + json.length + 1, bytesMax);
     this.#reserve(Math.min(3 * json.length, bytesMax - this.#at) + 1);

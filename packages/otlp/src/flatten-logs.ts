@@ -1,25 +1,16 @@
 // A record for each log record, with its resource and scope.
-import {
-  attributesJson,
-  hasId,
-  resourceJson,
-  scopeJson,
-  textJson,
-  timeJson,
-  valueJson,
-} from "./flat-json.ts";
-import type { FlatWriter } from "./flat-records.ts";
-import type { ExportLogsRequest, LogRecord } from "./otlp-logs.ts";
+import { attributesJson, hasId, textJson, timeJson, valueJson } from "./flat-json.ts";
+import { exportLogsRequest, LOGS_NAMES, type LogRecord } from "./otlp-logs.ts";
+import type { SignalParts } from "./signal-parts.ts";
 
-export function flattenLogs({ resourceLogs }: ExportLogsRequest, out: FlatWriter): void {
-  for (const { resource, scopeLogs } of resourceLogs) {
-    const resourceText = resourceJson(resource);
-    for (const { scope, logRecords } of scopeLogs) {
-      const origin = `"resource":${resourceText},"scope":${scopeJson(scope)}`;
-      for (const record of logRecords) out.add(`{${logJson(record)},${origin}}`);
-    }
-  }
-}
+export const LOGS: SignalParts<LogRecord> = {
+  names: LOGS_NAMES,
+  request: exportLogsRequest,
+  records: (items, index, { opening, path, origin }) => {
+    const record = opening.part(items, index, path);
+    return { count: 1, json: () => `{${logJson(record)},${origin}}` };
+  },
+};
 
 function logJson(record: LogRecord): string {
   return (

@@ -1,63 +1,71 @@
 // A record for each data point, with its metric, resource and scope. What a kind of metric has not, its records have
 // not either: columns then take their defaults.
+import type { Unopened } from "@millrace/protobuf";
 import {
   attributesJson,
   countJson,
   doubleJson,
   enumJson,
   listJson,
-  resourceJson,
-  scopeJson,
   textJson,
   timeJson,
 } from "./flat-json.ts";
-import type { FlatWriter } from "./flat-records.ts";
-import type {
-  Buckets,
-  DataPoint,
-  Distribution,
-  ExponentialHistogramDataPoint,
-  ExportMetricsRequest,
-  HistogramDataPoint,
-  Metric,
-  NumberDataPoint,
-  SummaryDataPoint,
-  ValueAtQuantile,
+import {
+  type Buckets,
+  type DataPoint,
+  type Distribution,
+  type ExponentialHistogramDataPoint,
+  exportMetricsRequest,
+  type HistogramDataPoint,
+  type Metric,
+  METRICS_NAMES,
+  type NumberDataPoint,
+  type SummaryDataPoint,
+  type ValueAtQuantile,
 } from "./otlp-metrics.ts";
+import type { ItemPlace, ItemRecords, SignalParts } from "./signal-parts.ts";
 
 const TEMPORALITIES = ["Unspecified", "Delta", "Cumulative"];
 const NO_BUCKETS: Buckets = { offset: 0, bucketCounts: [] };
 
-export function flattenMetrics({ resourceMetrics }: ExportMetricsRequest, out: FlatWriter): void {
-  for (const { resource, scopeMetrics } of resourceMetrics) {
-    const resourceText = resourceJson(resource);
-    for (const { scope, metrics } of scopeMetrics) {
-      const origin = `"resource":${resourceText},"scope":${scopeJson(scope)}`;
-      for (const metric of metrics) flattenMetric(metric, origin, out);
-    }
-  }
-}
+const NO_RECORDS: ItemRecords = { count: 0, json: () => "" };
 
-function flattenMetric(metric: Metric, origin: string, out: FlatWriter): void {
+export const METRICS: SignalParts<Metric> = {
+  names: METRICS_NAMES,
+  request: exportMetricsRequest,
+  records: (items, index, place) => pointsOf(place.opening.holder(items, index, place.path), place),
+};
+
+function pointsOf(metric: Metric, { opening, path, origin }: ItemPlace): ItemRecords {
   const { gauge, sum, histogram, exponentialHistogram, summary } = metric;
-  const add = <P extends DataPoint>(
+  const all = <P extends DataPoint>(
     type: string,
-    points: readonly P[],
+    points: Unopened<P>,
     valuesJson: (point: P) => string,
     ofMetric = "",
-  ): void => {
+  ): ItemRecords => {
     const head = `{${metricJson(metric, type)},${origin}`;
-    for (const point of points) out.add(`${head},${pointJson(point)},${valuesJson(point)}${ofMetric}}`);
+    const inPoint = [...path, type, "data_points"];
+    return {
+      count: points.length,
+      json: (index) => {
+        const point = opening.part(points, index, inPoint);
+        return `${head},${pointJson(point)},${valuesJson(point)}${ofMetric}}`;
+      },
+    };
   };
-  if (gauge !== undefined) add("gauge", gauge.dataPoints, numberJson);
-  else if (sum !== undefined) {
-    add("sum", sum.dataPoints, numberJson, `,"is_monotonic":${sum.isMonotonic}${temporalityJson(sum)}`);
-  } else if (histogram !== undefined) {
-    add("histogram", histogram.dataPoints, histogramJson, temporalityJson(histogram));
-  } else if (exponentialHistogram !== undefined) {
+  if (gauge !== undefined) return all("gauge", gauge.dataPoints, numberJson);
+  if (sum !== undefined) {
+    const ofMetric = `,"is_monotonic":${sum.isMonotonic}${temporalityJson(sum)}`;
+    return all("sum", sum.dataPoints, numberJson, ofMetric);
+  }
+  if (histogram !== undefined)
+    return all("histogram", histogram.dataPoints, histogramJson, temporalityJson(histogram));
+  if (exponentialHistogram !== undefined) {
     const { dataPoints } = exponentialHistogram;
-    add("exponential_histogram", dataPoints, exponentialJson, temporalityJson(exponentialHistogram));
-  } else if (summary !== undefined) add("summary", summary.dataPoints, summaryJson);
+    return all("exponential_histogram", dataPoints, exponentialJson, temporalityJson(exponentialHistogram));
+  }
+  return summary === undefined ? NO_RECORDS : all("summary", summary.dataPoints, summaryJson);
 }
 
 function metricJson({ name, description, unit }: Metric, type: string): string {

@@ -1,30 +1,25 @@
 // A record for each span, with its resource and scope; its events and links stay within it.
+import { attributesJson, enumJson, hasId, idJson, listJson, textJson, timeJson } from "./flat-json.ts";
 import {
-  attributesJson,
-  enumJson,
-  hasId,
-  idJson,
-  listJson,
-  resourceJson,
-  scopeJson,
-  textJson,
-  timeJson,
-} from "./flat-json.ts";
-import type { FlatWriter } from "./flat-records.ts";
-import type { ExportTracesRequest, Span, SpanEvent, SpanLink } from "./otlp-traces.ts";
+  exportTracesRequest,
+  type Span,
+  type SpanEvent,
+  type SpanLink,
+  TRACES_NAMES,
+} from "./otlp-traces.ts";
+import type { SignalParts } from "./signal-parts.ts";
 
 const KINDS = ["Unspecified", "Internal", "Server", "Client", "Producer", "Consumer"];
 const STATUSES = ["Unset", "Ok", "Error"];
 
-export function flattenTraces({ resourceSpans }: ExportTracesRequest, out: FlatWriter): void {
-  for (const { resource, scopeSpans } of resourceSpans) {
-    const resourceText = resourceJson(resource);
-    for (const { scope, spans } of scopeSpans) {
-      const origin = `"resource":${resourceText},"scope":${scopeJson(scope)}`;
-      for (const span of spans) out.add(`{${spanJson(span)},${origin}}`);
-    }
-  }
-}
+export const TRACES: SignalParts<Span> = {
+  names: TRACES_NAMES,
+  request: exportTracesRequest,
+  records: (items, index, { opening, path, origin }) => {
+    const span = opening.part(items, index, path);
+    return { count: 1, json: () => `{${spanJson(span)},${origin}}` };
+  },
+};
 
 function spanJson(span: Span): string {
   return (

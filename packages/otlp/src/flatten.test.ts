@@ -2,8 +2,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { hex, text, unhex, utf8, WireError } from "@millrace/base";
+import { encode } from "@millrace/protobuf";
+import { type RequestKind, walkRequest } from "./export-request.ts";
 import { FLATTEN_LIMITS, recordsOf, type OtlpEncoding, type Signal } from "./index.ts";
 import { CASES } from "./otlp-cases-testkit.ts";
+import { exportLogsRequest } from "./otlp-logs.ts";
+import { exportMetricsRequest } from "./otlp-metrics.ts";
 import { NO_OFFICIAL, officialOtlp } from "./otlp-official-testkit.ts";
 
 const golden = new Map(
@@ -163,4 +167,89 @@ test("values that nest -> as deep as the bounds of both encodings, and refused b
   for (let i = 0; i < 1000; i++) value = field(0x2a, field(0x0a, value));
   const body = field(0x0a, field(0x12, field(0x12, field(0x2a, value))));
   assert.throws(() => linesOf("logs", "protobuf", body), { message: /messages nest too deeply/ });
+});
+
+/** A request of logs. */
+function logsOf(logRecords: readonly object[], encoding: OtlpEncoding, resource: object = {}): Uint8Array {
+  const json = { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] };
+  if (encoding === "json") return utf8(JSON.stringify(json));
+  return encode(exportLogsRequest, exportLogsRequest.fromJson(json));
+}
+
+function walked(body: Uint8Array, kind: RequestKind): { readonly yields: number; readonly error: string } {
+  const walk = walkRequest(kind, body, { ...FLATTEN_LIMITS, recordsMax: 1000 });
+  for (let yields = 0; ; yields++) {
+    try {
+      if (walk.next().done === true) return { yields, error: "" };
+    } catch (thrown) {
+      const { code, message } = WireError.from(thrown);
+      return { yields, error: `${code} ${message}` };
+    }
+  }
+}
+
+for (const encoding of ["json", "protobuf"] as const) {
+  const logs = { signal: "logs", encoding } as const;
+
+  test(`${encoding}: between two yields there is one record`, () => {
+    const { yields } = walked(
+      logsOf(
+        Array.from({ length: 1000 }, () => ({})),
+        encoding,
+      ),
+      logs,
+    );
+    assert.ok(yields >= 1000, `${yields}`);
+  });
+
+  test(`${encoding}: too many records in a scope -> refused before one of them is opened`, () => {
+    const wrong = { severityNumber: 1 };
+    const { yields, error } = walked(
+      logsOf(
+        Array.from({ length: 1001 }, () => wrong),
+        encoding,
+      ),
+      logs,
+    );
+    assert.equal(error, "TOO_LARGE too many records in one request (1001 or more; expected <= 1000)");
+    assert.ok(yields < 20, `${yields}`);
+  });
+
+  test(`${encoding}: too many attributes in one record or resource -> refused; as many as may be -> taken`, () => {
+    const attributes = (count: number): object[] =>
+      Array.from({ length: count }, () => ({ key: "k", value: { intValue: 1 } }));
+    const error = "TOO_LARGE too many attributes or values in one record (10001 or more; expected <= 10000)";
+    const inRecord = (count: number): Uint8Array => logsOf([{ attributes: attributes(count) }], encoding);
+    assert.equal(walked(inRecord(9_999), logs).error, "");
+    assert.equal(walked(inRecord(10_001), logs).error, error);
+    const inResource = logsOf([{}], encoding, { attributes: attributes(10_001) });
+    assert.equal(walked(inResource, logs).error, error);
+  });
+
+  test(`${encoding}: many points of one metric -> opened one by one, and counted before`, () => {
+    const metrics = { signal: "metrics", encoding } as const;
+    const of = (count: number): Uint8Array => {
+      const dataPoints = Array.from({ length: count }, () => ({ asInt: "1" }));
+      const json = { resourceMetrics: [{ scopeMetrics: [{ metrics: [{ sum: { dataPoints } }] }] }] };
+      if (encoding === "json") return utf8(JSON.stringify(json));
+      return encode(exportMetricsRequest, exportMetricsRequest.fromJson(json));
+    };
+    assert.ok(walked(of(1000), metrics).yields >= 1000);
+    const { yields, error } = walked(of(1001), metrics);
+    assert.equal(error, "TOO_LARGE too many records in one request (1001 or more; expected <= 1000)");
+    assert.ok(yields < 20, `${yields}`);
+  });
+}
+
+test("JSON: many values that are none of OTLP -> read in pieces", () => {
+  const unknown = Array.from({ length: 100_000 }, () => 1);
+  const { yields, error } = walked(utf8(JSON.stringify({ unknown })), { signal: "logs", encoding: "json" });
+  assert.equal(error, "");
+  assert.ok(yields >= 200, `${yields}`);
+});
+
+test("a resource that is given twice in protobuf -> one of both", () => {
+  // resource_logs { resource { attributes { key: "a" } } resource { attributes { key: "b" } } scope_logs { … } }
+  const body = unhex("0a18" + "0a050a030a0161" + "0a050a030a0162" + "12021200" + "1a0401020304")!;
+  assert.match(linesOf("logs", "protobuf", body)[0]!, /"resource":\{"a":null,"b":null\}/);
 });

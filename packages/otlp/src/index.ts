@@ -1,4 +1,5 @@
-export { recordsOf, type OtlpEncoding } from "./export-request.ts";
+export { recordsOf, type RequestWalk } from "./export-request.ts";
+export type { OtlpEncoding } from "./part-opening.ts";
 export type { FlatRecords, Signal } from "./flat-records.ts";
 export { FLATTEN_LIMITS, type FlattenLimits } from "./limits.ts";
 export {
@@ -8,7 +9,7 @@ export {
   type ExportFailure,
   type ExportOutcome,
 } from "./partial-success.ts";
-export type { Gunzipped, OtlpPorts, OtlpRefusal, SourceFound } from "./otlp-door.ts";
+export type { Gunzipped, OtlpPorts, OtlpRefusal, SourceFound, Walked } from "./otlp-door.ts";
 export {
   exportOverHttp,
   otlpHttpTarget,

@@ -9,6 +9,18 @@ export const JSON_VALUES_MAX = 1 << 21;
  */
 export const JSON_NESTED_MAX = 100;
 
+/**
+ * Items in one record, data point or resource: attributes, values in lists, buckets, events. Others wait while they are
+ * read, some microseconds for each. SDKs have at most 128 attributes unless told otherwise.
+ */
+export const PART_ITEMS_MAX = 10_000;
+
+/** The same in JSON: an attribute has itself, its key, its value, and what is in that. */
+export const JSON_VALUES_AN_ITEM = 4;
+
+/** Items of all parts, and the parts. */
+export const REQUEST_ITEMS_MAX = 1 << 20;
+
 /** Members of one object: messages have at most 17 that are known. */
 export const JSON_MEMBERS_MAX = 10_000;
 

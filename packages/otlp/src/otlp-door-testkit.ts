@@ -7,7 +7,10 @@ import {
   type ExportOutcome,
   type FlatRecords,
   type OtlpHttpPorts,
+  type OtlpRefusal,
+  type RequestWalk,
   type SourceFound,
+  type Walked,
 } from "./index.ts";
 
 export const SECRET = "s".repeat(48);
@@ -25,6 +28,10 @@ export class FakeDoor implements OtlpHttpPorts<string> {
   /** What is said of the records of the next write. */
   outcome: Omit<ExportOutcome, "total"> = { rejected: 0 };
   gunzips = 0;
+  /** Of walks, between parts. */
+  yields = 0;
+  /** Of every source. */
+  refused: OtlpRefusal | undefined;
   /** Exports over gRPC, as they were answered. */
   readonly answered: AnsweredExport[] = [];
 
@@ -50,6 +57,10 @@ export class FakeDoor implements OtlpHttpPorts<string> {
     return { kind: "refused", refusal: { status: 404, name: "noSourceFound", message: "Nobody." } };
   }
 
+  refusal(): OtlpRefusal | undefined {
+    return this.refused;
+  }
+
   gunzip(_source: string, body: Uint8Array): ReturnType<OtlpHttpPorts<string>["gunzip"]> {
     this.gunzips++;
     try {
@@ -58,6 +69,14 @@ export class FakeDoor implements OtlpHttpPorts<string> {
       const isLarge = (thrown as { code?: unknown }).code === "ERR_BUFFER_TOO_LARGE";
       const message = isLarge ? "Too large." : "Invalid gzip body.";
       return { kind: "refused", refusal: { status: isLarge ? 413 : 400, name: "badRequest", message } };
+    }
+  }
+
+  walk(_source: string, walk: RequestWalk): Promise<Walked> {
+    for (;;) {
+      const step = walk.next();
+      if (step.done === true) return Promise.resolve({ kind: "records", records: step.value });
+      this.yields++;
     }
   }
 

@@ -1,4 +1,5 @@
 // What both doors of OTLP share: whose records these are, how a compressed body is opened, who writes the records.
+import type { RequestWalk } from "./export-request.ts";
 import type { ExportOutcome } from "./partial-success.ts";
 import type { FlatRecords, Signal } from "./flat-records.ts";
 import type { FlattenLimits } from "./limits.ts";
@@ -21,9 +22,17 @@ export type Gunzipped =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "refused"; readonly refusal: OtlpRefusal };
 
+export type Walked =
+  | { readonly kind: "records"; readonly records: FlatRecords }
+  | { readonly kind: "refused"; readonly refusal: OtlpRefusal };
+
 export interface OtlpPorts<S> {
+  /** Why nothing of the source is taken now; asked before its body is looked at. */
+  refusal(source: S): OtlpRefusal | undefined;
   /** Opens a gzip body within the door's bounds of size and ratio. */
   gunzip(source: S, body: Uint8Array): Gunzipped | Promise<Gunzipped>;
+  /** Goes through a request of so many bytes, with turns for others. @throws what the walk throws */
+  walk(source: S, walk: RequestWalk, bytes: number): Promise<Walked>;
   /** Resolves when it is known of each record what became of it. Never rejects for what happens to records. */
   write(source: S, records: FlatRecords): Promise<ExportOutcome>;
   readonly limits: FlattenLimits;

@@ -33,7 +33,9 @@ for (const compression of ["identity", "gzip"] as const) {
       // The handlers ask whatever door the test at hand has.
       const handlers = otlpHandlers<string>({
         findBySecret: (secret) => door.findBySecret(secret),
+        refusal: () => door.refusal(),
         gunzip: (source, bytes) => door.gunzip(source, bytes),
+        walk: (source, walk) => door.walk(source, walk),
         write: (source, records) => door.write(source, records),
         onAnswered: (source, answered) => door.onAnswered(source, answered),
         limits: new FakeDoor().limits,

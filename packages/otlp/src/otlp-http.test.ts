@@ -118,6 +118,14 @@ test("all taken -> 200 with an empty response, encoded as the request, which the
   assert.equal(door.written[0]?.records.length, 2);
 });
 
+test("a source that takes nothing now -> refused before its body is opened", async () => {
+  const door = new FakeDoor();
+  door.refused = { status: 429, name: "rateLimited", message: "Slowly.", retryAfter: 1 };
+  const answer = await post(door, gzipSync("{"), { contentEncoding: "gzip" });
+  assert.deepEqual(answer, { kind: "refused", refusal: door.refused });
+  assert.equal(door.gunzips, 0);
+});
+
 test("an empty batch -> 200, nothing is written", async () => {
   for (const [contentType, body] of [
     ["application/json", "{}"],

@@ -6,8 +6,8 @@
 import { exportBody } from "./export-body.ts";
 import type { Signal } from "./flat-records.ts";
 import type { OtlpPorts, OtlpRefusal, SourceFound } from "./otlp-door.ts";
+import type { OtlpEncoding } from "./part-opening.ts";
 import { encodeResponse, isRejected } from "./partial-success.ts";
-import type { OtlpEncoding } from "./export-request.ts";
 
 /** What the head of a request says. */
 export interface OtlpHttpHead {

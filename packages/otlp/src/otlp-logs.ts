@@ -9,16 +9,13 @@ import {
   repeated,
   string,
 } from "@millrace/protobuf";
+import { type RequestParts, requestOf } from "./otlp-outline.ts";
 import {
   type AnyValue,
   anyValue,
   type KeyValue,
   keyValue,
   otlpMessage,
-  type Resource,
-  resource,
-  type Scope,
-  scope,
   SPAN_ID_BYTES,
   TRACE_ID_BYTES,
 } from "./otlp-values.ts";
@@ -54,24 +51,5 @@ const logRecord = otlpMessage<LogRecord>({
   observedTimeUnixNano: fixed64(11),
 });
 
-interface ScopeLogs {
-  readonly scope?: Scope;
-  readonly logRecords: readonly LogRecord[];
-}
-const scopeLogs = otlpMessage<ScopeLogs>({ scope: optional(1, scope), logRecords: repeated(2, logRecord) });
-
-interface ResourceLogs {
-  readonly resource?: Resource;
-  readonly scopeLogs: readonly ScopeLogs[];
-}
-const resourceLogs = otlpMessage<ResourceLogs>({
-  resource: optional(1, resource),
-  scopeLogs: repeated(2, scopeLogs),
-});
-
-export interface ExportLogsRequest {
-  readonly resourceLogs: readonly ResourceLogs[];
-}
-export const exportLogsRequest: Message<ExportLogsRequest> = otlpMessage<ExportLogsRequest>({
-  resourceLogs: repeated(1, resourceLogs),
-});
+export const LOGS_NAMES = { groups: "resource_logs", scopes: "scope_logs", items: "log_records" } as const;
+export const exportLogsRequest: Message<RequestParts<LogRecord>> = requestOf(LOGS_NAMES, logRecord);

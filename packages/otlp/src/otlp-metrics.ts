@@ -13,16 +13,11 @@ import {
   sint32,
   string,
   uint64s,
+  type Unopened,
+  unopened,
 } from "@millrace/protobuf";
-import {
-  type KeyValue,
-  keyValue,
-  otlpMessage,
-  type Resource,
-  resource,
-  type Scope,
-  scope,
-} from "./otlp-values.ts";
+import { type RequestParts, requestOf } from "./otlp-outline.ts";
+import { type KeyValue, keyValue, otlpMessage } from "./otlp-values.ts";
 
 const TEMPORALITY = {
   AGGREGATION_TEMPORALITY_UNSPECIFIED: 0,
@@ -123,7 +118,7 @@ const summaryDataPoint = otlpMessage<SummaryDataPoint>({
 });
 
 interface Points<P> {
-  readonly dataPoints: readonly P[];
+  readonly dataPoints: Unopened<P>;
 }
 
 interface Aggregated {
@@ -146,21 +141,21 @@ export interface Metric {
   readonly exponentialHistogram?: Points<ExponentialHistogramDataPoint> & Aggregated;
   readonly summary?: Points<SummaryDataPoint>;
 }
-const gauge = otlpMessage<Points<NumberDataPoint>>({ dataPoints: repeated(1, numberDataPoint) });
+const gauge = otlpMessage<Points<NumberDataPoint>>({ dataPoints: unopened(1, numberDataPoint) });
 const sum = otlpMessage<Sum>({
-  dataPoints: repeated(1, numberDataPoint),
+  dataPoints: unopened(1, numberDataPoint),
   aggregationTemporality,
   isMonotonic: bool(3),
 });
 const histogram = otlpMessage<Points<HistogramDataPoint> & Aggregated>({
-  dataPoints: repeated(1, histogramDataPoint),
+  dataPoints: unopened(1, histogramDataPoint),
   aggregationTemporality,
 });
 const exponentialHistogram = otlpMessage<Points<ExponentialHistogramDataPoint> & Aggregated>({
-  dataPoints: repeated(1, exponentialHistogramDataPoint),
+  dataPoints: unopened(1, exponentialHistogramDataPoint),
   aggregationTemporality,
 });
-const summary = otlpMessage<Points<SummaryDataPoint>>({ dataPoints: repeated(1, summaryDataPoint) });
+const summary = otlpMessage<Points<SummaryDataPoint>>({ dataPoints: unopened(1, summaryDataPoint) });
 const metric = otlpMessage<Metric>(
   {
     name: string(1),
@@ -175,24 +170,9 @@ const metric = otlpMessage<Metric>(
   [["gauge", "sum", "histogram", "exponentialHistogram", "summary"]],
 );
 
-interface ScopeMetrics {
-  readonly scope?: Scope;
-  readonly metrics: readonly Metric[];
-}
-const scopeMetrics = otlpMessage<ScopeMetrics>({ scope: optional(1, scope), metrics: repeated(2, metric) });
-
-interface ResourceMetrics {
-  readonly resource?: Resource;
-  readonly scopeMetrics: readonly ScopeMetrics[];
-}
-const resourceMetrics = otlpMessage<ResourceMetrics>({
-  resource: optional(1, resource),
-  scopeMetrics: repeated(2, scopeMetrics),
-});
-
-export interface ExportMetricsRequest {
-  readonly resourceMetrics: readonly ResourceMetrics[];
-}
-export const exportMetricsRequest: Message<ExportMetricsRequest> = otlpMessage<ExportMetricsRequest>({
-  resourceMetrics: repeated(1, resourceMetrics),
-});
+export const METRICS_NAMES = {
+  groups: "resource_metrics",
+  scopes: "scope_metrics",
+  items: "metrics",
+} as const;
+export const exportMetricsRequest: Message<RequestParts<Metric>> = requestOf(METRICS_NAMES, metric);

@@ -9,17 +9,8 @@ import {
   repeated,
   string,
 } from "@millrace/protobuf";
-import {
-  type KeyValue,
-  keyValue,
-  otlpMessage,
-  type Resource,
-  resource,
-  type Scope,
-  scope,
-  SPAN_ID_BYTES,
-  TRACE_ID_BYTES,
-} from "./otlp-values.ts";
+import { type RequestParts, requestOf } from "./otlp-outline.ts";
+import { type KeyValue, keyValue, otlpMessage, SPAN_ID_BYTES, TRACE_ID_BYTES } from "./otlp-values.ts";
 
 const SPAN_KIND = {
   SPAN_KIND_UNSPECIFIED: 0,
@@ -98,24 +89,5 @@ const span = otlpMessage<Span>({
   flags: fixed32(16),
 });
 
-interface ScopeSpans {
-  readonly scope?: Scope;
-  readonly spans: readonly Span[];
-}
-const scopeSpans = otlpMessage<ScopeSpans>({ scope: optional(1, scope), spans: repeated(2, span) });
-
-interface ResourceSpans {
-  readonly resource?: Resource;
-  readonly scopeSpans: readonly ScopeSpans[];
-}
-const resourceSpans = otlpMessage<ResourceSpans>({
-  resource: optional(1, resource),
-  scopeSpans: repeated(2, scopeSpans),
-});
-
-export interface ExportTracesRequest {
-  readonly resourceSpans: readonly ResourceSpans[];
-}
-export const exportTracesRequest: Message<ExportTracesRequest> = otlpMessage<ExportTracesRequest>({
-  resourceSpans: repeated(1, resourceSpans),
-});
+export const TRACES_NAMES = { groups: "resource_spans", scopes: "scope_spans", items: "spans" } as const;
+export const exportTracesRequest: Message<RequestParts<Span>> = requestOf(TRACES_NAMES, span);

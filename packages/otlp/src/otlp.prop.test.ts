@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { text, unhex, utf8, WireError } from "@millrace/base";
 import { encode, type Message } from "@millrace/protobuf";
 import { readFileSync } from "node:fs";
-import { parseExactJson } from "./exact-json.ts";
+import { walkExactJson } from "./exact-json.ts";
 import { FLATTEN_LIMITS, recordsOf, type OtlpEncoding, type Signal } from "./index.ts";
 import { CASES } from "./otlp-cases-testkit.ts";
 import { exportLogsRequest } from "./otlp-logs.ts";
@@ -14,6 +14,14 @@ import { NO_OFFICIAL, officialOtlp } from "./otlp-official-testkit.ts";
 import { exportTracesRequest } from "./otlp-traces.ts";
 
 const official = officialOtlp();
+
+function parseExactJson(json: string): unknown {
+  const walk = walkExactJson(json);
+  for (;;) {
+    const step = walk.next();
+    if (step.done === true) return step.value;
+  }
+}
 
 const uint64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }).map(String);
 const int64 = fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n }).map(String);

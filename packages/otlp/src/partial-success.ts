@@ -1,9 +1,9 @@
 // What became of a request's records, and the message that says so: in the encoding of the request.
 import { utf8 } from "@millrace/base";
 import { encode, extension, int64, type Message, message, named, string } from "@millrace/protobuf";
-import type { OtlpEncoding } from "./export-request.ts";
 import type { Signal } from "./flat-records.ts";
 import { FIRST_ERROR_CHARS_MAX } from "./limits.ts";
+import type { OtlpEncoding } from "./part-opening.ts";
 
 /** What became of the records of one request. */
 export interface ExportOutcome {

@@ -41,6 +41,8 @@ export {
   wideInt64,
 } from "./message-fields.ts";
 export { builder, codecs, decode, encode, jsonCodecs, textOf } from "./wire-codec.ts";
+export { ItemBudget } from "./item-budget.ts";
+export { Unopened, unopened, unopenedOne } from "./unopened.ts";
 export { WIRE, WireReader } from "./wire-reader.ts";
 export { WireWriter } from "./wire-writer.ts";
 export { isJsonObject, jsonArray, jsonString } from "./json-value.ts";

@@ -332,7 +332,8 @@ function packedField<T>(number: number, scalar: Scalar<T>): Field<readonly T[]> 
   };
 }
 
-function writeNested<M>(writer: WireWriter, number: number, message: Message<M>, value: M): void {
+/** One occurrence of a message, with its tag. */
+export function writeNested<M>(writer: WireWriter, number: number, message: Message<M>, value: M): void {
   const before = writer.length;
   message.write(writer, value);
   writer.uint32(writer.length - before);

@@ -1,4 +1,5 @@
 // Whole messages to bytes, JSON values and prototext, and back.
+import { ItemBudget } from "./item-budget.ts";
 import type { Message } from "./message-table.ts";
 import { ProtoText } from "./proto-text.ts";
 import { WireReader } from "./wire-reader.ts";
@@ -13,10 +14,11 @@ export function encode<M>(message: Message<M>, value: M): Uint8Array {
 
 /**
  * The message in `bytes`. Its byte fields share memory with `bytes`. Unknown fields are skipped.
- * @throws {WireError} INVALID_ARGUMENT that names the field
+ * @param budget of the items in it
+ * @throws {WireError} INVALID_ARGUMENT that names the field; what `budget` refuses with
  */
-export function decode<M>(message: Message<M>, bytes: Uint8Array): M {
-  return message.read(new WireReader(bytes), message.zero);
+export function decode<M>(message: Message<M>, bytes: Uint8Array, budget = new ItemBudget()): M {
+  return message.read(new WireReader(bytes, 0, bytes.length, budget), message.zero);
 }
 
 /** Prototext of `value`. */

@@ -1,14 +1,10 @@
 // Reads protobuf primitives. Every length is checked against what is left before anything is allocated, and
 // whatever is malformed is a ValidationError; the table-driven codec above puts the field's name in front.
-import { DECODED_ITEMS_MAX, NESTED_MESSAGES_MAX, SKIPPED_GROUPS_MAX } from "./limits.ts";
+import { ItemBudget } from "./item-budget.ts";
+import { NESTED_MESSAGES_MAX, SKIPPED_GROUPS_MAX } from "./limits.ts";
 import { invalid } from "./validation-error.ts";
 
 export const WIRE = { VARINT: 0, FIXED64: 1, BYTES: 2, GROUP_START: 3, GROUP_END: 4, FIXED32: 5 } as const;
-
-/** Counts items of repeated fields across one message and everything in it. */
-export interface ItemBudget {
-  left: number;
-}
 
 /** Arguments of one call. */
 const CHARS_AT_ONCE = 4096;
@@ -32,7 +28,7 @@ export class WireReader {
     bytes: Uint8Array,
     begin = 0,
     end = bytes.length,
-    budget: ItemBudget = { left: DECODED_ITEMS_MAX },
+    budget: ItemBudget = new ItemBudget(),
     levels = NESTED_MESSAGES_MAX,
   ) {
     this.#bytes = bytes;
@@ -142,10 +138,14 @@ export class WireReader {
     return new WireReader(this.#bytes, at, at + length, this.#budget, this.#levels - 1);
   }
 
+  /** A reader of what is left, that counts items elsewhere. */
+  again(budget: ItemBudget): WireReader {
+    return new WireReader(this.#bytes, this.#at, this.#end, budget, this.#levels);
+  }
+
   /** Accounts for one item of a repeated field. */
   countItem(): void {
-    if (this.#budget.left === 0) invalid(`too many items in one message (expected <= ${DECODED_ITEMS_MAX})`);
-    this.#budget.left -= 1;
+    this.#budget.take();
   }
 
   /** Skips the value of an unknown field. */
