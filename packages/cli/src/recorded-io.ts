@@ -8,10 +8,13 @@ export interface CommandOutcome {
 }
 
 /** Runs one command in this process, with `input` as its stdin. */
-export async function runRecorded(args: readonly string[], input = ""): Promise<CommandOutcome> {
+export async function runRecorded(
+  args: readonly string[],
+  input: string | Uint8Array = "",
+): Promise<CommandOutcome> {
   const outcome = { code: 0, out: "", err: "" };
   const stdin = async function* (): AsyncGenerator<Uint8Array> {
-    if (input !== "") yield Buffer.from(input);
+    if (input.length > 0) yield Buffer.from(input);
   };
   await runCommand(args, {
     out: (text) => void (outcome.out += text),

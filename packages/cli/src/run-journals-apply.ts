@@ -1,5 +1,5 @@
 // `millrace journals apply`: specs from a YAML journalspace.
-import { readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import { WireError } from "@millrace/base";
 import { CHANGES_PER_TRANSACTION } from "@millrace/client";
 import {
@@ -12,7 +12,7 @@ import {
   validateJournalTree,
   type ApplyChange,
 } from "@millrace/protocol";
-import { parseDocument, visit } from "yaml";
+import { parseDocument, visit, type Document } from "yaml";
 import { applyChanges } from "./apply-changes.ts";
 import { UsageError, wholeNumber, type CliIo } from "./cli-io.ts";
 import { readAll } from "./read-all.ts";
@@ -26,8 +26,10 @@ export interface ApplyOptions extends BrokerDoorOptions {
 }
 
 export async function runApply(options: ApplyOptions, io: CliIo): Promise<void> {
-  const yaml = options.specs === "-" ? await readAll(io.stdin) : readFileSync(options.specs, "utf8");
-  const changes = changesIn(options.specs === "-" ? "standard input" : options.specs, yaml);
+  const isInput = options.specs === "-";
+  const name = isInput ? "standard input" : options.specs;
+  const yaml = await readAll(isInput ? io.stdin : createReadStream(options.specs), name);
+  const changes = changesIn(name, yaml);
   if (options.dryRun === true) {
     const request = { changes };
     io.out(
@@ -71,20 +73,32 @@ export function reportApplied(applied: number, revision: number, options: { json
  * @throws {UsageError} for YAML, {WireError} INVALID_ARGUMENT for the specs in it
  */
 export function journalChanges(yaml: string): readonly ApplyChange[] {
-  const document = parseDocument(yaml);
+  const document = parseDocument(yaml, { merge: true }); // as Gazette's tools do
   const [problem] = document.errors;
   if (problem !== undefined) {
     const text = problem.code === "MULTIPLE_DOCS" ? "more than one document" : problem.message;
-    throw new UsageError(`YAML decode failed: ${text.split("\n", 1)[0]!.replace(/:$/, "")}`);
+    const [line] = text.replace("Maximum call stack size exceeded", "it nests too deeply").split("\n", 1);
+    throw new UsageError(`YAML decode failed: ${line!.replace(/:$/, "")}`);
   }
   visit(document, {
     Scalar: (_, scalar) => {
       if (scalar.value !== null && scalar.source !== undefined) scalar.value = scalar.source;
     },
   });
-  const tree = journalTreeOfPlain(document.toJS());
+  const tree = journalTreeOfPlain(plainOf(document));
   validateJournalTree(tree);
   const changes = changesOf(pushDown(tree));
   validateApplyRequest({ changes });
   return changes;
+}
+
+/** @throws {UsageError} for aliases that make much of little */
+function plainOf(document: Document): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    if (error instanceof ReferenceError || error instanceof RangeError)
+      throw new UsageError(`YAML decode failed: ${error.message}`);
+    throw error;
+  }
 }

@@ -1,5 +1,5 @@
 // Reads files and platform, says what has to be done, and does it: `millrace plan`, `diff` and `apply`.
-import { readFileSync } from "node:fs";
+import { createReadStream } from "node:fs";
 import type { Task } from "@millrace/api-client";
 import type { CliIo } from "./cli-io.ts";
 import { readAll } from "./read-all.ts";
@@ -82,8 +82,9 @@ function planOptions({
 async function readFiles(files: readonly string[], io: CliIo): Promise<readonly DesiredSource[]> {
   const parsed: (readonly DesiredSource[])[] = [];
   for (const file of files) {
-    const text = file === "-" ? await readAll(io.stdin) : readFileSync(file, "utf8");
-    parsed.push(parseStreams(text, file === "-" ? "stdin" : file, environmentVariable));
+    const name = file === "-" ? "stdin" : file;
+    const text = await readAll(file === "-" ? io.stdin : createReadStream(file), name);
+    parsed.push(parseStreams(text, name, environmentVariable));
   }
   return joinStreams(parsed);
 }

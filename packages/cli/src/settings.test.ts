@@ -70,6 +70,50 @@ test("print-config: default, file, environment, flag -> the last one wins, says 
   assert.ok(!text.out.includes("0123456789abcdef"));
 });
 
+/** Few bytes that are a million nodes once their aliases are followed. */
+function bomb(): string {
+  const lines = ["a0: &a0 [x]"];
+  for (let i = 1; i <= 20; i++) lines.push(`a${i}: &a${i} [*a${i - 1}, *a${i - 1}]`);
+  return lines.join("\n");
+}
+
+test("journalspace: numbers, flags and merge keys -> as gazctl takes them", () => {
+  const [change] = journalChanges(
+    `children:
+  - name: a/bc
+    replication: +1
+    fragment: &shared {length: 02000, compression_codec: NONE, refresh_interval: 60000000000}
+    max_append_rate: 0x10
+  - name: a/de
+    delete: yes
+    revision: 1_6
+`,
+  );
+  assert.deepEqual(
+    [change?.upsert?.replication, change?.upsert?.fragment.length, change?.upsert?.maxAppendRate],
+    [1, 1024, 16],
+  );
+  const [, merged] = journalChanges(
+    `children:
+  - &one {name: a/bc, replication: 1, fragment: &f {length: 2000, compression_codec: NONE, refresh_interval: 1m}}
+  - {<<: *one, name: a/de, fragment: {<<: *f, length: 3000}}
+`,
+  );
+  const { name, replication, fragment } = merged!.upsert!;
+  assert.deepEqual(
+    [name, replication, fragment.length, fragment.refreshIntervalMs],
+    ["a/de", 1, 3000, 60_000],
+  );
+});
+
+test("journalspace: not UTF-8 -> refused", async () => {
+  const { code, err } = await runRecorded(
+    ["journals", "apply", "--dry-run", "--specs", "-"],
+    Uint8Array.of(0x61, 0xff),
+  );
+  assert.deepEqual([code, err], [2, "millrace: standard input is not UTF-8\n"]);
+});
+
 test("journalspace: scalars -> as they are written, not as YAML would type them; null is absent", () => {
   const [change] = journalChanges(
     `name: a/bc
@@ -98,8 +142,11 @@ for (const [yaml, message] of [
   ["- a", /expected a mapping/],
   ["nam: a", /unknown field "nam"/],
   ["name: a b\nreplication: 1", /Name/],
+  [bomb(), /YAML decode failed: Excessive alias count/],
+  ["&a {children: [*a]}", /: nodes nest too deeply \(expected <= 512\)$/],
+  ["[".repeat(20_000), /YAML decode failed: it nests too deeply at line 1/],
 ] as const) {
-  test(`journalspace: ${JSON.stringify(yaml)} -> refused: ${message.source}`, async () => {
+  test(`journalspace: ${JSON.stringify(yaml.slice(0, 40))} -> refused: ${message.source}`, async () => {
     const { code, err } = await runRecorded(["journals", "apply", "--dry-run", "--specs", "-"], yaml);
     assert.equal(code, 2, err);
     assert.match(err, /^millrace: [^\n]+\n$/);

@@ -11,6 +11,7 @@ import { newJournalSpec, type FragmentSpec, type JournalSpec, type Suspend } fro
 import { sortedSet, type Label } from "./label-set.ts";
 import { TREE_DEPTH_MAX } from "./limits.ts";
 import { isZeroFragmentSpec } from "./spec-algebra.ts";
+import { yamlBoolean, yamlInteger } from "./yaml-scalars.ts";
 
 type PlainObject = Readonly<Record<string, unknown>>;
 
@@ -37,7 +38,9 @@ const ZERO_FRAGMENT: FragmentSpec = newJournalSpec({}).fragment;
 
 /** The tree that `plain` describes. @throws {WireError} INVALID_ARGUMENT that names the field */
 export function journalTreeOfPlain(plain: unknown): JournalNode {
-  return readNode(plain, 0);
+  if (isDeeper(plain, TREE_DEPTH_MAX))
+    return invalid(`nodes nest too deeply (expected <= ${TREE_DEPTH_MAX})`);
+  return readNode(plain);
 }
 
 /** `node` in the key order of its YAML; fields that state nothing are left out. The empty tree is `{}`. */
@@ -60,14 +63,20 @@ export function plainOfJournalTree(node: JournalNode): PlainObject {
   });
 }
 
-function readNode(plain: unknown, depth: number): JournalNode {
-  if (depth > TREE_DEPTH_MAX) return invalid(`nodes nest too deeply (expected <= ${TREE_DEPTH_MAX})`);
+/** Whether nodes are below `levels` of others, also because one is an alias for a node that it is below. */
+function isDeeper(node: unknown, levels: number): boolean {
+  if (levels < 0) return true;
+  const children = isJsonObject(node) ? node["children"] : undefined;
+  return Array.isArray(children) && children.some((child) => isDeeper(child, levels - 1));
+}
+
+function readNode(plain: unknown): JournalNode {
   const fields = new FieldReader(asObject(plain), [...NODE_FIELDS, ...SPEC_FIELDS]);
   return newJournalNode({
     comment: fields.read("comment", asText, ""),
     delete: fields.read("delete", asBoolean, undefined),
     revision: fields.read("revision", asInteger, 0),
-    children: fields.each("children", (child) => readNode(child, depth + 1)),
+    children: fields.each("children", readNode),
     spec: readSpec(fields),
   });
 }
@@ -176,29 +185,28 @@ function asText(value: unknown): string {
 }
 
 function asBoolean(value: unknown): boolean {
-  if (value === true || value === "true") return true;
-  if (value === false || value === "false") return false;
-  return invalid("expected true or false");
+  const flag = typeof value === "string" ? yamlBoolean(value) : value;
+  return typeof flag === "boolean" ? flag : invalid("expected true or false");
 }
 
 function asInteger(value: unknown): number {
-  const number = typeof value === "string" && /^-?[0-9]+$/.test(value) ? Number(value) : value;
+  const number = typeof value === "string" ? Number(yamlInteger(value) ?? Number.NaN) : value;
   if (typeof number === "number" && Number.isSafeInteger(number)) return number;
   return invalid("expected an integer of at most 2^53 - 1");
 }
 
 /** An int64: a bigint where no number has it. */
 function asWideInteger(value: unknown): number | bigint {
-  if (typeof value !== "string" || !/^-?[0-9]{16,19}$/.test(value)) return asInteger(value);
-  const exact = BigInt(value);
+  const exact = typeof value === "string" ? yamlInteger(value) : undefined;
+  if (exact === undefined) return asInteger(value);
   if (exact !== BigInt.asIntN(64, exact)) return invalid("expected an integer of 64 bits");
   return Number.isSafeInteger(Number(exact)) ? Number(exact) : exact;
 }
 
 /** Go's notation, or an integer count of nanoseconds. */
 function asDuration(value: unknown): number {
-  if (typeof value === "string" && !/^-?[0-9]+$/.test(value)) return parseDuration(value);
-  return nanosToMs(BigInt(asInteger(value)));
+  const nanos = typeof value === "string" ? yamlInteger(value) : BigInt(asInteger(value));
+  return nanos === undefined ? parseDuration(value as string) : nanosToMs(nanos);
 }
 
 function asCodec(value: unknown): FragmentSpec["compressionCodec"] {
@@ -207,7 +215,8 @@ function asCodec(value: unknown): FragmentSpec["compressionCodec"] {
 
 /** The number of an enum that may be given by name or by number. */
 function asEnum(table: Readonly<Record<string, number>>, type: string, value: unknown): number {
-  const isNumber = typeof value === "number" || (typeof value === "string" && /^-?[0-9]+$/.test(value));
+  const isNumber =
+    typeof value === "number" || (typeof value === "string" && yamlInteger(value) !== undefined);
   return isNumber ? asInteger(value) : asNamed(table, type, value);
 }
 

@@ -322,7 +322,7 @@ test("plain: what does not fit -> refused with the path to it", () => {
     [{ children: {} }, "children: expected a list"],
     [{ replication: "x" }, "replication: expected an integer of at most 2^53 - 1"],
     [{ replication: 1.5 }, "replication: expected an integer of at most 2^53 - 1"],
-    [{ delete: "yes" }, "delete: expected true or false"],
+    [{ delete: "yep" }, "delete: expected true or false"],
     [{ labels: [{ name: "aa", value: 7 }] }, "labels[0].value: expected a string, not 7: put it in quotes"],
     [
       { flags: "O_NOPE" },
