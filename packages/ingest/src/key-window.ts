@@ -11,7 +11,7 @@ import type { Frame } from "./frame.ts";
 /** Of the journal. A restarted reader reads as much of a partition again before it goes on. */
 const WINDOW_BYTES = 256 * 1024 * 1024;
 export const WINDOW_MS = 12 * 60 * 60_000;
-/** Some 10 MB of memory for a partition. */
+/** Some 20 MB of memory for a partition; all of a process have a bound together (partition-keys.ts). */
 const WINDOW_KEYS = 100_000;
 
 export interface WindowBounds {
@@ -31,6 +31,11 @@ export class KeyWindow {
 
   constructor(bounds: WindowBounds = KEY_WINDOW) {
     this.#bounds = bounds;
+  }
+
+  /** Keys that are remembered. */
+  get size(): number {
+    return this.#last.size;
   }
 
   /** Begin of the oldest frame that matters; undefined when none does (Y3). */

@@ -20,6 +20,7 @@ import { Judge } from "./pipeline-judge.ts";
 import { PartitionIntegrity } from "./partition-integrity.ts";
 import { keyHash } from "./idempotency-key.ts";
 import { Partitions, type PartitionTemplate } from "./partition-registry.ts";
+import { KEY_BYTES } from "./partition-keys.ts";
 import { openPipeline, type Pipeline, type PipelineComponent } from "./pipeline.ts";
 import { StorageStore } from "./storage-store.ts";
 import type { PartitionView } from "./storage-view.ts";
@@ -337,7 +338,11 @@ export class World {
       metrics: this.metrics,
     };
     const options = {
-      reader: { sliceBytesMax: 400 + random.below(20_000), heldBytesMax: 2000 + random.below(50_000) },
+      reader: {
+        sliceBytesMax: 400 + random.below(20_000),
+        heldBytesMax: 2000 + random.below(50_000),
+        keyBytesMax: random.fork("key-memory").below(8) * KEY_BYTES,
+      },
       importer: { importTimeoutMs: 5000 },
       cleanup: { filesKept: 3 + random.below(10), filesKeptMs: 20_000 },
     };

@@ -3,7 +3,7 @@
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import { readJournal, type JournalTransport } from "@millrace/client";
 import { FrameDecoder } from "./frame-decoder.ts";
-import { KeyWindow } from "./key-window.ts";
+import { KeyWindow, type WindowBounds } from "./key-window.ts";
 
 export interface KeyReaderPorts {
   readonly transport: JournalTransport;
@@ -19,9 +19,10 @@ export async function keysAt(
   ports: KeyReaderPorts,
   journal: string,
   at: { readonly offset: number; readonly keysBegin?: number },
+  bounds: WindowBounds,
   signal: AbortSignal,
 ): Promise<KeyWindow> {
-  const window = new KeyWindow();
+  const window = new KeyWindow(bounds);
   const { offset, keysBegin = offset } = at;
   if (keysBegin >= offset) return window;
   let decoder = new FrameDecoder(keysBegin);

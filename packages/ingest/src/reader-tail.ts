@@ -17,9 +17,8 @@ import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import { FRAME_LIMITS, type Frame } from "./frame.ts";
 import type { PartitionIntegrity } from "./partition-integrity.ts";
-import { KeyWindow } from "./key-window.ts";
+import { PartitionKeys, type KeyMemory } from "./partition-keys.ts";
 import type { HeldBytes } from "./reader-held.ts";
-import { keysAt } from "./reader-keys.ts";
 import { statisticsOfTotals, type Progress } from "./reader-progress.ts";
 import { Segment, totalsOf } from "./reader-segment.ts";
 import { afterFailure, retryWaitMs } from "./retry-block.ts";
@@ -44,6 +43,8 @@ export interface TailPorts {
   readonly integrity: PartitionIntegrity;
   readonly catalog: SinkCatalog;
   readonly held: HeldBytes;
+  /** Of the keys of all tails. */
+  readonly memory: KeyMemory;
   readonly pool: BytePool;
   /** In [0, 1), anew at each call. */
   readonly spread: () => number;
@@ -76,7 +77,7 @@ export class PartitionTail {
   #segments: Segment[] = [];
   #open = new Segment(0);
   #filter = new FrameFilter();
-  #keys = new KeyWindow();
+  #keys: PartitionKeys;
   /** At the begin of the first segment. */
   #stateAtBegin: ReaderState = { filter: [] };
   #writeHead = 0;
@@ -95,6 +96,7 @@ export class PartitionTail {
     this.journal = journal;
     this.#path = sinkPath(key);
     this.#ports = ports;
+    this.#keys = new PartitionKeys(ports, journal, { offset: 0 });
   }
 
   /** Everything below was read; an acknowledged end of a frame. */
@@ -169,7 +171,8 @@ export class PartitionTail {
     this.#segments = [];
     this.#open = new Segment(staged.offset, this.#ports.pool);
     this.#filter = new FrameFilter(staged.filter);
-    this.#keys = new KeyWindow();
+    this.#keys.close();
+    this.#keys = new PartitionKeys(this.#ports, this.journal, staged);
     const { offset: _offset, ...state } = staged;
     this.#stateAtBegin = state;
     this.#full = false;
@@ -191,12 +194,6 @@ export class PartitionTail {
 
   async #read(signal: AbortSignal): Promise<void> {
     const { clock, metrics } = this.#ports;
-    this.#keys = await keysAt(
-      this.#ports,
-      this.journal,
-      { ...this.#stateAtBegin, offset: this.offset },
-      signal,
-    );
     const decoder = new FrameDecoder(this.offset, FRAME_LIMITS, this.#ports.pool);
     this.#sealAtEnds();
     for await (const event of this.#events(signal)) {
@@ -212,10 +209,12 @@ export class PartitionTail {
       let records = 0;
       for (const frame of decoder.push(event.bytes)) {
         if (!this.#fits(frame)) await this.#room(frame, signal);
+        while (this.#keys.isMissingFor(frame)) await this.#keys.load(this.offset, signal);
         this.#take(frame);
         records += frame.count;
       }
       decoder.recycle();
+      this.#keys.noteUse();
       metrics.readRecords.add(records);
       metrics.readBytes.add(event.bytes.length);
       metrics.heldBytes.set(this.#ports.held.bytes);

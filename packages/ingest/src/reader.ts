@@ -5,12 +5,13 @@ import type { ObjectStore } from "@millrace/stores";
 import { BytePool } from "./byte-pool.ts";
 import { sinkPath } from "./definitions.ts";
 import { LostBytes, type PartitionIntegrity } from "./partition-integrity.ts";
+import { KeyMemory } from "./partition-keys.ts";
 import { HeldBytes } from "./reader-held.ts";
 import type { Progress, ProgressFeed } from "./reader-progress.ts";
 import { PartitionTail, type TailPorts } from "./reader-tail.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import type { PartitionKey } from "./storage-entities.ts";
-import { HELD_BYTES_MAX, POOL_KEPT_BYTES_MAX, SLICE_BYTES_MAX } from "./storage-limits.ts";
+import { HELD_BYTES_MAX, KEY_BYTES_MAX, POOL_KEPT_BYTES_MAX, SLICE_BYTES_MAX } from "./storage-limits.ts";
 import type { StorageMetrics } from "./storage-metrics.ts";
 import { isPassing, type StorageStore } from "./storage-store.ts";
 import type { WorkOwner } from "./work-owner.ts";
@@ -34,6 +35,8 @@ export interface ReaderOptions {
   readonly sliceBytesMax?: number;
   /** Default 128 MiB. */
   readonly heldBytesMax?: number;
+  /** Default 256 MiB. */
+  readonly keyBytesMax?: number;
 }
 
 /** What a reader knows of a partition, for people. */
@@ -91,6 +94,7 @@ export class StorageReader implements ProgressFeed {
     this.#tailPorts = {
       ...rest,
       held: this.#held,
+      memory: new KeyMemory(options.keyBytesMax ?? KEY_BYTES_MAX, ports.metrics),
       pool: new BytePool(POOL_KEPT_BYTES_MAX),
       spread: () => chance.below(1000) / 1000,
       sliceBytesMax: options.sliceBytesMax ?? SLICE_BYTES_MAX,

@@ -5,6 +5,7 @@ import { readJournal, type JournalTransport } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
+import { KEY_WINDOW } from "./key-window.ts";
 import { keysAt } from "./reader-keys.ts";
 import { Segment } from "./reader-segment.ts";
 import { putStaged } from "./staging-put.ts";
@@ -32,7 +33,7 @@ export async function stageAgain(
   const segment = new Segment(begin);
   const decoder = new FrameDecoder(begin);
   const filter = new FrameFilter(slice.filter);
-  const keys = await keysAt(ports, journal, { ...slice, offset: begin }, signal);
+  const keys = await keysAt(ports, journal, { ...slice, offset: begin }, KEY_WINDOW, signal);
   for await (const event of readJournal(
     ports,
     { journal, offset: begin, endOffset: end, block: true },

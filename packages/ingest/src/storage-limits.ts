@@ -31,6 +31,8 @@ export const WAITING_SLICES_MAX = 2;
 export const SLICE_BYTES_MAX = 16 * 1024 * 1024;
 /** Bytes of rows held by all partitions of a reader before it stops reading and asks for rotation. */
 export const HELD_BYTES_MAX = 128 * 1024 * 1024;
+/** Memory for the keys of all partitions of a reader: a dozen partitions with as many keys as count. */
+export const KEY_BYTES_MAX = 256 * 1024 * 1024;
 /** Memory that a reader keeps for the next rows: about what two slices at their bound take. */
 export const POOL_KEPT_BYTES_MAX = 32 * 1024 * 1024;
 

@@ -27,6 +27,11 @@ export function storageMetrics(metrics: Metrics) {
       "Records that repeated a key, and became no row (D24).",
     ),
     heldBytes: metrics.gauge("millrace_storage_held_bytes", "Bytes of rows in memory, not uploaded yet."),
+    keyBytes: metrics.gauge("millrace_storage_key_bytes", "Memory that the keys of records take (D24)."),
+    keyWindowsRead: metrics.counter(
+      "millrace_storage_key_windows_read_total",
+      "Times that a partition's keys were read again from its journal.",
+    ),
     stagedObjects: metrics.counter("millrace_storage_staged_objects_total", "Objects put into staging."),
     stagedBytes: metrics.counter("millrace_storage_staged_bytes_total", "Bytes put into staging."),
     uploadSeconds: metrics.histogram(

@@ -278,6 +278,12 @@ export const SETTINGS = {
     "1",
     "Brokers that have each partition journal of a sink: that of the http-source that creates it",
   ),
+  "stream.key-memory": setting(
+    bytesKind(MIB, 64 * GIB),
+    "256MiB",
+    "Memory for the Idempotency-Keys of all partitions that a process reads; beyond it those of the partitions whose " +
+      "keys were used longest ago are read again from their journals",
+  ),
   "stream.auto-suspend": setting(
     booleanKind,
     "true",

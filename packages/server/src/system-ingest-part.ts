@@ -159,6 +159,7 @@ export async function startPipeline(
         {
           components,
           publishes: groups !== undefined,
+          reader: { keyBytesMax: config["stream.key-memory"] },
           cleanup: {
             fragments: { keptMs: config["stream.retention"], keptBytes: config["stream.retention-size"] },
           },
