@@ -37,6 +37,12 @@ export function sureBytes(spool: Spool): readonly Range[] {
   return intersect(spool.held(), [{ begin: 0, end: spool.end }]);
 }
 
+/** Whether the byte at `offset` is on this disk and not shown: nobody has judged it, or it is being acknowledged. */
+export function hidesByte(spool: Spool, offset: number): boolean {
+  if (offset < spool.end || offset >= spool.syncedEnd) return false;
+  return holds(spool, { begin: offset, end: offset + 1 });
+}
+
 /** Whether all of a range is on this disk. */
 function holds(spool: Spool, { begin, end }: Range): boolean {
   return begin >= end || spool.held().some((held) => held.begin <= begin && end <= held.end);

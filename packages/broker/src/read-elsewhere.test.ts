@@ -36,6 +36,9 @@ interface Stage {
   /** Messages of a read until it ends, written short. */
   readonly trace: (fields?: Partial<ReadRequest>) => Promise<string[]>;
   readonly write: (begin: number, content: string) => Promise<void>;
+  /** Writes what is hidden, as what a restart has found. */
+  readonly hide: (content: string) => Promise<void>;
+  readonly confirm: (end: number) => void;
   /** Puts a fragment into the store. */
   readonly put: (begin: number, content: string) => Promise<void>;
   readonly list: (segments: readonly Segment[]) => Promise<void>;
@@ -86,6 +89,14 @@ async function onStage(
     });
     await cluster.coordination.txn({ compare: [], success: puts }, never);
     for (let i = 0; i < 20; i++) await settle();
+    const write = async (begin: number, content: string): Promise<void> => {
+      const spool = spools.spools.get(J)!;
+      if (begin > spool.pendingEnd) spool.roll(begin);
+      const append = spool.openAppend();
+      await append.write(utf8(content), never);
+      await new Promise<void>((done) => append.commit(undefined, () => done()));
+    };
+    const confirm = (end: number): void => spools.spools.get(J)!.confirm(end);
     const { journals } = await own.transport.list({ selector: ANY_LABELS, watch: false }, never);
     const { createRevision } = journals[0]!;
     await run({
@@ -94,13 +105,14 @@ async function onStage(
       puppets,
       trace: (fields = {}) => cluster.within(traceOf(own, readRequest(J, fields))),
       write: async (begin, content) => {
-        const spool = spools.spools.get(J)!;
-        if (begin > spool.pendingEnd) spool.roll(begin);
-        const append = spool.openAppend();
-        await append.write(utf8(content), never);
-        await new Promise<void>((done) => append.commit(undefined, () => done()));
-        spool.confirm(begin + content.length);
+        await write(begin, content);
+        confirm(begin + content.length);
       },
+      hide: (content) => {
+        spools.spools.get(J)!.hide(0);
+        return write(0, content);
+      },
+      confirm,
       put: async (begin, content) => {
         const sum = createHash("sha1").update(content).digest("hex");
         const end = begin + content.length;
@@ -319,6 +331,56 @@ describe("bytes from before a member joined", () => {
       await cluster.agenda.advance(660_000);
       await put(0, "01234");
       assert.deepEqual((await trace()).slice(0, 2), ["OK header 0 of 10 [0,5)", '0 "01234"']);
+    });
+  });
+});
+
+describe("bytes that a restart has found, hidden, and a store has what follows them", () => {
+  const silent = { suffix: "silent", holder: "other" };
+  const options: StageOptions = { route: [silent, "own"], stores: [STORE] };
+
+  async function withHidden(run: (stage: Stage) => Promise<void>): Promise<void> {
+    await onStage(options, async (stage) => {
+      const { cluster, put, hide, list } = stage;
+      await put(5, "56789");
+      await cluster.agenda.advance(660_000);
+      await list([{ epoch: 1, begin: 0, members: ["other", "own"] }]);
+      await hide("01234");
+      await run(stage);
+    });
+  }
+
+  test("a reader -> is not led past them, and reads them once they are shown", async () => {
+    await withHidden(async ({ cluster, own, trace, confirm }) => {
+      for (const fields of [{}, { offset: 3 }, { offset: 3, metadataOnly: true }])
+        await assert.rejects(trace(fields), { code: "UNAVAILABLE" }, JSON.stringify(fields));
+      const waiting = traceOf(own, readRequest(J, { block: true, endOffset: 10 }));
+      const asking = trace({ endOffset: 10 });
+      await cluster.agenda.advance(1000);
+      confirm(5);
+      const all = ["OK header 0 of 10 [0,5)", '0 "01234"', "OK 5 of 10 [5,10)", '5 "56789"'];
+      assert.deepEqual(await cluster.within(waiting), all);
+      assert.deepEqual(await asking, all);
+    });
+  });
+
+  test("another member asks -> told at once that it cannot be said", async () => {
+    await withHidden(async ({ cluster, own, puppets }) => {
+      const caller = puppets[0]!.id;
+      const { header } = await own.transport.listFragments(newFragmentsRequest({ journal: J }), never);
+      const request = readRequest(J, { doNotProxy: true, header: { ...header, processId: own.id } });
+      const calls = cluster.network.of(caller).proxied({ id: own.id, endpoint: "" });
+      const read = async (): Promise<void> => {
+        for await (const message of calls.read(request, never)) assert.fail(short(message));
+      };
+      await assert.rejects(cluster.within(read()), { code: "UNAVAILABLE" });
+    });
+  });
+
+  test("no segment names anybody for them -> passed over: nobody has acknowledged them", async () => {
+    await withHidden(async ({ trace, list }) => {
+      await list([{ epoch: 2, begin: 5, members: ["other", "own"] }]);
+      assert.deepEqual(await trace({ endOffset: 10 }), ["OK header 5 of 10 [5,10)", '5 "56789"']);
     });
   });
 });

@@ -11,6 +11,8 @@
 //  E4  Who does not answer in PEER_ANSWER_MS is taken for unreachable, and so is who did not a moment ago.
 //  E5  Who was primary by our route and says himself that he is not any more does not know where the journal ends: the
 //      other members are asked, too. Our route may be older than the acknowledgement that a reader has seen.
+//  E6  What a restart found and nobody has judged is on a disk, though it is not shown: a member that is asked for it
+//      cannot answer, and this broker's own is no proof that it is anywhere else.
 import { WireError } from "@millrace/base";
 import {
   equalProcessIds,
@@ -45,6 +47,8 @@ export interface WantedBytes {
   readonly end: number;
   /** Beyond what this member knows to be written: only the primary can tell. */
   readonly isTail: boolean;
+  /** This member has the byte at `offset`, and does not show it. E6 */
+  readonly isHidden: boolean;
 }
 
 export type FoundBytes =
@@ -83,8 +87,8 @@ export class Elsewhere {
 
   /** `nobody`, with the write head as the primary has it, if it can be asked. */
   head(journal: string, signal: AbortSignal): Promise<FoundBytes> {
-    const wanted = { journal, createRevision: 0, codec: "NONE", offset: -1, end: 0, isTail: true } as const;
-    return this.find(wanted, signal);
+    const wanted = { journal, createRevision: 0, codec: "NONE", offset: -1, end: 0 } as const;
+    return this.find({ ...wanted, isTail: true, isHidden: false }, signal);
   }
 
   #primary({ members, primary }: Route): Peer["id"] | undefined {
@@ -143,8 +147,8 @@ export class Elsewhere {
       return { kind: isListed || !asked.hasSilent ? "nobody" : "unreachable", writeHead }; // E3
     }
     const { members, end } = place;
-    if (members.some((id) => id === holder || asked.absent.includes(id)))
-      return { kind: "nobody", writeHead };
+    const isAway = (id: string): boolean => (id === holder ? !wanted.isHidden : asked.absent.includes(id));
+    if (members.some(isAway)) return { kind: "nobody", writeHead };
     if (end === undefined) return { kind: "unreachable", writeHead }; // E2
     const until = wanted.end === 0 ? end : Math.min(end, wanted.end);
     let isAbsent = false;

@@ -17,6 +17,8 @@
 //  S10 What waits for the reader to take it is counted, and small while all readers together hold much (read-hands.ts).
 //  S11 What it is told is of one moment: what the index said before others were asked, or a list was read, is no
 //      answer for what has come in since.
+//  S12 What a restart found is neither a hole nor the end while it is hidden, whatever a store has behind it: who asks
+//      for it waits as for the end (S9), and another member is told that it cannot be said.
 import { type AbortScope, WireError, type Clock } from "@millrace/base";
 import {
   queryIndex,
@@ -29,6 +31,7 @@ import {
 import type { Fragment, Header, ReadRequest, ReadResponse } from "@millrace/protocol";
 import type { BrokerMetrics } from "./broker-metrics.ts";
 import { changeWithin } from "./gate-timeout.ts";
+import { hidesByte } from "./held-bytes.ts";
 import type { JournalReplica } from "./journal-replica.ts";
 import {
   ACTIVATION_PATIENCE_MS,
@@ -168,7 +171,8 @@ export class Readout {
     const { signal } = this.#scope;
     if (told !== undefined && told.kind !== "unreachable") return false;
     const isOthers = elsewhere?.hasPrimary(journal) === true;
-    if (isOthers && told === undefined) return false; // A member that is asked tells what it has itself.
+    // A member that is asked tells what it has itself, unless that is hidden (S12).
+    if (isOthers && told === undefined && !hidesByte(spool, this.#offset)) return false;
     // What is hidden here may be acknowledged, by a primary that fell silent before it said so.
     const isWhole = isOthers && local.holder?.whole !== 0 && spool.end >= spool.pendingEnd;
     const isUnknown = await local.holder?.knownEnd.mayLackTail(isWhole, signal);
@@ -201,7 +205,9 @@ export class Readout {
       const found = await asking.next(this.#offset, this.#request.endOffset, signal);
       if (found?.kind === "here") return { kind: "lent", messages: found.messages };
       if (found?.kind === "listed") continue;
-      if (answer.kind === "found" && found?.kind !== "unreachable") return answer;
+      const isHidden = hidesByte(this.#replica.spool, this.#offset);
+      const isUnsure = found === undefined ? isHidden : found.kind === "unreachable";
+      if (answer.kind === "found" && !isUnsure) return answer;
       const listingMs = index.isRefreshed ? 0 : listedByMs - clock.monotonicMs();
       if (listingMs > 0) {
         // S4
@@ -210,7 +216,7 @@ export class Readout {
       }
       const writeHead = Math.max(answer.writeHead, found?.writeHead ?? 0);
       const offset = this.#offset === -1 ? writeHead : this.#offset;
-      if (!block && offset >= writeHead && (await this.#isEndUnknown(found))) continue;
+      if (!block && (isHidden || offset >= writeHead) && (await this.#isEndUnknown(found))) continue;
       if (!block && this.#isNews(answer, writeHead)) continue;
       if (!block) return this.#notYet(offset, writeHead);
       // Whoever asked for the head waits where it was when he came.
@@ -406,7 +412,8 @@ class Asking {
     if (isTail && this.#isBlocking && this.#nextMs === 0) this.#wait(); // S7
     if (this.#clock.monotonicMs() < this.#nextMs) return this.#last;
     this.#wait();
-    const wanted = { journal, createRevision, codec: spec.fragment.compressionCodec, isTail };
+    const isHidden = hidesByte(spool, offset);
+    const wanted = { journal, createRevision, codec: spec.fragment.compressionCodec, isTail, isHidden };
     const found = await this.#elsewhere.find(
       { ...wanted, offset, end: nextEnd(this.#replica, offset, end) },
       signal,
