@@ -1,8 +1,8 @@
-// The keys that a tail remembers of its partition (key-window.ts): in memory while rows with keys come, within one bound
-// for all partitions of a process.
+// The keys that a tail remembers of its partition (key-window.ts): in memory while rows with keys come, within one
+// bound for all partitions of a process.
 //
-// M1 Windows take at most `bytesMax` together, or one of them alone does. Beyond it those go that were used longest ago.
-//    What is remembered is a function of the journal's bytes, so the next row with a key reads it again (Y3): a
+// M1 Windows take at most `bytesMax` together, or one of them alone does. Beyond it those go that were used longest
+//    ago. What is remembered is a function of the journal's bytes, so the next row with a key reads it again (Y3): a
 //    tail that comes back late is slow, and never wrong.
 // M2 One window is read at a time: it may be of WINDOW_BYTES.
 // M3 Of a window that is not in memory is known where it begins, so that the clean-up keeps what it is made of.
