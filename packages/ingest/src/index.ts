@@ -93,7 +93,9 @@ export {
   type WebhookSignature,
 } from "./webhook-signature.ts";
 export { CannotOpen, decodeSecret, plainSecrets, type SecretBox, type StoredSecret } from "./secret-box.ts";
-export { aesSecrets, parseKeyFile } from "./system-aes-box.ts";
+export { aesSecrets, fileKeys, keysTogether, parseKeyFile, sealedBy } from "./system-aes-box.ts";
+export { DataKeyRing } from "./data-key-ring.ts";
+export type { KeyContext, KeyFailure, KeyService, MadeKey } from "./key-service.ts";
 export { decodeSlice } from "./storage-codec.ts";
 export { importedEnds } from "./imported-ends.ts";
 export { loadsElsewhere, SINKS_PREFIX } from "./tables-elsewhere.ts";

@@ -30,9 +30,13 @@ export interface SecretBox {
 
 /** The key of a secret is not here. */
 export class CannotOpen extends WireError {
-  constructor(place: string, key: string) {
-    const message = `the secret of ${place} is sealed with key ${key}, which encryption.key-file does not have`;
-    super("INVALID_ARGUMENT", message, { facts: { place, key } });
+  /** @param why a data key is closed, when it is one */
+  constructor(place: string, key: string, why?: string) {
+    const isMissing = `key ${key}, which neither encryption.key-file has nor encryption.kms-key unwraps`;
+    const sealedWith = why === undefined ? isMissing : `data key ${key}, which is closed: ${why}`;
+    super("INVALID_ARGUMENT", `the secret of ${place} is sealed with ${sealedWith}`, {
+      facts: { place, key },
+    });
   }
 }
 

@@ -26,25 +26,66 @@ export function parseKeyFile(content: string): readonly Uint8Array[] {
   });
 }
 
+/** A key, and how sealed secrets name it (S2). */
+export interface SecretKey {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+}
+
+/** The keys that a process has: in a file, or unwrapped by a service (data-key-ring.ts). */
+export interface SecretKeys {
+  sealing(): SecretKey;
+  opening(id: string): SecretKey | undefined;
+  /** Why a key that is known by its id does not open. */
+  whyClosed(id: string): string | undefined;
+}
+
+/** @param keys the first seals, all open; each of 32 bytes */
+export function fileKeys(keys: readonly Uint8Array[]): SecretKeys {
+  const byId = new Map(keys.map((bytes) => [keyId(bytes), { id: keyId(bytes), bytes }] as const));
+  const [first] = byId.values();
+  return { sealing: () => first!, opening: (id) => byId.get(id), whyClosed: () => undefined };
+}
+
+/** The first of them seals, all open. One or more. */
+export function keysTogether(all: readonly SecretKeys[]): SecretKeys {
+  return {
+    sealing: () => all[0]!.sealing(),
+    opening: (id) => firstOf(all, (keys) => keys.opening(id)),
+    whyClosed: (id) => firstOf(all, (keys) => keys.whyClosed(id)),
+  };
+}
+
+function firstOf<T>(all: readonly SecretKeys[], of: (keys: SecretKeys) => T | undefined): T | undefined {
+  for (const keys of all) {
+    const found = of(keys);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
 /** @param keys the first seals, all open; each of 32 bytes */
 export function aesSecrets(keys: readonly Uint8Array[]): SecretBox {
-  const byId = new Map(keys.map((key) => [keyId(key), key] as const));
-  const first = keys[0]!;
+  return sealedBy(fileKeys(keys));
+}
+
+export function sealedBy(keys: SecretKeys): SecretBox {
   return {
     seal: (secret, place) => {
+      const { id, bytes } = keys.sealing();
       const iv = randomBytes(NONCE_BYTES);
-      const cipher = createCipheriv(CIPHER, first, iv, { authTagLength: TAG_BYTES });
+      const cipher = createCipheriv(CIPHER, bytes, iv, { authTagLength: TAG_BYTES });
       cipher.setAAD(utf8(place));
       const data = Buffer.concat([cipher.update(secret, "utf8"), cipher.final(), cipher.getAuthTag()]);
-      return { v: 1, k: keyId(first), iv: iv.toString("base64"), data: data.toString("base64") };
+      return { v: 1, k: id, iv: iv.toString("base64"), data: data.toString("base64") };
     },
     open: (stored, place) => {
       if (typeof stored === "string") return stored; // S3
-      const key = byId.get(stored.k);
-      if (key === undefined) throw new CannotOpen(place, stored.k);
+      const key = keys.opening(stored.k);
+      if (key === undefined) throw new CannotOpen(place, stored.k, keys.whyClosed(stored.k));
       const [iv, data] = [decoded(stored.iv), decoded(stored.data)];
       if (iv?.length !== NONCE_BYTES || data === undefined || data.length < TAG_BYTES) throw notSealed(place);
-      const decipher = createDecipheriv(CIPHER, key, iv, { authTagLength: TAG_BYTES });
+      const decipher = createDecipheriv(CIPHER, key.bytes, iv, { authTagLength: TAG_BYTES });
       decipher.setAAD(utf8(place));
       decipher.setAuthTag(data.subarray(data.length - TAG_BYTES));
       try {
@@ -58,7 +99,7 @@ export function aesSecrets(keys: readonly Uint8Array[]): SecretBox {
 }
 
 /** Says which key it is, and nothing about it. */
-function keyId(key: Uint8Array): string {
+export function keyId(key: Uint8Array): string {
   return createHash("sha256").update(key).digest("hex").slice(0, 16);
 }
 

@@ -23,13 +23,19 @@ export interface PartContext extends PlatformPorts {
   readonly disk: Disk;
   readonly coordination: CoordinationStore;
   readonly stores: ObjectStores;
-  /** What secrets at rest are sealed with. */
-  readonly secrets: SecretBox;
+  /** Keys of encryption.key-file. */
+  readonly fileKeys: readonly Uint8Array[];
   /** Who a token belongs to, at every door. */
   readonly tokens: TokenBook;
   readonly metrics: MetricsRegistry;
   /** Names what stands against being ready; asked by /readyz of every listener. */
   readonly health: Health;
+}
+
+/** Of the parts that know sources and sinks. */
+export interface DefinedContext extends PartContext {
+  /** What secrets at rest are sealed with. */
+  readonly secrets: SecretBox;
 }
 
 /** Address of a listener, with `ports free` applied. */

@@ -34,7 +34,8 @@ test("secrets: a key -> sealed on disk; another first -> both open; without its 
     await TestPlatform.refused(data, flags),
     /source\/1\/1\/sealed is sealed with key [0-9a-f]{16}/,
   );
-  assert.match(await TestPlatform.refused(data), /which encryption\.key-file does not have/);
+  const neither = /which neither encryption\.key-file has nor encryption\.kms-key unwraps/;
+  assert.match(await TestPlatform.refused(data), neither);
 
   writeFileSync(keys, `${SECOND}\n${FIRST}\n`);
   platform = await TestPlatform.start(data, flags);

@@ -321,14 +321,36 @@ export const SETTINGS = {
     "Threads of the SQL engine; 0: one less than there are cores",
   ),
   "encryption.provider": setting(
-    choiceKind(["none", "aes"]),
+    choiceKind(["none", "aes", "aws-kms"]),
     "none",
-    "How secrets of sources are stored: none leaves them plain, aes seals them with a key of encryption.key-file",
+    "How secrets of sources and targets are stored: none leaves them plain, aes seals them with a key of " +
+      "encryption.key-file, aws-kms with a data key that encryption.kms-key wraps",
   ),
   "encryption.key-file": setting(
     textKind,
     "",
     "File of AES-256 keys, base64 of 32 bytes a line: the first seals, all open",
+  ),
+  "encryption.kms-key": setting(
+    listKind,
+    "",
+    "Symmetric keys of AWS KMS: ARN, id or alias/NAME, with commas between them: the first wraps new data keys, all " +
+      "unwrap",
+  ),
+  "encryption.kms-region": setting(
+    textKind,
+    "",
+    "Region of encryption.kms-key; default: its ARN's, else the environment's or the profile's",
+  ),
+  "encryption.kms-endpoint": setting(
+    textKind,
+    "",
+    "URL at which AWS KMS, or what speaks its protocol, is reached; default: the region's own",
+  ),
+  "encryption.kms-rotate-after": setting(
+    durationKind(0, 10 * 365 * 24 * HOUR_MS),
+    "0ms",
+    "Age at which a data key is succeeded by a new one, which seals from then on; 0ms: never",
   ),
   "shutdown.timeout": setting(
     durationKind(1000, 600_000),

@@ -124,7 +124,7 @@ function openProbe(secrets: SecretBox, value: Uint8Array): StoredSecret {
     if (!(thrown instanceof CannotOpen)) throw thrown;
     const message =
       `secrets of this etcd's sources are sealed with key ${keyOfSecret(stored)}, which this process does not have: ` +
-      "give --encryption.provider aes and --encryption.key-file as the others have them";
+      "give --encryption.provider, --encryption.key-file and --encryption.kms-key as the others have them";
     throw new WireError("CONFLICT", message, { cause: thrown });
   }
 }

@@ -22,11 +22,11 @@ import { startTasks } from "./system-ingest-part.ts";
 import type { Journals } from "./system-journals-part.ts";
 import { sqlProxy } from "./system-sql-proxy.ts";
 import type { Tables } from "./system-tables-part.ts";
-import type { PartContext } from "./part-context.ts";
+import type { DefinedContext, PartContext } from "./part-context.ts";
 
 export async function startApiParts(
   lifecycle: Lifecycle,
-  context: PartContext,
+  context: DefinedContext,
   parts: {
     readonly catalog: DefinitionMirror;
     readonly deadLetters: DeadLetters;

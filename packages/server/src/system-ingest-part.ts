@@ -20,14 +20,14 @@ import { Evaluators, evaluatorProcesses, launchEvaluator } from "@millrace/jsona
 import { addMirrorMetrics, wholeShare, type GroupShare } from "@millrace/metadata";
 import { partitionTemplate } from "./journal-templates.ts";
 import type { Lifecycle } from "./lifecycle.ts";
-import type { PartContext } from "./part-context.ts";
+import type { DefinedContext, PartContext } from "./part-context.ts";
 import type { Journals } from "./system-journals-part.ts";
 import type { ProcessSession } from "./system-process-session.ts";
 
 /** Definitions as this process sees them, followed from the coordination store. */
 export async function startDefinitions(
   lifecycle: Lifecycle,
-  context: PartContext,
+  context: DefinedContext,
   signal: AbortSignal,
 ): Promise<DefinitionMirror> {
   const mirror = new DefinitionMirror({ ...context, store: context.coordination });
@@ -183,7 +183,7 @@ export async function startPipeline(
 /** Removes what purged sources have left. */
 export function startPurges(
   lifecycle: Lifecycle,
-  context: PartContext,
+  context: DefinedContext,
   parts: {
     readonly transport: JournalTransport;
     readonly targets: PurgePorts["targets"];

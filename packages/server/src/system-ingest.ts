@@ -35,7 +35,8 @@ import { announceTables, startTables, tablesOf, type Tables } from "./system-tab
 import { startTargets } from "./system-targets-part.ts";
 import { targetOf } from "./system-warehouse-part.ts";
 import { startWorkDoor } from "./system-work-door.ts";
-import type { PartContext } from "./part-context.ts";
+import type { DefinedContext, PartContext } from "./part-context.ts";
+import { startSecrets } from "./system-secrets.ts";
 
 interface IngestParts {
   readonly components: ReadonlySet<ComponentName>;
@@ -57,11 +58,14 @@ export async function startIngest(
   const has = (names: readonly ComponentName[]): boolean => names.some((name) => components.has(name));
   const isWanted = has(DEFINED);
   if (!isWanted && (warehouse === undefined || !isCluster(context.config))) return;
-  const session = isCluster(context.config)
-    ? await openSession(lifecycle, context, parts, signal)
-    : undefined;
+  const isOneOfMany = isCluster(context.config);
+  if (isOneOfMany) await claimPrefix(context, context.config["etcd.prefix"], signal);
+  const secrets = isWanted ? await startSecrets(lifecycle, context, signal) : undefined;
+  if (isOneOfMany && secrets !== undefined) await claimSecrets({ ...context, secrets }, signal);
+  const session = isOneOfMany ? await openSession(lifecycle, context, parts, signal) : undefined;
   const tables = await openTables(lifecycle, context, { ...parts, session }, signal);
-  if (isWanted) await startDefined(lifecycle, context, { ...parts, session, tables }, signal);
+  if (secrets !== undefined)
+    await startDefined(lifecycle, { ...context, secrets }, { ...parts, session, tables }, signal);
 }
 
 /** What the processes of an etcd have to have in common is looked at before anything begins. */
@@ -72,8 +76,6 @@ async function openSession(
   signal: AbortSignal,
 ): Promise<ProcessSession> {
   const { config, stores } = context;
-  await claimPrefix(context, config["etcd.prefix"], signal);
-  await claimSecrets(context, signal);
   const session = await startProcessSession(lifecycle, context, signal);
   if (warehouse !== undefined) await claimWarehouse(context, session.nodeId, signal);
   if (STAGING_USERS.some((component) => components.has(component)))
@@ -101,7 +103,7 @@ async function openTables(
 
 async function startDefined(
   lifecycle: Lifecycle,
-  context: PartContext,
+  context: DefinedContext,
   parts: IngestParts & { readonly session: ProcessSession | undefined; readonly tables: Tables },
   signal: AbortSignal,
 ): Promise<void> {

@@ -21,7 +21,7 @@ import { startDebug } from "./system-debug-part.ts";
 import { startEtcd } from "./system-etcd-part.ts";
 import { startIngest } from "./system-ingest.ts";
 import { addProcessMetrics } from "./system-process-metrics.ts";
-import { openSecrets } from "./system-secrets.ts";
+import { readFileKeys } from "./system-secrets.ts";
 import { startTokens } from "./system-tokens-part.ts";
 import { adoptWarehouse, launchWarehouse } from "./system-warehouse-part.ts";
 
@@ -157,7 +157,7 @@ async function openBase(
       throw new WireError(code, `broker.file-root ${root}: ${message}`, { cause: thrown });
     });
   }
-  const secrets = openSecrets(config, ports.logger);
+  const keysOfFile = readFileKeys(config, ports.logger);
   const metrics = new MetricsRegistry();
   addProcessMetrics(metrics, ports.clock);
   const fileOnly = config["broker.file-only"];
@@ -168,5 +168,14 @@ async function openBase(
     () => openSystemDisk(dataDirectory),
     (opened) => opened.close(),
   );
-  return { ...ports, config, dataDirectory, disk, stores, secrets, metrics, health: new Health() };
+  return {
+    ...ports,
+    config,
+    dataDirectory,
+    disk,
+    stores,
+    fileKeys: keysOfFile,
+    metrics,
+    health: new Health(),
+  };
 }
