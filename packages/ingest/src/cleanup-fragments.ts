@@ -19,7 +19,12 @@ export interface ImportedJournal {
   readonly keysBegin: number;
   /** Rows wait for their table: keys matter however old they are; otherwise for the time of the window. */
   readonly isBehind: boolean;
+  /** Everything below is staged. What is persisted above for UNREAD_MS waits too, whoever should read it. */
+  readonly stagedEnd: number;
 }
+
+/** Longer than rows are held before they are staged, while their reader is there. */
+const UNREAD_MS = 3_600_000;
 
 /** Removes what lies below an offset of a journal from wherever it is kept. */
 export interface JournalTrimmer {
@@ -53,6 +58,10 @@ export function removableFragments(
   return { remove, againMs: undefined };
 }
 
+function waits({ backingStore, end, modTime }: Fragment, stagedEnd: number, nowMs: number): boolean {
+  return backingStore !== "" && end > stagedEnd && nowMs - modTime * 1000 >= UNREAD_MS;
+}
+
 /** Trims by removing the objects of persisted fragments. What is only local stays until it was persisted (D19). */
 export class StoreTrimmer implements JournalTrimmer {
   readonly #transport: JournalTransport;
@@ -83,10 +92,12 @@ export class StoreTrimmer implements JournalTrimmer {
   ): Promise<{ removed: number; againMs: number | undefined }> {
     const imported: Fragment[] = [];
     let isWaiting = false;
-    for (const { journal, imported: below, keysBegin, isBehind } of journals) {
+    for (const { journal, imported: below, keysBegin, isBehind, stagedEnd } of journals) {
       const gone = this.#removed.get(journal) ?? 0;
-      for (const spec of await this.#fragments(journal, signal)) {
-        const isRecent = isBehind || nowMs - spec.modTime * 1000 < WINDOW_MS;
+      const fragments = await this.#fragments(journal, signal);
+      const isUnread = isBehind || fragments.some((spec) => waits(spec, stagedEnd, nowMs));
+      for (const spec of fragments) {
+        const isRecent = isUnread || nowMs - spec.modTime * 1000 < WINDOW_MS;
         const hasKeys = spec.end > keysBegin && isRecent;
         if (spec.backingStore === "" || spec.end > below || hasKeys) isWaiting ||= spec.begin < below;
         else if (spec.end > gone) imported.push(spec);

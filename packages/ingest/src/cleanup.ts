@@ -267,14 +267,14 @@ export class Cleanup {
 export function keysOf(
   { entity, slices }: PartitionView,
   imported: number,
-): Pick<ImportedJournal, "keysBegin" | "isBehind"> {
+): Omit<ImportedJournal, "journal" | "imported"> {
   let keysBegin = entity?.value.staged.keysBegin ?? imported;
   let isBehind = false;
   for (const { value } of slices) {
     if (value.state === "uploaded") keysBegin = Math.min(keysBegin, value.keysBegin ?? imported);
     isBehind ||= value.state !== "imported" && value.state !== "writing";
   }
-  return { keysBegin, isBehind };
+  return { keysBegin, isBehind, stagedEnd: entity?.value.staged.offset ?? imported };
 }
 
 /** Everything of the partition below this offset is in the table. */

@@ -63,7 +63,7 @@ export async function trimLetters(
       const isOwn = sink !== undefined && deadLetterJournal(sink) === journal;
       const policy = isOwn ? sink.deadLetters : DEFAULT_DEAD_LETTERS;
       const trim = async (imported: number, kept: { keptMs: number; keptBytes: number }): Promise<void> => {
-        const journals = [{ journal, imported, keysBegin: imported, isBehind: false }];
+        const journals = [{ journal, imported, keysBegin: imported, isBehind: false, stagedEnd: imported }];
         removed += (await trimmer.trim(journals, kept, clock.wallMs(), signal)).removed;
       };
       const nowMs = clock.monotonicMs();

@@ -5,11 +5,13 @@ import { describe, test } from "node:test";
 import { prefixRange } from "@millrace/metadata";
 
 import { partitionJournal, type SinkConditions } from "./definitions.ts";
+import { keyHash } from "./idempotency-key.ts";
 import { Fixture } from "./pipeline-fixture.ts";
 import { stagedEnd } from "./staging-put.ts";
 import { kindOfKey, STORAGE_PREFIX } from "./storage-keys.ts";
 
 const LAZY = { count: 1e6, bytes: 1e9, intervalMs: 3_600_000, minIntervalMs: 0 };
+const HOUR_MS = 3_600_000;
 /** Nothing is due by itself. */
 const NEVER: SinkConditions = { upload: LAZY, import: { ...LAZY, slicesCount: 100, maxSlices: 100 } };
 
@@ -112,6 +114,45 @@ describe("clean-up and statistics", () => {
     };
     await world.agenda.advance(24 * 3_600_000);
     assert.equal(listings, 0, "then nobody looks any more");
+  });
+
+  test("a keyed row waits to be read for hours -> what has its key stays until it was read", async () => {
+    const world = await Fixture.open({ fragments: { store: "file:///fragments/", bytes: 500 } });
+    const sink = world.sink();
+    const journal = await world.append(sink, 0, 1, 10, [keyHash("order-1")]);
+    const frames: { end: number; modTime: number }[] = [];
+    const persisted = (): void => {
+      const modTime = Math.floor(world.clock.wallMs() / 1000);
+      frames.push({ end: world.journals.content(journal).length, modTime });
+    };
+    persisted();
+    const list = world.journals.listFragments.bind(world.journals);
+    world.journals.listFragments = async (request) => {
+      const answer = await list(request);
+      const { spec } = answer.fragments[0]!;
+      const fragments = frames.map(({ end, modTime }, i) => {
+        return { spec: { ...spec, begin: frames[i - 1]?.end ?? 0, end, modTime }, signedUrl: "" };
+      });
+      return { ...answer, fragments };
+    };
+    const removed = (): number =>
+      world.fragments.operations.filter(({ operation }) => operation === "remove").length;
+    const cleanup = { fragments: { keptMs: 13 * HOUR_MS, keptBytes: 1e9 } };
+    const first = await world.during(world.pipeline({ cleanup }));
+    await world.until(() => world.rows().length === 1);
+    await world.during(first.close());
+    const apart = await world.during(world.pipeline({ components: ["storage-coordinator"], cleanup }));
+    await world.agenda.advance(10 * HOUR_MS);
+    await world.append(sink, 0, 1, 10, [keyHash("order-1")]);
+    persisted();
+    await world.agenda.advance(4 * HOUR_MS);
+    assert.equal(removed(), 0, "its reader is away");
+    await world.during(apart.close());
+    await world.during(world.pipeline({ cleanup }));
+    await world.append(sink, 0, 1);
+    await world.until(() => world.rows().length === 2);
+    await world.agenda.advance(14 * HOUR_MS);
+    assert.deepEqual([world.rows().length, removed()], [2, 2]);
   });
 
   test("everything of a sink is done and its time is over -> what is left is one entity of each kind", async () => {
