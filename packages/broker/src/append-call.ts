@@ -13,6 +13,7 @@ import { WireError } from "@millrace/base";
 import type { AppendContent } from "@millrace/client";
 import type { SpoolAppend } from "@millrace/fragments";
 import type { LabelSet, AppendPreamble, AppendResponse, Fragment, Header, Route } from "@millrace/protocol";
+import { resumeOffset } from "@millrace/protocol";
 import { forgetAbort, onAbort, type Abortable } from "./abort-listeners.ts";
 import { AppendFeed } from "./append-feed.ts";
 import { startAppend, stepAppend } from "./append-fsm.ts";
@@ -347,7 +348,9 @@ export class AppendCall implements PipelineUser, Abortable {
     const replica = this.#held!;
     const wish = async (signal: AbortSignal): Promise<HeadReset | undefined> => {
       if (!this.#content.isNothing) return undefined;
-      return { offset: this.#request.offset, knownEnd: await replica.knownEnd(signal) };
+      const atLeast = resumeOffset(replica.spec) ?? 0;
+      const knownEnd = Math.max(await replica.knownEnd(signal), atLeast);
+      return { offset: this.#request.offset, knownEnd };
     };
     const isReset = this.#request.suspend === "SUSPEND_KEEP"; // C3
     const opening = replica.openPipeline(this.#resolution!, this.#lifetime, isReset ? wish : undefined);

@@ -20,8 +20,11 @@ export interface Principal {
   readonly expiresAtMs: number;
 }
 
+/** `reset`: an append of nothing that leaves suspension as it is. It gives up bytes at most (ADR 14). */
+export type AppendKind = "content" | "reset";
+
 /** Why nobody may append to a journal, fit for who tried; undefined for journals that do not exist for `principal`. */
-export type RefuseAppend = (journal: string, principal: Principal) => string | undefined;
+export type RefuseAppend = (journal: string, principal: Principal, kind: AppendKind) => string | undefined;
 
 export interface Credentials {
   readonly tokens: TokenBook;

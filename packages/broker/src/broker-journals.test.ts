@@ -168,8 +168,8 @@ test("transport for some journals: the others are not found, not listed, not mad
       assert.equal((await append("foo/bar")).status, "OK");
       assert.equal((await append("other")).status, "JOURNAL_NOT_FOUND");
       assert.equal((await append("examples/new")).status, "JOURNAL_NOT_FOUND");
-      assert.equal(broker.labelsOf("examples/new", EVERYONE), undefined);
-      const isThere = (journal: string, who: Principal) => broker.labelsOf(journal, who) !== undefined;
+      assert.equal(broker.specOf("examples/new", EVERYONE), undefined);
+      const isThere = (journal: string, who: Principal) => broker.specOf(journal, who) !== undefined;
       assert.deepEqual([isThere("other", EVERYONE), isThere("other", principal)], [true, false]);
       assert.deepEqual([isThere("foo/bar", EVERYONE), isThere("foo/bar", principal)], [true, true]);
       const change = some.apply({ changes: [deleteChange("other", -1)] }, never);

@@ -34,6 +34,7 @@ import {
   type Fragment,
   type FragmentStoreHealthRequest,
   type FragmentStoreHealthResponse,
+  type JournalSpec,
   type LabelSet,
   type ProcessId,
 } from "@millrace/protocol";
@@ -57,7 +58,7 @@ import { NOTHING_TO_JOIN, type JoiningProgress } from "./joining.ts";
 import { LEASE_SECONDS, MIN_APPEND_RATE, READS_HELD_BYTES_MAX } from "./limits.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type LocalTransportPorts } from "./local-transport.ts";
-import { journalsOf, labelsFor, type PrincipalJournals } from "./principal-journals.ts";
+import { journalsOf, specFor, type PrincipalJournals } from "./principal-journals.ts";
 import { runPulse } from "./pulse.ts";
 import { ReadHands } from "./read-hands.ts";
 import { watchLag } from "./replication-lag.ts";
@@ -138,8 +139,8 @@ export interface Broker {
   readonly peers: PeerDoor | undefined;
   /** Access to the journals that exist for `principal`, as long as it may; the others are not found. */
   journalsFor(principal: Principal): PrincipalJournals;
-  /** Labels of a journal as the keyspace has them; undefined when none of the name exists for `principal`. */
-  labelsOf(journal: string, principal: Principal): LabelSet | undefined;
+  /** A journal's spec as the keyspace has it; undefined when none of the name exists for `principal`. */
+  specOf(journal: string, principal: Principal): JournalSpec | undefined;
   /** Of this broker's session; what stands under it ends with it. */
   readonly lease: bigint;
   /** Whether a store works (section 5.6). */
@@ -309,7 +310,7 @@ async function compose(parts: Parts): Promise<Broker> {
     transport,
     peers: door,
     journalsFor: journalsOf(served, transport, door),
-    labelsOf: (journal, principal) => labelsFor(principal, keyspace.table.item(journal)?.spec),
+    specOf: (journal, principal) => specFor(principal, keyspace.table.item(journal)?.spec),
     lease: session.lease,
     storeHealth: (request, signal) =>
       metered(healthMeter, () => storeGate.check(request, resolver.header(), signal)),

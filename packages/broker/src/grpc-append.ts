@@ -74,6 +74,8 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
   #request: AppendPreamble | undefined;
   /** Why its content is refused unless it begins as frames do; undefined once it has, or for other journals. */
   #unlessFrames: string | undefined;
+  /** It was said that its content is frames: who did not say so has none. */
+  #bringsFrames = false;
   #running: RunningAppend | undefined;
   /** Of its feed, what was said to be held. */
   #countedBytes = 0;
@@ -207,10 +209,15 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
           ? this.#shared.preambles.read(bytes, plain.begin)
           : this.#decodeFirst(bytes);
       if (request === undefined) return;
-      const refusal = this.#shared.ports.refuseAppend(stripMeta(request.journal), this.#principal!);
-      const bringsFrames = this.#call.metadata.get(FRAMES_METADATA) === "1";
-      if (refusal !== undefined && !bringsFrames) throw new WireError("FORBIDDEN", refusal);
-      this.#unlessFrames = refusal;
+      const { refuseAppend } = this.#shared.ports;
+      const journal = stripMeta(request.journal);
+      this.#unlessFrames = refuseAppend(journal, this.#principal!, "content");
+      this.#bringsFrames = this.#call.metadata.get(FRAMES_METADATA) === "1";
+      if (this.#unlessFrames !== undefined && !this.#bringsFrames) {
+        const isReset = request.suspend === "SUSPEND_KEEP";
+        const refusal = isReset ? refuseAppend(journal, this.#principal!, "reset") : this.#unlessFrames;
+        if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
+      }
       this.#request = request;
       this.#phase = "collecting";
       this.#shared.lingering.add(this);
@@ -244,7 +251,7 @@ class GrpcAppend implements ServerCallListener, AppendCaller, Waiter {
 
   /** The first content for a journal of frames. */
   #onFirst(content: Uint8Array): void {
-    if (FRAME_START.some((byte, at) => content[at] !== byte)) {
+    if (!this.#bringsFrames || FRAME_START.some((byte, at) => content[at] !== byte)) {
       this.#feed.push({ shape: "invalid", text: this.#unlessFrames! });
       return;
     }

@@ -132,7 +132,7 @@ test("grpc with keys: journals that only their owner writes -> another's token d
     {
       keys: KEYS,
       refuseAppend: (journal, principal, broker) =>
-        broker.labelsOf(journal, principal) === undefined ? undefined : `no: ${journal}`,
+        broker.specOf(journal, principal) === undefined ? undefined : `no: ${journal}`,
     },
   );
 });

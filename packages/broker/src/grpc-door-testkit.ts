@@ -8,7 +8,7 @@ import {
   type AppendRequest,
   type AppendResponse,
 } from "@millrace/protocol";
-import { Authoriser, type Principal } from "./authoriser.ts";
+import { Authoriser, type AppendKind, type Principal } from "./authoriser.ts";
 import {
   applySpec,
   journalSpec,
@@ -39,7 +39,12 @@ export async function withDoor(
     /** What whoever asks for journals is told; undefined: they are there. */
     starting?: WireError;
     /** Default: none is refused. */
-    refuseAppend?: (journal: string, principal: Principal, broker: Broker) => string | undefined;
+    refuseAppend?: (
+      journal: string,
+      principal: Principal,
+      broker: Broker,
+      kind: AppendKind,
+    ) => string | undefined;
     /** Default: those of the broker. */
     appends?: AppendDoor;
   } = {},
@@ -55,7 +60,8 @@ export async function withDoor(
       return { ...journals, appends: options.appends ?? journals.appends };
     },
     storeHealth: (request, signal) => broker.broker.storeHealth(request, signal),
-    refuseAppend: (journal, principal) => options.refuseAppend?.(journal, principal, broker.broker),
+    refuseAppend: (journal, principal, kind) =>
+      options.refuseAppend?.(journal, principal, broker.broker, kind),
   });
   const begin: DoorFixture["begin"] = (path, authorization, metadata) =>
     new FakeCall(handlers, path, authorization, metadata);

@@ -195,6 +195,25 @@ test("grpc append: journal of frames -> taken with the metadata, when its conten
   );
 });
 
+test("grpc append: nothing, to a journal of frames, suspension kept -> as resets are allowed; no byte", async () => {
+  const KEEP = { suspend: "SUSPEND_KEEP" } as const;
+  let isAllowed = false;
+  await withDoor(
+    async (door) => {
+      assert.deepEqual(await door.append(KEEP, INTENT).end(), failure("no reset", "PERMISSION_DENIED"));
+      isAllowed = true;
+      assert.equal((await answerOf(door.append(KEEP, INTENT))).commit!.end, 0);
+      const { code, message } = await door.append(KEEP, utf8("MF1 a frame\n"), INTENT).end();
+      assert.deepEqual([code, message.includes("no content")], ["UNKNOWN", true], message);
+      assert.deepEqual(await door.append({}, INTENT).end(), failure("no content", "PERMISSION_DENIED"));
+    },
+    {
+      refuseAppend: (_journal, _principal, _broker, kind) =>
+        kind === "reset" && isAllowed ? undefined : `no ${kind}`,
+    },
+  );
+});
+
 // Reads.
 
 async function answers(call: FakeCall): Promise<ReadResponse[]> {

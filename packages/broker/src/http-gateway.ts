@@ -143,7 +143,7 @@ class Gateway {
         const append = parseAppendRequest(journal, query);
         const { putBytesMax: bytesMax = PUT_BYTES_MAX, putIdleMs } = this.#options;
         this.#withPrincipal(request, response, "APPEND", (transport, principal) => {
-          const refusal = this.#options.refuseAppend?.(stripMeta(journal), principal);
+          const refusal = this.#options.refuseAppend?.(stripMeta(journal), principal, "content");
           if (refusal !== undefined) throw new WireError("FORBIDDEN", refusal);
           const timers = this.#timers;
           serveAppend(transport, append, request, response, { bytesMax, idleMs: putIdleMs, timers });

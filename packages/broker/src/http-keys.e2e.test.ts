@@ -26,7 +26,7 @@ async function withKeys(run: (port: number, broker: TestBroker) => Promise<void>
     authorise: (authorization, need) => authoriser.authorise(authorization, need),
     transport: (principal) => broker.broker.journalsFor(principal).transport,
     refuseAppend: (journal, principal) =>
-      journal.endsWith("/closed") && broker.broker.labelsOf(journal, principal) !== undefined
+      journal.endsWith("/closed") && broker.broker.specOf(journal, principal) !== undefined
         ? `journal ${journal} is closed`
         : undefined,
   });

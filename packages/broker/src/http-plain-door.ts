@@ -309,7 +309,8 @@ class Connection {
       return false;
     }
     if (journals === undefined) return false;
-    if (options.refuseAppend(stripMeta(put.append.journal), principal) !== undefined) return false;
+    const journal = stripMeta(put.append.journal);
+    if (options.refuseAppend(journal, principal, "content") !== undefined) return false;
     const begun = new BegunPut(this, put, options.ids.next());
     if (this.#last === undefined) this.#first = begun;
     else this.#last.next = begun;

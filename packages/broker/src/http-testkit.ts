@@ -47,7 +47,7 @@ export async function openTestGateway(
       ...test.broker.journalsFor(principal),
       transport: gateway.transport(principal),
     }),
-    refuseAppend: (journal, principal) => gateway.refuseAppend?.(journal, principal),
+    refuseAppend: (...asked) => gateway.refuseAppend?.(...asked),
     clock: systemClock,
     policy: hostPolicy("127.0.0.1", false),
     ids: new RequestIds(systemRandom),

@@ -1,4 +1,4 @@
-export { Authoriser, type Need, type Principal } from "./authoriser.ts";
+export { Authoriser, type Need, type RefuseAppend } from "./authoriser.ts";
 export { DEFAULT_ROOT, openBroker, type Broker, type BrokerOptions, type BrokerPorts } from "./broker.ts";
 export { GrpcPeerNetwork } from "./grpc-peer-network.ts";
 export { type AutoCreateRule } from "./auto-create.ts";

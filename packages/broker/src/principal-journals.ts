@@ -1,12 +1,6 @@
 // What a principal's requests find: the journals that exist for it, as long as it may ask.
 import type { JournalTransport } from "@millrace/client";
-import {
-  extendedLabels,
-  matchesSelector,
-  withNamePrefixes,
-  type JournalSpec,
-  type LabelSet,
-} from "@millrace/protocol";
+import { extendedLabels, matchesSelector, withNamePrefixes, type JournalSpec } from "@millrace/protocol";
 import type { Principal } from "./authoriser.ts";
 import { ExpiringTransport } from "./expiring-transport.ts";
 import { LocalTransport, type AppendDoor, type LocalTransportPorts } from "./local-transport.ts";
@@ -43,9 +37,9 @@ export function journalsOf(
   };
 }
 
-/** Labels of a journal; undefined when it does not exist for `principal`. */
-export function labelsFor({ visible }: Principal, spec: JournalSpec | undefined): LabelSet | undefined {
-  if (spec === undefined || visible === undefined) return spec?.labels;
+/** Undefined when a journal of `spec` does not exist for `principal`. */
+export function specFor({ visible }: Principal, spec: JournalSpec | undefined): JournalSpec | undefined {
+  if (spec === undefined || visible === undefined) return spec;
   const extended = extendedLabels(spec.name, spec.labels);
-  return matchesSelector(withNamePrefixes(visible), extended) ? spec.labels : undefined;
+  return matchesSelector(withNamePrefixes(visible), extended) ? spec : undefined;
 }

@@ -13,6 +13,11 @@ export function addJournalsResetHead(group: Command, io: CliIo): void {
         "have not persisted is given up",
     )
     .requiredOption("-l, --selector <SELECTOR>", "label selector, e.g. name=examples/foobar")
+    .option(
+      "--at <OFFSET>",
+      "where to go on at the least: behind everything that others have taken of what is lost. Journals of sinks need " +
+        "it, and refusals of their source say it",
+    )
     .option("--json", "print a line of JSON for each journal: {journal, offset, reset}");
   addBrokerOptions(command).action(async (options: ResetHeadOptions) => {
     const { runResetHead } = await import("./run-journals-reset-head.ts");

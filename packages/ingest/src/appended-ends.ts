@@ -2,6 +2,7 @@
 // last read something: one that is away, or holds as much as it may, tells nothing more, while records go on coming.
 //
 // N1 An end is kept as long as the view shows its partition, and says nothing of another life of it.
+// N2 It is forgotten when the journal may have gone back behind it: bytes were given up.
 import type { SinkKey } from "./definitions.ts";
 import type { PartitionView, StorageView } from "./storage-view.ts";
 
@@ -26,6 +27,29 @@ export class AppendedEnds {
     const entity = partition?.entity?.value;
     if (partition === undefined || entity?.journal !== journal || end <= this.of(partition)) return;
     this.#ends.set(partition, { createdAt: entity.createdAt, end });
+  }
+
+  /** Where slices have ended: heads of the journal that somebody has seen. 0: there are none. */
+  taken(key: PartitionPlace, journal: string): number {
+    const partition = this.#view.partition(key);
+    const entity = partition?.entity?.value;
+    if (partition === undefined || entity?.journal !== journal) return 0;
+    const last = partition.slices.at(-1)?.value;
+    const boundary = last === undefined ? 0 : last.state === "writing" ? last.begin : last.end;
+    return Math.max(entity.staged.offset, boundary);
+  }
+
+  /** Where the journal had ended already, by all that is known here. 0: nothing is known. */
+  known(key: PartitionPlace, journal: string): number {
+    const taken = this.taken(key, journal);
+    const partition = this.#view.partition(key);
+    return partition?.entity?.value.journal === journal ? Math.max(taken, this.of(partition)) : 0;
+  }
+
+  /** N2 */
+  forget(key: PartitionPlace): void {
+    const partition = this.#view.partition(key);
+    if (partition !== undefined) this.#ends.delete(partition);
   }
 
   /** 0: nothing is known. */

@@ -9,6 +9,7 @@ import {
   newAppendResponse,
   newFragment,
   newReadResponse,
+  resumeOffset,
   type AppendPreamble,
   type AppendResponse,
   type ApplyRequest,
@@ -49,6 +50,8 @@ interface ModelJournal {
   modRevision: number;
   bytes: Uint8Array;
   length: number;
+  /** Spans without bytes, in order: the spec said that it goes on behind them. */
+  readonly holes: { readonly begin: number; readonly end: number }[];
   /** Begins of appends: offsets that were heads. */
   readonly heads: Set<number>;
   /** Opens when it has grown, or is suspended or not any more. */
@@ -96,6 +99,17 @@ export class ModelJournals implements JournalTransport {
     journal.heads.add(journal.length);
     journal.grown.open();
     return begin;
+  }
+
+  #goOnAt(journal: ModelJournal, at: number): void {
+    const { length, bytes } = journal;
+    if (at <= length) return;
+    journal.bytes = new Uint8Array(at);
+    journal.bytes.set(bytes.subarray(0, length));
+    journal.holes.push({ begin: length, end: at });
+    journal.length = at;
+    journal.heads.add(at);
+    journal.grown.open();
   }
 
   /** Nobody serves the journal until its next append. */
@@ -170,8 +184,13 @@ export class ModelJournals implements JournalTransport {
         if (journal.isSuspended) return;
         if (at >= journal.length) continue;
       }
+      const hole = journal.holes.find((span) => at < span.end);
+      if (hole !== undefined && at >= hole.begin) {
+        at = hole.end;
+        continue;
+      }
       yield head();
-      const stop = Math.min(journal.length, end);
+      const stop = Math.min(journal.length, end, hole?.begin ?? end);
       while (at < stop) {
         const bytes = this.#chunk(journal, at, stop);
         yield newReadResponse({ offset: at, content: bytes });
@@ -202,6 +221,7 @@ export class ModelJournals implements JournalTransport {
           modRevision: this.#revision,
           bytes,
           length: 0,
+          holes: [],
           heads: new Set([0]),
           grown: new Gate(),
           isSuspended: false,
@@ -210,6 +230,7 @@ export class ModelJournals implements JournalTransport {
       } else {
         known.spec = upsert;
         known.modRevision = this.#revision;
+        this.#goOnAt(known, resumeOffset(upsert) ?? 0);
       }
     }
     return Promise.resolve({ status: "OK", header: this.#header() });

@@ -1,10 +1,15 @@
 // Whether a partition's journal still holds what was taken from it. Offsets are forever: when a journal ends before
 // what was staged or loaded of it, acknowledged bytes are gone (a log that was cut, a data directory put together from
 // copies of different times), and whatever is appended now stands at offsets that count as done and never becomes a
-// row. Such a partition takes no records and is not read, until a person has mended it.
+// row. Such a partition takes no records and is not read, until a person has mended it: the bytes are put back, or they
+// are given up, and the journal goes on behind everything that anybody has taken (reset-head --at, given-up.ts).
+//
+// I1 A journal that was found whole is asked again only when there is a reason to: its reader failed, or it gave an
+//    append an offset below what is known of its end.
 import { abortScope, WireError, type Clock } from "@millrace/base";
 import { readHead, type JournalTransport } from "@millrace/client";
 import { sinkPath, type SinkKey } from "./definitions.ts";
+import type { PartitionKey } from "./storage-entities.ts";
 import { shownTarget, targetName, type TargetRef } from "./target-ref.ts";
 import type { Target } from "./target.ts";
 
@@ -19,12 +24,26 @@ export interface IntegrityPorts {
    * process is there before a record is, or the process is about to end.
    */
   readonly isWarehouseElsewhere?: boolean;
+  /** Default: nothing is known. */
+  readonly ends?: PartitionEnds;
+}
+
+/** What this process knows of where the journals of partitions end. */
+export interface PartitionEnds {
+  /** Below it everything is staged, or in slices that are closed. */
+  taken(partition: PartitionKey, journal: string): number;
+  /** What is appended now stands behind it, unless bytes were given up since. */
+  known(partition: PartitionKey, journal: string): number;
+  /** The same, with what readers hold and have heard of. */
+  heard(partition: PartitionKey, journal: string): number;
+  /** What this process has appended itself stands there no more, or never counts. */
+  forget(partition: PartitionKey, journal: string): void;
 }
 
 /** What a partition's bytes were taken to, as the coordination store has it. */
 export interface TakenPartition {
   readonly journal: string;
-  readonly sink: SinkKey;
+  readonly sink: PartitionKey;
   /** Everything below was staged. */
   readonly stagedEnd: number;
   /** Of the sink; undefined when that is not known. */
@@ -44,13 +63,29 @@ const TARGET_TIMEOUT_MS = 5000;
 
 export class PartitionIntegrity {
   readonly #ports: IntegrityPorts;
-  /** Journals that were found whole: a head never goes back while a process lives. */
+  /** I1 */
   readonly #whole = new Set<string>();
   /** Questions under way: tails start together. */
   readonly #asking = new Map<string, Promise<ReadonlyMap<string, number>>>();
 
   constructor(ports: IntegrityPorts) {
     this.#ports = ports;
+  }
+
+  /** What is appended to a partition now stands behind it, unless bytes were given up since. */
+  knownEnd(partition: PartitionKey, journal: string): number {
+    return this.#ports.ends?.known(partition, journal) ?? 0;
+  }
+
+  /** The next check asks again (I1). */
+  askAgain(journal: string): void {
+    this.#whole.delete(journal);
+  }
+
+  /** The same, when the journal may have gone back. */
+  forget(partition: PartitionKey, journal: string): void {
+    this.askAgain(journal);
+    this.#ports.ends?.forget(partition, journal);
   }
 
   /**
@@ -64,10 +99,15 @@ export class PartitionIntegrity {
     const head = await this.#head(journal, signal);
     if (head === undefined) return;
     partition.onHead?.(head);
-    if (head < stagedEnd) throw lost(journal, { head, taken: stagedEnd, what: "were staged" });
+    const { ends } = this.#ports;
+    const heard = Math.max(stagedEnd, ends?.heard(sink, journal) ?? 0);
+    if (head < stagedEnd) throw lost(journal, { head, taken: stagedEnd, heard, what: "were staged" });
+    const closed = ends?.taken(sink, journal) ?? 0;
+    if (head < closed) throw lost(journal, { head, taken: closed, heard, what: "are in closed slices" });
     if (target !== undefined) {
       const taken = (await this.#ends(target, sink, signal)).get(journal) ?? 0;
-      if (head < taken) throw lost(journal, { head, taken, what: `are in table ${target.tableId}` });
+      const what = `are in table ${target.tableId}`;
+      if (head < taken) throw lost(journal, { head, taken, heard: Math.max(heard, taken), what });
     }
     this.#whole.add(journal);
   }
@@ -115,10 +155,11 @@ export class PartitionIntegrity {
 
 function lost(
   journal: string,
-  { head, taken, what }: { head: number; taken: number; what: string },
+  { head, taken, heard, what }: { head: number; taken: number; heard: number; what: string },
 ): LostBytes {
   const message =
     `journal ${journal} ends at offset ${head}, but its bytes up to ${taken} ${what}: acknowledged bytes are lost; ` +
-    "restore the data directory from one backup";
+    "restore the data directory from one backup, or bring back the broker that has them. When they are gone for " +
+    `good: millrace journals reset-head -l name=${journal} --at ${heard}`;
   return new LostBytes("CORRUPT", message, { facts: { journal, head, taken } });
 }

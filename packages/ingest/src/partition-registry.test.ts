@@ -52,7 +52,7 @@ describe("partitions", () => {
     const outside = world.sink({ sinkId: "outside", table: { type: "postgres", connection, ...columns } });
     const inside = world.sink({ sinkId: "inside", table: { type: "duckdb", ...columns } });
     const journal = await world.during(partitions.ensure(outside, 0, world.signal));
-    const taken = { journal, sink: outside, stagedEnd: 0, target: targetOf(outside) };
+    const taken = { journal, sink: { ...outside, n: 0 }, stagedEnd: 0, target: targetOf(outside) };
     await assert.rejects(world.during(integrity.check(taken, world.signal)), {
       code: "UNAVAILABLE",
       message: "postgres db:5432/d: connect ECONNREFUSED",
@@ -65,7 +65,7 @@ describe("partitions", () => {
     const ofInside = {
       ...taken,
       journal: "stream/1/1/source/inside/p000",
-      sink: inside,
+      sink: { ...inside, n: 0 },
       target: targetOf(inside),
     };
     await assert.rejects(world.during(elsewhere.check(ofInside, world.signal)), { code: "UNAVAILABLE" });

@@ -29,7 +29,7 @@ export interface PartitionPorts {
   readonly transport: JournalTransport;
   readonly catalog: SinkCatalog;
   /** The pipeline's, where it runs in this process: its readers look at each partition before a record comes. */
-  readonly integrity: Pick<PartitionIntegrity, "check">;
+  readonly integrity: Pick<PartitionIntegrity, "check" | "knownEnd" | "forget">;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -95,6 +95,14 @@ export class Partitions {
     await this.#open(partition, { life: key, journal, newest: target }, signal);
     logger.info("partition-opened", { journal });
     return journal;
+  }
+
+  knownEnd({ projectId, branchId, sourceId, sinkId }: SinkLife, n: number, journal: string): number {
+    return this.#ports.integrity.knownEnd({ projectId, branchId, sourceId, sinkId, n }, journal);
+  }
+
+  forget({ projectId, branchId, sourceId, sinkId }: SinkLife, n: number, journal: string): void {
+    this.#ports.integrity.forget({ projectId, branchId, sourceId, sinkId, n }, journal);
   }
 
   /** A target elsewhere that is away does not keep records out: the reader asks it before it stages any of them. */

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { WireError } from "@millrace/base";
+import { givingUpTo } from "@millrace/protocol";
 
 import type { SinkConditions } from "./definitions.ts";
 import { Fixture } from "./pipeline-fixture.ts";
@@ -110,5 +111,98 @@ describe("a partition that has lost acknowledged bytes", () => {
       });
     const reopened = world.reopenPartitions();
     await assert.rejects(world.during(reopened.ensure(sink, 0, world.signal)), { code: "UNAVAILABLE" });
+  });
+
+  /** What a person does with reset-head --at. */
+  async function giveUp(world: Fixture, journal: string, at: number): Promise<void> {
+    const { spec, modRevision } = world.journals.journals.get(journal)!;
+    const change = { expectModRevision: modRevision, upsert: givingUpTo(spec, at), delete: "" };
+    await world.journals.apply({ changes: [change] });
+  }
+
+  test("lost while its processes live -> its door refuses with the way on, and takes records on it", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    await world.append(sink, 0, 3);
+    const journal = await world.append(sink, 0, 3);
+    const key = { ...sink, n: 0 };
+    const pipeline = await world.during(world.pipeline());
+    await world.until(() => world.rows().length === 6);
+    const { length: head } = world.journals.content(journal);
+    pipeline.onAppended(key, journal, head + 50);
+    const door = world.reopenPartitions(pipeline);
+    assert.equal(await door.ensure(sink, 0, world.signal), journal, "found whole");
+    world.journals.truncate(journal, head / 2);
+    assert.equal(door.knownEnd(sink, 0, journal), head + 50);
+    door.forget(sink, 0, journal);
+    assert.equal(door.knownEnd(sink, 0, journal), head);
+    const refusal = await world.during(door.ensure(sink, 0, world.signal)).catch((error: Error) => error);
+    assert.ok(refusal instanceof WireError && refusal.code === "CORRUPT");
+    assert.ok(refusal.message.endsWith(`reset-head -l name=${journal} --at ${head}`), refusal.message);
+    await giveUp(world, journal, head);
+    assert.equal(await world.during(door.ensure(sink, 0, world.signal)), journal);
+    await world.append(sink, 0, 2);
+    await world.until(() => world.rows().length === 8);
+    assert.ok(pipeline.health().healthy);
+    await world.during(pipeline.close());
+    await world.during(world.pipeline());
+    await world.append(sink, 0, 1);
+    await world.until(() => world.rows().length === 9);
+  });
+
+  test("given up behind what a reader holds -> it passes the hole", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink({ conditions: NEVER });
+    const journal = await world.append(sink, 0, 3);
+    const { length: head } = world.journals.content(journal);
+    const pipeline = await world.during(world.pipeline());
+    await world.until(() => pipeline.statistics.lagBytes(sink) === head);
+    await giveUp(world, journal, head + 50);
+    await world.append(sink, 0, 2);
+    await world.during(pipeline.drain(world.signal));
+    assert.deepEqual([world.rows().length, pipeline.health().problems], [5, []]);
+    await world.during(pipeline.close());
+  });
+
+  test("a slice ends in what was lost -> said as lost; given up, its rows that are left are loaded", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const away = new WireError("UNAVAILABLE", "the staging store is away");
+    const put = world.staging.put.bind(world.staging);
+    world.staging.put = () => Promise.reject(away);
+    await world.append(sink, 0, 3);
+    const journal = await world.append(sink, 0, 3);
+    const { length: head } = world.journals.content(journal);
+    const first = await world.during(world.pipeline());
+    await world.until(() => !first.health().healthy);
+    await world.during(first.close());
+    world.journals.truncate(journal, head / 2);
+    world.staging.put = put;
+    const pipeline = await world.during(world.pipeline());
+    await world.until(() => !pipeline.health().healthy);
+    const said = `ends at offset ${head / 2}, but its bytes up to ${head} are in closed slices`;
+    assert.ok(pipeline.health().problems.some(({ problem }) => problem.includes(said)));
+    await giveUp(world, journal, head + 50);
+    await world.append(sink, 0, 2);
+    await world.until(() => world.rows().length === 5 && pipeline.health().healthy);
+  });
+
+  test("offsets that are gone, and nobody has given up -> not read on", async () => {
+    const world = await Fixture.open();
+    const sink = world.sink();
+    const journal = await world.append(sink, 0, 3);
+    const pipeline = await world.during(world.pipeline());
+    await world.until(() => world.rows().length === 3);
+    const { spec, modRevision } = world.journals.journals.get(journal)!;
+    const suspend = { level: "NONE", offset: 5000 } as const;
+    const change = { expectModRevision: modRevision, upsert: { ...spec, suspend }, delete: "" };
+    await world.journals.apply({ changes: [change] });
+    await world.append(sink, 0, 1);
+    await world.until(() => !pipeline.health().healthy);
+    assert.match(
+      pipeline.health().problems[0]!.problem,
+      /^offsets \[\d+, 5000\) are gone and were not imported/,
+    );
+    assert.equal(world.rows().length, 3);
   });
 });

@@ -89,11 +89,8 @@ async function measure(name: string, records: number, perFrame: number): Promise
     pathPostfixTemplate: "",
   };
   const template = { replication: 1, labels: EMPTY_LABELS, fragment, flags: FLAG.O_RDWR, maxAppendRate: 0 };
-  await new Partitions({ ...ports, integrity: { check: () => Promise.resolve() } }, template).ensure(
-    sink,
-    0,
-    signal,
-  );
+  const integrity = { check: () => Promise.resolve(), knownEnd: () => 0, forget: () => undefined };
+  await new Partitions({ ...ports, integrity }, template).ensure(sink, 0, signal);
   const journal = partitionJournal(sink, 0);
   const content = frames(records, perFrame);
   let imports = 0;

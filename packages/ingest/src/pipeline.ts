@@ -21,7 +21,7 @@ import { Coordinator } from "./coordinator.ts";
 import { keepLetters } from "./dead-letter-retention.ts";
 import { sinkPath, type SinkKey } from "./definitions.ts";
 import { Importer, type ImporterOptions } from "./importer.ts";
-import { PartitionIntegrity } from "./partition-integrity.ts";
+import { PartitionIntegrity, type PartitionEnds } from "./partition-integrity.ts";
 import type { ProgressFeed } from "./reader-progress.ts";
 import { publishedFeed, publishProgress } from "./reader-publisher.ts";
 import type { OnAppended } from "./publisher.ts";
@@ -155,13 +155,19 @@ export class Pipeline {
     this.failure.catch(() => {});
     this.#tasks = new TaskGroup("pipeline", (_task, error) => this.#onFailure(error));
     const components = options.components ?? EVERYTHING;
-    this.integrity = new PartitionIntegrity(ports);
+    const appended = new AppendedEnds(storage.view);
+    const ends: PartitionEnds = {
+      taken: (key, journal) => appended.taken(key, journal),
+      known: (key, journal) => appended.known(key, journal),
+      heard: (key, journal) => Math.max(appended.known(key, journal), feed.writeHead(key) ?? 0),
+      forget: (key) => appended.forget(key),
+    };
+    this.integrity = new PartitionIntegrity({ ...ports, ends });
     const inner = { ...ports, storage, integrity: this.integrity, metrics: storageMetrics(ports.metrics) };
     this.#shares = ports.shares ?? { reader: ownsAll, coordinator: ownsAll };
     const reader = components.includes("storage-reader")
       ? new StorageReader({ ...inner, share: this.#shares.reader }, options.reader ?? {})
       : undefined;
-    const appended = new AppendedEnds(storage.view);
     this.onAppended = (key, journal, end) => {
       appended.note(key, journal, end);
       this.#backlog?.note(sinkPath(key));

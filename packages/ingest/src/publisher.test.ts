@@ -32,6 +32,10 @@ class Fixture {
   /** What the next attempts say; undefined: written. */
   readonly script: (Code | undefined)[] = [];
   appendMs = 1;
+  /** Offsets of the next attempts; 0 for others. */
+  readonly begins: number[] = [];
+  knownEnd = 0;
+  forgotten = 0;
   readonly tasks = new TaskGroup("test", (_task, error) => {
     throw error;
   });
@@ -47,6 +51,11 @@ class Fixture {
             this.ensures++;
             if (this.isGone) return Promise.reject(new SinkGone("purged"));
             return Promise.resolve("j");
+          },
+          knownEnd: () => this.knownEnd,
+          forget: () => {
+            this.forgotten++;
+            this.knownEnd = 0;
           },
         },
         turns: { atEnd: (run) => void this.clock.after(0, run) },
@@ -69,7 +78,8 @@ class Fixture {
     await this.clock.sleep(this.appendMs, this.tasks.signal);
     if (code !== undefined) throw new WireError(code, "scripted");
     this.appended.push(bytes);
-    return { begin: 0, end: 1 };
+    const begin = this.begins.shift() ?? 0;
+    return { begin, end: begin + 1 };
   }
 
   row(value: string, options: { version?: number; isAwaited?: boolean } = {}): Row {
@@ -339,5 +349,34 @@ describe("partition publisher", () => {
     publisher.begin(1, 1, true);
     await publisher.drain();
     assert.ok(publisher.isIdle);
+  });
+
+  test("append: an offset below its known end -> no success, looked at again, the same bytes", async () => {
+    const f = new Fixture();
+    f.knownEnd = 100;
+    f.begins.push(100, 40, 140);
+    const whole = f.row("a");
+    await f.agenda.advance(5);
+    assert.deepEqual([whole.outcome, f.forgotten, f.ensures], ["written", 0, 1]);
+    const row = f.row("b");
+    await f.agenda.advance(2);
+    assert.deepEqual([row.outcome, f.forgotten], [undefined, 1]);
+    await f.agenda.advance(1000);
+    assert.deepEqual([row.outcome, f.ensures], ["written", 2]);
+    assert.deepEqual(f.attempts[1], f.attempts[2]);
+  });
+
+  test("append: no broker for a quarter of a minute -> looked at again, once in as long", async () => {
+    const f = new Fixture();
+    for (let second = 0; second <= 31; second++) {
+      f.script.push("UNAVAILABLE");
+      assert.equal(f.row("a").outcome, undefined);
+      await f.agenda.advance(1000);
+      const times = Math.floor(second / 15);
+      assert.deepEqual(
+        [f.forgotten, f.ensures],
+        [times, second > times * 15 || times === 0 ? times + 1 : times],
+      );
+    }
   });
 });

@@ -16,6 +16,9 @@
 //    append costs as much as a dozen records. It waits no longer than LINGER_MS, nor than the last append took; a lone
 //    sender never waits.
 // P7 A sink that is gone for good ends every try: what may have been written for it went with it.
+// P8 A frame that was given an offset below where its journal had ended already may be behind its readers, since bytes
+//    were given up: its outcome is unknown. The partition is looked at before the next attempt, and also when it has
+//    taken nothing for LOOK_AGAIN_MS: then it says what stands against it.
 import {
   assert,
   type Clock,
@@ -53,6 +56,10 @@ export type OnAppended = (partition: SinkKey & { readonly n: number }, journal: 
 export interface PartitionPort {
   /** @returns the partition's journal @throws {SinkGone} for good @throws {WireError} when asking again may help */
   ensure(sink: SinkLife, n: number, signal: AbortSignal): Promise<string>;
+  /** What is appended to the partition's journal now stands behind it (P8). Absent: nothing is known. */
+  knownEnd?(sink: SinkLife, n: number, journal: string): number;
+  /** The journal may have gone back: the next `ensure` looks at it again. */
+  forget?(sink: SinkLife, n: number, journal: string): void;
 }
 
 /** The partition, or another journal of the sink, that a publisher fills. */
@@ -107,6 +114,8 @@ const BACKOFF_MS_MAX = 2000;
 /** Those who wait for a frame of unknown outcome are told so after this time; the frame is retried all the same. */
 const UNKNOWN_TOLD_AFTER_MS = 10_000;
 const ENSURE_ATTEMPTS_MAX = 3;
+/** Longer than brokers take over from each other. */
+const LOOK_AGAIN_MS = 15_000;
 
 export class PartitionPublisher {
   readonly #ports: PublisherPorts;
@@ -126,6 +135,8 @@ export class PartitionPublisher {
   #lingerUntilMs = 0;
   #expected = 0;
   #isTimed = false;
+  /** Since when appends fail for want of a broker, or since the partition was looked at for that. */
+  #failingSinceMs: number | undefined;
 
   /** @param lanes frames that may be under way at the same time @param tasks owns the appends */
   constructor(ports: PublisherPorts, place: PublishedPlace, lanes: number, tasks: TaskGroup) {
@@ -317,18 +328,33 @@ export class PartitionPublisher {
         });
       }
     }
+    const journal = this.#journal;
+    const { key, n } = this.#place;
     try {
-      const journal = this.#journal;
-      const { end } = await this.#ports.frames.appendFrame(journal, content, signal);
-      const { key, n } = this.#place;
+      const knownEnd = this.#ports.partitions.knownEnd?.(key, n, journal) ?? 0;
+      const { begin, end } = await this.#ports.frames.appendFrame(journal, content, signal);
+      this.#failingSinceMs = undefined;
+      if (begin < knownEnd) throw wentBack(journal, begin, knownEnd); // P8
       this.#ports.onAppended?.({ ...key, n }, journal, end);
       return undefined;
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       const error = WireError.from(thrown);
-      if (isMissing(error)) this.#journal = undefined;
+      if (error instanceof WentBack || this.#isFailingLong(error)) {
+        this.#ports.partitions.forget?.(key, n, journal);
+        this.#journal = undefined;
+      } else if (isMissing(error)) this.#journal = undefined;
       return error;
     }
+  }
+
+  #isFailingLong({ code }: WireError): boolean {
+    if (code !== "UNAVAILABLE") return false;
+    const nowMs = this.#ports.clock.monotonicMs();
+    this.#failingSinceMs ??= nowMs;
+    if (nowMs - this.#failingSinceMs < LOOK_AGAIN_MS) return false;
+    this.#failingSinceMs = nowMs;
+    return true;
   }
 
   get #name(): string {
@@ -345,6 +371,14 @@ function mayHaveHappened(error: WireError): boolean {
 /** Its partition was retired or its journal deleted: ensure makes it anew. */
 function isMissing(error: WireError): boolean {
   return error.code === "JOURNAL_NOT_FOUND" || error.code === "NOT_ALLOWED";
+}
+
+/** P8 */
+class WentBack extends WireError {}
+
+function wentBack(journal: string, begin: number, knownEnd: number): WentBack {
+  const text = `journal ${journal} gave an append offset ${begin}, but it had ended at ${knownEnd} before`;
+  return new WentBack("OUTCOME_UNKNOWN", text, { facts: { journal, begin, knownEnd } });
 }
 
 function unknownOutcome(): WireError {

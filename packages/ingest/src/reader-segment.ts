@@ -55,6 +55,11 @@ export class Segment {
   skip(frame: Frame): void {
     this.end = frame.end;
   }
+
+  /** A hole: what stood there was given up. */
+  passTo(end: number): void {
+    this.end = end;
+  }
 }
 
 export function totalsOf(segments: readonly Segment[]): Totals {

@@ -8,6 +8,7 @@
 // R4 A slice that ends where the tail has no boundary (another process decided) starts the tail again from `staged`.
 // R5 Nothing is read of a partition that has lost acknowledged bytes (partition-integrity.ts).
 // R6 A partition that is suspended goes on where it ended: the tail waits for that as for the next record.
+// R7 Offsets that nothing is found at any more are passed over only as far as a person has given them up.
 import { Gate, WireError, type Clock, type Logger } from "@millrace/base";
 import { readJournal, type JournalTransport, type ReadEvent } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
@@ -16,6 +17,7 @@ import { sinkPath } from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import { FRAME_LIMITS, type Frame } from "./frame.ts";
+import { checkGivenUp } from "./given-up-hole.ts";
 import type { PartitionIntegrity } from "./partition-integrity.ts";
 import { PartitionKeys, type KeyMemory } from "./partition-keys.ts";
 import type { HeldBytes } from "./reader-held.ts";
@@ -194,16 +196,15 @@ export class PartitionTail {
 
   async #read(signal: AbortSignal): Promise<void> {
     const { clock, metrics } = this.#ports;
-    const decoder = new FrameDecoder(this.offset, FRAME_LIMITS, this.#ports.pool);
+    let decoder = new FrameDecoder(this.offset, FRAME_LIMITS, this.#ports.pool);
     this.#sealAtEnds();
     for await (const event of this.#events(signal)) {
       if (event.kind === "jump") {
-        const facts = { journal: this.journal, from: event.from, to: event.to };
-        throw new WireError(
-          "CORRUPT",
-          `offsets [${event.from}, ${event.to}) are gone and were not imported`,
-          { facts },
-        );
+        const told = "are gone and were not imported";
+        await checkGivenUp(this.#ports, this.journal, { ...event, told }, signal); // R7
+        this.#pass(event.to);
+        decoder = new FrameDecoder(event.to, FRAME_LIMITS, this.#ports.pool);
+        continue;
       }
       this.#writeHead = Math.max(this.#writeHead, event.writeHead);
       let records = 0;
@@ -239,6 +240,18 @@ export class PartitionTail {
         await clock.sleep(SUSPENDED_WAIT_MS, signal);
       }
     }
+  }
+
+  /** Slices may end in the hole: their boundaries are made in passing. */
+  #pass(to: number): void {
+    while (this.#nextEnd <= to) {
+      this.#open.passTo(this.#nextEnd);
+      this.#sealAtEnds();
+    }
+    this.#open.passTo(to);
+    this.reached = Math.max(this.reached, to);
+    this.#measure();
+    this.#wake.open();
   }
 
   #take(frame: Frame): void {

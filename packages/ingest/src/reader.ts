@@ -249,6 +249,7 @@ export class StorageReader implements ProgressFeed {
     const isLasting = error.retry === "never" || waitMs > LONG_WAIT_MS;
     this.#note(running, { reason: error.message, isLost: error instanceof LostBytes, isLasting });
     this.#ports.metrics.failures.add(1, { operation: "read", code: error.code });
+    this.#ports.integrity.askAgain(running.tail.journal);
     const log = isPassing(error) ? "warn" : "error";
     this.#ports.logger[log]("partition-read-failed", { journal: running.tail.journal, error, waitMs });
     await this.#ports.clock.sleep(waitMs, signal);

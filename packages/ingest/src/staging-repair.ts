@@ -5,6 +5,7 @@ import { readJournal, type JournalTransport } from "@millrace/client";
 import type { ObjectStore } from "@millrace/stores";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
+import { checkGivenUp } from "./given-up-hole.ts";
 import { KEY_WINDOW } from "./key-window.ts";
 import { keysAt } from "./reader-keys.ts";
 import { Segment } from "./reader-segment.ts";
@@ -31,7 +32,7 @@ export async function stageAgain(
   const { begin, end } = slice;
   if (begin === end) return slice;
   const segment = new Segment(begin);
-  const decoder = new FrameDecoder(begin);
+  let decoder = new FrameDecoder(begin);
   const filter = new FrameFilter(slice.filter);
   const keys = await keysAt(ports, journal, { ...slice, offset: begin }, KEY_WINDOW, signal);
   for await (const event of readJournal(
@@ -39,8 +40,12 @@ export async function stageAgain(
     { journal, offset: begin, endOffset: end, block: true },
     signal,
   )) {
-    if (event.kind === "jump")
-      throw new WireError("CORRUPT", `offsets [${event.from}, ${event.to}) are gone`);
+    if (event.kind === "jump") {
+      await checkGivenUp(ports, journal, { ...event, told: "are gone" }, signal);
+      segment.passTo(Math.min(event.to, end));
+      decoder = new FrameDecoder(event.to);
+      continue;
+    }
     for (const frame of decoder.push(event.bytes)) {
       const kept = keys.kept(frame);
       if (filter.accept(frame)) for (const rows of kept) segment.add(rows);

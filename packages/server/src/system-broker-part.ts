@@ -13,9 +13,10 @@ import {
   type PlainPutPorts,
   type Broker,
   type BrokerOptions,
-  type Principal,
+  type RefuseAppend,
 } from "@millrace/broker";
 import { holdsFrames } from "@millrace/ingest";
+import { isGivenUp } from "@millrace/protocol";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
 import { fetchSigned } from "@millrace/stores";
 import type { LogOptions } from "@millrace/wal";
@@ -186,7 +187,7 @@ export async function openBrokerDoor(
     unready: () => context.health.reasons(),
     degraded: () => context.health.degradations(),
     storeHealth: (request, storeSignal) => part.broker!.storeHealth(request, storeSignal),
-    refuseAppend: (journal, principal) => refusePartition(journal, principal, part.broker!),
+    refuseAppend: (...asked) => refusePartition(part.broker!, ...asked),
     drain: () => part.broker!.drain,
     brokers: () => part.broker!.members(),
     joining: () => part.broker!.joining(),
@@ -208,7 +209,7 @@ export async function openBrokerDoor(
     clock: context.clock,
     journals: (principal) => running().journalsFor(principal),
     storeHealth: (request, storeSignal) => running().storeHealth(request, storeSignal),
-    refuseAppend: (journal, principal) => refusePartition(journal, principal, running()),
+    refuseAppend: (...asked) => refusePartition(running(), ...asked),
   });
   const tls = portTls(config, logger);
   const listener = await lifecycle.start(
@@ -277,7 +278,7 @@ function plainPuts(authorise: PlainPutPorts["authorise"], broker: () => Broker |
   return {
     authorise,
     journals: (principal) => broker()?.journalsFor(principal),
-    refuseAppend: (journal, principal) => refusePartition(journal, principal, broker()!),
+    refuseAppend: (...asked) => refusePartition(broker()!, ...asked),
   };
 }
 
@@ -305,11 +306,23 @@ function brokerOptions(
   };
 }
 
-/** One stray byte between the frames of a partition, and nothing behind it can be read any more. */
-function refusePartition(journal: string, principal: Principal, broker: Broker): string | undefined {
-  const labels = broker.labelsOf(journal, principal);
-  if (labels === undefined || !holdsFrames(labels)) return undefined;
-  return `journal ${journal} holds the records of a sink in frames: only its source appends (POST /stream/…)`;
+/**
+ * One stray byte between the frames of a partition, and nothing behind it can be read any more. Nor may its head go
+ * back below what was taken of it, which the broker does not know: a reset has to say where it goes on.
+ */
+function refusePartition(
+  broker: Broker,
+  ...[journal, principal, kind]: Parameters<RefuseAppend>
+): string | undefined {
+  const spec = broker.specOf(journal, principal);
+  if (spec === undefined || !holdsFrames(spec.labels)) return undefined;
+  const why = `journal ${journal} holds the records of a sink in frames`;
+  if (kind === "content") return `${why}: only its source appends (POST /stream/…)`;
+  if (isGivenUp(spec)) return undefined;
+  return (
+    `${why}: say where they go on, at the offset that refusals of its source name, with ` +
+    `millrace journals reset-head -l name=${journal} --at OFFSET`
+  );
 }
 
 function storeDegradation(broker: Broker): string | undefined {
