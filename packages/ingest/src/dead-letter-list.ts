@@ -3,10 +3,10 @@
 // Counting reads the journal once and goes on from there: a count costs what came since. It begins anew when letters
 // were replayed or the oldest were removed.
 import { WireError, type Clock, type Logger } from "@millrace/base";
-import { listFragments, type JournalTransport } from "@millrace/client";
+import type { JournalTransport } from "@millrace/client";
 import type { CoordinationStore } from "@millrace/metadata";
 import { decodeLetter, type DeadLetter } from "./dead-letter.ts";
-import { letterFrames, letterHead, rowsOf } from "./dead-letter-log.ts";
+import { letterFrames, letterHead, oldestLetter, rowsOf } from "./dead-letter-log.ts";
 import { loadLetterState, loadLetterStates, type LetterPosition } from "./dead-letter-state.ts";
 import { placeName } from "./dead-letter-replay.ts";
 import { deadLetterJournal, type SinkLife, type SourceKey } from "./definitions.ts";
@@ -156,7 +156,7 @@ export class DeadLetterList {
 
   async #count(journal: string, position: LetterPosition, signal: AbortSignal): Promise<Counted> {
     const head = await letterHead(this.#ports, journal, signal);
-    const oldest = head === 0 ? 0 : await this.#oldest(journal, signal);
+    const oldest = head === 0 ? 0 : ((await oldestLetter(this.#ports.transport, journal, signal)) ?? 0);
     let known = this.#counts.get(journal);
     const { from } = known ?? {};
     const isSame = from?.offset === position.offset && from.index === position.index;
@@ -183,12 +183,6 @@ export class DeadLetterList {
       this.#counts.delete(name);
     }
     return known;
-  }
-
-  /** Begin of the oldest fragment. */
-  async #oldest(journal: string, signal: AbortSignal): Promise<number> {
-    for await (const { spec } of listFragments(this.#ports.transport, { journal }, signal)) return spec.begin;
-    return 0;
   }
 }
 

@@ -1,6 +1,6 @@
 // Reads a dead-letter journal: its frames in order, and of each whether it counts (D20).
 import { WireError, type Clock, type Logger } from "@millrace/base";
-import { appendOnce, readHead, readJournal, type JournalTransport } from "@millrace/client";
+import { appendOnce, listFragments, readHead, readJournal, type JournalTransport } from "@millrace/client";
 import { FrameDecoder } from "./frame-decoder.ts";
 import type { FrameFilter } from "./frame-filter.ts";
 import type { Frame } from "./frame.ts";
@@ -35,6 +35,16 @@ export async function letterHead(
     const { end } = await appendOnce(transport, journal, { kind: "bytes", bytes: [] }, {}, signal);
     return end;
   }
+}
+
+/** Where the oldest fragment of a journal begins; undefined: it has none. @throws {WireError} of the broker */
+export async function oldestLetter(
+  transport: JournalTransport,
+  journal: string,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  for await (const { spec } of listFragments(transport, { journal }, signal)) return spec.begin;
+  return undefined;
 }
 
 /**

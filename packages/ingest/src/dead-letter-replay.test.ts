@@ -16,7 +16,13 @@ import { rowsOf } from "./dead-letter-log.ts";
 import { DeadLetterReplay, type ReplayPorts, type ReplayProgress } from "./dead-letter-replay.ts";
 import { DEAD_LETTERS_PREFIX, decodeLetterState } from "./dead-letter-state.ts";
 import { decodeLetter, putLetter } from "./dead-letter.ts";
-import { deadLetterJournal, partitionJournal, type Column, type EffectiveSink } from "./definitions.ts";
+import {
+  DEFAULT_DEAD_LETTERS,
+  deadLetterJournal,
+  partitionJournal,
+  type Column,
+  type EffectiveSink,
+} from "./definitions.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { keyedPartition, keyHash } from "./idempotency-key.ts";
 import { KeyWindow } from "./key-window.ts";
@@ -45,7 +51,11 @@ interface Given {
   readonly partitions?: number;
   readonly columns?: readonly Column[];
   readonly target?: TargetSettings;
+  /** Bytes of letters that the sink keeps. */
+  readonly keptBytes?: number;
 }
+
+const FRAGMENTS = { store: "file:///fragments/", bytes: 500 };
 
 class World {
   readonly fixture: Fixture;
@@ -54,7 +64,7 @@ class World {
   /** Steps that were made: transactions and appends. */
   steps = 0;
 
-  private constructor(fixture: Fixture, { partitions, columns, target }: Required<Given>) {
+  private constructor(fixture: Fixture, { partitions, columns, target, keptBytes }: Required<Given>) {
     this.fixture = fixture;
     const table = { ...target, tableId: "main.sink", mapping: { columns } };
     const version = {
@@ -64,14 +74,20 @@ class World {
       at: "",
       by: { type: "system" },
     } as const;
-    this.sink = fixture.sink({ table, version, partitions, keyedPartitions: partitions });
+    const deadLetters = { ...DEFAULT_DEAD_LETTERS, keptBytes };
+    this.sink = fixture.sink({ table, version, partitions, keyedPartitions: partitions, deadLetters });
     const { store, journals: transport, catalog, clock, random } = fixture;
     this.journals = new DeadLetterJournals({ store, transport, catalog, clock, random }, TEMPLATE);
   }
 
   static async open(given: Given = {}): Promise<World> {
-    const { partitions = 1, columns = MENDED, target = { type: "duckdb" } } = given;
-    const world = new World(await Fixture.open(), { partitions, columns, target });
+    const { partitions = 1, columns = MENDED, target = { type: "duckdb" }, keptBytes = 1e6 } = given;
+    const world = new World(await Fixture.open({ fragments: FRAGMENTS }), {
+      partitions,
+      columns,
+      target,
+      keptBytes,
+    });
     await world.fixture.during(world.journals.ensure(world.sink, world.fixture.signal));
     return world;
   }
@@ -310,5 +326,18 @@ describe("replay", () => {
     world.push(2, ['{"n":2}']);
     assert.deepEqual(await world.replay(), { replayed: 2, refused: 0, isDone: true });
     assert.deepEqual(world.rows, ['"1"\n', '"2"\n']);
+  });
+
+  test("letters that replays have written again and again -> no replay until they were removed", async () => {
+    const body = JSON.stringify({ m: "x".repeat(2000) });
+    const world = await World.open({ keptBytes: 1000 });
+    world.push(1, [body]);
+    const replayed = { replayed: 0, refused: 1, isDone: true };
+    assert.deepEqual(await world.replay(), replayed);
+    await assert.rejects(world.replay(), {
+      code: "OVERLOADED",
+      message: /^dead letters take \d+B \(expected <= 4000B\); those that were replayed are removed/,
+    });
+    assert.deepEqual(await world.waiting(), [`${body} x2`]);
   });
 });

@@ -12,13 +12,15 @@
 // P3 The position moves when all of these are acknowledged, in one transaction that holds only for the plan it is of.
 // P4 A letter that cannot be mapped any more, though the plan says so (the code has changed between), becomes a letter
 //    again: it may then stand as a row too, and is never lost.
-import { assert, WireError, type Clock, type Logger, type Random } from "@millrace/base";
+// P5 A replay is begun when its journal is not too large already: each one may write all letters once more, and what
+//    was replayed goes only with the next clean-up.
+import { assert, sizeText, WireError, type Clock, type Logger, type Random } from "@millrace/base";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { JournalTransport } from "@millrace/client";
 import type { ProgramEvaluator } from "@millrace/jsonata";
 import { RowBuffer } from "./csv-writer.ts";
 import { decodeLetter, putLetter, startLetter, type DeadLetter } from "./dead-letter.ts";
-import { letterFrames, letterHead, rowsOf } from "./dead-letter-log.ts";
+import { letterFrames, letterHead, oldestLetter, rowsOf } from "./dead-letter-log.ts";
 import {
   letterStateKey,
   loadLetterState,
@@ -29,6 +31,7 @@ import {
   type StoredLetterState,
 } from "./dead-letter-state.ts";
 import { sinkPath, type Column, type EffectiveSink } from "./definitions.ts";
+import { LETTER_SIZES_MAX } from "./disk-quota.ts";
 import type { DeadLetterPort } from "./dispatcher.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import { encodeFrameHead } from "./frame.ts";
@@ -78,6 +81,8 @@ export interface ReplayOptions {
 /** Of one step: what its plan and its frames may hold. */
 const STEP_LETTERS_MAX = 1000;
 const STEP_BYTES_MAX = 1024 * 1024;
+/** P5: what the door takes, and what a replay of it writes. */
+const JOURNAL_SIZES_MAX = 2 * LETTER_SIZES_MAX;
 const ATTEMPTS_MAX = 12;
 const BACKOFF_MS_FIRST = 20;
 const BACKOFF_MS_MAX = 5000;
@@ -123,6 +128,7 @@ export class DeadLetterReplay {
     });
     if (first === undefined) return { replayed: 0, refused: 0, isDone: true };
     const until = await letterHead(this.#ports, first.state.journal, signal); // P1
+    await this.#mustFit(sink, first.state.journal, until, signal);
     const startedMs = clock.monotonicMs();
     for (let stored: StoredLetterState | undefined = first; stored !== undefined;) {
       const { state } = stored;
@@ -135,6 +141,15 @@ export class DeadLetterReplay {
       if (stored.state.pending === undefined) await options.onProgress(done(stored.state));
     }
     throw new WireError("CONFLICT", "the dead letters were deleted");
+  }
+
+  /** P5 @throws {WireError} OVERLOADED */
+  async #mustFit(sink: EffectiveSink, journal: string, head: number, signal: AbortSignal): Promise<void> {
+    const bytes = head - ((await oldestLetter(this.#ports.transport, journal, signal)) ?? head);
+    const max = JOURNAL_SIZES_MAX * sink.deadLetters.keptBytes;
+    if (bytes <= max) return;
+    const message = `dead letters take ${sizeText(bytes)} (expected <= ${sizeText(max)})`;
+    throw new WireError("OVERLOADED", `${message}; those that were replayed are removed in some minutes`);
   }
 
   /** Stores the plan of a step, or performs the one that is stored. @returns the state after that */

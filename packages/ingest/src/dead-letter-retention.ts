@@ -21,7 +21,7 @@ export interface LetterRetentionPorts {
   readonly logger: Logger;
 }
 
-const INTERVAL_MS = 10 * 60_000;
+const INTERVAL_MS = 2 * 60_000;
 /** A suspended journal, which has all in its store, is woken so often to look at it. */
 const WAKE_INTERVAL_MS = 24 * 3_600_000;
 const EVERYTHING = Number.MAX_SAFE_INTEGER;

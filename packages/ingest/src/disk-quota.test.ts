@@ -13,17 +13,36 @@ interface Fixture {
   sinkBytes: number;
   allBytes: number;
   asked: number;
+  letterBytes: number;
+  allLetterBytes: number;
+  lettersRefused: number;
   readonly logged: LogFields[];
 }
 
+const LETTERS = { letterBytes: 0, allLetterBytes: 0, lettersRefused: 0 };
+
 function fixture(allBytesMax = 0): Fixture {
-  const made: Omit<Fixture, "quotas"> = { nowMs: 0, sinkBytes: 0, allBytes: 0, asked: 0, logged: [] };
+  const made: Omit<Fixture, "quotas"> = {
+    nowMs: 0,
+    sinkBytes: 0,
+    allBytes: 0,
+    asked: 0,
+    ...LETTERS,
+    logged: [],
+  };
   const f = made as Fixture;
   const logger: Logger = { ...silentLogger, warn: (_event, fields = {}) => void f.logged.push(fields) };
   f.quotas = new DiskQuotas({
     allBytesMax,
     clock: { ...systemClock, monotonicMs: () => f.nowMs },
     logger,
+    letters: {
+      bytes: () => f.letterBytes,
+      get allBytes() {
+        return f.allLetterBytes;
+      },
+      onRefused: () => void f.lettersRefused++,
+    },
     use: {
       sinkBytes: () => {
         f.asked++;
@@ -87,4 +106,38 @@ test("all sinks together -> 507 for each of them, also for those without a quota
 
 test("nothing bounds a sink -> nothing to ask", () => {
   assert.equal(fixture().quotas.of(SINK, 0), undefined);
+});
+
+test("dead letters beyond twice their size -> 507 with both; less again -> taken", () => {
+  const f = fixture();
+  const quota = f.quotas.ofLetters(SINK, { sizeBytes: 1024, bytesMax: 0 });
+  f.letterBytes = 2048;
+  assert.equal(quota.refusal(), undefined);
+  f.letterBytes = 3072;
+  assert.deepEqual(quota.refusal(), {
+    status: 507,
+    name: "insufficientStorage",
+    message: "The record cannot be mapped, and dead letters of 3KB are kept, at most 2KB.",
+    retryAfter: 60,
+  });
+  assert.deepEqual([f.lettersRefused, f.logged.length], [1, 1]);
+  f.letterBytes = 0;
+  assert.equal(quota.refusal(), undefined);
+});
+
+test("quotas: dead letters count for themselves with what waits, and keep out no record", () => {
+  const f = fixture(100 * 1024);
+  const letters = f.quotas.ofLetters(SINK, { sizeBytes: 1e9, bytesMax: 4096 });
+  const records = f.quotas.of(SINK, 4096)!;
+  f.sinkBytes = 3072;
+  f.letterBytes = 2048;
+  assert.match(letters.refusal()!.message, /of the sink take 5KB, its quota is 4KB\.$/);
+  assert.equal(records.refusal(), undefined);
+  f.letterBytes = 0;
+  assert.equal(letters.refusal(), undefined);
+  f.allBytes = 60 * 1024;
+  f.allLetterBytes = 50 * 1024;
+  f.nowMs += 1000;
+  assert.match(letters.refusal()!.message, /of all sinks take 110KB, their quota is 100KB\.$/);
+  assert.equal(records.refusal(), undefined);
 });

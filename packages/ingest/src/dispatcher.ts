@@ -21,6 +21,8 @@ export interface DispatcherPorts {
   readonly deadLetters: DeadLetterPort;
   /** Of partitions alone. */
   readonly onAppended: OnAppended;
+  /** The same of dead-letter journals. */
+  readonly onLetters: OnAppended;
   readonly turns: Turns;
   readonly clock: Clock;
   readonly random: Random;
@@ -58,10 +60,11 @@ export class Dispatcher {
     const metrics = publisherMetrics(ports.metrics);
     const budget = new QueueBudget(options.limits);
     const buffers = new BufferPool(BUFFERS_KEPT_MAX, BUFFER_KEPT_BYTES_MAX);
-    const { onAppended, ...shared } = ports;
+    const { onAppended, onLetters, ...shared } = ports;
     this.#ports = { ...shared, onAppended, budget, buffers, metrics: metrics.partitions };
     this.#letterPorts = {
       ...shared,
+      onAppended: onLetters,
       budget,
       buffers,
       partitions: { ensure: (sink, _n, signal) => ports.deadLetters.ensure(sink, signal) },

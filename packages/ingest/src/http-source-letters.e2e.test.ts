@@ -132,4 +132,22 @@ describe("dead letters at the door", () => {
     assert.equal((await door.post('[{"a":1},')).status, 422);
     assert.deepEqual(letters(), []);
   });
+
+  test("more letters than the sink may have -> 507, and what can be mapped is taken", async () => {
+    await door.close();
+    const settings = { ...KEEPS, "storage.level.local.deadLetters.size": "1MB" };
+    door = await new DoorHarness().open({ sinks: [{ sinkId: "keeps", columns: COLUMNS, settings }] });
+    const body = JSON.stringify({ b: "x".repeat(900_000) });
+    const statuses = [];
+    for (let i = 0; i < 4; i++) statuses.push((await door.post(body)).status);
+    assert.deepEqual(statuses, [200, 200, 200, 507]);
+    const refused = await door.post("{}");
+    assert.deepEqual([refused.status, refused.headers["retry-after"]], [507, "60"]);
+    assert.match(refused.body, /cannot be mapped, and dead letters of 2\d{6}B are kept, at most 2MB\./);
+    const batch = await door.post('{"a":1}\n{}\n', NDJSON);
+    assert.match(batch.body, /"accepted": 1/);
+    assert.equal((await door.post('{"a":1}')).status, 200);
+    assert.deepEqual([letters().length, door.frames.rows("keeps/0").length], [3, 2]);
+    assert.match(door.metrics.render(), /millrace_ingest_dead_letters_refused_total 3\n/);
+  });
 });

@@ -10,7 +10,7 @@ import {
   type SourceDefinition,
 } from "./definitions.ts";
 import { settingsInForce } from "./definition-settings.ts";
-import type { DiskQuotas, SinkQuota } from "./disk-quota.ts";
+import type { DiskQuotas, LetterQuota, SinkQuota } from "./disk-quota.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { keyedPartition } from "./idempotency-key.ts";
 import { PathTree } from "./mapping-path.ts";
@@ -31,6 +31,8 @@ export interface SinkRoute {
   readonly publishers: readonly PartitionPublisher[];
   /** Takes the records that cannot be mapped; undefined: they are refused. */
   readonly letters: PartitionPublisher | undefined;
+  /** What bounds them. */
+  readonly letterQuota: LetterQuota | undefined;
   /** The partition that takes records now. */
   current: number;
 }
@@ -95,14 +97,19 @@ export function sourceRoute(
 function sinkRoute(sink: EffectiveSink, scope: MappingScope, { dispatcher, quotas }: RoutePorts): SinkRoute {
   const mapping = compileMapping(sink.table.mapping.columns, scope, { takesNul: takesNul(sink.table.type) });
   const publishers = Array.from({ length: sink.partitions }, (_, n) => dispatcher.publisher(sink, n));
+  const { quotaBytes: bytesMax, deadLetters } = sink;
+  const letterQuota = deadLetters.isEnabled
+    ? quotas.ofLetters(sink, { sizeBytes: deadLetters.keptBytes, bytesMax })
+    : undefined;
   return {
     sink,
     version: sink.version.number,
     isAwaited: sink.waitForAppend,
     mapping,
-    quota: quotas.of(sink, sink.quotaBytes),
+    quota: quotas.of(sink, bytesMax),
     publishers,
-    letters: sink.deadLetters.isEnabled ? dispatcher.letters(sink) : undefined,
+    letters: deadLetters.isEnabled ? dispatcher.letters(sink) : undefined,
+    letterQuota,
     current: 0,
   };
 }

@@ -93,11 +93,13 @@ export class OpenLetter {
 
 /** Writes a record that `failure` keeps from its sink to the sink's dead letters, if it has any. */
 export function beginLetter(
-  { letters, version, isAwaited }: SinkRoute,
+  { letters, letterQuota, version, isAwaited }: SinkRoute,
   record: DoorRecord,
   failure: MappingFailure,
 ): OpenLetter | DoorError {
   if (letters === undefined || !isLetter(failure)) return mappingError(failure);
+  const full = letterQuota?.refusal();
+  if (full !== undefined) return full;
   const rows = letters.begin(version, record.acceptedAtMs, isAwaited);
   if (rows instanceof WireError) return appendError(rows);
   const begin = rows.at;

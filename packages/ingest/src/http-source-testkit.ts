@@ -28,7 +28,7 @@ import type { DiskUse } from "./disk-quota.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import type { Frame } from "./frame.ts";
-import { HttpSource } from "./http-source.ts";
+import { HttpSource, type HttpSourcePorts } from "./http-source.ts";
 import { DEFAULT_DOOR_LIMITS, type DoorLimits } from "./limits.ts";
 import type { FramePort } from "./publisher.ts";
 import { systemTurns } from "./system-turns.ts";
@@ -86,6 +86,7 @@ export interface DoorOptions {
   readonly sinks?: readonly Partial<NewSink>[];
   readonly sourceSettings?: SettingValues;
   readonly diskUse?: Partial<DiskUse>;
+  readonly oldestLetter?: HttpSourcePorts["oldestLetter"];
   readonly share?: () => number;
   readonly quotaBytes?: number;
   /** Networks as texts. */
@@ -136,6 +137,7 @@ export class DoorHarness {
         evaluator: options.evaluator ?? localEvaluator(),
         decompress: options.decompress ?? decompressBody,
         diskUse: { sinkBytes: () => 0, allBytes: () => 0, onAppended: () => undefined, ...options.diskUse },
+        oldestLetter: options.oldestLetter ?? (() => Promise.resolve(0)),
         share: options.share ?? (() => 1),
         metrics: this.metrics,
         page: ({ path, origin }) => {

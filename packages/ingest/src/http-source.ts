@@ -18,6 +18,7 @@ import { SourceIndex } from "./http-source-index.ts";
 import { publishedJournals, sourceRoute, type SourceRoute } from "./http-source-routes.ts";
 import { DoorSession, type SessionPorts } from "./http-source-session.ts";
 import { COMPILED_SOURCES_MAX, OTLP_CALLS_MAX, type DoorLimits } from "./limits.ts";
+import { LetterUse, type LetterUsePorts } from "./letter-use.ts";
 import { OtlpIntake } from "./otlp-intake.ts";
 import { OtlpWalks } from "./otlp-walks.ts";
 import { RequestMeter } from "./request-meter.ts";
@@ -42,6 +43,7 @@ export interface HttpSourcePorts {
   readonly metrics: Metrics;
   /** What waits on the disk. */
   readonly diskUse: DiskUse;
+  readonly oldestLetter: LetterUsePorts["oldestLetter"];
   /** This process's share of the limits of sources, in (0, 1]. */
   readonly share: () => number;
   /** Pages besides the ingest paths, such as /metrics and /readyz. */
@@ -69,6 +71,7 @@ export class HttpSource {
   readonly #secrets: SecretIndex;
   readonly #server: Http1Server;
   readonly #grpc: GrpcServer;
+  readonly #letters: LetterUse;
   readonly #logger: Logger;
   #isStopping = false;
 
@@ -78,11 +81,15 @@ export class HttpSource {
     const { random, clock, turns, evaluator, onFatal } = ports;
     this.#logger = ports.logger;
     const { onAppended } = ports.diskUse;
-    this.#dispatcher = new Dispatcher({ ...ports, onAppended }, { limits, lanes }, onFatal);
+    const letters = new LetterUse(ports, onFatal);
+    this.#letters = letters;
+    const noting = { onAppended, onLetters: letters.onAppended };
+    this.#dispatcher = new Dispatcher({ ...ports, ...noting }, { limits, lanes }, onFatal);
     const { mirror } = ports;
     const dispatcher = this.#dispatcher;
     const limiters = new SourceLimiters(clock, ports.share);
-    const quotas = new DiskQuotas({ ...ports, use: ports.diskUse, allBytesMax: options.quotaBytes });
+    const allBytesMax = options.quotaBytes;
+    const quotas = new DiskQuotas({ ...ports, use: ports.diskUse, letters, allBytesMax });
     const compiling = { dispatcher, random, limiters, quotas };
     this.#table = new SourceIndex<SourceRoute>(mirror, {
       compile: (source) => sourceRoute(source, mirror.sinks(source), compiling),
@@ -164,6 +171,7 @@ export class HttpSource {
     const served = Promise.all([this.#server.stop(signal), this.#grpc.stop(signal)]);
     await this.#dispatcher.stop(signal);
     await served;
+    await this.#letters.close();
     this.#table.close();
     this.#secrets.close();
     this.#logger.info("http-source-stopped");

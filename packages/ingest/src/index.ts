@@ -116,6 +116,7 @@ export {
 export type { PartitionIntegrity } from "./partition-integrity.ts";
 export { DeadLetters } from "./dead-letters.ts";
 export { letterText } from "./dead-letter.ts";
+export { oldestLetter } from "./dead-letter-log.ts";
 export { DeadLetterJournals } from "./dead-letter-journals.ts";
 export type { LetterCount, LetterPage, ListedLetter } from "./dead-letter-list.ts";
 export type { ReplayOptions, ReplayOutcome, ReplayProgress } from "./dead-letter-replay.ts";

@@ -4,6 +4,7 @@ import { append, type JournalTransport } from "@millrace/client";
 import {
   DEFAULT_DOOR_LIMITS,
   HttpSource,
+  oldestLetter,
   systemTurns,
   type DeadLetterPort,
   type DefinitionMirror,
@@ -45,6 +46,7 @@ export async function startHttpSource(
       mirror: parts.catalog,
       partitions: parts.partitions,
       diskUse: parts.diskUse,
+      oldestLetter: (journal, asking) => oldestLetter(parts.transport, journal, asking),
       evaluator: parts.evaluator,
       share: parts.share,
       deadLetters: parts.deadLetters,
