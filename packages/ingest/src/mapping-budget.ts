@@ -5,7 +5,7 @@
 // U2 A record that finds too little left is refused as one beyond a template's own bound is: 422, or a dead letter.
 import type { StepBudget } from "@millrace/jsonnet";
 
-/** Steps of all templates of a record, for all its sinks: some 50 ms, as of a row (mapping-template.ts). */
+/** Steps of all templates of a record, for all its sinks, as of a row (mapping-template.ts). */
 export const RECORD_STEPS_MAX = 1_000_000;
 
 /** Of a body of no bytes: as two records. */

@@ -19,7 +19,10 @@ import {
 } from "./mapping-record.ts";
 import { templateNatives, UnreadableBody } from "./template-natives.ts";
 
-/** Steps of all templates of a row: some 50 ms. Four templates have the bound of a program, a hundred 10,000 steps. */
+/**
+ * Steps of all templates of a row: 50 to 500 ms, by what they do. Four templates have the bound of a program, a hundred
+ * 10,000 steps.
+ */
 const ROW_STEPS_MAX = 1_000_000;
 
 /** What compiling a mapping's templates needs. */
