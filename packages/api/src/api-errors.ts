@@ -1,6 +1,7 @@
 // Errors of the configuration API as its envelope (specification 1.6), in one place.
-import { CODES, WireError } from "@millrace/base";
+import { CODES, RequestIds, WireError, type Random } from "@millrace/base";
 import { listOf } from "@millrace/ingest";
+import type { FastifyReply } from "fastify";
 
 /** An API request's body: a hundred columns with long paths fit. */
 export const BODY_BYTES_MAX = 1024 * 1024;
@@ -106,7 +107,7 @@ export function envelopeOf(thrown: unknown, exceptionId: string): ErrorEnvelope 
   return { statusCode, error: "stream.api.internalError", message, exceptionId };
 }
 
-/** fastify's own refusals of a body: its type, its size, its JSON. */
+/** fastify's own refusals: of a path, and of a body for its type, its size, its JSON. */
 function frameworkError(thrown: unknown): ErrorEnvelope | undefined {
   if (!(thrown instanceof Error) || !("statusCode" in thrown) || thrown instanceof WireError)
     return undefined;
@@ -121,6 +122,15 @@ function frameworkError(thrown: unknown): ErrorEnvelope | undefined {
     return { statusCode, error: "stream.api.unsupportedMediaType", message };
   }
   return { statusCode, error: "stream.api.badRequest", message: sentence(thrown.message) };
+}
+
+/** What fastify refuses before there is a route: option `frameworkErrors` of whoever mounts the API. */
+export function pathRefusals(random: Random): (error: Error, request: unknown, reply: FastifyReply) => void {
+  const ids = new RequestIds(random);
+  return (error, _request, reply) => {
+    const envelope = envelopeOf(error, ids.next());
+    void reply.header("x-request-id", ids.next()).code(envelope.statusCode).send(envelope);
+  };
 }
 
 /** First letter upper case, a period at the end. */

@@ -128,6 +128,28 @@ describe("API", () => {
   });
 });
 
+for (const { what, path, status, message } of [
+  { what: "that cannot be decoded", path: "%ff", status: 400, message: "is not a valid url component." },
+  {
+    what: "of 101 characters",
+    path: "x".repeat(101),
+    status: 414,
+    message: "is exceeding the max param length.",
+  },
+]) {
+  test(`API: an ID ${what} -> ${status} in the envelope`, async () => {
+    const response = await api.app.inject({ method: "GET", url: `${SOURCES}/${path}` });
+    const body = response.json<unknown>();
+    assert.deepEqual(body, {
+      statusCode: status,
+      error: "stream.api.badRequest",
+      message: `'${SOURCES}/${path}' ${message}`,
+    });
+    assert.equal(response.statusCode, status);
+    assert.match(String(response.headers["x-request-id"]), /^[0-9A-Za-z]{15}$/);
+  });
+}
+
 test("API: auxiliary routes", async () => {
   const health = await api.app.inject({ method: "GET", url: "/health-check" });
   assert.deepEqual([health.statusCode, health.body], [200, "OK"]);

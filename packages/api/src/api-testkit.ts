@@ -25,6 +25,7 @@ import fastify, { type FastifyInstance } from "fastify";
 
 import { errorAnswer } from "./answer-schemas.ts";
 import type { ApiDependencies } from "./api-dependencies.ts";
+import { pathRefusals } from "./api-errors.ts";
 import { apiRoutes } from "./api-routes.ts";
 import type { Operation } from "./operation.ts";
 import { OPERATIONS } from "./operations.ts";
@@ -122,7 +123,7 @@ export class ApiHarness {
     });
     const purging = purges.run(stop.signal);
     const tasks = new TaskStore({ ...ports, metrics: this.metrics });
-    this.app = fastify();
+    this.app = fastify({ frameworkErrors: pathRefusals(random.fork("paths")) });
     await this.app.register(
       apiRoutes({
         repository: this.repository,

@@ -151,4 +151,19 @@ describe("tasks", () => {
     await agenda.advance(47 * HOUR_MS);
     assert.equal(await tasks.cleanUp(never), 1);
   });
+
+  test("a record that cannot be read -> listed and cleaned up without it", async () => {
+    const key = "stream/task/1/api.create.source/1/broken/2026";
+    const value = new TextEncoder().encode("no task");
+    await store.txn({ compare: [], success: [{ kind: "put", key, value }] }, never);
+    const good = await start(() => Promise.resolve(DONE));
+    const listed = await tasks.newest(1, 10, never);
+    assert.deepEqual(
+      listed.map(({ taskId }) => taskId),
+      [good.taskId],
+    );
+    await agenda.advance(HOUR_MS);
+    assert.equal(await tasks.cleanUp(never), 1);
+    assert.equal((await store.range({ key }, never)).kvs.length, 1);
+  });
 });

@@ -182,7 +182,7 @@ export class TaskStore {
   /** @returns the records that are kept, the newest first, `limit` at most */
   async newest(projectId: number, limit: number, signal: AbortSignal): Promise<readonly TaskRecord[]> {
     const { kvs } = await this.#store.range(prefixRange(`${PREFIX}${projectId}/`), signal);
-    const records = kvs.map(({ key, value }) => decodeTask(value, key));
+    const records = kvs.flatMap(({ key, value }) => this.#decoded(value, key) ?? []);
     const byAge = records.sort((a, b) => Date.parse(b.createdAt) - Date.parse(a.createdAt)).slice(0, limit);
     return Promise.all(
       byAge.map(async (record) =>
@@ -226,7 +226,8 @@ export class TaskStore {
     const nowMs = this.#clock.wallMs();
     let removed = 0;
     for (const { key, value, modRevision } of kvs) {
-      const record = decodeTask(value, key);
+      const record = this.#decoded(value, key);
+      if (record === undefined) continue;
       const keptMs = record.status === "success" ? SUCCESS_KEPT_MS : OTHERS_KEPT_MS;
       if (nowMs - Date.parse(record.finishedAt ?? record.createdAt) < keptMs) continue;
       const compare = [{ target: "mod", key, op: "=", revision: modRevision } as const];
@@ -234,6 +235,16 @@ export class TaskStore {
       if (succeeded) removed++;
     }
     return removed;
+  }
+
+  /** Of a record that nobody can read: undefined. It is told and left alone, and so is no other one for its sake. */
+  #decoded(value: Uint8Array, key: string): TaskRecord | undefined {
+    try {
+      return decodeTask(value, key);
+    } catch (thrown) {
+      this.#logger.warn("task-record-undecodable", { key, error: WireError.from(thrown) });
+      return undefined;
+    }
   }
 
   /** Ends what is running; its records stay as they are (T2). */

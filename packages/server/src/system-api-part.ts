@@ -1,7 +1,7 @@
 // The configuration API and the console as parts of the process, on one address.
 import type { AddressInfo } from "node:net";
 import fastify, { type FastifyInstance } from "fastify";
-import { apiRoutes, type ApiDependencies } from "@millrace/api";
+import { apiRoutes, pathRefusals, type ApiDependencies } from "@millrace/api";
 import { RequestIds, SECONDS_BUCKETS, WireError, takeTurns } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import { guardApi } from "./api-guard.ts";
@@ -38,6 +38,7 @@ export async function startApi(
   const app = fastify({
     bodyLimit: BODY_BYTES_MAX,
     forceCloseConnections: true,
+    frameworkErrors: pathRefusals(context.random),
     logger: false,
     http: HTTP_TIMES,
     requestTimeout: BODY_MS_MAX,
