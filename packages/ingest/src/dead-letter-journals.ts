@@ -8,6 +8,7 @@ import { decodeLife } from "./definition-codec.ts";
 import { nextKey } from "./definition-keys.ts";
 import { letterStateKey, loadLetterState, putLetterState, type LetterState } from "./dead-letter-state.ts";
 import { deadLetterJournal, incarnationOf, sinkPath, type SinkLife } from "./definitions.ts";
+import { endOf, lost } from "./partition-integrity.ts";
 import { DEAD_LETTER_KIND, FRAME_LABELS, type PartitionTemplate } from "./partition-registry.ts";
 import { SinkGone } from "./publisher.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
@@ -32,7 +33,9 @@ export class DeadLetterJournals {
 
   /**
    * Makes sure that the dead-letter journal of a sink is there. @returns its name
-   * @throws {SinkGone} for a sink that is unknown, or another one by now @throws {WireError} of store and broker
+   * @throws {SinkGone} for a sink that is unknown, or another one by now
+   * @throws {LostBytes} when it ends before what was replayed of it
+   * @throws {WireError} of store and broker
    */
   async ensure(sink: SinkLife, signal: AbortSignal): Promise<string> {
     const { store, catalog, clock, random, transport } = this.#ports;
@@ -46,7 +49,8 @@ export class DeadLetterJournals {
       throw new SinkGone(`sink ${sinkPath(sink)} was deleted with everything in it`);
     }
     const name = deadLetterJournal(sink);
-    if ((await loadLetterState(store, sink, signal)) === undefined) {
+    const stored = await loadLetterState(store, sink, signal);
+    if (stored === undefined) {
       const key = letterStateKey(sink);
       const { kvs } = await store.range({ key }, signal); // what an earlier life has left is written over
       const state: LetterState = {
@@ -71,6 +75,15 @@ export class DeadLetterJournals {
     } catch (thrown) {
       if (!(thrown instanceof WireError) || thrown.code !== "ETCD_TRANSACTION_FAILED") throw thrown;
     }
+    await this.#checkWhole(name, stored?.state.position.offset ?? 0, signal);
     return name;
+  }
+
+  /** A letter below what was replayed would never be. @throws {LostBytes} */
+  async #checkWhole(journal: string, replayed: number, signal: AbortSignal): Promise<void> {
+    if (replayed === 0) return;
+    const head = (await endOf(this.#ports.transport, journal, signal)) ?? replayed;
+    if (head < replayed)
+      throw lost(journal, { head, taken: replayed, heard: replayed, what: "were replayed" });
   }
 }

@@ -8,6 +8,7 @@ import { seededRandom } from "@millrace/base/testkit";
 import { localEvaluator } from "@millrace/jsonata/testkit";
 import type { CoordinationStore } from "@millrace/metadata";
 import { prefixRange } from "@millrace/metadata";
+import { givingUpTo } from "@millrace/protocol";
 
 import { RowBuffer } from "./csv-writer.ts";
 import { DeadLetterJournals } from "./dead-letter-journals.ts";
@@ -339,5 +340,27 @@ describe("replay", () => {
       message: /^dead letters take \d+B \(expected <= 4000B\); those that were replayed are removed/,
     });
     assert.deepEqual(await world.waiting(), [`${body} x2`]);
+  });
+
+  test("ends before what was replayed -> takes no letter, and says the way on; on it the next come", async () => {
+    const world = await World.open();
+    world.push(1, ['{"n":1}']);
+    await world.replay();
+    const journal = deadLetterJournal(world.sink);
+    const { journals, signal } = world.fixture;
+    const { length: end } = journals.content(journal);
+    assert.equal(await world.fixture.during(world.journals.ensure(world.sink, signal)), journal);
+    journals.truncate(journal, 0);
+    await assert.rejects(world.fixture.during(world.journals.ensure(world.sink, signal)), {
+      code: "CORRUPT",
+      message: new RegExp(`up to (\\d+) were replayed: .* reset-head -l name=${journal} --at \\1$`),
+    });
+    const { spec, modRevision } = journals.journals.get(journal)!;
+    const change = { expectModRevision: modRevision, upsert: givingUpTo(spec, end), delete: "" };
+    await journals.apply({ changes: [change] });
+    assert.equal(await world.fixture.during(world.journals.ensure(world.sink, signal)), journal);
+    world.push(2, ['{"n":2}']);
+    assert.deepEqual(await world.waiting(), ['{"n":2} x1']);
+    assert.deepEqual(await world.replay(), { replayed: 1, refused: 0, isDone: true });
   });
 });

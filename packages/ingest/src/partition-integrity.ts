@@ -96,7 +96,7 @@ export class PartitionIntegrity {
   async check(partition: TakenPartition, signal: AbortSignal): Promise<void> {
     const { journal, sink, stagedEnd, target } = partition;
     if (this.#whole.has(journal)) return;
-    const head = await this.#head(journal, signal);
+    const head = await endOf(this.#ports.transport, journal, signal);
     if (head === undefined) return;
     partition.onHead?.(head);
     const { ends } = this.#ports;
@@ -110,16 +110,6 @@ export class PartitionIntegrity {
       if (head < taken) throw lost(journal, { head, taken, heard: Math.max(heard, taken), what });
     }
     this.#whole.add(journal);
-  }
-
-  /** Undefined for a suspended journal: all of it is in its store, and it goes on where that ends. */
-  async #head(journal: string, signal: AbortSignal): Promise<number | undefined> {
-    try {
-      return (await readHead(this.#ports.transport, journal, signal)).writeHead;
-    } catch (thrown) {
-      if (signal.aborted || WireError.from(thrown).code !== "SUSPENDED") throw thrown;
-      return undefined;
-    }
   }
 
   #ends(target: TargetRef, sink: SinkKey, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
@@ -153,10 +143,29 @@ export class PartitionIntegrity {
   }
 }
 
-function lost(
+/**
+ * Where a journal of frames ends; undefined for a suspended one: all of it is in its store, and it goes on where that
+ * ends.
+ */
+export async function endOf(
+  transport: JournalTransport,
   journal: string,
-  { head, taken, heard, what }: { head: number; taken: number; heard: number; what: string },
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  try {
+    return (await readHead(transport, journal, signal)).writeHead;
+  } catch (thrown) {
+    if (signal.aborted || WireError.from(thrown).code !== "SUSPENDED") throw thrown;
+    return undefined;
+  }
+}
+
+/** @param facts `taken`: end of what is called `what`; `heard`: of the journal, as far as anybody here knows */
+export function lost(
+  journal: string,
+  facts: { readonly head: number; readonly taken: number; readonly heard: number; readonly what: string },
 ): LostBytes {
+  const { head, taken, heard, what } = facts;
   const message =
     `journal ${journal} ends at offset ${head}, but its bytes up to ${taken} ${what}: acknowledged bytes are lost; ` +
     "restore the data directory from one backup, or bring back the broker that has them. When they are gone for " +
