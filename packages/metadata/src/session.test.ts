@@ -179,6 +179,42 @@ test("lost: the store says nothing any more -> when the lease ends, whatever a r
   match(w.lost.join(), /no renewal was answered in time: no answer before the lease ended at 9000$/);
 });
 
+test("lost: a renewal fails just before the lease ends, and the next one is not answered -> when it ends", async () => {
+  const w = await world();
+  const failing = unreachable(w.store, () => true);
+  const silent = mute(w.store);
+  const session = await w.open({
+    ...failing,
+    keepAlive: (lease, signal) => (w.agenda.nowMs < 8850 ? failing : silent).keepAlive(lease, signal),
+  });
+  await w.agenda.advance(8999);
+  equal(session.isLost, false);
+  await w.agenda.advance(2);
+  equal(session.isLost, true);
+});
+
+test("lost: held up past its lease, and the store says nothing -> it is not waited for long", async () => {
+  const w = await world();
+  let behindMs = 0;
+  const session = await w.open(mute(w.store), () => behindMs);
+  await w.agenda.advance(2000);
+  behindMs = 60_000;
+  await w.agenda.advance(2900);
+  equal(session.isLost, false);
+  await w.agenda.advance(200);
+  equal(session.isLost, true);
+  // Also when it was held up while it waited for the answer.
+  const other = await world();
+  let otherMs = 0;
+  const asked = await other.open(mute(other.store), () => otherMs);
+  await other.agenda.advance(8000);
+  otherMs = 60_000;
+  await other.agenda.advance(2900);
+  equal(asked.isLost, false);
+  await other.agenda.advance(200);
+  equal(asked.isLost, true);
+});
+
 test("lost: the process was held up past its lease -> says by how much it was late", async () => {
   const w = await world();
   let behindMs = 0;

@@ -23,6 +23,8 @@ const TELL_TAKEN_EVERY = 10;
 const RENEW_RETRY_MS = 200;
 /** A renewal that is asked for so much later than it was meant to has been held up by this process or its machine. */
 const LATE_MS = 500;
+/** What a process that was held up past its lease waits for the store's word on it. */
+const HELD_UP_ANSWER_MS = 2_000;
 
 /** Grants a lease and starts to renew it; `signal` ends only the granting. @throws {WireError} what the store says */
 export async function openSession(options: SessionOptions, signal: AbortSignal): Promise<Session> {
@@ -182,7 +184,9 @@ export class Session {
       const sentMs = this.#time.ms();
       this.#sentMs = sentMs;
       const attempt = abortScope(signal);
-      const cancel = this.#endAtDeadline(sentMs, (reason) => attempt.abort(reason));
+      const cancel = this.#endAtDeadline(sentMs, () =>
+        attempt.abort(new WireError("UNAVAILABLE", "no answer before the lease ended")),
+      );
       try {
         const remaining = await store.keepAlive(this.lease, attempt.signal);
         this.#deadlineMs = sentMs + remaining * 1000;
@@ -195,7 +199,7 @@ export class Session {
           this.#lose(error);
           return;
         }
-        waitMs = RENEW_RETRY_MS;
+        waitMs = Math.min(RENEW_RETRY_MS, this.#deadlineMs - this.#time.ms());
         logger.warn("session-renewal-failed", { lease: this.lease, error });
       } finally {
         cancel();
@@ -207,16 +211,18 @@ export class Session {
 
   /**
    * Nobody waits for an answer beyond the lease (D16): who is cut off without a word must end when others go on. But
-   * what comes late, since this process was held up, is no silence of the store's: its answer may be here already.
+   * what comes late, since this process was held up, is no silence of the store's: its answer may be here in a moment.
    * @returns what cancels it
    */
-  #endAtDeadline(sentMs: number, end: (reason: WireError) => void): () => void {
+  #endAtDeadline(sentMs: number, end: () => void): () => void {
+    const { clock } = this.#options;
     const leftMs = this.#deadlineMs - sentMs;
-    if (leftMs <= 0) return () => undefined;
-    return this.#options.clock.after(leftMs, () => {
-      if (this.#time.ms() - this.#deadlineMs >= LATE_MS) return;
-      end(new WireError("UNAVAILABLE", "no answer before the lease ended"));
+    if (leftMs <= 0) return clock.after(sentMs - this.#dueMs < LATE_MS ? 0 : HELD_UP_ANSWER_MS, end);
+    let cancel = clock.after(leftMs, () => {
+      if (this.#time.ms() - this.#deadlineMs < LATE_MS) end();
+      else cancel = clock.after(HELD_UP_ANSWER_MS, end);
     });
+    return () => cancel();
   }
 
   /** @returns whether the next renewal is due; else the session closes */
