@@ -132,6 +132,15 @@ test("secrets: all components start at once with a KMS -> one wrapped key; anoth
     const stranger = TestPlatform.launch(scratch(), flags, ["serve", "api"], KMS_ENVIRONMENT);
     assert.notEqual((await stranger.ended(60_000)).code, 0);
     assert.match(stranger.stderr, /are sealed with key [0-9a-f]{16}, which this process does not have/);
+    // A warehouse opens no secrets: what it is refused for without any key is its directory.
+    const tables = ["--etcd.address", cluster.etcd.address, "--broker.file-root", scratch()];
+    const other = TestPlatform.launch(
+      scratch(),
+      [...tables, "--work.listen", "127.0.0.1:0"],
+      ["serve", "warehouse"],
+    );
+    assert.notEqual((await other.ended(60_000)).code, 0);
+    assert.match(other.stderr, /the tables of this etcd are in the warehouse of the data directory/);
     const changed = TestPlatform.launch(
       api!.data,
       [...flags, ...flagsOf(kms, two, one)],
