@@ -156,6 +156,8 @@ export type TestMapping = {
   readonly mapping: {
     readonly columns: readonly Column[];
   };
+  /** Of the table: what it cannot have is refused, as at the sink */
+  readonly tableType?: "duckdb" | "postgres" | "clickhouse" | "parquet";
   readonly record: {
     /** By name */
     readonly headers?: Readonly<Record<string, string>>;

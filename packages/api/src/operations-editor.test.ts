@@ -63,6 +63,18 @@ describe("API: what an editor needs", () => {
     ]);
   });
 
+  test("test-mapping: text that the table cannot have -> 422; without its type -> a row", async () => {
+    const columns = [{ type: "path", name: "p", path: "a", rawString: true }];
+    const record = { headers: { "content-type": "application/json" }, body: '{"a":"\\u0000"}' };
+    const ask = (more: Json) => api.call("POST", TEST_MAPPING, { mapping: { columns }, record, ...more });
+    const refused = await ask({ tableType: "postgres" });
+    assert.equal(refused.status, 422);
+    assert.match(String(refused.body["message"]), /column "p": it has the character NUL/);
+    const statuses = [(await ask({ tableType: "duckdb" })).status, (await ask({})).status];
+    assert.deepEqual(statuses, [200, 200]);
+    assert.equal((await ask({ tableType: "excel" })).status, 400);
+  });
+
   test("test-mapping: a record that does not fit -> 422; a template that does not compile -> 400", async () => {
     const ask = (
       column: Json,

@@ -1,7 +1,7 @@
 // What an editor of definitions needs besides the specification's table: what a version said, and the rows that a
 // mapping which is saved nowhere would make of a record.
 import { utf8 } from "@millrace/base";
-import { sampleRows } from "@millrace/ingest";
+import { sampleRows, takesNul } from "@millrace/ingest";
 import { mappedAnswer, sinkAnswer, sourceAnswer } from "./answer-schemas.ts";
 import { keyOfSink, keyOfSource, refuse, sinkOf, sourceOf, versionNotFound } from "./lookups.ts";
 import { sinkBody, sourceBody } from "./api-responses.ts";
@@ -71,7 +71,9 @@ export const editorOperations: readonly Operation[] = [
         headers: Object.entries(headers),
         body: utf8(content),
       };
-      const outcome = await sampleRows(body.mapping, record, asked.deps);
+      const { tableType } = body;
+      const rules = tableType === undefined ? {} : { takesNul: takesNul(tableType) };
+      const outcome = await sampleRows({ ...body.mapping, ...rules }, record, asked.deps);
       return outcome.kind === "refused" ? refuse(refusalOf(outcome)) : { rows: outcome.rows };
     },
   }),

@@ -7,6 +7,7 @@ import {
   SIGNATURE_SCHEMES,
   SIGNATURE_TOLERANCE_SECONDS,
   SOURCE_TYPES,
+  TARGET_KINDS,
   type SettingValues,
   type SourceType,
   type WebhookSignature,
@@ -124,6 +125,9 @@ export const testMappingSchema = named(
   "TestMapping",
   object({
     mapping: required(object({ columns: required(columnsSchema) })),
+    tableType: optional(
+      choice(TARGET_KINDS, { description: "Of the table: what it cannot have is refused, as at the sink" }),
+    ),
     record: required(
       object({
         headers: optional(

@@ -1,7 +1,12 @@
-// Checks what came in by its schema, with the specification's texts (1.6). All that is wrong is said at once; what the
-// schema does not know is left out.
+// Checks what came in by its schema, with the specification's texts (1.6). All that is wrong is said at once. A field
+// that the schema does not know is refused: it is a misspelt one, and what it says would be dropped in silence.
 import { ApiError, refuseProblems, type Problem } from "./api-errors.ts";
 import type { Fields, Length, ObjectOf, Schema, SchemaNode } from "./schema.ts";
+
+/** Unknown fields of a request that are named; a body may have a hundred thousand. */
+const UNKNOWN_FIELDS_MAX = 10;
+const SHOWN_CHARS_MAX = 100;
+const NOT_A_FIELD = " is not a field of ";
 
 interface Place {
   /** For messages: `body.table`, or a parameter's name alone. */
@@ -103,9 +108,8 @@ function readForm(schema: SchemaNode, value: unknown, where: string, problems: P
           )
         : wrongType(value, where, "object", problems);
     case "object":
-      return isObject(value)
-        ? readFields(schema.fields, value, { where, problems })
-        : wrongType(value, where, "object", problems);
+      if (!isObject(value)) return wrongType(value, where, "object", problems);
+      return readFields(schema.fields, value, { where, problems });
     case "variants": {
       if (!isObject(value)) return wrongType(value, where, "object", problems);
       const place = { where, problems };
@@ -114,17 +118,20 @@ function readForm(schema: SchemaNode, value: unknown, where: string, problems: P
       const kind = readChoice(Object.keys(variants), value[by], `${where}.${by}`, problems);
       // Fields that all have are looked at even so.
       const fields = variants[kind ?? ""] ?? commonFields(variants);
-      return { [by]: kind, ...readFields(fields, value, place) };
+      const names = kind === undefined ? Object.keys(value) : [by, ...Object.keys(fields)];
+      return { [by]: kind, ...readFields(fields, value, place, names) };
     }
     case "nullable":
       return value === null ? null : read(schema.of, value, where, problems);
   }
 }
 
+/** @param names that the value may have */
 function readFields(
   fields: Fields,
   value: Readonly<Record<string, unknown>>,
   place: Place,
+  names: readonly string[] = Object.keys(fields),
 ): Record<string, unknown> {
   const result: Record<string, unknown> = {};
   for (const [name, { schema, isRequired }] of Object.entries(fields)) {
@@ -136,7 +143,22 @@ function readFields(
     }
     result[name] = read(schema, member, `${place.where}.${name}`, place.problems);
   }
+  checkNames(names, value, place);
   return result;
+}
+
+function checkNames(
+  known: readonly string[],
+  value: Readonly<Record<string, unknown>>,
+  { where, problems }: Place,
+): void {
+  for (const name of Object.keys(value)) {
+    if (known.includes(name)) continue;
+    if (problems.filter(({ message }) => message.includes(NOT_A_FIELD)).length >= UNKNOWN_FIELDS_MAX) return;
+    const short = name.slice(0, SHOWN_CHARS_MAX);
+    const message = `${JSON.stringify(short)}${NOT_A_FIELD}${where} (expected ${known.join(", ")})`;
+    problems.push({ name: "badRequest", message, field: within(where, short) });
+  }
 }
 
 function takesNull(schema: SchemaNode): boolean {
@@ -221,5 +243,5 @@ function isMissing(value: unknown): boolean {
 function shown(value: unknown): string {
   if (Array.isArray(value)) return "[…]";
   if (typeof value === "object" && value !== null) return "{…}";
-  return (JSON.stringify(value) ?? "undefined").slice(0, 100);
+  return (JSON.stringify(value) ?? "undefined").slice(0, SHOWN_CHARS_MAX);
 }

@@ -112,11 +112,11 @@ export class StreamApi {
   /** The rows that columns make of a record. @throws {ApiError} 400 about the columns, 422 about the record */
   async mapped(
     { sourceId }: SourcePlace,
-    columns: readonly Column[],
+    { columns, tableType }: { readonly columns: readonly Column[]; readonly tableType: string },
     record: SampleRecord,
     signal: AbortSignal,
   ): Promise<readonly MappedRow[]> {
-    const body = { mapping: { columns }, record };
+    const body = { mapping: { columns }, tableType, record };
     const answer = await this.#api.postJson(this.#url(`${pathOf({ sourceId })}/test-mapping`), body, signal);
     return (answer as { rows: MappedRow[] }).rows;
   }
