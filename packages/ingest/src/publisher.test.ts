@@ -379,4 +379,21 @@ describe("partition publisher", () => {
       );
     }
   });
+
+  test("append: unknown for long -> what waits behind it is refused with the reason, and never written", async () => {
+    const f = new Fixture();
+    f.script.push("OUTCOME_UNKNOWN");
+    for (let i = 0; i < 12; i++) f.script.push("UNAVAILABLE");
+    const first = f.row("a");
+    await f.agenda.advance(1);
+    const behind = f.row("b");
+    await f.agenda.advance(9000);
+    assert.deepEqual([first.outcome, behind.outcome], [undefined, undefined]);
+    await f.agenda.advance(3000);
+    assert.deepEqual([first.outcome, behind.outcome], ["OUTCOME_UNKNOWN", "UNAVAILABLE"]);
+    await f.agenda.advance(60_000);
+    assert.equal(f.row("c").outcome, undefined);
+    await f.agenda.advance(1000);
+    assert.deepEqual(f.rows(), ["a", "c"]);
+  });
 });

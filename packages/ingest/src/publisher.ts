@@ -19,6 +19,8 @@
 // P8 A frame that was given an offset below where its journal had ended already may be behind its readers, since bytes
 //    were given up: its outcome is unknown. The partition is looked at before the next attempt, and also when it has
 //    taken nothing for LOOK_AGAIN_MS: then it says what stands against it.
+// P9 What waits behind a frame whose outcome is unknown for long, while there is no broker or the partition is not
+//    ready, is certainly not written: it is refused with what stands against it, rather than kept waiting for as long.
 import {
   assert,
   type Clock,
@@ -307,9 +309,30 @@ export class PartitionPublisher {
       if (!isUnknown && !isMended && (frame.isAwaited || error.retry === "never")) throw error; // P2, P3
       const waitMs = Math.min(BACKOFF_MS_MAX, BACKOFF_MS_FIRST * 2 ** Math.min(attempt - 1, 10));
       logger.warn("frame-retried", { partition: this.#name, attempt, waitMs, isUnknown, error });
-      if (isUnknown && clock.monotonicMs() - startedMs >= UNKNOWN_TOLD_AFTER_MS)
+      if (isUnknown && clock.monotonicMs() - startedMs >= UNKNOWN_TOLD_AFTER_MS) {
         frame.settle(unknownOutcome());
+        if (error.code === "UNAVAILABLE") this.#refuseWaiting(error);
+      }
       await clock.sleep(waitMs, signal);
+    }
+  }
+
+  /** P9 */
+  #refuseWaiting(error: WireError): void {
+    if (this.#open?.isAwaited === true) this.#seal();
+    const { metrics, clock, budget, buffers } = this.#ports;
+    for (const waiting of this.#sealed.splice(0)) {
+      if (!waiting.isAwaited) {
+        this.#sealed.push(waiting);
+        continue;
+      }
+      const { count, bytes } = waiting;
+      this.#sealedBytes -= bytes;
+      budget.bytes -= bytes;
+      buffers.give(waiting.rows);
+      metrics.onFailed(count, error.code);
+      metrics.onSettled(count, clock.wallMs() - waiting.acceptedAtMs, error.code);
+      waiting.settle(error);
     }
   }
 

@@ -20,10 +20,12 @@ test("a partition's only disk is lost -> refused with the way on, on which every
   const url = await createStream(endpoints, "lost", [pathColumn("n")]);
   const accepted: string[] = [];
   let next = 0;
+  let unknown = 0;
   const send = async (): Promise<string> => {
     const n = String(next++);
     const { status, text } = await post(url, { n });
     if (status === 200) accepted.push(n);
+    else if (text.includes("outcomeUnknown")) unknown++;
     return `${status} ${text}`;
   };
   for (let i = 0; i < FIRST; i++) await send();
@@ -51,7 +53,14 @@ test("a partition's only disk is lost -> refused with the way on, on which every
   );
   for (let i = 0; i < FIRST; i++) await send();
   assert.equal(accepted.length, 2 * FIRST + 1);
-  await cluster.told(() => waitForRows(endpoints, "main.lost", accepted.length, WAIT_MS));
-  const rows = await sql(endpoints, "select n from main.lost");
-  assert.deepEqual(rows.map(({ n }) => String(n)).sort(), accepted.toSorted());
+  // A record of unknown outcome may be a row, too.
+  let rows: string[] = [];
+  await cluster.told(() =>
+    until("every accepted record is a row", WAIT_MS, async () => {
+      rows = (await sql(endpoints, "select n from main.lost")).map(({ n }) => String(n));
+      return accepted.every((n) => rows.includes(n));
+    }),
+  );
+  assert.equal(new Set(rows).size, rows.length);
+  assert.ok(rows.length - accepted.length <= unknown, `${rows.length} rows, ${unknown} unknown`);
 });
