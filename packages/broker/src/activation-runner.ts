@@ -28,7 +28,8 @@ import {
   type HeadReset,
 } from "./holders-activation.ts";
 import { blocked, copied, notThere } from "./activation-refusals.ts";
-import { relistedLater } from "./later-lives.ts";
+import { laterOf, relistedLater } from "./later-lives.ts";
+import { comparedLife, refuseDiffering } from "./differing-lives.ts";
 import { newestSegment, relisted, voided, type HolderId, type HoldersList } from "./holders-list.ts";
 import type { HoldersStore, KnownJournal } from "./holders-store.ts";
 import { ACTIVATION_PATIENCE_MS, ACTIVATION_RETRY_MS, BRING_TIMEOUT_MS, FENCE_TIMEOUT_MS } from "./limits.ts";
@@ -407,7 +408,7 @@ class ActivationAttempt {
     logger.warn("journal-list-reset", { journal, members: members.join(", "), outcome: kind });
   }
 
-  /** R9. @throws {WireError} UNAVAILABLE: a broker does not answer; of the store; what aborted `signal` */
+  /** R9. @throws {WireError} UNAVAILABLE: a broker does not answer; CONFLICT; of the store; what aborted `signal` */
   async listLater(signal: AbortSignal): Promise<void> {
     const { lists, holders, logger } = this.#ports;
     const known = this.#known();
@@ -415,15 +416,15 @@ class ActivationAttempt {
     const asked = holders.all().map(async (holder) => {
       const answer = await this.#hold(holder, { wants: "fence" }, FENCE_TIMEOUT_MS, signal);
       if (answer === undefined) throw this.failure!;
-      return answer.kind === "taken" ? [{ ...answer, id: holder.id, found: answer.found ?? 0 }] : [];
+      return answer.kind === "taken" ? [comparedLife(holder, answer, known, signal)] : [];
     });
     const answers = (await Promise.all(asked)).flat();
     const { list, listRevision } = await lists.read(journal, createRevision, signal);
+    if (list !== undefined) await refuseDiffering(journal, laterOf(list, answers));
     const next = list && relistedLater(list, this.#state.attempt.epoch, answers);
     if (next === undefined) return;
-    const { kind } = await lists.write(known, next, listRevision, signal);
-    const members = newestSegment(next)!.members.join(", ");
-    logger.warn("journal-list-reset", { journal, members, outcome: kind });
+    const { kind: outcome } = await lists.write(known, next, listRevision, signal);
+    logger.warn("journal-list-reset", { journal, members: newestSegment(next)!.members.join(", "), outcome });
   }
 
   /** R7 */

@@ -9,6 +9,8 @@
 //  T4  Where nobody has anything of what the newest segment promises, an operator's reset of the head names the
 //      brokers that have later lives instead of it, as a list is written anew (H10 of holders-activation.ts): all of
 //      them have to answer, and the largest end wins. Older segments stay, for what none of them has.
+//  T5  That is so only for lives of which each is the begin of the longest. Of two that differ one has bytes that were
+//      never acknowledged, and neither its end nor its epoch says which: an operator decides (differing-lives.ts).
 import { newestSegment, type HolderId, type HoldersList } from "./holders-list.ts";
 import type { HeldBytes } from "./holders-activation.ts";
 
@@ -38,6 +40,13 @@ export interface FoundHolder {
   readonly held: HeldBytes;
 }
 
+/** Those who have a later life with more than the list promises. */
+export function laterOf<T extends FoundHolder>(list: HoldersList, answers: readonly T[]): readonly T[] {
+  const newest = newestSegment(list);
+  if (newest === undefined) return [];
+  return answers.filter(({ found, held }) => found > newest.epoch && held.end > newest.begin);
+}
+
 /** T4. @returns undefined: nobody has a later life with more than the list promises */
 export function relistedLater(
   list: HoldersList,
@@ -46,7 +55,7 @@ export function relistedLater(
 ): HoldersList | undefined {
   const newest = newestSegment(list);
   if (newest === undefined) return undefined;
-  const later = answers.filter(({ found, held }) => found > newest.epoch && held.end > newest.begin);
+  const later = laterOf(list, answers);
   if (later.length === 0) return undefined;
   const begin = Math.min(newest.begin, Math.max(...later.map(({ held }) => held.base)));
   const segments = list.segments.filter((segment) => segment.begin < begin);
