@@ -364,6 +364,23 @@ describe("bytes that a restart has found, hidden, and a store has what follows t
     });
   });
 
+  test("they are shown while the list is read -> read, neither passed over nor said not to be there", async () => {
+    await withHidden(async ({ cluster, trace, confirm }) => {
+      const { coordination } = cluster;
+      const txn = coordination.txn.bind(coordination);
+      let reads = 0;
+      coordination.txn = async (request, signal) => {
+        const answer = await txn(request, signal);
+        // The first one is for who has them, the second one for where the journal ends.
+        if (request.success.every(({ kind }) => kind !== "range") || ++reads < 2) return answer;
+        confirm(5);
+        return { ...answer, results: answer.results.map((each) => ({ ...each, kvs: [] })) };
+      };
+      assert.deepEqual((await trace({ endOffset: 5 }))[0], "OK header 0 of 10 [0,5)");
+      assert.equal(reads, 2);
+    });
+  });
+
   test("another member asks -> told at once that it cannot be said", async () => {
     await withHidden(async ({ cluster, own, puppets }) => {
       const caller = puppets[0]!.id;

@@ -232,7 +232,8 @@ export class Readout {
   /** S11. The first listing has come in meanwhile, or an activation has ended, and told of more. */
   #isNews(answer: IndexAnswer, writeHead: number): boolean {
     const now = this.#ask();
-    return now.writeHead > writeHead || (now.kind === "found" && answer.kind === "not-yet");
+    if (now.kind === "found" && (answer.kind === "not-yet" || !this.#isHole())) return true;
+    return now.writeHead > writeHead;
   }
 
   /** Nothing of the index begins or goes on at the offset. */
