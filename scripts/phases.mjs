@@ -91,9 +91,10 @@ async function runSim({ filter }) {
   const sim = "packages/sim/dist/main.js";
   if (!existsSync(join(ROOT, sim))) return [...records, failure("seeds", `${sim} does not exist`)];
   records.push(await check("200 seeds", process.execPath, [sim, "--seeds", "200"], 10 * MINUTE_MS));
-  const clusters = [sim, "--cluster", "--seeds", "50", "--minutes", "4"];
-  records.push(await check("4 minutes of clusters", process.execPath, clusters, 10 * MINUTE_MS));
   const seed = await commitSeed();
+  const clusters = [sim, "--cluster", "--from", seed, "--seeds", "50", "--minutes", "4"];
+  const name = `4 minutes of clusters, from seed ${seed} (the commit)`;
+  records.push(await check(name, process.execPath, clusters, 10 * MINUTE_MS));
   records.push(await repeats(`seed ${seed} (the commit): twice the same trace`, [sim, "--seed", seed]));
   records.push(
     await repeats(`cluster of seed ${seed}: twice the same trace`, [sim, "--cluster", "--seed", seed]),
