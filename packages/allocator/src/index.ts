@@ -10,4 +10,11 @@ export type {
   Snapshot,
 } from "./entries.ts";
 export { solve, type Solution } from "./solver.ts";
-export { isSameProblem, leaderOf, stateOf, type AllocatorState } from "./state.ts";
+export {
+  isSameProblem,
+  leaderOf,
+  leftWithout,
+  stateOf,
+  type AllocatorState,
+  type Shedding,
+} from "./state.ts";

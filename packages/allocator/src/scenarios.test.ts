@@ -397,6 +397,26 @@ scenario(
 );
 
 scenario(
+  "one of three is exiting, and one item wants three -> it keeps that alone, the others take what they can have",
+  {
+    ...items({ "item-1": 1, "item-2": 2, "item-3": 3, "item-4": 1 }),
+    ...members({ "a#A": 9, "b#B": 9, "c#C": 9 }),
+  },
+  async (world) => {
+    await world.serve();
+    checkWhole(world);
+    for (const leaving of ["a#A", "b#B"]) {
+      await world.put(members({ [leaving]: 9 }, true));
+      await world.serve();
+      checkWhole(world);
+    }
+    // Two that leave: the one that began first gives all it can, the other one what the third can have.
+    const left = ["item-1", "item-2", "item-3", "item-4"].map((item) => [...world.membersOf(item)].sort());
+    deepEqual(left, [["c#C"], ["b#B", "c#C"], ["a#A", "b#B", "c#C"], ["c#C"]]);
+  },
+);
+
+scenario(
   "the leader is exiting -> it drains itself and ends",
   { ...FOUR_ONES, ...members({ "a#A1": 4, "a#A2": 4, "b#B1": 4 }) },
   async (world) => {

@@ -68,11 +68,13 @@ const SHEDDING: readonly (readonly [
 ])[] = [
   ["room for all -> both shed all they have", [1, 1], ["5!", "5!", "5", "5", "5"], [0, 0, 5, 5, 5]],
   [
-    "replication of three -> three members keep theirs",
-    [3, 2, 1],
+    "replication of three -> a third member keeps what wants three",
+    [3, 2, 1, 3],
     ["10!", "10!", "10", "10"],
-    [0, 10, 10, 10],
+    [0, 2, 10, 10],
   ],
+  ["more wanted than there are members -> kept by each", [3, 1], ["10!", "10"], [1, 10]],
+  ["more items want it than it takes -> keeps its limit", [2, 2, 2], ["2!", "5"], [2, 5]],
   [
     "little excess -> the oldest first, the last one in part",
     [1, 1, 1, 1, 1],
@@ -81,7 +83,7 @@ const SHEDDING: readonly (readonly [
   ],
   ["overloaded -> nobody sheds", [1, 1, 1, 1, 1], ["2!", "2"], [2, 2]],
   ["nobody exits -> nobody sheds", [1], ["2", "2"], [2, 2]],
-  ["alone -> keeps what it has", [1], ["5!"], [5]],
+  ["alone -> keeps what there is", [1, 1], ["5!"], [2]],
 ];
 
 for (const [name, wants, limits, left] of SHEDDING) {
@@ -95,6 +97,17 @@ for (const [name, wants, limits, left] of SHEDDING) {
   });
 }
 
+test("shed capacity: as Gazette's leader does -> whole members, as long as one item wants so many", () => {
+  const items = { "/root/items/a": '{"R":3}', "/root/items/b": '{"R":1}' };
+  const members = ["m0", "m1", "m2", "m3"].map((name, at) => [
+    `/root/members/z#${name}`,
+    `{"R":5,"E":${at < 2}}`,
+  ]);
+  const snapshot = snapshotOfValues({ ...items, ...Object.fromEntries(members) });
+  deepEqual([...stateOf(snapshot, "by-member").capacity], [0, 5, 5, 5]);
+  deepEqual([...stateOf(snapshot).capacity], [0, 1, 5, 5]);
+});
+
 test("a member that is out: does not lead, and does not count among those who keep theirs", () => {
   const items = { "/root/items/one": '{"R":3}' };
   const members = [0, 1, 2, 3].map((at) => [`/root/members/zone#m${at}`, `{"R":5,"E":${at === 1}}`]);
@@ -102,5 +115,6 @@ test("a member that is out: does not lead, and does not count among those who ke
   deepEqual([...stateOf(snapshot).capacity], [5, 0, 5, 5]);
   const [first, ...others] = snapshot.members;
   const withOut = { ...snapshot, members: [{ ...first!, limit: 0, isOut: true }, ...others] };
-  deepEqual([leaderOf(withOut.members), ...stateOf(withOut).capacity], [1, 0, 5, 5, 5]);
+  deepEqual([leaderOf(withOut.members), ...stateOf(withOut).capacity], [1, 0, 1, 5, 5]);
+  deepEqual([...stateOf(withOut, "by-member").capacity], [0, 5, 5, 5]);
 });

@@ -3,9 +3,11 @@
 //  S1  An assignment belongs to its item by id, and to its member by name; either may be missing (dead).
 //  S2  The leader is the member that was created first; of several at one revision, the first in key order. One that is
 //      out does not lead.
-//  S3  Exiting members shed capacity, the oldest first, out of what the cluster has too much, and only so many that
-//      as many members keep theirs as the most replicated item needs; who is out keeps nothing. An overloaded cluster
-//      sheds nothing.
+//  S3  Exiting members shed capacity, the oldest first, out of what the cluster has too much, but for as much as there
+//      are items that want more members than are left without it and the older ones; who is out keeps nothing. An
+//      overloaded cluster sheds nothing. Gazette's keeps a member's whole capacity where one item wants so many: the
+//      items that could leave stay with it, and with what it alone has of them. Who leads decides, so it is safe where
+//      both lead by turns; a change of the leader may move an item back.
 import type { AssignmentEntry, ItemEntry, MemberEntry, Snapshot } from "./entries.ts";
 import { REPLICATION_MAX } from "./limits.ts";
 
@@ -38,7 +40,10 @@ export interface AllocatorState {
   readonly primaries: Int32Array;
 }
 
-export function stateOf(snapshot: Snapshot): AllocatorState {
+/** What a member that exits keeps as the leader sees it: `by-item` is S3, `by-member` Gazette's rule. */
+export type Shedding = "by-item" | "by-member";
+
+export function stateOf(snapshot: Snapshot, shedding: Shedding = "by-item"): AllocatorState {
   const { items, members, revision } = snapshot;
   const replication = new Int32Array(items.length);
   let itemSlots = 0;
@@ -46,7 +51,7 @@ export function stateOf(snapshot: Snapshot): AllocatorState {
     replication[at] = Math.min(items[at]!.replication, REPLICATION_MAX);
     itemSlots += replication[at]!;
   }
-  const capacity = capacityOf(members, replication, itemSlots);
+  const capacity = capacityOf(members, replication, { itemSlots, shedding });
   return {
     revision,
     items,
@@ -87,16 +92,32 @@ function equalInts(a: Int32Array, b: Int32Array): boolean {
   return true;
 }
 
-function capacityOf(members: readonly MemberEntry[], replication: Int32Array, itemSlots: number): Int32Array {
+/** How many members are left without the exiting one at `index` and those that exit before it (S3). */
+export function leftWithout(members: readonly MemberEntry[], index: number): number {
+  const { createRevision } = members[index]!;
+  const isBefore = (one: MemberEntry, at: number): boolean =>
+    one.exiting &&
+    (one.createRevision < createRevision || (one.createRevision === createRevision && at < index));
+  const leaves = (one: MemberEntry, at: number): boolean =>
+    one.isOut === true || at === index || isBefore(one, at);
+  return members.reduce((count, one, at) => (leaves(one, at) ? count : count + 1), 0);
+}
+
+function capacityOf(
+  members: readonly MemberEntry[],
+  replication: Int32Array,
+  { itemSlots, shedding }: { readonly itemSlots: number; readonly shedding: Shedding },
+): Int32Array {
   const capacity = Int32Array.from(members, ({ limit }) => limit);
   const memberSlots = members.reduce((sum, { limit }) => sum + limit, 0);
-  const keep = replication.reduce((most, slots) => Math.max(most, slots), 0);
   let excess = Math.max(0, memberSlots - itemSlots);
-  const exiting = [...members.keys()].filter((at) => members[at]!.exiting);
+  const exiting = [...members.keys()].filter((at) => members[at]!.exiting && members[at]!.isOut !== true);
   exiting.sort((a, b) => members[a]!.createRevision - members[b]!.createRevision || a - b);
-  const present = members.reduce((count, { isOut }) => (isOut === true ? count : count + 1), 0);
-  for (const at of exiting.slice(0, Math.max(0, present - keep))) {
-    const shed = Math.min(capacity[at]!, excess);
+  for (const at of exiting) {
+    const left = leftWithout(members, at);
+    const wanting = replication.reduce((count, slots) => (slots > left ? count + 1 : count), 0);
+    const kept = shedding === "by-member" && wanting > 0 ? capacity[at]! : wanting;
+    const shed = Math.min(Math.max(0, capacity[at]! - kept), excess);
     capacity[at]! -= shed;
     excess -= shed;
   }

@@ -13,6 +13,7 @@ import { EarlyFailOver } from "./fail-over.ts";
 import { HoldersStore } from "./holders-store.ts";
 import { keepToken } from "./directory-token.ts";
 import { runUpkeep } from "./holders-upkeep.ts";
+import { bytesHere } from "./last-persist.ts";
 import type { ReplicaPorts } from "./journal-replica.ts";
 import { keepMemberKey } from "./member-key.ts";
 import type { PeerNetwork } from "./peer-network.ts";
@@ -58,6 +59,7 @@ export function takePart(parts: MembershipParts, tasks: TaskGroup): Drain {
     lists,
     view: () => allocationView(keyspace, allocation),
     assigned: () => resolver.replicaCount,
+    bytesOf: (journal) => bytesHere({ keyspace, journals: replicaPorts.journals }, journal),
     backlogBytes: () => persister.backlog().bytes,
     hurry: () => tasks.spawn("persist", async (signal) => void (await persister.drain(signal))),
   });

@@ -6,6 +6,7 @@ import {
   never,
   silentLogger,
   type Clock,
+  type Logger,
   type Random,
 } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
@@ -37,6 +38,7 @@ export interface TestBrokerOptions extends Partial<BrokerOptions> {
   readonly random?: Random;
   readonly coordination?: CoordinationStore;
   readonly network?: PeerNetwork;
+  readonly logger?: Logger;
 }
 
 export async function openTestBroker(options: TestBrokerOptions = {}): Promise<TestBroker> {
@@ -48,8 +50,8 @@ export async function openTestBroker(options: TestBrokerOptions = {}): Promise<T
   const coordination = options.coordination ?? owned!;
   const spools = options.spools ?? new FakeSpools();
   const stores = options.stores ?? { open: (url) => memoryStore({ url, clock, random: random.fork(url) }) };
-  const { network } = options;
-  const alone = { spools, stores, coordination, clock, random, logger: silentLogger, metrics };
+  const { network, logger = silentLogger } = options;
+  const alone = { spools, stores, coordination, clock, random, logger, metrics };
   const ports = network === undefined ? alone : { ...alone, network };
   const broker = await openBroker(
     ports,

@@ -45,6 +45,7 @@ import { BrokerHolding } from "./broker-holding.ts";
 import { takePart } from "./broker-membership.ts";
 import { listBrokers, type ListedBroker } from "./cluster-members.ts";
 import type { Drain } from "./drain.ts";
+import { persistLast } from "./last-persist.ts";
 import { BrokerKeyspace } from "./broker-keyspace.ts";
 import { brokerMetrics, CallMeter, metered, type BrokerMetrics } from "./broker-metrics.ts";
 import { HoldersStore } from "./holders-store.ts";
@@ -329,7 +330,7 @@ async function compose(parts: Parts): Promise<Broker> {
       door?.close();
       await resolver.close();
       await tasks.close();
-      await storage.background.close();
+      await closeStorage(parts, storage, drain);
       await session.close(never);
     },
   };
@@ -366,6 +367,12 @@ interface Storage {
   readonly persister: Persister;
   /** Of the persister and the checks of stores: they go on while replicas close. */
   readonly background: TaskGroup;
+}
+
+async function closeStorage({ ports, keyspace }: Parts, storage: Storage, drain: Drain): Promise<void> {
+  const { replicaPorts, persister, background } = storage;
+  await persistLast({ ...ports, keyspace, journals: replicaPorts.journals, persister }, drain.leftOver);
+  await background.close();
 }
 
 function replicasBy(ports: ReplicaPorts): ReplicaFactory["open"] {

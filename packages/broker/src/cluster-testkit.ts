@@ -1,6 +1,6 @@
 // Several brokers in one test: one embedded store, stores that they share, spools in memory unless given, a network
 // that the test may cut, and time that it moves.
-import { assert, WireError, type Clock } from "@millrace/base";
+import { assert, WireError, type Clock, type Logger } from "@millrace/base";
 import { Agenda, seededRandom, settle, SimulatedClock } from "@millrace/base/testkit";
 import type { Spools } from "@millrace/fragments";
 import type { EmbeddedStore } from "@millrace/metadata";
@@ -24,6 +24,7 @@ export interface ClusterMember extends TestBroker {
 
 export interface MemberOptions extends Partial<BrokerOptions> {
   readonly spools?: Spools;
+  readonly logger?: Logger;
 }
 
 export interface TestClusterOptions extends MemberOptions {

@@ -148,7 +148,7 @@ describe("drain", () => {
       const { state, waitsFor } = drain.progress;
       assert.deepEqual(
         [state, waitsFor],
-        ["draining", ["1 journal assigned here", "the other brokers have no room for 1 journal"]],
+        ["draining", ["1 journal assigned here", "a/journal needs 2 brokers"]],
       );
       // Room comes, and the drain ends after all.
       await cluster.within(cluster.members[1]!.transport.apply({ changes: [deleteChange(J, -1)] }, never));

@@ -4,22 +4,24 @@
 //   serving ──► draining ◄──► drained
 //
 //  X1  Only what the store shows decides: no journal is assigned here, and no list of holders names this directory.
-//  X2  Where the others have no room for all of its journals the drain does not end: who merely restarts a broker goes
-//      on without (`outcome`), and what it holds is waited for when it is back.
+//  X2  Where the others have no room for all of its journals the drain does not end. Who merely restarts a broker goes
+//      on without (`outcome`) once the others have all they have room for, and what it holds is waited for when it is
+//      back; but not as long as it is the only live member with bytes of a journal that could stay where others live.
+//      Of what is on its way to a store the last piece is brought there as the broker closes (last-persist.ts).
 //  X3  While it waits it serves, leads if it did, and says for what it waits.
 //  X4  What is drained drains again when a journal is assigned to it: the others may have no room for all any more.
 //  X5  Where the store takes no announcement (it has an alarm, say), that is tried again and told; what has nothing to
 //      leave here needs none.
 import { Gate, unreachable, waitUntil, WireError, type Clock, type Gauge, type Logger } from "@millrace/base";
-import { stateOf } from "@millrace/allocator";
 import type { Session } from "@millrace/metadata";
 import { encodeBrokerSpec, memberKey, type BrokerSpec } from "@millrace/protocol";
 import type { AllocationView } from "./allocation-view.ts";
 import type { BrokerKeyspace } from "./broker-keyspace.ts";
 import { changeWithin } from "./gate-timeout.ts";
+import { NO_ROOM_ASKED, roomFor, type DrainRoom, type NeededBrokers } from "./drain-room.ts";
 import type { HoldersStore } from "./holders-store.ts";
 import { memberName } from "./journal-table.ts";
-import { DRAIN_LINGER_MS, DRAIN_LOOK_MS, DRAIN_NAMES_MAX } from "./limits.ts";
+import { DRAIN_LINGER_MS, DRAIN_LOOK_MS, DRAIN_NAMES_MAX, DRAIN_WORDS_MAX } from "./limits.ts";
 
 export interface DrainProgress {
   readonly state: "serving" | "draining" | "drained";
@@ -27,6 +29,11 @@ export interface DrainProgress {
   readonly assigned: number;
   /** Of those, how many the other brokers have no room for. */
   readonly withoutRoom: number;
+  /** Of those, some that want more brokers than are left. */
+  readonly needs: readonly NeededBrokers[];
+  /** Journals with bytes here of which no other member that is up has all; known once nothing else is handed over. */
+  readonly onlyHere: number;
+  readonly onlyHereJournals: readonly string[];
   /** Journals of which this broker holds what is not known to be elsewhere, and the names of some. */
   readonly held: number;
   readonly heldJournals: readonly string[];
@@ -41,6 +48,9 @@ export interface DrainProgress {
 /** `forced`: and what `progress` shows stays behind; `no-room`: X2. */
 export type DrainOutcome = "drained" | "forced" | "no-room";
 
+/** What is here of a journal: `store` goes to a store as the broker closes, nothing else holds it up. */
+export type BytesHere = "none" | "store" | "kept";
+
 export interface DrainPorts {
   readonly session: Session;
   readonly keyspace: BrokerKeyspace;
@@ -50,6 +60,7 @@ export interface DrainPorts {
   readonly lists: HoldersStore | undefined;
   readonly view: () => AllocationView;
   readonly assigned: () => number;
+  readonly bytesOf: (journal: string) => BytesHere;
   readonly backlogBytes: () => number;
   /** From now on what is closed is persisted at once, also what another broker would persist in a while. */
   readonly hurry: () => void;
@@ -60,9 +71,11 @@ export interface DrainPorts {
 
 interface Seen {
   readonly assigned: number;
-  readonly withoutRoom: number;
+  readonly room: DrainRoom;
   /** Undefined: not asked for yet. */
   readonly held: readonly string[] | undefined;
+  /** Undefined: not asked for, since there is something to hand over. */
+  readonly onlyHere: readonly string[] | undefined;
 }
 
 export class Drain {
@@ -70,7 +83,7 @@ export class Drain {
   readonly #changed = new Gate();
   #state: DrainProgress["state"] = "serving";
   #isForced = false;
-  #seen: Seen = { assigned: 0, withoutRoom: 0, held: undefined };
+  #seen: Seen = { assigned: 0, room: NO_ROOM_ASKED, held: undefined, onlyHere: undefined };
   #said = "";
   #saidMs = Number.NEGATIVE_INFINITY;
   #view: AllocationView | undefined;
@@ -87,12 +100,15 @@ export class Drain {
   }
 
   get progress(): DrainProgress {
-    const { withoutRoom, held = [] } = this.#seen;
+    const { room, held = [], onlyHere = [] } = this.#seen;
     const assigned = this.#ports.assigned();
     return {
       state: this.#state,
       assigned,
-      withoutRoom,
+      withoutRoom: room.withoutRoom,
+      needs: room.needs.slice(0, DRAIN_NAMES_MAX),
+      onlyHere: onlyHere.length,
+      onlyHereJournals: onlyHere.slice(0, DRAIN_NAMES_MAX),
       held: held.length,
       heldJournals: held.slice(0, DRAIN_NAMES_MAX),
       backlogBytes: this.#ports.backlogBytes(),
@@ -129,8 +145,9 @@ export class Drain {
     if (this.#isForced) return;
     this.#isForced = true;
     if (this.#state !== "drained") {
-      const { assigned, held, heldJournals, backlogBytes } = this.progress;
-      this.#ports.logger.warn("drain-leaves-behind", { assigned, held, heldJournals, backlogBytes });
+      const { assigned, onlyHere, onlyHereJournals, held, heldJournals, backlogBytes } = this.progress;
+      const left = { assigned, onlyHere, onlyHereJournals, held, heldJournals, backlogBytes };
+      this.#ports.logger.warn("drain-leaves-behind", left);
     }
     this.#changed.open();
   }
@@ -145,8 +162,27 @@ export class Drain {
   #outcome(): DrainOutcome | undefined {
     if (this.#state === "drained") return "drained";
     if (this.#isForced) return "forced";
-    const { assigned, withoutRoom } = this.#seen;
-    return assigned > 0 && assigned <= withoutRoom ? "no-room" : undefined;
+    const { assigned, onlyHere } = this.#seen;
+    const isStuck = assigned > 0 && onlyHere !== undefined; // X2
+    return isStuck && (this.#others().size === 0 || !this.#isAwaited(onlyHere)) ? "no-room" : undefined;
+  }
+
+  /** What is left behind for the stores to have as far as they can. */
+  get leftOver(): readonly string[] {
+    return this.#isForced || this.#state !== "draining" ? [] : (this.#seen.onlyHere ?? []);
+  }
+
+  #isAwaited(onlyHere: readonly string[]): boolean {
+    return onlyHere.some((journal) => this.#ports.bytesOf(journal) === "kept");
+  }
+
+  /** Names of the other members, with their data directories. */
+  #others(): ReadonlyMap<string, string> {
+    const own = memberName(this.#ports.self.id);
+    const all = [...this.#ports.keyspace.table.members()].map(
+      ({ spec }) => [memberName(spec.id), spec.holder] as const,
+    );
+    return new Map(all.filter(([name]) => name !== own));
   }
 
   /** Does it, once it has begun, and again (X4), until `signal` aborts; alone, until it has ended. */
@@ -220,31 +256,37 @@ export class Drain {
   }
 
   async #look(lists: HoldersStore, signal: AbortSignal): Promise<void> {
-    const { assigned: count, waiting, logger, self } = this.#ports;
-    const assigned = count();
+    const { assigned: count, bytesOf, waiting, logger, self } = this.#ports;
     let held: readonly string[] | undefined;
-    if (assigned === 0) {
-      try {
-        held = await lists.namedBy(self.holder, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        held = this.#seen.held?.length === 0 ? undefined : this.#seen.held;
-        logger.warn("drain-cannot-look", { error: WireError.from(error).message });
+    let onlyHere: readonly string[] | undefined;
+    try {
+      if (count() === 0) held = await lists.namedBy(self.holder, signal);
+      else if (count() <= this.#room().withoutRoom) {
+        const others = new Set(this.#others().values());
+        const alone = await lists.heldOnlyBy(self.holder, others, signal);
+        onlyHere = alone.filter((journal) => bytesOf(journal) !== "none");
       }
+    } catch (error) {
+      signal.throwIfAborted();
+      held = this.#seen.held?.length === 0 ? undefined : this.#seen.held;
+      logger.warn("drain-cannot-look", { error: WireError.from(error).message });
     }
     // An assignment may have come while the lists were read.
     if (count() > 0) held = undefined;
-    this.#seen = { assigned: count(), withoutRoom: this.#withoutRoom(), held };
+    const room = this.#room();
+    if (count() > room.withoutRoom) onlyHere = undefined;
+    this.#seen = { assigned: count(), room, held, onlyHere };
     waiting.set(this.#seen.assigned, { reason: "assigned" });
     waiting.set(held?.length ?? 0, { reason: "held" });
   }
 
   /** What the allocator leaves to this broker although it is exiting: nobody knows before it has announced that. */
-  #withoutRoom(): number {
-    if (this.#ports.assigned() === 0 || this.#unannounced !== "") return 0;
-    const state = stateOf((this.#view ??= this.#ports.view()).snapshot());
-    const self = state.members.findIndex(({ name }) => name === memberName(this.#ports.self.id));
-    return self < 0 ? 0 : Math.min(state.capacity[self]!, this.#ports.assigned());
+  #room(): DrainRoom {
+    if (this.#ports.assigned() === 0 || this.#unannounced !== "") return NO_ROOM_ASKED;
+    const directories = this.#others();
+    const keepsLists = (member: string): boolean => directories.get(member) !== "";
+    const snapshot = (this.#view ??= this.#ports.view()).snapshot();
+    return roomFor(snapshot, memberName(this.#ports.self.id), keepsLists);
   }
 
   #say(): void {
@@ -258,15 +300,39 @@ export class Drain {
   }
 }
 
-function waitsFor({ assigned, withoutRoom, held }: Seen, unannounced: string): readonly string[] {
+function waitsFor({ assigned, room, held, onlyHere }: Seen, unannounced: string): readonly string[] {
   const words: string[] = [];
   if (unannounced !== "") words.push(`etcd to take the news that it leaves (${unannounced})`);
-  if (assigned > 0) words.push(`${journals(assigned)} assigned here`);
-  if (assigned > 0 && withoutRoom > 0)
-    words.push(`the other brokers have no room for ${journals(withoutRoom)}`);
+  if (assigned > 0) words.push(`${journals(assigned)} assigned here`, ...reasons(room));
+  if (onlyHere !== undefined && onlyHere.length > 0)
+    words.push(`${journals(onlyHere.length)} with bytes that no other broker has: ${some(onlyHere)}`);
   if (held !== undefined && held.length > 0)
     words.push(`${journals(held.length)} with bytes here that no store, and not all of its brokers, have`);
   return words;
+}
+
+/** Why others do not take what is assigned here. */
+function reasons({ withoutRoom, needs, isGazettes }: DrainRoom): readonly string[] {
+  const words: string[] = [];
+  const [first] = needs;
+  if (first !== undefined && needs.length === 1)
+    words.push(`${first.journal} needs ${first.brokers} brokers`);
+  else if (needs.length > 1) {
+    const each = needs.map(({ journal, brokers }) => `${journal} (${brokers})`);
+    words.push(`${journals(needs.length)} need more brokers than are left: ${some(each)}`);
+  }
+  const others = withoutRoom - needs.length;
+  if (others <= 0) return words;
+  const isForGazettes = isGazettes && needs.length > 0;
+  const why = isForGazettes
+    ? `a broker of Gazette's, which leads, hands over none of ${journals(others)} until then`
+    : `the other brokers have no room for ${journals(others)}`;
+  return [...words, why];
+}
+
+function some(names: readonly string[]): string {
+  const more = names.length - DRAIN_WORDS_MAX;
+  return names.slice(0, DRAIN_WORDS_MAX).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 function journals(count: number): string {

@@ -102,6 +102,13 @@ export function names(list: HoldersList | undefined, member: HolderId): boolean 
   return list?.segments.some(({ members }) => members.includes(member)) ?? false;
 }
 
+/** Whether a segment names the member, and nobody of `live` beside it. */
+export function isHeldOnlyBy(list: HoldersList, member: HolderId, live: ReadonlySet<HolderId>): boolean {
+  return list.segments.some(
+    ({ members }) => members.includes(member) && !members.some((one) => one !== member && live.has(one)),
+  );
+}
+
 /** Whether content below `end` is with others, and need not be with `member`. */
 export function isHeldWithout(list: HoldersList, member: HolderId, end: number): boolean {
   return list.segments.some(({ begin, members }, index) => {

@@ -11,7 +11,7 @@ import {
   type StoreOp,
 } from "@millrace/metadata";
 import { decodeHolders, encodeHolders, holdersKey } from "./holders-codec.ts";
-import { names, type HolderId, type HoldersList } from "./holders-list.ts";
+import { isHeldOnlyBy, names, type HolderId, type HoldersList } from "./holders-list.ts";
 import { asBroker } from "./own-rights.ts";
 
 export interface ReadHolders {
@@ -112,13 +112,30 @@ export class HoldersStore {
    * Journals of which a segment names the data directory, of any life: a list that nobody can read names it, too.
    * @throws {WireError} of the store
    */
-  async namedBy(holder: HolderId, signal: AbortSignal): Promise<readonly string[]> {
+  namedBy(holder: HolderId, signal: AbortSignal): Promise<readonly string[]> {
+    return this.#journalsOf((list) => names(list, holder), signal);
+  }
+
+  /**
+   * Journals, as {@link namedBy}, of which a segment names the data directory and none of `others`.
+   * @throws {WireError} of the store
+   */
+  heldOnlyBy(
+    holder: HolderId,
+    others: ReadonlySet<HolderId>,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    return this.#journalsOf((list) => isHeldOnlyBy(list, holder, others), signal);
+  }
+
+  /** Journals whose list is such a one, or cannot be read. */
+  async #journalsOf(isSuch: (list: HoldersList) => boolean, signal: AbortSignal): Promise<readonly string[]> {
     const prefix = this.key("");
     const { key: first, end } = prefixRange(prefix);
     const named: string[] = [];
     for (let key = first; ;) {
       const { kvs, more } = await asBroker(this.#store.range({ key, end, limit: LISTS_AT_ONCE }, signal));
-      for (const kv of kvs) if (mayName(kv.value, holder)) named.push(kv.key.slice(prefix.length));
+      for (const kv of kvs) if (maybe(kv.value, isSuch)) named.push(kv.key.slice(prefix.length));
       const last = kvs.at(-1);
       if (!more || last === undefined) return named;
       key = `${last.key}\0`;
@@ -213,9 +230,9 @@ function unreadable(journal: string, key: Key, cause: unknown): WireError {
   return new WireError("CORRUPT", text, { cause, facts: { journal, key } });
 }
 
-function mayName(value: Uint8Array, holder: HolderId): boolean {
+function maybe(value: Uint8Array, isSuch: (list: HoldersList) => boolean): boolean {
   try {
-    return names(decodeHolders(value).list, holder);
+    return isSuch(decodeHolders(value).list);
   } catch {
     return true;
   }

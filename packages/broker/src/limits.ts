@@ -146,6 +146,10 @@ export const DRAIN_LOOK_MS = 1_000;
 export const DRAIN_LINGER_MS = 100;
 /** Names of journals that a progress report has. */
 export const DRAIN_NAMES_MAX = 20;
+/** Names of journals in the words of one. */
+export const DRAIN_WORDS_MAX = 5;
+/** How long a broker that closes brings to their stores what it alone has. */
+export const LAST_PERSIST_MS = 10_000;
 /** Between looks of the one who decides about a member that is gone, when nothing changes. */
 export const FAIL_OVER_LOOK_MS = 1_000;
 export const FAIL_OVER_RETRY_MS = 100;

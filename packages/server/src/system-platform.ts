@@ -136,8 +136,9 @@ async function leaveCluster(
   if (!broker.drain.canLeave) return;
   const outcome = await drainWhile(broker.drain, signal);
   if (outcome !== "no-room") return;
-  const { assigned } = broker.drain.progress;
-  logger.warn("stops-without-handing-over", { assigned, keep: dataDirectory });
+  const { assigned, needs, onlyHere, onlyHereJournals } = broker.drain.progress;
+  const left = { assigned, needs, onlyHere, onlyHereJournals };
+  logger.warn("stops-without-handing-over", { ...left, keep: dataDirectory });
 }
 
 /** What is there before anybody is asked who owns what. */
