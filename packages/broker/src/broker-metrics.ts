@@ -62,7 +62,7 @@ export function brokerMetrics(metrics: Metrics): BrokerMetrics {
     ),
     failed: counter("millrace_broker_failed_calls_total", "Calls that failed, by operation and error code."),
     appendSeconds: metrics.histogram(
-      "gazette_append_duration_seconds",
+      "millrace_broker_append_seconds",
       "Time from an append's call to its acknowledgement.",
       SECONDS_BUCKETS,
     ),

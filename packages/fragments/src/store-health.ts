@@ -1,7 +1,8 @@
 // Whether stores work (gazette-broker.md 6.6): a small object is put, read, listed and, over a signed URL, fetched.
 // A store is checked from its first use on, until nobody has used it for an hour or two; at once when somebody who used
 // it says that it failed. Who merely asks for one that is not in use gets a check of his own, and it is forgotten:
-// anybody can name any store.
+// anybody can name any store. The object is the same for all, and stays: brokers need not be allowed to remove anything,
+// and of those who ask at the same time none takes away what another one looks for.
 import { abortScope, Gate, InvariantError, text, utf8, waitUntil, WireError } from "@millrace/base";
 import type { Clock, Logger, Metrics, Random, TaskGroup } from "@millrace/base";
 import { compareText, goQuote } from "@millrace/protocol";
@@ -90,7 +91,7 @@ export class StoreHealth {
   }
 
   /**
-   * For who does not use the store: what its checks say if somebody does, or one check now, of which nothing is kept.
+   * For who does not use the store: what its checks say if somebody does, or one check now, of which nothing is kept here.
    * @param deletes a prefix below which to put and remove an object besides
    * @param signal ends the wait
    * @returns what is wrong, or undefined
@@ -109,7 +110,7 @@ export class StoreHealth {
     try {
       const store = this.#stores.get(url);
       const problem = await (store === undefined
-        ? this.#checkOnce(url, signal)
+        ? this.#check(url, "once", signal)
         : this.#settled(store, 0, signal));
       if (problem !== undefined || deletes === undefined) return problem;
       return await this.#deleteProblem(url, deletes, signal);
@@ -207,7 +208,7 @@ export class StoreHealth {
   async #checkLoop(store: Checked, signal: AbortSignal): Promise<void> {
     const { clock, logger, random } = this.#ports;
     for (let failures = 0; this.#stores.get(store.url) === store;) {
-      const error = await this.#check(store.url, signal);
+      const error = await this.#check(store.url, "kept", signal);
       if (this.#stores.get(store.url) !== store) return;
       const fields = { store: store.url, failures };
       if (error === undefined && store.error !== undefined) logger.info("store-healthy", fields);
@@ -242,36 +243,10 @@ export class StoreHealth {
     this.#metrics.failing.set(this.failing().length);
   }
 
-  #check(url: string, signal: AbortSignal): Promise<string | undefined> {
-    return this.#checkAt(
-      url,
-      "kept",
-      (store, bounded) => this.#checkStore(store, TEST_PATH, bounded),
-      signal,
-    );
-  }
-
-  /** Leaves nothing in the store either, if it may. */
-  #checkOnce(url: string, signal: AbortSignal): Promise<string | undefined> {
-    // A name of its own: others who ask at the same time remove theirs.
-    const path = `${TEST_PATH}-${this.#ports.random.u32().toString(16)}`;
-    const check = async (store: ObjectStore, bounded: AbortSignal): Promise<string | undefined> => {
-      const problem = await this.#checkStore(store, path, bounded);
-      await store.remove(path, bounded).catch((error: unknown) => void messageOf(error));
-      return problem;
-    };
-    return this.#checkAt(url, "once", check, signal);
-  }
-
-  async #checkAt(
-    url: string,
-    use: StoreUse,
-    check: (store: ObjectStore, bounded: AbortSignal) => Promise<string | undefined>,
-    signal: AbortSignal,
-  ): Promise<string | undefined> {
+  async #check(url: string, use: StoreUse, signal: AbortSignal): Promise<string | undefined> {
     try {
       const store = this.#ports.stores.open(url, use);
-      return await this.#bounded(signal, (bounded) => check(store, bounded));
+      return await this.#bounded(signal, (bounded) => this.#checkStore(store, bounded));
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       return messageOf(error);
@@ -279,19 +254,19 @@ export class StoreHealth {
   }
 
   /** @returns what is wrong */
-  async #checkStore(store: ObjectStore, at: string, signal: AbortSignal): Promise<string | undefined> {
+  async #checkStore(store: ObjectStore, signal: AbortSignal): Promise<string | undefined> {
     let doing = "PUT failed";
     try {
-      await store.put(at, once(TEST_CONTENT), { bytes: TEST_CONTENT.length }, signal);
+      await store.put(TEST_PATH, once(TEST_CONTENT), { bytes: TEST_CONTENT.length }, signal);
       doing = "GET failed";
-      const got = await contentOf(store, at, signal);
+      const got = await contentOf(store, TEST_PATH, signal);
       if (got !== TEST_CONTENT) return `health check content mismatch: ${gotAndWant(got)}`;
       doing = "LIST failed";
       let found = false;
-      for await (const { path } of store.list(".test/", signal)) found ||= path === at;
+      for await (const { path } of store.list(".test/", signal)) found ||= path === TEST_PATH;
       if (!found) return "health check LIST did not find test file";
       doing = "SignGet failed";
-      const url = await store.signGet(at, SIGNED_MS);
+      const url = await store.signGet(TEST_PATH, SIGNED_MS);
       if (!url.startsWith("http")) return undefined;
       doing = "fetch failed";
       const { status, body } = await this.#ports.fetch(url, signal);

@@ -85,7 +85,7 @@ export async function startApi(
 }
 
 /** The broker's histogram of append times. */
-export const APPEND_SECONDS = "gazette_append_duration_seconds";
+export const APPEND_SECONDS = "millrace_broker_append_seconds";
 
 export interface ConsoleParts {
   readonly transport: JournalTransport;
