@@ -1,8 +1,8 @@
 // Whether stores work (gazette-broker.md 6.6): a small object is put, read, listed and, over a signed URL, fetched.
 // A store is checked from its first use on, until nobody has used it for an hour or two; at once when somebody who used
 // it says that it failed. Who merely asks for one that is not in use gets a check of his own, and it is forgotten:
-// anybody can name any store. The object is the same for all, and stays: brokers need not be allowed to remove anything,
-// and of those who ask at the same time none takes away what another one looks for.
+// anybody can name any store. The object is the same for all, and stays: brokers need not be allowed to remove
+// anything, and of those who ask at the same time none takes away what another one looks for.
 import { abortScope, Gate, InvariantError, text, utf8, waitUntil, WireError } from "@millrace/base";
 import type { Clock, Logger, Metrics, Random, TaskGroup } from "@millrace/base";
 import { compareText, goQuote } from "@millrace/protocol";
@@ -91,7 +91,8 @@ export class StoreHealth {
   }
 
   /**
-   * For who does not use the store: what its checks say if somebody does, or one check now, of which nothing is kept here.
+   * For who does not use the store: what its checks say if somebody does, or one check now, of which nothing is kept
+   * here.
    * @param deletes a prefix below which to put and remove an object besides
    * @param signal ends the wait
    * @returns what is wrong, or undefined
