@@ -1,12 +1,13 @@
 // What callers are told of a peer that broke off, with a channel that does what a test says.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, utf8 } from "@millrace/base";
+import { never, utf8, WireError } from "@millrace/base";
 import { Agenda, SimulatedClock } from "@millrace/base/testkit";
 import { CODE_TRAILER } from "@millrace/client";
 import type { CallEnd, Channel, ClientCall, ClientCallListener } from "@millrace/grpc";
 import { preamble } from "./broker-testkit.ts";
 import { GrpcPeerNetwork } from "./grpc-peer-network.ts";
+import { wasUnseen } from "./peer-network.ts";
 import type { PeerDial } from "./peer-dial.ts";
 
 const PEER = { id: { zone: "a", suffix: "two" }, endpoint: "http://two:8080" };
@@ -53,4 +54,15 @@ test("append at a peer whose connection breaks -> unknown, in words that say wha
   });
   const said = { ...end, message: "the log failed", trailers: new Map([[CODE_TRAILER, "OUTCOME_UNKNOWN"]]) };
   await assert.rejects(append(said), { code: "OUTCOME_UNKNOWN", message: "the log failed" });
+});
+
+test("append at an address where another broker listens by now -> certainly unseen", async () => {
+  const message =
+    'request ProcessId doesn\'t match our own (zone:"a" suffix:"two"  vs zone:"a" suffix:"three" )';
+  const end: CallEnd = { code: "INVALID_ARGUMENT", message, trailers: new Map(), maybeProcessed: true };
+  await assert.rejects(append(end), (error) => {
+    assert.ok(wasUnseen(error));
+    assert.equal(WireError.from(error).code, "UNAVAILABLE");
+    return true;
+  });
 });

@@ -301,12 +301,18 @@ class ReplicateClientStream implements PeerStream, ClientCallListener {
 function failureOf(peer: Peer, error: RpcError, isWhole: boolean): WireError {
   if (!error.maybeProcessed) return unseenByPeer(peer, error.message, error); // N2
   // Our keys or clocks do not fit the peer's: whoever asked us was authorised here, and may find another broker.
-  if (error.code === "UNAUTHENTICATED") return unseenByPeer(peer, error.message, error);
+  if (error.code === "UNAUTHENTICATED" || isForAnother(error))
+    return unseenByPeer(peer, error.message, error);
   const code = codeOfRpc(error, isWhole, true);
   // What broke says nothing to whoever appended: `read ECONNRESET`. What a peer of ours says, it says itself.
   const isOwn = error.trailers.has(CODE_TRAILER);
   const text = code === "OUTCOME_UNKNOWN" && !isOwn ? unknownText(peer, error.message) : error.message;
   return new WireError(code, text, { cause: error });
+}
+
+/** Another broker listens at the peer's address by now; Gazette's say it in the same words. */
+function isForAnother({ message }: RpcError): boolean {
+  return message.includes("ProcessId doesn't match our own");
 }
 
 function unknownText({ id }: Peer, why: string): string {

@@ -148,6 +148,9 @@ describe("a member that keeps no lists and has come late", () => {
         for (let i = 0; i < 3; i++)
           assert.equal(await cluster.within(read({})), `${CONTENT} OFFSET_NOT_YET_AVAILABLE`);
       }
+      // Z4
+      for (const { id, requests } of puppets)
+        for (const { header } of requests) assert.deepEqual(header?.processId, id);
       whole = members[primary]!.suffix;
       const waiting = { block: true, endOffset: CONTENT.length };
       for (let i = 0; i < 3; i++) assert.equal(await cluster.within(read(waiting)), CONTENT);

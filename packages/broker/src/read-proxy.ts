@@ -8,6 +8,8 @@
 //  Z3  A broker of Gazette's that has just become a member has nothing of what came before: it says
 //      OFFSET_NOT_YET_AVAILABLE below its own write head, or waits. Where there may be one, members of ours and then
 //      the primary are asked first, and that answer counts when nobody has another.
+//  Z4  A request names the member that it is meant for. At its address another broker may listen by now, which would
+//      pass it on in its turn: to itself, where the route names its own address, again and again.
 import { WireError, type Code } from "@millrace/base";
 import {
   equalProcessIds,
@@ -54,7 +56,8 @@ export async function* readFromMembers(
     const answered = place.request.block || peer === peers.at(-1) ? undefined : call.awaitAnswer(); // Z2
     let hasHole = false;
     try {
-      for await (const message of calls.proxied(peer).read({ ...place.request, header }, call.signal)) {
+      const request = { ...place.request, header: headerFor(peer, header) };
+      for await (const message of calls.proxied(peer).read(request, call.signal)) {
         answered?.();
         hasHole = peer !== peers.at(-1) && isHole(message); // Z3
         if (hasHole) break;
@@ -70,6 +73,11 @@ export async function* readFromMembers(
     }
   }
   throw failure;
+}
+
+/** Z4 */
+function headerFor({ id: processId }: Peer, header: Header): Header {
+  return { ...header, processId };
 }
 
 function inOrder(calls: PeerCalls, route: Route): readonly Peer[] {
@@ -102,7 +110,9 @@ export async function fragmentsOfMembers(
     const call = calls.begin(peer, signal);
     const answered = peer === peers.at(-1) ? undefined : call.awaitAnswer(); // Z2
     try {
-      return await calls.proxied(peer).listFragments({ ...request, header }, call.signal);
+      return await calls
+        .proxied(peer)
+        .listFragments({ ...request, header: headerFor(peer, header) }, call.signal);
     } catch (error) {
       failure = failureOf(error, call.signal, signal);
     } finally {
