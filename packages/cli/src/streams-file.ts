@@ -72,8 +72,7 @@ export function parseStreams(text: string, file: string, env: Env): readonly Des
     throw new UsageError(`${file}: ${text.length} characters (expected <= ${TEXT_CHARS_MAX})`);
   }
   const documents = parseAllDocuments(text);
-  if (!Array.isArray(documents)) return [];
-  return documents.flatMap((document, i) => {
+  const sources = [...documents].flatMap((document, i) => {
     const [error] = document.errors;
     if (error !== undefined) throw new UsageError(`${file}: ${error.message.split("\n", 1)[0]}`);
     const value = plainOf(document, `${file}: document ${i + 1}`);
@@ -81,6 +80,10 @@ export function parseStreams(text: string, file: string, env: Env): readonly Des
     if (value === null) return [];
     return sourceOf(value, `${file}: document ${i + 1}`, env);
   });
+  // Of a template that gave nothing, or a pipe that broke, `--prune` would make an order to delete everything.
+  if (sources.length === 0)
+    throw new UsageError(`${file}: there is no source in it (expected one document for each)`);
+  return sources;
 }
 
 /** @throws {UsageError} when aliases make more of it than a file may be */
