@@ -165,6 +165,7 @@ const REFUSED: readonly (readonly [
       '"httpStatus":"Bad Request","details":[]}}',
     '{"selector":{"include":{"labels":[{"name":"a b","value":"x"}]}}}',
   ],
+  ["path with encoded dots", "/one%2f..%2ftwo", "PUT", 400, "Journal: must be a clean path (one/../two)\n"],
   ["unknown REST path", "/v1/other", "POST", 501, '{"code":12,"message":"Not Implemented","details":[]}'],
   ["REST without JSON", "/v1/journals/list", "POST", 400, ""],
 ];
@@ -179,6 +180,14 @@ for (const [what, path, method, status, body, sent = "{"] of REFUSED) {
     });
   });
 }
+
+test("gateway: REST with null as its body -> as with an empty message", async () => {
+  await withGateway(async ({ port }) => {
+    const bodies = ["null", "{}"].map((body) => ask(port, "/v1/journals/list", { method: "POST", body }));
+    const [none, empty] = await Promise.all(bodies);
+    assert.deepEqual([none!.status, none!.body], [200, empty!.body]);
+  });
+});
 
 test("gateway: PUT to an unclean path -> 307, which makes clients send it again as it was", async () => {
   await withGateway(async ({ port }) => {

@@ -270,9 +270,10 @@ function journalOf(path: string): string | undefined {
   } catch {
     throw new WireError("INVALID_ARGUMENT", `invalid URL escape in ${path}`);
   }
-  if (!/\/[./]/.test(plain)) return plain.slice(1);
-  const clean = cleanPath(plain);
+  // What is encoded is no part of the path's form, as at Gazette's brokers: it is in the name, which is refused then.
+  if (!/\/[./]/.test(path)) return plain.slice(1);
+  const clean = cleanPath(path);
   // A trailing slash is kept: it makes an invalid name, which says so.
-  const isClean = plain === clean || plain === `${clean}/`;
+  const isClean = path === clean || path === `${clean}/`;
   return isClean ? plain.slice(1) : undefined;
 }

@@ -76,7 +76,8 @@ export async function serveRest(
   response.once("close", () => gone.abort(new WireError("UNAVAILABLE", "the client went away")));
   try {
     const bytesMax = method === "apply" ? APPLY_BYTES_MAX : BODY_BYTES_MAX;
-    const json = parseJson(await doors.bodies.read(request, response, bytesMax));
+    // As protobuf's JSON mapping has it, null is a message without fields.
+    const json = parseJson(await doors.bodies.read(request, response, bytesMax)) ?? {};
     if (!isStream(method)) {
       const answer = await callUnary(doors, method, json, gone.signal);
       sendJson(response, 200, answer);

@@ -50,6 +50,8 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   error: "error",
   fatal: "error",
 };
+/** What a server of HTTP/1 answers, read as frames. */
+const NO_HTTP2 = /^(?:FRAME_SIZE|PROTOCOL)_ERROR: /;
 const ROUTES_MAX = 1_000_000;
 const TOKEN_LIFE_MS = 60_000;
 const GROUP = "The broker:";
@@ -139,7 +141,7 @@ export async function withBroker<T>(
   try {
     return await work({ transport, clock: systemClock, logger, address });
   } catch (error) {
-    if (error instanceof WireError && error.code === "METHOD_NOT_ALLOWED")
+    if (error instanceof WireError && (error.code === "METHOD_NOT_ALLOWED" || NO_HTTP2.test(error.message)))
       throw new WireError(error.code, `${address}: ${error.message}: is it a broker`, { cause: error });
     const isGone = error instanceof WireError && error.code === "UNAVAILABLE" && !io.signal.aborted;
     if (!isGone) throw error;
@@ -175,7 +177,9 @@ export async function callBroker(
       ? isCut && tlsFailure(address, await connectFailure(address, tlsFiles(options)))
       : isCut && (await wrongScheme(address));
     if (refused) throw refused;
-    const isUnknown = error instanceof WireError && /^Not (?:Found|Implemented)$/.test(error.message);
+    const isUnknown =
+      error instanceof WireError &&
+      /^(?:Not (?:Found|Implemented)|404 page not found)\s*$/.test(error.message);
     if (!isUnknown) throw error;
     throw new WireError(
       "METHOD_NOT_ALLOWED",
