@@ -56,7 +56,7 @@ import { readLists, type StartLists } from "./start-lists.ts";
 import { brokerName, memberName } from "./journal-table.ts";
 import { JournalReplica, type ReplicaPorts } from "./journal-replica.ts";
 import { NOTHING_TO_JOIN, type JoiningProgress } from "./joining.ts";
-import { LEASE_SECONDS, MIN_APPEND_RATE, READS_HELD_BYTES_MAX } from "./limits.ts";
+import { LEASE_SECONDS, LIMBO_MS, MIN_APPEND_RATE, READS_HELD_BYTES_MAX } from "./limits.ts";
 import { LocalJournals } from "./local-journal.ts";
 import { LocalTransport, type LocalTransportPorts } from "./local-transport.ts";
 import { journalsOf, specFor, type PrincipalJournals } from "./principal-journals.ts";
@@ -272,7 +272,7 @@ async function compose(parts: Parts): Promise<Broker> {
   const storage = openStorage(parts, holding);
   const open = replicasBy(storage.replicaPorts);
   // Alone there is nobody to be told, and nothing to be agreed on.
-  const routed = ports.network && { routed: (journal: string) => due.add({ journal, isAwaited: false }) };
+  const routed = ports.network && { routed: (journal: string) => due.add({ journal }) };
   const resolver = new Resolver(
     keyspace,
     options.id,
@@ -400,7 +400,7 @@ function openHolding(
     id: self.id,
     holder: self.holder,
     resolver,
-    broken: (journal) => due.add({ journal, isAwaited: true }),
+    broken: (journal) => due.add({ journal, awaitedUntilMs: clock.monotonicMs() + LIMBO_MS }),
     startLists,
     metrics,
     lease: session,

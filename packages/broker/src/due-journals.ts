@@ -6,13 +6,13 @@ import { Gate } from "@millrace/base";
 
 export interface DueJournal {
   readonly journal: string;
-  /** Appends are in limbo until its route is activated; else its route is just new. */
-  readonly isAwaited: boolean;
+  /** Monotonic. Appends are in limbo until its route is activated, and no longer than that; absent: it is new. */
+  readonly awaitedUntilMs?: number;
 }
 
 export class DueJournals {
   readonly changed = new Gate();
-  readonly #awaited = new Set<string>();
+  readonly #awaited = new Map<string, number>();
   readonly #routed = new Set<string>();
 
   get isEmpty(): boolean {
@@ -20,24 +20,31 @@ export class DueJournals {
   }
 
   /** One that is due already stays where it is, or becomes awaited. */
-  add({ journal, isAwaited }: DueJournal): void {
-    if (isAwaited) {
+  add({ journal, awaitedUntilMs }: DueJournal): void {
+    const before = this.#awaited.get(journal);
+    if (awaitedUntilMs !== undefined) {
       this.#routed.delete(journal);
-      this.#awaited.add(journal);
-    } else if (!this.#awaited.has(journal)) this.#routed.add(journal);
+      this.#awaited.set(journal, Math.max(before ?? awaitedUntilMs, awaitedUntilMs));
+    } else if (before === undefined) this.#routed.add(journal);
     this.changed.open();
+  }
+
+  /** What was taken, and failed: awaited only while somebody still waits. */
+  addAgain({ journal, awaitedUntilMs }: DueJournal, nowMs: number): void {
+    const isAwaited = awaitedUntilMs !== undefined && nowMs < awaitedUntilMs;
+    this.add(isAwaited ? { journal, awaitedUntilMs } : { journal });
   }
 
   /** The first of those that are awaited, else of the others. U1 @returns undefined when there is none */
   take(): DueJournal | undefined {
-    return takeFirst(this.#awaited, true) ?? takeFirst(this.#routed, false);
+    for (const [journal, awaitedUntilMs] of this.#awaited) {
+      this.#awaited.delete(journal);
+      return { journal, awaitedUntilMs };
+    }
+    for (const journal of this.#routed) {
+      this.#routed.delete(journal);
+      return { journal };
+    }
+    return undefined;
   }
-}
-
-function takeFirst(names: Set<string>, isAwaited: boolean): DueJournal | undefined {
-  for (const journal of names) {
-    names.delete(journal);
-    return { journal, isAwaited };
-  }
-  return undefined;
 }

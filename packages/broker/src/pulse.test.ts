@@ -27,7 +27,7 @@ async function pulsed(failures: readonly Code[], seconds: number): Promise<reado
   };
   const stop = new AbortController();
   const running = runPulse({ clock, logger, transport, due, ...quiet }, stop.signal);
-  due.add({ journal: "a/b", isAwaited: false });
+  due.add({ journal: "a/b" });
   await clock.agenda.advance(seconds * 1000);
   stop.abort(new Error("done"));
   await assert.rejects(running, /done/);

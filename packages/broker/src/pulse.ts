@@ -103,7 +103,8 @@ async function runDue(ports: PulsePorts, failures: PulseFailures, signal: AbortS
         running--;
         due.changed.open();
         // Who could not be reached may be there in a moment; too few brokers become enough with a new route.
-        if (status === undefined && !signal.aborted) clock.after(PULSE_RETRY_MS, () => due.add(next));
+        if (status === undefined && !signal.aborted)
+          clock.after(PULSE_RETRY_MS, () => due.addAgain(next, clock.monotonicMs()));
       };
       void pulse(ports, failures, journal, "SUSPEND_NO_RESUME", scope.signal).then(ended, () =>
         ended(undefined),
