@@ -14,6 +14,12 @@ export interface SteppedBody {
   readonly isOver: () => boolean;
 }
 
+export interface HeldBytes {
+  readonly grow: (bytes: number) => void;
+  /** At the end; after it nothing grows. */
+  readonly release: () => void;
+}
+
 interface WaitingRequest {
   /** That are held meanwhile. */
   readonly bytes: number;
@@ -45,11 +51,19 @@ export class BodySteps {
     return this.#heldBytes === 0 || this.#heldBytes + bytes <= this.#heldBytesMax;
   }
 
-  /** Counts the bytes of a body that others go through. @returns what ends it */
-  hold(bytes: number): () => void {
+  /** Counts the bytes of a body that others go through, and what they become. */
+  hold(bytes: number): HeldBytes {
+    let held = bytes;
     this.#heldBytes += bytes;
-    return () => {
-      this.#heldBytes -= bytes;
+    return {
+      grow: (more) => {
+        held += more;
+        this.#heldBytes += more;
+      },
+      release: () => {
+        this.#heldBytes -= held;
+        held = 0;
+      },
     };
   }
 

@@ -121,7 +121,7 @@ export class HttpSource {
     this.#secrets = new SecretIndex(mirror, "otlp");
     const otlp = new OtlpIntake({
       ...shared,
-      walks: new OtlpWalks({ steps, turns: pieces, clock }),
+      walks: new OtlpWalks({ steps, turns: pieces, clock, limits }),
       meter: meters.otlp,
       findBySecret: (secret) => this.#findBySecret(secret),
     });

@@ -5,7 +5,7 @@
 //    would tell the client not to send them again.
 // O3 Over gRPC Forwarded counts for nothing: metadata leaves out what is not ASCII, so a client could have its proxy's
 //    X-Forwarded-For left out, and write a Forwarded of its own.
-import { BodyBytes, type Clock, type IpNetwork, utf8, WireError } from "@millrace/base";
+import { BodyBytes, type Clock, type IpNetwork, utf8 } from "@millrace/base";
 import type { ServerCall } from "@millrace/grpc";
 import type { ProgramEvaluator } from "@millrace/jsonata";
 import {
@@ -173,17 +173,13 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
 
   async walk({ isOver }: OtlpCaller, walk: RequestWalk, bytes: number): Promise<Walked> {
     const outcome = await this.#ports.walks.run(walk, { bytes, isOver });
-    if (outcome.kind === "done") return { kind: "records", records: outcome.value };
+    if (outcome.kind === "done") return { kind: "records", records: outcome.value, release: outcome.release };
     return { kind: "refused", refusal: outcome.kind === "over" ? UNFINISHED : appendError(outcome.error) };
   }
 
   write(caller: OtlpCaller, { signal, count, bytes }: FlatRecords): Promise<ExportOutcome> {
     const { route, headers, clientIp, key, isOver } = caller;
     const { record, limits, steps, clock, answers, evaluator } = this.#ports;
-    if (!steps.hasRoomFor(bytes.length)) {
-      const error = new WireError("OVERLOADED", "bodies of many records are waiting for their turns");
-      return Promise.resolve(allRejected(count, appendError(error)));
-    }
     // Others may have come while it was gone through.
     const refusal = route.limiter?.refusal();
     if (refusal !== undefined) return Promise.resolve(allRejected(count, refusal));
@@ -191,6 +187,8 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
     const view = { ...route, sinks: route.sinks.filter(({ sink }) => takesSignal(sink, signal)) };
     const acceptedAtMs = clock.wallMs();
     const budget = new TemplateBudget(bytes.length);
+    // What was reserved stays so until the end (L3 of otlp-walks.ts: there is room for it).
+    const heldBytes = bytes.buffer.byteLength;
     const piece = new Piece(clock, route.hasTemplates);
     return new Promise((resolve) => {
       const start = (): void => {
@@ -210,7 +208,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
       });
       const walked = { body: new BodyBytes(bytes), begin: 0, end: bytes.length, piece };
       const held: SteppedBody = {
-        bytes: bytes.length,
+        bytes: heldBytes,
         resume: start,
         isOver: () => {
           if (!isOver()) return false;
@@ -236,7 +234,7 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
         }
         steps.spend(budget.spent);
       };
-      if (hasTemplates && steps.mustWait) steps.wait({ bytes: bytes.length, begin });
+      if (hasTemplates && steps.mustWait) steps.wait({ bytes: heldBytes, begin });
       else begin();
     });
   }

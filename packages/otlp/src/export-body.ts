@@ -1,7 +1,9 @@
 // From a body to what became of its records.
 import { WireError } from "@millrace/base";
 import { walkRequest } from "./export-request.ts";
+import type { FlatRecords } from "./flat-records.ts";
 import type { ExportBody, Exported, OtlpPorts, OtlpRefusal, Walked } from "./otlp-door.ts";
+import type { ExportOutcome } from "./partial-success.ts";
 
 const NOTHING = { total: 0, rejected: 0 } as const;
 
@@ -17,9 +19,21 @@ export async function exportBody<S>(source: S, body: ExportBody, ports: OtlpPort
   }
   const walked = await flatten(source, body, bytes, ports);
   if (walked.kind === "refused") return walked;
-  const { records } = walked;
-  if (records.count === 0) return { kind: "outcome", outcome: NOTHING };
-  return { kind: "outcome", outcome: await ports.write(source, records) };
+  return { kind: "outcome", outcome: await write(source, walked.records, walked.release, ports) };
+}
+
+/** Not async: the records' memory is released when the writer counts it, and not a turn later or earlier. */
+function write<S>(
+  source: S,
+  records: FlatRecords,
+  release: () => void,
+  ports: OtlpPorts<S>,
+): Promise<ExportOutcome> | ExportOutcome {
+  try {
+    return records.count === 0 ? NOTHING : ports.write(source, records);
+  } finally {
+    release();
+  }
 }
 
 async function flatten<S>(

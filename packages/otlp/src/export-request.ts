@@ -4,6 +4,7 @@
 // D1 All or nothing: records are given out when all of them are there.
 // D2 Between two yields there is one part with at most PART_ITEMS_MAX items, a list of at most `recordsMax` parts, or
 //    some values of JSON. What lists hold is counted before any of it is opened.
+// D3 Memory for records is said before it is reserved, so that whoever drives it can have it wait.
 import { strictText } from "@millrace/base";
 import { decode, invalid } from "@millrace/protobuf";
 import { walkExactJson } from "./exact-json.ts";
@@ -21,8 +22,8 @@ export interface RequestKind {
   readonly encoding: OtlpEncoding;
 }
 
-/** Yields between parts; what it throws, `walkRequest` says. */
-export type RequestWalk = Generator<undefined, FlatRecords, undefined>;
+/** Yields between parts; a number: so many bytes it reserves when it goes on. What it throws, `walkRequest` says. */
+export type RequestWalk = Generator<number | undefined, FlatRecords, undefined>;
 
 /**
  * The records of a request's body.
@@ -77,7 +78,10 @@ function* walkParts<I>(
         const { count, json } = recordsOfItem(items, i, place);
         out.expect(count);
         for (let r = 0; r < count; r++) {
-          out.add(json(r));
+          const record = json(r);
+          const growth = out.growth(record);
+          if (growth > 0) yield growth; // D3
+          out.add(record);
           yield;
         }
       }

@@ -33,6 +33,11 @@ export class FlatWriter {
       tooLarge(`too many records in one request (${all} or more; expected <= ${recordsMax})`);
   }
 
+  /** How many bytes more are reserved when the record that is the JSON text `json` is added next; most often none. */
+  growth(json: string): number {
+    return this.#capacityFor(json) - this.#bytes.length;
+  }
+
   /**
    * Adds the record that is the JSON text `json`.
    * @throws {WireError} TOO_LARGE
@@ -41,9 +46,9 @@ export class FlatWriter {
     const { bytesMax } = this.#limits;
     this.expect(1);
     this.#count++;
-    // A char takes at least one byte and, if it is not half of a pair, at most three.
+    // A char takes at least one byte.
     this.#checkBytes(this.#at + json.length + 1, bytesMax);
-    this.#reserve(Math.min(3 * json.length, bytesMax - this.#at) + 1);
+    this.#reserve(this.#capacityFor(json));
     const { read, written } = encoder.encodeInto(json, this.#bytes.subarray(this.#at));
     if (read < json.length) this.#checkBytes(bytesMax + 1, bytesMax);
     this.#at += written;
@@ -62,12 +67,17 @@ export class FlatWriter {
     );
   }
 
-  #reserve(count: number): void {
-    const needed = this.#at + count;
-    if (needed <= this.#bytes.length) return;
-    const grown = new Uint8Array(
-      Math.min(Math.max(2 * this.#bytes.length, needed), this.#limits.bytesMax + 1),
-    );
+  #capacityFor(json: string): number {
+    const { bytesMax } = this.#limits;
+    // A char that is not half of a pair takes at most three bytes.
+    const needed = this.#at + Math.min(3 * json.length, bytesMax - this.#at) + 1;
+    if (needed <= this.#bytes.length) return this.#bytes.length;
+    return Math.min(Math.max(2 * this.#bytes.length, needed), bytesMax + 1);
+  }
+
+  #reserve(capacity: number): void {
+    if (capacity <= this.#bytes.length) return;
+    const grown = new Uint8Array(capacity);
     grown.set(this.#bytes.subarray(0, this.#at));
     this.#bytes = grown;
   }

@@ -30,6 +30,8 @@ export class FakeDoor implements OtlpHttpPorts<string> {
   gunzips = 0;
   /** Of walks, between parts. */
   yields = 0;
+  /** Of walks that were done. */
+  released = 0;
   /** Of every source. */
   refused: OtlpRefusal | undefined;
   /** Exports over gRPC, as they were answered. */
@@ -75,7 +77,10 @@ export class FakeDoor implements OtlpHttpPorts<string> {
   walk(_source: string, walk: RequestWalk): Promise<Walked> {
     for (;;) {
       const step = walk.next();
-      if (step.done === true) return Promise.resolve({ kind: "records", records: step.value });
+      if (step.done === true) {
+        const release = (): void => void this.released++;
+        return Promise.resolve({ kind: "records", records: step.value, release });
+      }
       this.yields++;
     }
   }

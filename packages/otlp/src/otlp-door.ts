@@ -23,7 +23,8 @@ export type Gunzipped =
   | { readonly kind: "refused"; readonly refusal: OtlpRefusal };
 
 export type Walked =
-  | { readonly kind: "records"; readonly records: FlatRecords }
+  /** `release` is called when they are written, or not needed. */
+  | { readonly kind: "records"; readonly records: FlatRecords; readonly release: () => void }
   | { readonly kind: "refused"; readonly refusal: OtlpRefusal };
 
 export interface OtlpPorts<S> {
@@ -31,9 +32,12 @@ export interface OtlpPorts<S> {
   refusal(source: S): OtlpRefusal | undefined;
   /** Opens a gzip body within the door's bounds of size and ratio. */
   gunzip(source: S, body: Uint8Array): Gunzipped | Promise<Gunzipped>;
-  /** Goes through a request of so many bytes, with turns for others. @throws what the walk throws */
+  /** Goes through a request of so many bytes, with turns for others, within bounds. @throws what the walk throws */
   walk(source: S, walk: RequestWalk, bytes: number): Promise<Walked>;
-  /** Resolves when it is known of each record what became of it. Never rejects for what happens to records. */
+  /**
+   * Counts the records' memory itself before it returns. Resolves when it is known of each record what became of it;
+   * never rejects for what happens to records.
+   */
   write(source: S, records: FlatRecords): Promise<ExportOutcome>;
   readonly limits: FlattenLimits;
 }
