@@ -182,6 +182,8 @@ describe("data keys", () => {
     assert.equal(after.sealing().id, second.id);
     assert.equal(boxOf(after).open(sealed, "here"), "old");
     const again = await world.loaded(["b", "a"]);
+    assert.equal(again.sealing().id, first!.id, "it has not known the second for long");
+    await world.agenda.advance(SETTLE_MS);
     assert.equal(again.sealing().id, second.id);
     assert.equal((await world.record()).keys.length, 2);
   });
@@ -258,6 +260,27 @@ describe("data keys", () => {
     stopping.abort();
     await running;
   });
+});
+
+test("data keys: one is closed in a process that runs -> tried again, and who waits is told", async () => {
+  const world = await World.open();
+  const ring = await world.loaded();
+  let told = 0;
+  const end = keysTogether([ring]).observe(() => void told++);
+  const plan = { rotateAfterMs: 3_600_000 };
+  await world.agenda.advance(plan.rotateAfterMs);
+  await world.loaded(["a"], plan);
+  world.service.refusals.set("a", new Refused("refused", "AccessDeniedException"));
+  const stopping = new AbortController();
+  const running = ring.run(stopping.signal).catch(() => undefined);
+  await world.agenda.advance(60_000);
+  assert.deepEqual([ring.closedCount, told], [1, 0]);
+  world.service.refusals.clear();
+  await world.agenda.advance(20 * 30_000);
+  assert.deepEqual([ring.closedCount, told], [0, 1]);
+  end();
+  stopping.abort();
+  await running;
 });
 
 describe("data keys that cannot be had at the start", () => {

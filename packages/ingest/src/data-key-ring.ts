@@ -7,7 +7,8 @@
 //    to the store cannot have secrets sealed with a key of his own.
 // G3 A start is refused when a key was changed, or when none can be had under the first name. A key that is closed for
 //    another reason is in the log; what it has sealed says so when it is opened.
-// G4 Keys that other processes make are followed, so that they are here before they seal (N1).
+// G4 Keys that other processes make are followed, so that they are here before they seal (N1). Who waits for a key that
+//    is closed is told when it has become open.
 import { hex, WireError, type Clock, type Logger, type Random } from "@millrace/base";
 import type { CoordinationStore } from "@millrace/metadata";
 import { callKeyService, errorOfCall } from "./key-calls.ts";
@@ -64,6 +65,9 @@ export class DataKeyRing implements SecretKeys {
   readonly #ports: DataKeyPorts;
   readonly #plan: DataKeyPlan;
   readonly #states = new Map<string, KeyState>();
+  /** By id: the monotonic time at which the record was first seen with the key (N1). */
+  readonly #seenAtMs = new Map<string, number>();
+  readonly #listeners = new Set<() => void>();
   #keys: readonly DataKey[] = [];
   #looks = 0;
 
@@ -99,7 +103,8 @@ export class DataKeyRing implements SecretKeys {
   }
 
   sealing(): SecretKey {
-    const key = sealingKey(this.#here, this.#ports.clock.wallMs());
+    const { clock } = this.#ports;
+    const key = sealingKey(this.#here, { wallMs: clock.wallMs(), monotonicMs: clock.monotonicMs() });
     const opened = key === undefined ? undefined : this.opening(key.id);
     if (opened !== undefined) return opened;
     throw new WireError("UNAVAILABLE", "no data key of encryption.kms-key is open");
@@ -115,13 +120,19 @@ export class DataKeyRing implements SecretKeys {
     return state?.kind === "closed" ? state.why : undefined;
   }
 
+  observe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
   /** Keys of the record that are not open here. */
   get closedCount(): number {
     return this.#keys.filter(({ id }) => this.#states.get(id)?.kind !== "open").length;
   }
 
   get #here(): KeysHere {
-    return { keys: this.#keys, states: this.#states, firstName: this.#plan.names[0]! };
+    const firstName = this.#plan.names[0]!;
+    return { keys: this.#keys, states: this.#states, seenAtMs: this.#seenAtMs, firstName };
   }
 
   async #look(signal: AbortSignal): Promise<void> {
@@ -141,7 +152,10 @@ export class DataKeyRing implements SecretKeys {
   }
 
   async #unwrapNew({ record }: Known, onFailure: "refuse" | "log", signal: AbortSignal): Promise<void> {
-    for (const key of record?.keys ?? []) {
+    const keys = record?.keys ?? [];
+    let hasOpened = false;
+    for (const { id } of keys) this.#see(id);
+    for (const key of keys) {
       if (this.#states.has(key.id)) continue;
       const found = await this.#unwrapped(key, record!.installation, signal);
       if ("failure" in found) {
@@ -153,9 +167,15 @@ export class DataKeyRing implements SecretKeys {
         this.#states.set(key.id, { kind: "closed", why: textOfFailure(found.failure) });
       } else {
         this.#states.set(key.id, found);
+        hasOpened = true;
       }
     }
-    this.#keys = record?.keys ?? [];
+    this.#keys = keys;
+    if (hasOpened) for (const listener of this.#listeners) listener();
+  }
+
+  #see(id: string): void {
+    if (!this.#seenAtMs.has(id)) this.#seenAtMs.set(id, this.#ports.clock.monotonicMs());
   }
 
   /** Under the first of the names that has wrapped it (G2). */
@@ -199,6 +219,7 @@ export class DataKeyRing implements SecretKeys {
         );
       const made = await this.#made(installation, signal);
       if (await this.#put(known, { installation, keys: [...keys, made.key] }, signal)) {
+        this.#see(made.key.id);
         this.#states.set(made.key.id, made.state);
         this.#keys = [...keys, made.key];
         logger.info("data-key-made", { key: made.key.id, by: made.key.by, why: due });

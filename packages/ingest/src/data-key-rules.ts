@@ -1,13 +1,19 @@
 // Which data key seals, and when another one is made: pure.
 //
-// N1 A key seals once it has settled: every process follows the record, and has it before it meets what it seals. One
-//    that is alone seals at once: nobody has anything else.
-// N2 What seals is the newest key under the first name; until one has settled, the newest that has.
+// N1 A key seals once it has settled: every process follows the record, and has it before it meets what it seals. It
+//    has when this process has known it for SETTLE_MS of its own time: clocks of machines are minutes apart. They are
+//    not a day apart, so a process that starts takes a key that is as old as that for settled. One that is alone seals
+//    at once: nobody has anything else.
+// N2 What seals is the newest settled key under the first name; until one has settled, the newest that has; until any
+//    has, the oldest.
 // N3 A key is made when none is open under the first name, and when the newest of these is older than `rotateAfterMs`.
 import type { DataKey } from "./data-key-record.ts";
 
 /** Processes look at the record every half a minute: ten looks, of which some may fail. */
 export const SETTLE_MS = 5 * 60_000;
+
+/** By the wall clock. */
+export const OLD_MS = 86_400_000;
 
 /** What a process has of a data key that stands in the record. */
 export type KeyState =
@@ -20,6 +26,8 @@ export interface KeysHere {
   readonly keys: readonly DataKey[];
   /** By id; what was not tried, or could not be for now, is not there. */
   readonly states: ReadonlyMap<string, KeyState>;
+  /** By id: the monotonic time since which it is known here. */
+  readonly seenAtMs: ReadonlyMap<string, number>;
   /** The first of the setting. */
   readonly firstName: string;
 }
@@ -31,10 +39,16 @@ export interface RotationPlan {
 }
 
 /** @returns undefined when no key is open */
-export function sealingKey(here: KeysHere, nowMs: number): DataKey | undefined {
+export function sealingKey(
+  here: KeysHere,
+  now: { readonly wallMs: number; readonly monotonicMs: number },
+): DataKey | undefined {
+  const isSettled = ({ id, madeAtMs }: DataKey): boolean =>
+    now.monotonicMs - (here.seenAtMs.get(id) ?? now.monotonicMs) >= SETTLE_MS ||
+    now.wallMs - madeAtMs >= OLD_MS; // N1
   const open = here.keys.filter((key) => here.states.get(key.id)?.kind === "open");
-  const settled = open.filter((key) => here.keys.length === 1 || nowMs - key.madeAtMs >= SETTLE_MS); // N1
-  return settled.findLast((key) => isUnderFirst(here, key)) ?? settled.at(-1) ?? open.at(-1); // N2
+  const settled = open.filter(isSettled);
+  return settled.findLast((key) => isUnderFirst(here, key)) ?? settled.at(-1) ?? open[0]; // N2
 }
 
 /** `first`: nothing is open under the first name; `rotation`: what is has become old; undefined: none (N3). */

@@ -75,6 +75,12 @@ export interface SourceDefinition extends SourceKey, Life {
   readonly deleted?: Change;
 }
 
+/** A source as a process knows it that may not have the key of its secret. */
+export interface MirroredSource extends SourceDefinition {
+  /** Why its secrets are not known here; they are empty then. */
+  readonly whyClosed?: string;
+}
+
 export type Column =
   | { readonly type: "uuid" | "datetime" | "ip" | "body" | "headers"; readonly name: string }
   | {

@@ -5,7 +5,7 @@ import type { CoordinationStore } from "@millrace/metadata";
 import { decodeSink } from "./definition-codec.ts";
 import { sinkVersionKey } from "./definition-keys.ts";
 import { sinkPath, type SinkDefinition } from "./definitions.ts";
-import type { SecretBox } from "./secret-box.ts";
+import { CannotOpen, type SecretBox } from "./secret-box.ts";
 import { isSameTarget, shownTarget, targetOf, type TargetRef } from "./target-ref.ts";
 import { settingsOf, type TargetSettings } from "./target-settings.ts";
 
@@ -18,16 +18,28 @@ export class FormerTargets {
     this.#secrets = secrets;
   }
 
-  /** @param sink as it is now @throws {WireError} NOT_FOUND, and what the store says */
+  /**
+   * @param sink as it is now
+   * @throws {WireError} NOT_FOUND; UNAVAILABLE while the key of its password is not here; and what the store says
+   */
   async of(sink: SinkDefinition, target: TargetRef, signal: AbortSignal): Promise<TargetSettings> {
     for (let number = sink.version.number - 1; number > 0; number--) {
       const key = sinkVersionKey(sink, number);
       const [found] = (await this.#store.range({ key }, signal)).kvs;
       if (found === undefined) continue;
-      const then = decodeSink(found.value, key, this.#secrets);
+      const then = this.#opened(found.value, key);
       if (isSameTarget(targetOf(then), target)) return settingsOf(then.table);
     }
     const message = `no version of sink ${sinkPath(sink)} says how to log in at ${shownTarget(target)}`;
     throw new WireError("NOT_FOUND", message);
+  }
+
+  #opened(value: Uint8Array, key: string): SinkDefinition {
+    try {
+      return decodeSink(value, key, this.#secrets);
+    } catch (thrown) {
+      if (!(thrown instanceof CannotOpen)) throw thrown;
+      throw new WireError("UNAVAILABLE", thrown.message, { cause: thrown });
+    }
   }
 }

@@ -29,6 +29,13 @@ export const DISABLED_SOURCE: DoorError = {
   name: "disabledSource",
   message: "The specified source is disabled in all branches.",
 };
+/** Its secret is sealed with a key that is not here: who sends it cannot be told from others. */
+export const CLOSED_SOURCE: DoorError = {
+  status: 503,
+  name: "pipelineNotReady",
+  message: "The secret of the source cannot be opened now: the key that it is sealed with is not here.",
+  retryAfter: 5,
+};
 export const SHUTDOWN: DoorError = {
   status: 503,
   name: "shutdown",

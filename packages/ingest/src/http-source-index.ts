@@ -1,20 +1,20 @@
 // Sources as the door finds them: by the bytes of a path. Ten thousand may be known and few of them used, so a source
 // is compiled when its first record comes, and forgotten again when many others were used since.
 import { utf8 } from "@millrace/base";
-import { sourcePath, type SourceDefinition, type SourceKey } from "./definitions.ts";
+import { sourcePath, type MirroredSource, type SourceKey } from "./definitions.ts";
 
 /** What the index asks of the definitions. */
 export interface KnownSources {
   /** Active ones, of all branches. */
-  sources(): readonly SourceDefinition[];
-  source(key: SourceKey): SourceDefinition | undefined;
+  sources(): readonly MirroredSource[];
+  source(key: SourceKey): MirroredSource | undefined;
   /** Calls `listener` with the path of each source that changes, itself or a sink of it. */
   observeSources(listener: (path: string) => void): () => void;
 }
 
 export interface IndexOptions<R> {
   /** Makes a source ready for its records. */
-  readonly compile: (source: SourceDefinition) => R;
+  readonly compile: (source: MirroredSource) => R;
   /** Told once in a while that many sources were compiled anew or forgotten; `compiled` are those that are left. */
   readonly onForgotten: (compiled: Iterable<R>) => void;
   /** Names whose sources are compiled at the same time. */

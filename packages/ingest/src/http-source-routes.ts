@@ -7,7 +7,7 @@ import {
   sourcePath,
   type EffectiveSink,
   type SinkDefinition,
-  type SourceDefinition,
+  type MirroredSource,
 } from "./definitions.ts";
 import { settingsInForce } from "./definition-settings.ts";
 import type { DiskQuotas, LetterQuota, SinkQuota } from "./disk-quota.ts";
@@ -40,7 +40,8 @@ export interface SinkRoute {
 export interface SourceRoute {
   /** Of the source, among those of all projects. */
   readonly name: string;
-  readonly source: SourceDefinition;
+  readonly source: MirroredSource;
+  /** Empty while the source is closed (`whyClosed`): nobody can show that he has it. */
   readonly secret: Uint8Array;
   readonly isEnabled: boolean;
   /** What bounds its records, if anything does. */
@@ -66,7 +67,7 @@ interface RoutePorts {
 
 /** Compiles a source. @param sinks of it, also disabled ones */
 export function sourceRoute(
-  source: SourceDefinition,
+  source: MirroredSource,
   sinks: readonly EffectiveSink[],
   ports: RoutePorts,
 ): SourceRoute {

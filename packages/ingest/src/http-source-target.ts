@@ -2,7 +2,13 @@
 import { headerValue, latin1, utf8, type RequestHead } from "@millrace/base";
 import { otlpHttpTarget, type OtlpHttpRequest, type SourceFound, type SourceLocator } from "@millrace/otlp";
 import type { SourceType } from "./definitions.ts";
-import { DISABLED_SOURCE, NO_SOURCE_FOUND, ROUTE_NOT_FOUND, type DoorError } from "./http-source-answers.ts";
+import {
+  CLOSED_SOURCE,
+  DISABLED_SOURCE,
+  NO_SOURCE_FOUND,
+  ROUTE_NOT_FOUND,
+  type DoorError,
+} from "./http-source-answers.ts";
 import type { SourceIndex } from "./http-source-index.ts";
 import { isSecret, type SourceRoute } from "./http-source-routes.ts";
 
@@ -37,6 +43,7 @@ const HEALTH_OPTIONS: OtherTarget = { kind: "allow", allow: HEALTH_ALLOW };
 const UNKNOWN_ROUTE: OtherTarget = { kind: "error", error: ROUTE_NOT_FOUND };
 const UNKNOWN_SOURCE: OtherTarget = { kind: "error", error: NO_SOURCE_FOUND };
 const DISABLED: OtherTarget = { kind: "error", error: DISABLED_SOURCE };
+const CLOSED: OtherTarget = { kind: "error", error: CLOSED_SOURCE };
 
 export function targetOf(head: RequestHead, table: SourceIndex<SourceRoute>): DoorTarget {
   const { bytes, pathBegin, pathEnd, method } = head;
@@ -51,8 +58,10 @@ export function targetOf(head: RequestHead, table: SourceIndex<SourceRoute>): Do
   if (!isIngest || segmentEnd(bytes, secret, pathEnd) !== pathEnd) return UNKNOWN_ROUTE;
   if (method === "OPTIONS") return OPTIONS;
   if (method !== "POST") return INGEST_NOT_ALLOWED;
-  const found = routeOf("http", table.find(bytes, project, secret - 1), bytes, secret, pathEnd);
+  const routes = table.find(bytes, project, secret - 1);
+  const found = routeOf("http", routes, bytes, secret, pathEnd);
   if (found !== undefined) return found.isEnabled ? { kind: "record", route: found } : DISABLED;
+  if (hasClosed("http", routes)) return CLOSED;
   const error = unknownSource(bytes, project, source - 1);
   return error === NO_SOURCE_FOUND ? UNKNOWN_SOURCE : { kind: "error", error };
 }
@@ -68,10 +77,16 @@ function routeOf(
   let found: SourceRoute | undefined;
   if (routes.length === 0) isSecret(NOBODY, bytes, begin, end);
   for (const route of routes) {
+    if (route.source.whyClosed !== undefined) continue;
     const isTheirs = isSecret(route.secret, bytes, begin, end);
     if (isTheirs && route.source.type === type) found = route;
   }
   return found;
+}
+
+/** A source of the type whose secret may be the one that is not known. */
+function hasClosed(type: SourceType, routes: readonly SourceRoute[]): boolean {
+  return routes.some(({ source }) => source.type === type && source.whyClosed !== undefined);
 }
 
 function otlpTarget(head: RequestHead, table: SourceIndex<SourceRoute>): DoorTarget {
@@ -101,7 +116,9 @@ function otlpRoute(
   const project = utf8(projectId);
   const name = utf8(`${projectId}/${sourceId}`);
   const given = utf8(secret);
-  const source = routeOf("otlp", table.find(name, 0, name.length), given, 0, given.length);
+  const routes = table.find(name, 0, name.length);
+  const source = routeOf("otlp", routes, given, 0, given.length);
+  if (source === undefined && hasClosed("otlp", routes)) return { kind: "refused", refusal: CLOSED_SOURCE };
   if (source === undefined) return { kind: "refused", refusal: unknownSource(project, 0, project.length) };
   return source.isEnabled ? { kind: "source", source } : { kind: "refused", refusal: DISABLED_SOURCE };
 }

@@ -33,7 +33,7 @@ import { DEFAULT_DOOR_LIMITS, type DoorLimits } from "./limits.ts";
 import type { FramePort } from "./publisher.ts";
 import { systemTurns } from "./system-turns.ts";
 import type { WebhookSignature } from "./webhook-signature.ts";
-import { plainSecrets } from "./secret-box.ts";
+import { plainSecrets, type SecretBox } from "./secret-box.ts";
 
 export const SOURCE: SourceKey = { projectId: 1, branchId: 1, sourceId: "flights" };
 export const COLUMNS: readonly Column[] = [
@@ -94,6 +94,8 @@ export interface DoorOptions {
   readonly clock?: Clock;
   readonly lanes?: number;
   readonly logger?: Logger;
+  /** Default: plain. */
+  readonly secrets?: SecretBox;
   readonly evaluator?: ProgramEvaluator;
   readonly decompress?: typeof decompressBody;
 }
@@ -114,7 +116,7 @@ export class DoorHarness {
     const store = await openMemoryStore(systemClock, random);
     const ports = {
       store,
-      secrets: plainSecrets,
+      secrets: options.secrets ?? plainSecrets,
       clock: systemClock,
       random,
       logger: options.logger ?? silentLogger,

@@ -3,14 +3,14 @@
 import { type Clock, type IpNetwork, type Logger, type Metrics, type Random } from "@millrace/base";
 import { GrpcServer } from "@millrace/grpc";
 import type { ProgramEvaluator } from "@millrace/jsonata";
-import { OTLP_GRPC_ENCODINGS, otlpHandlers } from "@millrace/otlp";
+import { OTLP_GRPC_ENCODINGS, otlpHandlers, type SourceFound } from "@millrace/otlp";
 import type { DefinitionMirror } from "./definition-mirror.ts";
 import { DiskQuotas, type DiskUse } from "./disk-quota.ts";
 import { Dispatcher, type DeadLetterPort } from "./dispatcher.ts";
 import type { decompressBody } from "./body-decompress.ts";
 import { BodyOpening } from "./body-opening.ts";
 import { Http1Server } from "./http1-server.ts";
-import { Answers } from "./http-source-answers.ts";
+import { Answers, CLOSED_SOURCE, NO_SOURCE_FOUND } from "./http-source-answers.ts";
 import { BodySteps } from "./http-source-steps.ts";
 import { Intake } from "./http-source-intake.ts";
 import { DoorRecord } from "./http-source-record.ts";
@@ -177,10 +177,11 @@ export class HttpSource {
     this.#logger.info("http-source-stopped");
   }
 
-  #findBySecret(secret: string): SourceRoute | undefined {
+  #findBySecret(secret: string): SourceFound<SourceRoute> {
     const key = this.#secrets.find(secret);
-    if (key === undefined) return undefined;
-    return this.#table.findOne(key, ({ source }) => source.branchId === key.branchId);
+    if (key === undefined && this.#secrets.hasClosed) return { kind: "refused", refusal: CLOSED_SOURCE };
+    const source = key && this.#table.findOne(key, ({ source }) => source.branchId === key.branchId);
+    return source === undefined ? { kind: "refused", refusal: NO_SOURCE_FOUND } : { kind: "source", source };
   }
 }
 

@@ -72,8 +72,8 @@ export interface OtlpIntakePorts {
   readonly evaluator: ProgramEvaluator;
   /** Of calls of gRPC; those over HTTP are noted with their answers. */
   readonly meter: RequestMeter;
-  /** The source with a secret, when there is one. */
-  readonly findBySecret: (secret: string) => SourceRoute | undefined;
+  /** The source with a secret. */
+  readonly findBySecret: (secret: string) => SourceFound<SourceRoute>;
   /** Whose word is taken for who sent a request. */
   readonly trustedProxies: readonly IpNetwork[];
   readonly isStopping: () => boolean;
@@ -126,10 +126,11 @@ export class OtlpIntake implements OtlpGrpcPorts<OtlpCaller>, OtlpPorts<OtlpCall
   findBySecret(secret: string, call: ServerCall): SourceFound<OtlpCaller> {
     const { findBySecret, isStopping, trustedProxies } = this.#ports;
     if (isStopping()) return { kind: "refused", refusal: SHUTDOWN };
-    const route = findBySecret(secret);
+    const found = findBySecret(secret);
+    if (found.kind === "refused") return found;
+    const route = found.source;
     const bytes = utf8(secret);
-    if (route === undefined || !isSecret(route.secret, bytes, 0, bytes.length))
-      return { kind: "refused", refusal: NO_SOURCE_FOUND };
+    if (!isSecret(route.secret, bytes, 0, bytes.length)) return { kind: "refused", refusal: NO_SOURCE_FOUND };
     if (!route.isEnabled) return { kind: "refused", refusal: DISABLED_SOURCE };
     const peer = clientPeer(hostOf(call.peer.address), trustedProxies);
     // O3

@@ -26,6 +26,8 @@ export interface SecretBox {
   seal(secret: string, place: string): StoredSecret;
   /** @throws {CannotOpen} without its key @throws {WireError} CORRUPT when it is not what was sealed there */
   open(stored: StoredSecret, place: string): string;
+  /** Calls `listener` when secrets can be opened that could not be before. @returns a function that ends that */
+  observe(listener: () => void): () => void;
 }
 
 /** The key of a secret is not here. */
@@ -49,7 +51,11 @@ export const plainSecrets: SecretBox = {
     if (typeof stored === "string") return stored;
     throw new CannotOpen(place, stored.k);
   },
+  observe: () => () => undefined,
 };
+
+/** Opens nothing, and does not mind: for a look at the rest of a record. */
+export const unopenedSecrets: SecretBox = { ...plainSecrets, open: () => "" };
 
 /** @throws {WireError} CORRUPT */
 export function decodeSecret(fields: JsonFields, name: string): StoredSecret {

@@ -1,7 +1,7 @@
 // Sources by their secret alone: over gRPC a call names nothing else. Only hashes are kept and compared, so that the
-// time of a search says nothing about a secret.
+// time of a search says nothing about a secret. One that is not known for now (`whyClosed`) is found by nobody.
 import { createHash } from "node:crypto";
-import { sourcePath, type SourceDefinition, type SourceKey, type SourceType } from "./definitions.ts";
+import { sourcePath, type MirroredSource, type SourceKey, type SourceType } from "./definitions.ts";
 import { sourceKeyOf, type KnownSources } from "./http-source-index.ts";
 
 export class SecretIndex {
@@ -10,6 +10,8 @@ export class SecretIndex {
   readonly #keys = new Map<string, SourceKey>();
   /** By path: the hash under which the source stands. */
   readonly #hashes = new Map<string, string>();
+  /** Paths of sources whose secret is not known for now. */
+  readonly #closed = new Set<string>();
   readonly #stop: () => void;
 
   /** @param type of the sources that are found */
@@ -24,6 +26,11 @@ export class SecretIndex {
     this.#stop();
   }
 
+  /** A secret that is not found may be one of these. */
+  get hasClosed(): boolean {
+    return this.#closed.size > 0;
+  }
+
   find(secret: string): SourceKey | undefined {
     return this.#keys.get(hashOf(secret));
   }
@@ -32,12 +39,17 @@ export class SecretIndex {
     const before = this.#hashes.get(path);
     if (before !== undefined) this.#keys.delete(before);
     this.#hashes.delete(path);
+    this.#closed.delete(path);
     const source = this.#known.source(sourceKeyOf(path));
     if (source !== undefined) this.#add(source);
   }
 
-  #add(source: SourceDefinition): void {
+  #add(source: MirroredSource): void {
     if (source.type !== this.#type) return;
+    if (source.whyClosed !== undefined) {
+      this.#closed.add(sourcePath(source));
+      return;
+    }
     const { projectId, branchId, sourceId, secret } = source;
     const hash = hashOf(secret);
     this.#keys.set(hash, { projectId, branchId, sourceId });

@@ -38,13 +38,20 @@ export interface SecretKeys {
   opening(id: string): SecretKey | undefined;
   /** Why a key that is known by its id does not open. */
   whyClosed(id: string): string | undefined;
+  /** Calls `listener` when keys have become open. @returns a function that ends that */
+  observe(listener: () => void): () => void;
 }
 
 /** @param keys the first seals, all open; each of 32 bytes */
 export function fileKeys(keys: readonly Uint8Array[]): SecretKeys {
   const byId = new Map(keys.map((bytes) => [keyId(bytes), { id: keyId(bytes), bytes }] as const));
   const [first] = byId.values();
-  return { sealing: () => first!, opening: (id) => byId.get(id), whyClosed: () => undefined };
+  return {
+    sealing: () => first!,
+    opening: (id) => byId.get(id),
+    whyClosed: () => undefined,
+    observe: () => () => undefined,
+  };
 }
 
 /** The first of them seals, all open. One or more. */
@@ -53,6 +60,10 @@ export function keysTogether(all: readonly SecretKeys[]): SecretKeys {
     sealing: () => all[0]!.sealing(),
     opening: (id) => firstOf(all, (keys) => keys.opening(id)),
     whyClosed: (id) => firstOf(all, (keys) => keys.whyClosed(id)),
+    observe: (listener) => {
+      const ends = all.map((keys) => keys.observe(listener));
+      return () => ends.forEach((end) => end());
+    },
   };
 }
 
@@ -95,6 +106,7 @@ export function sealedBy(keys: SecretKeys): SecretBox {
         throw notSealed(place);
       }
     },
+    observe: (listener) => keys.observe(listener),
   };
 }
 

@@ -241,6 +241,42 @@ test("decoding: what a bad value counts as -> taken at its own revision, and cou
   await w.stop();
 });
 
+test("decoding: what it depends on has changed -> the same values are decoded again, at their revisions", async () => {
+  const good = new Set<string>();
+  const given: string[] = [];
+  const w = await world({
+    decode: (_key, value) => (good.has(text(value)) ? text(value) : new Error(`not ${text(value)}`)),
+    instead: (key, _known, { value, error }) => {
+      given.push(`${key} ${text(value)} ${error.message}`);
+      return key === "p/b" ? "-" : undefined;
+    },
+  });
+  await write(w.store, put("p/a", "1"), put("p/b", "2"), put("p/c", "3"));
+  await w.keyspace.load(0, never);
+  w.run();
+  deepEqual([shown(w.keyspace), w.keyspace.undecodable], ["p/b=-", 3]);
+  deepEqual(given, ["p/a 1 not 1", "p/b 2 not 2", "p/c 3 not 3"]);
+  const before = w.keyspace.get("p/b")!.modRevision;
+  const updates = w.updates.length;
+  w.keyspace.decodeAgain();
+  equal(w.updates.length, updates, "nothing has changed: no update");
+  good.add("1").add("2");
+  w.keyspace.decodeAgain();
+  deepEqual([shown(w.keyspace), w.keyspace.undecodable], ["p/a=1 p/b=2", 1]);
+  deepEqual(w.updates.slice(updates), ["p/a:>1 p/b:->2"]);
+  equal(w.keyspace.get("p/b")!.modRevision, before);
+  await write(w.store, { kind: "delete", key: "p/c" });
+  await settle();
+  good.add("3");
+  w.keyspace.decodeAgain();
+  deepEqual(
+    [shown(w.keyspace), w.keyspace.undecodable],
+    ["p/a=1 p/b=2", 0],
+    "what is gone does not come back",
+  );
+  await w.stop();
+});
+
 test("observers: in order of registration, after the update, before the waiters; and until they leave", async () => {
   const w = await world();
   const order: string[] = [];

@@ -5,7 +5,8 @@
 // K2 An update is whole revisions. Observers are called after it in the order of their registration, then waiters wake.
 // K3 What cannot be decoded is logged and counted. `instead` may say what it counts as, at its own revisions; otherwise
 //    a new key is treated as absent, and a known one keeps its old value and its old revisions: whoever compares these
-//    overwrites nothing that he cannot read. A later value that can be decoded is taken.
+//    overwrites nothing that he cannot read. A later value that can be decoded is taken; so is the same one, when what
+//    its decoding depends on has changed (decodeAgain).
 // K4 A watch that fails starts again behind the last update; when that has been compacted, the prefix is loaded again
 //    and the difference is one update.
 // K5 A key whose versions do not follow each other shows that the watch has left out changes: the store was put back as
@@ -47,8 +48,7 @@ type Decoded<T> =
   | { readonly kind: "entry"; readonly entry: Mirrored<T> }
   | {
       readonly kind: "undecodable";
-      readonly key: Key;
-      readonly modRevision: number;
+      readonly kv: KeyValue;
       readonly error: Error;
       /** What is mirrored for it (K3). */
       readonly instead: Mirrored<T> | undefined;
@@ -75,10 +75,14 @@ export interface KeyspaceOptions<T> {
   /** The decoded value, or why it cannot be decoded. What it throws counts as that, too. */
   readonly decode: (key: Key, value: Uint8Array) => T | Error;
   /**
-   * What a value that cannot be decoded counts as (K3); `known` is mirrored there. Undefined, or an error thrown: it
-   * counts as nothing.
+   * What a value that cannot be decoded for `error` counts as (K3); `known` is mirrored there. Undefined, or an error
+   * thrown: it counts as nothing.
    */
-  readonly instead?: (key: Key, known: T | undefined) => T | undefined;
+  readonly instead?: (
+    key: Key,
+    known: T | undefined,
+    failed: { readonly value: Uint8Array; readonly error: Error },
+  ) => T | undefined;
   /** Called after a key's newest value turned out not to be decodable, or such a key is decodable or gone. */
   readonly onUndecodable?: () => void;
   /** Milliseconds that the first event of an update waits for more. Default 0. */
@@ -102,7 +106,7 @@ export class Keyspace<T> {
   readonly #parts: readonly { readonly key: Key; readonly end: Key }[];
   readonly #entries = new OrderedMap<Mirrored<T>>();
   #bytes = 0;
-  readonly #undecodable = new Set<Key>();
+  readonly #undecodable = new Map<Key, KeyValue>();
   /** Keys were added to the undecodable ones, or removed from them, since it was told. */
   #hasNewUndecodable = false;
   readonly #observers: KeyspaceObserver<T>[] = [];
@@ -231,6 +235,16 @@ export class Keyspace<T> {
     signal.throwIfAborted();
   }
 
+  /** Decodes once more what could not be decoded, since what that depends on has changed: what can be is one update. */
+  decodeAgain(): void {
+    const changes = new Map<Key, KeyspaceChange<T>>();
+    for (const kv of [...this.#undecodable.values()]) {
+      const decoded = this.#decode(kv);
+      if (decoded.kind === "entry") this.#take(decoded, changes);
+    }
+    if (changes.size > 0) this.#publish(changes);
+  }
+
   async #follow(signal: AbortSignal): Promise<void> {
     const request = { ...this.#range, fromRevision: this.#seenRevision + 1, progress: true };
     for await (const batch of this.#options.store.watch(request, signal)) this.#onBatch(batch);
@@ -327,15 +341,17 @@ export class Keyspace<T> {
     });
     if (!(value instanceof Error)) return { kind: "entry", entry: entryOf(value) };
     const known = this.#entries.get(key)?.value;
-    const stands = attempt(() => this.#options.instead?.(key, known));
+    const failed = { value: kv.value, error: value };
+    const stands = attempt(() => this.#options.instead?.(key, known, failed));
     const instead = stands === undefined || stands instanceof Error ? undefined : entryOf(stands);
-    return { kind: "undecodable", key, modRevision, error: value, instead };
+    return { kind: "undecodable", kv, error: value, instead };
   }
 
   #take(decoded: Decoded<T>, changes: Map<Key, KeyspaceChange<T>>): void {
     if (decoded.kind === "undecodable") {
-      const { key, modRevision, error } = decoded;
-      this.#undecodable.add(key); // K3
+      const { kv, error } = decoded;
+      const { key, modRevision } = kv;
+      this.#undecodable.set(key, kv); // K3
       this.#hasNewUndecodable = true;
       this.#options.logger.warn("keyspace-value-undecodable", { key: textOf(key), modRevision, error });
       if (decoded.instead !== undefined) this.#set(decoded.instead, changes);
@@ -400,14 +416,14 @@ export class Keyspace<T> {
     const before = this.scan();
     for (const one of found) if (one.kind !== "known") this.#take(one, changes);
     if (before.length > 0 || this.#undecodable.size > 0) {
-      const loaded = new Set(found.map((one) => (one.kind === "entry" ? one.entry.key : one.key)));
+      const loaded = new Set(found.map(keyOfFound));
       for (const entry of before) {
         if (loaded.has(entry.key)) continue;
         this.#bytes -= this.#entries.get(entry.key)?.bytes ?? 0;
         this.#entries.delete(entry.key);
         note(changes, entry.key, entry, undefined);
       }
-      for (const key of this.#undecodable) if (!loaded.has(key)) this.#forgetUndecodable(key);
+      for (const key of this.#undecodable.keys()) if (!loaded.has(key)) this.#forgetUndecodable(key);
     }
     this.#header = header;
     this.#hasGap = false;
@@ -433,6 +449,11 @@ export class Keyspace<T> {
       );
     }
   }
+}
+
+function keyOfFound<T>(one: Found<T>): Key {
+  if (one.kind === "known") return one.key;
+  return one.kind === "entry" ? one.entry.key : one.kv.key;
 }
 
 function attempt<T>(decode: () => T | Error): T | Error {

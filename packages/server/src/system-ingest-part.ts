@@ -32,6 +32,11 @@ export async function startDefinitions(
 ): Promise<DefinitionMirror> {
   const mirror = new DefinitionMirror({ ...context, store: context.coordination });
   addMirrorMetrics(context.metrics, "definitions", () => mirror.size);
+  context.health.addDegradation(() =>
+    mirror.undecodable === 0
+      ? undefined
+      : `${mirror.undecodable} definitions cannot be opened: see keyspace-value-undecodable in the log`,
+  );
   const tasks = new TaskGroup("definitions", (_task, error) => context.onFatal(error));
   return lifecycle.start(
     "definitions",

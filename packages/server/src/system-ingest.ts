@@ -196,7 +196,7 @@ function publishDoor(
 ): Promise<unknown> {
   return lifecycle.start(
     "door",
-    async () => publishSeen(catalog, { ...session, clock: context.clock }),
+    async () => publishSeen(catalog.seen, { ...session, clock: context.clock }),
     async (end) => end(),
   );
 }
