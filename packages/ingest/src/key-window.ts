@@ -28,6 +28,13 @@ export class KeyWindow {
   readonly #bounds: WindowBounds;
   /** Where a key stood last; the longest ago first. */
   readonly #last = new Map<string, Place>();
+  /**
+   * Goes on behind what it gave last: a new look for the first entry would pass all that were deleted since the map was
+   * made anew, for each key once the window is full.
+   */
+  #rest = this.#last.entries();
+  /** What it gave last, as long as that stands where it stood. */
+  #oldest: readonly [key: string, place: Place] | undefined;
 
   constructor(bounds: WindowBounds = KEY_WINDOW) {
     this.#bounds = bounds;
@@ -40,8 +47,7 @@ export class KeyWindow {
 
   /** Begin of the oldest frame that matters; undefined when none does (Y3). */
   get begin(): number | undefined {
-    for (const place of this.#last.values()) return place.begin;
-    return undefined;
+    return this.#first()?.[1].begin;
   }
 
   /** Notes the keys of the next frame. @returns its rows that repeat none, as frames of neighbours */
@@ -58,26 +64,32 @@ export class KeyWindow {
       if (last !== undefined) {
         const isRepeated = Math.abs(acceptedAtMs - last.acceptedAtMs) <= this.#bounds.ms;
         if (isRepeated) (dropped ??= new Set()).add(row);
-        this.#last.delete(key);
+        this.#forget(key);
       }
       this.#last.set(key, place);
-      if (this.#last.size > this.#bounds.keys) this.#forgetOne();
+      if (this.#last.size > this.#bounds.keys) this.#forget(this.#first()![0]);
     }
     return dropped === undefined ? [frame] : runsWithout(frame, dropped);
   }
 
   #forgetBefore(offset: number): void {
-    for (const [key, { begin }] of this.#last) {
-      if (begin >= offset) return;
-      this.#last.delete(key);
-    }
+    for (let first = this.#first(); first !== undefined && first[1].begin < offset; first = this.#first())
+      this.#forget(first[0]);
   }
 
-  #forgetOne(): void {
-    for (const key of this.#last.keys()) {
-      this.#last.delete(key);
-      return;
+  #forget(key: string): void {
+    this.#last.delete(key);
+    if (this.#oldest?.[0] === key) this.#oldest = undefined;
+  }
+
+  #first(): readonly [key: string, place: Place] | undefined {
+    while (this.#oldest === undefined && this.#last.size > 0) {
+      const next = this.#rest.next();
+      // Whoever has come to the end gives nothing that was added later.
+      if (next.done === true) this.#rest = this.#last.entries();
+      else this.#oldest = next.value;
     }
+    return this.#oldest;
   }
 }
 
