@@ -145,6 +145,15 @@ describe("API refusals", () => {
       '"sourceId" must not be empty.',
     ],
     [
+      "ID of a list",
+      "POST",
+      SOURCES,
+      { type: "http", name: "Deleted" },
+      400,
+      "badRequest",
+      '"sourceId" must not be "deleted".',
+    ],
+    [
       "long name",
       "POST",
       SOURCES,

@@ -203,12 +203,17 @@ export function signatureOf(
   return { signature: { scheme, secret, toleranceSeconds } };
 }
 
+const RESERVED_ID = "deleted";
+
 /** The given ID, or one made from the name, normalised. @throws {ApiError} 400 */
 export function idOf(given: string | undefined, from: string, field: "sourceId" | "sinkId"): string {
   const normal = normaliseId(given ?? from);
   // A name is shorter than an ID may be, but hyphens are added.
   const made = normal.slice(0, idLengthMax).replace(/-$/, "");
   if (made === "") throw new ApiError("badRequest", `"${field}" must not be empty`, `body.${field}`);
+  // GET of it would be the list of what was deleted.
+  if (made === RESERVED_ID)
+    throw new ApiError("badRequest", `"${field}" must not be "${made}"`, `body.${field}`);
   return made;
 }
 

@@ -123,6 +123,7 @@ for (const [what, text, message] of [
   ],
   ["an ID with a space", "source: My Source", new RegExp(`source: "My Source" ${NO_ID}`)],
   ["an ID with a hyphen behind", "source: a-", new RegExp(`"a-" ${NO_ID}`)],
+  ["the ID of a list", "source: deleted", /"deleted" is no ID/],
   ["an ID that is too long", `source: ${"i".repeat(49)}`, new RegExp(`"i{49}" ${NO_ID}`)],
   [
     "an ID of a sink with an upper case letter",
@@ -163,6 +164,14 @@ sinks:
       isDisabled: false,
     },
   ]);
+});
+
+test("streams file: signals in any order, one of them twice -> as the API gives them", () => {
+  const [source] = parse(`
+source: tele
+sinks: [{ sink: logs, table: main.t, columns: [], allowedSignals: [traces, logs, traces] }]
+`);
+  assert.deepEqual(source?.sinks[0]?.fields, { allowedSignals: ["logs", "traces"] });
 });
 
 test("streams file: a source in two files -> bad usage", () => {

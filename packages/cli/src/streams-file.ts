@@ -62,6 +62,7 @@ const SINK_FIELDS = [
 /** As the API makes them of any text. */
 const NORMAL_ID = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
 const ID_LENGTH_MAX = 48;
+const RESERVED_ID = "deleted";
 const SECRETS = ["secret", "password"];
 const ALIASES_MAX = 100;
 const TEXT_CHARS_MAX = 4 * 1024 * 1024;
@@ -140,7 +141,7 @@ function sinkOf(value: unknown, where: string, env: Env): DesiredSink {
   known({ type: "duckdb", ...given }, SHAPES.CreateSink.fields.table, `${place}: table`);
   return {
     sinkId,
-    fields: treesOf(known(own, SHAPES.CreateSink, place), place, env),
+    fields: treesOf(known(withSet(own, "allowedSignals"), SHAPES.CreateSink, place), place, env),
     table: treesOf(known(given, SHAPES.CreateSink.fields.table, `${place}: table`), `${place}: table`, env),
     columns: columns.map((column: unknown, i) => {
       return knownFields(column, SHAPES.Column, `${place}: columns[${i}]`) as Column;
@@ -148,6 +149,12 @@ function sinkOf(value: unknown, where: string, env: Env): DesiredSink {
     ...(settings === undefined ? {} : { settings: settingsOf(settings, `${place}: settings`) }),
     isDisabled: flagOf(disabled, `${place}: disabled`),
   };
+}
+
+/** A list that is a set, in the one way in which the API gives it. */
+function withSet(fields: Readonly<Record<string, unknown>>, name: string): Readonly<Record<string, unknown>> {
+  const list = fields[name];
+  return Array.isArray(list) ? { ...fields, [name]: [...new Set<unknown>(list)].sort() } : fields;
 }
 
 function known(
@@ -211,6 +218,8 @@ function settingsOf(value: unknown, where: string): Readonly<Record<string, Sett
 
 function idOf(value: unknown, where: string): string {
   if (typeof value !== "string" || value === "") throw new UsageError(`${where}: expected an ID`);
+  if (value === RESERVED_ID)
+    throw new UsageError(`${where}: "${value}" is no ID: it names the list of what was deleted`);
   if (NORMAL_ID.test(value) && value.length <= ID_LENGTH_MAX) return value;
   const shown = JSON.stringify(value.slice(0, 100));
   const rule = `1 to ${ID_LENGTH_MAX} of a-z and 0-9, with single hyphens between them`;

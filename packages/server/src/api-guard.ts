@@ -7,7 +7,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
  * Routes that anybody may have: they say nothing, or are the page that asks for the token. Routes, as the router found
  * them: one path can be written in many ways.
  */
-const OPEN_ROUTES = /^\/(livez|readyz|console(\/(?!api\/).*)?|v1\/?|v1\/documentation(\/.*)?)$/;
+const OPEN_ROUTES = /^\/(livez|readyz|health-check|console(\/(?!api\/).*)?|v1\/?|v1\/documentation(\/.*)?)?$/;
 
 const CORS_HEADERS = {
   "access-control-allow-origin": "*",

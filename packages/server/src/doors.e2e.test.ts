@@ -39,6 +39,8 @@ const REQUESTS: readonly Request[] = [
   { door: "broker", path: "/v1/journals/list", method: "POST", headers: JSON_TYPE, body: "{}", ok: 200 },
   { door: "api", path: "/v1/branches/default/sources", ok: 200 },
   { door: "api", path: "/console/", ok: 200, isOpen: true },
+  { door: "api", path: "/", ok: 301, isOpen: true },
+  { door: "api", path: "/health-check", ok: 200, isOpen: true },
   { door: "api", path: "/console/api/sql", ...query, ok: 200 },
   { door: "warehouse", path: "/sql", ...query, ok: 200 },
   { door: "http-source", path: "/health-check", ok: 200, isOpen: true },
@@ -220,6 +222,7 @@ test("with a token: a page of another origin -> may use /v1 with the token, and 
   assert.ok([200, 204].includes(preflight.status), String(preflight.status));
   assert.equal(preflight.headers["access-control-allow-origin"], "*");
   assert.match(String(preflight.headers["access-control-allow-headers"]), /Authorization/i);
+  assert.equal(preflight.headers["access-control-allow-methods"], "GET, POST, PUT, PATCH, DELETE");
   const headers = { ...BEARER, origin: EVIL_ORIGIN };
   const answer = await send(endpoints, { door: "api", path }, headers);
   assert.deepEqual([answer.status, answer.headers["access-control-allow-origin"]], [200, "*"]);
