@@ -154,7 +154,8 @@ function sinkOf(value: unknown, where: string, env: Env): DesiredSink {
 /** A list that is a set, in the one way in which the API gives it. */
 function withSet(fields: Readonly<Record<string, unknown>>, name: string): Readonly<Record<string, unknown>> {
   const list = fields[name];
-  return Array.isArray(list) ? { ...fields, [name]: [...new Set<unknown>(list)].sort() } : fields;
+  if (!Array.isArray(list) || !list.every((item) => typeof item === "string")) return fields;
+  return { ...fields, [name]: [...new Set(list)].sort((a, b) => (a < b ? -1 : 1)) };
 }
 
 function known(
