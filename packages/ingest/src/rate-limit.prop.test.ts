@@ -56,6 +56,15 @@ test("any requests -> what was taken before the last one is within the rate; Ret
   );
 });
 
+test("a batch of months' worth -> others wait for an hour of it at most", () => {
+  const clock = handClock();
+  const limiter = new SourceLimiter(clock, () => 1 / 2, { recordsPerSecond: 2, bytesPerSecond: 0 }, undefined);
+  limiter.count("records", 5_000_000);
+  assert.equal(limiter.refusal()?.retryAfter, 3601);
+  clock.nowMs += 3601 * 1000;
+  assert.equal(limiter.refusal(), undefined);
+});
+
 test("processes that come and go -> each fills its share, and what was used stays used", () => {
   const clock = handClock();
   let members = 1;

@@ -4,6 +4,7 @@
 // B1 A request is taken while there is something left. What it holds is counted when it is known, and may take the
 //    bucket below nothing: a batch larger than what is left is taken whole, and paid for by those who come after it. So
 //    over any time no more is taken than the rate allows, one second's worth and one batch for each request under way.
+//    What they pay for is an hour's worth at most: one body of millions of records must not close a source for months.
 // B2 A bucket holds what comes in one second at most, and is full at first.
 import type { Clock } from "@millrace/base";
 import { sourcePath, type SourceKey } from "./definitions.ts";
@@ -15,6 +16,9 @@ export interface BucketState {
   readonly level: number;
   readonly atMs: number;
 }
+
+/** What a bucket may be below nothing, in what comes in so many seconds (B1). */
+const DEBT_SECONDS_MAX = 3600;
 
 /** A level is summed up of fractions: whoever waits as long as was said must not miss one by the last digit. */
 const ROUNDING = 1e-6;
@@ -80,7 +84,8 @@ export class SourceLimiter {
     const bucket = this.#buckets.get(unit);
     if (bucket === undefined) return;
     const { level, atMs } = bucket.state;
-    bucket.state = { level: level - amount, atMs };
+    const lowest = -DEBT_SECONDS_MAX * bucket.rate * this.#share();
+    bucket.state = { level: Math.max(lowest, level - amount), atMs };
   }
 
   /** Header lines for an answer (draft-ietf-httpapi-ratelimit-headers), of this process's share. */
