@@ -58,7 +58,12 @@ test("any requests -> what was taken before the last one is within the rate; Ret
 
 test("a batch of months' worth -> others wait for an hour of it at most", () => {
   const clock = handClock();
-  const limiter = new SourceLimiter(clock, () => 1 / 2, { recordsPerSecond: 2, bytesPerSecond: 0 }, undefined);
+  const limiter = new SourceLimiter(
+    clock,
+    () => 1 / 2,
+    { recordsPerSecond: 2, bytesPerSecond: 0 },
+    undefined,
+  );
   limiter.count("records", 5_000_000);
   assert.equal(limiter.refusal()?.retryAfter, 3601);
   clock.nowMs += 3601 * 1000;
