@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 
 import { utf8, WireError } from "@millrace/base";
-import type { ListedLetter } from "@millrace/ingest";
+import { LostBytes, type ListedLetter } from "@millrace/ingest";
 
 import { ApiHarness, at, FLIGHTS, SINK, SINKS, SOURCES, type Json } from "./api-testkit.ts";
 
@@ -84,6 +84,18 @@ describe("dead letters of the API", () => {
     await api.change("PUT", `${SINKS}/flights/disable`);
     const refused = await api.call("POST", `${LETTERS}/replay`);
     assert.deepEqual([refused.status, refused.body["error"]], [400, "stream.api.badRequest"]);
+  });
+
+  test("lost letters -> list, count and replay say the way on", async () => {
+    const lost = (): Promise<never> => Promise.reject(new LostBytes("CORRUPT", "lost: reset-head --at 7"));
+    Object.assign(api.letters, { list: lost, count: lost, replay: lost });
+    for (const path of [LETTERS, `${SINKS}/flights/statistics/total`]) {
+      const { status, body } = await api.call("GET", path);
+      const { error, message } = body;
+      assert.deepEqual([status, error, message], [500, "stream.api.corrupt", "Lost: reset-head --at 7."]);
+    }
+    const { body: failed } = await api.call("POST", `${LETTERS}/replay`);
+    assert.match(String(failed["error"]), /^lost: reset-head --at 7/i);
   });
 
   test("total statistics: how many wait, once there were any", async () => {

@@ -1,6 +1,6 @@
 // Errors of the configuration API as its envelope (specification 1.6), in one place.
 import { CODES, RequestIds, WireError, type Random } from "@millrace/base";
-import { listOf } from "@millrace/ingest";
+import { listOf, LostBytes } from "@millrace/ingest";
 import type { FastifyReply } from "fastify";
 
 /** An API request's body: a hundred columns with long paths fit. */
@@ -100,7 +100,8 @@ export function envelopeOf(thrown: unknown, exceptionId: string): ErrorEnvelope 
   if (fromFramework !== undefined) return fromFramework;
   const error = WireError.from(thrown);
   const statusCode = CODES[error.code].status;
-  if (statusCode < 500 || statusCode === 503 || statusCode === 507) {
+  // Of lost bytes the message says the way on.
+  if (statusCode < 500 || statusCode === 503 || statusCode === 507 || error instanceof LostBytes) {
     return { statusCode, error: `stream.api.${camelCase(error.code)}`, message: sentence(error.message) };
   }
   const message = `Application error. Please contact the operator with exception id (${exceptionId}) attached.`;

@@ -6,9 +6,11 @@ import type { CoordinationStore } from "@millrace/metadata";
 import { labelSet, unionLabels, type JournalSpec } from "@millrace/protocol";
 import { decodeLife } from "./definition-codec.ts";
 import { nextKey } from "./definition-keys.ts";
+import { checkLetters, takenLetters } from "./dead-letter-log.ts";
 import { letterStateKey, loadLetterState, putLetterState, type LetterState } from "./dead-letter-state.ts";
 import { deadLetterJournal, incarnationOf, sinkPath, type SinkLife } from "./definitions.ts";
-import { endOf, lost } from "./partition-integrity.ts";
+import { LetterEnds } from "./letter-ends.ts";
+import { endOf } from "./partition-integrity.ts";
 import { DEAD_LETTER_KIND, FRAME_LABELS, type PartitionTemplate } from "./partition-registry.ts";
 import { SinkGone } from "./publisher.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
@@ -25,14 +27,17 @@ export interface DeadLetterJournalPorts {
 export class DeadLetterJournals {
   readonly #ports: DeadLetterJournalPorts;
   readonly #template: PartitionTemplate;
+  readonly #ends: LetterEnds;
 
   constructor(ports: DeadLetterJournalPorts, template: PartitionTemplate) {
     this.#ports = ports;
+    this.#ends = new LetterEnds(ports.catalog);
     this.#template = template;
   }
 
   /**
-   * Makes sure that the dead-letter journal of a sink is there. @returns its name
+   * Makes sure that the dead-letter journal of a sink is there, and ends behind what replays have taken of it.
+   * @returns its name
    * @throws {SinkGone} for a sink that is unknown, or another one by now
    * @throws {LostBytes} when it ends before what was replayed of it
    * @throws {WireError} of store and broker
@@ -75,15 +80,22 @@ export class DeadLetterJournals {
     } catch (thrown) {
       if (!(thrown instanceof WireError) || thrown.code !== "ETCD_TRANSACTION_FAILED") throw thrown;
     }
-    await this.#checkWhole(name, stored?.state.position.offset ?? 0, signal);
+    const state = stored?.state;
+    const head = await endOf(transport, name, signal);
+    if (head !== undefined && state !== undefined) checkLetters(state, head, this.#ends.heard(sink));
+    this.#ends.noteWhole(sink, Math.max(head ?? 0, state === undefined ? 0 : takenLetters(state)));
     return name;
   }
 
-  /** A letter below what was replayed would never be. @throws {LostBytes} */
-  async #checkWhole(journal: string, replayed: number, signal: AbortSignal): Promise<void> {
-    if (replayed === 0) return;
-    const head = (await endOf(this.#ports.transport, journal, signal)) ?? replayed;
-    if (head < replayed)
-      throw lost(journal, { head, taken: replayed, heard: replayed, what: "were replayed" });
+  knownEnd(sink: SinkLife): number {
+    return this.#ends.known(sink);
+  }
+
+  onAppended(sink: SinkLife, end: number): void {
+    this.#ends.note(sink, end);
+  }
+
+  forget(sink: SinkLife): void {
+    this.#ends.forget(sink);
   }
 }

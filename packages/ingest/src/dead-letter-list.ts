@@ -1,16 +1,22 @@
 // The dead letters of a sink that wait for their replay: counted and shown.
 //
 // Counting reads the journal once and goes on from there: a count costs what came since. It begins anew when letters
-// were replayed or the oldest were removed.
+// were replayed, or the oldest were removed, or the newest were given up.
 import { WireError, type Clock, type Logger } from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import type { CoordinationStore } from "@millrace/metadata";
 import { decodeLetter, type DeadLetter } from "./dead-letter.ts";
-import { letterFrames, letterHead, oldestLetter, rowsOf } from "./dead-letter-log.ts";
-import { loadLetterState, loadLetterStates, type LetterPosition } from "./dead-letter-state.ts";
+import { letterFrames, letterHead, oldestLetter, rowsOf, wholeLetterHead } from "./dead-letter-log.ts";
+import {
+  loadLetterState,
+  loadLetterStates,
+  type LetterPosition,
+  type LetterState,
+} from "./dead-letter-state.ts";
 import { placeName } from "./dead-letter-replay.ts";
 import { deadLetterJournal, type SinkLife, type SourceKey } from "./definitions.ts";
 import { FrameFilter } from "./frame-filter.ts";
+import { LostBytes } from "./partition-integrity.ts";
 
 export interface LetterListPorts {
   readonly store: CoordinationStore;
@@ -62,31 +68,40 @@ export class DeadLetterList {
     this.#ports = ports;
   }
 
-  /** Undefined: the sink never had any. @throws {WireError} of store and broker */
+  /** Undefined: the sink never had any. @throws {LostBytes} @throws {WireError} of store and broker */
   async count(sink: SinkLife, signal: AbortSignal): Promise<LetterCount | undefined> {
     const stored = await loadLetterState(this.#ports.store, sink, signal);
     if (stored === undefined) return undefined;
-    const { count, bytes } = await this.#counted(stored.state.journal, stored.state.position, signal);
+    const { count, bytes } = await this.#counted(stored.state, signal);
     return { count, bytes };
   }
 
-  /** Of those of a source's sinks that ever had any, by their IDs. @throws {WireError} of store and broker */
+  /**
+   * Of those of a source's sinks that ever had any, by their IDs, but for those that have lost some: `count` says it.
+   * @throws {WireError} of store and broker
+   */
   async counts(
     source: SourceKey,
     sinks: readonly SinkLife[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, LetterCount>> {
     const counts = new Map<string, LetterCount>();
-    for (const [sinkId, { journal, position }] of await loadLetterStates(this.#ports.store, source, signal)) {
+    for (const [sinkId, state] of await loadLetterStates(this.#ports.store, source, signal)) {
+      const { journal } = state;
       const sink = sinks.find((one) => one.sinkId === sinkId);
       if (sink === undefined || deadLetterJournal(sink) !== journal) continue;
-      const { count, bytes } = await this.#counted(journal, position, signal);
-      counts.set(sinkId, { count, bytes });
+      try {
+        const { count, bytes } = await this.#counted(state, signal);
+        counts.set(sinkId, { count, bytes });
+      } catch (error) {
+        if (!(error instanceof LostBytes)) throw error;
+        this.#ports.logger.warn("dead-letters-not-counted", { journal, error });
+      }
     }
     return counts;
   }
 
-  /** @param page `afterId` is exclusive @throws {WireError} INVALID_ARGUMENT when no letter has that ID */
+  /** @param page `afterId` is exclusive @throws {LostBytes} @throws {WireError} INVALID_ARGUMENT: no letter has it */
   async list(
     sink: SinkLife,
     page: { readonly afterId: string; readonly limit: number },
@@ -96,7 +111,7 @@ export class DeadLetterList {
     const stored = await loadLetterState(this.#ports.store, sink, signal);
     if (stored === undefined) return { letters: [], totalCount: 0 };
     const { journal, position } = stored.state;
-    const counted = await this.#counted(journal, position, signal);
+    const counted = await this.#counted(stored.state, signal);
     const first = { offset: position.offset, index: position.index };
     const begin = after === undefined || after.offset < first.offset ? first : nextOf(after, first);
     const letters: ListedLetter[] = [];
@@ -142,10 +157,11 @@ export class DeadLetterList {
   }
 
   /** One at a time for each journal. */
-  #counted(journal: string, position: LetterPosition, signal: AbortSignal): Promise<Counted> {
+  #counted(state: LetterState, signal: AbortSignal): Promise<Counted> {
+    const { journal } = state;
     const counting = (this.#counting.get(journal) ?? Promise.resolve())
       .catch(() => undefined)
-      .then(() => this.#count(journal, position, signal));
+      .then(() => this.#count(state, signal));
     this.#counting.set(journal, counting);
     const forget = (): void => {
       if (this.#counting.get(journal) === counting) this.#counting.delete(journal);
@@ -154,13 +170,16 @@ export class DeadLetterList {
     return counting;
   }
 
-  async #count(journal: string, position: LetterPosition, signal: AbortSignal): Promise<Counted> {
-    const head = await letterHead(this.#ports, journal, signal);
+  async #count(state: LetterState, signal: AbortSignal): Promise<Counted> {
+    const { journal, position } = state;
+    const head = await wholeLetterHead(this.#ports, state, signal);
     const oldest = head === 0 ? 0 : ((await oldestLetter(this.#ports.transport, journal, signal)) ?? 0);
     let known = this.#counts.get(journal);
     const { from } = known ?? {};
     const isSame = from?.offset === position.offset && from.index === position.index;
-    if (known === undefined || !isSame || (known.oldest !== oldest && oldest > position.offset)) {
+    const isOlder =
+      known !== undefined && (head < known.end || (known.oldest !== oldest && oldest > position.offset));
+    if (known === undefined || !isSame || isOlder) {
       const filter = new FrameFilter(position.filter);
       const end = position.offset;
       known = { from: position, oldest, filter, end, count: 0, bytes: 0, doubles: new Set() };

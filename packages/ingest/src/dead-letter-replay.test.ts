@@ -3,7 +3,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { abortScope, BodyBytes, silentLogger, text, utf8, type Random } from "@millrace/base";
+import {
+  abortScope,
+  BodyBytes,
+  MetricsRegistry,
+  silentLogger,
+  text,
+  utf8,
+  WireError,
+  type Code,
+  type Random,
+} from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import { localEvaluator } from "@millrace/jsonata/testkit";
 import type { CoordinationStore } from "@millrace/metadata";
@@ -24,6 +34,7 @@ import {
   type Column,
   type EffectiveSink,
 } from "./definitions.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { FrameDecoder } from "./frame-decoder.ts";
 import { keyedPartition, keyHash } from "./idempotency-key.ts";
 import { KeyWindow } from "./key-window.ts";
@@ -33,8 +44,10 @@ import { lookInto } from "./http-source-look.ts";
 import { DoorRecord } from "./http-source-record.ts";
 import { TemplateBudget } from "./mapping-budget.ts";
 import { PathTree } from "./mapping-path.ts";
+import { PartitionIntegrity } from "./partition-integrity.ts";
 import { Fixture } from "./pipeline-fixture.ts";
 import { frame, TEMPLATE } from "./pipeline-world.ts";
+import type { FramePort, OnAppended, PartitionPort } from "./publisher.ts";
 import type { TargetSettings } from "./target-settings.ts";
 
 const DOOR = "00d00500d00500d0";
@@ -68,29 +81,66 @@ class World {
   private constructor(fixture: Fixture, { partitions, columns, target, keptBytes }: Required<Given>) {
     this.fixture = fixture;
     const table = { ...target, tableId: "main.sink", mapping: { columns } };
-    const version = {
-      number: 2,
-      hash: "0".repeat(16),
-      description: "",
-      at: "",
-      by: { type: "system" },
-    } as const;
+    const by = { type: "system" } as const;
+    const version = { number: 2, hash: "0".repeat(16), description: "", at: "", by };
     const deadLetters = { ...DEFAULT_DEAD_LETTERS, keptBytes };
     this.sink = fixture.sink({ table, version, partitions, keyedPartitions: partitions, deadLetters });
     const { store, journals: transport, catalog, clock, random } = fixture;
+    this.partitions = fixture.partitions;
     this.journals = new DeadLetterJournals({ store, transport, catalog, clock, random }, TEMPLATE);
   }
 
   static async open(given: Given = {}): Promise<World> {
     const { partitions = 1, columns = MENDED, target = { type: "duckdb" }, keptBytes = 1e6 } = given;
-    const world = new World(await Fixture.open({ fragments: FRAGMENTS }), {
-      partitions,
-      columns,
-      target,
-      keptBytes,
-    });
+    const settings = { partitions, columns, target, keptBytes };
+    const world = new World(await Fixture.open({ fragments: FRAGMENTS }), settings);
     await world.fixture.during(world.journals.ensure(world.sink, world.fixture.signal));
     return world;
+  }
+
+  partitions: PartitionPort;
+  onAppended: OnAppended = () => undefined;
+
+  list(): DeadLetterList {
+    const { store, journals: transport, clock } = this.fixture;
+    return new DeadLetterList({ store, transport, clock, logger: silentLogger });
+  }
+
+  /** What `reset-head --at` does. */
+  async giveUpTo(journal: string, at: number): Promise<void> {
+    const { spec, modRevision } = this.fixture.journals.journals.get(journal)!;
+    const change = { expectModRevision: modRevision, upsert: givingUpTo(spec, at), delete: "" };
+    await this.fixture.journals.apply({ changes: [change] });
+  }
+
+  readonly #frames: FramePort = {
+    appendFrame: (journal, content) => {
+      const bytes = Buffer.concat(content);
+      const begin = this.fixture.journals.push(journal, bytes);
+      return Promise.resolve({ begin, end: begin + bytes.length });
+    },
+  };
+
+  door(): Dispatcher {
+    const { clock, random } = this.fixture;
+    return new Dispatcher(
+      {
+        frames: this.#frames,
+        partitions: this.partitions,
+        deadLetters: this.journals,
+        onAppended: () => undefined,
+        onLetters: () => undefined,
+        turns: { atEnd: (run) => void clock.after(0, run) },
+        clock,
+        random,
+        logger: silentLogger,
+        metrics: new MetricsRegistry(),
+      },
+      { limits: { queuedBytesMax: 1e9, partitionQueuedBytesMax: 1e9 }, lanes: 1 },
+      (error) => {
+        throw error;
+      },
+    );
   }
 
   /** Puts a frame of letters into the journal. */
@@ -102,7 +152,8 @@ class World {
   evaluator = localEvaluator();
 
   ports(signal: AbortSignal, die: (reason: Error) => void, crash: Crash): ReplayPorts {
-    const { store, journals: transport, catalog, clock, random, partitions } = this.fixture;
+    const { store, journals: transport, catalog, clock, random } = this.fixture;
+    const { partitions } = this;
     const step = async <T>(work: () => Promise<T>): Promise<T> => {
       this.steps++;
       const dies = crash.left-- === 0;
@@ -124,16 +175,12 @@ class World {
       clock,
       random,
       partitions,
+      onAppended: (...args) => this.onAppended(...args),
       deadLetters: this.journals,
       logger: silentLogger,
       evaluator: this.evaluator,
       frames: {
-        appendFrame: (journal, content) =>
-          step(() => {
-            const bytes = Buffer.concat(content);
-            const begin = transport.push(journal, bytes);
-            return Promise.resolve({ begin, end: begin + bytes.length });
-          }),
+        appendFrame: (...args) => step(() => this.#frames.appendFrame(...args)),
       },
     };
   }
@@ -166,8 +213,8 @@ class World {
 
   /** Bodies of the letters that wait, with their attempts. */
   async waiting(): Promise<string[]> {
-    const { store, journals: transport, clock, signal } = this.fixture;
-    const list = new DeadLetterList({ store, transport, clock, logger: silentLogger });
+    const { signal } = this.fixture;
+    const list = this.list();
     const found: string[] = [];
     for (let afterId = ""; ;) {
       const page = await this.fixture.during(list.list(this.sink, { afterId, limit: 7 }, signal));
@@ -342,25 +389,112 @@ describe("replay", () => {
     assert.deepEqual(await world.waiting(), [`${body} x2`]);
   });
 
-  test("ends before what was replayed -> takes no letter, and says the way on; on it the next come", async () => {
+  test("ends before what was replayed -> takes, shows and replays no letter, and says the way on", async () => {
     const world = await World.open();
-    world.push(1, ['{"n":1}']);
+    world.push(1, ['{"n":1}', '{"n":2}', '{"n":3}']);
     await world.replay();
     const journal = deadLetterJournal(world.sink);
     const { journals, signal } = world.fixture;
     const { length: end } = journals.content(journal);
     assert.equal(await world.fixture.during(world.journals.ensure(world.sink, signal)), journal);
     journals.truncate(journal, 0);
-    await assert.rejects(world.fixture.during(world.journals.ensure(world.sink, signal)), {
+    world.push(1, ['{"n":4}']); // at 0, by whoever did not look
+    const lost = {
       code: "CORRUPT",
       message: new RegExp(`up to (\\d+) were replayed: .* reset-head -l name=${journal} --at \\1$`),
-    });
-    const { spec, modRevision } = journals.journals.get(journal)!;
-    const change = { expectModRevision: modRevision, upsert: givingUpTo(spec, end), delete: "" };
-    await journals.apply({ changes: [change] });
+    };
+    await assert.rejects(world.fixture.during(world.journals.ensure(world.sink, signal)), lost);
+    await assert.rejects(world.waiting(), lost);
+    await assert.rejects(world.fixture.during(world.list().count(world.sink, signal)), lost);
+    assert.deepEqual(
+      await world.fixture.during(world.list().counts(world.sink, [world.sink], signal)),
+      new Map(),
+    );
+    await assert.rejects(world.replay(), lost);
+    await world.giveUpTo(journal, end);
     assert.equal(await world.fixture.during(world.journals.ensure(world.sink, signal)), journal);
     world.push(2, ['{"n":2}']);
     assert.deepEqual(await world.waiting(), ['{"n":2} x1']);
     assert.deepEqual(await world.replay(), { replayed: 1, refused: 0, isDone: true });
   });
+
+  test("newest letters are given up, none was replayed -> counted anew", async () => {
+    const world = await World.open();
+    const { journals, signal } = world.fixture;
+    const list = world.list();
+    const count = async (): Promise<number | undefined> =>
+      (await world.fixture.during(list.count(world.sink, signal)))?.count;
+    world.push(1, ['{"n":1}', '{"n":2}', '{"n":3}']);
+    assert.equal(await count(), 3);
+    journals.truncate(deadLetterJournal(world.sink), 0);
+    world.push(2, ['{"n":4}']);
+    assert.equal(await count(), 1);
+  });
+
+  test("its partition went back -> the replay ends, the letter waits; on the way on it is a row", async () => {
+    const world = await World.open();
+    const { fixture } = world;
+    const journal = partitionJournal(world.sink, 0);
+    let [loaded, known] = [0, 0];
+    const loadedEnds = (): Promise<Map<string, number>> => Promise.resolve(new Map([[journal, loaded]]));
+    world.partitions = fixture.partitionsWith(
+      new PartitionIntegrity({
+        transport: fixture.journals,
+        targets: { open: () => Promise.resolve({ loadedEnds }) },
+        clock: fixture.clock,
+        ends: { taken: () => 0, known: () => known, heard: () => 0, forget: () => (known = 0) },
+      }),
+    );
+    world.onAppended = (_place, _journal, end) => (known = end);
+    world.push(1, ['{"n":1}', '{"n":2}', '{"n":3}']);
+    await world.replay();
+    loaded = fixture.journals.content(journal).length;
+    assert.equal(known, loaded);
+    fixture.journals.truncate(journal, 0);
+    world.push(2, ['{"n":4}']);
+    await assert.rejects(world.replay(), {
+      code: "CORRUPT",
+      message: new RegExp(`are in table main.sink: .* --at ${loaded}$`),
+    });
+    assert.deepEqual(await world.waiting(), ['{"n":4} x1']);
+    await world.giveUpTo(journal, loaded);
+    assert.deepEqual(await world.replay(), { replayed: 1, refused: 0, isDone: true });
+    const behind = new FrameDecoder(loaded).push(fixture.journals.content(journal).subarray(loaded));
+    assert.deepEqual(
+      behind.flatMap((each) => [...rowsOf(each)].map(text)),
+      ['"4"\n'],
+    );
+  });
+
+  for (const replays of [true, false]) {
+    test(`door lives through a reset below letters (${replays ? "" : "not "}replayed) -> looks again`, async () => {
+      const world = await World.open();
+      const { fixture } = world;
+      const journal = deadLetterJournal(world.sink);
+      const door = world.door();
+      const put = async (body: string): Promise<Code | undefined> => {
+        let outcome: Code | "written" | undefined;
+        const publisher = door.letters(world.sink);
+        const out = publisher.begin(1, 1, true);
+        assert.ok(!(out instanceof WireError));
+        const line = utf8(letterLine(body));
+        out.put(line);
+        publisher.commit(line.length, {
+          onAppended: (_rows, failure) => (outcome = failure?.code ?? "written"),
+        });
+        await fixture.until(() => outcome !== undefined, 60_000);
+        return outcome === "written" ? undefined : outcome;
+      };
+      assert.equal(await put('{"n":1,"m":"a long one"}'), undefined);
+      const { length: end } = fixture.journals.content(journal);
+      if (replays) await world.replay();
+      fixture.journals.truncate(journal, 0);
+      assert.equal(await put('{"n":2}'), replays ? "OUTCOME_UNKNOWN" : undefined);
+      if (!replays) return assert.deepEqual(await world.waiting(), ['{"n":2} x1']);
+      await assert.rejects(world.waiting(), { code: "CORRUPT", message: new RegExp(`--at ${end}$`) });
+      await world.giveUpTo(journal, end);
+      await fixture.until(() => fixture.journals.content(journal).length > end, 60_000);
+      assert.deepEqual(await world.waiting(), ['{"n":2} x1']);
+    });
+  }
 });

@@ -14,13 +14,16 @@
 //    again: it may then stand as a row too, and is never lost.
 // P5 A replay is begun when its journal is not too large already: each one may write all letters once more, and what
 //    was replayed goes only with the next clean-up.
+// P6 A frame that is given an offset below the known end of its journal counts nowhere: it is tried again, unchanged,
+//    once its place was looked at anew (C1 of checked-append.ts). A place that has lost bytes ends the replay.
 import { assert, sizeText, WireError, type Clock, type Logger, type Random } from "@millrace/base";
 import type { CoordinationStore } from "@millrace/metadata";
 import type { JournalTransport } from "@millrace/client";
 import type { ProgramEvaluator } from "@millrace/jsonata";
+import { appendChecked, WentBack, type CheckedAppendPorts } from "./checked-append.ts";
 import { RowBuffer } from "./csv-writer.ts";
 import { decodeLetter, putLetter, startLetter, type DeadLetter } from "./dead-letter.ts";
-import { letterFrames, letterHead, oldestLetter, rowsOf } from "./dead-letter-log.ts";
+import { letterFrames, oldestLetter, rowsOf, wholeLetterHead } from "./dead-letter-log.ts";
 import {
   letterStateKey,
   loadLetterState,
@@ -32,7 +35,7 @@ import {
 } from "./dead-letter-state.ts";
 import { sinkPath, type Column, type EffectiveSink } from "./definitions.ts";
 import { LETTER_SIZES_MAX } from "./disk-quota.ts";
-import type { DeadLetterPort } from "./dispatcher.ts";
+import { letterPlaces, type DeadLetterPort } from "./dispatcher.ts";
 import { FrameFilter } from "./frame-filter.ts";
 import { encodeFrameHead } from "./frame.ts";
 import { DoorRecord } from "./http-source-record.ts";
@@ -40,7 +43,8 @@ import { keyedPartition } from "./idempotency-key.ts";
 import { PathTree } from "./mapping-path.ts";
 import { ProgramSet } from "./mapping-programs.ts";
 import { compileMapping, type CompiledMapping } from "./mapping.ts";
-import { SinkGone, type FramePort, type PartitionPort } from "./publisher.ts";
+import { LostBytes } from "./partition-integrity.ts";
+import { SinkGone, type FramePort, type OnAppended, type PartitionPort } from "./publisher.ts";
 import { evaluateRecord } from "./records-ahead.ts";
 import type { SinkCatalog } from "./storage-catalog.ts";
 import { takesNul } from "./target-settings.ts";
@@ -51,6 +55,8 @@ export interface ReplayPorts {
   readonly transport: JournalTransport;
   readonly catalog: Pick<SinkCatalog, "columns">;
   readonly partitions: PartitionPort;
+  /** Told of rows that were appended to partitions. */
+  readonly onAppended?: OnAppended;
   readonly deadLetters: DeadLetterPort;
   readonly frames: FramePort;
   readonly evaluator: ProgramEvaluator;
@@ -117,6 +123,7 @@ export class DeadLetterReplay {
 
   /**
    * Replays what stands in the sink's dead-letter journal now. One that was cut off goes on where it was.
+   * @throws {LostBytes} when the letters', or a partition's, journal ends before what was taken of it
    * @throws {WireError} CONFLICT when another replay of the sink is under way; what store and broker say
    */
   async run(sink: EffectiveSink, options: ReplayOptions, signal: AbortSignal): Promise<ReplayOutcome> {
@@ -127,7 +134,7 @@ export class DeadLetterReplay {
       refused: refused - (first?.state.refused ?? 0),
     });
     if (first === undefined) return { replayed: 0, refused: 0, isDone: true };
-    const until = await letterHead(this.#ports, first.state.journal, signal); // P1
+    const until = await wholeLetterHead(this.#ports, first.state, signal); // P1
     await this.#mustFit(sink, first.state.journal, until, signal);
     const startedMs = clock.monotonicMs();
     for (let stored: StoredLetterState | undefined = first; stored !== undefined;) {
@@ -174,11 +181,20 @@ export class DeadLetterReplay {
       return this.#put(sink, { ...stored, state: next }, signal); // P2
     }
     const { partitions, deadLetters } = this.#ports;
-    const head = { producer: state.producer, sequence: state.sequence, sinkVersion: version };
+    const { producer, sequence } = state;
+    const head = { producer, sequence, sinkVersion: version, acceptedAtMs: this.#ports.clock.wallMs() };
+    const { onAppended } = this.#ports;
     for (const [n, rows] of step.rows) {
-      await this.#append(() => partitions.ensure(sink, n, signal), rows, head, signal);
+      await this.#append({ partitions, onAppended }, { sink, n }, rows.frame(head), signal);
     }
-    await this.#append(() => deadLetters.ensure(sink, signal), step.letters, head, signal);
+    const letters = letterPlaces(deadLetters);
+    const onLetters: OnAppended = (place, _journal, end) => deadLetters.onAppended?.(place, end);
+    await this.#append(
+      { partitions: letters, onAppended: onLetters },
+      { sink, n: 0 },
+      step.letters.frame(head),
+      signal,
+    );
     const { pending: _done, ...kept } = state;
     const next: LetterState = {
       ...kept,
@@ -256,24 +272,34 @@ export class DeadLetterReplay {
     };
   }
 
-  /** Appends a frame until it is acknowledged. @throws {WireError} when that does not succeed: the step remains */
+  /**
+   * Appends a frame until it is acknowledged, behind all that is known of its place (P6). None: there is nothing to do.
+   * @throws {WireError} when that does not succeed: the step remains
+   */
   async #append(
-    journal: () => Promise<string>,
-    rows: Rows,
-    head: { readonly producer: string; readonly sequence: number; readonly sinkVersion: number },
+    places: Pick<CheckedAppendPorts, "onAppended"> & { readonly partitions: PartitionPort },
+    { sink, n }: { readonly sink: EffectiveSink; readonly n: number },
+    content: readonly Uint8Array[] | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    if (rows.count === 0) return;
+    if (content === undefined) return;
     const { frames, clock, logger } = this.#ports;
-    const content = rows.frame({ ...head, acceptedAtMs: clock.wallMs() });
+    const { partitions } = places;
     for (let attempt = 1; ; attempt++) {
       try {
-        await frames.appendFrame(await journal(), content, signal);
+        const journal = await partitions.ensure(sink, n, signal);
+        const place = { key: sink, n, journal };
+        try {
+          await appendChecked({ ...places, frames }, place, content, signal);
+        } catch (thrown) {
+          if (thrown instanceof WentBack) partitions.forget?.(sink, n, journal);
+          throw thrown;
+        }
         return;
       } catch (thrown) {
         signal.throwIfAborted();
         const error = WireError.from(thrown);
-        if (attempt === ATTEMPTS_MAX || error instanceof SinkGone) throw error;
+        if (attempt === ATTEMPTS_MAX || error instanceof SinkGone || error instanceof LostBytes) throw error;
         logger.warn("dead-letter-replay-retried", { attempt, error });
         await clock.sleep(Math.min(BACKOFF_MS_MAX, BACKOFF_MS_FIRST * 2 ** attempt), signal);
       }
@@ -318,7 +344,9 @@ class Rows {
     this.#keys.push(key);
   }
 
-  frame(header: Parameters<typeof encodeFrameHead>[0]): readonly Uint8Array[] {
+  /** Undefined: there are none. */
+  frame(header: Parameters<typeof encodeFrameHead>[0]): readonly Uint8Array[] | undefined {
+    if (this.count === 0) return undefined;
     const body = this.buffer.bytes.subarray(0, this.buffer.at);
     const keys = this.#keys.some((key) => key !== undefined) ? this.#keys : undefined;
     return [encodeFrameHead(header, this.#lengths, this.count, body, keys), body];

@@ -34,6 +34,21 @@ export interface DispatcherPorts {
 export interface DeadLetterPort {
   /** @returns the journal @throws as {@link PartitionPort} */
   ensure(sink: SinkLife, signal: AbortSignal): Promise<string>;
+  /** What is appended to the journal now stands behind it (C1 of checked-append.ts). Absent: nothing is known. */
+  knownEnd?(sink: SinkLife): number;
+  /** The journal ended there after an append of this process. */
+  onAppended?(sink: SinkLife, end: number): void;
+  /** The journal may have gone back: `ensure` says whether its letters are lost. */
+  forget?(sink: SinkLife): void;
+}
+
+/** Dead-letter journals as what frames are appended to. */
+export function letterPlaces(deadLetters: DeadLetterPort): PartitionPort {
+  return {
+    ensure: (sink, _n, signal) => deadLetters.ensure(sink, signal),
+    knownEnd: (sink) => deadLetters.knownEnd?.(sink) ?? 0,
+    forget: (sink) => deadLetters.forget?.(sink),
+  };
 }
 
 export interface DispatcherOptions {
@@ -64,10 +79,13 @@ export class Dispatcher {
     this.#ports = { ...shared, onAppended, budget, buffers, metrics: metrics.partitions };
     this.#letterPorts = {
       ...shared,
-      onAppended: onLetters,
+      onAppended: (place, journal, end) => {
+        ports.deadLetters.onAppended?.(place, end);
+        onLetters(place, journal, end);
+      },
       budget,
       buffers,
-      partitions: { ensure: (sink, _n, signal) => ports.deadLetters.ensure(sink, signal) },
+      partitions: letterPlaces(ports.deadLetters),
       metrics: metrics.letters,
     };
     this.#lanes = options.lanes;

@@ -113,7 +113,7 @@ export {
   type PipelinePorts,
   type PipelineProblem,
 } from "./pipeline.ts";
-export type { PartitionIntegrity } from "./partition-integrity.ts";
+export { LostBytes, type PartitionIntegrity } from "./partition-integrity.ts";
 export { DeadLetters } from "./dead-letters.ts";
 export { letterText } from "./dead-letter.ts";
 export { oldestLetter } from "./dead-letter-log.ts";

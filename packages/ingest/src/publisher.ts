@@ -31,7 +31,8 @@ import {
   type TaskGroup,
   WireError,
 } from "@millrace/base";
-import { partitionJournal, type SinkKey, type SinkLife } from "./definitions.ts";
+import { appendChecked, WentBack } from "./checked-append.ts";
+import { partitionJournal, type SinkLife } from "./definitions.ts";
 import { FRAME_ROWS_MAX, FRAME_SEAL_BYTES } from "./limits.ts";
 import type { RowBuffer } from "./csv-writer.ts";
 import type { PublisherMetrics } from "./publisher-metrics.ts";
@@ -52,7 +53,7 @@ export interface FramePort {
 }
 
 /** Told where a partition's journal ended when a frame was appended; frames of several lanes come in any order. */
-export type OnAppended = (partition: SinkKey & { readonly n: number }, journal: string, end: number) => void;
+export type OnAppended = (partition: SinkLife & { readonly n: number }, journal: string, end: number) => void;
 
 /** Who makes sure that a partition is there (D26). */
 export interface PartitionPort {
@@ -354,15 +355,13 @@ export class PartitionPublisher {
     const journal = this.#journal;
     const { key, n } = this.#place;
     try {
-      const knownEnd = this.#ports.partitions.knownEnd?.(key, n, journal) ?? 0;
-      const { begin, end } = await this.#ports.frames.appendFrame(journal, content, signal);
+      await appendChecked(this.#ports, { key, n, journal }, content, signal); // P8
       this.#failingSinceMs = undefined;
-      if (begin < knownEnd) throw wentBack(journal, begin, knownEnd); // P8
-      this.#ports.onAppended?.({ ...key, n }, journal, end);
       return undefined;
     } catch (thrown) {
       if (signal.aborted) throw thrown;
       const error = WireError.from(thrown);
+      if (error instanceof WentBack) this.#failingSinceMs = undefined;
       if (error instanceof WentBack || this.#isFailingLong(error)) {
         this.#ports.partitions.forget?.(key, n, journal);
         this.#journal = undefined;
@@ -394,14 +393,6 @@ function mayHaveHappened(error: WireError): boolean {
 /** Its partition was retired or its journal deleted: ensure makes it anew. */
 function isMissing(error: WireError): boolean {
   return error.code === "JOURNAL_NOT_FOUND" || error.code === "NOT_ALLOWED";
-}
-
-/** P8 */
-class WentBack extends WireError {}
-
-function wentBack(journal: string, begin: number, knownEnd: number): WentBack {
-  const text = `journal ${journal} gave an append offset ${begin}, but it had ended at ${knownEnd} before`;
-  return new WentBack("OUTCOME_UNKNOWN", text, { facts: { journal, begin, knownEnd } });
 }
 
 function unknownOutcome(): WireError {

@@ -142,6 +142,7 @@ async function startDefined(
     ...shared,
     store: context.coordination,
     frames: framesOf(context, transport),
+    onAppended: pipeline.onAppended,
   });
   // Its libraries take their time to load: the other components do without.
   const { startApiParts } = await import("./system-api-parts.ts");
