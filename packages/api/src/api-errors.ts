@@ -129,8 +129,9 @@ function frameworkError(thrown: unknown): ErrorEnvelope | undefined {
 export function pathRefusals(random: Random): (error: Error, request: unknown, reply: FastifyReply) => void {
   const ids = new RequestIds(random);
   return (error, _request, reply) => {
-    const envelope = envelopeOf(error, ids.next());
-    void reply.header("x-request-id", ids.next()).code(envelope.statusCode).send(envelope);
+    const id = ids.next();
+    const envelope = envelopeOf(error, id);
+    void reply.header("x-request-id", id).code(envelope.statusCode).send(envelope);
   };
 }
 
