@@ -1,8 +1,8 @@
 // `millrace journals reset-head`: an empty append at the head that the fragment index shows, which says that whoever
 // knows of more is gone (specification section 9.8). Harmless where nothing is wrong.
 import { WireError } from "@millrace/base";
-import { appendOnce, applyJournals, readHead } from "@millrace/client";
-import { givingUpTo, resumeOffset } from "@millrace/protocol";
+import { appendOnce, applyJournals, getJournal, readHead, type JournalTransport } from "@millrace/client";
+import { givingUpTo, resumeOffset, wentOn } from "@millrace/protocol";
 import { UsageError, type CliIo } from "./cli-io.ts";
 import { forEachJournal } from "./each-journal.ts";
 import { awake, selectedJournals } from "./journal-selection.ts";
@@ -32,6 +32,13 @@ function offsetOf(text: string): number {
   return offset;
 }
 
+/** Nobody resets the head again by what was said this time. */
+async function takeBack(transport: JournalTransport, journal: string, signal: AbortSignal): Promise<void> {
+  const { spec, modRevision } = await getJournal(transport, journal, signal);
+  const change = { expectModRevision: modRevision, upsert: wentOn(spec), delete: "" };
+  await applyJournals(transport, [change], signal);
+}
+
 export async function runResetHead(options: ResetHeadOptions, io: CliIo): Promise<void> {
   const at = options.at === undefined ? undefined : offsetOf(options.at);
   await withBroker(options, io, async (door) => {
@@ -53,6 +60,7 @@ export async function runResetHead(options: ResetHeadOptions, io: CliIo): Promis
       const reset = await isTaken(
         appendOnce(door.transport, journal, nothing, { ...keep, offset, minEtcdRevision }, io.signal),
       );
+      if (at !== undefined) await takeBack(door.transport, journal, io.signal);
       if (options.json === true) io.out(`${JSON.stringify({ journal, offset, reset })}\n`);
       else if (reset) io.err(`${journal}: appends go on at ${offset}\n`);
       else

@@ -104,7 +104,7 @@ export {
   type JournalSpec,
   type Suspend,
 } from "./journal-spec.ts";
-export { GIVEN_UP_LABEL, givenUpTo, givingUpTo, isGivenUp } from "./given-up.ts";
+export { GIVEN_UP_LABEL, givenUpTo, givingUpTo, mayResetHead, wentOn } from "./given-up.ts";
 export {
   decodeFragment,
   EMPTY_SHA1,

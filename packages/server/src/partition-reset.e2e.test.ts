@@ -48,6 +48,7 @@ test("a partition's only disk is lost -> refused with the way on, on which every
   const reset = ["journals", "reset-head", "-l", `name=${JOURNAL}`, "--broker.address", broker.url];
   await assert.rejects(runProgram(BIN, reset), /say where they go on, .* --at OFFSET/);
   assert.match(await runProgram(BIN, [...reset, "--at", at!]), new RegExp(`appends go on at ${at}\\n`));
+  await assert.rejects(runProgram(BIN, reset), /say where they go on, .* --at OFFSET/);
   await cluster.told(() =>
     until("records are taken", WAIT_MS, async () => (said = await send()).startsWith("200 ")),
   );

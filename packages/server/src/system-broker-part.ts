@@ -16,7 +16,7 @@ import {
   type RefuseAppend,
 } from "@millrace/broker";
 import { holdsFrames } from "@millrace/ingest";
-import { isGivenUp } from "@millrace/protocol";
+import { mayResetHead } from "@millrace/protocol";
 import { openSpools, SPOOL_DEFAULTS, type SpoolOptions } from "@millrace/fragments";
 import { fetchSigned } from "@millrace/stores";
 import type { LogOptions } from "@millrace/wal";
@@ -318,7 +318,7 @@ function refusePartition(
   if (spec === undefined || !holdsFrames(spec.labels)) return undefined;
   const why = `journal ${journal} holds the records of a sink in frames`;
   if (kind === "content") return `${why}: only its source appends (POST /stream/…)`;
-  if (isGivenUp(spec)) return undefined;
+  if (mayResetHead(spec)) return undefined;
   return (
     `${why}: say where they go on, at the offset that refusals of its source name, with ` +
     `millrace journals reset-head -l name=${journal} --at OFFSET`
