@@ -27,7 +27,8 @@ const uint64 = fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }).map(String);
 const int64 = fc.bigInt({ min: -(1n << 63n), max: (1n << 63n) - 1n }).map(String);
 const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 });
 const uint32 = fc.nat({ max: 2 ** 32 - 1 });
-const double = fc.double({ noNaN: true, noDefaultInfinity: true });
+/** Without -0, which JSON.stringify writes as 0. */
+const double = fc.double({ noNaN: true, noDefaultInfinity: true }).map((number) => number + 0);
 const word = fc.string({ unit: "grapheme", maxLength: 6 });
 const list = <T>(items: fc.Arbitrary<T>): fc.Arbitrary<T[]> => fc.array(items, { maxLength: 3 });
 const some = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<object> =>
