@@ -29,6 +29,8 @@ export interface ReadPorts extends ReadoutPorts {
   changed(resolution: Resolution, signal: AbortSignal): Promise<void>;
 }
 
+/** Of a read that was served, as Gazette's brokers count it: dashboards take what is not `ok` for a fault. */
+const USUAL_ENDS: ReadonlySet<string> = new Set(["OFFSET_NOT_YET_AVAILABLE", "NOT_ALLOWED"]);
 /** Before a read that nobody serves is resolved again, unless the keyspace changes sooner. */
 const READ_PAUSE_MS = 100;
 
@@ -40,7 +42,7 @@ export async function* readJournal(ports: ReadPorts, request: ReadRequest, signa
   const place = new ReadPlace(request);
   try {
     for await (const response of new ReadCall(ports, place).run(signal)) {
-      ended = response.status;
+      ended = USUAL_ENDS.has(response.status) ? "OK" : response.status;
       yield place.seen(response);
     }
     if (ended === "cancelled") ended = "OK";

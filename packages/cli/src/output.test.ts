@@ -68,25 +68,55 @@ test("latencies: none -> null; many -> percentiles in milliseconds, to the micro
   assert.deepEqual(latencies.summary(), { p50: 250.1, p90: 450.1, p99: 495.1, p999: 499.6, max: 500 });
 });
 
-test("bytes and times: each unit -> as people read them", () => {
-  assert.deepEqual([0, 1023, 1024, 2560, 5 * 2 ** 20, 2 ** 31, 3 * 2 ** 40].map(iecBytes), [
+test("bytes and times: each unit -> in the words of Gazette's tool", () => {
+  const kib = [
+    0,
+    1023,
+    1024,
+    2560,
+    10_239,
+    49_971,
+    1_048_575,
+    5 * 2 ** 20,
+    2 ** 31,
+    3 * 2 ** 40,
+    12 * 2 ** 50,
+  ];
+  assert.deepEqual(kib.map(iecBytes), [
     "0 B",
     "1023 B",
     "1.0 KiB",
     "2.5 KiB",
+    "10 KiB",
+    "49 KiB",
+    "1024 KiB",
     "5.0 MiB",
     "2.0 GiB",
     "3.0 TiB",
+    "12 PiB",
   ]);
-  assert.deepEqual([-1, 1, 59, 60, 7199, 90_000, 200_000].map(ago), [
-    "0 seconds ago",
-    "1 second ago",
-    "59 seconds ago",
-    "1 minute ago",
-    "1 hour ago",
-    "1 day ago",
-    "2 days ago",
-  ]);
+  const DAY = 86_400;
+  const spans: readonly (readonly [seconds: number, text: string])[] = [
+    [0, "now"],
+    [1, "1 second ago"],
+    [59, "59 seconds ago"],
+    [60, "1 minute ago"],
+    [7199, "1 hour ago"],
+    [90_000, "1 day ago"],
+    [200_000, "2 days ago"],
+    [8 * DAY, "1 week ago"],
+    [15 * DAY, "2 weeks ago"],
+    [31 * DAY, "1 month ago"],
+    [61 * DAY, "2 months ago"],
+    [366 * DAY, "1 year ago"],
+    [600 * DAY, "2 years ago"],
+    [14_610 * DAY, "a long while ago"],
+    [-240, "4 minutes from now"],
+  ];
+  assert.deepEqual(
+    spans.map(([seconds]) => ago(seconds)),
+    spans.map(([, text]) => text),
+  );
 });
 
 test("doctor's report: checks with and without problems -> table, problems, one line that says it all", () => {
