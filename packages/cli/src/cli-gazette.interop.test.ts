@@ -54,7 +54,7 @@ function plain(text: string): string {
   return text
     .replaceAll(/http:\/\/127\.0\.0\.1:\d+/g, "URL")
     .replaceAll(/((?:mod_|create_)?revision|mod_time)"?: ?"?\d+"?/g, "$1 N")
-    .replaceAll(/\d+ (?:seconds|minutes) ago|now +(?=│)/g, "then");
+    .replaceAll(/\d+ (?:second|minute)s? ago|now +(?=│)/g, "then");
 }
 
 /** Runs each step with both, and compares stdout and whether they succeed. @returns ours */
