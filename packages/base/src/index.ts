@@ -13,6 +13,7 @@ export { compareBytes, concatBytes, equalBytes, hex, hex16, strictText, text, un
 export { TaskGroup } from "./task-group.ts";
 export { PassedTime, type ClockReadings } from "./passed-time.ts";
 export { Gate, waitUntil } from "./gate.ts";
+export { Slots } from "./slots.ts";
 export { abortScope, never, type AbortScope } from "./abort.ts";
 export {
   MetricsRegistry,

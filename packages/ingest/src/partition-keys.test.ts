@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { never, silentLogger } from "@millrace/base";
+import { Agenda, settle, SimulatedClock } from "@millrace/base/testkit";
 
 import { keyHash } from "./idempotency-key.ts";
 import { KEY_BYTES, KeyMemory, PartitionKeys } from "./partition-keys.ts";
@@ -67,26 +68,42 @@ describe("keys of partitions", () => {
     assert.equal(world.rows().length, PARTITIONS * (KEYS.length + 1));
   });
 
-  test("reads of windows -> one at a time, also behind one that failed", async () => {
+  test("reads of windows -> four at a time, also behind one that failed or was given up", async () => {
     const memory = new KeyMemory(0, { keyBytes: { set: () => {} }, keyWindowsRead: { add: () => {} } });
+    const clock = new SimulatedClock(new Agenda());
     const ends: ((failed: boolean) => void)[] = [];
-    const read = (): Promise<void> =>
+    const read = (signal = never): Promise<void> =>
       memory.read(
-        () =>
+        (reading) =>
           new Promise((resolve, reject) => {
+            reading.addEventListener("abort", () => reject(reading.reason as Error));
             ends.push((failed) => (failed ? reject(new Error("gone")) : resolve()));
           }),
-        never,
+        clock,
+        signal,
       );
-    const [first, second] = [read(), read()];
-    await new Promise(setImmediate);
-    assert.equal(ends.length, 1);
+    const leaving = new AbortController();
+    const [first, second, third, fourth] = [read(), read(), read(), read()];
+    const left = read(leaving.signal);
+    const [sixth, seventh] = [read(), read()];
+    await settle();
+    assert.equal(ends.length, 4);
+    leaving.abort(new Error("it leaves"));
+    await assert.rejects(left, /it leaves/);
     ends[0]!(true);
     await assert.rejects(first, /gone/);
-    await new Promise(setImmediate);
-    assert.equal(ends.length, 2);
     ends[1]!(false);
     await second;
+    await settle();
+    assert.equal(ends.length, 6);
+    const slow = { code: "UNAVAILABLE", message: /could not be read within 60000 ms/ };
+    const late = [third, fourth, sixth, seventh].map((each) => assert.rejects(each, slow));
+    await clock.agenda.advance(60_000);
+    await Promise.all(late);
+    const next = read();
+    await settle();
+    ends.at(-1)!(false);
+    await next;
   });
 
   test("a window that is not in memory -> says where it began, until it is behind for good", async () => {

@@ -4,9 +4,18 @@
 // M1 Windows take at most `bytesMax` together, or one of them alone does. Beyond it those go that were used longest
 //    ago. What is remembered is a function of the journal's bytes, so the next row with a key reads it again (Y3): a
 //    tail that comes back late is slow, and never wrong.
-// M2 One window is read at a time: it may be of WINDOW_BYTES.
+// M2 Few windows are read at a time, since one may be of WINDOW_BYTES, and each for a while only: where the bytes of
+//    one partition cannot be had, its tail fails and comes back, and those of others have their turns.
 // M3 Of a window that is not in memory is known where it begins, so that the clean-up keeps what it is made of.
-import { type Clock, type Counter, type Gauge, type Logger } from "@millrace/base";
+import {
+  abortScope,
+  Slots,
+  WireError,
+  type Clock,
+  type Counter,
+  type Gauge,
+  type Logger,
+} from "@millrace/base";
 import type { JournalTransport } from "@millrace/client";
 import type { Frame } from "./frame.ts";
 import { KEY_WINDOW, KeyWindow, type WindowBounds } from "./key-window.ts";
@@ -14,6 +23,10 @@ import { keysAt } from "./reader-keys.ts";
 
 /** What a key takes in memory, measured. */
 export const KEY_BYTES = 200;
+
+/** M2 */
+const READS_AT_ONCE = 4;
+const READ_MS_MAX = 60_000;
 
 export interface KeyMemoryMetrics {
   readonly keyBytes: Pick<Gauge, "set">;
@@ -27,7 +40,7 @@ export class KeyMemory {
   /** Bytes of each that is in memory; the one used longest ago first. */
   readonly #used = new Map<PartitionKeys, number>();
   #bytes = 0;
-  #reading: Promise<unknown> = Promise.resolve();
+  readonly #reads = new Slots(READS_AT_ONCE);
 
   constructor(bytesMax: number, metrics: KeyMemoryMetrics) {
     this.#bytesMax = bytesMax;
@@ -57,16 +70,20 @@ export class KeyMemory {
     this.#metrics.keyBytes.set(this.#bytes);
   }
 
-  /** M2 */
-  read<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    const run = async (): Promise<T> => {
-      signal.throwIfAborted();
+  /** M2 @throws {WireError} UNAVAILABLE: it takes too long; what `work` throws; what aborted `signal` */
+  async read<T>(work: (signal: AbortSignal) => Promise<T>, clock: Clock, signal: AbortSignal): Promise<T> {
+    await this.#reads.take(signal);
+    const scope = abortScope(signal);
+    const slow = `the keys of a partition's rows could not be read within ${READ_MS_MAX} ms`;
+    const cancel = clock.after(READ_MS_MAX, () => scope.abort(new WireError("UNAVAILABLE", slow)));
+    try {
       this.#metrics.keyWindowsRead.add(1);
-      return work();
-    };
-    const reading = this.#reading.then(run, run);
-    this.#reading = reading.catch(() => undefined);
-    return reading;
+      return await work(scope.signal);
+    } finally {
+      cancel();
+      scope.dispose();
+      this.#reads.release();
+    }
   }
 
   #drop(keys: PartitionKeys): void {
@@ -124,9 +141,11 @@ export class PartitionKeys {
    */
   async load(offset: number, signal: AbortSignal): Promise<void> {
     const at = this.#begin === undefined ? { offset } : { offset, keysBegin: this.#begin };
-    const read = (): Promise<KeyWindow> => keysAt(this.#ports, this.#journal, at, this.#bounds, signal);
+    const { memory, clock } = this.#ports;
+    const read = (reading: AbortSignal): Promise<KeyWindow> =>
+      keysAt(this.#ports, this.#journal, at, this.#bounds, reading);
     this.#window =
-      this.#begin === undefined ? new KeyWindow(this.#bounds) : await this.#ports.memory.read(read, signal);
+      this.#begin === undefined ? new KeyWindow(this.#bounds) : await memory.read(read, clock, signal);
     this.noteUse();
   }
 

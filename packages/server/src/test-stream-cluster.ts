@@ -217,7 +217,7 @@ export class StreamCluster {
         text: String(error),
       }));
       const log = node.life.stderr.trimEnd().split("\n").slice(-LOG_LINES).join("\n");
-      return `${node.name}, life ${node.lives}: ${answer.text.trim()}\n${log}`;
+      return `${node.name}, life ${node.lives}: ${answer.text.trim()}\n${await metricsOf(node)}${log}`;
     });
     return (await Promise.all(lines)).join("\n");
   }
@@ -236,4 +236,16 @@ export class StreamCluster {
     for (const node of this.nodes) if (node.lives > 0 && node.life.exit === undefined) await node.kill();
     await this.etcd.close();
   }
+}
+
+/** What a storage process has done and has before it: where a load stands still, this says in which step. */
+async function metricsOf({ url }: TestNode): Promise<string> {
+  const answer = await ask(`${url}/metrics`, { limitMs: 5000 }).catch(() => ({ text: "" }));
+  const isTold = (line: string): boolean =>
+    /^millrace_(?:storage|sink)_[^ ]+ [1-9]/.test(line) && !line.includes("_bucket{");
+  return answer.text
+    .split("\n")
+    .filter(isTold)
+    .map((line) => `${line}\n`)
+    .join("");
 }

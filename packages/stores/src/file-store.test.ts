@@ -7,7 +7,6 @@ import { test, type TestContext } from "node:test";
 import { concatBytes, never, systemClock, text, utf8, WireError } from "@millrace/base";
 import { seededRandom } from "@millrace/base/testkit";
 import { fileError } from "./file-errors.ts";
-import { Slots } from "./file-slots.ts";
 import { FileStore } from "./file-store.ts";
 
 async function fixture(
@@ -308,21 +307,4 @@ test("list: many at once -> bounded, each whole; one that stops early or is abor
   assert.ok(listed.every((paths) => paths.length === 40));
   assert.equal(listed.length, 200);
   assert.equal((await keys(store, "j/")).length, 40);
-});
-
-test("Slots: those beyond the count wait in order; an abort leaves the queue", async () => {
-  const slots = new Slots(1);
-  await slots.take(never);
-  const order: string[] = [];
-  const leaving = new AbortController();
-  const gone = slots.take(leaving.signal).catch(() => order.push("gone"));
-  const first = slots.take(never).then(() => order.push("first"));
-  const second = slots.take(never).then(() => order.push("second"));
-  leaving.abort(new Error("leaving"));
-  await gone;
-  slots.release();
-  await first;
-  slots.release();
-  await second;
-  assert.deepEqual(order, ["gone", "first", "second"]);
 });

@@ -7,11 +7,10 @@
 import { open, rename, rm, stat } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { WireError, type Clock, type Random } from "@millrace/base";
+import { Slots, WireError, type Clock, type Random } from "@millrace/base";
 import { FileDirectories, isDirectory, makeDurableDirectory, syncDirectory } from "./file-directories.ts";
 import { fileError, fileErrorCode } from "./file-errors.ts";
 import { isInside, PARTIAL_PREFIX, realPathOf, walkFiles } from "./file-listing.ts";
-import { Slots } from "./file-slots.ts";
 import type { ObjectEntry, ObjectStore, PutOptions } from "./object-store.ts";
 import { checkedKey, checkedListPrefix, parseStoreUrl, rewriteKey, storeArguments } from "./store-url.ts";
 import type { KeyRewrite } from "./store-url.ts";
@@ -19,7 +18,7 @@ import type { KeyRewrite } from "./store-url.ts";
 const FILE_MODE = 0o640;
 /** One read: large enough that the number of calls does not matter, small enough for many readers at once. */
 const READ_BYTES = 256 * 1024;
-/** Listings under way at once. */
+/** Listings under way at once: each holds a descriptor for every level, and a broker that starts lists all journals. */
 const WALK_COUNT_MAX = 64;
 /** Of an object's name in the name of its partial file: names are limited to 255 bytes. */
 const PARTIAL_NAME_CHARS = 60;

@@ -1,5 +1,4 @@
-// Bounds how many walks of a file store are under way: each holds a descriptor for every level of its directories, and
-// a broker that starts lists all of its journals at once. Those beyond the bound wait their turn.
+// Bounds how many of something are under way at once. Those beyond the bound wait their turn, in order.
 
 export class Slots {
   #free: number;
