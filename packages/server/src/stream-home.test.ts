@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { never, silentLogger } from "@millrace/base";
+import { never, silentLogger, WireError } from "@millrace/base";
 import { Agenda, seededRandom, SimulatedClock } from "@millrace/base/testkit";
 import { openMemoryStore } from "@millrace/metadata/testkit";
 import { aesSecrets, plainSecrets, type SecretBox } from "@millrace/ingest";
@@ -13,6 +13,27 @@ test("home: brokers of another prefix -> refused for good", async () => {
   await claimPrefix({ coordination }, "/a", never);
   const message = /belong to the brokers of --etcd\.prefix \/a, not \/b/;
   await assert.rejects(claimPrefix({ coordination }, "/b", never), { code: "CONFLICT", message });
+});
+
+test("home: etcd answers with nobody knowing whether it was done -> asked again", async () => {
+  for (const isDone of [true, false]) {
+    const coordination = await openMemoryStore(new SimulatedClock(new Agenda()), seededRandom("unknown"));
+    const txn = coordination.txn.bind(coordination);
+    let lost = 0;
+    coordination.txn = async (request, signal) => {
+      if (lost++ % 2 === 1) return txn(request, signal);
+      if (isDone) await txn(request, signal);
+      throw new WireError("OUTCOME_UNKNOWN", "etcd may or may not have done it");
+    };
+    await claimPrefix({ coordination }, "/a", never);
+    await claimWarehouse({ coordination }, "one", never);
+    await claimSecrets({ coordination, secrets: plainSecrets }, never);
+    await claimSecrets({ coordination, secrets: plainSecrets }, never);
+    await assert.rejects(claimPrefix({ coordination }, "/b", never), { code: "CONFLICT" });
+    const left = new AbortController();
+    left.abort(new Error("it stops"));
+    await assert.rejects(claimPrefix({ coordination }, "/a", left.signal));
+  }
 });
 
 test("home: a warehouse in another data directory -> refused, and the first one goes on", async () => {

@@ -111,7 +111,9 @@ export async function claimSecrets(
     const [known] = (await coordination.range({ key: SECRETS }, signal)).kvs;
     if (known !== undefined && keyOfSecret(openProbe(secrets, known.value)) === keyOfSecret(own)) return;
     const before = { target: "mod", key: SECRETS, op: "=", revision: known?.modRevision ?? 0 } as const;
-    isSettled = (await coordination.txn({ compare: [before], success: [put] }, signal)).succeeded;
+    isSettled = await coordination
+      .txn({ compare: [before], success: [put] }, signal)
+      .then(({ succeeded }) => succeeded, notUnknown(false));
   }
 }
 
@@ -141,14 +143,24 @@ async function firstOf(
   value: string,
   signal: AbortSignal,
 ): Promise<string> {
-  const { results } = await coordination.txn(
-    {
-      compare: [{ target: "version", key, op: "=", version: 0 }],
-      success: [{ kind: "put", key, value: utf8(value) }],
-      failure: [{ kind: "range", key }],
-    },
-    signal,
-  );
-  const [found] = results;
-  return found?.kind === "range" ? text(found.kvs[0]?.value ?? utf8(value)) : value;
+  const request = {
+    compare: [{ target: "version", key, op: "=", version: 0 }],
+    success: [{ kind: "put", key, value: utf8(value) }],
+    failure: [{ kind: "range", key }],
+  } as const;
+  for (;;) {
+    const answer = await coordination.txn(request, signal).catch(notUnknown(undefined));
+    signal.throwIfAborted();
+    if (answer === undefined) continue; // What it has done is what stands there.
+    const [found] = answer.results;
+    return found?.kind === "range" ? text(found.kvs[0]?.value ?? utf8(value)) : value;
+  }
+}
+
+/** What to do after a failure: an unknown outcome is `instead`, and whoever asks again learns of it. */
+function notUnknown<T>(instead: T): (thrown: unknown) => T {
+  return (thrown) => {
+    if (WireError.from(thrown).code !== "OUTCOME_UNKNOWN") throw thrown;
+    return instead;
+  };
 }

@@ -116,7 +116,9 @@ async function firstAnswer(
     } catch (thrown) {
       signal.throwIfAborted();
       const { code, message } = WireError.from(thrown);
-      if (code !== "UNAVAILABLE" && store.alarm === undefined) throw thrown;
+      // A lease of which nothing is known ends by itself.
+      const isPassing = code === "UNAVAILABLE" || code === "OUTCOME_UNKNOWN";
+      if (!isPassing && store.alarm === undefined) throw thrown;
       onRefused(message);
       logger.warn("etcd-refuses", { error: message, retryMs: REFUSED_RETRY_MS });
       await clock.sleep(REFUSED_RETRY_MS, signal);
